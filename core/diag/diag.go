@@ -1,0 +1,122 @@
+// Package diag is how nono tells the user of a problem: what was being done, what went wrong, the line of HCL or the flag at
+// fault, and what to do.
+//
+//	error: cannot read /home/ada/agent.hcl: no such file or directory
+//	  try `nono init` to write one
+//
+//	error: unknown attribute "raed"
+//	  agent.hcl:3:3
+//	    3 |   raed = ["/srv/data"]
+//	  did you mean "read"?
+//
+// Problems travel as a value of type [Problems], which is an error, so that all of them are shown and not only the first.
+package diag
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// Severity is how bad a problem is. The zero value is invalid.
+type Severity string
+
+// The severities. Only an error stops a run.
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+)
+
+// Problem is one thing to tell the user.
+type Problem struct {
+	Severity Severity
+	// Summary is one line in lower case, without a full stop: what was being done and what went wrong.
+	Summary string
+	// Detail says what to do about it; it may have several lines.
+	Detail string
+	// Source is the line or the flag at fault; its zero value means that there is none.
+	Source policy.Source
+	// Line is the text of Source's line, without its end.
+	Line string
+}
+
+// Errorf is a problem with no line of its own.
+func Errorf(format string, args ...any) Problem {
+	return Problem{Severity: Error, Summary: fmt.Sprintf(format, args...)}
+}
+
+// At returns the problem with its line.
+func (p Problem) At(s policy.Source) Problem {
+	p.Source = s
+	return p
+}
+
+// Try returns the problem with what to do about it.
+func (p Problem) Try(format string, args ...any) Problem {
+	p.Detail = fmt.Sprintf(format, args...)
+	return p
+}
+
+// Error makes a single problem usable as an error.
+func (p Problem) Error() string {
+	if at := p.where(); at != "" {
+		return at + ": " + p.Summary
+	}
+	return p.Summary
+}
+
+// String is the whole message, over several lines, ending in a newline. Control characters that came from a file are escaped.
+func (p Problem) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n", p.Severity, policy.Printable(p.Summary))
+	if at := p.where(); at != "" {
+		fmt.Fprintf(&b, "  %s\n", at)
+	}
+	if p.Line != "" {
+		fmt.Fprintf(&b, "  %4d | %s\n", p.Source.Line, policy.Printable(strings.ReplaceAll(p.Line, "\t", "    ")))
+	}
+	if p.Detail != "" {
+		for line := range strings.SplitSeq(p.Detail, "\n") {
+			fmt.Fprintf(&b, "  %s\n", policy.Printable(line))
+		}
+	}
+	return b.String()
+}
+
+func (p Problem) where() string {
+	if p.Source == (policy.Source{}) {
+		return ""
+	}
+	return p.Source.String()
+}
+
+// Problems is a list of problems, in the order in which they are to be shown.
+type Problems []Problem
+
+// Error joins the short forms.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Failed reports whether one of the problems is an error.
+func (ps Problems) Failed() bool {
+	for _, p := range ps {
+		if p.Severity != Warning {
+			return true
+		}
+	}
+	return false
+}
+
+// Err is the list as an error, or nil if nothing in it stops the run.
+func (ps Problems) Err() error {
+	if ps.Failed() {
+		return ps
+	}
+	return nil
+}

@@ -1,0 +1,255 @@
+// Package policy holds what a run allows, as data, and the one decision that every part of nono makes from it.
+//
+// A [Policy] says what (paths, variables; later hosts and services); a layer says how. It is built once by core, from
+// HCL and flags, and handed unchanged to every layer. Each rule keeps the line it came from, so that a refusal inside
+// the sandbox, a line of `nono plan` and an error all point at the same place.
+//
+// The decision is pure: [Policy.Path] and [Policy.Variable] look at nothing but the policy, so that `nono why`, a layer and
+// a property test ask the same question and get the same answer.
+//
+//	d := p.Path("/home/ada/proj/.git/config", policy.OpWrite)
+//	if !d.Allowed {
+//		fmt.Println(d.Why, d.Rule.Source)
+//	}
+//
+// Every enum here is a string whose zero value is invalid: what nobody said is never "allowed".
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Kind is what a layer, or a rule, is about.
+type Kind string
+
+// The kinds of layer, in the order in which their Plan is asked for: trust, credentials, network, snapshot, custom, filesystem.
+const (
+	KindTrust       Kind = "trust"
+	KindCredentials Kind = "credentials"
+	KindNetwork     Kind = "network"
+	KindSnapshot    Kind = "snapshot"
+	KindCustom      Kind = "custom"
+	KindFilesystem  Kind = "filesystem"
+
+	// KindBase is core's own: what its base fragment holds whatever layers run. No layer can be of this kind.
+	KindBase Kind = "base"
+)
+
+// Origin is where a rule came from. It decides which rule wins and which must be enforced (see [Source.Asked]).
+type Origin string
+
+// Later origins win over earlier ones.
+const (
+	OriginBase    Origin = "base"    // core's base fragment
+	OriginDefault Origin = "default" // the built-in default profile
+	OriginConfig  Origin = "config"  // the user's own config.hcl
+	OriginProfile Origin = "profile" // a built-in profile or one of the user's
+	OriginFile    Origin = "file"    // a file named by -c
+	OriginCommand Origin = "command" // the toolchain of the command that was typed
+	OriginFlag    Origin = "flag"    // a flag on the command line
+)
+
+// Source is the place a rule came from: a range in a file, or a flag.
+type Source struct {
+	Origin Origin `json:"origin"`
+	// File is the file's path as the user would recognise it; empty for a flag.
+	File string `json:"file,omitempty"`
+	// Line and Column are 1-based and mark the value; zero for a flag. Columns count characters, not bytes.
+	Line      int `json:"line,omitempty"`
+	Column    int `json:"column,omitempty"`
+	EndLine   int `json:"end_line,omitempty"`
+	EndColumn int `json:"end_column,omitempty"`
+	// Flag is the flag as it was typed, without a secret value; empty for a file.
+	Flag string `json:"flag,omitempty"`
+}
+
+// String is the short form used in every message: "agent.hcl:4:12", or the flag. Control characters are escaped.
+func (s Source) String() string {
+	switch {
+	case s.Flag != "":
+		return Printable(s.Flag)
+	case s.Line > 0:
+		return fmt.Sprintf("%s:%d:%d", Printable(s.File), s.Line, s.Column)
+	case s.File != "":
+		return Printable(s.File)
+	case s.Origin == OriginBase:
+		return "always"
+	}
+	return string(s.Origin)
+}
+
+// Asked reports whether the user wrote this rule: then it is enforced or the run refuses.
+func (s Source) Asked() bool {
+	switch s.Origin {
+	case OriginConfig, OriginProfile, OriginFile, OriginFlag:
+		return true
+	case OriginBase, OriginDefault, OriginCommand:
+		return false
+	}
+	return true // an origin nobody knows is held to the stricter standard
+}
+
+// RuleID names a rule within one run: "filesystem.deny.3", "environment.pass.0", "base.proc".
+type RuleID string
+
+// Kind is the part before the first dot: who answers for the rule in coverage. Environment rules are core's.
+func (id RuleID) Kind() Kind {
+	head, _, _ := strings.Cut(string(id), ".")
+	if head == "environment" {
+		return KindBase
+	}
+	return Kind(head)
+}
+
+// Access is what a filesystem rule does to its path.
+type Access string
+
+// The accesses, as in the filesystem block.
+const (
+	Allow   Access = "allow"   // read, list, execute, change, create, delete
+	Read    Access = "read"    // read, list, execute
+	Write   Access = "write"   // as allow, without execute
+	Deny    Access = "deny"    // beats every grant, at any depth
+	Protect Access = "protect" // inside a grant, never written
+)
+
+// Grants reports whether the access gives something rather than taking it away.
+func (a Access) Grants() bool { return a == Allow || a == Read || a == Write }
+
+// Writable reports whether the access lets the agent change what it names.
+func (a Access) Writable() bool { return a == Allow || a == Write }
+
+// FileType is what stood at a rule's path when the policy was read.
+type FileType string
+
+// The file types that make a difference to enforcement.
+const (
+	Missing   FileType = "missing"
+	Regular   FileType = "file"
+	Directory FileType = "directory"
+	Special   FileType = "special" // device, socket, pipe
+)
+
+// PathRule is one path of a filesystem block, or of a flag.
+type PathRule struct {
+	ID     RuleID `json:"id"`
+	Source Source `json:"source"`
+	Access Access `json:"access"`
+	// Path is absolute and clean, with every link resolved. A directory means all beneath it.
+	Path string `json:"path"`
+	// Name is the absolute path that was asked for; it differs from Path where a link was followed.
+	Name string `json:"name,omitempty"`
+	// Type is what stood at Path. A rule about something missing stays in the policy: there is nothing to hide yet.
+	Type FileType `json:"type"`
+}
+
+// EnvAction is what an environment rule does to the variables it names.
+type EnvAction string
+
+// The actions, as in the environment block.
+const (
+	EnvPass EnvAction = "pass" // inherit from the user's environment
+	EnvSet  EnvAction = "set"  // give this value
+	EnvDeny EnvAction = "deny" // never inherit
+)
+
+// EnvRule is one name of an environment block, or of --env.
+type EnvRule struct {
+	ID     RuleID    `json:"id"`
+	Source Source    `json:"source"`
+	Action EnvAction `json:"action"`
+	// Name is a variable's name; for pass and deny it may end in "*" and then means every name with that prefix.
+	Name string `json:"name"`
+	// Value is what set gives, where a file says it. The value of --env NAME=VALUE is never in a policy: it is in
+	// core's memory, under Secret.
+	Value  string `json:"value,omitempty"`
+	Secret string `json:"secret,omitempty"`
+}
+
+// Policy is everything a run allows. Its zero value allows nothing.
+type Policy struct {
+	Filesystem  []PathRule `json:"filesystem,omitempty"`
+	Environment []EnvRule  `json:"environment,omitempty"`
+	// Disabled are the kinds switched off for this run, with the flag or the line that did it.
+	Disabled []Disabled `json:"disabled,omitempty"`
+}
+
+// Disabled is a kind of layer that this run goes without.
+type Disabled struct {
+	Kind   Kind   `json:"kind"`
+	Source Source `json:"source"`
+}
+
+// IsDisabled reports whether a kind is switched off.
+func (p *Policy) IsDisabled(k Kind) bool {
+	for _, d := range p.Disabled {
+		if d.Kind == k {
+			return true
+		}
+	}
+	return false
+}
+
+// Rule is any rule of a policy, seen from outside: what it is called, where it comes from, and what it says in a few words.
+type Rule struct {
+	ID     RuleID
+	Source Source
+	Says   string
+}
+
+// Rules lists every rule of the policy in a stable order.
+func (p *Policy) Rules() []Rule {
+	rules := make([]Rule, 0, len(p.Filesystem)+len(p.Environment))
+	for _, r := range p.Filesystem {
+		rules = append(rules, Rule{r.ID, r.Source, string(r.Access) + " " + Printable(r.Path)})
+	}
+	for _, r := range p.Environment {
+		rules = append(rules, Rule{r.ID, r.Source, string(r.Action) + " " + Printable(r.Name)})
+	}
+	return rules
+}
+
+// Find returns the rule with this id.
+func (p *Policy) Find(id RuleID) (Rule, bool) {
+	for _, r := range p.Rules() {
+		if r.ID == id {
+			return r, true
+		}
+	}
+	return Rule{}, false
+}
+
+// Printable returns s with control characters and invalid UTF-8 escaped, so that a name chosen by a file or by the agent
+// cannot write to the user's terminal.
+func Printable(s string) string {
+	clean := true
+	for _, r := range s {
+		if r < 0x20 || (r >= 0x7f && r < 0xa0) || r == '\ufffd' || isFormat(r) {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return s
+	}
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == '\ufffd' && !strings.HasPrefix(s[i:], "\ufffd"):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case r < 0x20 || (r >= 0x7f && r < 0xa0):
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case isFormat(r):
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// isFormat reports the characters that reorder or hide text on a terminal.
+func isFormat(r rune) bool {
+	return (r >= 0x200b && r <= 0x200f) || (r >= 0x202a && r <= 0x202e) || (r >= 0x2060 && r <= 0x2069) || r == 0xfeff
+}

@@ -1,0 +1,295 @@
+// Package sdk is what the author of a layer imports.
+//
+// A layer is a program of its own, started by nono's core for one run and spoken to over gRPC. It reads the policy and answers with
+// data, a [fragment.Fragment]; core merges, checks and applies it. The smallest layer:
+//
+//	type layer struct{}
+//
+//	func (layer) Describe() sdk.Description {
+//		return sdk.Description{Name: "acme/motd", Version: "1.0.0", Kind: policy.KindCustom, Lifetime: sdk.Ephemeral}
+//	}
+//
+//	func (layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
+//		return &sdk.PlanResponse{Fragment: fragment.Fragment{Steps: []fragment.Step{
+//			fragment.Env{Name: "MOTD", Value: fragment.Text("hello")},
+//		}}}, nil
+//	}
+//
+//	func main() { sdk.Serve(layer{}) }
+//
+// # The life of a layer
+//
+// Core calls Describe, then Plan, once each. A layer that does something to the system implements [Starter] as well: core calls
+// Start while the agent is held at the gate, and Finish when the run is over, whatever happened in between, perhaps in a
+// fresh process and perhaps twice. How long the process lives is its [Lifetime].
+//
+// Plan only reads. A panic ends the process and with it the run: nothing recovers it. A layer is native code with the user's own
+// rights: core bounds what a fragment may ask, not what the layer's process can do.
+//
+// # Compatibility
+//
+// Nothing is frozen yet. The proto package (nono.layer.v1) is the major version; an unknown field or enum value in what a layer
+// returns is an error.
+package sdk
+
+import (
+	"context"
+
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// Layer is what every layer implements.
+type Layer interface {
+	// Describe says what the layer is. It is called first, touches nothing and gives the same answer each time.
+	Describe() Description
+	// Plan turns the layer's part of the policy into a fragment. It only reads. An error ends the start, with its text as the
+	// reason; a problem with a setting or a rule is better told as a [Diagnostic], which carries a line.
+	Plan(ctx context.Context, req *PlanRequest) (*PlanResponse, error)
+}
+
+// Starter is implemented by layers of the lifetimes [Bracket] and [Resident], and by no ephemeral one.
+type Starter interface {
+	Layer
+	// Start arms the layer. The agent does not exist yet, and is not started before Start of every layer has returned. What
+	// the layer does to the system it does here, and returns the state that Finish needs to undo it.
+	Start(ctx context.Context, req *StartRequest) (*StartResponse, error)
+	// Finish releases everything. It must work in a fresh process, twice, after a Start that failed or died half-way (then
+	// there is no state), and for a session whose core died.
+	Finish(ctx context.Context, req *FinishRequest) (*FinishResponse, error)
+}
+
+// Lifetime is how long a layer's process lives.
+type Lifetime string
+
+// The lifetimes.
+const (
+	// Ephemeral layers are gone once the plan is made.
+	Ephemeral Lifetime = "ephemeral"
+	// Bracket layers run for Plan and Start, and again, in a fresh process, for Finish.
+	Bracket Lifetime = "bracket"
+	// Resident layers stay as long as the agent does. If one is lost, the agent is ended.
+	Resident Lifetime = "resident"
+)
+
+// Description is what a layer says of itself.
+type Description struct {
+	// Name is "netfilter" for a built-in, "vendor/name" for all others.
+	Name    string
+	Version string
+	// Build is filled in by Serve; core starts a built-in layer only if it was built together with it.
+	Build    string
+	Kind     policy.Kind
+	Lifetime Lifetime
+	// Session asks for the stream that carries events, progress, questions and dialling.
+	Session bool
+	// Settings are the attributes that the layer's block in HCL may have, besides plugin and enabled.
+	Settings []Setting
+	// HostVariables are the user's variables that Plan needs to see.
+	HostVariables []string
+}
+
+// Setting is one attribute of the layer's block. Core checks the block against the declared settings before Plan is called.
+type Setting struct {
+	Name     string
+	Type     SettingType
+	Required bool
+	// OneOf, for a string, lists all that is valid; empty: anything.
+	OneOf []string
+	// Help is one line for the user.
+	Help string
+}
+
+// SettingType is the type of a setting's value, in HCL and in the JSON that Plan gets.
+type SettingType string
+
+// The setting types.
+const (
+	String     SettingType = "string"
+	Number     SettingType = "number"
+	Bool       SettingType = "bool"
+	StringList SettingType = "list(string)"
+	StringMap  SettingType = "map(string)"
+)
+
+// Host is what the run stands on.
+type Host struct {
+	Tier Tier `json:"tier"`
+	// LandlockABI is the kernel's Landlock version; 0 where it has none.
+	LandlockABI int    `json:"landlock_abi"`
+	Kernel      string `json:"kernel"`
+	UID         int    `json:"uid"`
+	GID         int    `json:"gid"`
+	Home        string `json:"home"`
+}
+
+// Tier is what the host can enforce with.
+type Tier string
+
+// The tiers.
+const (
+	TierA Tier = "A" // user namespaces, Landlock, seccomp
+	TierB Tier = "B" // Landlock and seccomp
+)
+
+// Command is what will be run.
+type Command struct {
+	// Args is what the user typed, the program's name first.
+	Args []string `json:"args"`
+	// Executable is the file that name stands for, shims and links resolved.
+	Executable string `json:"executable"`
+	// Dir is the canonical current directory.
+	Dir string `json:"dir"`
+}
+
+// Document is a file that core loaded for this run, as core read it.
+type Document struct {
+	Path    string
+	SHA256  [32]byte
+	Content []byte
+}
+
+// PlanRequest is all that a layer plans from. Every layer gets everything.
+type PlanRequest struct {
+	SessionID string
+	Host      Host
+	Command   Command
+	Policy    policy.Policy
+	// Settings is the layer's block as a JSON object, already checked against the settings it declared.
+	Settings []byte
+	// Facts are what layers planned before this one have found out.
+	Facts []Fact
+	// HostVariables holds those that Describe asked for and that are set.
+	HostVariables map[string]string
+	Documents     []Document
+	// Dir is a directory of this layer's own for this session. It may not exist in a dry run.
+	Dir string
+	// Ask is false where nobody can answer (`nono plan`, `nono doctor`): no prompt, no foreign command, unknowns said as such.
+	Ask bool
+	// Session is there if Describe asked for it.
+	Session *Session
+}
+
+// PlanResponse is a layer's share of the plan.
+type PlanResponse struct {
+	Fragment fragment.Fragment
+	// Coverage says, for each rule of the layer's own kind, how far it is held. A rule that is not listed is not held.
+	Coverage    []Coverage
+	Facts       []Fact
+	Diagnostics []Diagnostic
+	// Secrets are the values that Secret parts of env steps stand for. They live in core's memory only.
+	Secrets map[string][]byte
+}
+
+// Coverage is how far one rule is held.
+type Coverage struct {
+	Rule policy.RuleID `json:"rule"`
+	Held Held          `json:"held"`
+	// By is the mechanism, in a few words: "not in the view, Landlock".
+	By string `json:"by,omitempty"`
+	// Why says what is missing, for all but Enforced.
+	Why string `json:"why,omitempty"`
+}
+
+// Held is how far a rule is held.
+type Held string
+
+// The degrees. A rule that the user wrote must be Enforced, or the run refuses.
+const (
+	Enforced    Held = "enforced"
+	Partial     Held = "partial"
+	Unavailable Held = "unavailable"
+)
+
+// Diagnostic is a problem that a layer found, at one of its settings or at a rule. Core adds the file and the line.
+type Diagnostic struct {
+	Severity Severity
+	// Attribute is the setting's name; or Rule is the rule's id; or neither.
+	Attribute string
+	Rule      policy.RuleID
+	// Summary says what is wrong; Detail what to do about it.
+	Summary string
+	Detail  string
+}
+
+// Severity is how bad a diagnostic is.
+type Severity string
+
+// The severities. An error ends the start after all layers have been heard.
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+)
+
+// Fact is something a layer found out that later layers plan from. Exactly one field is set.
+type Fact struct {
+	VerifiedFile      *VerifiedFile
+	CredentialMissing *CredentialMissing
+	Proxy             *Proxy
+	BoundHost         *BoundHost
+}
+
+// VerifiedFile is a file whose signature was checked.
+type VerifiedFile struct {
+	Path   string
+	SHA256 [32]byte
+}
+
+// CredentialMissing is a service for which no source had a key.
+type CredentialMissing struct{ Service string }
+
+// Proxy is a proxy inside, by its listener.
+type Proxy struct{ Listener string }
+
+// BoundHost is a host that may be reached through the credential layer only.
+type BoundHost struct {
+	Service string
+	Host    string
+	Port    uint16
+}
+
+// StartRequest arms a layer.
+type StartRequest struct {
+	SessionID string
+	Settings  []byte
+	Dir       string
+	// Listeners are the sockets of the fragment's listener steps, by name. The layer owns and closes them.
+	Listeners map[string]Socket
+	// Session is there if Describe asked for it.
+	Session *Session
+}
+
+// StartResponse says that the layer is armed.
+type StartResponse struct {
+	// State is handed to Finish. It holds no secret: core keeps it on disk.
+	State []byte
+}
+
+// EndReason is why a run ended.
+type EndReason string
+
+// The reasons.
+const (
+	EndExited      EndReason = "exited"       // the agent's main process ended
+	EndSignalled   EndReason = "signalled"    // the user ended it
+	EndLayerLost   EndReason = "layer lost"   // a resident layer died or hung
+	EndStopped     EndReason = "stopped"      // a layer asked for the end
+	EndStartFailed EndReason = "start failed" // the agent was never started
+	EndCoreLost    EndReason = "core lost"    // core died; this is the next start cleaning up
+)
+
+// FinishRequest releases what Start took.
+type FinishRequest struct {
+	SessionID string
+	Reason    EndReason
+	Settings  []byte
+	Dir       string
+	// State is what Start returned; nil if it did not return.
+	State []byte
+}
+
+// FinishResponse is the layer's part of the report at the end of a run.
+type FinishResponse struct {
+	// Lines are shown to the user, one each.
+	Lines []string
+}
