@@ -150,7 +150,8 @@ type Right string
 // The rights. A right that the kernel's Landlock does not know is left out; whether that is good enough is decided by the layer,
 // which was told the ABI, and said in its coverage.
 const (
-	RightRead    Right = "read"    // read files, list directories
+	RightList    Right = "list"    // list directories
+	RightRead    Right = "read"    // list directories and read files
 	RightExecute Right = "execute" // run programs
 	RightWrite   Right = "write"   // change, create, remove, rename, truncate
 	RightDevice  Right = "device"  // ioctl on devices

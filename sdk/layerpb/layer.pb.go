@@ -589,6 +589,7 @@ const (
 	Right_RIGHT_EXECUTE     Right = 2
 	Right_RIGHT_WRITE       Right = 3
 	Right_RIGHT_DEVICE      Right = 4
+	Right_RIGHT_LIST        Right = 5
 )
 
 // Enum value maps for Right.
@@ -599,6 +600,7 @@ var (
 		2: "RIGHT_EXECUTE",
 		3: "RIGHT_WRITE",
 		4: "RIGHT_DEVICE",
+		5: "RIGHT_LIST",
 	}
 	Right_value = map[string]int32{
 		"RIGHT_UNSPECIFIED": 0,
@@ -606,6 +608,7 @@ var (
 		"RIGHT_EXECUTE":     2,
 		"RIGHT_WRITE":       3,
 		"RIGHT_DEVICE":      4,
+		"RIGHT_LIST":        5,
 	}
 )
 
@@ -4740,14 +4743,16 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\bSeverity\x12\x18\n" +
 	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSEVERITY_ERROR\x10\x01\x12\x14\n" +
-	"\x10SEVERITY_WARNING\x10\x02*d\n" +
+	"\x10SEVERITY_WARNING\x10\x02*t\n" +
 	"\x05Right\x12\x15\n" +
 	"\x11RIGHT_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"RIGHT_READ\x10\x01\x12\x11\n" +
 	"\rRIGHT_EXECUTE\x10\x02\x12\x0f\n" +
 	"\vRIGHT_WRITE\x10\x03\x12\x10\n" +
-	"\fRIGHT_DEVICE\x10\x04*2\n" +
+	"\fRIGHT_DEVICE\x10\x04\x12\x0e\n" +
+	"\n" +
+	"RIGHT_LIST\x10\x05*2\n" +
 	"\x02Op\x12\x12\n" +
 	"\x0eOP_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05OP_IN\x10\x01\x12\r\n" +
