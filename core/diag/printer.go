@@ -1,0 +1,81 @@
+package diag
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fatih/color"
+
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// Printer writes nono's own lines. They all go to one place, stderr, and start with "nono: ", so that they can be told
+// from the agent's. A silent printer writes errors only.
+type Printer struct {
+	w       io.Writer
+	silent  bool
+	verbose bool
+	red     *color.Color
+	yellow  *color.Color
+}
+
+// NewPrinter returns a printer; colour is for a terminal only.
+func NewPrinter(w io.Writer, silent, verbose, colour bool) *Printer {
+	p := &Printer{w: w, silent: silent, verbose: verbose, red: color.New(color.FgRed, color.Bold), yellow: color.New(color.FgYellow)}
+	for _, c := range []*color.Color{p.red, p.yellow} {
+		if colour {
+			c.EnableColor()
+		} else {
+			c.DisableColor()
+		}
+	}
+	return p
+}
+
+// Line says something that the user should know, unless the run is silent.
+func (p *Printer) Line(format string, args ...any) {
+	if !p.silent {
+		fmt.Fprintf(p.w, "nono: %s\n", policy.Printable(fmt.Sprintf(format, args...)))
+	}
+}
+
+// Detail says something that only a user who asked for more wants to know.
+func (p *Printer) Detail(format string, args ...any) {
+	if p.verbose && !p.silent {
+		p.Line(format, args...)
+	}
+}
+
+// Problem prints one problem whole. A warning is silenced like any line.
+func (p *Printer) Problem(pr Problem) {
+	if pr.Severity == Warning && p.silent {
+		return
+	}
+	text := pr.String()
+	if head, rest, ok := strings.Cut(text, ":"); ok {
+		c := p.red
+		if pr.Severity == Warning {
+			c = p.yellow
+		}
+		text = c.Sprint(head+":") + rest
+	}
+	fmt.Fprintf(p.w, "nono: %s", text)
+}
+
+// Error prints any error: the problem or each of the problems in it, with their lines and advice, or else the error's text.
+func (p *Printer) Error(err error) {
+	var list Problems
+	var one Problem
+	switch {
+	case errors.As(err, &list):
+		for _, pr := range list {
+			p.Problem(pr)
+		}
+	case errors.As(err, &one):
+		p.Problem(one)
+	default:
+		p.Problem(Errorf("%s", err))
+	}
+}

@@ -1,0 +1,102 @@
+package dirs
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func lookup(env map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		v, ok := env[name]
+		return v, ok
+	}
+}
+
+func TestFind(t *testing.T) {
+	home := t.TempDir()
+	run := t.TempDir()
+	d, err := Find(lookup(map[string]string{
+		"HOME": home, "XDG_STATE_HOME": "/srv/state", "XDG_CACHE_HOME": "relative", "XDG_RUNTIME_DIR": run,
+	}), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Dirs{
+		Home: home, Config: home + "/.config/nono", State: "/srv/state/nono", Data: home + "/.local/share/nono",
+		Cache: home + "/.cache/nono", Runtime: run + "/nono",
+	}
+	if !slices.Equal(d.All(), want.All()) || d.Home != want.Home {
+		t.Errorf("got %+v, want %+v", d, want)
+	}
+}
+
+func TestFindWithoutARuntimeDirectory(t *testing.T) {
+	for _, dir := range []string{"", "relative", "/does/not/exist"} {
+		d, err := Find(lookup(map[string]string{"HOME": t.TempDir(), "XDG_RUNTIME_DIR": dir}), 1000)
+		if err != nil || d.Runtime != "/tmp/nono-1000" {
+			t.Errorf("XDG_RUNTIME_DIR=%q gives %q, %v", dir, d.Runtime, err)
+		}
+	}
+}
+
+// Who can replace a link on the way can replace what it leads to, so both names are nono's own.
+func TestALinkOnTheWayIsOwnToo(t *testing.T) {
+	home, elsewhere := t.TempDir(), t.TempDir()
+	if err := os.Symlink(elsewhere, filepath.Join(home, ".config")); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Find(lookup(map[string]string{"HOME": home}), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := elsewhere + "/nono"; d.Config != want {
+		t.Errorf("Config is %q, want %q", d.Config, want)
+	}
+	for _, want := range []string{elsewhere + "/nono", home + "/.config/nono"} {
+		if !slices.Contains(d.All(), want) {
+			t.Errorf("%q is missing in %q", want, d.All())
+		}
+	}
+}
+
+func TestFindRefusesAHomeThatIsNone(t *testing.T) {
+	for _, env := range []map[string]string{{}, {"HOME": ""}, {"HOME": "here"}, {"HOME": "/does/not/exist"}} {
+		if d, err := Find(lookup(env), 1000); err == nil {
+			t.Errorf("%v gives %+v", env, d)
+		}
+	}
+}
+
+func TestMakeRuntime(t *testing.T) {
+	uid := os.Getuid()
+	for _, tc := range []struct {
+		name string
+		make func(dir string) error
+		uid  int
+		want string // in the error; none if empty
+	}{
+		{"missing", func(string) error { return nil }, uid, ""},
+		{"there", func(dir string) error { return os.Mkdir(dir, 0o700) }, uid, ""},
+		{"open to others", func(dir string) error { return os.Mkdir(dir, 0o755) }, uid, "open to others"},
+		{"another user's", func(dir string) error { return os.Mkdir(dir, 0o700) }, uid + 1, "another user"},
+		{"a link", func(dir string) error { return os.Symlink("/tmp", dir) }, uid, "not a directory"},
+		{"a file", func(dir string) error { return os.WriteFile(dir, nil, 0o600) }, uid, "not a directory"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "nono")
+			if err := tc.make(dir); err != nil {
+				t.Fatal(err)
+			}
+			err := Dirs{Runtime: dir}.MakeRuntime(tc.uid)
+			switch {
+			case tc.want == "" && err != nil:
+				t.Error(err)
+			case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
+				t.Errorf("the error is %v, and should say %q", err, tc.want)
+			}
+		})
+	}
+}

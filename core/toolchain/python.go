@@ -1,0 +1,95 @@
+package toolchain
+
+import (
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// needPython adds what a Python program needs besides the file itself: its virtual environment with the interpreter that is behind it, and
+// the user's own packages.
+func (r *resolver) needPython(program, resolved string) *Error {
+	env, isEnv, err := r.environment(program)
+	if err != nil {
+		return err
+	}
+	if isEnv && !env.userSite {
+		return nil // such an environment does not look at the user's packages
+	}
+	if m := pythonName.FindStringSubmatch(path.Base(resolved)); m != nil {
+		packages := path.Join(r.Home, ".local/lib/python"+m[1]+"/site-packages")
+		if info, err := r.host.stat(packages); err == nil && info.IsDir() {
+			return r.grant(packages, "Python's user packages")
+		}
+	}
+	return nil
+}
+
+// pythonName is what the file of an interpreter is called once all links are resolved.
+var pythonName = regexp.MustCompile(`^python(\d+\.\d+t?)$`)
+
+// environment is a virtual environment, as its pyvenv.cfg describes it.
+type environment struct {
+	home     string // where the interpreter behind it lies
+	userSite bool
+}
+
+// environment grants the virtual environment that a program lies in, and the interpreter behind it if a root holds that.
+func (r *resolver) environment(program string) (environment, bool, *Error) {
+	dir := path.Dir(path.Dir(program))
+	config := path.Join(dir, "pyvenv.cfg")
+	content, err := r.host.read(config, 16<<10)
+	if err != nil {
+		return environment{}, false, nil // then it is none; what else may be wrong with the file, Python will say
+	}
+	env := parseEnvironment(string(content))
+	resolved, _, err := r.host.follow(dir)
+	if err != nil {
+		return env, true, fail(notExecutable, "cannot look at %s: %s", dir, reason(err))
+	}
+	// Whoever once made an environment of the home directory itself did not mean to grant all that lies there.
+	if !policy.Within(r.Home, resolved) {
+		if err := r.grant(dir, "the virtual environment"); err != nil {
+			return env, true, err
+		}
+	}
+	return env, true, r.base(config, env)
+}
+
+func parseEnvironment(content string) environment {
+	var env environment
+	for line := range strings.Lines(content) {
+		key, value, _ := strings.Cut(line, "=")
+		switch key, value := strings.ToLower(strings.TrimSpace(key)), strings.TrimSpace(value); key {
+		case "home":
+			env.home = value
+		case "include-system-site-packages":
+			env.userSite = strings.EqualFold(value, "true")
+		}
+	}
+	return env
+}
+
+// base grants the interpreter behind an environment. pyvenv.cfg names it, and the agent may have written that.
+func (r *resolver) base(config string, env environment) *Error {
+	if !path.IsAbs(env.home) {
+		return nil
+	}
+	home, _, err := r.host.follow(path.Clean(env.home))
+	if err != nil || r.granted(home) {
+		return nil
+	}
+	if in, ok := r.root(home); ok {
+		return r.grant(in.path, in.tool+", the interpreter behind the virtual environment")
+	}
+	named := installation(path.Join(home, "python"))
+	if path.Base(home) != "bin" {
+		named = home
+	}
+	if rule, ok := r.writable(config); ok {
+		return r.refuse(config, rule, named)
+	}
+	return fail(refused, "%s needs %s, which %s names and nothing grants", r.Name, named, config).try("grant it: --read %s", named)
+}

@@ -1,0 +1,336 @@
+// Package toolchain finds out what a typed command really runs, and what must be readable for it to run.
+//
+//	tc, err := toolchain.Resolve(toolchain.Request{Name: "python", Dir: dir, Home: home, Lookup: os.LookupEnv, Policy: &policy})
+//	// tc.Executable: /home/ada/.pyenv/versions/3.11.7/bin/python
+//	// tc.Reads:      /home/ada/.pyenv/versions/3.11.7 (pyenv, chosen by /home/ada/proj/.python-version)
+//
+// A shim such as ~/.pyenv/shims/python is a script that asks a version manager at every start. The manager and its settings are not in
+// the sandbox, so core settles the question before the start, by reading the version files as the manager would. Nothing is ever
+// run: what runs a version manager runs what a project's files say.
+//
+// # What a stranger can bring about
+//
+// A version file, a first line, a pyvenv.cfg or a link may have been written by the last agent. So they only ever choose among a closed
+// list of [roots]: places that hold installations of tools and nothing else. A path that one of them names and that no root holds is
+// never added. If no grant covers it, the run stops, and the message names the file and the grant that it would take.
+//
+// Errors are of type [*Error] and carry the exit code that a shell would give: 127 if there is no such command, 126 if it cannot be
+// executed, 125 if nono will not run it.
+package toolchain
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// Request is what to look for, and as whom.
+type Request struct {
+	// Name is the program as it was typed.
+	Name string
+	// Dir is the canonical current directory.
+	Dir string
+	// Home is the user's home directory, without links.
+	Home string
+	// Lookup reads the user's environment.
+	Lookup func(string) (string, bool)
+	// Policy says what is granted already, and what the agent can write.
+	Policy *policy.Policy
+
+	// files is the host's file system, but for tests.
+	files fs.ReadLinkFS
+}
+
+// Toolchain is what a command needs.
+type Toolchain struct {
+	// Executable is the file to execute: shims are resolved, links are not, for a program may go by the name it was started by.
+	Executable string
+	// Arg0 is what the program is told its name is: what was typed.
+	Arg0 string
+	// Programs are all files that the kernel executes to run the command, links resolved: the executable, and the interpreter that its
+	// first line names. See [Toolchain.Check].
+	Programs []string
+	// Reads must be granted, to read and execute, for the command to run. What is granted already is not listed.
+	Reads []Read
+	// PathPrepend are directories that come first in the agent's PATH.
+	PathPrepend []string
+	// Shims are directories that have no place in the agent's PATH: what they lead to is not in the sandbox.
+	Shims []string
+	// Notices are lines for the user.
+	Notices []string
+}
+
+// Read is a path that the command needs.
+type Read struct {
+	// Path is absolute, with every link resolved; Name is the same path before that.
+	Path, Name string
+	Type       policy.FileType
+	// Why is the reason in a few words.
+	Why string
+}
+
+// Error is why a command is not run.
+type Error struct {
+	// Code is the exit code: 125, 126 or 127.
+	Code    int
+	Problem diag.Problem
+}
+
+func (e *Error) Error() string { return e.Problem.Error() }
+
+// Unwrap gives the problem, to be shown.
+func (e *Error) Unwrap() error { return e.Problem }
+
+// ExitCode is the code that nono ends with.
+func (e *Error) ExitCode() int { return e.Code }
+
+// The exit codes that a shell gives, and the one that says nono itself would not.
+const (
+	refused       = 125
+	notExecutable = 126
+	notFound      = 127
+)
+
+func fail(code int, format string, args ...any) *Error {
+	return &Error{Code: code, Problem: diag.Errorf(format, args...)}
+}
+
+// try says what the user can do.
+func (e *Error) try(format string, args ...any) *Error {
+	e.Problem = e.Problem.Try(format, args...)
+	return e
+}
+
+// Resolve finds out what the command runs. It reads, and runs nothing.
+func Resolve(req Request) (*Toolchain, error) {
+	if req.files == nil {
+		req.files = os.DirFS("/").(fs.ReadLinkFS)
+	}
+	r := &resolver{Request: req, host: host{req.files}, tc: &Toolchain{Arg0: req.Name}}
+	for _, m := range managers {
+		r.tc.Shims = append(r.tc.Shims, m.shims(r))
+	}
+	// A nil *Error must not become an error that is not nil.
+	if err := r.resolve(); err != nil {
+		return nil, err
+	}
+	return r.tc, nil
+}
+
+// resolver is one resolution under way.
+type resolver struct {
+	Request
+	host host
+	tc   *Toolchain
+	// chosenBy is the variable or the file that chose among the versions of a tool.
+	chosenBy string
+}
+
+func (r *resolver) resolve() *Error {
+	program, err := r.find(r.Name)
+	if err != nil {
+		return err
+	}
+	r.tc.Executable = program
+	if err := r.need(program); err != nil {
+		return err
+	}
+	return r.needInterpreter(program)
+}
+
+// find is the file that a name stands for, through shims but not through links: a path if it has a slash, else what PATH leads to.
+func (r *resolver) find(name string) (string, *Error) {
+	file := path.Clean(name)
+	if !strings.Contains(name, "/") {
+		var err *Error
+		if file, err = r.search(name); err != nil {
+			return "", r.suggest(err, name)
+		}
+	} else {
+		if !path.IsAbs(file) {
+			file = path.Join(r.Dir, file)
+		}
+		if err := r.check(file); err != nil {
+			return "", err
+		}
+	}
+	if m, ok := r.manager(file); ok {
+		return r.choose(m, path.Base(file))
+	}
+	return file, nil
+}
+
+// defaultPath is where to look if PATH is not set.
+const defaultPath = "/usr/local/bin:/usr/bin:/bin"
+
+// search looks a name up in PATH, leaving out some directories. A relative entry is left out too: it would run what happens to lie in the
+// current directory, without anyone having typed that.
+func (r *resolver) search(name string, without ...string) (string, *Error) {
+	list, ok := r.Lookup("PATH")
+	if !ok {
+		list = defaultPath
+	}
+	failure := fail(notFound, "cannot find the command %s in PATH", name)
+	for dir := range strings.SplitSeq(list, ":") {
+		if dir = path.Clean(dir); !path.IsAbs(dir) || slices.Contains(without, dir) {
+			continue
+		}
+		err := r.check(path.Join(dir, name))
+		if err == nil {
+			return path.Join(dir, name), nil
+		}
+		if err.Code == notExecutable && failure.Code == notFound {
+			failure = err
+		}
+	}
+	return "", failure
+}
+
+// otherNames are what a missing command may be called instead.
+var otherNames = map[string]string{"python": "python3", "python3": "python", "pip": "pip3", "node": "nodejs", "vi": "vim"}
+
+// suggest adds another name to the error of a search.
+func (r *resolver) suggest(err *Error, name string) *Error {
+	if other := otherNames[name]; other != "" && err.Code == notFound {
+		if file, missing := r.search(other); missing == nil {
+			return err.try("there is a %s: %s", other, file)
+		}
+	}
+	return err
+}
+
+// check reports whether a file can be executed, as far as its mode says.
+func (r *resolver) check(file string) *Error {
+	info, err := r.host.stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fail(notFound, "cannot run %s: there is no such file", file)
+	case err != nil:
+		return fail(notExecutable, "cannot run %s: %s", file, reason(err))
+	case info.IsDir():
+		return fail(notExecutable, "cannot run %s: it is a directory", file)
+	case info.Mode()&0o111 == 0:
+		return fail(notExecutable, "cannot run %s: the file is not executable", file).try("chmod +x %s", file)
+	}
+	return nil
+}
+
+// need grants what a program needs to be executed, if a root holds it: its installation, and what Python adds to that.
+func (r *resolver) need(program string) *Error {
+	resolved, links, err := r.host.follow(program)
+	if err != nil {
+		return fail(notExecutable, "cannot run %s: %s", program, reason(err))
+	}
+	r.tc.Programs = append(r.tc.Programs, resolved)
+	if dir, ok := r.root(resolved); ok {
+		if err := r.grant(dir.path, dir.tool); err != nil {
+			return err
+		}
+	}
+	if err := r.needPython(program, resolved); err != nil {
+		return err
+	}
+	r.needLinks(program, resolved, links)
+	return nil
+}
+
+// needLinks makes the name of a program work inside, where the links that it consists of are not there by themselves: ~/bin/python may
+// lead to an installation that is granted, but ~/bin is not. A link holds nothing but its target's name.
+func (r *resolver) needLinks(program, resolved string, links []string) {
+	there := func(link string) bool {
+		return r.granted(link) || slices.ContainsFunc(r.Policy.Filesystem, func(rule policy.PathRule) bool {
+			return rule.Access.Grants() && rule.Name == link
+		})
+	}
+	for _, link := range links {
+		if r.granted(resolved) && !there(link) {
+			r.tc.Reads = append(r.tc.Reads, Read{Path: resolved, Name: program, Type: policy.Regular, Why: "the name by which it is run"})
+			return
+		}
+	}
+}
+
+// granted reports whether the agent will be able to read and execute what is at a path.
+func (r *resolver) granted(p string) bool {
+	return r.Policy.Path(p, policy.OpExecute).Allowed ||
+		slices.ContainsFunc(r.tc.Reads, func(read Read) bool { return policy.Within(p, read.Path) })
+}
+
+// writable is the grant that lets the agent change what is at a path.
+func (r *resolver) writable(p string) (policy.PathRule, bool) {
+	if d := r.Policy.Path(p, policy.OpWrite); d.Allowed && d.Rule != nil {
+		return *d.Rule, true
+	}
+	return policy.PathRule{}, false
+}
+
+// grant adds a path to what is read, unless it is granted already, and unless only a link that the agent can change leads there.
+func (r *resolver) grant(name, why string) *Error {
+	resolved, links, err := r.host.follow(name)
+	if err != nil {
+		return fail(notExecutable, "cannot look at %s, which %s needs: %s", name, r.Name, reason(err))
+	}
+	if r.granted(resolved) {
+		return nil
+	}
+	if _, closed := r.root(resolved); !closed {
+		for _, link := range links {
+			if rule, ok := r.writable(link); ok {
+				return r.refuse(link, rule, resolved)
+			}
+		}
+	}
+	info, err := r.host.stat(resolved)
+	if err != nil {
+		return fail(notExecutable, "cannot look at %s, which %s needs: %s", name, r.Name, reason(err))
+	}
+	read := Read{Path: resolved, Name: name, Type: policy.Regular, Why: why}
+	if info.IsDir() {
+		read.Type = policy.Directory
+	}
+	if r.chosenBy != "" {
+		read.Why += ", chosen by " + r.chosenBy
+	}
+	r.tc.Reads = append(r.tc.Reads, read)
+	return nil
+}
+
+// refuse stops a run that would add a path because of a file that the agent can write.
+func (r *resolver) refuse(file string, rule policy.PathRule, named string) *Error {
+	return fail(refused, "%s needs %s because %s says so, and the agent can write that file (%s)", r.Name, named, file, rule.Source).
+		try("if that is right, grant it yourself: --read %s", named)
+}
+
+// Check reports a program that the policy would not let the agent execute, or returns nil. It is to be asked once Reads are in the policy.
+func (tc *Toolchain) Check(p *policy.Policy) error {
+	for _, program := range tc.Programs {
+		d := p.Path(program, policy.OpExecute)
+		if d.Allowed {
+			continue
+		}
+		e := fail(notExecutable, "cannot run %s: the agent may not execute %s: %s", tc.Arg0, program, d.Why)
+		if d.Rule != nil {
+			e.Problem = e.Problem.At(d.Rule.Source)
+		}
+		if d.Rule == nil || d.Rule.Access != policy.Deny {
+			e = e.try("grant it: --read %s", installation(program))
+		}
+		return e
+	}
+	return nil
+}
+
+// installation is the directory that a program came in: /opt/tool for /opt/tool/bin/run. A program that lies elsewhere stands for itself.
+func installation(program string) string {
+	bin := path.Dir(program)
+	if dir := path.Dir(bin); path.Base(bin) == "bin" && path.Dir(dir) != "/" {
+		return dir
+	}
+	return program
+}

@@ -1,0 +1,13 @@
+// The command nono-layer-binds is a second filesystem layer, "test/binds". It exists to show that the contract does not know which
+// filesystem layer it talks to: two lines of HCL put it in the place of landlock.
+//
+//	layer "filesystem" { plugin = "test/binds" }
+//	plugin "test/binds" { path = "bin/nono-layer-binds" }
+//
+// It goes about the same policy in the plainest way there is: every grant is bound, every denial masked, every protection bound
+// read-only, one after the other, and core takes out what is said twice. It uses no Landlock.
+package main
+
+import "github.com/nono-run/nono/sdk"
+
+func main() { sdk.Serve(layer{}) }
