@@ -1,0 +1,171 @@
+package schema_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/schema"
+)
+
+var settings = []sdk.Setting{
+	{Name: "mode", Type: sdk.String, OneOf: []string{"namespace", "proxy"}},
+	{Name: "url", Type: sdk.String},
+	{Name: "retries", Type: sdk.Number},
+	{Name: "strict", Type: sdk.Bool},
+	{Name: "hosts", Type: sdk.StringList},
+	{Name: "labels", Type: sdk.StringMap},
+}
+
+func TestParse(t *testing.T) {
+	tests := []struct{ name, src, want string }{
+		{"nothing", ``, `{}`},
+		{
+			"every type", "mode = \"proxy\"\nurl = \"\"\nretries = 3\nstrict = false\nhosts = [\"a\", \"b\"]\nlabels = { x = \"1\", \"y z\" = \"2\" }",
+			`{"hosts":["a","b"],"labels":{"x":"1","y z":"2"},"mode":"proxy","retries":3,"strict":false,"url":""}`,
+		},
+		{"empty list and map", "hosts = []\nlabels = {}", `{"hosts":[],"labels":{}}`},
+		{"fraction and sign", `retries = -1.5`, `{"retries":-1.5}`},
+		{"a heredoc", "url = <<EOT\na\nEOT\n", `{"url":"a\n"}`},
+		{"escapes", `url = "$${x} \"q\" \u00e9"`, `{"url":"${x} \"q\" é"}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, problems := schema.Parse([]byte(tt.src), "x.hcl", settings)
+			if len(problems) > 0 {
+				t.Fatalf("%+v", problems)
+			}
+			if string(got) != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestProblems(t *testing.T) {
+	tests := []struct {
+		name, src string
+		line      int
+		summary   string
+		detail    string
+	}{
+		{"misspelt", "url = \"a\"\nmdoe = \"proxy\"", 2, `unknown attribute "mdoe"`, `did you mean "mode"?`},
+		{"nothing like it", `zzzzz = 1`, 1, `unknown attribute "zzzzz"`, "known here: hosts, labels, mode, retries, strict, url"},
+		{"a block", `mode {}`, 1, `unknown block "mode"`, `did you mean the attribute mode = ...?`},
+		{"not one of them", `mode = "nmespace"`, 1, `"mode" cannot be "nmespace"`, `did you mean "namespace"? it is one of "namespace", "proxy"`},
+		{"a number for a string", `url = 5`, 1, `"url" must be a string in quotes: "..."`, ""},
+		{"a string for a number", `retries = "5"`, 1, `"retries" must be a number`, ""},
+		{"a string for a bool", `strict = "true"`, 1, `"strict" must be true or false, without quotes`, ""},
+		{"a string for a list", `hosts = "a"`, 1, `"hosts" must be a list of strings: ["...", "..."]`, ""},
+		{"a list with a number", "hosts = [\n\"a\",\n1]", 3, `"hosts" must be a list of strings: ["...", "..."]`, ""},
+		{"a map with a number", `labels = { a = 1 }`, 1, `"labels" must be names with strings: { NAME = "..." }`, ""},
+		{"a map with a name twice", `labels = { a = "1", a = "2" }`, 1, `"labels" has "a" twice`, ""},
+		{"a number without end", `retries = 1e9999999`, 1, `"retries" must be a number that a float64 can hold`, ""},
+		{"a number without beginning", `retries = -1e-9999999`, 1, `"retries" must be a number that a float64 can hold`, ""},
+		{"null", `url = null`, 1, `"url" must be a string in quotes: "..."`, ""},
+		{"a variable", `url = "${env.HOME}/x"`, 1, "${...} is not evaluated here", `write "$HOME/x"`},
+		{"a bare word", `mode = proxy`, 1, "proxy stands without quotes", `there are no variables here; a string is written "proxy"`},
+		{"a call", `url = upper("a")`, 1, "upper() is a function, and there are none here", "write the value itself"},
+		{"arithmetic", `retries = 1 + 2`, 1, "a value must be written out, and this would have to be computed", "write a string in quotes, a number, true, false, or a list of them"},
+		{"a name that is computed", `labels = { (x) = "1" }`, 1, "x stands without quotes", `there are no variables here; a string is written "x"`},
+		{"syntax", `mode = `, 1, "a value is missing or cannot be read here", `a value is a string in quotes, a number, true, false, or a list: ["a", "b"]`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			object, problems := schema.Parse([]byte(tt.src), "x.hcl", settings)
+			if object != nil || len(problems) != 1 {
+				t.Fatalf("got %s and %d problems: %+v", object, len(problems), problems)
+			}
+			p := problems[0]
+			if p.Summary != tt.summary || p.Detail != tt.detail || p.Range.Start.Line != tt.line || p.Range.Filename != "x.hcl" {
+				t.Errorf("got  %s:%d %q %q\nwant x.hcl:%d %q %q", p.Range.Filename, p.Range.Start.Line, p.Summary, p.Detail, tt.line, tt.summary, tt.detail)
+			}
+		})
+	}
+}
+
+func TestRequired(t *testing.T) {
+	need := []sdk.Setting{{Name: "url", Type: sdk.String, Required: true}}
+	if object, problems := schema.Parse([]byte(`url = "a"`), "x.hcl", need); len(problems) != 0 || string(object) != `{"url":"a"}` {
+		t.Fatalf("the control failed: %s %+v", object, problems)
+	}
+	_, problems := schema.Parse(nil, "x.hcl", need)
+	if len(problems) != 1 || problems[0].Summary != "an attribute is missing: url" {
+		t.Errorf("%+v", problems)
+	}
+}
+
+// Several problems come in the order of the text, whatever order hcl walks its maps in.
+func TestProblemsAreInOrder(t *testing.T) {
+	var src strings.Builder
+	for _, name := range []string{"e", "a", "d", "b", "c"} {
+		src.WriteString("unknown_" + name + " = 1\n")
+	}
+	for range 20 {
+		_, problems := schema.Parse([]byte(src.String()), "x.hcl", settings)
+		for i, p := range problems {
+			if p.Range.Start.Line != i+1 {
+				t.Fatalf("problem %d is about line %d", i, p.Range.Start.Line)
+			}
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	tests := []struct {
+		name    string
+		setting sdk.Setting
+		want    string
+	}{
+		{"good", sdk.Setting{Name: "a_1", Type: sdk.String}, ""},
+		{"no name", sdk.Setting{Type: sdk.String}, "lower-case letters"},
+		{"upper case", sdk.Setting{Name: "Mode", Type: sdk.String}, "lower-case letters"},
+		{"core's own", sdk.Setting{Name: "enabled", Type: sdk.Bool}, "nono's own"},
+		{"no type", sdk.Setting{Name: "a"}, "unknown type"},
+		{"a type nobody knows", sdk.Setting{Name: "a", Type: "set(string)"}, "unknown type"},
+		{"one of, for a number", sdk.Setting{Name: "a", Type: sdk.Number, OneOf: []string{"1"}}, "only a string"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := schema.Check([]sdk.Setting{tt.setting})
+			if (err == nil) != (tt.want == "") || (err != nil && !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+	twice := []sdk.Setting{{Name: "a", Type: sdk.String}, {Name: "a", Type: sdk.Bool}}
+	if err := schema.Check(twice); err == nil {
+		t.Error("a setting declared twice is accepted")
+	}
+	if _, problems := schema.Parse([]byte(`a = "x"`), "x.hcl", twice); len(problems) != 1 {
+		t.Errorf("a wrong declaration is decoded: %+v", problems)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	known := []string{"allow", "read", "write", "deny", "os"}
+	for given, want := range map[string]string{
+		"raed": "read", "alow": "allow", "wirte": "write", "READ": "read", "dent": "deny", "ab": "", "x": "", "protect": "", "": "",
+	} {
+		if got := schema.Nearest(given, known); got != want {
+			t.Errorf("Nearest(%q) is %q, want %q", given, got, want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"", `mode = "proxy"`, `labels = { a = "1" }`, `url = "${x}"`, "hosts = [\"a\",\n1]", "a {\n}\n", "url = <<X\n${\nX\n", "\xff", `x = {(1)=2}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		object, problems := schema.Parse(src, "x.hcl", settings)
+		if (object == nil) == (len(problems) == 0) {
+			t.Fatalf("got %q with problems %+v", object, problems)
+		}
+		for _, p := range problems {
+			if p.Summary == "" {
+				t.Fatalf("a problem says nothing: %+v", p)
+			}
+		}
+	})
+}
