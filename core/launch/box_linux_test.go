@@ -1,0 +1,333 @@
+package launch_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/core/launch"
+	"github.com/nono-run/nono/core/launch/filter"
+	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/sdk/fragment"
+)
+
+// Programs that the tests run, built once: nono-init as it is delivered, nono-init that can leave steps out, and the prober.
+var built struct {
+	dir, init, omit, prober string
+}
+
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(hostEnv); spec != "" {
+		runHost(spec)
+	}
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "nono-launch-")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		built.dir = dir
+		built.init = build(dir, "nono-init", "../../cmd/nono-init")
+		built.omit = build(dir, "nono-init-omit", "../../cmd/nono-init", "-tags", "nono_omit")
+		built.prober = build(dir, "prober", "./testdata/prober")
+		return m.Run()
+	}())
+}
+
+func build(dir, name, pkg string, flags ...string) string {
+	out := filepath.Join(dir, name)
+	args := append(append([]string{"build", "-buildvcs=false", "-o", out}, flags...), pkg)
+	c := exec.Command("go", args...)
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if msg, err := c.CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("building %s: %v\n%s", pkg, err, msg))
+	}
+	return out
+}
+
+// without is a nono-init that leaves steps out, by name: the positive control of an attack.
+func without(t *testing.T, steps ...string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "omit-"+strings.Join(steps, "+"))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "nono-init")
+	if err := os.Link(built.omit, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// hardening is the filter that every agent gets.
+var hardening = sync.OnceValue(func() []byte {
+	program, err := filter.Assemble(plan.Hardening())
+	if err != nil {
+		panic(err)
+	}
+	return program
+})
+
+// box is a sandbox in a test.
+type box struct {
+	options launch.Options
+	recipe  *recipe.Recipe
+	// project is a directory of the host that is writable inside, under the same name.
+	project string
+}
+
+// newBox makes a sandbox around the prober: it sees itself, /proc, /dev and the project, and nothing else.
+func newBox(t testing.TB, tries ...string) *box {
+	t.Helper()
+	project := t.TempDir()
+	b := &box{
+		options: launch.Options{Path: built.init},
+		project: project,
+		recipe: &recipe.Recipe{
+			Mounts: fragment.List{
+				fragment.Tmpfs{For: "base.mounts", Path: "/", Size: 1 << 20, Mode: 0o755},
+				fragment.Tmpfs{For: "base.devices", Path: "/dev", Size: 1 << 20, Mode: 0o755},
+				device("/dev/null"),
+				device("/dev/tty"),
+				fragment.Devpts{For: "base.devices", Path: "/dev/pts"},
+				bind(t, built.prober, "/prober", false),
+				fragment.Proc{For: "base.proc", Path: "/proc"},
+				bind(t, project, project, true),
+			},
+			Seccomp:    hardening(),
+			Executable: "/prober",
+			Args:       append([]string{"prober"}, tries...),
+			Env:        []string{"PATH=/bin"},
+			Dir:        project,
+		},
+	}
+	return b
+}
+
+// bind shows a path of the host.
+func bind(t testing.TB, from, at string, writable bool) fragment.Bind {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Stat(from, &st); err != nil {
+		t.Fatal(err)
+	}
+	return fragment.Bind{For: "filesystem.allow.0", Path: at, From: from, Writable: writable, Device: st.Dev, Inode: st.Ino}
+}
+
+func device(path string) fragment.Bind {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		panic(err)
+	}
+	return fragment.Bind{For: "base.devices", Path: path, Writable: true, NoExec: true, Devices: true, Device: st.Dev, Inode: st.Ino}
+}
+
+// mount adds steps. They stand in the order in which they must be applied.
+func (b *box) mount(steps ...fragment.Step) { b.recipe.Mounts = append(b.recipe.Mounts, steps...) }
+
+func deadline(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// prepare brings the sandbox to the gate.
+func (b *box) prepare(t *testing.T) (*launch.Init, *launch.Ready, error) {
+	t.Helper()
+	init, err := launch.Start(deadline(t), b.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { init.Close() })
+	host, err := init.Tier(deadline(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b.recipe.Landlock) > 0 && b.recipe.LandlockABI == 0 {
+		if host.LandlockABI == 0 {
+			t.Skip("this kernel has no Landlock")
+		}
+		b.recipe.LandlockABI = host.LandlockABI
+	}
+	ready, err := init.Prepare(deadline(t), b.recipe)
+	if err == nil {
+		t.Cleanup(ready.Close)
+	}
+	return init, ready, err
+}
+
+// result is what a run came to.
+type result struct {
+	launch.Exit
+	out string
+	err error
+}
+
+// of gives the outcome of a try.
+func (r result) of(try string) string {
+	for line := range strings.Lines(r.out) {
+		if v, ok := strings.CutPrefix(line, try+": "); ok {
+			return strings.TrimSpace(v)
+		}
+	}
+	return "(nothing was said)"
+}
+
+// run runs the agent to its end.
+func (b *box) run(t *testing.T) result {
+	t.Helper()
+	out, err := os.Create(filepath.Join(t.TempDir(), "output"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	b.options.Stdout, b.options.Stderr = out, out
+	init, _, err := b.prepare(t)
+	if err != nil {
+		t.Fatalf("preparing: %v", err)
+	}
+	if err := init.Go(deadline(t)); err != nil {
+		t.Fatalf("starting: %v", err)
+	}
+	exit, err := init.Wait()
+	text, _ := os.ReadFile(out.Name())
+	if err != nil {
+		t.Logf("output:\n%s", text)
+	}
+	return result{exit, string(text), err}
+}
+
+// want runs the agent and compares the outcome of each try.
+func (b *box) want(t *testing.T, outcomes map[string]string) {
+	t.Helper()
+	r := b.run(t)
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	for try, want := range outcomes {
+		if got := r.of(try); got != want {
+			t.Errorf("%s: got %q, want %q", try, got, want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("output:\n%s", r.out)
+	}
+}
+
+// hostEnv makes this test binary a host of its own, which a test can kill.
+const hostEnv = "NONO_LAUNCH_TEST_HOST"
+
+// runHost is a core with nothing else to do: "run PROBER INIT TRIES..." runs the prober in a sandbox; "mount PROBER INIT" does, and
+// mounts something beneath a grant in the meantime. It never returns.
+func runHost(spec string) {
+	f := strings.Fields(spec)
+	mode, prober, init, tries := f[0], f[1], f[2], f[3:]
+	r := &recipe.Recipe{
+		Mounts: fragment.List{
+			fragment.Tmpfs{Path: "/", Size: 1 << 20, Mode: 0o755},
+			fragment.Proc{Path: "/proc"},
+			fragment.Tmpfs{Path: "/dev", Size: 1 << 20, Mode: 0o755},
+			device("/dev/null"),
+			hostBind(prober, "/prober"),
+		},
+		Seccomp: hardening(), Executable: "/prober", Dir: "/",
+	}
+	meanwhile := func() {}
+	if mode == "mount" {
+		// A mount namespace of our own is the host; its mounts are shared with whoever is made from it, as on most systems.
+		inOwnMounts()
+		shared, err := os.MkdirTemp("", "nono-shared-")
+		must(err)
+		must(os.Mkdir(filepath.Join(shared, "mounted"), 0o755))
+		must(unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""))
+		r.Mounts = append(r.Mounts, hostBind(shared, "/shared"))
+		tries = []string{"stat=/shared/mounted/canary"}
+		meanwhile = func() {
+			must(unix.Mount("tmpfs", filepath.Join(shared, "mounted"), "tmpfs", 0, ""))
+			must(os.WriteFile(filepath.Join(shared, "mounted", "canary"), nil, 0o644))
+		}
+	}
+	r.Args = append([]string{"prober"}, tries...)
+
+	ctx := context.Background()
+	i, err := launch.Start(ctx, launch.Options{Path: init, Stdout: os.Stdout, Stderr: os.Stderr})
+	must(err)
+	_, err = i.Tier(ctx)
+	must(err)
+	_, err = i.Prepare(ctx, r)
+	must(err)
+	meanwhile()
+	must(i.Go(ctx))
+	_, err = i.Wait()
+	must(err)
+	os.Exit(0)
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func hostBind(from, at string) fragment.Bind {
+	var st unix.Stat_t
+	must(unix.Stat(from, &st))
+	return fragment.Bind{Path: at, From: from, Device: st.Dev, Inode: st.Ino}
+}
+
+// inOwnMounts runs this program again as root of a user namespace with its own mounts, unless that has been done.
+func inOwnMounts() {
+	const done = "NONO_LAUNCH_TEST_OWN"
+	if os.Getenv(done) != "" {
+		return
+	}
+	exe, err := os.Executable()
+	must(err)
+	c := exec.Command(exe)
+	c.Env = append(os.Environ(), done+"=1")
+	c.Stdout, c.Stderr = os.Stdout, os.Stderr
+	id := func(n int) []syscall.SysProcIDMap {
+		return []syscall.SysProcIDMap{{ContainerID: n, HostID: n, Size: 1}}
+	}
+	c.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS, UidMappings: id(os.Getuid()), GidMappings: id(os.Getgid()),
+		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
+	}
+	must(c.Run())
+	os.Exit(0)
+}
+
+// processes counts the host's processes whose command line has a text.
+func processes(text string) int {
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	n := 0
+	for _, f := range files {
+		if b, err := os.ReadFile(f); err == nil && bytes.Contains(b, []byte(text)) {
+			n++
+		}
+	}
+	return n
+}
+
+// eventually waits for something that takes its time on a busy machine.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for range 1000 {
+		if holds() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("never came true: %s", what)
+}

@@ -1,0 +1,174 @@
+package inside
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/core/launch/recipe"
+)
+
+// runAgent forks the agent and serves core until the end. It returns only if there is no agent.
+func (l *launcher) runAgent() error {
+	r := l.recipe
+	agent, err := syscall.ForkExec(r.Executable, r.Args, &syscall.ProcAttr{
+		Env:   r.Env,
+		Files: []uintptr{0, 1, 2},
+		// A session of its own: the user's terminal, if it is one of the three, then takes no job control from the agent, and gives it
+		// no signals.
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return send(recipe.Reply{Started: startFailure(r.Executable, err)})
+	}
+	if err := send(recipe.Reply{Started: &recipe.Started{}}); err != nil {
+		return err // core is gone; the end of this process ends the agent
+	}
+	ports := r.Dial
+	l.recipe = nil // the agent has its secrets; nothing here needs them any more
+	letGoOfStreams()
+	// Waiting blocks a thread, and so does reading: one each. The threads have no scope around them, so it does not matter to the
+	// kernel which of them signals the agent.
+	go waitForAgent(agent)
+	return serve(agent, ports)
+}
+
+func startFailure(executable string, err error) *recipe.Started {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		errno = unix.EIO
+	}
+	_, statErr := os.Stat(executable)
+	return &recipe.Started{Path: executable, Errno: int(errno), Exists: statErr == nil}
+}
+
+// letGoOfStreams closes what the agent alone should hold: whoever reads its output must see the end of it when the agent closes it. In
+// their place stands something that can be neither read nor written, so that no later descriptor gets one of these numbers.
+func letGoOfStreams() {
+	fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return // then they stay open a little longer than they should
+	}
+	for stream := range 3 {
+		_ = unix.Dup3(fd, stream, unix.O_CLOEXEC)
+	}
+	closeFD(fd)
+}
+
+// serve does what core asks until core is gone. Then it returns: the end of pid 1 is the end of everything inside, and so the agent
+// cannot outlive core even where the parent-death signal is lost.
+func serve(agent int, ports []uint16) error {
+	// A layer that dials without end takes no more than this many threads from us.
+	dialing := make(chan struct{}, 64)
+	for {
+		var req recipe.Request
+		fds, err := recipe.Receive(recipe.Lifeline, &req)
+		recipe.CloseAll(fds)
+		switch {
+		case err != nil:
+			return err
+		case req.Signal != 0:
+			signalAgent(agent, syscall.Signal(req.Signal))
+		case req.Dial != nil:
+			select {
+			case dialing <- struct{}{}:
+				go func() {
+					answerDial(*req.Dial, ports)
+					<-dialing
+				}()
+			default:
+				_ = send(recipe.Reply{Dialed: &recipe.Dialed{ID: req.Dial.ID, Errno: int(unix.EAGAIN)}})
+			}
+		default:
+			return errors.New("core asked for something unknown")
+		}
+	}
+}
+
+// signalAgent passes a signal on. What a terminal would send goes to the agent's process group, as a terminal's would: a shell that
+// waits for its child acts on Ctrl-C only once the child has gone of it. Everything else goes to the main process alone.
+func signalAgent(agent int, s syscall.Signal) {
+	to := agent
+	switch s {
+	case unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGTSTP, unix.SIGCONT, unix.SIGWINCH:
+		to = -agent // it leads a session, and so the group of its number
+	}
+	_ = unix.Kill(to, s) // it may have ended just now
+}
+
+func answerDial(d recipe.Dial, ports []uint16) {
+	if !slices.Contains(ports, d.Port) {
+		_ = send(recipe.Reply{Dialed: &recipe.Dialed{ID: d.ID, Errno: int(unix.EACCES)}})
+		return
+	}
+	fd, err := dial(d.Port)
+	if err != nil {
+		errno := unix.EIO
+		errors.As(err, &errno)
+		if errno == unix.EINPROGRESS {
+			errno = unix.ETIMEDOUT // what a connect under a send timeout says
+		}
+		_ = send(recipe.Reply{Dialed: &recipe.Dialed{ID: d.ID, Errno: int(errno)}})
+		return
+	}
+	_ = send(recipe.Reply{Dialed: &recipe.Dialed{ID: d.ID}}, fd)
+	closeFD(fd)
+}
+
+// waitForAgent reaps whatever ends, as pid 1 must, until the main process does; then it ends the rest, tells core, and ends the process.
+func waitForAgent(agent int) {
+	status, err := reapUntil(agent)
+	if err != nil {
+		os.Exit(1) // core sees a nono-init that ended without a word, and says so
+	}
+	e := &recipe.Exited{Code: status.ExitStatus(), Left: endOthers()}
+	if status.Signaled() {
+		e.Code, e.Signal = 0, int(status.Signal())
+	}
+	_ = send(recipe.Reply{Exited: e})
+	os.Exit(0)
+}
+
+// reapUntil waits for a process and for all orphans that end before it. WALL: also for those that were cloned to end without SIGCHLD.
+func reapUntil(pid int) (unix.WaitStatus, error) {
+	for {
+		var status unix.WaitStatus
+		ended, err := unix.Wait4(-1, &status, unix.WALL, nil)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return 0, err
+		case ended == pid:
+			return status, nil
+		}
+	}
+}
+
+// endOthers ends every process that is left inside, and counts those that were still running. The end of pid 1 would end them as well,
+// but could not count.
+func endOthers() int {
+	for { // those that ended by themselves do not count
+		ended, err := unix.Wait4(-1, nil, unix.WALL|unix.WNOHANG, nil)
+		if err != unix.EINTR && (err != nil || ended == 0) {
+			break
+		}
+	}
+	// To all but the caller. None can slip through by forking: a fork fails in a process that has a signal waiting.
+	if err := unix.Kill(-1, unix.SIGKILL); err != nil {
+		return 0 // nobody there
+	}
+	left := 0
+	for {
+		_, err := unix.Wait4(-1, nil, unix.WALL, nil)
+		switch err {
+		case nil:
+			left++
+		case unix.EINTR:
+		default:
+			return left // no child is left, and every process here is or becomes one
+		}
+	}
+}

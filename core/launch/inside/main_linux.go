@@ -1,0 +1,275 @@
+package inside
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+
+	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// launcher is what the steps work on.
+type launcher struct {
+	hostNetwork bool
+	recipe      *recipe.Recipe
+
+	// proc is a fresh /proc that is mounted nowhere yet; sys is its sys directory, reached past what later covers it.
+	proc, sys int
+	view      view
+	// hand are the descriptors for core.
+	hand []handed
+}
+
+// handed is a descriptor for core.
+type handed struct {
+	fd   int
+	name recipe.Descriptor
+}
+
+// step is one thing that is done. Tests of attacks leave one out by its name.
+type step struct {
+	name string
+	do   func(*launcher) error
+}
+
+// arrival is done before anything is known of the plan. It is as much as can fail on a host that does not let an ordinary user have
+// this kind of sandbox, so that the answer to core is found by doing and not by reading settings.
+var arrival = []step{
+	// First of all: what core had open by mistake must not be reachable by a mistake made below.
+	{"descriptors", closeInherited},
+	{"init", requireInit},
+	// Before the first mount, which would otherwise show up on the host.
+	{"propagation", leavePeers},
+	// A fresh /proc can only be mounted while the host's is still in the view: the kernel wants to see that nothing in it was hidden.
+	{"proc", mountProc},
+}
+
+// meanwhile is what needs no recipe. It is done while core waits for the layers' answers, when nobody waits for nono-init.
+var meanwhile = []step{
+	{"loopback", raiseLoopback},
+	{"namespaces", forbidNamespaces},
+	// Nothing here executes anything before the agent is.
+	{"no-new-privs", forbidPrivileges},
+	{"rehearsal", func(*launcher) error { return fail("decoding a sample", recipe.Rehearse()) }},
+}
+
+// preparation turns the recipe into a sandbox that only lacks the agent.
+var preparation = []step{
+	{"view", buildView},
+	// Before listeners and rules: from here on, paths mean what they will mean to the agent.
+	{"pivot", enterView},
+	{"directory", changeDirectory},
+	{"listeners", openListeners},
+	// After the last mount was made: one that is mounted nowhere yet counts as a mount namespace.
+	{"namespaces", forbidMountNamespaces},
+	// After the last use of what leads past the view.
+	{"references", closeReferences},
+	// After all that needs capabilities, in namespaces of ours.
+	{"capabilities", dropPrivileges},
+	// The agent has the same user as we: while our memory can be opened through /proc, all that follows is decoration.
+	{"dumpable", hideMemory},
+	// After the capabilities: a thread without them needs no-new-privs for this, which it has then.
+	{"landlock", applyLandlock},
+	// Late, since it refuses much of what stands above.
+	{"seccomp", applySeccomp},
+	// Last: threads are told of system calls by signals, and from here on none has a handler.
+	{"signals", ignoreAll},
+}
+
+// Main is nono-init, and returns its exit code. It returns early only if there is no agent.
+func Main() int {
+	// What the agent inherits is this thread's; see the package.
+	runtime.LockOSThread()
+	l := &launcher{proc: -1, sys: -1}
+	for _, arg := range os.Args[1:] {
+		if arg != recipe.HostNetwork {
+			return 2
+		}
+		l.hostNetwork = true
+	}
+	if err := l.run(); err != nil {
+		var f *failure
+		if !errors.As(err, &f) {
+			f = &failure{doing: "running nono-init", err: err}
+		}
+		err := send(recipe.Reply{Failed: f.message()})
+		if errors.Is(err, unix.EBADF) || errors.Is(err, unix.ENOTSOCK) {
+			fmt.Fprintln(os.Stderr, f) // there never was a lifeline: someone is trying it by hand
+		}
+		return 1 // if core is gone, nobody is left to tell
+	}
+	return 0
+}
+
+// run is the life of nono-init up to the agent's start; from there serve has it.
+func (l *launcher) run() error {
+	if err := l.apply(arrival); err != nil {
+		return err
+	}
+	if err := send(recipe.Reply{Host: l.host()}); err != nil {
+		return err
+	}
+	if err := l.apply(meanwhile); err != nil {
+		return err
+	}
+	if err := l.receiveRecipe(); err != nil {
+		return err
+	}
+	if err := l.apply(preparation); err != nil {
+		return err
+	}
+	if err := l.handOver(); err != nil {
+		return err
+	}
+	// The gate: layers are armed while nothing here moves. What comes next is one message, or the end.
+	if err := awaitGo(); err != nil {
+		return err
+	}
+	return l.runAgent()
+}
+
+func (l *launcher) apply(steps []step) error {
+	for _, s := range steps {
+		if omitted(s.name) {
+			continue
+		}
+		if err := s.do(l); err != nil {
+			var f *failure
+			if !errors.As(err, &f) {
+				f = &failure{doing: "preparing", err: err}
+			}
+			if f.step == "" {
+				f.step = s.name
+			}
+			return f
+		}
+	}
+	return nil
+}
+
+// host is what having come this far says of the host.
+func (l *launcher) host() *recipe.Host {
+	abi, err := ll.LandlockGetABIVersion()
+	if err != nil {
+		abi = 0 // not built in or not switched on
+	}
+	return &recipe.Host{Tier: recipe.TierA, LandlockABI: abi}
+}
+
+func (l *launcher) receiveRecipe() error {
+	var req recipe.Request
+	fds, err := recipe.Receive(recipe.Lifeline, &req)
+	if err != nil {
+		return fail("waiting for the recipe", err)
+	}
+	defer recipe.CloseAll(fds)
+	if !req.Prepare || len(fds) != 1 {
+		return fail("waiting for the recipe", errors.New("core sent something else"))
+	}
+	if l.recipe, err = recipe.Open(fds[0]); err != nil {
+		return fail("taking the recipe", err)
+	}
+	if err := l.recipe.Check(); err != nil {
+		return fail("taking the recipe", err)
+	}
+	return nil
+}
+
+// handOver tells core that the sandbox stands, and gives it what was opened inside.
+func (l *launcher) handOver() error {
+	for {
+		batch := l.hand[:min(len(l.hand), recipe.MaxDescriptors)]
+		l.hand = l.hand[len(batch):]
+		ready := &recipe.Ready{More: len(l.hand) > 0}
+		var fds []int
+		for _, h := range batch {
+			fds = append(fds, h.fd)
+			ready.Descriptors = append(ready.Descriptors, h.name)
+		}
+		err := send(recipe.Reply{Ready: ready}, fds...)
+		recipe.CloseAll(fds)
+		if err != nil || !ready.More {
+			return err
+		}
+	}
+}
+
+func awaitGo() error {
+	var req recipe.Request
+	fds, err := recipe.Receive(recipe.Lifeline, &req)
+	recipe.CloseAll(fds)
+	if err != nil {
+		return fail("waiting at the gate", err)
+	}
+	if !req.Go {
+		return fail("waiting at the gate", errors.New("core sent something else"))
+	}
+	return nil
+}
+
+func send(r recipe.Reply, fds ...int) error { return recipe.Send(recipe.Lifeline, r, fds...) }
+
+// closeInherited keeps every descriptor but the three standard ones from the agent, whoever opened them and forgot to say so.
+// Closing them outright would pull Go's own from under it.
+func closeInherited(*launcher) error {
+	return fail("marking descriptors close-on-exec", unix.CloseRange(recipe.Lifeline, ^uint(0), unix.CLOSE_RANGE_CLOEXEC))
+}
+
+// requireInit refuses to run anywhere but where core puts it, as the first process of a pid namespace with a lifeline: what follows changes
+// the process's surroundings.
+func requireInit(*launcher) error {
+	kind, err := unix.GetsockoptInt(recipe.Lifeline, unix.SOL_SOCKET, unix.SO_TYPE)
+	if os.Getpid() != 1 || err != nil || kind != unix.SOCK_SEQPACKET {
+		return fail("starting", errors.New("nono-init is started by nono, and does nothing by itself"))
+	}
+	return nil
+}
+
+// leavePeers stops mounts made here from appearing on the host.
+func leavePeers(*launcher) error {
+	return fail("separating the mounts from the host's", unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""))
+}
+
+// closeReferences closes the mounts that were built with. The process is undumpable when the agent exists; this is for the day when it
+// is not.
+func closeReferences(l *launcher) error {
+	for _, fd := range []int{l.view.root, l.view.stage, l.proc, l.sys} {
+		closeFD(fd)
+	}
+	return nil
+}
+
+// failure is an error with what it takes to find the line of HCL behind it.
+type failure struct {
+	rule  policy.RuleID
+	step  string
+	path  string
+	doing string
+	err   error
+}
+
+// fail wraps an error, and passes nil through.
+func fail(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{doing: doing, err: err}
+}
+
+func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.doing, f.err) }
+func (f *failure) Unwrap() error { return f.err }
+
+func (f *failure) message() *recipe.Failed {
+	m := &recipe.Failed{Rule: f.rule, Step: f.step, Path: f.path, Text: f.Error()}
+	var errno syscall.Errno
+	if errors.As(f.err, &errno) {
+		m.Errno = int(errno)
+	}
+	return m
+}

@@ -1,0 +1,160 @@
+package inside
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// forbidNamespaces lets nobody make another namespace in our user namespace. The filter refuses the calls as well; this holds for the
+// calls that the filter does not know.
+func forbidNamespaces(l *launcher) error {
+	return l.limitNamespaces("user", "pid", "net", "ipc", "uts", "cgroup", "time")
+}
+
+// forbidMountNamespaces does the same for the one kind that building the view needs.
+func forbidMountNamespaces(l *launcher) error { return l.limitNamespaces("mnt") }
+
+func (l *launcher) limitNamespaces(kinds ...string) error {
+	// In the initial user namespace the same files are the host's own limits.
+	if err := l.requireOwnUserNamespace(); err != nil {
+		return fail("forbidding new namespaces", err)
+	}
+	for _, kind := range kinds {
+		err := l.writeSetting("user/max_"+kind+"_namespaces", "0")
+		if err != nil && !errors.Is(err, unix.ENOENT) { // a kind that this kernel lacks
+			return fail("forbidding new namespaces", err)
+		}
+	}
+	return nil
+}
+
+func (l *launcher) requireOwnUserNamespace() error {
+	fd, err := unix.Openat(l.proc, "1/uid_map", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("reading the user map: %w", err)
+	}
+	defer closeFD(fd)
+	buf := make([]byte, 256)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		return fmt.Errorf("reading the user map: %w", err)
+	}
+	if !ownUserMap(string(buf[:n])) {
+		return fmt.Errorf("this is not a user namespace of nono's: its map is %q", bytes.TrimSpace(buf[:n]))
+	}
+	return nil
+}
+
+// ownUserMap reports whether a user map is as core writes it: one user, under his own number.
+func ownUserMap(m string) bool {
+	fields := strings.Fields(m)
+	return len(fields) == 3 && fields[0] == fields[1] && fields[2] == "1"
+}
+
+// Bits of the thread's security settings: an exec by root gives no capabilities; none can be kept over a change of user, or be made
+// ambient. Each with the lock that keeps it so.
+const lockedDown = 1<<0 | 1<<1 | // NOROOT
+	1<<5 | // KEEP_CAPS, locked while off
+	1<<6 | 1<<7 // NO_CAP_AMBIENT_RAISE
+
+// forbidPrivileges keeps every later exec from giving privileges that its caller does not have.
+func forbidPrivileges(*launcher) error {
+	return allThreads("setting no-new-privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1)
+}
+
+// dropPrivileges gives up all capabilities, now and for ever.
+//
+// What matters only at an exec, the bounding set and the security settings, is done on this thread alone, from which the agent is
+// forked: emptying the set takes forty-one calls, and each on all threads would cost as much as all of them on one. The other threads
+// never exec; should one be made to, it has no capability and, under no-new-privs, gets none.
+func dropPrivileges(*launcher) error {
+	for c := uintptr(0); ; c++ { // the kernel, not a constant of this build's, says which is the last
+		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
+		if errors.Is(err, unix.EINVAL) && c > 0 {
+			break
+		}
+		if err != nil {
+			return fail("emptying the bounding set", err)
+		}
+	}
+	if err := unix.Prctl(unix.PR_SET_SECUREBITS, lockedDown, 0, 0, 0); err != nil {
+		return fail("locking the security settings", err)
+	}
+	// Effective, permitted and inheritable; the ambient set follows the last two by itself.
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	return allThreads("dropping capabilities", unix.SYS_CAPSET,
+		uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none[0])))
+}
+
+// allThreads makes a system call on every thread of the process.
+//
+//go:uintptrescapes
+func allThreads(doing string, call, a, b uintptr) error {
+	if _, _, errno := syscall.AllThreadsSyscall6(call, a, b, 0, 0, 0, 0); errno != 0 {
+		return fail(doing, errno)
+	}
+	return nil
+}
+
+// hideMemory makes this process undumpable: nobody without capabilities can open its memory, descriptors or environment through
+// /proc, or trace it. The agent becomes dumpable again by its exec.
+func hideMemory(*launcher) error {
+	return fail("closing nono-init's memory to the agent", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
+}
+
+// applySeccomp loads the filter that core assembled, on all threads at once.
+func applySeccomp(l *launcher) error {
+	filter := parseFilter(l.recipe.Seccomp)
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
+		uintptr(unsafe.Pointer(&program)))
+	if errno != 0 {
+		return fail("loading the system-call filter", errno)
+	}
+	if thread != 0 {
+		return fail("loading the system-call filter", fmt.Errorf("thread %d has another one", thread))
+	}
+	return nil
+}
+
+// parseFilter reads instructions of eight bytes.
+func parseFilter(program []byte) []unix.SockFilter {
+	filter := make([]unix.SockFilter, len(program)/8)
+	for i := range filter {
+		b := program[8*i:]
+		filter[i] = unix.SockFilter{
+			Code: binary.NativeEndian.Uint16(b), Jt: b[2], Jf: b[3], K: binary.NativeEndian.Uint32(b[4:]),
+		}
+	}
+	return filter
+}
+
+// ignoreAll gives every signal its default disposition. The kernel protects the first process of a pid namespace from all signals
+// that it has no handler for, whoever in the namespace sends them and whatever they claim to be. Go's runtime has handlers for nearly
+// all, and ends the process, with a dump, for many: catching them with os/signal would not do, for a SIGSEGV queued with a code of
+// the sender's choice passes for a fault. (Ignoring them would: but exec hands that on to the agent.)
+//
+// The runtime loses its way to interrupt a goroutine that never calls anything, of which there is none here, and its report of a
+// fault: a fault now just ends nono-init, and with it the run.
+func ignoreAll(*launcher) error {
+	const bytesOfSet = 8
+	var action [4]uint64 // struct kernel_sigaction: all zero is SIG_DFL
+	for s := uintptr(1); s <= 64; s++ {
+		if s == uintptr(unix.SIGKILL) || s == uintptr(unix.SIGSTOP) {
+			continue // cannot be changed, and need not be
+		}
+		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, s, uintptr(unsafe.Pointer(&action)), 0, bytesOfSet, 0, 0)
+		if errno != 0 {
+			return fail(fmt.Sprintf("giving up the handler of signal %d", s), errno)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package inside
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/sdk/fragment"
+)
+
+// Parts of /proc that belong to the machine. The kernel guards most of them with capabilities, but goes by the user alone for some:
+// real root, mapped to root, could open core_pattern for writing without any capability, and what stands there runs on the host.
+var (
+	procReadOnly = []string{"sys", "irq", "bus", "fs", "acpi", "scsi"}
+	procMasked   = []string{"sysrq-trigger", "kcore", "kmsg", "keys", "timer_list"}
+)
+
+// mountProc makes a /proc of the new pid namespace. It is put into the view later; making it now is the rehearsal of all that a host
+// may refuse.
+func mountProc(l *launcher) error {
+	var err error
+	l.proc, err = newMount("proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	if err != nil {
+		return fail("mounting a fresh /proc", err)
+	}
+	// A descriptor of the directory itself leads past what mountProcAt puts on top of it.
+	l.sys, err = unix.Openat(l.proc, "sys", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return fail("opening /proc/sys", err)
+}
+
+// mountProcAt puts the fresh /proc into the view, and takes the machine's part out of reach, for every user and whatever layers are on.
+func (l *launcher) mountProcAt(s fragment.Proc) error {
+	target, err := l.directory(s.Path)
+	if err != nil {
+		return err
+	}
+	defer closeFD(target)
+	if err := attach(l.proc, target); err != nil {
+		return err
+	}
+	if omitted("proc-guard") {
+		return nil
+	}
+	for _, name := range procReadOnly {
+		if err := l.cover(name, l.proc, name); err != nil {
+			return err
+		}
+	}
+	for _, name := range procMasked {
+		if err := l.cover(name, l.view.stage, stageNone); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cover puts something over a name in /proc, if this kernel has it.
+func (l *launcher) cover(name string, dir int, shown string) error {
+	target, err := openBeneath(l.proc, name, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return fail("covering /proc/"+name, err)
+	}
+	defer closeFD(target)
+	tree, err := clone(dir, shown, readOnly, 0)
+	if err != nil {
+		return fail("covering /proc/"+name, err)
+	}
+	defer closeFD(tree)
+	return fail("covering /proc/"+name, attach(tree, target))
+}
+
+// readSetting reads a setting of our own namespaces.
+func (l *launcher) readSetting(name string) (string, error) {
+	fd, err := unix.Openat(l.sys, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	defer closeFD(fd)
+	buf := make([]byte, 64)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return string(buf[:n]), nil
+}
+
+// writeSetting changes one.
+func (l *launcher) writeSetting(name, value string) error {
+	fd, err := unix.Openat(l.sys, name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	defer closeFD(fd)
+	if _, err := unix.Write(fd, []byte(value)); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}

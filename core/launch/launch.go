@@ -1,0 +1,159 @@
+// Package launch starts nono-init, tells it what to build, and holds the agent's end of a run. It is core's half of the launcher;
+// the other half, which runs in the sandbox, is package inside.
+//
+//	init, err := launch.Start(ctx, launch.Options{Path: "/usr/bin/nono-init", Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
+//	defer init.Close()
+//	host, err := init.Tier(ctx)             // how far this host goes: tier, Landlock version
+//	ready, err := init.Prepare(ctx, recipe) // everything stands but the agent; ready has the layers' sockets
+//	err = init.Go(ctx)                      // the agent runs
+//	exit, err := init.Wait()
+//
+// The calls come in this order. Start is called as early as possible, before there is a plan: cloning into new namespaces is slow from
+// a large process, and everything that depends on the plan comes later anyway.
+//
+// # Ends
+//
+// Whatever was started ends with nono-init, which is the first process of its pid namespace: the kernel kills all others when it goes.
+// And nono-init ends with core, in two ways: the kernel kills it when the thread that cloned it ends (so that thread is kept), and its end
+// of the lifeline reads an end of file. A nono-init that ends without having said how the agent did is an error of [Init.Wait], and never
+// taken for the agent's own end.
+//
+// # Concurrency
+//
+// After Go has returned, Signal, Dial, Wait, Kill and Close may be called from any goroutine.
+package launch
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// Options say how nono-init is started.
+type Options struct {
+	// Path is nono-init's own.
+	Path string
+	// HostNetwork leaves the agent in the host's network.
+	HostNetwork bool
+	// Stdin, Stdout and Stderr become the agent's. Nil means /dev/null. They stay the caller's to close.
+	Stdin, Stdout, Stderr *os.File
+	// Deadline bounds each answer of nono-init's; zero means [DefaultDeadline]. The agent itself runs as long as it likes.
+	Deadline time.Duration
+}
+
+// DefaultDeadline is long for something that takes milliseconds: a machine may be busy, and only a hang should end a run.
+const DefaultDeadline = 15 * time.Second
+
+// Ready is a sandbox that lacks only its agent. The files are the caller's.
+type Ready struct {
+	// Listeners are the recipe's listening sockets, by name.
+	Listeners map[string]*os.File
+	// Reports are the roots of the recipe's tmpfs steps with Report, by their path inside. They can be read after the end. What is in
+	// them is the agent's: names, and links to anywhere.
+	Reports map[string]*os.File
+}
+
+// Close closes all files.
+func (r *Ready) Close() {
+	for _, f := range r.Listeners {
+		_ = f.Close()
+	}
+	for _, f := range r.Reports {
+		_ = f.Close()
+	}
+}
+
+// Exit is how the agent's main process ended.
+type Exit struct {
+	// Code is its exit code, if Signal is 0.
+	Code int
+	// Signal is the signal that ended it, or 0.
+	Signal syscall.Signal
+	// Left is how many processes it left behind. They have been ended.
+	Left int
+}
+
+// Status is what a shell would call it: the code, or 128 and the signal.
+func (e Exit) Status() int {
+	if e.Signal != 0 {
+		return 128 + int(e.Signal)
+	}
+	return e.Code
+}
+
+// StepError is a step of the launcher that failed.
+type StepError struct {
+	// Rule is the rule that the step was there for; empty if there is none.
+	Rule policy.RuleID
+	// Step is its name.
+	Step string
+	// Path is what it was about, if it was about a path.
+	Path string
+	// Errno is the kernel's answer, 0 if it was not the kernel that refused.
+	Errno syscall.Errno
+	// Text says what was being done and what went wrong.
+	Text string
+}
+
+// Error implements error.
+func (e *StepError) Error() string { return e.Text }
+
+// Unwrap gives the kernel's answer to errors.Is.
+func (e *StepError) Unwrap() error {
+	if e.Errno == 0 {
+		return nil
+	}
+	return e.Errno
+}
+
+// UnavailableError says that this host does not let the user have such a sandbox.
+type UnavailableError struct {
+	// Reason is what the host refuses.
+	Reason string
+	// Try is what to do about it; it may have several lines.
+	Try string
+}
+
+// Error implements error.
+func (e *UnavailableError) Error() string { return e.Reason }
+
+// ExecError is an agent that could not be executed.
+type ExecError struct {
+	Path  string
+	Errno syscall.Errno
+	// Interpreter says that the file is there, and what it needs to run is not: the program in its first line, or its loader.
+	Interpreter bool
+}
+
+// Error implements error.
+func (e *ExecError) Error() string {
+	switch {
+	case e.Interpreter:
+		return fmt.Sprintf("running %s: the interpreter or loader that it names does not exist inside", policy.Printable(e.Path))
+	case e.Errno == syscall.ENOEXEC:
+		return fmt.Sprintf("running %s: it is neither a program for this machine nor a script that names its interpreter",
+			policy.Printable(e.Path))
+	}
+	return fmt.Sprintf("running %s: %v", policy.Printable(e.Path), e.Errno)
+}
+
+// Unwrap gives the kernel's answer to errors.Is.
+func (e *ExecError) Unwrap() error { return e.Errno }
+
+// Status is the exit code for it: 127 if nothing was found, else 126.
+func (e *ExecError) Status() int {
+	if e.Errno == syscall.ENOENT && !e.Interpreter {
+		return 127
+	}
+	return 126
+}
+
+// Interface guards.
+var (
+	_ error = (*StepError)(nil)
+	_ error = (*UnavailableError)(nil)
+	_ error = (*ExecError)(nil)
+)

@@ -1,0 +1,430 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/core/launch/recipe"
+)
+
+// SealDescriptors marks every descriptor but the standard three close-on-exec. Core calls it first of all: what it was started with by
+// mistake then reaches neither a layer nor the agent. nono-init does the same once more.
+func SealDescriptors() error {
+	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("marking inherited descriptors close-on-exec: %w", err)
+	}
+	return nil
+}
+
+// Init is a running nono-init.
+type Init struct {
+	deadline time.Duration
+	lifeline int
+	process  *os.Process
+
+	// answers are the replies that the protocol has one of at a time: at most one is unread.
+	answers chan answer
+	// silent is closed when nono-init can say nothing more.
+	silent chan struct{}
+	// exited is what it said last; it is read after ended.
+	exited *recipe.Exited
+	// ended is closed when nono-init, and so everything inside, is gone. state is then how.
+	ended chan struct{}
+	state *os.ProcessState
+
+	mu     sync.Mutex
+	ports  map[uint16]bool
+	dials  map[uint64]chan answer
+	dialed uint64
+	closed bool
+}
+
+type answer struct {
+	recipe.Reply
+	fds []int
+}
+
+// Start clones nono-init into new namespaces and returns as soon as it runs; what it finds out is told by [Init.Tier].
+func Start(ctx context.Context, o Options) (*Init, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("starting nono-init: making the lifeline: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "lifeline")
+	defer theirs.Close() // with a copy of it here, the end of nono-init would not be the end of the file
+	streams, closeStreams, err := o.streams()
+	if err != nil {
+		recipe.CloseAll(pair[:1])
+		return nil, fmt.Errorf("starting nono-init: %w", err)
+	}
+	defer closeStreams()
+
+	i := &Init{
+		deadline: o.Deadline,
+		lifeline: pair[0],
+		answers:  make(chan answer, 1),
+		silent:   make(chan struct{}),
+		ended:    make(chan struct{}),
+		ports:    map[uint16]bool{},
+		dials:    map[uint64]chan answer{},
+	}
+	if i.deadline == 0 {
+		i.deadline = DefaultDeadline
+	}
+	started := make(chan error)
+	go i.run(o, append(streams, theirs), started)
+	if err := <-started; err != nil {
+		recipe.CloseAll(pair[:1])
+		return nil, startError(o.Path, err)
+	}
+	go i.listen()
+	return i, nil
+}
+
+// streams are the agent's three, with /dev/null for those that nobody gave.
+func (o Options) streams() (files []*os.File, closeOwn func(), err error) {
+	files = []*os.File{o.Stdin, o.Stdout, o.Stderr}
+	var null *os.File
+	for n, f := range files {
+		if f != nil {
+			continue
+		}
+		if null == nil {
+			if null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
+				return nil, nil, err
+			}
+		}
+		files[n] = null
+	}
+	return files, func() {
+		if null != nil {
+			_ = null.Close()
+		}
+	}, nil
+}
+
+// run is the life of nono-init, on a thread of its own: the parent-death signal comes when the thread that cloned ends, not when the
+// process does, so this one does nothing else until nono-init has gone.
+func (i *Init) run(o Options, files []*os.File, started chan<- error) {
+	runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
+	args := []string{"nono-init"}
+	namespaces := uintptr(unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS)
+	if o.HostNetwork {
+		args = append(args, recipe.HostNetwork)
+	} else {
+		namespaces |= unix.CLONE_NEWNET
+	}
+	var err error
+	i.process, err = os.StartProcess(o.Path, args, &os.ProcAttr{
+		Dir: "/", // not the user's directory: a mount held by it could not be left
+		// Nothing of the user's environment, which may hold secrets. A launcher needs few threads, and each costs something each time
+		// that all of them are restricted.
+		Env:   []string{"GOMAXPROCS=2"},
+		Files: files,
+		Sys: &syscall.SysProcAttr{
+			Cloneflags: namespaces,
+			// The user keeps his own number inside, and there is no other.
+			UidMappings:                []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}},
+			GidMappings:                []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}},
+			GidMappingsEnableSetgroups: false,
+			Pdeathsig:                  unix.SIGKILL,
+			// An exec by anyone but root drops all capabilities, in a new user namespace too, except the ambient ones: to drop what is left
+			// (SETPCAP), to set up the network, to mount, to set the limits on namespaces.
+			AmbientCaps: []uintptr{unix.CAP_SETPCAP, unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_SYS_RESOURCE},
+			// The terminal's signals are core's to pass on.
+			Setsid: true,
+		},
+	})
+	started <- err
+	if err != nil {
+		return
+	}
+	state, err := i.process.Wait()
+	if err == nil {
+		i.state = state
+	}
+	<-i.silent // what it said last was read
+	close(i.ended)
+}
+
+// listen reads what nono-init says until it is gone.
+func (i *Init) listen() {
+	defer close(i.silent)
+	for {
+		var a answer
+		var err error
+		if a.fds, err = recipe.Receive(i.lifeline, &a.Reply); err != nil {
+			i.Kill() // it is gone already, or says something that cannot be read: then it must go
+			return
+		}
+		switch {
+		case a.Exited != nil:
+			i.exited = a.Exited
+		case a.Dialed != nil:
+			i.deliver(a)
+		default:
+			select {
+			case i.answers <- a:
+			default: // nobody asked for a second one
+				recipe.CloseAll(a.fds)
+				i.Kill()
+				return
+			}
+		}
+	}
+}
+
+func (i *Init) deliver(a answer) {
+	i.mu.Lock()
+	waiting := i.dials[a.Dialed.ID]
+	delete(i.dials, a.Dialed.ID)
+	i.mu.Unlock()
+	if waiting == nil { // whoever asked has given up
+		recipe.CloseAll(a.fds)
+		return
+	}
+	waiting <- a
+}
+
+// Tier waits for nono-init to have come as far as this host lets it. An [UnavailableError] means that the host does not let it; there is
+// no weaker sandbox to fall back to.
+func (i *Init) Tier(ctx context.Context) (recipe.Host, error) {
+	a, err := i.answer(ctx, "finding out what this host can enforce")
+	var failed *StepError
+	if errors.As(err, &failed) {
+		if u := explain(failed.Step, failed.Errno, readSetting); u != nil {
+			return recipe.Host{}, u
+		}
+	}
+	if err != nil {
+		return recipe.Host{}, err
+	}
+	if a.Host == nil {
+		return recipe.Host{}, i.confused(a)
+	}
+	return *a.Host, nil
+}
+
+// Prepare hands over the recipe and waits until everything but the agent stands. A step that fails is a [StepError], with its rule.
+func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
+	if err := r.Check(); err != nil {
+		return nil, err
+	}
+	memfd, err := r.Seal()
+	if err != nil {
+		return nil, err
+	}
+	err = i.ask(recipe.Request{Prepare: true}, memfd)
+	_ = unix.Close(memfd)
+	if err != nil {
+		return nil, i.lost("preparing the sandbox")
+	}
+	for _, port := range r.Dial {
+		i.ports[port] = true
+	}
+	ready := &Ready{Listeners: map[string]*os.File{}, Reports: map[string]*os.File{}}
+	for more := true; more; {
+		a, err := i.answer(ctx, "preparing the sandbox")
+		if err != nil {
+			ready.Close()
+			return nil, err
+		}
+		if a.Ready == nil || len(a.fds) != len(a.Ready.Descriptors) {
+			ready.Close()
+			return nil, i.confused(a)
+		}
+		ready.add(a)
+		more = a.Ready.More
+	}
+	for _, l := range r.Listeners {
+		if ready.Listeners[l.Name] == nil {
+			ready.Close()
+			return nil, fmt.Errorf("preparing the sandbox: nono-init did not open the listener %q", l.Name)
+		}
+	}
+	return ready, nil
+}
+
+func (r *Ready) add(a answer) {
+	for n, d := range a.Ready.Descriptors {
+		f := os.NewFile(uintptr(a.fds[n]), d.Name)
+		files := r.Listeners
+		if d.Kind == recipe.ReportDescriptor {
+			files = r.Reports
+		}
+		if old := files[d.Name]; old != nil {
+			_ = old.Close()
+		}
+		files[d.Name] = f
+	}
+}
+
+// Go opens the gate: it returns once the agent runs. One that cannot be executed is an [ExecError].
+func (i *Init) Go(ctx context.Context) error {
+	const doing = "starting the agent"
+	if err := i.ask(recipe.Request{Go: true}); err != nil {
+		return i.lost(doing)
+	}
+	a, err := i.answer(ctx, doing)
+	if err != nil {
+		return err
+	}
+	if a.Started == nil {
+		return i.confused(a)
+	}
+	if errno := syscall.Errno(a.Started.Errno); errno != 0 {
+		return &ExecError{Path: a.Started.Path, Errno: errno, Interpreter: a.Started.Exists && errno == syscall.ENOENT}
+	}
+	return nil
+}
+
+// Signal sends the agent a signal. One that a terminal would send goes to the agent's process group, any other to its main process.
+func (i *Init) Signal(s syscall.Signal) error {
+	if err := i.ask(recipe.Request{Signal: int(s)}); err != nil {
+		return fmt.Errorf("sending the agent %v: %w", s, err)
+	}
+	return nil
+}
+
+// Dial connects to a port of the loopback inside, one that the recipe names. The file is the caller's.
+func (i *Init) Dial(ctx context.Context, port uint16) (*os.File, error) {
+	doing := fmt.Sprintf("connecting to port %d inside", port)
+	if !i.ports[port] {
+		return nil, fmt.Errorf("%s: no dialer of the plan names it", doing)
+	}
+	reply := make(chan answer, 1)
+	i.mu.Lock()
+	i.dialed++
+	id := i.dialed
+	i.dials[id] = reply
+	i.mu.Unlock()
+	forget := func() {
+		i.mu.Lock()
+		delete(i.dials, id)
+		i.mu.Unlock()
+		select {
+		case a := <-reply: // it came all the same
+			recipe.CloseAll(a.fds)
+		default:
+		}
+	}
+	if err := i.ask(recipe.Request{Dial: &recipe.Dial{ID: id, Port: port}}); err != nil {
+		forget()
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, i.deadline)
+	defer cancel()
+	select {
+	case a := <-reply:
+		if a.Dialed.Errno != 0 || len(a.fds) != 1 {
+			recipe.CloseAll(a.fds)
+			return nil, fmt.Errorf("%s: %w", doing, syscall.Errno(a.Dialed.Errno))
+		}
+		return os.NewFile(uintptr(a.fds[0]), fmt.Sprintf("port %d", port)), nil
+	case <-i.silent:
+		forget()
+		return nil, fmt.Errorf("%s: the sandbox has ended", doing)
+	case <-ctx.Done():
+		forget()
+		return nil, fmt.Errorf("%s: %w", doing, context.Cause(ctx))
+	}
+}
+
+// Wait waits until everything inside is gone, and says how the agent's main process ended. An error means that nono-init was lost first;
+// then nobody knows how the agent did.
+func (i *Init) Wait() (Exit, error) {
+	<-i.ended
+	if i.exited == nil {
+		return Exit{}, fmt.Errorf("the sandbox ended without a word about the agent: nono-init: %v", i.state)
+	}
+	return Exit{Code: i.exited.Code, Signal: syscall.Signal(i.exited.Signal), Left: i.exited.Left}, nil
+}
+
+// Kill ends everything inside, at once.
+func (i *Init) Kill() { _ = i.process.Kill() }
+
+// Close ends everything inside, waits for that, and lets go of the lifeline. It may be called twice.
+func (i *Init) Close() error {
+	i.Kill()
+	<-i.ended
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		return nil
+	}
+	i.closed = true
+	select {
+	case a := <-i.answers:
+		recipe.CloseAll(a.fds)
+	default:
+	}
+	return unix.Close(i.lifeline)
+}
+
+// ask sends a request, unless the lifeline has been closed: its number may be someone else's by then.
+func (i *Init) ask(r recipe.Request, fds ...int) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		return os.ErrClosed
+	}
+	return recipe.Send(i.lifeline, r, fds...)
+}
+
+// answer waits for the next reply. A step that failed is its error.
+func (i *Init) answer(ctx context.Context, doing string) (answer, error) {
+	limit, cancel := context.WithTimeout(ctx, i.deadline)
+	defer cancel()
+	var a answer
+	select {
+	case a = <-i.answers:
+	case <-i.silent:
+		select {
+		case a = <-i.answers: // said before it went
+		default:
+			return a, i.lost(doing)
+		}
+	case <-limit.Done():
+		if ctx.Err() != nil {
+			return a, ctx.Err()
+		}
+		return a, fmt.Errorf("%s: nono-init did not answer within %v", doing, i.deadline)
+	}
+	if f := a.Failed; f != nil {
+		recipe.CloseAll(a.fds)
+		return a, &StepError{Rule: f.Rule, Step: f.Step, Path: f.Path, Errno: syscall.Errno(f.Errno), Text: f.Text}
+	}
+	return a, nil
+}
+
+// lost is the error of a nono-init that went away. If it said why first, that is the error.
+func (i *Init) lost(doing string) error {
+	<-i.ended
+	select {
+	case a := <-i.answers:
+		recipe.CloseAll(a.fds)
+		if f := a.Failed; f != nil {
+			return &StepError{Rule: f.Rule, Step: f.Step, Path: f.Path, Errno: syscall.Errno(f.Errno), Text: f.Text}
+		}
+	default:
+	}
+	return fmt.Errorf("%s: nono-init ended: %v", doing, i.state)
+}
+
+// confused ends a nono-init that answers something else than what was asked, which only one of another build would.
+func (i *Init) confused(a answer) error {
+	recipe.CloseAll(a.fds)
+	i.Kill()
+	return errors.New("nono-init gave an answer that was not asked for: is it of the same build as nono?")
+}

@@ -1,0 +1,114 @@
+package recipe
+
+import "github.com/nono-run/nono/sdk/policy"
+
+// HostNetwork is the argument that tells nono-init that it was left in the host's network namespace.
+const HostNetwork = "host-network"
+
+// Request is what core asks nono-init. Exactly one field is set. In a run they come in this order: Prepare, Go, then any
+// number of Signal and Dial.
+type Request struct {
+	// Prepare comes with one descriptor: the recipe, as JSON in a sealed memfd.
+	Prepare bool `json:"prepare,omitempty"`
+	// Go opens the gate: the agent is forked and executed.
+	Go bool `json:"go,omitempty"`
+	// Signal is the number of a signal for the agent.
+	Signal int   `json:"signal,omitempty"`
+	Dial   *Dial `json:"dial,omitempty"`
+}
+
+// Dial asks for a connection to a port of the loopback inside.
+type Dial struct {
+	// ID pairs the reply with the request: replies may overtake each other.
+	ID   uint64 `json:"id"`
+	Port uint16 `json:"port"`
+}
+
+// Reply is what nono-init answers. Exactly one field is set.
+type Reply struct {
+	// Host is the first thing said, unasked: how far this host lets nono-init go.
+	Host *Host `json:"host,omitempty"`
+	// Failed is the last thing said by a nono-init that could not do what it was asked.
+	Failed *Failed `json:"failed,omitempty"`
+	// Ready answers Prepare.
+	Ready *Ready `json:"ready,omitempty"`
+	// Started answers Go.
+	Started *Started `json:"started,omitempty"`
+	// Dialed answers Dial; a connection comes with its descriptor.
+	Dialed *Dialed `json:"dialed,omitempty"`
+	// Exited is the last thing said after a run.
+	Exited *Exited `json:"exited,omitempty"`
+}
+
+// Tier is what a host can enforce with.
+type Tier string
+
+// TierA is a host with user namespaces, on which a fresh /proc can be mounted.
+const TierA Tier = "A"
+
+// Host is what nono-init found out by getting as far as it has come.
+type Host struct {
+	Tier Tier `json:"tier"`
+	// LandlockABI is the kernel's Landlock version, 0 where it has none.
+	LandlockABI int `json:"landlock_abi"`
+}
+
+// Failed says which step went wrong.
+type Failed struct {
+	// Rule is what the step was there for; empty for a step that no rule asked for.
+	Rule policy.RuleID `json:"rule,omitempty"`
+	// Step is the step's name: one of the launcher's own ("pivot", "landlock"), or a fragment's ("bind", "listener").
+	Step string `json:"step"`
+	// Path is what the step was about, if it was about a path.
+	Path string `json:"path,omitempty"`
+	// Errno is the kernel's answer, 0 if it was not the kernel that refused.
+	Errno int `json:"errno,omitempty"`
+	// Text says what was being done and what went wrong.
+	Text string `json:"text"`
+}
+
+// Ready names the descriptors that come with it, in their order. One message carries at most [MaxDescriptors]; while More is
+// set, another Ready follows.
+type Ready struct {
+	Descriptors []Descriptor `json:"descriptors,omitempty"`
+	More        bool         `json:"more,omitempty"`
+}
+
+// Descriptor names a descriptor that travels beside a message.
+type Descriptor struct {
+	Kind DescriptorKind `json:"kind"`
+	// Name is a listener's name, or the path inside of a tmpfs.
+	Name string `json:"name"`
+}
+
+// DescriptorKind is what a descriptor is for.
+type DescriptorKind string
+
+// The kinds of descriptor.
+const (
+	ListenerDescriptor DescriptorKind = "listener"
+	ReportDescriptor   DescriptorKind = "report" // the root of a tmpfs whose step has Report
+)
+
+// Started says how the agent's exec went: Errno is 0 when it runs, and Path what could not be executed.
+type Started struct {
+	Path  string `json:"path,omitempty"`
+	Errno int    `json:"errno,omitempty"`
+	// Exists says that the file is there although exec found something missing: its interpreter or loader.
+	Exists bool `json:"exists,omitempty"`
+}
+
+// Dialed answers a Dial; Errno is 0 when a descriptor comes with it.
+type Dialed struct {
+	ID    uint64 `json:"id"`
+	Errno int    `json:"errno,omitempty"`
+}
+
+// Exited is how the agent's main process ended.
+type Exited struct {
+	// Code is its exit code; Signal, unless 0, is the signal that ended it instead.
+	Code   int `json:"code"`
+	Signal int `json:"signal,omitempty"`
+	// Left is how many processes it left behind; they have been ended.
+	Left int `json:"left,omitempty"`
+}

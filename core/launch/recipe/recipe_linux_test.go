@@ -1,0 +1,182 @@
+package recipe
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/sdk/fragment"
+)
+
+func sample() *Recipe {
+	return &Recipe{
+		Mounts: fragment.List{
+			fragment.Tmpfs{For: "base.mounts", Path: "/", Size: 1, Mode: 0o755},
+			fragment.Bind{For: "filesystem.read.0", Path: "/usr", Device: 1, Inode: 2},
+		},
+		Seccomp:    make([]byte, 16),
+		Executable: "/usr/bin/true",
+		Args:       []string{"true"},
+		Env:        []string{"KEY=secret"},
+		Dir:        "/",
+	}
+}
+
+func TestSealed(t *testing.T) {
+	fd, err := sample().Seal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if _, err := unix.Write(fd, []byte("x")); !errors.Is(err, unix.EPERM) {
+		t.Errorf("a sealed recipe was written to: %v", err)
+	}
+	if err := unix.Ftruncate(fd, 0); !errors.Is(err, unix.EPERM) {
+		t.Errorf("a sealed recipe was cut: %v", err)
+	}
+	for range 2 { // reading does not use it up
+		got, err := Open(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, sample()) {
+			t.Errorf("got %+v", got)
+		}
+	}
+}
+
+// TestEncode: every kind of mount arrives as it was sent.
+func TestEncode(t *testing.T) {
+	r := sample()
+	r.Mounts = append(r.Mounts,
+		fragment.Bind{For: "r", Path: "/a", From: "/b", Writable: true, NoExec: true, Devices: true, Device: 1 << 63, Inode: 1<<64 - 1},
+		fragment.Tmpfs{For: "r", Path: "/t", Size: 1 << 40, Mode: 0o777 | os.ModeSticky, Report: true},
+		fragment.Mask{For: "r", Path: "/m", Directory: true, Readable: true},
+		fragment.File{For: "r", Path: "/f", Mode: 0o444, Content: []byte{0, 0xff, '\n'}},
+		fragment.Link{For: "r", Path: "/l", Target: "a/../b"},
+		fragment.Proc{For: "r", Path: "/proc"},
+		fragment.Devpts{For: "r", Path: "/dev/pts"},
+	)
+	r.Landlock = []fragment.Landlock{{For: "r", Path: "/", Rights: []fragment.Right{fragment.RightRead}}}
+	r.LandlockABI = 7
+	r.Listeners = []fragment.Listener{{For: "r", Name: "n", Network: fragment.UDP, Address: "::1", Port: 53, LocalPrefix: "198.18.0.0/15"}}
+	r.Dial = []uint16{1, 65535}
+	data, err := r.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasSuffix(data, append([]byte("}"), r.Seccomp...)) || bytes.Count(data, []byte("AAAA")) > 0 {
+		t.Errorf("the filter does not follow behind the text, and only there: %q", data)
+	}
+	got, err := decode(data)
+	if err != nil || !reflect.DeepEqual(got, r) {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, r)
+	}
+	for n := range 8 {
+		if _, err := decode(data[:n]); err == nil {
+			t.Errorf("the first %d bytes were taken for a recipe", n)
+		}
+	}
+	if err := Rehearse(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUnsealed(t *testing.T) {
+	fd, err := newMemfd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if _, err := Open(fd); err == nil || !strings.Contains(err.Error(), "not sealed") {
+		t.Errorf("an unsealed recipe: %v", err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	if err := sample().Check(); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		change func(*Recipe)
+		want   string
+	}{
+		{func(r *Recipe) { r.Mounts = nil }, "no root"},
+		{func(r *Recipe) { r.Mounts = r.Mounts[1:] }, "must be the root"},
+		{func(r *Recipe) { r.Mounts = append(r.Mounts, r.Mounts[0]) }, "must be the root"},
+		{func(r *Recipe) { r.Mounts[1] = fragment.Bind{Path: "usr"} }, "absolute, clean"},
+		{func(r *Recipe) { r.Mounts[1] = fragment.Bind{Path: "/usr/../etc"} }, "absolute, clean"},
+		{func(r *Recipe) { r.Mounts[1] = fragment.Env{Name: "X"} }, "of the kind env"},
+		{func(r *Recipe) { r.Seccomp = nil }, "no filter"},
+		{func(r *Recipe) { r.Seccomp = make([]byte, 9) }, "no filter"},
+		{func(r *Recipe) { r.Landlock = []fragment.Landlock{{Path: "/"}} }, "no Landlock version"},
+		{func(r *Recipe) { r.Executable = "true" }, "not an absolute path"},
+		{func(r *Recipe) { r.Args = nil }, "no arguments"},
+		{func(r *Recipe) { r.Dir = "" }, "not an absolute path"},
+	} {
+		r := sample()
+		test.change(r)
+		if err := r.Check(); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("got %v, want %q", err, test.want)
+		}
+	}
+}
+
+func TestLifeline(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[1])
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+
+	if err := Send(pair[0], Reply{Ready: &Ready{Descriptors: []Descriptor{{ListenerDescriptor, "x"}}}}, int(w.Fd())); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	var reply Reply
+	fds, err := Receive(pair[1], &reply)
+	if err != nil || len(fds) != 1 || reply.Ready == nil || reply.Ready.Descriptors[0].Name != "x" {
+		t.Fatalf("got %+v with %v, %v", reply, fds, err)
+	}
+	if flags, err := unix.FcntlInt(uintptr(fds[0]), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+		t.Errorf("the descriptor is not close-on-exec: %#x, %v", flags, err)
+	}
+	CloseAll(fds)
+	if _, err := r.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the descriptor was not the pipe's other end, or was not closed: %v", err)
+	}
+
+	// The largest frame passes, one more byte does not.
+	long := strings.Repeat("x", MaxFrame-len(`{"failed":{"step":"","text":""}}`))
+	if err := Send(pair[0], Reply{Failed: &Failed{Text: long}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Receive(pair[1], &reply); err != nil || reply.Failed.Text != long {
+		t.Errorf("the largest frame: %v", err)
+	}
+	if err := Send(pair[0], Reply{Failed: &Failed{Text: long + "x"}}); err == nil {
+		t.Error("more than a frame was sent")
+	}
+	if err := Send(pair[0], Reply{}, make([]int, MaxDescriptors+1)...); err == nil {
+		t.Error("more descriptors than a message carries were sent")
+	}
+
+	unix.Close(pair[0])
+	if _, err := Receive(pair[1], &reply); err != io.EOF {
+		t.Errorf("after the other side is gone: %v", err)
+	}
+	if err := Send(pair[1], Reply{}); !errors.Is(err, unix.EPIPE) {
+		t.Errorf("to nobody: %v", err)
+	}
+}

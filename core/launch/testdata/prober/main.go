@@ -1,0 +1,438 @@
+// Command prober runs inside a sandbox and tries to get out. Each argument names one try, as NAME or NAME=VALUE; its outcome is
+// printed as NAME: OUTCOME, where "ok" means that what was tried worked.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+var tries = map[string]func(value string) string{
+	// What every process can tell.
+	"pid":     func(string) string { return strconv.Itoa(os.Getpid()) },
+	"session": func(string) string { sid, err := unix.Getsid(0); return fmt.Sprint(sid == os.Getpid(), err) },
+	"env":     os.Getenv,
+	"cwd":     func(string) string { dir, err := os.Getwd(); return text(dir, err) },
+	"list":    list,
+	"read":    func(p string) string { b, err := os.ReadFile(p); return text(string(b), err) },
+	"stat":    func(p string) string { _, err := os.Stat(p); return outcome(err) },
+	"write":   func(p string) string { return outcome(os.WriteFile(p, []byte("written inside\n"), 0o644)) },
+	"mkdir":   func(p string) string { return outcome(os.Mkdir(p, 0o755)) },
+	"chmod":   func(p string) string { return outcome(os.Chmod(p, 0o777)) },
+	"open-w":  func(p string) string { f, err := os.OpenFile(p, os.O_WRONLY, 0); _ = f.Close(); return outcome(err) },
+	"read-only": func(p string) string {
+		var st unix.Statfs_t
+		err := unix.Statfs(p, &st)
+		return text(strconv.FormatBool(st.Flags&unix.ST_RDONLY != 0), err)
+	},
+	"run":     func(p string) string { return outcome(exec.Command(p, "pid").Run()) },
+	"rename":  func(v string) string { a, b, _ := strings.Cut(v, ","); return outcome(os.Rename(a, b)) },
+	"device":  func(p string) string { return outcome(tcgets(p)) },
+	"status":  status,
+	"threads": func(string) string { return threads("/proc/1/task") },
+	"umask":   func(string) string { return fmt.Sprintf("%#o", unix.Umask(0)) },
+
+	// Ways out.
+	"pid1-memory":  func(string) string { return pid1Memory() },
+	"pid1-secrets": pid1Secrets,
+	"pid1-signals": func(string) string { return pid1Signals() },
+	"descriptors":  func(string) string { return descriptors() },
+	"socket":       trySocket,
+	"fastopen":     func(string) string { return fastOpen() },
+	"udp":          udp,
+	"int80":        func(string) string { return int80Socket() },
+	"x32":          func(string) string { _, _, e := syscall.RawSyscall(0x40000000|39, 0, 0, 0); return outcome(errno(e)) },
+	"user-ns":      func(string) string { return outcome(unshareChild(unix.CLONE_NEWUSER)) },
+	"sti":          func(string) string { return sti() },
+	"syscall":      trySyscall,
+
+	// Ends.
+	"serve":   serve,
+	"dial":    func(a string) string { c, err := net.Dial("tcp", a); return answerOf(c, err) },
+	"resolve": resolve,
+	"low-port": func(string) string {
+		l, err := net.Listen("tcp4", "127.0.0.1:80")
+		if err == nil {
+			l.Close()
+		}
+		return outcome(err)
+	},
+	"close-output": func(string) string { os.Stdout.Close(); return "" },
+	"sleep":        func(v string) string { d, _ := time.ParseDuration(v); time.Sleep(d); return "ok" },
+	"leave":        leave,
+	"zombies":      func(string) string { return zombies() },
+	"say":          func(v string) string { fmt.Println(v); return "ok" },
+	"stop-on":      stopOn,
+	"exit":         func(v string) string { code, _ := strconv.Atoi(v); os.Exit(code); return "" },
+	"die": func(v string) string {
+		n, _ := strconv.Atoi(v)
+		unix.Kill(os.Getpid(), syscall.Signal(n))
+		time.Sleep(time.Minute)
+		return ""
+	},
+}
+
+func main() {
+	for _, arg := range os.Args[1:] {
+		name, value, _ := strings.Cut(arg, "=")
+		try := tries[name]
+		if try == nil {
+			fmt.Fprintln(os.Stderr, "prober: no such try:", name)
+			os.Exit(99)
+		}
+		fmt.Printf("%s: %s\n", arg, try(value))
+	}
+}
+
+func errno(e syscall.Errno) error {
+	if e == 0 {
+		return nil
+	}
+	return e
+}
+
+// outcome is "ok" or the name of the error.
+func outcome(err error) string {
+	var e syscall.Errno
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.As(err, &e):
+		return unix.ErrnoName(e)
+	}
+	return err.Error()
+}
+
+func text(s string, err error) string {
+	if err != nil {
+		return outcome(err)
+	}
+	return strings.TrimSpace(s)
+}
+
+func list(dir string) string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return outcome(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return strings.Join(names, " ")
+}
+
+func tcgets(p string) error {
+	f, err := os.OpenFile(p, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err
+}
+
+// status gives fields of a thread's status file: "status=CapEff,NoNewPrivs" is about this process.
+func status(fields string) string { return statusFields("/proc/self/status", fields) }
+
+func statusFields(file, fields string) string {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return outcome(err)
+	}
+	var out []string
+	for line := range strings.Lines(string(b)) {
+		k, v, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if strings.Contains(","+fields+",", ","+k+",") {
+			out = append(out, strings.TrimSpace(v))
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// threads tells the distinct privileges of a process's threads.
+func threads(dir string) string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return outcome(err)
+	}
+	seen := map[string]bool{}
+	for _, e := range entries {
+		seen[statusFields(filepath.Join(dir, e.Name(), "status"), "CapInh,CapPrm,CapEff,CapAmb,NoNewPrivs,Seccomp,Seccomp_filters")] = true
+	}
+	var out []string
+	for s := range seen {
+		out = append(out, s)
+	}
+	return strings.Join(out, " | ")
+}
+
+func pid1Memory() string {
+	files, err := filepath.Glob("/proc/1/task/*/mem")
+	if err != nil || len(files) == 0 {
+		return "no threads to be seen"
+	}
+	var last error
+	for _, name := range files {
+		f, err := os.OpenFile(name, os.O_RDWR, 0)
+		if err == nil {
+			f.Close()
+			return "ok"
+		}
+		last = err
+	}
+	return outcome(last)
+}
+
+// pid1Secrets looks for a text in everything of pid 1 that can be read as a file.
+func pid1Secrets(secret string) string {
+	var found, readable []string
+	for _, name := range []string{"cmdline", "environ", "auxv", "maps", "stack", "comm", "status", "mem", "syscall"} {
+		b, err := os.ReadFile("/proc/1/" + name)
+		if err != nil {
+			continue
+		}
+		readable = append(readable, name)
+		if strings.Contains(string(b), secret) {
+			found = append(found, name)
+		}
+	}
+	for _, name := range []string{"fd/3", "root", "cwd", "exe", "ns/user"} {
+		if _, err := os.Readlink("/proc/1/" + name); err == nil {
+			readable = append(readable, name)
+		}
+	}
+	if len(found) > 0 {
+		return "found in " + strings.Join(found, " ")
+	}
+	return "readable: " + strings.Join(readable, " ")
+}
+
+// pid1Signals sends pid 1 every signal, plainly and with a code of our own.
+func pid1Signals() string {
+	for s := 1; s <= 64; s++ {
+		unix.Kill(1, syscall.Signal(s))
+		info := make([]byte, 128)
+		*(*int32)(unsafe.Pointer(&info[0])) = int32(s)
+		*(*int32)(unsafe.Pointer(&info[8])) = -1 // SI_QUEUE
+		syscall.RawSyscall(unix.SYS_RT_SIGQUEUEINFO, 1, uintptr(s), uintptr(unsafe.Pointer(&info[0])))
+	}
+	time.Sleep(100 * time.Millisecond) // had one of them ended pid 1, we would not wake up
+	return "survived"
+}
+
+func descriptors() string {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return outcome(err)
+	}
+	var out []string
+	for _, e := range entries {
+		to, err := os.Readlink("/proc/self/fd/" + e.Name())
+		if n, _ := strconv.Atoi(e.Name()); n > 2 && err == nil && !strings.Contains(to, "/proc/") && !strings.HasPrefix(to, "anon_inode:[event") {
+			out = append(out, to)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// trySocket opens FAMILY,TYPE,PROTOCOL.
+func trySocket(v string) string {
+	var family, kind, protocol int
+	if _, err := fmt.Sscanf(v, "%d,%d,%d", &family, &kind, &protocol); err != nil {
+		return err.Error()
+	}
+	fd, err := unix.Socket(family, kind, protocol)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return outcome(err)
+}
+
+// fastOpen connects to a listener of its own by sending.
+func fastOpen() string {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return "listen: " + outcome(err)
+	}
+	defer l.Close()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return "socket: " + outcome(err)
+	}
+	defer unix.Close(fd)
+	to := &unix.SockaddrInet4{Port: l.Addr().(*net.TCPAddr).Port, Addr: [4]byte{127, 0, 0, 1}}
+	return outcome(unix.Sendto(fd, []byte("x"), unix.MSG_FASTOPEN, to))
+}
+
+// udp sends a datagram to an address; it may well be sent and arrive nowhere.
+func udp(address string) string {
+	c, err := net.Dial("udp", address)
+	if err != nil {
+		return outcome(err)
+	}
+	defer c.Close()
+	_, err = c.Write([]byte("from inside"))
+	return outcome(err)
+}
+
+// unshareChild makes namespaces in a child, so that the attempt leaves no trace here.
+func unshareChild(flags uintptr) error {
+	c := exec.Command("/proc/self/exe", "pid")
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
+	if err := c.Run(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// sti types into a terminal of our own that we control. EPERM is the filter's answer; a kernel that forbids it says EIO.
+func sti() string {
+	signal.Ignore(unix.SIGHUP) // which the terminal sends when it goes
+	ptmx, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return "ptmx: " + outcome(err)
+	}
+	defer ptmx.Close()
+	if err := unix.IoctlSetPointerInt(int(ptmx.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		return "unlock: " + outcome(err)
+	}
+	n, err := unix.IoctlGetInt(int(ptmx.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		return "number: " + outcome(err)
+	}
+	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR, 0) // a session leader's first terminal becomes its own
+	if err != nil {
+		return "pts: " + outcome(err)
+	}
+	defer tty.Close()
+	var out []string
+	for _, command := range []uintptr{unix.TIOCSTI, unix.TIOCSTI | 1<<32} {
+		c := byte('x')
+		_, _, e := syscall.Syscall(unix.SYS_IOCTL, tty.Fd(), command, uintptr(unsafe.Pointer(&c)))
+		out = append(out, outcome(errno(e)))
+	}
+	return strings.Join(out, " ")
+}
+
+// trySyscall makes a call by number with up to three arguments: NUMBER,A,B,C.
+func trySyscall(v string) string {
+	var n [4]uint64
+	for i, s := range strings.SplitN(v, ",", 4) {
+		n[i], _ = strconv.ParseUint(s, 0, 64)
+	}
+	_, _, e := syscall.RawSyscall(uintptr(n[0]), uintptr(n[1]), uintptr(n[2]), uintptr(n[3]))
+	return outcome(errno(e))
+}
+
+// serve answers one connection on a port of the loopback with a greeting.
+func serve(port string) string {
+	l, err := net.Listen("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		return outcome(err)
+	}
+	fmt.Println("serving")
+	c, err := l.Accept()
+	if err != nil {
+		return outcome(err)
+	}
+	defer c.Close()
+	_, err = c.Write([]byte("hello from inside"))
+	return outcome(err)
+}
+
+// answerOf reads what a server says.
+func answerOf(c net.Conn, err error) string {
+	if err != nil {
+		return outcome(err)
+	}
+	defer c.Close()
+	b, err := io.ReadAll(c)
+	return text(string(b), err)
+}
+
+// resolve asks over UDP.
+func resolve(address string) string {
+	c, err := net.Dial("udp", address)
+	if err != nil {
+		return outcome(err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte("a question")); err != nil {
+		return outcome(err)
+	}
+	b := make([]byte, 100)
+	n, err := c.Read(b)
+	return text(string(b[:n]), err)
+}
+
+// leave starts N processes that outlive this one, in sessions of their own.
+func leave(v string) string {
+	n, _ := strconv.Atoi(v)
+	for range n {
+		c := exec.Command("/proc/self/exe", "sleep=1h")
+		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := c.Start(); err != nil {
+			return outcome(err)
+		}
+	}
+	return "ok"
+}
+
+// zombies makes orphans, ends them, and counts those that nobody reaped.
+func zombies() string {
+	for range 20 {
+		c := exec.Command("/proc/self/exe", "leave=1") // its child is then an orphan
+		if err := c.Run(); err != nil {
+			return outcome(err)
+		}
+	}
+	count := func() (alive, dead int) {
+		files, _ := filepath.Glob("/proc/[0-9]*/status")
+		for _, f := range files {
+			switch s := statusFields(f, "State"); {
+			case strings.HasPrefix(s, "Z"):
+				dead++
+			case s != "":
+				alive++
+			}
+		}
+		return alive, dead
+	}
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, f := range files {
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		if pid != 1 && pid != os.Getpid() {
+			unix.Kill(pid, unix.SIGKILL)
+		}
+	}
+	for range 200 {
+		if alive, dead := count(); alive == 2 && dead == 0 {
+			return "none"
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	alive, dead := count()
+	return fmt.Sprintf("%d processes and %d zombies", alive, dead)
+}
+
+// stopOn says that it waits, and which signal it got.
+func stopOn(string) string {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1)
+	fmt.Println("waiting")
+	return (<-caught).String()
+}

@@ -1,0 +1,45 @@
+package launch
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestExplain: every way in which a host says no is told by its cause, with what to do; what is not the host's is not.
+func TestExplain(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		step     string
+		errno    syscall.Errno
+		settings map[string]string
+		reason   string // empty: not the host's
+		try      string
+	}{
+		{"Docker's filter", stepClone, syscall.EPERM, nil, "as in most containers", "seccomp=unconfined"},
+		{"switched off", stepClone, syscall.ENOSPC, map[string]string{settingLimit: "0"}, "max_user_namespaces is 0", "user.max_user_namespaces=15000"},
+		{"Debian of old", stepClone, syscall.EPERM, map[string]string{settingDebian: "0"}, "unprivileged_userns_clone is 0", "unprivileged_userns_clone=1"},
+		{"inside nono", stepClone, syscall.ENOSPC, nil, "a limit is reached", "do not run nono inside nono"},
+		{"too deep", stepClone, syscall.EUSERS, nil, "a limit is reached", ""},
+		{"no such kernel", stepClone, syscall.EINVAL, nil, "built without", "CONFIG_USER_NS"},
+		{"Ubuntu, at the clone", stepClone, syscall.EACCES, map[string]string{settingAppArmor: "1"}, "AppArmor", "apparmor_restrict_unprivileged_userns=0"},
+		{"Ubuntu, at the first mount", stepPropagation, syscall.EACCES, map[string]string{settingAppArmor: "1"}, "AppArmor", "userns"},
+		{"another module", stepPropagation, syscall.EPERM, nil, "give no rights", "ask whoever runs"},
+		{"Docker's /proc", stepProc, syscall.EPERM, nil, "part of the host's own is covered", "systempaths=unconfined"},
+		{"an old kernel", stepProc, syscall.ENOSYS, nil, "lacks a system call", "Linux 5.13"},
+		{"not the host", stepProc, syscall.ENOMEM, nil, "", ""},
+		{"not the host either", "init", 0, nil, "", ""},
+		{"out of memory", stepClone, syscall.ENOMEM, nil, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			u := explain(test.step, test.errno, func(name string) string { return test.settings[name] })
+			switch {
+			case u == nil && test.reason == "":
+			case u == nil || test.reason == "":
+				t.Errorf("got %+v, want %q", u, test.reason)
+			case !strings.Contains(u.Reason, test.reason) || !strings.Contains(u.Try, test.try) || u.Try == "":
+				t.Errorf("got %+v, want %q and %q", u, test.reason, test.try)
+			}
+		})
+	}
+}

@@ -1,0 +1,303 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/launch/filter"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// checkInput refuses what this version cannot make a plan for.
+func (m *maker) checkInput() {
+	if m.in.Host.Tier != sdk.TierA {
+		m.problem(diag.Errorf("cannot make a plan for this host: its tier is %q, and only tier A is built", m.in.Host.Tier).
+			Try("allow unprivileged user namespaces"), policy.Source{})
+	}
+	for what, p := range map[string]string{"home directory": m.in.Host.Home, "current directory": m.in.Command.Dir} {
+		if err := checkPath(p); err != nil {
+			m.problem(diag.Errorf("cannot use the %s: %s", what, err), policy.Source{})
+		}
+	}
+}
+
+// checkLayers holds what the layers returned against the contract. What is wrong here is a flaw of the layer, so the message
+// names it.
+func (m *maker) checkLayers() {
+	names := map[string]bool{Core: true}
+	kinds := map[policy.Kind]string{}
+	for _, s := range m.layers {
+		if names[s.Name] {
+			m.flaw(s.Name, "", "there are two layers of this name")
+		}
+		names[s.Name] = true
+		switch {
+		case kindOrder(s.Kind) < 0:
+			m.flaw(s.Name, "", "%q is no kind of layer", s.Kind)
+		case m.disabled(s.Kind):
+			m.flaw(s.Name, "", "it was started although %s is disabled", s.Kind)
+		case s.Kind != policy.KindCustom && kinds[s.Kind] != "":
+			m.flaw(s.Name, "", "%s is the %s layer already", kinds[s.Kind], s.Kind)
+		}
+		kinds[s.Kind] = s.Name
+		if s.Response == nil {
+			m.flaw(s.Name, "", "it answered with nothing")
+			continue
+		}
+		for _, step := range s.Response.Fragment.Steps {
+			if err := m.checkStep(s, step); err != nil {
+				m.flaw(s.Name, step.Rule(), "%s step: %s", fragment.Name(step), err)
+			}
+		}
+	}
+	if kinds[policy.KindFilesystem] == "" && !m.disabled(policy.KindFilesystem) {
+		m.problem(diag.Errorf("no filesystem layer runs").
+			Try("install one, or run without it: --disable filesystem"), policy.Source{})
+	}
+}
+
+// flaw is a layer's mistake, told at the line of the rule that it was about.
+func (m *maker) flaw(layer string, rule policy.RuleID, format string, args ...any) {
+	m.problem(diag.Errorf("layer %s: %s", layer, fmt.Sprintf(format, args...)).
+		Try("this is a flaw of the layer; report it to its author, or swap the layer"), m.sourceOf(rule))
+}
+
+func (m *maker) checkStep(s Share, step fragment.Step) error {
+	if err := m.checkRule(step.Rule()); err != nil {
+		return err
+	}
+	if mnt, ok := step.(fragment.Mount); ok {
+		if err := checkMountPath(mnt); err != nil {
+			return err
+		}
+	}
+	switch step := step.(type) {
+	case fragment.Env:
+		return m.checkEnv(s, step)
+	case fragment.Bind:
+		return checkBind(step)
+	case fragment.Link:
+		return checkText("target", step.Target)
+	case fragment.Tmpfs:
+		return checkTmpfs(step)
+	case fragment.Mask:
+		return nil
+	case fragment.File:
+		return checkFile(step)
+	case fragment.Landlock:
+		return checkLandlock(step)
+	case fragment.Seccomp:
+		return checkSeccomp(step)
+	case fragment.Listener:
+		return checkListener(step)
+	case fragment.Dialer:
+		return checkDialer(step)
+	case fragment.Proc, fragment.Devpts:
+		return errors.New("only nono itself may send it")
+	}
+	return fmt.Errorf("unknown kind %T", step)
+}
+
+// checkRule accepts a rule of the policy, or none. The base fragment's rules are core's.
+func (m *maker) checkRule(id policy.RuleID) error {
+	if id == "" {
+		return nil
+	}
+	if _, ok := m.rules[id]; !ok {
+		return fmt.Errorf("there is no rule %q", id)
+	}
+	if strings.HasPrefix(string(id), string(policy.KindBase)+".") {
+		return fmt.Errorf("the rule %q is nono's own", id)
+	}
+	return nil
+}
+
+func checkText(what, s string) error {
+	switch {
+	case s == "":
+		return fmt.Errorf("the %s is empty", what)
+	case strings.ContainsRune(s, 0):
+		return fmt.Errorf("the %s holds a zero byte", what)
+	}
+	return nil
+}
+
+func checkPath(p string) error {
+	switch {
+	case !path.IsAbs(p):
+		return fmt.Errorf("%q is not an absolute path", p)
+	case path.Clean(p) != p:
+		return fmt.Errorf("%q is not a clean path", p)
+	case strings.ContainsRune(p, 0):
+		return fmt.Errorf("%q holds a zero byte", p)
+	}
+	return nil
+}
+
+// checkMountPath keeps layers from taking away or replacing what the base fragment mounts.
+func checkMountPath(s fragment.Mount) error {
+	at := s.At()
+	if err := checkPath(at); err != nil {
+		return err
+	}
+	switch s.(type) {
+	case fragment.Mask:
+		if at == "/" || at == "/proc" || at == "/dev" {
+			return fmt.Errorf("%s cannot be hidden: it is nono's own, and holds nothing of the host's", at)
+		}
+	case fragment.Link, fragment.File:
+		if at == "/" {
+			return errors.New("the root is a directory")
+		}
+	}
+	return nil
+}
+
+func checkBind(b fragment.Bind) error {
+	if err := checkPath(b.Source()); err != nil {
+		return err
+	}
+	if b.Device == 0 || b.Inode == 0 {
+		return fmt.Errorf("%s comes without its device and inode: the layer did not look at it", b.Source())
+	}
+	return nil
+}
+
+func checkTmpfs(t fragment.Tmpfs) error {
+	if t.Size == 0 {
+		return errors.New("it has no size limit")
+	}
+	return checkMode(t.Mode, fs.ModePerm|fs.ModeSticky)
+}
+
+// maxFile is how much content a file step may carry.
+const maxFile = 64 << 10
+
+func checkFile(f fragment.File) error {
+	if len(f.Content) > maxFile {
+		return fmt.Errorf("its content has %d bytes, and %d are the limit", len(f.Content), maxFile)
+	}
+	return checkMode(f.Mode, fs.ModePerm)
+}
+
+func checkMode(mode, allowed fs.FileMode) error {
+	if mode&^allowed != 0 {
+		return fmt.Errorf("the mode %v holds more than permissions", mode)
+	}
+	return nil
+}
+
+func checkLandlock(l fragment.Landlock) error {
+	if err := checkPath(l.Path); err != nil {
+		return err
+	}
+	if len(l.Rights) == 0 {
+		return errors.New("it grants no right")
+	}
+	for _, r := range l.Rights {
+		if !slices.Contains(allRights, r) {
+			return fmt.Errorf("unknown right %q", r)
+		}
+	}
+	return nil
+}
+
+// checkSeccomp assembles the step alone, so that what the assembler refuses is told with the layer's name and line.
+func checkSeccomp(s fragment.Seccomp) error {
+	_, err := filter.Assemble([]fragment.Seccomp{s})
+	return err
+}
+
+func checkListener(l fragment.Listener) error {
+	if err := checkText("name", l.Name); err != nil {
+		return err
+	}
+	if l.Network != fragment.TCP && l.Network != fragment.UDP {
+		return fmt.Errorf("unknown network %q", l.Network)
+	}
+	if l.Address != "" {
+		if _, err := netip.ParseAddr(l.Address); err != nil {
+			return fmt.Errorf("%q is not an address", l.Address)
+		}
+	}
+	if l.LocalPrefix != "" {
+		if p, err := netip.ParsePrefix(l.LocalPrefix); err != nil || p != p.Masked() {
+			return fmt.Errorf("%q is not a range of addresses", l.LocalPrefix)
+		}
+	}
+	return nil
+}
+
+func checkDialer(d fragment.Dialer) error {
+	if len(d.Ports) == 0 || slices.Contains(d.Ports, 0) {
+		return errors.New("it names no port")
+	}
+	return nil
+}
+
+func (m *maker) checkEnv(s Share, e fragment.Env) error {
+	if err := checkVariableName(e.Name); err != nil {
+		return err
+	}
+	if e.Name == "PATH" {
+		return errors.New("PATH is composed by nono; no layer sets it")
+	}
+	for _, part := range e.Value {
+		set := 0
+		for _, f := range []string{part.Literal, part.Host, part.Secret, part.Listener} {
+			if f != "" {
+				set++
+			}
+		}
+		if set > 1 {
+			return fmt.Errorf("a part of %s is two things at once", e.Name)
+		}
+		if _, ok := s.Response.Secrets[part.Secret]; part.Secret != "" && !ok {
+			return fmt.Errorf("%s uses the secret %q, which the layer did not return", e.Name, part.Secret)
+		}
+		if strings.ContainsRune(part.Literal, 0) {
+			return fmt.Errorf("the value of %s holds a zero byte", e.Name)
+		}
+	}
+	return nil
+}
+
+func checkVariableName(name string) error {
+	if strings.ContainsAny(name, "=\x00") {
+		return fmt.Errorf("%q cannot be a variable's name", name)
+	}
+	return checkText("name", name)
+}
+
+// collectDiagnostics turns what the layers said about settings and rules into problems and notices with their lines.
+func (m *maker) collectDiagnostics() {
+	for _, s := range m.layers {
+		if s.Response == nil {
+			continue
+		}
+		for _, d := range s.Response.Diagnostics {
+			at := m.sourceOf(d.Rule)
+			if d.Attribute != "" && s.Setting != nil {
+				at = s.Setting(d.Attribute)
+			}
+			text := d.Summary
+			if at == (policy.Source{}) {
+				text = "layer " + s.Name + ": " + text
+			}
+			if d.Severity == sdk.Warning {
+				m.notice(at, d.Detail, "%s", text)
+				continue
+			}
+			// An unknown severity is an error: what nobody understands does not start.
+			m.problem(diag.Problem{Severity: diag.Error, Summary: text, Detail: d.Detail}, at)
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// coverage is every rule with how far it is held, and by whom. A rule belongs to the kind of its block: that kind's layer
+// answers for it, or core where none runs.
+func (m *maker) coverage(mounts fragment.List) []Rule {
+	answers := m.answers()
+	var rules []Rule
+	for _, r := range m.in.Policy.Rules() {
+		rule := Rule{ID: r.ID, Says: r.Says, Source: r.Source, Layer: Core, Required: m.required(r.ID)}
+		if p, ok := m.paths[r.ID]; ok {
+			rule.Access, rule.Path, rule.Name, rule.Type = p.Access, p.Path, p.Name, p.Type
+		}
+		m.hold(&rule, answers)
+		m.insist(rule)
+		rules = append(rules, rule)
+	}
+	for _, b := range m.base {
+		serves := func(s fragment.Step) bool { return s.Rule() == b.id }
+		if furniture := b.id == ruleIdentity || b.id == ruleDirectory; furniture && !slices.ContainsFunc(mounts, serves) {
+			continue // only there where it was needed
+		}
+		rules = append(rules, Rule{
+			ID: b.id, Says: b.says, Source: policy.Source{Origin: policy.OriginBase}, Layer: Core, Held: b.held, By: b.by, Why: b.why,
+		})
+	}
+	m.announceDisabled(rules)
+	return rules
+}
+
+// answers collects the layers' coverage. A layer answers for the rules of its own kind, once each, in words that exist.
+func (m *maker) answers() map[policy.RuleID]sdk.Coverage {
+	all := map[policy.RuleID]sdk.Coverage{}
+	for _, s := range m.layers {
+		for _, c := range s.Response.Coverage {
+			_, known := m.rules[c.Rule]
+			_, twice := all[c.Rule]
+			switch {
+			case !known:
+				m.flaw(s.Name, "", "it answers for the rule %q, which does not exist", c.Rule)
+			case c.Rule.Kind() != s.Kind:
+				m.flaw(s.Name, c.Rule, "it is a %s layer and answers for %q, which is not its to hold", s.Kind, c.Rule)
+			case twice:
+				m.flaw(s.Name, c.Rule, "it answers twice for %q", c.Rule)
+			case c.Held != sdk.Enforced && c.Held != sdk.Partial && c.Held != sdk.Unavailable:
+				m.flaw(s.Name, c.Rule, "it says that %q is %q, which means nothing", c.Rule, c.Held)
+			}
+			all[c.Rule] = c
+		}
+	}
+	return all
+}
+
+// hold fills in how far the rule is held.
+func (m *maker) hold(rule *Rule, answers map[policy.RuleID]sdk.Coverage) {
+	kind := rule.ID.Kind()
+	layer, runs := m.layer(kind)
+	if runs {
+		rule.Layer = layer.Name
+	}
+	answer, answered := answers[rule.ID]
+	switch {
+	case m.disabled(kind):
+		rule.Held, rule.Why = sdk.Unavailable, fmt.Sprintf("%s is disabled", kind)
+	case kind == policy.KindBase:
+		rule.Held, rule.By = sdk.Enforced, "composed by nono"
+	case rule.Access != "" && rule.Type == policy.Missing:
+		// Nothing is there: nothing to hide, nothing to show.
+		rule.Held, rule.By = sdk.Enforced, "nothing is there"
+	case answered:
+		rule.Held, rule.By, rule.Why = answer.Held, answer.By, answer.Why
+	case runs:
+		rule.Held, rule.Why = sdk.Unavailable, fmt.Sprintf("layer %s says nothing about it", layer.Name)
+	default:
+		rule.Held, rule.Why = sdk.Unavailable, fmt.Sprintf("no %s layer runs", kind)
+	}
+}
+
+// required reports whether the run is refused unless the rule is enforced: what the user wrote, and a default denial that lies
+// inside a grant. A rule of a kind that the user has disabled is overridden, and announced.
+func (m *maker) required(id policy.RuleID) bool {
+	if m.disabled(id.Kind()) {
+		return false
+	}
+	if m.asked(id) {
+		return true
+	}
+	r, ok := m.paths[id]
+	return ok && r.Access == policy.Deny && m.granted(r.Path)
+}
+
+// granted reports whether a path lies in a grant, anyone's.
+func (m *maker) granted(name string) bool {
+	for i := range m.in.Policy.Filesystem {
+		g := &m.in.Policy.Filesystem[i]
+		if g.Access.Grants() && g.Type != policy.Missing && policy.Within(name, g.Path) {
+			return true
+		}
+	}
+	return false
+}
+
+// insist refuses the run for a rule that must be held and is not, or announces it where the user said best_effort.
+func (m *maker) insist(r Rule) {
+	if !r.Required || r.Held == sdk.Enforced {
+		return
+	}
+	why := r.Why
+	if why == "" {
+		why = "no reason given"
+	}
+	if m.in.BestEffort {
+		m.notice(r.Source, "", "%q is not held: %s (best_effort)", r.Says, why)
+		return
+	}
+	advice := "take the rule out, or run without this promise: best_effort = true"
+	if !r.Source.Asked() {
+		advice = "narrow the grant so that this path lies outside, or run without this promise: best_effort = true"
+	}
+	m.problem(diag.Errorf("%q cannot be held: %s", r.Says, why).Try("%s", advice), r.Source)
+}
+
+// announceDisabled says on every run what --disable took away, with each line of the user's that it overrides.
+func (m *maker) announceDisabled(rules []Rule) {
+	for _, d := range m.in.Policy.Disabled {
+		meaning := map[policy.Kind]string{
+			policy.KindFilesystem: "the agent sees and changes all files that you can, but for nono's own",
+			policy.KindNetwork:    "the agent has the host's whole network",
+			policy.KindTrust:      "no signature is checked",
+		}[d.Kind]
+		if meaning == "" {
+			meaning = "as if nothing had asked for it"
+		}
+		m.notice(d.Source, "", "%s is disabled: %s", d.Kind, meaning)
+		for _, r := range rules {
+			if r.ID.Kind() == d.Kind && r.Source.Asked() {
+				m.notice(r.Source, "", "%s is disabled, which overrides %q", d.Kind, r.Says)
+			}
+		}
+	}
+}

@@ -1,0 +1,208 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// Who must be held, and what happens if it is not. The rule in question is filesystem.deny.1 on /home/ada/data.
+func TestInsist(t *testing.T) {
+	missing := func(r policy.PathRule) policy.PathRule { r.Type = policy.Missing; return r }
+	user, def := at(6), byDefault
+	const inside, outside = "/home/ada/proj/data", "/home/ada/data"
+	tests := []struct {
+		name string
+		rule policy.PathRule
+		held sdk.Held // empty: the layer says nothing
+		want string   // of the refusal; empty: the plan is made
+	}{
+		{"the user's denial, held", rule("filesystem.deny.1", user, policy.Deny, outside), sdk.Enforced, ""},
+		{"the user's denial, partial", rule("filesystem.deny.1", user, policy.Deny, outside), sdk.Partial, "cannot be held: half of it"},
+		{"the user's denial, unavailable", rule("filesystem.deny.1", user, policy.Deny, outside), sdk.Unavailable, "cannot be held: half of it"},
+		{"the user's denial, forgotten", rule("filesystem.deny.1", user, policy.Deny, outside), "", "layer binds says nothing about it"},
+		{"the user's grant, forgotten", rule("filesystem.deny.1", user, policy.Read, outside), "", "layer binds says nothing about it"},
+		{"the user's protection, partial", rule("filesystem.deny.1", user, policy.Protect, inside), sdk.Partial, "cannot be held"},
+		{"the user's denial of nothing", missing(rule("filesystem.deny.1", user, policy.Deny, inside)), "", ""},
+		{"the user's protection of nothing", missing(rule("filesystem.deny.1", user, policy.Protect, inside)), sdk.Unavailable, ""},
+		{"the user's grant of nothing", missing(rule("filesystem.deny.1", user, policy.Read, inside)), "", ""},
+		{"a default denial outside every grant", rule("filesystem.deny.1", def, policy.Deny, outside), sdk.Partial, ""},
+		{"a default denial inside a grant", rule("filesystem.deny.1", def, policy.Deny, inside), sdk.Partial, "narrow the grant"},
+		{"a default denial that is a grant itself", rule("filesystem.deny.1", def, policy.Deny, "/home/ada/proj"), "", "narrow the grant"},
+		{"a default protection", rule("filesystem.deny.1", def, policy.Protect, inside), sdk.Partial, ""},
+		{"the toolchain of the command", rule("filesystem.deny.1", policy.Source{Origin: policy.OriginCommand}, policy.Read, outside), sdk.Partial, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			host := standardTree()
+			host.put(inside, "dir")
+			in := standardInput(host)
+			in.Policy.Filesystem = append(in.Policy.Filesystem, tt.rule)
+			in.Layers = []Share{binds(host, in.Policy)}
+			coverage := &in.Layers[0].Response.Coverage
+			last := len(*coverage) - 1
+			(*coverage)[last] = sdk.Coverage{Rule: tt.rule.ID, Held: tt.held, Why: "half of it"}
+			if tt.held == "" {
+				*coverage = (*coverage)[:last]
+			}
+			if tt.want == "" {
+				p := mustMake(t, in)
+				if r := ruleOf(p, tt.rule.ID); tt.rule.Type == policy.Missing && (r.Held != sdk.Enforced || r.By != "nothing is there") {
+					t.Errorf("the rule is %+v", r)
+				}
+				return
+			}
+			got := refused(t, in)
+			for _, part := range []string{tt.want, tt.rule.Source.String(), "best_effort"} {
+				if !strings.Contains(got, part) {
+					t.Errorf("the message lacks %q:\n%s", part, got)
+				}
+			}
+
+			in.BestEffort = true
+			p := mustMake(t, in)
+			said := slices.ContainsFunc(p.Notices, func(n Notice) bool {
+				return n.Source == tt.rule.Source && strings.Contains(n.Text, "is not held") && strings.Contains(n.Text, "best_effort")
+			})
+			if !said {
+				t.Errorf("best_effort is not announced: %+v", p.Notices)
+			}
+		})
+	}
+}
+
+func ruleOf(p *Plan, id policy.RuleID) Rule {
+	for _, r := range p.Rules {
+		if r.ID == id {
+			return r
+		}
+	}
+	return Rule{}
+}
+
+func TestWrongAnswers(t *testing.T) {
+	tests := []struct {
+		name   string
+		answer sdk.Coverage
+		want   string
+	}{
+		{"a rule that does not exist", sdk.Coverage{Rule: "filesystem.deny.77", Held: sdk.Enforced}, "which does not exist"},
+		{"a rule of core's", sdk.Coverage{Rule: "base.proc", Held: sdk.Enforced}, "not its to hold"},
+		{"an environment rule", sdk.Coverage{Rule: "environment.pass.0", Held: sdk.Enforced}, "not its to hold"},
+		{"the same rule twice", sdk.Coverage{Rule: "filesystem.allow.0", Held: sdk.Enforced}, "answers twice"},
+		{"no degree", sdk.Coverage{Rule: "filesystem.read.1"}, `is "", which means nothing`},
+		{"an unknown degree", sdk.Coverage{Rule: "filesystem.read.1", Held: "mostly"}, `is "mostly", which means nothing`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			host := standardTree()
+			in := standardInput(host)
+			in.Policy.Filesystem = append(in.Policy.Filesystem, rule("filesystem.read.1", byDefault, policy.Read, "/etc"))
+			r := in.Layers[0].Response
+			r.Coverage = append(r.Coverage, tt.answer)
+			if got := refused(t, in); !strings.Contains(got, tt.want) || !strings.Contains(got, "layer binds") {
+				t.Errorf("the message lacks %q:\n%s", tt.want, got)
+			}
+		})
+	}
+	t.Run("another kind's rule", func(t *testing.T) {
+		in := standardInput(standardTree())
+		c := custom("acme/x")
+		c.Response.Coverage = []sdk.Coverage{{Rule: "filesystem.allow.0", Held: sdk.Enforced}}
+		in.Layers = append(in.Layers, c)
+		if got := refused(t, in); !strings.Contains(got, "it is a custom layer") || !strings.Contains(got, "agent.hcl:4:3") {
+			t.Error(got)
+		}
+	})
+}
+
+func TestDisabled(t *testing.T) {
+	in := standardInput(standardTree())
+	flag := policy.Source{Origin: policy.OriginFlag, Flag: "--disable filesystem"}
+	in.Policy.Filesystem = append(in.Policy.Filesystem, rule("filesystem.deny.1", at(6), policy.Deny, "/home/ada/data"))
+	in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: flag}, {Kind: policy.KindNetwork, Source: at(9)}}
+	in.Layers = nil
+	p := mustMake(t, in)
+
+	want := map[string]policy.Source{
+		"filesystem is disabled: the agent sees and changes all files that you can, but for nono's own": flag,
+		`filesystem is disabled, which overrides "allow /home/ada/proj"`:                                at(4),
+		`filesystem is disabled, which overrides "deny /home/ada/data"`:                                 at(6),
+		"network is disabled: the agent has the host's whole network":                                   at(9),
+	}
+	if len(p.Notices) != len(want) {
+		t.Errorf("%d notices: %+v", len(p.Notices), p.Notices)
+	}
+	for _, n := range p.Notices {
+		if src, ok := want[n.Text]; !ok || src != n.Source {
+			t.Errorf("unexpected: %+v", n)
+		}
+	}
+	if b, ok := mountAt(p, "/").(interface{ Source() string }); !ok || b.Source() != "/" {
+		t.Errorf("the root is %v", mountAt(p, "/"))
+	}
+	for _, id := range []policy.RuleID{"filesystem.deny.1", ruleMounts, ruleNetwork} {
+		if r := ruleOf(p, id); r.Held != sdk.Unavailable {
+			t.Errorf("%s is said to be %s", id, r.Held)
+		}
+	}
+	// The rest of the base fragment does not depend on any layer.
+	for _, at := range []string{"/proc", "/dev", "/dev/pts", "/dev/null"} {
+		if mountAt(p, at) == nil {
+			t.Errorf("%s is gone with the filesystem layer", at)
+		}
+	}
+	for _, id := range []policy.RuleID{ruleProc, ruleSeccomp, rulePrivileges, ruleProcesses, ruleIPC, ruleDescriptors} {
+		if r := ruleOf(p, id); r.Held != sdk.Enforced {
+			t.Errorf("%s is %s", id, r.Held)
+		}
+	}
+	if len(p.Seccomp) == 0 {
+		t.Error("the hardening filter is gone")
+	}
+}
+
+func TestDiagnostics(t *testing.T) {
+	in := standardInput(standardTree())
+	s := custom("acme/x")
+	s.Setting = func(attribute string) policy.Source {
+		if attribute == "mode" {
+			return at(12)
+		}
+		return policy.Source{}
+	}
+	s.Response.Diagnostics = []sdk.Diagnostic{
+		{Severity: sdk.Warning, Rule: "filesystem.deny.0", Summary: "has 2 names", Detail: "look for the other"},
+		{Severity: sdk.Warning, Summary: "slow today"},
+	}
+	in.Layers = append(in.Layers, s)
+	in.Notices = []diag.Problem{{Severity: diag.Warning, Summary: "~/x does not exist", Source: at(3)}}
+	p := mustMake(t, in)
+	want := []Notice{
+		{Text: "~/x does not exist", Source: at(3)},
+		{Text: "has 2 names", Detail: "look for the other", Source: byDefault, Line: "text of line 9"},
+		{Text: "layer acme/x: slow today"},
+	}
+	if !slices.Equal(p.Notices, want) {
+		t.Errorf("notices: %+v", p.Notices)
+	}
+
+	s.Response.Diagnostics = []sdk.Diagnostic{
+		{Severity: sdk.Error, Attribute: "mode", Summary: "cannot be both", Detail: "choose one"},
+		{Severity: "", Rule: "filesystem.allow.0", Summary: "hm"},
+	}
+	if got, want := refused(t, in), `error: cannot be both
+  agent.hcl:12:3
+    12 | text of line 12
+  choose one
+error: hm
+  agent.hcl:4:3
+     4 | text of line 4
+`; got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}

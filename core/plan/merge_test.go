@@ -1,0 +1,382 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// What two layers say about one path, and what comes of it: the stronger step, or a conflict that names both lines.
+func TestUnite(t *testing.T) {
+	host := standardTree()
+	const p = "/home/ada/data"
+	rw, ro := host.bind("filesystem.read.1", p, true), host.bind("filesystem.allow.1", p, false)
+	other := host.bind("", "/home/ada/proj", false)
+	other.Path, other.From = p, "/home/ada/proj"
+	noexec := rw
+	noexec.NoExec = true
+	device := rw
+	device.Devices = true
+	mask, readable := fragment.Mask{Path: p, Directory: true}, fragment.Mask{Path: p, Directory: true, Readable: true}
+	tmpfs, reported := fragment.Tmpfs{Path: p, Size: 1 << 20, Mode: 0o700}, fragment.Tmpfs{Path: p, Size: 1 << 20, Mode: 0o700, Report: true}
+	file := fragment.File{Path: p, Mode: 0o444, Content: []byte("a")}
+
+	tests := []struct {
+		name string
+		a, b fragment.Mount
+		want fragment.Mount // nil: a conflict
+	}{
+		{"a mask beats a file", mask, file, mask},
+		{"a mask beats a bind", mask, rw, mask},
+		{"a mask beats a link", mask, fragment.Link{Path: p, Target: "x"}, mask},
+		{"a file beats a read-only bind", file, ro, file},
+		{"a read-only bind beats a writable one", ro, rw, ro},
+		{"a read-only bind beats a writable one of another place", other, rw, other},
+		{"a bind beats an empty directory", rw, tmpfs, rw},
+		{"the same twice is once", rw, rw, rw},
+		{"no-exec holds if one says so", rw, noexec, noexec},
+		{"devices only if all say so", rw, device, rw},
+		{"a mask is readable only if all say so", mask, readable, mask},
+		{"what was left is reported if one asks", tmpfs, reported, reported},
+
+		{"two binds of different places", ro, other, nil},
+		{"a directory and a file as masks", mask, fragment.Mask{Path: p}, nil},
+		{"two files", file, fragment.File{Path: p, Mode: 0o444, Content: []byte("b")}, nil},
+		{"two links", fragment.Link{Path: p, Target: "x"}, fragment.Link{Path: p, Target: "y"}, nil},
+		{"two sizes", tmpfs, fragment.Tmpfs{Path: p, Size: 1 << 21, Mode: 0o700}, nil},
+		{"two modes", tmpfs, fragment.Tmpfs{Path: p, Size: 1 << 20, Mode: 0o755}, nil},
+		{"a link beside a bind", fragment.Link{Path: p, Target: "x"}, rw, nil},
+		{"a link beside an empty directory", tmpfs, fragment.Link{Path: p, Target: "x"}, nil},
+		{"a link beside a file", file, fragment.Link{Path: p, Target: "x"}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, order := range [][2]fragment.Mount{{tt.a, tt.b}, {tt.b, tt.a}} {
+				in := standardInput(host)
+				in.Policy.Filesystem = append(in.Policy.Filesystem,
+					rule("filesystem.allow.1", at(10), policy.Allow, p), rule("filesystem.read.1", at(11), policy.Read, p))
+				fs := binds(host, policy.Policy{Filesystem: in.Policy.Filesystem[:3]})
+				fs.Response.Coverage = binds(host, in.Policy).Response.Coverage
+				in.Layers = []Share{fs, custom("a/a", order[0]), custom("b/b", order[1])}
+				if tt.want == nil {
+					got := refused(t, in)
+					for _, part := range []string{"disagree about " + p, "the one comes from ", "the other comes from ", "layer a/a", "layer b/b"} {
+						if !strings.Contains(got, part) {
+							t.Errorf("the message lacks %q:\n%s", part, got)
+						}
+					}
+					continue
+				}
+				got := mountAt(mustMake(t, in), p)
+				if b, ok := got.(fragment.Bind); ok { // whose rule is named is another test's matter
+					b.For = tt.want.Rule()
+					got = b
+				}
+				if diff := cmp.Diff(tt.want, got); diff != "" {
+					t.Errorf("united (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+func TestConflictNamesTheUsersLines(t *testing.T) {
+	host := standardTree()
+	in := standardInput(host)
+	other := host.bind("filesystem.deny.0", "/home/ada/data", true)
+	other.Path, other.From = "/home/ada/proj", "/home/ada/data"
+	in.Layers = append(in.Layers, custom("acme/mirror", other))
+	want := `error: two steps disagree about /home/ada/proj: the host's, writable, and the host's /home/ada/data, writable
+  agent.hcl:4:3
+     4 | text of line 4
+  the one comes from agent.hcl:4:3 (layer binds)
+  the other comes from default.hcl:9:1 (layer acme/mirror)
+  take one of them out
+`
+	if got := refused(t, in); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestBeneath(t *testing.T) {
+	host := standardTree()
+	host.put("/proc/1", "dir")
+	tests := []struct {
+		name  string
+		steps []fragment.Step
+		gone  []string // paths at which nothing is mounted
+		kept  []string
+		want  string // of the refusal
+	}{
+		{name: "what lies beneath a mask is dropped",
+			steps: []fragment.Step{fragment.Mask{Path: "/home/ada/proj/.git", Directory: true}, host.bind("", "/home/ada/proj/.git/hooks", false)},
+			kept:  []string{"/home/ada/proj/.git"}, gone: []string{"/home/ada/proj/.git/hooks"}},
+		{name: "a name that begins alike does not lie beneath",
+			steps: []fragment.Step{fragment.Mask{Path: "/home/ada/dat", Directory: true}, host.bind("", "/home/ada/data", false)},
+			kept:  []string{"/home/ada/dat", "/home/ada/data"}},
+		{name: "a bind that shows what its parent shows is dropped",
+			steps: []fragment.Step{host.bind("", "/home/ada/proj/.git/hooks", true), host.bind("", "/home/ada/proj/.git", true)},
+			gone:  []string{"/home/ada/proj/.git", "/home/ada/proj/.git/hooks"}},
+		{name: "a pin stays, for something is mounted beneath it",
+			steps: []fragment.Step{host.bind("", "/home/ada/proj/.git", true), host.bind("", "/home/ada/proj/.git/hooks", false)},
+			kept:  []string{"/home/ada/proj/.git", "/home/ada/proj/.git/hooks"}},
+		{name: "nothing lies beneath a link",
+			steps: []fragment.Step{fragment.Link{Path: "/lib", Target: "usr/lib"}, fragment.Mask{Path: "/lib/x"}},
+			want:  "nothing can lie beneath /lib, which is a link to usr/lib"},
+		{name: "nothing lies beneath a file",
+			steps: []fragment.Step{fragment.File{Path: "/etc/x", Mode: 0o444}, fragment.Mask{Path: "/etc/x/y"}},
+			want:  "nothing can lie beneath /etc/x"},
+		{name: "/proc is the session's own",
+			steps: []fragment.Step{host.bind("", "/proc/1", false)},
+			want:  "/proc is the session's own"},
+		{name: "a file of /proc can be hidden",
+			steps: []fragment.Step{fragment.Mask{Path: "/proc/cpuinfo"}}, kept: []string{"/proc/cpuinfo"}},
+		{name: "/proc cannot be hidden",
+			steps: []fragment.Step{fragment.Mask{Path: "/proc", Directory: true}}, want: "/proc cannot be hidden"},
+		{name: "nor the root",
+			steps: []fragment.Step{fragment.Mask{Path: "/", Directory: true}}, want: "/ cannot be hidden"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			in := standardInput(host)
+			in.Layers = append(in.Layers, custom("acme/x", tt.steps...))
+			if tt.want != "" {
+				if got := refused(t, in); !strings.Contains(got, tt.want) {
+					t.Errorf("the message lacks %q:\n%s", tt.want, got)
+				}
+				return
+			}
+			p := mustMake(t, in)
+			for _, at := range tt.gone {
+				if m := mountAt(p, at); m != nil {
+					t.Errorf("%s: there is %v, which should be gone", at, m)
+				}
+			}
+			for _, at := range tt.kept {
+				if mountAt(p, at) == nil {
+					t.Errorf("%s: nothing is mounted there", at)
+				}
+			}
+		})
+	}
+}
+
+// A layer that binds the host's /dev, or a device of it, changes nothing of what core mounts; the user whose rule it was is told.
+func TestBaseMountsStay(t *testing.T) {
+	host := standardTree()
+	in := standardInput(host)
+	in.Policy.Filesystem = append(in.Policy.Filesystem, rule("filesystem.allow.1", at(7), policy.Allow, "/dev"))
+	null := host.bind("", "/dev/null", false)
+	in.Layers = []Share{binds(host, in.Policy), custom("acme/x", null, fragment.Mask{Path: "/dev/tty"})}
+	p := mustMake(t, in)
+	if _, ok := mountAt(p, "/dev").(fragment.Tmpfs); !ok {
+		t.Errorf("/dev is %v", mountAt(p, "/dev"))
+	}
+	if b, ok := mountAt(p, "/dev/null").(fragment.Bind); !ok || !b.Writable || !b.Devices {
+		t.Errorf("/dev/null is %v", mountAt(p, "/dev/null"))
+	}
+	if _, ok := mountAt(p, "/dev/tty").(fragment.Mask); !ok {
+		t.Errorf("/dev/tty is %v; a mask only takes away more", mountAt(p, "/dev/tty"))
+	}
+	if len(p.Notices) != 1 || p.Notices[0].Source != at(7) || !strings.Contains(p.Notices[0].Text, "/dev inside is always nono's own") {
+		t.Errorf("notices: %+v", p.Notices)
+	}
+}
+
+func TestMountsAreSortedParentsFirst(t *testing.T) {
+	host := standardTree()
+	in := standardInput(host)
+	in.Layers = append(in.Layers, custom("acme/x",
+		fragment.Mask{Path: "/usr/lib", Directory: true}, fragment.Tmpfs{Path: "/usr-local", Size: 1, Mode: 0o755}))
+	var got []string
+	for _, s := range mustMake(t, in).Mounts {
+		got = append(got, s.(fragment.Mount).At())
+	}
+	if got[0] != "/" || !slices.IsSortedFunc(got, comparePaths) {
+		t.Errorf("order: %v", got)
+	}
+	if u := slices.Index(got, "/usr"); got[u+1] != "/usr/lib" || got[u+2] != "/usr-local" {
+		t.Errorf("what lies in /usr does not come right after it: %v", got)
+	}
+}
+
+func TestAbsurdPlanIsRefused(t *testing.T) {
+	host := standardTree()
+	in := standardInput(host)
+	var steps []fragment.Step
+	for i := range maxMounts {
+		steps = append(steps, fragment.Mask{Path: fmt.Sprintf("/home/ada/proj/f%d", i)})
+	}
+	in.Layers = append(in.Layers, custom("acme/x", steps...))
+	if got := refused(t, in); !strings.Contains(got, "more than 2000 make no sense") {
+		t.Error(got)
+	}
+}
+
+// The contract that a fragment must keep; each broken promise names the layer.
+func TestFlawsOfALayer(t *testing.T) {
+	host := standardTree()
+	tests := []struct {
+		step fragment.Step
+		want string
+	}{
+		{fragment.Proc{Path: "/proc"}, "proc step: only nono itself may send it"},
+		{fragment.Devpts{Path: "/x"}, "devpts step: only nono itself may send it"},
+		{fragment.Bind{Path: "/usr"}, "/usr comes without its device and inode"},
+		{fragment.Bind{Path: "usr", Device: 1, Inode: 1}, "not an absolute path"},
+		{fragment.Bind{Path: "/usr/../etc", Device: 1, Inode: 1}, "not a clean path"},
+		{fragment.Bind{Path: "/usr", From: "etc", Device: 1, Inode: 1}, "not an absolute path"},
+		{fragment.Mask{Path: "/usr/\x00"}, "holds a zero byte"},
+		{fragment.Tmpfs{Path: "/x", Mode: 0o755}, "no size limit"},
+		{fragment.Tmpfs{Path: "/x", Size: 1, Mode: 0o755 | 1<<23}, "holds more than permissions"},
+		{fragment.File{Path: "/x", Content: make([]byte, maxFile+1)}, "65537 bytes"},
+		{fragment.Link{Path: "/x"}, "the target is empty"},
+		{fragment.Landlock{Path: "/x"}, "grants no right"},
+		{fragment.Landlock{Path: "/x", Rights: []fragment.Right{"all"}}, `unknown right "all"`},
+		{fragment.Seccomp{Syscalls: []string{"ptrace"}, Errno: "EWHAT"}, "EWHAT"},
+		{fragment.Seccomp{Syscalls: []string{"no_such_call"}, Errno: "EPERM"}, "no_such_call"},
+		{fragment.Listener{Name: "a", Network: "sctp"}, `unknown network "sctp"`},
+		{fragment.Listener{Network: fragment.TCP}, "the name is empty"},
+		{fragment.Listener{Name: "a", Network: fragment.TCP, Address: "localhost"}, "not an address"},
+		{fragment.Listener{Name: "a", Network: fragment.TCP, LocalPrefix: "198.18.0.1/15"}, "not a range"},
+		{fragment.Dialer{}, "names no port"},
+		{fragment.Env{Name: "A=B"}, "cannot be a variable's name"},
+		{fragment.Env{Name: "PATH", Value: fragment.Text("/evil")}, "no layer sets it"},
+		{fragment.Env{Name: "A", Value: fragment.Value{{Host: "B", Secret: "C"}}}, "two things at once"},
+		{fragment.Env{Name: "A", Value: fragment.Text(fragment.SecretValue("key"))}, "did not return"},
+		{fragment.Env{Name: "A", Value: fragment.Text(fragment.ListenerAddress("x"))}, "no layer has"},
+		{fragment.Mask{For: "filesystem.deny.99", Path: "/x"}, `no rule "filesystem.deny.99"`},
+		{fragment.Mask{For: "base.proc", Path: "/x"}, "nono's own"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.want, func(t *testing.T) {
+			in := standardInput(host)
+			in.Layers = append(in.Layers, custom("acme/x", tt.step))
+			got := refused(t, in)
+			if !strings.Contains(got, tt.want) || !strings.Contains(got, "layer acme/x") {
+				t.Errorf("the message lacks %q or the layer's name:\n%s", tt.want, got)
+			}
+		})
+	}
+}
+
+func TestFlawsOfTheSet(t *testing.T) {
+	host := standardTree()
+	second := binds(host, policy.Policy{})
+	second.Name = "other"
+	unknown := custom("acme/x")
+	unknown.Kind = "magic"
+	tests := []struct {
+		name   string
+		change func(*Input)
+		want   string
+	}{
+		{"two layers of one name", func(in *Input) { in.Layers = append(in.Layers, custom("a/b"), custom("a/b")) }, "two layers of this name"},
+		{"a layer with core's name", func(in *Input) { in.Layers = append(in.Layers, custom(Core)) }, "two layers of this name"},
+		{"two filesystem layers", func(in *Input) { in.Layers = append(in.Layers, second) }, "is the filesystem layer already"},
+		{"no filesystem layer", func(in *Input) { in.Layers = nil }, "no filesystem layer runs"},
+		{"an unknown kind", func(in *Input) { in.Layers = append(in.Layers, unknown) }, `"magic" is no kind of layer`},
+		{"a disabled kind", func(in *Input) { in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: at(2)}} },
+			"although filesystem is disabled"},
+		{"no answer", func(in *Input) {
+			in.Layers = append(in.Layers, Share{Layer: Layer{Kind: policy.KindCustom, Name: "a/b"}})
+		},
+			"answered with nothing"},
+		{"another tier", func(in *Input) { in.Host.Tier = sdk.TierB }, "only tier A is built"},
+		{"no tier", func(in *Input) { in.Host.Tier = "" }, "only tier A is built"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			in := standardInput(host)
+			tt.change(&in)
+			if got := refused(t, in); !strings.Contains(got, tt.want) {
+				t.Errorf("the message lacks %q:\n%s", tt.want, got)
+			}
+		})
+	}
+}
+
+// The order in which layers were asked, and that of their steps, means nothing: neither for the plan nor for what is wrong with it.
+func TestOrderMeansNothing(t *testing.T) {
+	host := standardTree()
+	agreed, refusals := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		in := standardInput(host)
+		for _, name := range []string{"a/a", "b/b", "c/c"} {
+			in.Layers = append(in.Layers, custom(name, rapid.SliceOfN(anyStep(host), 0, 6).Draw(t, name)...))
+		}
+		want := outcome(in)
+		again := in
+		again.Layers = rapid.Permutation(in.Layers).Draw(t, "layers")
+		for i, s := range again.Layers {
+			r := *s.Response
+			r.Fragment.Steps = rapid.Permutation(r.Fragment.Steps).Draw(t, "steps")
+			r.Coverage = rapid.Permutation(r.Coverage).Draw(t, "coverage")
+			again.Layers[i].Response = &r
+		}
+		if got := outcome(again); got != want {
+			t.Fatalf("another order gives another plan:\n%s", cmp.Diff(want, got))
+		}
+		if strings.HasPrefix(want, "{") {
+			agreed++
+		} else {
+			refusals++
+		}
+	})
+	if agreed == 0 || refusals == 0 {
+		t.Errorf("%d plans and %d refusals: the property was not tried on both", agreed, refusals)
+	}
+}
+
+// outcome is the plan as JSON, or everything that is wrong.
+func outcome(in Input) string {
+	p, err := Make(in)
+	if err != nil {
+		return err.Error()
+	}
+	b, err := json.MarshalIndent(p, "", " ")
+	if err != nil {
+		return "cannot be printed: " + err.Error()
+	}
+	return string(b)
+}
+
+// anyStep draws steps that often meet at one path.
+func anyStep(host tree) *rapid.Generator[fragment.Step] {
+	return rapid.Custom(func(t *rapid.T) fragment.Step {
+		p := rapid.SampledFrom([]string{"/home/ada/proj", "/home/ada/proj/.git", "/home/ada/proj/.git/hooks", "/home/ada/data", "/srv", "/srv/x"}).Draw(t, "path")
+		id := rapid.SampledFrom([]policy.RuleID{"", "filesystem.allow.0", "filesystem.deny.0"}).Draw(t, "rule")
+		flag := rapid.Bool().Draw(t, "flag")
+		switch rapid.IntRange(0, 7).Draw(t, "kind") {
+		case 0:
+			return fragment.Mask{For: id, Path: p, Directory: true, Readable: flag}
+		case 1:
+			return fragment.Tmpfs{For: id, Path: p, Size: rapid.SampledFrom([]uint64{4096, 4096, 8192}).Draw(t, "size"), Mode: 0o700, Report: flag}
+		case 2:
+			return fragment.Landlock{For: id, Path: p, Rights: []fragment.Right{rapid.SampledFrom(allRights).Draw(t, "right")}}
+		case 3:
+			return fragment.Env{For: id, Name: rapid.SampledFrom([]string{"A", "B", "C", "D"}).Draw(t, "name"), Value: fragment.Text(rapid.SampledFrom([]string{"one", "two"}).Draw(t, "value"))}
+		case 4:
+			return fragment.Seccomp{For: id, Syscalls: []string{"ptrace"}, Errno: rapid.SampledFrom([]string{"EPERM", "ENOSYS"}).Draw(t, "errno")}
+		case 5:
+			return fragment.Dialer{For: id, Ports: []uint16{rapid.Uint16Range(1, 9).Draw(t, "port")}}
+		case 6:
+			return fragment.Listener{For: id, Name: rapid.StringMatching("[a-z]{3}").Draw(t, "name"), Network: fragment.TCP}
+		}
+		if p == "/srv" || p == "/srv/x" {
+			p = "/home/ada/data"
+		}
+		b := host.bind(id, p, flag)
+		b.NoExec = rapid.Bool().Draw(t, "noexec")
+		return b
+	})
+}

@@ -1,0 +1,487 @@
+package plan
+
+import (
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// Print writes the plan for people: what is granted, denied and protected, each with the line that says so. Verbose adds what
+// every run has (the system's own files, the base fragment) and every mount. What a file or a person chose is printed with
+// control characters escaped.
+func (p *Plan) Print(w io.Writer, verbose, colour bool) error {
+	pr := &printer{plan: p, verbose: verbose, colour: colour}
+	pr.command()
+	pr.layers()
+	pr.paths()
+	pr.environment()
+	pr.network()
+	pr.base()
+	pr.notices()
+	if verbose {
+		pr.mounts()
+	}
+	_, err := io.WriteString(w, pr.out.String())
+	return err
+}
+
+// printer collects the sections.
+type printer struct {
+	plan    *Plan
+	verbose bool
+	colour  bool
+	out     strings.Builder
+}
+
+// section writes a heading and rows of columns; nothing if there are no rows.
+func (pr *printer) section(title string, rows [][]string) {
+	if len(rows) == 0 {
+		return
+	}
+	if pr.out.Len() > 0 {
+		pr.out.WriteByte('\n')
+	}
+	if pr.colour {
+		title = "\x1b[1m" + title + "\x1b[0m"
+	}
+	fmt.Fprintln(&pr.out, title)
+	tw := tabwriter.NewWriter(&pr.out, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		for len(row) > 1 && row[len(row)-1] == "" {
+			row = row[:len(row)-1]
+		}
+		for i, cell := range row {
+			row[i] = policy.Printable(cell)
+		}
+		fmt.Fprintf(tw, "  %s\n", strings.Join(row, "\t"))
+	}
+	_ = tw.Flush() // a strings.Builder takes everything
+}
+
+func (pr *printer) command() {
+	p := pr.plan
+	rows := [][]string{
+		{"command", quoteArgs(p.Command.Args)},
+		{"runs", pr.short(p.Command.Executable)},
+		{"in", pr.short(p.Command.Dir)},
+		{"host", fmt.Sprintf("tier %s, kernel %s, Landlock %d", p.Host.Tier, p.Host.Kernel, p.Host.LandlockABI)},
+	}
+	pr.section("plan", rows)
+}
+
+// quoteArgs shows where an argument with spaces begins and ends.
+func quoteArgs(args []string) string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		if a == "" || strings.ContainsAny(a, " \t\n'\"") {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		out[i] = a
+	}
+	return strings.Join(out, " ")
+}
+
+func (pr *printer) layers() {
+	var rows [][]string
+	for _, l := range pr.plan.Layers {
+		from := "built in"
+		if !l.BuiltIn {
+			from = pr.short(l.Path)
+			if len(l.Digest) >= 12 {
+				from += ", sha256 " + l.Digest[:12]
+			}
+		}
+		rows = append(rows, []string{string(l.Kind), l.Name + " " + l.Version, from, l.Why})
+	}
+	for _, d := range pr.plan.Disabled {
+		rows = append(rows, []string{string(d.Kind), "disabled", "", d.Source.String()})
+	}
+	pr.section("layers", rows)
+}
+
+// paths prints the filesystem rules in three groups. What every run has is counted and shown with -v.
+func (pr *printer) paths() {
+	for _, group := range []struct {
+		title string
+		has   func(policy.Access) bool
+	}{
+		{"granted", policy.Access.Grants},
+		{"denied", func(a policy.Access) bool { return a == policy.Deny }},
+		{"protected", func(a policy.Access) bool { return a == policy.Protect }},
+	} {
+		var rows [][]string
+		standard := 0
+		for _, r := range pr.plan.Rules {
+			if r.Access == "" || !group.has(r.Access) {
+				continue
+			}
+			if !pr.verbose && pr.standard(r) {
+				standard++
+				continue
+			}
+			rows = append(rows, []string{string(r.Access), pr.named(r), pr.source(r), pr.held(r)})
+		}
+		if group.title == "protected" {
+			rows = append(rows, pr.own()...)
+		}
+		if standard > 0 {
+			rows = append(rows, []string{fmt.Sprintf("and %d of the default profile (-v lists them)", standard)})
+		}
+		pr.section(group.title, rows)
+	}
+}
+
+// own is what keeps nono's own files from the agent, where a grant would have reached them.
+func (pr *printer) own() [][]string {
+	var rows [][]string
+	for _, s := range pr.plan.Mounts {
+		if s.Rule() != ruleSelf {
+			continue
+		}
+		switch s := s.(type) {
+		case fragment.Mask:
+			rows = append(rows, []string{"hide", pr.short(s.Path), "nono itself"})
+		case fragment.Bind:
+			if !s.Writable {
+				rows = append(rows, []string{"protect", pr.short(s.Path), "nono itself"})
+			}
+		}
+	}
+	return rows
+}
+
+// standard reports a rule that every run has and that holds: not worth a line. A default rule about something inside a grant is.
+func (pr *printer) standard(r Rule) bool {
+	return r.Source.Origin == policy.OriginDefault && !r.Required && r.Access != policy.Protect
+}
+
+// named is the rule's path, with the name it was asked for where a link was followed.
+func (pr *printer) named(r Rule) string {
+	s := pr.short(r.Path)
+	if r.Name != "" && r.Name != r.Path {
+		s = pr.short(r.Name) + " -> " + s
+	}
+	if r.Type == policy.Missing {
+		s += " (not there)"
+	}
+	return s
+}
+
+func (pr *printer) source(r Rule) string {
+	switch r.Source.Origin {
+	case policy.OriginCommand:
+		return "the command you typed"
+	case policy.OriginDefault:
+		if !pr.verbose {
+			return "default"
+		}
+	case policy.OriginBase, policy.OriginConfig, policy.OriginProfile, policy.OriginFile, policy.OriginFlag:
+	}
+	return r.Source.String()
+}
+
+// held says how the rule is held, with -v; and always where it is not.
+func (pr *printer) held(r Rule) string {
+	if r.Held != sdk.Enforced {
+		return strings.ToUpper(string(r.Held)) + ": " + r.Why
+	}
+	if pr.verbose {
+		return r.By
+	}
+	return ""
+}
+
+// environment prints names and where they come from. A literal is shown; the user's own values and secrets are not in a plan.
+func (pr *printer) environment() {
+	lines := map[policy.RuleID]Rule{}
+	for _, r := range pr.plan.Rules {
+		lines[r.ID] = r
+	}
+	var rows [][]string
+	var inherited []string
+	for _, v := range pr.plan.Env {
+		rule, ok := lines[v.Rule]
+		plain := len(v.Value) == 1 && v.Value[0].Host == v.Name
+		if plain && !rule.Source.Asked() {
+			inherited = append(inherited, v.Name)
+			continue
+		}
+		from := "layer " + v.Layer
+		if ok && rule.Source.Origin != policy.OriginBase {
+			from = pr.source(rule)
+		} else if v.Layer == Core {
+			from = "nono"
+		}
+		rows = append(rows, []string{v.Name, from, valueText(v)}) // the value last: PATH is long
+	}
+	if len(inherited) > 0 {
+		rows = append(rows, []string{"inherited: " + strings.Join(inherited, " ")})
+	}
+	pr.section("environment", rows)
+}
+
+func valueText(v Variable) string {
+	var b strings.Builder
+	for _, part := range v.Value {
+		switch {
+		case part.Host != "":
+			b.WriteString("<your " + part.Host + ">")
+		case part.Secret != "":
+			b.WriteString("<secret>")
+		case part.Listener != "":
+			b.WriteString("<address of " + part.Listener + ">")
+		default:
+			b.WriteString(part.Literal)
+		}
+	}
+	return b.String()
+}
+
+func (pr *printer) network() {
+	rows := [][]string{{strings.TrimPrefix(pr.plan.networkText(), "network ")}}
+	for _, l := range pr.plan.Listeners {
+		rows = append(rows, []string{string(l.Network) + " " + l.Dialled(), l.Name, "served by " + l.Layer})
+	}
+	for _, d := range pr.plan.Dialers {
+		rows = append(rows, []string{"ports " + strings.Trim(fmt.Sprint(d.Ports), "[]"), "", "dialled by " + d.Layer})
+	}
+	pr.section("network", rows)
+}
+
+func (pr *printer) base() {
+	var rows [][]string
+	for _, r := range pr.plan.Rules {
+		if r.ID.Kind() != policy.KindBase || r.Source.Origin != policy.OriginBase {
+			continue
+		}
+		if pr.verbose || r.Held != sdk.Enforced {
+			rows = append(rows, []string{r.Says, pr.held(r)})
+		}
+	}
+	if !pr.verbose {
+		rows = append(rows, []string{"private /proc and /dev, hardening, own processes only (-v lists all)"})
+	}
+	pr.section("always", rows)
+}
+
+func (pr *printer) notices() {
+	var rows [][]string
+	for _, n := range pr.plan.Notices {
+		at := ""
+		if n.Source != (policy.Source{}) {
+			at = n.Source.String()
+		}
+		rows = append(rows, []string{n.Text, at})
+	}
+	pr.section("notices", rows)
+}
+
+func (pr *printer) mounts() {
+	var rows [][]string
+	for _, s := range pr.plan.Mounts {
+		if m, ok := s.(fragment.Mount); ok {
+			rows = append(rows, []string{m.At(), describe(m), string(m.Rule())})
+		}
+	}
+	pr.section("mounts", rows)
+	rows = nil
+	for _, g := range pr.plan.Landlock {
+		rows = append(rows, []string{g.Path, rightsText(g.Rights), string(g.For)})
+	}
+	pr.section("landlock", rows)
+}
+
+func rightsText(rights []fragment.Right) string {
+	out := make([]string, len(rights))
+	for i, r := range rights {
+		out[i] = string(r)
+	}
+	return strings.Join(out, " ")
+}
+
+// describe says in a few words what a mount step puts at its path.
+func describe(s fragment.Mount) string {
+	switch s := s.(type) {
+	case fragment.Bind:
+		text := "the host's, read-only"
+		if s.Writable {
+			text = "the host's, writable"
+		}
+		if s.Source() != s.Path {
+			text = "the host's " + s.Source() + strings.TrimPrefix(text, "the host's")
+		}
+		if s.NoExec {
+			text += ", no programs"
+		}
+		return text
+	case fragment.Link:
+		return "a link to " + s.Target
+	case fragment.Tmpfs:
+		return "an empty directory in memory, up to " + sizeText(s.Size)
+	case fragment.Mask:
+		if s.Directory {
+			return "hidden: a directory without rights"
+		}
+		if s.Readable {
+			return "hidden: an empty file"
+		}
+		return "hidden: a file without rights"
+	case fragment.File:
+		return fmt.Sprintf("a file of nono's own, %d bytes", len(s.Content))
+	case fragment.Proc:
+		return "processes of the session"
+	case fragment.Devpts:
+		return "terminals of the session"
+	}
+	panic(fmt.Sprintf("a mount step of an unknown type: %T", s))
+}
+
+func sizeText(n uint64) string {
+	for _, unit := range []struct {
+		name string
+		size uint64
+	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+		if n >= unit.size {
+			return fmt.Sprintf("%d %s", n/unit.size, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+func (pr *printer) short(p string) string { return pr.plan.short(p) }
+
+// short writes the home directory as ~.
+func (p *Plan) short(name string) string {
+	home := p.Host.Home
+	if home != "/" && policy.Within(name, home) {
+		return path.Join("~", strings.TrimPrefix(name, home))
+	}
+	return name
+}
+
+// summaryGrants is how many grants the start line lists.
+const summaryGrants = 4
+
+// Summary is the line at the start of a run, without the "nono: " before it, and a second line if something is not held:
+//
+//	rw ~/proj; network closed; home private; tier A
+func (p *Plan) Summary() string {
+	parts := p.grantsText()
+	if len(parts) == 0 && !p.disabled(policy.KindFilesystem) {
+		parts = []string{"no path granted"}
+	}
+	parts = append(parts, p.networkText(), p.homeText())
+	if p.dirEmpty() {
+		parts = append(parts, "current directory empty")
+	}
+	parts = append(parts, fmt.Sprintf("tier %s", p.Host.Tier))
+	line := strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
+	if not := p.notHeld(); not != "" {
+		line += "\nnot held: " + not
+	}
+	return line
+}
+
+// Hint is what to tell when the agent has failed: what existed inside, and where to look further.
+func (p *Plan) Hint() string {
+	if p.disabled(policy.KindFilesystem) {
+		return "all files were open to it; `nono plan` shows what was not"
+	}
+	inside := "the system's files"
+	if grants := p.grantsText(); len(grants) > 0 {
+		inside = strings.Join(grants, ", ") + " and " + inside
+	}
+	hint := "inside were " + inside + "; `nono plan` shows all"
+	for _, r := range p.Rules {
+		// The one protection that ordinary work runs into: git remote add, push -u, branch -m and git config write there.
+		if r.Access == policy.Protect && r.Type != policy.Missing && strings.HasSuffix(r.Path, "/.git/config") {
+			return hint + fmt.Sprintf("; %s can only be read: `--write %[1]s` lifts that", policy.Printable(p.short(r.Path)))
+		}
+	}
+	return hint
+}
+
+func (p *Plan) disabled(k policy.Kind) bool {
+	return slices.ContainsFunc(p.Disabled, func(d policy.Disabled) bool { return d.Kind == k })
+}
+
+// grantsText lists what the user granted. The system's files and the toolchain of the command are no news.
+func (p *Plan) grantsText() []string {
+	if p.disabled(policy.KindFilesystem) {
+		return []string{"all files open"}
+	}
+	var parts []string
+	for _, r := range p.Rules {
+		if !r.Access.Grants() || !r.Source.Asked() || r.Type == policy.Missing {
+			continue
+		}
+		word := "ro "
+		if r.Access.Writable() {
+			word = "rw "
+		}
+		if part := word + policy.Printable(p.short(r.Path)); !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
+	}
+	if more := len(parts) - summaryGrants; more > 0 {
+		parts = append(parts[:summaryGrants], fmt.Sprintf("and %d more", more))
+	}
+	return parts
+}
+
+func (p *Plan) networkText() string {
+	if p.disabled(policy.KindNetwork) {
+		return "network open"
+	}
+	for _, l := range p.Layers {
+		if l.Kind == policy.KindNetwork {
+			return "network through " + policy.Printable(l.Name)
+		}
+	}
+	return "network closed"
+}
+
+// homeText says whose home directory the agent has.
+func (p *Plan) homeText() string {
+	if _, bound := p.covering(p.Host.Home).(fragment.Bind); bound {
+		return "home shared"
+	}
+	return "home private"
+}
+
+// dirEmpty reports whether the current directory is an empty one in memory because nobody granted it.
+func (p *Plan) dirEmpty() bool {
+	_, empty := p.covering(p.Command.Dir).(fragment.Tmpfs)
+	return empty
+}
+
+func (p *Plan) covering(name string) fragment.Mount {
+	var deepest fragment.Mount
+	for _, s := range p.Mounts {
+		if m, ok := s.(fragment.Mount); ok && policy.Within(name, m.At()) {
+			deepest = m // sorted: parents first
+		}
+	}
+	return deepest
+}
+
+// notHeld is what is not fully held although nobody disabled it.
+func (p *Plan) notHeld() string {
+	var out []string
+	for _, r := range p.Rules {
+		// What --disable took away is announced in notices of its own.
+		overridden := p.disabled(r.ID.Kind()) || (r.ID == ruleMounts && p.disabled(policy.KindFilesystem)) ||
+			(r.ID == ruleNetwork && p.disabled(policy.KindNetwork))
+		if r.Held != sdk.Enforced && !overridden {
+			out = append(out, fmt.Sprintf("%s (%s: %s)", policy.Printable(r.Says), r.Held, policy.Printable(r.Why)))
+		}
+	}
+	return strings.Join(out, "; ")
+}

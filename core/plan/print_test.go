@@ -1,0 +1,200 @@
+package plan
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// richInput is a run with something of everything.
+func richInput() Input {
+	host := standardTree()
+	host.put("/home/ada/proj/.git/config", "file")
+	in := standardInput(host)
+	protect := rule("filesystem.protect.0", byDefault, policy.Protect, "/home/ada/proj/.git/config")
+	gone := rule("filesystem.read.2", policy.Source{Origin: policy.OriginFlag, Flag: "--read /etc/ssl/cert.pem"}, policy.Read, "/etc/ssl/cert.pem")
+	gone.Type = policy.Missing
+	linked := rule("filesystem.read.3", at(6), policy.Read, "/home/ada/data")
+	linked.Name = "/home/ada/inputs"
+	tool := rule("filesystem.read.4", policy.Source{Origin: policy.OriginCommand}, policy.Read, "/usr/lib")
+	nasty := rule("filesystem.deny.1", at(8), policy.Deny, "/home/ada/proj/\x1b[31mred")
+	nasty.Type = policy.Missing
+	in.Policy.Filesystem = append(in.Policy.Filesystem, protect, gone, linked, tool, nasty)
+	in.Policy.Environment = append(in.Policy.Environment,
+		policy.EnvRule{ID: "environment.set.0", Source: at(12), Action: policy.EnvSet, Name: "CI", Value: "1"},
+		policy.EnvRule{ID: "environment.set.1", Source: policy.Source{Origin: policy.OriginFlag, Flag: "--env KEY"}, Action: policy.EnvSet, Name: "KEY",
+			Secret: "env.KEY"},
+		policy.EnvRule{ID: "environment.pass.9", Source: at(11), Action: policy.EnvPass, Name: "MY_SETTING"})
+	in.Environ = append(in.Environ, "MY_SETTING=x")
+	in.Layers = []Share{binds(host, in.Policy), custom("acme/echo",
+		fragment.Listener{Name: "echo", Network: fragment.TCP},
+		fragment.Dialer{Ports: []uint16{7000}},
+		fragment.Env{Name: "ECHO_URL", Value: fragment.Text("http://", fragment.ListenerAddress("echo"))})}
+	for i, c := range in.Layers[0].Response.Coverage {
+		if c.Rule == protect.ID {
+			in.Layers[0].Response.Coverage[i] = sdk.Coverage{Rule: c.Rule, Held: sdk.Partial, Why: "a rename outside takes it along"}
+		}
+	}
+	in.GitIdentity = []byte("[user]\n\tname = \"Ada\"\n")
+	in.Notices = []diag.Problem{{Severity: diag.Warning, Summary: "/etc/ssl/cert.pem does not exist", Source: gone.Source}}
+	return in
+}
+
+func TestPrint(t *testing.T) {
+	p := mustMake(t, richInput())
+	for name, verbose := range map[string]bool{"plan.txt": false, "plan-verbose.txt": true} {
+		var b strings.Builder
+		if err := p.Print(&b, verbose, false); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b.String())
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("%s (-want +got; -update writes it anew):\n%s", name, diff)
+	}
+}
+
+func TestColourIsForHeadingsOnly(t *testing.T) {
+	p := mustMake(t, richInput())
+	var plain, coloured strings.Builder
+	if err := p.Print(&plain, true, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Print(&coloured, true, true); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsRune(plain.String(), '\x1b') {
+		t.Error("a control character is in the plain print")
+	}
+	stripped := strings.NewReplacer("\x1b[1m", "", "\x1b[0m", "").Replace(coloured.String())
+	if stripped != plain.String() || coloured.String() == plain.String() {
+		t.Error("colour changes more than the headings, or nothing")
+	}
+}
+
+// A stored plan reads back as the same plan, and prints the same.
+func TestPlanAsJSON(t *testing.T) {
+	p := mustMake(t, richInput())
+	j, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Plan
+	if err := json.Unmarshal(j, &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(p, &back); diff != "" {
+		t.Errorf("after JSON (-want +got):\n%s", diff)
+	}
+}
+
+func TestSummary(t *testing.T) {
+	off := policy.Source{Origin: policy.OriginFlag, Flag: "--disable x"}
+	tests := []struct {
+		name  string
+		input func() Input
+		want  string
+	}{
+		{"the standard run", func() Input { return standardInput(standardTree()) }, "rw ~/proj; network closed; home private; tier A"},
+		{"two grants", func() Input { return grant(standardTree(), policy.Read, "/home/ada/data") },
+			"rw ~/proj; ro ~/data; network closed; home private; tier A"},
+		{"the home", func() Input {
+			in := grant(standardTree(), policy.Allow, "/home/ada")
+			in.Policy.Filesystem = in.Policy.Filesystem[1:]
+			in.Layers = []Share{binds(standardTree(), in.Policy)}
+			return in
+		}, "rw ~; network closed; home shared; tier A"},
+		{"many grants", func() Input {
+			host := standardTree()
+			in := standardInput(host)
+			for _, p := range []string{"a", "b", "c", "d", "e"} {
+				host.put("/srv/"+p, "dir")
+				in.Policy.Filesystem = append(in.Policy.Filesystem, rule(policy.RuleID("filesystem.read.x"+p), at(6), policy.Read, "/srv/"+p))
+			}
+			in.Layers = []Share{binds(host, in.Policy)}
+			return in
+		}, "rw ~/proj; ro /srv/a; ro /srv/b; ro /srv/c; and 2 more; network closed; home private; tier A"},
+		{"nothing granted", func() Input {
+			in := standardInput(standardTree())
+			in.Policy.Filesystem = nil
+			in.Layers = []Share{binds(standardTree(), in.Policy)}
+			return in
+		}, "no path granted; network closed; home private; current directory empty; tier A"},
+		{"what was granted is not there", func() Input {
+			in := standardInput(standardTree())
+			r := rule("filesystem.read.7", at(6), policy.Read, "/nowhere")
+			r.Type = policy.Missing
+			in.Policy.Filesystem = append(in.Policy.Filesystem, r)
+			return in
+		}, "rw ~/proj; network closed; home private; tier A"},
+		{"all off", func() Input {
+			in := standardInput(standardTree())
+			in.Layers = nil
+			in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: off}, {Kind: policy.KindNetwork, Source: off}}
+			return in
+		}, "all files open; network open; home shared; tier A"},
+		{"something is not held", func() Input {
+			in := standardInput(standardTree())
+			in.Layers[0].Response.Coverage[2] = sdk.Coverage{Rule: "filesystem.deny.0", Held: sdk.Partial, Why: "names can be seen"}
+			return in
+		}, "rw ~/proj; network closed; home private; tier A\nnot held: deny /home/ada/.ssh (partial: names can be seen)"},
+		{"a name with control characters", func() Input {
+			host := standardTree()
+			host.put("/home/ada/\x1b[2Jx", "dir")
+			return grant(host, policy.Read, "/home/ada/\x1b[2Jx")
+		}, `rw ~/proj; ro ~/\x1b[2Jx; network closed; home private; tier A`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := mustMake(t, tt.input()).Summary(); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestHint(t *testing.T) {
+	if got, want := mustMake(t, richInput()).Hint(), "inside were rw ~/proj, ro ~/data and the system's files; `nono plan` shows all; "+
+		"~/proj/.git/config can only be read: `--write ~/proj/.git/config` lifts that"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// The current directory is there even where no layer made it, and never in the way of what is mounted beneath it.
+func TestCurrentDirectory(t *testing.T) {
+	for dir, want := range map[string]bool{"/srv/work": true, "/home/ada/other": true, "/home/ada/proj": false, "/home": false, "/tmp": false} {
+		in := standardInput(standardTree())
+		in.Command.Dir = dir
+		p := mustMake(t, in)
+		s, made := mountAt(p, dir).(fragment.Tmpfs)
+		if made = made && s.For == ruleDirectory; made != want {
+			t.Errorf("%s: there is %v", dir, mountAt(p, dir))
+		}
+	}
+}

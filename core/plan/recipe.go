@@ -1,0 +1,148 @@
+package plan
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/nono-run/nono/core/launch/filter"
+	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// Secrets are the values of secret parts: by layer, then by name. Core's own (--env NAME=VALUE) are under [Core].
+type Secrets map[string]map[string][]byte
+
+// MakeOwn makes the directories of nono's own that a grant would otherwise let the agent make first, and fill with what the
+// next run believes. They are the only thing that nono ever makes on the host. Call it before [Plan.Recipe].
+func (p *Plan) MakeOwn() error {
+	for _, dir := range p.Make {
+		err := os.Mkdir(dir, 0o700)
+		if errors.Is(err, fs.ErrExist) {
+			var info fs.FileInfo
+			if info, err = os.Lstat(dir); err == nil && !info.IsDir() {
+				err = fmt.Errorf("%s is there and is no directory", dir)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("making nono's own directory, so that the agent cannot: %w", err)
+		}
+	}
+	return nil
+}
+
+// Recipe makes the plan ready for nono-init: with every value filled in, and with nothing left to decide. It holds secrets; it
+// is never stored or printed. host looks up the user's variables. look is needed for the directories that MakeOwn has just
+// made.
+func (p *Plan) Recipe(secrets Secrets, host func(string) (string, bool), look Look) (*recipe.Recipe, error) {
+	mounts, err := p.identified(look)
+	if err != nil {
+		return nil, err
+	}
+	env, err := p.resolveEnv(secrets, host)
+	if err != nil {
+		return nil, err
+	}
+	program, err := filter.Assemble(p.Seccomp)
+	if err != nil {
+		return nil, err
+	}
+	r := &recipe.Recipe{
+		Mounts:     mounts,
+		Landlock:   p.Landlock,
+		Seccomp:    program,
+		Executable: p.Command.Executable,
+		Args:       p.Command.Args,
+		Env:        env,
+		Dir:        p.Command.Dir,
+	}
+	if len(p.Landlock) > 0 {
+		r.LandlockABI = p.Host.LandlockABI
+	}
+	for _, l := range p.Listeners {
+		r.Listeners = append(r.Listeners, l.Listener)
+	}
+	for _, d := range p.Dialers {
+		r.Dial = append(r.Dial, d.Ports...)
+	}
+	slices.Sort(r.Dial)
+	r.Dial = slices.Compact(r.Dial)
+	return r, nil
+}
+
+// identified fills in the device and inode of directories that did not exist when the plan was made. They must be directories:
+// in the meantime the agent of another session may have put a link there.
+func (p *Plan) identified(look Look) (fragment.List, error) {
+	mounts := slices.Clone(p.Mounts)
+	for i, s := range mounts {
+		b, ok := s.(fragment.Bind)
+		if !ok || b.Inode != 0 {
+			continue
+		}
+		if !slices.Contains(p.Make, b.Source()) {
+			return nil, fmt.Errorf("preparing the mount of %s: nobody looked at it", b.Source())
+		}
+		e, err := look(b.Source())
+		if err != nil {
+			return nil, err
+		}
+		if e.Type != policy.Directory {
+			return nil, fmt.Errorf("preparing the mount of %s: it was to be made as a directory, and is none", b.Source())
+		}
+		b.Device, b.Inode = e.Device, e.Inode
+		mounts[i] = b
+	}
+	return mounts, nil
+}
+
+func (p *Plan) resolveEnv(secrets Secrets, host func(string) (string, bool)) ([]string, error) {
+	env := make([]string, 0, len(p.Env))
+	for _, v := range p.Env {
+		var b strings.Builder
+		b.WriteString(v.Name + "=")
+		for _, part := range v.Value {
+			s, err := p.resolvePart(part, secrets[v.Layer], host)
+			if err != nil {
+				return nil, fmt.Errorf("preparing the variable %s: %w", v.Name, err)
+			}
+			b.WriteString(s)
+		}
+		env = append(env, b.String())
+	}
+	slices.Sort(env)
+	return env, nil
+}
+
+// resolvePart fills in one part. No error here may hold the value.
+func (p *Plan) resolvePart(part fragment.Part, secrets map[string][]byte, host func(string) (string, bool)) (string, error) {
+	switch {
+	case part.Secret != "":
+		value, ok := secrets[part.Secret]
+		if !ok {
+			return "", fmt.Errorf("the secret %q is not there", part.Secret)
+		}
+		if bytes.IndexByte(value, 0) >= 0 {
+			return "", fmt.Errorf("the secret %q holds a zero byte, which no variable can", part.Secret)
+		}
+		return string(value), nil
+	case part.Host != "":
+		value, ok := host(part.Host)
+		if !ok {
+			return "", fmt.Errorf("your own variable %s is not set", part.Host)
+		}
+		return value, nil
+	case part.Listener != "":
+		for _, l := range p.Listeners {
+			if l.Name == part.Listener {
+				return l.Dialled(), nil
+			}
+		}
+		return "", fmt.Errorf("there is no listener %q", part.Listener)
+	}
+	return part.Literal, nil
+}

@@ -1,0 +1,194 @@
+package plan
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nono-run/nono/core/launch/filter"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+func unset(string) (string, bool) { return "", false }
+
+func TestRecipe(t *testing.T) {
+	in := standardInput(standardTree())
+	in.Environ = []string{"PATH=/usr/bin"}
+	in.Layers = append(in.Layers,
+		custom("a/a",
+			fragment.Listener{Name: "proxy", Network: fragment.TCP},
+			fragment.Env{Name: "PROXY", Value: fragment.Text("http://", fragment.ListenerAddress("proxy"), "/")},
+			fragment.Env{Name: "DNS", Value: fragment.Text(fragment.ListenerAddress("dns"))},
+			fragment.Dialer{Ports: []uint16{9000, 80}},
+			fragment.Landlock{Path: "/usr", Rights: []fragment.Right{fragment.RightRead}}),
+		custom("b/b",
+			fragment.Listener{Name: "dns", Network: fragment.UDP, Address: "0.0.0.0", Port: 53},
+			fragment.Dialer{Ports: []uint16{80}}))
+	p := mustMake(t, in)
+	r, err := p.Recipe(nil, unset, in.Look)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"DNS=127.0.0.1:53", "HOME=/home/ada", "PATH=/usr/bin", "PROXY=http://127.0.0.1:61000/", "TMPDIR=/tmp"}; !slices.Equal(r.Env, want) {
+		t.Errorf("environment: %q", r.Env)
+	}
+	want := []fragment.Listener{
+		{Name: "dns", Network: fragment.UDP, Address: "0.0.0.0", Port: 53},
+		{Name: "proxy", Network: fragment.TCP, Address: "127.0.0.1", Port: 61000},
+	}
+	if diff := cmp.Diff(want, r.Listeners); diff != "" {
+		t.Errorf("listeners (-want +got):\n%s", diff)
+	}
+	if !slices.Equal(r.Dial, []uint16{80, 9000}) {
+		t.Errorf("ports to dial: %v", r.Dial)
+	}
+	if len(r.Landlock) == 0 || r.LandlockABI != 7 {
+		t.Errorf("Landlock: %d grants, ABI %d", len(r.Landlock), r.LandlockABI)
+	}
+	program, err := filter.Assemble(p.Seccomp)
+	if err != nil || len(program) == 0 || !slices.Equal(program, r.Seccomp) {
+		t.Errorf("filter of %d bytes, %v", len(r.Seccomp), err)
+	}
+	if r.Executable != in.Command.Executable || !slices.Equal(r.Args, in.Command.Args) || r.Dir != in.Command.Dir {
+		t.Errorf("command: %s %q in %s", r.Executable, r.Args, r.Dir)
+	}
+	if diff := cmp.Diff(p.Mounts, r.Mounts); diff != "" {
+		t.Errorf("mounts (-plan +recipe):\n%s", diff)
+	}
+}
+
+// What cannot be filled in ends the start; the message has the name and never the value.
+func TestRecipeRefuses(t *testing.T) {
+	tests := []struct {
+		name    string
+		value   fragment.Value
+		secrets Secrets
+		want    string
+	}{
+		{"a secret that is not there", fragment.Text(fragment.SecretValue("k")), nil, `variable X: the secret "k" is not there`},
+		{"another layer's secret", fragment.Text(fragment.SecretValue("k")), Secrets{"b/b": {"k": []byte("v")}}, `the secret "k" is not there`},
+		{"a secret that no variable can hold", fragment.Text(fragment.SecretValue("k")), Secrets{"a/a": {"k": []byte("canary\x00")}}, "zero byte"},
+		{"a variable that the user has not", fragment.Text(fragment.HostVariable("NOT_SET")), nil, "your own variable NOT_SET is not set"},
+		{"a listener that nobody has", fragment.Text(fragment.ListenerAddress("x")), nil, `there is no listener "x"`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := &Plan{Env: []Variable{{Name: "X", Value: tt.value, Layer: "a/a"}}}
+			_, err := p.Recipe(tt.secrets, unset, standardTree().look)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "canary") {
+				t.Errorf("error: %v", err)
+			}
+		})
+	}
+	t.Run("a bind that nobody looked at", func(t *testing.T) {
+		p := &Plan{Mounts: fragment.List{fragment.Bind{Path: "/usr"}}}
+		if _, err := p.Recipe(nil, unset, standardTree().look); err == nil || !strings.Contains(err.Error(), "nobody looked at it") {
+			t.Errorf("error: %v", err)
+		}
+	})
+}
+
+// On real files: nono's own directories are made, for this user alone, and what pins them gets the identity they have then.
+func TestMakeOwn(t *testing.T) {
+	home, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := standardInput(standardTree())
+	in.Look, in.Environ = Host, nil
+	in.Host.Home, in.Command.Dir = home, home
+	in.Own = Own{Directories: []string{filepath.Join(home, ".local/state/nono")}}
+	in.Policy.Filesystem = nil
+	e, err := Host(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Layers = []Share{binds(tree{}, policy.Policy{}), custom("a/a", fragment.Bind{Path: home, Writable: true, Device: e.Device, Inode: e.Inode})}
+	in.Layers[0].Response.Fragment.Steps = nil
+	p := mustMake(t, in)
+
+	if _, err := p.Recipe(nil, unset, Host); err == nil || !strings.Contains(err.Error(), "is none") {
+		t.Errorf("a recipe before the directories were made: %v", err)
+	}
+	for range 2 { // the second time they are there
+		if err := p.MakeOwn(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range []string{".local", ".local/state", ".local/state/nono"} {
+		info, err := os.Stat(filepath.Join(home, dir))
+		if err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("%s: %v, %v", dir, info, err)
+		}
+	}
+	r, err := p.Recipe(nil, unset, Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := Host(filepath.Join(home, ".local/state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := slices.ContainsFunc(r.Mounts, func(s fragment.Step) bool {
+		b, ok := s.(fragment.Bind)
+		return ok && b.Path == filepath.Join(home, ".local/state") && b.Inode == want.Inode && b.Device == want.Device
+	})
+	if !pinned {
+		t.Errorf("mounts: %+v", r.Mounts)
+	}
+	if err := p.Prove(in.Own, Host); err != nil {
+		t.Errorf("after the directories were made: %v", err)
+	}
+
+	// What another process put there in the meantime is not taken for ours.
+	planted := &Plan{Make: []string{filepath.Join(home, "link")}}
+	if err := os.Symlink("/", planted.Make[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := planted.MakeOwn(); err == nil || !strings.Contains(err.Error(), "is no directory") {
+		t.Errorf("a link in the place of nono's directory: %v", err)
+	}
+}
+
+func TestListeners(t *testing.T) {
+	tcp := func(name, address string, port uint16) fragment.Listener {
+		return fragment.Listener{Name: name, Network: fragment.TCP, Address: address, Port: port}
+	}
+	udp := tcp("b", "", 53)
+	udp.Network = fragment.UDP
+	tests := []struct {
+		name string
+		a, b fragment.Listener
+		want string // of the conflict; else the two addresses
+	}{
+		{"picked, by name", tcp("b", "", 0), tcp("a", "", 0), "127.0.0.1:61000 127.0.0.1:61001"},
+		{"picked beside a fixed one", tcp("a", "", 61000), tcp("b", "", 0), "127.0.0.1:61000 127.0.0.1:61001"},
+		{"on all addresses", tcp("a", "::", 80), tcp("b", "0.0.0.0", 81), "[::1]:80 127.0.0.1:81"},
+		{"one port, two protocols", tcp("a", "", 53), udp, "127.0.0.1:53 127.0.0.1:53"},
+		{"one port, two addresses", tcp("a", "127.0.0.2", 80), tcp("b", "127.0.0.3", 80), "127.0.0.2:80 127.0.0.3:80"},
+		{"one port", tcp("a", "", 80), tcp("b", "127.0.0.1", 80), "both want port 80"},
+		{"one port, one on all addresses", tcp("a", "0.0.0.0", 80), tcp("b", "127.0.0.1", 80), "both want port 80"},
+		{"one name", tcp("a", "", 80), tcp("a", "", 81), `two listeners are called "a"`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			in := standardInput(standardTree())
+			in.Layers = append(in.Layers, custom("x/x", tt.a), custom("y/y", tt.b))
+			p, err := Make(in)
+			if err != nil {
+				if !strings.Contains(err.Error(), tt.want) {
+					t.Error(err)
+				}
+				return
+			}
+			if got := p.Listeners[0].Dialled() + " " + p.Listeners[1].Dialled(); got != tt.want {
+				t.Errorf("got %s, wanted %s", got, tt.want)
+			}
+		})
+	}
+}
