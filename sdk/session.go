@@ -1,7 +1,225 @@
 package sdk
 
-// Session is the layer's end of the stream with core.
-type Session struct{}
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
 
-// Socket is a listener that nono-init opened inside.
-type Socket struct{}
+	"github.com/nono-run/nono/sdk/layerpb"
+	"github.com/nono-run/nono/sdk/lifeline"
+	"github.com/nono-run/nono/sdk/wire"
+)
+
+// givenUp is how long a socket is waited for that nobody wants any more.
+const givenUp = 5 * time.Second
+
+// maxFields bounds the fields of one event.
+const maxFields = 64
+
+// errSessionOver is what a call on a session gets when the stream has ended. Core is gone then, and the process about to be.
+var errSessionOver = errors.New("the session is over")
+
+// Session is the layer's end of the stream with core: there from Plan on, if Describe asked for it. Its methods may be called from
+// any goroutine. The beats that core sends are answered by it and concern no layer.
+type Session struct {
+	descriptors *lifeline.Layer
+	opened      chan struct{} // closed when core has opened the stream
+	over        chan struct{} // closed when the stream has ended
+
+	// sending guards the stream's Send, which is not safe for several goroutines.
+	sending sync.Mutex
+	stream  layerpb.Layer_SessionServer
+
+	mu      sync.Mutex
+	last    uint64
+	pending map[uint64]chan *layerpb.SessionRequest
+}
+
+func newSession(descriptors *lifeline.Layer) *Session {
+	return &Session{
+		descriptors: descriptors,
+		opened:      make(chan struct{}),
+		over:        make(chan struct{}),
+		pending:     make(map[uint64]chan *layerpb.SessionRequest),
+	}
+}
+
+// Event tells of something that happened, for the session's log and for -v. Fields hold no secret.
+func (s *Session) Event(name string, fields map[string]string) {
+	s.tell(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Event{Event: &layerpb.Event{Name: name, Fields: fields}}})
+}
+
+// Progress says how far a long call has come, and extends its deadline. A total of zero is one that is not known.
+func (s *Session) Progress(text string, done, total uint64) {
+	s.tell(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Progress{
+		Progress: &layerpb.Progress{Text: text, Done: done, Total: total},
+	}})
+}
+
+// Stop asks core to end the agent, and says why: a quota used up, for instance. It does not wait for the end.
+func (s *Session) Stop(reason string) {
+	s.tell(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Stop{Stop: &layerpb.Stop{Reason: reason}}})
+}
+
+// Ask puts a question to the user and waits for the answer. What is typed is not shown if hidden. Nobody can be asked where
+// PlanRequest.Ask is false.
+func (s *Session) Ask(ctx context.Context, text string, hidden bool) (string, error) {
+	answer, err := s.request(ctx, func(id uint64) *layerpb.SessionResponse {
+		return &layerpb.SessionResponse{Message: &layerpb.SessionResponse_Question{
+			Question: &layerpb.Question{Id: id, Text: text, Hidden: hidden},
+		}}
+	})
+	if err != nil {
+		return "", fmt.Errorf("asking the user: %w", err)
+	}
+	if reason := answer.GetAnswer().GetError(); reason != "" {
+		return "", fmt.Errorf("asking the user: %s", reason)
+	}
+	return answer.GetAnswer().GetText(), nil
+}
+
+// Dial connects to a port of the loopback inside, one of those that the fragment's dialer step names.
+func (s *Session) Dial(ctx context.Context, port uint16) (net.Conn, error) {
+	conn, err := s.dial(ctx, port)
+	if err != nil {
+		return nil, fmt.Errorf("dialling port %d inside: %w", port, err)
+	}
+	return conn, nil
+}
+
+func (s *Session) dial(ctx context.Context, port uint16) (net.Conn, error) {
+	answer, err := s.request(ctx, func(id uint64) *layerpb.SessionResponse {
+		return &layerpb.SessionResponse{Message: &layerpb.SessionResponse_Dial{Dial: &layerpb.Dial{Id: id, Port: uint32(port)}}}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if reason := answer.GetDialled().GetError(); reason != "" {
+		return nil, errors.New(reason)
+	}
+	token, err := lifeline.ParseToken(answer.GetDialled().GetToken())
+	if err != nil {
+		return nil, err
+	}
+	file, err := s.descriptors.Take(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	// FileConn duplicates.
+	defer func() { _ = file.Close() }()
+	return net.FileConn(file)
+}
+
+// tell sends a message that nobody answers. If it cannot be sent core is gone, and there is nobody to tell that either.
+func (s *Session) tell(m *layerpb.SessionResponse) { _ = s.send(m) }
+
+func (s *Session) send(m *layerpb.SessionResponse) error {
+	if s == nil {
+		return errors.New("Describe did not ask for a session")
+	}
+	select {
+	case <-s.over:
+		return errSessionOver
+	case <-s.opened:
+	}
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	return s.stream.Send(m)
+}
+
+// request sends a message and waits for the one that answers it.
+func (s *Session) request(ctx context.Context, message func(id uint64) *layerpb.SessionResponse) (*layerpb.SessionRequest, error) {
+	if s == nil {
+		return nil, errors.New("Describe did not ask for a session")
+	}
+	answer := make(chan *layerpb.SessionRequest, 1)
+	s.mu.Lock()
+	s.last++
+	id := s.last
+	s.pending[id] = answer
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.pending, id)
+		s.mu.Unlock()
+	}()
+
+	if err := s.send(message(id)); err != nil {
+		return nil, err
+	}
+	select {
+	case a := <-answer:
+		return a, nil
+	case <-s.over:
+		return nil, errSessionOver
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// open takes the stream that core opened. It can be opened once.
+func (s *Session) open(stream layerpb.Layer_SessionServer) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stream != nil {
+		return false
+	}
+	s.stream = stream
+	close(s.opened)
+	return true
+}
+
+// serve reads the stream until it ends.
+func (s *Session) serve() error {
+	defer close(s.over)
+	for {
+		m, err := s.stream.Recv()
+		if err != nil {
+			return nil // core closed the stream, or is gone: nobody is there to be told
+		}
+		switch m := m.GetMessage().(type) {
+		case *layerpb.SessionRequest_Beat:
+			s.tell(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Beat{Beat: m.Beat}})
+		case *layerpb.SessionRequest_Answer:
+			s.answer(m.Answer.GetId(), &layerpb.SessionRequest{Message: m})
+		case *layerpb.SessionRequest_Dialled:
+			s.answer(m.Dialled.GetId(), &layerpb.SessionRequest{Message: m})
+		}
+	}
+}
+
+func (s *Session) answer(id uint64, m *layerpb.SessionRequest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if waiting, ok := s.pending[id]; ok {
+		waiting <- m // buffered, and taken out of the map, so that a second answer finds nobody
+		delete(s.pending, id)
+		return
+	}
+	// Whoever asked has given up. A socket that was sent for it must not stay open.
+	if token, err := lifeline.ParseToken(m.GetDialled().GetToken()); err == nil {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), givenUp)
+			defer cancel()
+			if f, err := s.descriptors.Take(ctx, token); err == nil {
+				_ = f.Close()
+			}
+		}()
+	}
+}
+
+// checkEvent checks what a layer tells of.
+func checkEvent(e *layerpb.Event) error {
+	if err := all(at(wire.Name(e.GetName()), "name"), wire.Count("fields", len(e.GetFields()), maxFields)); err != nil {
+		return at(err, "event")
+	}
+	for k, v := range e.GetFields() {
+		if err := all(wire.Name(k), wire.Text(v)); err != nil {
+			return at(err, "event, field %q", k)
+		}
+	}
+	return nil
+}

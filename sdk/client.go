@@ -1,0 +1,148 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
+
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/layerpb"
+	"github.com/nono-run/nono/sdk/lifeline"
+	"github.com/nono-run/nono/sdk/peer"
+	"github.com/nono-run/nono/sdk/wire"
+)
+
+// Client is the host's end of the contract: core speaks through it, and a test kit does. A layer has no use for it.
+//
+// It checks all that a layer answers: an error that is a [*BadAnswer] means that the layer broke the contract, any other that the call
+// itself failed.
+type Client struct {
+	rpc      layerpb.LayerClient
+	lifeline *lifeline.Host
+}
+
+// NewClient speaks to the layer at the other end of conn, and passes it descriptors over the lifeline.
+func NewClient(conn grpc.ClientConnInterface, line *lifeline.Host) *Client {
+	return &Client{rpc: layerpb.NewLayerClient(conn), lifeline: line}
+}
+
+// DialOptions are what a connection to a layer must be made with: who may be at the other end, and how much it may send.
+func DialOptions(creds *peer.Creds) []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithTransportCredentials(creds),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage)),
+		// Neither a proxy of the user's nor a name server has a say in how a layer is called.
+		grpc.WithNoProxy(), grpc.WithDisableServiceConfig(),
+	}
+}
+
+// BadAnswer is an answer that breaks the contract.
+type BadAnswer struct{ Err error }
+
+// Error implements error.
+func (e *BadAnswer) Error() string { return "its answer breaks the contract: " + e.Err.Error() }
+
+// Unwrap is what is wrong with it.
+func (e *BadAnswer) Unwrap() error { return e.Err }
+
+func badAnswer[T any](v T, err error) (T, error) {
+	if err != nil {
+		var none T
+		return none, &BadAnswer{err}
+	}
+	return v, nil
+}
+
+// Describe asks the layer what it is.
+func (c *Client) Describe(ctx context.Context) (Description, error) {
+	m, err := c.rpc.Describe(ctx, &layerpb.DescribeRequest{})
+	if err != nil {
+		return Description{}, err
+	}
+	return badAnswer(decodeDescription(m))
+}
+
+// Plan asks for the layer's share of the plan. The session must be open by then, if the layer asked for one; req.Session is not used.
+func (c *Client) Plan(ctx context.Context, req *PlanRequest) (*PlanResponse, error) {
+	m, err := encodePlanRequest(req)
+	if err != nil {
+		return nil, fmt.Errorf("writing the request: %w", err)
+	}
+	answer, err := c.rpc.Plan(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	return badAnswer(decodePlanResponse(answer))
+}
+
+// Start arms the layer and hands it the sockets of its listener steps, which stay the caller's as well. req.Listeners and req.Session
+// are not used.
+func (c *Client) Start(ctx context.Context, req *StartRequest, listeners map[string]*os.File) (*StartResponse, error) {
+	m := &layerpb.StartRequest{SessionId: req.SessionID, Settings: req.Settings, Dir: req.Dir}
+	for _, name := range slices.Sorted(maps.Keys(listeners)) {
+		d, err := c.send(name, listeners[name])
+		if err != nil {
+			return nil, fmt.Errorf("handing over listener %q: %w", name, err)
+		}
+		m.Listeners = append(m.Listeners, d)
+	}
+	answer, err := c.rpc.Start(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	return badAnswer(decodeStartResponse(answer))
+}
+
+// Finish lets the layer release what it took.
+func (c *Client) Finish(ctx context.Context, req *FinishRequest) (*FinishResponse, error) {
+	m, err := encodeFinishRequest(req)
+	if err != nil {
+		return nil, fmt.Errorf("writing the request: %w", err)
+	}
+	answer, err := c.rpc.Finish(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	return badAnswer(decodeFinishResponse(answer))
+}
+
+// send passes a listening socket on, and names it for the call that follows.
+func (c *Client) send(name string, f *os.File) (*layerpb.Descriptor, error) {
+	kind, err := networkOf(f)
+	if err != nil {
+		return nil, err
+	}
+	network, err := wire.Networks.Encode(kind)
+	if err != nil {
+		return nil, err
+	}
+	token, err := c.lifeline.Send(f)
+	return &layerpb.Descriptor{Name: name, Token: token[:], Network: network}, err
+}
+
+// networkOf asks a socket whether it is tcp or udp.
+func networkOf(f *os.File) (fragment.Network, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return "", err
+	}
+	var kind int
+	var askErr error
+	err = raw.Control(func(fd uintptr) { kind, askErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE) })
+	if err := errors.Join(err, askErr); err != nil {
+		return "", fmt.Errorf("it is no socket: %w", err)
+	}
+	switch kind {
+	case unix.SOCK_STREAM:
+		return fragment.TCP, nil
+	case unix.SOCK_DGRAM:
+		return fragment.UDP, nil
+	}
+	return "", fmt.Errorf("a socket of type %d", kind)
+}

@@ -1,0 +1,436 @@
+package sdk_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/encoding/protowire"
+	"pgregory.net/rapid"
+
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/layerpb"
+	"github.com/nono-run/nono/sdk/layertest"
+	"github.com/nono-run/nono/sdk/lifeline"
+	"github.com/nono-run/nono/sdk/peer"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// mirror is a layer that keeps what it was asked, and answers what a test wants.
+type mirror struct {
+	description sdk.Description
+	plan        *sdk.PlanRequest
+	finish      *sdk.FinishRequest
+	answer      *sdk.PlanResponse
+	state       []byte
+	err         error
+	planning    func(ctx context.Context, req *sdk.PlanRequest) error
+}
+
+func newMirror() *mirror {
+	return &mirror{
+		description: sdk.Description{Name: "test/mirror", Version: "1", Build: "dev", Kind: policy.KindCustom, Lifetime: sdk.Resident},
+		answer:      &sdk.PlanResponse{},
+	}
+}
+
+// Describe implements sdk.Layer.
+func (m *mirror) Describe() sdk.Description { return m.description }
+
+// Plan implements sdk.Layer.
+func (m *mirror) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
+	m.plan = req
+	if m.planning != nil {
+		return m.answer, m.planning(ctx, req)
+	}
+	return m.answer, m.err
+}
+
+// Start implements sdk.Starter.
+func (m *mirror) Start(context.Context, *sdk.StartRequest) (*sdk.StartResponse, error) {
+	return &sdk.StartResponse{State: m.state}, m.err
+}
+
+// Finish implements sdk.Starter.
+func (m *mirror) Finish(_ context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
+	m.finish = req
+	return &sdk.FinishResponse{Lines: []string{"one", "two"}}, m.err
+}
+
+// TestMessagesSurvive takes random requests and answers through a layer and back.
+func TestMessagesSurvive(t *testing.T) {
+	m := newMirror()
+	kit := layertest.New(t, m)
+	rapid.Check(t, func(r *rapid.T) {
+		text := rapid.String()
+		word := rapid.StringMatching(`[a-z]{1,10}`)
+		req := &sdk.PlanRequest{
+			SessionID: text.Draw(r, "session"),
+			Host: sdk.Host{
+				Tier: rapid.SampledFrom([]sdk.Tier{sdk.TierA, sdk.TierB}).Draw(r, "tier"), LandlockABI: rapid.IntRange(0, 9).Draw(r, "abi"),
+				Kernel: text.Draw(r, "kernel"), UID: rapid.IntRange(0, 1<<30).Draw(r, "uid"), GID: rapid.IntRange(0, 1<<30).Draw(r, "gid"),
+				Home: text.Draw(r, "home"),
+			},
+			Command:       sdk.Command{Args: rapid.SliceOfN(text, 1, 3).Draw(r, "args"), Executable: text.Draw(r, "exe"), Dir: text.Draw(r, "dir")},
+			Policy:        policy.Policy{Disabled: []policy.Disabled{{Kind: policy.KindNetwork, Source: policy.Source{Origin: policy.OriginFlag, Flag: "-x"}}}},
+			Settings:      rapid.SliceOfN(rapid.Byte(), 1, 9).Draw(r, "settings"),
+			Facts:         facts().Draw(r, "facts"),
+			HostVariables: rapid.MapOfN(word, text, 1, 3).Draw(r, "variables"),
+			Documents:     []sdk.Document{{Path: text.Draw(r, "path"), SHA256: sha256.Sum256([]byte("x")), Content: []byte("x")}},
+			Dir:           text.Draw(r, "own"), Ask: rapid.Bool().Draw(r, "ask"),
+		}
+		m.answer = &sdk.PlanResponse{
+			Fragment: fragment.Fragment{Steps: []fragment.Step{fragment.Mask{Path: "/a"}}},
+			Coverage: []sdk.Coverage{{
+				Rule: "custom.a", Held: rapid.SampledFrom([]sdk.Held{sdk.Enforced, sdk.Partial, sdk.Unavailable}).Draw(r, "held"),
+				By: word.Draw(r, "by"), Why: word.Draw(r, "why"),
+			}},
+			Facts: facts().Draw(r, "found"),
+			Diagnostics: []sdk.Diagnostic{{
+				Severity:  rapid.SampledFrom([]sdk.Severity{sdk.Error, sdk.Warning}).Draw(r, "severity"),
+				Attribute: word.Draw(r, "attribute"), Rule: "custom.b", Summary: word.Draw(r, "summary"), Detail: word.Draw(r, "detail"),
+			}},
+			Secrets: rapid.MapOfN(word, rapid.SliceOfN(rapid.Byte(), 1, 9), 1, 3).Draw(r, "secrets"),
+		}
+		got, err := kit.Host.Plan(t.Context(), req)
+		if err != nil {
+			r.Fatal(err)
+		}
+		if diff := cmp.Diff(m.answer, got); diff != "" {
+			r.Fatalf("the answer: %s", diff)
+		}
+		if diff := cmp.Diff(req, m.plan); diff != "" {
+			r.Fatalf("the request: %s", diff)
+		}
+	})
+}
+
+func facts() *rapid.Generator[[]sdk.Fact] {
+	word := rapid.StringMatching(`[a-z]{1,10}`)
+	return rapid.SliceOfN(rapid.Custom(func(r *rapid.T) sdk.Fact {
+		return rapid.SampledFrom([]sdk.Fact{
+			{VerifiedFile: &sdk.VerifiedFile{Path: "/" + word.Draw(r, "path"), SHA256: sha256.Sum256([]byte("y"))}},
+			{CredentialMissing: &sdk.CredentialMissing{Service: word.Draw(r, "service")}},
+			{Proxy: &sdk.Proxy{Listener: word.Draw(r, "listener")}},
+			{BoundHost: &sdk.BoundHost{Service: "s", Host: word.Draw(r, "host"), Port: rapid.Uint16Min(1).Draw(r, "port")}},
+		}).Draw(r, "fact")
+	}), 1, 4)
+}
+
+// TestStateSurvives: no state and an empty one are different news for Finish.
+func TestStateSurvives(t *testing.T) {
+	m := newMirror()
+	kit := layertest.New(t, m)
+	for _, state := range [][]byte{nil, {}, []byte("state")} {
+		m.state = state
+		got := kit.Start(&sdk.StartRequest{}, nil).State
+		if (got == nil) != (state == nil) || string(got) != string(state) {
+			t.Errorf("Start returned %#v for %#v", got, state)
+		}
+		for _, reason := range []sdk.EndReason{
+			sdk.EndExited, sdk.EndSignalled, sdk.EndLayerLost, sdk.EndStopped, sdk.EndStartFailed, sdk.EndCoreLost,
+		} {
+			want := &sdk.FinishRequest{SessionID: "s", Reason: reason, Settings: []byte("{}"), Dir: "/d", State: state}
+			if lines := kit.Finish(want).Lines; len(lines) != 2 {
+				t.Errorf("lines %q", lines)
+			}
+			if diff := cmp.Diff(want, m.finish); diff != "" {
+				t.Error(diff)
+			}
+		}
+	}
+}
+
+func TestDescriptionSurvives(t *testing.T) {
+	m := newMirror()
+	m.description.Settings = []sdk.Setting{
+		{Name: "a", Type: sdk.String, OneOf: []string{"x", "y"}, Help: "one"},
+		{Name: "b", Type: sdk.Number, Required: true},
+		{Name: "c", Type: sdk.Bool},
+		{Name: "d", Type: sdk.StringList},
+		{Name: "e", Type: sdk.StringMap},
+	}
+	m.description.HostVariables = []string{"ACME_KEY"}
+	for _, lifetime := range []sdk.Lifetime{sdk.Ephemeral, sdk.Bracket, sdk.Resident} {
+		m.description.Lifetime = lifetime
+		var l sdk.Layer = m
+		if lifetime == sdk.Ephemeral {
+			l = struct{ sdk.Layer }{m} // without Start and Finish
+		}
+		if diff := cmp.Diff(m.description, layertest.New(t, l).Description); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// TestLayersErrors: what a layer says arrives in its own words, also where it says that its own context ended.
+func TestLayersErrors(t *testing.T) {
+	m := newMirror()
+	kit := layertest.New(t, m)
+	for _, want := range []error{errors.New("no"), fmt.Errorf("asking the vault: %w", context.DeadlineExceeded)} {
+		m.err = want
+		if _, err := kit.Host.Plan(t.Context(), layertest.Request(nil)); err == nil || !strings.Contains(err.Error(), want.Error()) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	}
+	m.err, m.answer = nil, nil
+	if _, err := kit.Host.Plan(t.Context(), layertest.Request(nil)); err == nil {
+		t.Error("neither a plan nor an error is an answer")
+	}
+}
+
+func TestSession(t *testing.T) {
+	m := newMirror()
+	m.description.Session = true
+	var answer string
+	var refused, dialled error
+	m.planning = func(ctx context.Context, req *sdk.PlanRequest) error {
+		req.Session.Event("it.began", map[string]string{"n": "1"})
+		req.Session.Progress("working", 1, 2)
+		var err error
+		if answer, err = req.Session.Ask(ctx, "who?", true); err != nil {
+			return err
+		}
+		_, refused = req.Session.Ask(ctx, "and you?", false)
+		_, dialled = req.Session.Dial(ctx, 80)
+		req.Session.Stop("that was all")
+		return nil
+	}
+	kit := layertest.New(t, m)
+	kit.Answer = func(text string, hidden bool) (string, error) {
+		if text == "who?" && hidden {
+			return "me", nil
+		}
+		return "", errors.New("none of your business")
+	}
+	kit.Plan(layertest.Request(nil))
+	if answer != "me" {
+		t.Errorf("the answer was %q", answer)
+	}
+	if refused == nil || !strings.Contains(refused.Error(), "none of your business") {
+		t.Errorf("the refused question: %v", refused)
+	}
+	if dialled == nil || !strings.Contains(dialled.Error(), "nobody listens inside") {
+		t.Errorf("the refused dial: %v", dialled)
+	}
+	if got := kit.WaitEvent("it.began").Fields["n"]; got != "1" {
+		t.Errorf("the event's field: %q", got)
+	}
+	for deadline := time.Now().Add(time.Minute); len(kit.Stopped()) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it was not stopped")
+		}
+	}
+}
+
+// TestNoSession: a layer that did not ask for a session has none, and its methods say so.
+func TestNoSession(t *testing.T) {
+	m := newMirror()
+	kit := layertest.New(t, m)
+	kit.Plan(layertest.Request(nil))
+	if m.plan.Session != nil {
+		t.Fatal("there is a session")
+	}
+	m.plan.Session.Event("nothing", nil)
+	if _, err := m.plan.Session.Ask(t.Context(), "?", false); err == nil {
+		t.Error("somebody answered")
+	}
+}
+
+// liar is a layer that answers with messages of a test's choice.
+type liar struct {
+	layerpb.UnimplementedLayerServer
+	describe *layerpb.DescribeResponse
+	plan     *layerpb.PlanResponse
+	start    *layerpb.StartResponse
+	session  *layerpb.SessionResponse
+}
+
+func (l *liar) Describe(context.Context, *layerpb.DescribeRequest) (*layerpb.DescribeResponse, error) {
+	return l.describe, nil
+}
+
+func (l *liar) Plan(context.Context, *layerpb.PlanRequest) (*layerpb.PlanResponse, error) {
+	return l.plan, nil
+}
+
+func (l *liar) Start(context.Context, *layerpb.StartRequest) (*layerpb.StartResponse, error) {
+	return l.start, nil
+}
+
+func (l *liar) Session(s layerpb.Layer_SessionServer) error {
+	if err := s.Send(l.session); err != nil {
+		return err
+	}
+	_, err := s.Recv()
+	return err
+}
+
+// serve makes a client of a server that is not ours.
+func serve(t *testing.T, l layerpb.LayerServer) *sdk.Client {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sdk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	me := peer.Credentials(peer.Is(os.Getpid()))
+	s := grpc.NewServer(grpc.Creds(me))
+	layerpb.RegisterLayerServer(s, l)
+	go func() { _ = s.Serve(listener) }()
+	conn, err := grpc.NewClient("unix:"+listener.Addr().String(), sdk.DialOptions(me)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, child, err := lifeline.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_, _, _, _ = conn.Close(), line.Close(), child.Close(), os.RemoveAll(dir)
+		s.Stop()
+	})
+	return sdk.NewClient(conn, line)
+}
+
+// TestBadAnswers lists answers that break the contract, beside one of each that does not.
+func TestBadAnswers(t *testing.T) {
+	l := &liar{}
+	c := serve(t, l)
+	good := func() *layerpb.DescribeResponse {
+		return &layerpb.DescribeResponse{
+			Name: "test/liar", Version: "1", Build: "dev", Kind: layerpb.Kind_KIND_CUSTOM, Lifetime: layerpb.Lifetime_LIFETIME_RESIDENT,
+		}
+	}
+	for want, change := range map[string]func(*layerpb.DescribeResponse){
+		"":              func(*layerpb.DescribeResponse) {},
+		"name":          func(m *layerpb.DescribeResponse) { m.Name = "../x" },
+		"version":       func(m *layerpb.DescribeResponse) { m.Version = "" },
+		"kind":          func(m *layerpb.DescribeResponse) { m.Kind = 0 },
+		"kind: base":    func(m *layerpb.DescribeResponse) { m.Kind = layerpb.Kind_KIND_BASE },
+		"kind: the unk": func(m *layerpb.DescribeResponse) { m.Kind = 99 },
+		"lifetime":      func(m *layerpb.DescribeResponse) { m.Lifetime = 0 },
+		"setting 0":     func(m *layerpb.DescribeResponse) { m.Settings = []*layerpb.Setting{{Name: "a"}} },
+		"twice": func(m *layerpb.DescribeResponse) {
+			m.Settings = []*layerpb.Setting{{Name: "a", Type: 1}, {Name: "a", Type: 1}}
+		},
+		"host variable": func(m *layerpb.DescribeResponse) { m.HostVariables = []string{"A=B"} },
+		"unknown field": func(m *layerpb.DescribeResponse) {
+			m.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 999, protowire.VarintType), 1))
+		},
+	} {
+		l.describe = good()
+		change(l.describe)
+		_, err := c.Describe(t.Context())
+		expect(t, "Describe", err, want)
+	}
+	for want, m := range map[string]*layerpb.PlanResponse{
+		"":                   {Coverage: []*layerpb.Coverage{{Rule: "a", Held: layerpb.Held_HELD_ENFORCED}}},
+		"coverage 0: held":   {Coverage: []*layerpb.Coverage{{Rule: "a"}}},
+		"coverage 0: rule":   {Coverage: []*layerpb.Coverage{{Held: 1}}},
+		"diagnostic 0":       {Diagnostics: []*layerpb.Diagnostic{{Summary: "a"}}},
+		"summary":            {Diagnostics: []*layerpb.Diagnostic{{Severity: 1}}},
+		"fact 0":             {Facts: []*layerpb.Fact{{}}},
+		"32 bytes":           {Facts: []*layerpb.Fact{{Fact: &layerpb.Fact_VerifiedFile{VerifiedFile: &layerpb.VerifiedFile{Path: "/a"}}}}},
+		"name of a secret":   {Secrets: map[string][]byte{"a\n": nil}},
+		"step 0 (none)":      {Steps: []*layerpb.Step{{}}},
+		"16385 coverage ent": {Coverage: make([]*layerpb.Coverage, 16385)},
+	} {
+		if strings.HasPrefix(want, "16385") {
+			for i := range m.Coverage {
+				m.Coverage[i] = &layerpb.Coverage{}
+			}
+		}
+		l.plan = m
+		_, err := c.Plan(t.Context(), layertest.Request(nil))
+		expect(t, "Plan", err, want)
+	}
+	for want, m := range map[string]*layerpb.StartResponse{
+		"":          {HasState: true, State: []byte("s")},
+		"has_state": {State: []byte("s")},
+	} {
+		l.start = m
+		_, err := c.Start(t.Context(), &sdk.StartRequest{}, nil)
+		expect(t, "Start", err, want)
+	}
+}
+
+func expect(t *testing.T, call string, err error, want string) {
+	t.Helper()
+	var bad *sdk.BadAnswer
+	if want == "" && err != nil || want != "" && (!errors.As(err, &bad) || !strings.Contains(err.Error(), want)) {
+		t.Errorf("%s: got %v, want %q", call, err, want)
+	}
+}
+
+// TestBadSessions: nonsense on the session ends it.
+func TestBadSessions(t *testing.T) {
+	fields := map[string]string{}
+	for i := range 65 {
+		fields[fmt.Sprint(i)] = ""
+	}
+	for want, m := range map[string]*layerpb.SessionResponse{
+		"without content": {},
+		"event: name":     {Message: &layerpb.SessionResponse_Event{Event: &layerpb.Event{Name: "a\x1b"}}},
+		"65 fields":       {Message: &layerpb.SessionResponse_Event{Event: &layerpb.Event{Name: "a", Fields: fields}}},
+		"stop":            {Message: &layerpb.SessionResponse_Stop{Stop: &layerpb.Stop{Reason: "\x00"}}},
+	} {
+		s, err := serve(t, &liar{session: m}).OpenSession(t.Context(), nobody{}, sdk.Beat{Interval: time.Hour, Silence: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-s.Done()
+		expect(t, "Session", s.Err(), want)
+	}
+}
+
+// nobody is a handler that is never reached.
+type nobody struct{}
+
+func (nobody) Event(string, map[string]string)                   { panic("an event came through") }
+func (nobody) Progress(string, uint64, uint64)                   {}
+func (nobody) Stop(string)                                       { panic("a stop came through") }
+func (nobody) Ask(context.Context, string, bool) (string, error) { return "", io.EOF }
+func (nobody) Dial(context.Context, uint16) (*os.File, error)    { return nil, io.EOF }
+
+// TestDeadSession: a layer whose stream takes no beat is lost. TestSession is the control.
+func TestDeadSession(t *testing.T) {
+	l := &liar{session: &layerpb.SessionResponse{Message: &layerpb.SessionResponse_Progress{Progress: &layerpb.Progress{Text: "t"}}}}
+	mute := &muteLayer{liar: l}
+	s, err := serve(t, mute).OpenSession(t.Context(), nobody{}, sdk.Beat{Interval: 20 * time.Millisecond, Silence: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-s.Done()
+	if !errors.Is(s.Err(), sdk.ErrHangs) {
+		t.Errorf("it ended with %v", s.Err())
+	}
+}
+
+// muteLayer reads its session and answers nothing.
+type muteLayer struct{ *liar }
+
+func (m *muteLayer) Session(s layerpb.Layer_SessionServer) error {
+	for {
+		if _, err := s.Recv(); err != nil {
+			return err
+		}
+	}
+}
+
+// Interface guard.
+var _ sdk.Starter = (*mirror)(nil)

@@ -1,0 +1,280 @@
+// Package layertest is the test kit for the author of a layer.
+//
+// [New] runs a layer in the test's own process, behind the real contract: what it returns has crossed gRPC and every check that core
+// makes.
+//
+//	func TestPlan(t *testing.T) {
+//		kit := layertest.New(t, myLayer{})
+//		resp := kit.Plan(layertest.Request(map[string]any{"region": "eu"}))
+//		...
+//	}
+//
+//	func TestContract(t *testing.T) {
+//		layertest.Conformance(t, func() sdk.Layer { return myLayer{} }, layertest.Options{})
+//	}
+//
+// [Conformance] holds a layer to every promise of the contract that can be seen from outside. [Suite] is the same over any host, so
+// that a program in another language can be held to it as well.
+//
+// What a process does at its end (the lifeline, a panic) is not to be seen in here: a panic of the layer ends the test.
+package layertest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/lifeline"
+	"github.com/nono-run/nono/sdk/peer"
+)
+
+// patience is how long the kit waits for anything. It is long, for a test machine may be busy; nothing waits for it in vain but a
+// test that fails.
+const patience = 30 * time.Second
+
+// Host is how a layer is called, in process or as a process of its own.
+type Host interface {
+	Describe(ctx context.Context) (sdk.Description, error)
+	OpenSession(ctx context.Context, h sdk.Handler) error
+	Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error)
+	Start(ctx context.Context, req *sdk.StartRequest, listeners map[string]*os.File) (*sdk.StartResponse, error)
+	Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error)
+	// Beats is how many beats the layer has answered.
+	Beats() uint64
+}
+
+// Kit calls a layer for a test. Its methods end the test on an error; for an error that is expected, call Host.
+type Kit struct {
+	Host        Host
+	Description sdk.Description
+	// Dial answers the layer's Dial; nil refuses.
+	Dial func(ctx context.Context, port uint16) (*os.File, error)
+	// Answer answers the layer's questions; nil refuses.
+	Answer func(text string, hidden bool) (string, error)
+
+	t       testing.TB
+	mu      sync.Mutex
+	events  []Event
+	stopped []string
+	asked   int
+	changed chan struct{}
+}
+
+// Event is an event that the layer sent.
+type Event struct {
+	Name   string
+	Fields map[string]string
+}
+
+// New serves the layer in process, for as long as the test runs.
+func New(t testing.TB, l sdk.Layer) *Kit {
+	t.Helper()
+	return Over(t, inProcess(t, l))
+}
+
+// Over is a kit over any host. It describes the layer and opens the session, if the layer asks for one.
+func Over(t testing.TB, h Host) *Kit {
+	t.Helper()
+	k := &Kit{Host: h, t: t, changed: make(chan struct{})}
+	d, err := h.Describe(t.Context())
+	if err != nil {
+		t.Fatalf("Describe: %v", err)
+	}
+	k.Description = d
+	if d.Session {
+		if err := h.OpenSession(t.Context(), handler{k}); err != nil {
+			t.Fatalf("opening the session: %v", err)
+		}
+	}
+	return k
+}
+
+// Request is a request with these settings and an empty policy, for a host of tier A.
+func Request(settings map[string]any) *sdk.PlanRequest {
+	raw, err := json.Marshal(settings)
+	if err != nil {
+		panic(err) // the test's own mistake
+	}
+	if settings == nil {
+		raw = []byte("{}")
+	}
+	return &sdk.PlanRequest{
+		SessionID: "test",
+		Host:      sdk.Host{Tier: sdk.TierA, LandlockABI: 7, Kernel: "6.18.0", UID: os.Getuid(), GID: os.Getgid(), Home: "/home/test"},
+		Command:   sdk.Command{Args: []string{"true"}, Executable: "/bin/true", Dir: "/home/test/project"},
+		Settings:  raw,
+	}
+}
+
+// Plan calls Plan.
+func (k *Kit) Plan(req *sdk.PlanRequest) *sdk.PlanResponse {
+	k.t.Helper()
+	resp, err := k.Host.Plan(k.t.Context(), req)
+	if err != nil {
+		k.t.Fatalf("Plan: %v", err)
+	}
+	return resp
+}
+
+// Start calls Start.
+func (k *Kit) Start(req *sdk.StartRequest, listeners map[string]*os.File) *sdk.StartResponse {
+	k.t.Helper()
+	resp, err := k.Host.Start(k.t.Context(), req, listeners)
+	if err != nil {
+		k.t.Fatalf("Start: %v", err)
+	}
+	return resp
+}
+
+// Finish calls Finish.
+func (k *Kit) Finish(req *sdk.FinishRequest) *sdk.FinishResponse {
+	k.t.Helper()
+	resp, err := k.Host.Finish(k.t.Context(), req)
+	if err != nil {
+		k.t.Fatalf("Finish: %v", err)
+	}
+	return resp
+}
+
+// WaitEvent waits for an event of that name, and returns the first.
+func (k *Kit) WaitEvent(name string) Event {
+	k.t.Helper()
+	deadline := time.After(patience)
+	for {
+		k.mu.Lock()
+		for _, e := range k.events {
+			if e.Name == name {
+				k.mu.Unlock()
+				return e
+			}
+		}
+		changed, seen := k.changed, k.events
+		k.mu.Unlock()
+		select {
+		case <-changed:
+		case <-deadline:
+			k.t.Fatalf("there was no event %q, but %v", name, seen)
+		}
+	}
+}
+
+// Stopped are the reasons for which the layer asked for the end of the agent.
+func (k *Kit) Stopped() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return append([]string(nil), k.stopped...)
+}
+
+func (k *Kit) note(f func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f()
+	close(k.changed)
+	k.changed = make(chan struct{})
+}
+
+// handler is the kit as the session sees it.
+type handler struct{ k *Kit }
+
+// Event implements sdk.Handler.
+func (h handler) Event(name string, fields map[string]string) {
+	h.k.note(func() { h.k.events = append(h.k.events, Event{name, fields}) })
+}
+
+// Progress implements sdk.Handler.
+func (h handler) Progress(string, uint64, uint64) {}
+
+// Stop implements sdk.Handler.
+func (h handler) Stop(reason string) {
+	h.k.note(func() { h.k.stopped = append(h.k.stopped, reason) })
+}
+
+// Ask implements sdk.Handler.
+func (h handler) Ask(_ context.Context, text string, hidden bool) (string, error) {
+	h.k.note(func() { h.k.asked++ })
+	if h.k.Answer == nil {
+		return "", errors.New("nobody is there to answer")
+	}
+	return h.k.Answer(text, hidden)
+}
+
+// Dial implements sdk.Handler.
+func (h handler) Dial(ctx context.Context, port uint16) (*os.File, error) {
+	if h.k.Dial == nil {
+		return nil, errors.New("nobody listens inside")
+	}
+	return h.k.Dial(ctx, port)
+}
+
+// local is a host in the same process.
+type local struct {
+	*sdk.Client
+	stream *sdk.Stream
+}
+
+func inProcess(t testing.TB, l sdk.Layer) Host {
+	t.Helper()
+	// Not the test's own directory: its name may be too long for a socket's address.
+	dir, err := os.MkdirTemp("", "layertest")
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	listener, err := net.Listen("unix", filepath.Join(dir, "layer"))
+	must(t, err)
+	line, child, err := lifeline.Pair()
+	must(t, err)
+	end, err := lifeline.Open(child, func() {})
+	must(t, err)
+	server := sdk.NewServer(l, end, peer.Is(os.Getpid()))
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(listener) // ends with Stop
+	}()
+	conn, err := grpc.NewClient("unix:"+listener.Addr().String(), sdk.DialOptions(peer.Credentials(peer.Is(os.Getpid())))...)
+	must(t, err)
+	t.Cleanup(func() {
+		_ = conn.Close()
+		_ = line.Close()
+		_ = end.Close()
+		server.Stop()
+		<-served
+	})
+	return &local{Client: sdk.NewClient(conn, line)}
+}
+
+// OpenSession implements Host.
+func (l *local) OpenSession(ctx context.Context, h sdk.Handler) error {
+	var err error
+	l.stream, err = l.Client.OpenSession(ctx, h, sdk.Beat{Interval: 50 * time.Millisecond, Silence: patience})
+	return err
+}
+
+// Beats implements Host.
+func (l *local) Beats() uint64 {
+	if l.stream == nil {
+		return 0
+	}
+	return l.stream.Beats()
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Interface guards.
+var (
+	_ Host        = (*local)(nil)
+	_ sdk.Handler = handler{}
+)

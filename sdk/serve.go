@@ -1,0 +1,75 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/nono-run/nono/sdk/lifeline"
+	"github.com/nono-run/nono/sdk/peer"
+	"github.com/nono-run/nono/sdk/wire"
+)
+
+// Build says which build this program is from: set by the linker for a release, and the same then for core and the built-in layers.
+//
+//	go build -ldflags "-X github.com/nono-run/nono/sdk.Build=ID"
+var Build = "dev"
+
+// Serve is a layer's main. It serves until core is done with the layer, and does not return: when the lifeline ends the process does,
+// at once, for nobody is left to wait for.
+func Serve(l Layer) {
+	if os.Getenv(wire.CookieKey) != wire.CookieValue {
+		fmt.Fprintln(os.Stderr, "this program is a layer of nono: `nono run` starts it, it does nothing by itself")
+		os.Exit(2)
+	}
+	// Asked before anything else: if core dies from here on the number is stale, and then nobody can connect.
+	parent := os.Getppid()
+	if got := os.Getenv(wire.LifelineVariable); got != fmt.Sprint(wire.LifelineFD) {
+		fmt.Fprintf(os.Stderr, "nono and this layer do not agree on the lifeline: %s is %q\n", wire.LifelineVariable, got)
+		os.Exit(2)
+	}
+	end, err := lifeline.Open(os.NewFile(wire.LifelineFD, "lifeline"), func() { os.Exit(0) })
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "taking the lifeline:", err)
+		os.Exit(2)
+	}
+	check := peer.Is(parent)
+	// go-plugin puts pipes in the place of stdout and stderr, and sends what is written there as calls: the last words of a layer that
+	// dies would be lost. Before the first call the process's own are put back.
+	stdout, stderr, restore := os.Stdout, os.Stderr, sync.Once{}
+	putBack := func() { os.Stdout, os.Stderr = stdout, stderr }
+	// What was printed so far, without a newline perhaps, must not run into the line that go-plugin prints for core.
+	fmt.Println()
+	plugin.Serve(&plugin.ServeConfig{
+		HandshakeConfig: plugin.HandshakeConfig{
+			ProtocolVersion: wire.ProtocolVersion, MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue,
+		},
+		Plugins: plugin.PluginSet{wire.PluginName: served{}},
+		GRPCServer: func(_ []grpc.ServerOption) *grpc.Server {
+			return NewServer(l, end, func(p peer.Process) error { restore.Do(putBack); return check(p) })
+		},
+		// go-plugin's own lines concern nobody but who debugs it.
+		Logger: hclog.NewNullLogger(),
+	})
+	os.Exit(0)
+}
+
+// served tells go-plugin that there is one gRPC service. NewServer has registered it.
+type served struct{ plugin.NetRPCUnsupportedPlugin }
+
+// GRPCServer implements plugin.GRPCPlugin.
+func (served) GRPCServer(*plugin.GRPCBroker, *grpc.Server) error { return nil }
+
+// GRPCClient implements plugin.GRPCPlugin.
+func (served) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, errors.New("a layer is nobody's client")
+}
+
+// Interface guard.
+var _ plugin.GRPCPlugin = served{}

@@ -1,0 +1,199 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/nono-run/nono/sdk/layerpb"
+	"github.com/nono-run/nono/sdk/lifeline"
+	"github.com/nono-run/nono/sdk/peer"
+	"github.com/nono-run/nono/sdk/wire"
+)
+
+// NewServer is a gRPC server that serves the layer to whoever check accepts, and takes descriptors from the lifeline's end. It is for
+// test kits; a layer's main calls [Serve].
+func NewServer(l Layer, end *lifeline.Layer, check peer.Check) *grpc.Server {
+	s := grpc.NewServer(
+		grpc.Creds(peer.Credentials(check)),
+		grpc.MaxRecvMsgSize(wire.MaxMessage),
+		grpc.MaxSendMsgSize(wire.MaxMessage),
+	)
+	layerpb.RegisterLayerServer(s, &server{
+		layer: l, descriptors: end, session: newSession(end),
+	})
+	return s
+}
+
+// server translates calls. It recovers no panic, and neither does gRPC: a layer in an unknown state must not go on answering.
+type server struct {
+	layerpb.UnimplementedLayerServer
+	layer       Layer
+	descriptors *lifeline.Layer
+	session     *Session
+
+	mu        sync.Mutex
+	described *Description
+}
+
+// describe is the layer's answer, asked for once: all of a process goes by the same one.
+func (s *server) describe() Description {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.described == nil { // not sync.OnceValue, which catches a panic and raises it from elsewhere
+		d := s.layer.Describe()
+		d.Build = Build
+		s.described = &d
+	}
+	return *s.described
+}
+
+// Describe implements layerpb.LayerServer.
+func (s *server) Describe(context.Context, *layerpb.DescribeRequest) (*layerpb.DescribeResponse, error) {
+	d := s.describe()
+	// Core goes by the lifetime; a Start that is never called, or one that is missing, would be found out much later.
+	if _, starter := s.layer.(Starter); starter == (d.Lifetime == Ephemeral) {
+		return nil, own(fmt.Errorf("a layer of the lifetime %q: has Start and Finish: %t", d.Lifetime, starter))
+	}
+	m, err := encodeDescription(d)
+	return m, own(err)
+}
+
+// Plan implements layerpb.LayerServer.
+func (s *server) Plan(ctx context.Context, m *layerpb.PlanRequest) (*layerpb.PlanResponse, error) {
+	req, err := decodePlanRequest(m)
+	if err != nil {
+		return nil, misunderstood(err)
+	}
+	if req.Session, err = s.openSession(ctx); err != nil {
+		return nil, err
+	}
+	resp, err := s.layer.Plan(ctx, req)
+	if err != nil {
+		return nil, own(err)
+	}
+	if resp == nil {
+		return nil, own(errors.New("the layer returned neither a plan nor an error"))
+	}
+	out, err := encodePlanResponse(resp)
+	return out, own(err)
+}
+
+// Start implements layerpb.LayerServer.
+func (s *server) Start(ctx context.Context, m *layerpb.StartRequest) (*layerpb.StartResponse, error) {
+	starter, ok := s.layer.(Starter)
+	if !ok {
+		return nil, status.Error(codes.Unimplemented, "the layer has no Start")
+	}
+	req := &StartRequest{SessionID: m.GetSessionId(), Settings: m.GetSettings(), Dir: m.GetDir()}
+	var err error
+	if req.Listeners, err = s.takeListeners(ctx, m.GetListeners()); err != nil {
+		return nil, misunderstood(err)
+	}
+	if req.Session, err = s.openSession(ctx); err != nil {
+		return nil, err
+	}
+	resp, err := starter.Start(ctx, req)
+	if err != nil {
+		return nil, own(err)
+	}
+	if resp == nil {
+		return &layerpb.StartResponse{}, nil
+	}
+	return &layerpb.StartResponse{HasState: resp.State != nil, State: resp.State}, nil
+}
+
+// Finish implements layerpb.LayerServer.
+func (s *server) Finish(ctx context.Context, m *layerpb.FinishRequest) (*layerpb.FinishResponse, error) {
+	starter, ok := s.layer.(Starter)
+	if !ok {
+		return nil, status.Error(codes.Unimplemented, "the layer has no Finish")
+	}
+	req, err := decodeFinishRequest(m)
+	if err != nil {
+		return nil, misunderstood(err)
+	}
+	resp, err := starter.Finish(ctx, req)
+	if err != nil {
+		return nil, own(err)
+	}
+	if resp == nil {
+		return &layerpb.FinishResponse{}, nil
+	}
+	return &layerpb.FinishResponse{Lines: slices.Clone(resp.Lines)}, nil
+}
+
+// Session implements layerpb.LayerServer.
+func (s *server) Session(stream layerpb.Layer_SessionServer) error {
+	if !s.describe().Session {
+		return status.Error(codes.FailedPrecondition, "Describe did not ask for a session")
+	}
+	if !s.session.open(stream) {
+		return status.Error(codes.AlreadyExists, "the session is open already")
+	}
+	return s.session.serve()
+}
+
+// openSession is the session for a call, once core has opened it. Core opens the stream before it calls Plan, but the two may be
+// taken up in either order here.
+func (s *server) openSession(ctx context.Context) (*Session, error) {
+	if !s.describe().Session {
+		return nil, nil
+	}
+	select {
+	case <-s.session.opened:
+		return s.session, nil
+	case <-ctx.Done():
+		return nil, status.FromContextError(ctx.Err()).Err()
+	}
+}
+
+func (s *server) takeListeners(ctx context.Context, in []*layerpb.Descriptor) (map[string]Socket, error) {
+	out := make(map[string]Socket, len(in))
+	for _, d := range in {
+		socket, err := s.takeListener(ctx, d)
+		if err != nil {
+			for _, taken := range out {
+				_ = taken.Close()
+			}
+			return nil, at(err, "listener %q", d.GetName())
+		}
+		out[d.GetName()] = socket
+	}
+	return out, nil
+}
+
+func (s *server) takeListener(ctx context.Context, d *layerpb.Descriptor) (Socket, error) {
+	network, err := wire.Networks.Decode(d.GetNetwork())
+	if err != nil {
+		return Socket{}, err
+	}
+	token, err := lifeline.ParseToken(d.GetToken())
+	if err != nil {
+		return Socket{}, err
+	}
+	file, err := s.descriptors.Take(ctx, token)
+	return Socket{Network: network, file: file}, err
+}
+
+// own marks an error as the layer's own words. Without it gRPC would take a wrapped context error for a cancelled call.
+func own(err error) error {
+	if err == nil {
+		return nil
+	}
+	return status.Error(codes.Unknown, err.Error())
+}
+
+// misunderstood is a request that this layer cannot read: it was built for another core.
+func misunderstood(err error) error {
+	return status.Errorf(codes.InvalidArgument, "the layer does not understand the request: %v", err)
+}
+
+// Interface guard.
+var _ layerpb.LayerServer = (*server)(nil)

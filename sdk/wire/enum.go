@@ -1,0 +1,103 @@
+package wire
+
+import (
+	"fmt"
+
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/layerpb"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// Enum pairs the values of an enum in Go, a string, with those of its counterpart on the wire. What is not listed is an error in both
+// directions: the wire's zero is never in it, so a value that was forgotten cannot pass for one that was meant.
+type Enum[G ~string, P ~int32] []Pair[G, P]
+
+// Pair is one value of an enum, in Go and on the wire.
+type Pair[G ~string, P ~int32] struct {
+	Go   G
+	Wire P
+}
+
+// Encode is the wire's value of g.
+func (e Enum[G, P]) Encode(g G) (P, error) {
+	for _, p := range e {
+		if p.Go == g {
+			return p.Wire, nil
+		}
+	}
+	return 0, fmt.Errorf("the unknown %T %q", g, string(g))
+}
+
+// Decode is Go's value of p.
+func (e Enum[G, P]) Decode(p P) (G, error) {
+	for _, pair := range e {
+		if pair.Wire == p {
+			return pair.Go, nil
+		}
+	}
+	if p == 0 {
+		return "", fmt.Errorf("no value of %T", p)
+	}
+	return "", fmt.Errorf("the unknown value %d of %T", int32(p), p)
+}
+
+// Kinds are the kinds of layer and rule.
+var Kinds = Enum[policy.Kind, layerpb.Kind]{
+	{policy.KindTrust, layerpb.Kind_KIND_TRUST},
+	{policy.KindCredentials, layerpb.Kind_KIND_CREDENTIALS},
+	{policy.KindNetwork, layerpb.Kind_KIND_NETWORK},
+	{policy.KindSnapshot, layerpb.Kind_KIND_SNAPSHOT},
+	{policy.KindCustom, layerpb.Kind_KIND_CUSTOM},
+	{policy.KindFilesystem, layerpb.Kind_KIND_FILESYSTEM},
+	{policy.KindBase, layerpb.Kind_KIND_BASE},
+}
+
+var origins = Enum[policy.Origin, layerpb.Origin]{
+	{policy.OriginBase, layerpb.Origin_ORIGIN_BASE},
+	{policy.OriginDefault, layerpb.Origin_ORIGIN_DEFAULT},
+	{policy.OriginConfig, layerpb.Origin_ORIGIN_CONFIG},
+	{policy.OriginProfile, layerpb.Origin_ORIGIN_PROFILE},
+	{policy.OriginFile, layerpb.Origin_ORIGIN_FILE},
+	{policy.OriginCommand, layerpb.Origin_ORIGIN_COMMAND},
+	{policy.OriginFlag, layerpb.Origin_ORIGIN_FLAG},
+}
+
+var accesses = Enum[policy.Access, layerpb.Access]{
+	{policy.Allow, layerpb.Access_ACCESS_ALLOW},
+	{policy.Read, layerpb.Access_ACCESS_READ},
+	{policy.Write, layerpb.Access_ACCESS_WRITE},
+	{policy.Deny, layerpb.Access_ACCESS_DENY},
+	{policy.Protect, layerpb.Access_ACCESS_PROTECT},
+}
+
+var fileTypes = Enum[policy.FileType, layerpb.FileType]{
+	{policy.Missing, layerpb.FileType_FILE_TYPE_MISSING},
+	{policy.Regular, layerpb.FileType_FILE_TYPE_REGULAR},
+	{policy.Directory, layerpb.FileType_FILE_TYPE_DIRECTORY},
+	{policy.Special, layerpb.FileType_FILE_TYPE_SPECIAL},
+}
+
+var envActions = Enum[policy.EnvAction, layerpb.EnvAction]{
+	{policy.EnvPass, layerpb.EnvAction_ENV_ACTION_PASS},
+	{policy.EnvSet, layerpb.EnvAction_ENV_ACTION_SET},
+	{policy.EnvDeny, layerpb.EnvAction_ENV_ACTION_DENY},
+}
+
+var rights = Enum[fragment.Right, layerpb.Right]{
+	{fragment.RightList, layerpb.Right_RIGHT_LIST},
+	{fragment.RightRead, layerpb.Right_RIGHT_READ},
+	{fragment.RightExecute, layerpb.Right_RIGHT_EXECUTE},
+	{fragment.RightWrite, layerpb.Right_RIGHT_WRITE},
+	{fragment.RightDevice, layerpb.Right_RIGHT_DEVICE},
+}
+
+var ops = Enum[fragment.Op, layerpb.Op]{
+	{fragment.OpIn, layerpb.Op_OP_IN},
+	{fragment.OpNotIn, layerpb.Op_OP_NOT_IN},
+}
+
+// Networks are the protocols of a listener.
+var Networks = Enum[fragment.Network, layerpb.Network]{
+	{fragment.TCP, layerpb.Network_NETWORK_TCP},
+	{fragment.UDP, layerpb.Network_NETWORK_UDP},
+}

@@ -1,0 +1,149 @@
+package wire_test
+
+import (
+	"io/fs"
+
+	"pgregory.net/rapid"
+
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// Generators of what the contract allows.
+
+var (
+	names = rapid.StringMatching(`[a-zA-Z_][a-zA-Z0-9_.-]{0,20}`)
+	paths = rapid.StringMatching(`(/[a-z][a-z .é]{0,8}){1,5}`)
+	rules = rapid.Custom(func(t *rapid.T) policy.RuleID {
+		return policy.RuleID(rapid.StringMatching(`(filesystem\.deny\.[0-9])?`).Draw(t, "rule"))
+	})
+	ports = rapid.Uint16Range(1, 65535)
+)
+
+func steps() *rapid.Generator[[]fragment.Step] {
+	return rapid.SliceOfN(rapid.OneOf(
+		step(func(t *rapid.T) fragment.Step {
+			return fragment.Env{For: rules.Draw(t, "for"), Name: names.Draw(t, "name"), Value: rapid.SliceOfN(parts(), 0, 4).Draw(t, "value")}
+		}),
+		step(func(t *rapid.T) fragment.Step {
+			return fragment.Bind{
+				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"), From: rapid.OneOf(rapid.Just(""), paths).Draw(t, "from"),
+				Writable: rapid.Bool().Draw(t, "w"), NoExec: rapid.Bool().Draw(t, "x"), Devices: rapid.Bool().Draw(t, "d"),
+				Device: rapid.Uint64Min(1).Draw(t, "dev"), Inode: rapid.Uint64Min(1).Draw(t, "ino"),
+			}
+		}),
+		step(func(t *rapid.T) fragment.Step {
+			return fragment.Link{For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"), Target: rapid.StringMatching(`[a-z./]{1,20}`).Draw(t, "to")}
+		}),
+		step(func(t *rapid.T) fragment.Step {
+			return fragment.Tmpfs{
+				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"), Size: rapid.Uint64Min(1).Draw(t, "size"),
+				Mode: modes(t) | rapid.SampledFrom([]fs.FileMode{0, fs.ModeSticky}).Draw(t, "sticky"), Report: rapid.Bool().Draw(t, "report"),
+			}
+		}),
+		step(func(t *rapid.T) fragment.Step {
+			return fragment.Mask{
+				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"), Directory: rapid.Bool().Draw(t, "d"), Readable: rapid.Bool().Draw(t, "r"),
+			}
+		}),
+		step(func(t *rapid.T) fragment.Step {
+			return fragment.File{
+				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"), Mode: modes(t), Content: rapid.SliceOfN(rapid.Byte(), 1, 100).Draw(t, "content"),
+			}
+		}),
+		step(func(t *rapid.T) fragment.Step {
+			all := []fragment.Right{fragment.RightList, fragment.RightRead, fragment.RightExecute, fragment.RightWrite, fragment.RightDevice}
+			return fragment.Landlock{
+				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"),
+				Rights: rapid.Permutation(all).Draw(t, "rights")[:rapid.IntRange(1, 5).Draw(t, "n")],
+			}
+		}),
+		step(func(t *rapid.T) fragment.Step {
+			return fragment.Seccomp{
+				For: rules.Draw(t, "for"), Syscalls: rapid.SliceOfN(rapid.StringMatching(`[a-z][a-z0-9_]{0,10}`), 1, 4).Draw(t, "calls"),
+				When: rapid.SliceOfN(conditions(), 0, 3).Draw(t, "when"), Errno: rapid.SampledFrom([]string{"EPERM", "ENOSYS", "E2BIG"}).Draw(t, "errno"),
+			}
+		}),
+		step(func(t *rapid.T) fragment.Step {
+			return fragment.Listener{
+				For: rules.Draw(t, "for"), Name: names.Draw(t, "name"),
+				Network:     rapid.SampledFrom([]fragment.Network{fragment.TCP, fragment.UDP}).Draw(t, "net"),
+				Address:     rapid.SampledFrom([]string{"", "127.0.0.1", "0.0.0.0", "::1"}).Draw(t, "addr"),
+				Port:        rapid.Uint16().Draw(t, "port"),
+				LocalPrefix: rapid.SampledFrom([]string{"", "198.18.0.0/15"}).Draw(t, "prefix"),
+			}
+		}),
+		step(func(t *rapid.T) fragment.Step {
+			return fragment.Dialer{For: rules.Draw(t, "for"), Ports: rapid.SliceOfN(ports, 1, 5).Draw(t, "ports")}
+		}),
+	), 1, 12)
+}
+
+func step(f func(*rapid.T) fragment.Step) *rapid.Generator[fragment.Step] { return rapid.Custom(f) }
+
+func parts() *rapid.Generator[fragment.Part] {
+	return rapid.Custom(func(t *rapid.T) fragment.Part {
+		switch rapid.IntRange(0, 3).Draw(t, "part") {
+		case 0:
+			return fragment.Part{Literal: rapid.StringMatching(`[^\x00]{0,20}`).Draw(t, "literal")}
+		case 1:
+			return fragment.HostVariable(names.Draw(t, "host"))
+		case 2:
+			return fragment.SecretValue(names.Draw(t, "secret"))
+		default:
+			return fragment.ListenerAddress(names.Draw(t, "listener"))
+		}
+	})
+}
+
+func conditions() *rapid.Generator[fragment.Condition] {
+	return rapid.Custom(func(t *rapid.T) fragment.Condition {
+		return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) fragment.Test {
+			return fragment.Test{
+				Arg: rapid.IntRange(0, 5).Draw(t, "arg"), Mask: rapid.Uint64().Draw(t, "mask"),
+				Op:     rapid.SampledFrom([]fragment.Op{fragment.OpIn, fragment.OpNotIn}).Draw(t, "op"),
+				Values: rapid.SliceOfN(rapid.Uint64(), 1, 4).Draw(t, "values"),
+			}
+		}), 1, 3).Draw(t, "tests")
+	})
+}
+
+func modes(t *rapid.T) fs.FileMode { return fs.FileMode(rapid.Uint32Range(0, 0o777).Draw(t, "mode")) }
+
+func policies() *rapid.Generator[policy.Policy] {
+	return rapid.Custom(func(t *rapid.T) policy.Policy {
+		return policy.Policy{
+			Filesystem: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.PathRule {
+				return policy.PathRule{
+					ID: rules.Draw(t, "id"), Source: source(t), Path: paths.Draw(t, "path"), Name: paths.Draw(t, "name"),
+					Access: rapid.SampledFrom([]policy.Access{policy.Allow, policy.Read, policy.Write, policy.Deny, policy.Protect}).Draw(t, "access"),
+					Type:   rapid.SampledFrom([]policy.FileType{policy.Missing, policy.Regular, policy.Directory, policy.Special}).Draw(t, "type"),
+				}
+			}), 1, 5).Draw(t, "filesystem"),
+			Environment: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.EnvRule {
+				return policy.EnvRule{
+					ID: rules.Draw(t, "id"), Source: source(t), Name: names.Draw(t, "name"), Value: rapid.String().Draw(t, "value"),
+					Action: rapid.SampledFrom([]policy.EnvAction{policy.EnvPass, policy.EnvSet, policy.EnvDeny}).Draw(t, "action"),
+					Secret: names.Draw(t, "secret"),
+				}
+			}), 1, 5).Draw(t, "environment"),
+			Disabled: []policy.Disabled{{
+				Kind: rapid.SampledFrom([]policy.Kind{
+					policy.KindTrust, policy.KindCredentials, policy.KindNetwork, policy.KindSnapshot, policy.KindCustom, policy.KindFilesystem,
+				}).Draw(t, "kind"),
+				Source: source(t),
+			}},
+		}
+	})
+}
+
+func source(t *rapid.T) policy.Source {
+	n := rapid.IntRange(0, 100000)
+	return policy.Source{
+		Origin: rapid.SampledFrom([]policy.Origin{
+			policy.OriginBase, policy.OriginDefault, policy.OriginConfig, policy.OriginProfile, policy.OriginFile, policy.OriginCommand, policy.OriginFlag,
+		}).Draw(t, "origin"),
+		File: rapid.String().Draw(t, "file"), Flag: rapid.String().Draw(t, "flag"),
+		Line: n.Draw(t, "line"), Column: n.Draw(t, "column"), EndLine: n.Draw(t, "endline"), EndColumn: n.Draw(t, "endcolumn"),
+	}
+}

@@ -1,0 +1,125 @@
+package wire
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/nono-run/nono/sdk/layerpb"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// EncodePolicy is the policy as a layer gets it.
+func EncodePolicy(p policy.Policy) (*layerpb.Policy, error) {
+	out := &layerpb.Policy{}
+	for i, r := range p.Filesystem {
+		m, err := encodePathRule(r)
+		if err != nil {
+			return nil, fmt.Errorf("filesystem rule %d: %w", i, err)
+		}
+		out.Filesystem = append(out.Filesystem, m)
+	}
+	for i, r := range p.Environment {
+		m, err := encodeEnvRule(r)
+		if err != nil {
+			return nil, fmt.Errorf("environment rule %d: %w", i, err)
+		}
+		out.Environment = append(out.Environment, m)
+	}
+	for i, d := range p.Disabled {
+		kind, kindErr := Kinds.Encode(d.Kind)
+		source, sourceErr := encodeSource(d.Source)
+		if err := first(kindErr, sourceErr); err != nil {
+			return nil, fmt.Errorf("disabled kind %d: %w", i, err)
+		}
+		out.Disabled = append(out.Disabled, &layerpb.Disabled{Kind: kind, Source: source})
+	}
+	return out, nil
+}
+
+// DecodePolicy is the policy as core sent it.
+func DecodePolicy(m *layerpb.Policy) (policy.Policy, error) {
+	var p policy.Policy
+	for i, r := range m.GetFilesystem() {
+		rule, err := decodePathRule(r)
+		if err != nil {
+			return p, fmt.Errorf("filesystem rule %d: %w", i, err)
+		}
+		p.Filesystem = append(p.Filesystem, rule)
+	}
+	for i, r := range m.GetEnvironment() {
+		rule, err := decodeEnvRule(r)
+		if err != nil {
+			return p, fmt.Errorf("environment rule %d: %w", i, err)
+		}
+		p.Environment = append(p.Environment, rule)
+	}
+	for i, d := range m.GetDisabled() {
+		kind, kindErr := Kinds.Decode(d.GetKind())
+		source, sourceErr := decodeSource(d.GetSource())
+		if err := first(kindErr, sourceErr); err != nil {
+			return p, fmt.Errorf("disabled kind %d: %w", i, err)
+		}
+		p.Disabled = append(p.Disabled, policy.Disabled{Kind: kind, Source: source})
+	}
+	return p, nil
+}
+
+func encodePathRule(r policy.PathRule) (*layerpb.PathRule, error) {
+	source, sourceErr := encodeSource(r.Source)
+	access, accessErr := accesses.Encode(r.Access)
+	fileType, typeErr := fileTypes.Encode(r.Type)
+	return &layerpb.PathRule{
+		Id: string(r.ID), Source: source, Access: access, Path: r.Path, Name: r.Name, Type: fileType,
+	}, first(sourceErr, field("access", accessErr), field("type", typeErr))
+}
+
+func decodePathRule(m *layerpb.PathRule) (policy.PathRule, error) {
+	source, sourceErr := decodeSource(m.GetSource())
+	access, accessErr := accesses.Decode(m.GetAccess())
+	fileType, typeErr := fileTypes.Decode(m.GetType())
+	return policy.PathRule{
+		ID: policy.RuleID(m.GetId()), Source: source, Access: access, Path: m.GetPath(), Name: m.GetName(), Type: fileType,
+	}, first(sourceErr, field("access", accessErr), field("type", typeErr))
+}
+
+func encodeEnvRule(r policy.EnvRule) (*layerpb.EnvRule, error) {
+	source, sourceErr := encodeSource(r.Source)
+	action, actionErr := envActions.Encode(r.Action)
+	return &layerpb.EnvRule{
+		Id: string(r.ID), Source: source, Action: action, Name: r.Name, Value: r.Value, Secret: r.Secret,
+	}, first(sourceErr, field("action", actionErr))
+}
+
+func decodeEnvRule(m *layerpb.EnvRule) (policy.EnvRule, error) {
+	source, sourceErr := decodeSource(m.GetSource())
+	action, actionErr := envActions.Decode(m.GetAction())
+	return policy.EnvRule{
+		ID: policy.RuleID(m.GetId()), Source: source, Action: action, Name: m.GetName(), Value: m.GetValue(), Secret: m.GetSecret(),
+	}, first(sourceErr, field("action", actionErr))
+}
+
+func encodeSource(s policy.Source) (*layerpb.Source, error) {
+	origin, err := origins.Encode(s.Origin)
+	if err != nil {
+		return nil, field("source", err)
+	}
+	m := &layerpb.Source{Origin: origin, File: s.File, Flag: s.Flag}
+	for _, n := range []struct {
+		from int
+		to   *uint32
+	}{{s.Line, &m.Line}, {s.Column, &m.Column}, {s.EndLine, &m.EndLine}, {s.EndColumn, &m.EndColumn}} {
+		if n.from < 0 || n.from > math.MaxInt32 {
+			return nil, fmt.Errorf("source: the impossible line or column %d", n.from)
+		}
+		*n.to = uint32(n.from)
+	}
+	return m, nil
+}
+
+func decodeSource(m *layerpb.Source) (policy.Source, error) {
+	origin, err := origins.Decode(m.GetOrigin())
+	return policy.Source{
+		Origin: origin, File: m.GetFile(), Flag: m.GetFlag(),
+		Line: int(m.GetLine()), Column: int(m.GetColumn()), EndLine: int(m.GetEndLine()), EndColumn: int(m.GetEndColumn()),
+	}, field("source", err)
+}

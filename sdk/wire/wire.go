@@ -1,0 +1,33 @@
+// Package wire is the part of the contract that both ends agree on below package sdk: the constants of the handshake, and the
+// conversion of policies and fragments between Go and the messages of package layerpb.
+//
+// Encoding is a plain translation. Decoding what a layer sent is where core stops trusting: an enum's zero or a value that nobody
+// knows, a path that is not absolute and clean, a name with a control character, a step that only core may send, or simply too much
+// of anything is an error that names the field. [Strict] adds the fields that this version does not know.
+//
+//	if err := wire.Strict(resp); err != nil { ... }           // "steps[3].bind has the unknown field 9"
+//	steps, err := wire.DecodeSteps(resp.GetSteps())           // "step 3 (bind): path: \"etc\" is not absolute and clean"
+//
+// # Adding a step
+//
+// A step needs a case in [EncodeSteps] and one in [DecodeSteps]; the round trip is a property test, which fails without both.
+package wire
+
+// What core and a layer agree on before they speak. None of it is a secret: who may speak is decided by package peer.
+const (
+	// ProtocolVersion is the version of go-plugin's handshake; the proto package is the contract's.
+	ProtocolVersion = 1
+	// CookieKey and CookieValue tell a layer that it was started by nono and not by a person.
+	CookieKey   = "NONO_LAYER"
+	CookieValue = "nono.layer.v1"
+	// PluginName is what go-plugin calls the one service of a layer.
+	PluginName = "layer"
+	// LifelineVariable names the variable that holds the number of the lifeline's descriptor.
+	LifelineVariable = "NONO_LIFELINE"
+	// LifelineFD is that descriptor.
+	LifelineFD = 3
+	// LogVariable names the variable that holds the level below which a layer need not log.
+	LogVariable = "NONO_LOG"
+	// MaxMessage bounds every message, both ways.
+	MaxMessage = 4 << 20
+)

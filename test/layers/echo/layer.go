@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
+	"github.com/nono-run/nono/test/layers/misbehave"
+)
+
+const (
+	listener = "echo"
+	token    = "token"
+
+	// redial is how often the layer tries to reach the port inside, until the agent serves there.
+	redial = 20 * time.Millisecond
+	// soon is the moment after Start at which the layer misbehaves: the agent is likely to run by then.
+	soon = 300 * time.Millisecond
+	// slowly is how long Start takes when it is told to take its time: an agent that did not wait for it would be far by then.
+	slowly = 500 * time.Millisecond
+)
+
+// misbehaviours are what the setting of that name can ask for; armed is a moment after Start.
+var misbehaviours = append(misbehave.All("plan", "start", "armed", "finish"),
+	"refuse-plan", "refuse-start", "stop-armed", "refuse-finish")
+
+type settings struct {
+	Greeting  string  `json:"greeting"`
+	DialPort  float64 `json:"dial_port"`
+	ArmSlowly bool    `json:"arm_slowly"`
+	Misbehave string  `json:"misbehave"`
+}
+
+type layer struct{}
+
+// Describe implements sdk.Layer.
+func (*layer) Describe() sdk.Description {
+	misbehave.At("describe", misbehave.Early())
+	return sdk.Description{
+		Name: "test/echo", Version: "1.0.0", Kind: policy.KindCustom, Lifetime: sdk.Resident, Session: true,
+		Settings: []sdk.Setting{
+			{Name: "greeting", Type: sdk.String, Help: "what it sends first on a connection that it dials"},
+			{Name: "dial_port", Type: sdk.Number, Help: "the port inside that it dials"},
+			{Name: "arm_slowly", Type: sdk.Bool, Help: "let Start take its time"},
+			{Name: "misbehave", Type: sdk.String, OneOf: misbehaviours, Help: "how it fails, for tests"},
+		},
+	}
+}
+
+// Plan implements sdk.Layer.
+func (*layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
+	s, err := parse(req.Settings)
+	if err != nil {
+		return nil, err
+	}
+	misbehave.At("plan", s.Misbehave)
+	if s.Misbehave == "refuse-plan" {
+		return nil, errors.New("the echo layer was told to refuse the plan")
+	}
+	resp := &sdk.PlanResponse{Secrets: map[string][]byte{token: []byte(rand.Text())}}
+	if s.DialPort < 0 || s.DialPort > 65535 || s.DialPort != float64(int(s.DialPort)) {
+		resp.Diagnostics = append(resp.Diagnostics, sdk.Diagnostic{
+			Severity: sdk.Error, Attribute: "dial_port", Summary: fmt.Sprintf("%v is not a port", s.DialPort), Detail: "give a number from 1 to 65535",
+		})
+		return resp, nil
+	}
+	resp.Fragment.Steps = []fragment.Step{
+		fragment.Listener{Name: listener, Network: fragment.TCP},
+		fragment.Env{Name: "ECHO_ADDR", Value: fragment.Text(fragment.ListenerAddress(listener))},
+		fragment.Env{Name: "ECHO_TOKEN", Value: fragment.Text(fragment.SecretValue(token))},
+	}
+	if s.DialPort != 0 {
+		resp.Fragment.Steps = append(resp.Fragment.Steps, fragment.Dialer{Ports: []uint16{uint16(s.DialPort)}})
+	}
+	req.Session.Event("echo.planned", map[string]string{"tier": string(req.Host.Tier)})
+	return resp, nil
+}
+
+// Start implements sdk.Starter.
+func (*layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartResponse, error) {
+	s, err := parse(req.Settings)
+	if err != nil {
+		return nil, err
+	}
+	misbehave.At("start", s.Misbehave)
+	if s.Misbehave == "refuse-start" {
+		return nil, errors.New("the echo layer was told to refuse to start")
+	}
+	l, err := req.Listeners[listener].Listener()
+	if err != nil {
+		return nil, fmt.Errorf("taking the listener: %w", err)
+	}
+	go serve(l, req.Session)
+	if s.DialPort != 0 {
+		go greet(req.Session, uint16(s.DialPort), s.Greeting)
+	}
+	go func() {
+		time.Sleep(soon)
+		misbehave.At("armed", s.Misbehave)
+		if s.Misbehave == "stop-armed" {
+			req.Session.Stop("the echo layer was told to stop")
+		}
+	}()
+	if s.ArmSlowly {
+		time.Sleep(slowly)
+	}
+	// The last thing before it returns: what comes first, this or the agent, is for tests to see.
+	req.Session.Event("echo.armed", map[string]string{"address": l.Addr().String(), "at": fmt.Sprint(time.Now().UnixNano())})
+	return &sdk.StartResponse{State: []byte(req.SessionID)}, nil
+}
+
+// Finish implements sdk.Starter. There is nothing to release; it reports whether Start had returned.
+func (*layer) Finish(_ context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
+	s, err := parse(req.Settings)
+	if err != nil {
+		return nil, err
+	}
+	misbehave.At("finish", s.Misbehave)
+	if s.Misbehave == "refuse-finish" {
+		return nil, errors.New("the echo layer was told to refuse to finish")
+	}
+	armed := "was not armed"
+	if req.State != nil {
+		armed = "was armed"
+	}
+	return &sdk.FinishResponse{Lines: []string{fmt.Sprintf("echo %s; the run ended: %s", armed, req.Reason)}}, nil
+}
+
+// serve gives each connection back what it sends.
+func serve(l net.Listener, session *sdk.Session) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			sdk.Logger().Error("accepting", "error", err)
+			return
+		}
+		session.Event("echo.accepted", nil)
+		go func() {
+			defer func() { _ = c.Close() }()
+			n, err := io.Copy(c, c)
+			if err != nil {
+				sdk.Logger().Warn("echoing", "error", err)
+			}
+			session.Event("echo.closed", map[string]string{"bytes": fmt.Sprint(n)})
+		}()
+	}
+}
+
+// greet dials the port inside until the agent serves there, greets, and reports the answer as an event.
+func greet(session *sdk.Session, port uint16, greeting string) {
+	for {
+		c, err := session.Dial(context.Background(), port)
+		if err != nil {
+			sdk.Logger().Debug("dialling", "port", port, "error", err)
+			time.Sleep(redial)
+			continue
+		}
+		answer, err := exchange(c, greeting)
+		if err != nil {
+			sdk.Logger().Warn("greeting", "error", err)
+			return
+		}
+		session.Event("echo.greeted", map[string]string{"answer": answer})
+		return
+	}
+}
+
+func exchange(c net.Conn, greeting string) (string, error) {
+	defer func() { _ = c.Close() }()
+	if _, err := io.WriteString(c, greeting+"\n"); err != nil {
+		return "", err
+	}
+	answer := make([]byte, 256)
+	n, err := c.Read(answer)
+	if err != nil {
+		return "", err
+	}
+	return string(answer[:n]), nil
+}
+
+func parse(raw []byte) (settings, error) {
+	var s settings
+	if len(raw) == 0 {
+		return s, nil
+	}
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return s, fmt.Errorf("reading the settings: %w", err)
+	}
+	return s, nil
+}
+
+// Interface guard.
+var _ sdk.Starter = (*layer)(nil)
