@@ -1,0 +1,126 @@
+// Package cli is nono's command line.
+//
+// The rules that every command keeps:
+//
+//   - what a command was asked for goes to stdout; everything nono says of its own accord goes to stderr and starts with "nono: ";
+//   - colour only on a terminal, and not where NO_COLOR is set;
+//   - --json where a machine may want to read;
+//   - exit codes: the agent's own; 125 when nono itself refused or failed; 126 and 127 when the command cannot be executed or found;
+//     128+n when a signal ended the agent;
+//   - an error says what was being done, what went wrong, the line or flag at fault, and what to do. A user's mistake never prints a
+//     stack trace.
+//
+// The commands are listed in one place, [newRoot]; each has a file of its own.
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/layerhost"
+)
+
+// ExitOurs is the exit code of every failure that is nono's and not the agent's.
+const ExitOurs = 125
+
+// Main runs nono with the process's own arguments, streams and environment, and returns its exit code.
+func Main() int { return New().Run(context.Background(), os.Args[1:]) }
+
+// New is nono with the process's own streams and environment.
+func New() *App {
+	return &App{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Lookup: os.LookupEnv,
+		Getwd:  os.Getwd,
+		UID:    os.Getuid(),
+		GID:    os.Getgid(),
+	}
+}
+
+// App is what a command needs of the process it runs in.
+type App struct {
+	// The streams are files, for the agent inherits them.
+	Stdin, Stdout, Stderr *os.File
+	Lookup                func(string) (string, bool)
+	Getwd                 func() (string, error)
+	UID, GID              int
+	// Deadlines bound what a layer may take for each call; zero means layerhost's own.
+	Deadlines layerhost.Deadlines
+	// Grace is how long the agent may take to end once it was asked to; zero means core/session's own.
+	Grace time.Duration
+
+	silent  bool
+	verbose bool
+}
+
+// Run runs one command and returns the exit code.
+func (a *App) Run(ctx context.Context, args []string) int {
+	root := a.newRoot()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var exit exitCode
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return int(exit)
+	}
+	a.printer().Error(err)
+	var coded interface{ ExitCode() int }
+	if errors.As(err, &coded) {
+		return coded.ExitCode()
+	}
+	return ExitOurs
+}
+
+// exitCode is how a command ends with a code and nothing more to say.
+type exitCode int
+
+func (exitCode) Error() string { return "" }
+
+func (a *App) newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nono",
+		Short: "Run an AI agent with only what you granted",
+		Long: `nono runs a program that you do not trust, an AI agent, as you, with only what you granted.
+The kernel enforces it, and nothing inside can widen it.`,
+		Example: `  nono run --allow-cwd -- python my_agent.py
+  nono run -c agent.hcl
+  nono plan -c agent.hcl`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(a.Stdin)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
+	root.PersistentFlags().BoolVarP(&a.silent, "silent", "s", false, "say nothing but errors")
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say more: layers' events, how long things took")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return diag.Errorf("%s", err).Try("`nono help %s` lists the flags", cmd.Name())
+	})
+	root.AddCommand(
+		a.newRun(),
+		a.newPlan(),
+		a.newPlugin(),
+		a.newVersion(),
+	)
+	return root
+}
+
+// printer writes nono's own lines as the flags of this call say.
+func (a *App) printer() *diag.Printer {
+	return diag.NewPrinter(a.Stderr, a.silent, a.verbose, a.colour(a.Stderr))
+}
+
+func (a *App) colour(f *os.File) bool {
+	if v, ok := a.Lookup("NO_COLOR"); ok && v != "" {
+		return false
+	}
+	return term.IsTerminal(int(f.Fd()))
+}

@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/nono-run/nono/core/config"
+)
+
+// policyFlags are the flags that are rules: each is the same policy from another source, so they are kept in the order in which
+// they were typed and handed to core/config.
+type policyFlags struct {
+	file    string
+	approve bool
+	rules   []config.Flag
+}
+
+// flagRule is one flag that is a rule, with the other spellings it is accepted under.
+type flagRule struct {
+	name, short string
+	value       string // what stands in help for the value; empty: the flag takes none
+	help        string
+	aliases     []string
+}
+
+var flagRules = []flagRule{
+	{name: "allow-cwd", help: "grant the current directory: read, write, execute"},
+	{name: "allow", short: "a", value: "PATH", help: "grant a path: read, write, create, delete, execute", aliases: []string{"allow-file"}},
+	{name: "read", short: "r", value: "PATH", help: "grant a path: read, list, execute", aliases: []string{"read-file"}},
+	{name: "write", short: "w", value: "PATH", help: "grant a path: as --allow, without execute (it can be read too)", aliases: []string{"write-file"}},
+	{name: "env", value: "NAME[=VALUE]", help: "pass a variable, or set it"},
+	{name: "disable", value: "KIND", help: "run without a layer: filesystem, network, credentials, snapshot, trust"},
+}
+
+func (f *policyFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVarP(&f.file, "config", "c", "", "read the policy from this `FILE`")
+	for _, r := range flagRules {
+		f.addRule(flags, r.name, r.short, r)
+		for _, alias := range r.aliases {
+			f.addRule(flags, alias, "", r)
+			if err := flags.MarkHidden(alias); err != nil {
+				panic(err) // the alias was added in the line above
+			}
+		}
+	}
+	flags.BoolVar(&f.approve, "approve", false, "grant what the file of -c asks for beyond its own directory")
+}
+
+func (f *policyFlags) addRule(flags *pflag.FlagSet, name, short string, r flagRule) {
+	help := r.help
+	if r.value != "" {
+		help += " `" + r.value + "`"
+	}
+	flag := flags.VarPF(&ruleValue{to: &f.rules, rule: r.name, hint: r.value}, name, short, help)
+	if r.value == "" {
+		flag.NoOptDefVal = "true"
+	}
+}
+
+// ruleValue appends what was typed to the list of rules.
+type ruleValue struct {
+	to   *[]config.Flag
+	rule string
+	hint string
+}
+
+func (v *ruleValue) String() string { return "" }
+
+func (v *ruleValue) Type() string {
+	if v.hint == "" {
+		return "bool"
+	}
+	return v.hint
+}
+
+func (v *ruleValue) Set(s string) error {
+	if v.hint == "" {
+		s = ""
+	}
+	*v.to = append(*v.to, config.Flag{Name: v.rule, Value: s})
+	return nil
+}

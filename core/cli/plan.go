@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nono-run/nono/core/session"
+)
+
+func (a *App) newPlan() *cobra.Command {
+	var flags policyFlags
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "plan [flags] [-c FILE] [-- COMMAND [ARG...]]",
+		Short: "Show what a run would allow, and which line says so",
+		Long: `Show what nono run would do with the same flags, and run nothing.
+
+The plan is made by the same code, from the same layers, as a run's: it is the first half of one. Each rule is shown with the line
+or the flag it comes from and with the mechanism that holds it. No value of a secret variable is in it.`,
+		Example: `  nono plan -c agent.hcl
+  nono plan --allow-cwd --read ~/data -- python my_agent.py
+  nono plan -c agent.hcl --json | jq '.rules[] | select(.held != "enforced")'`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req, err := a.request(&flags, args)
+			if err != nil {
+				return err
+			}
+			return a.showPlan(cmd.Context(), req, asJSON)
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
+	return cmd
+}
+
+func (a *App) showPlan(ctx context.Context, req *session.Request, asJSON bool) error {
+	p, err := session.Plan(ctx, req)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		enc := json.NewEncoder(a.Stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(p)
+	}
+	return p.Print(a.Stdout, a.verbose, a.colour(a.Stdout))
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"github.com/nono-run/nono/core/config"
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/dirs"
+	"github.com/nono-run/nono/core/session"
+)
+
+func (a *App) newRun() *cobra.Command {
+	var flags policyFlags
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "run [flags] [-c FILE] [-- COMMAND [ARG...]]",
+		Short: "Run a command in a sandbox",
+		Long: `Run a command with only what was granted: by a file (-c), by flags, or by both.
+
+Without a grant the command sees the system's programs and libraries, an empty home directory and a private /tmp. It reaches no
+network, no other process and no file of yours. What stands after -- replaces the file's own command.
+
+A file named by -c may grant what lies beneath its own directory. What it asks for beyond that is refused, each line named, unless
+--approve is given.
+
+The exit code is the command's own; 125 when nono refused or failed, 126 and 127 when the command cannot be executed or found.`,
+		Example: `  nono run --allow-cwd -- python my_agent.py
+  nono run --allow-cwd --read ~/data -- claude
+  nono run -c agent.hcl
+  nono run -c agent.hcl --dry-run`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req, err := a.request(&flags, args)
+			if err != nil {
+				return err
+			}
+			if dryRun {
+				return a.showPlan(cmd.Context(), req, false)
+			}
+			code, err := session.Run(cmd.Context(), req)
+			if err != nil {
+				return err
+			}
+			if code != 0 {
+				return exitCode(code)
+			}
+			return nil
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the plan and run nothing, as `nono plan` does")
+	return cmd
+}
+
+// request turns the command line into what core/session runs. Nothing has been started when it returns.
+func (a *App) request(flags *policyFlags, args []string) (*session.Request, error) {
+	own, err := dirs.Find(a.Lookup, a.UID)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := a.currentDir()
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := config.Load(config.Options{
+		File:      flags.file,
+		Dir:       dir,
+		Home:      own.Home,
+		ConfigDir: own.Config,
+		TempDir:   a.tempDir(),
+		UID:       a.UID,
+		Lookup:    a.Lookup,
+		Flags:     flags.rules,
+		Approve:   flags.approve,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(args) == 0 {
+		args = append(append([]string{}, cfg.Command...), cfg.Arguments...)
+	} else {
+		args = append(append([]string{}, args...), cfg.Arguments...)
+	}
+	if len(args) == 0 {
+		return nil, a.noCommand(flags.file, dir)
+	}
+	return &session.Request{
+		Config:    cfg,
+		Args:      args,
+		Dir:       dir,
+		Dirs:      own,
+		UID:       a.UID,
+		GID:       a.GID,
+		Lookup:    a.Lookup,
+		Deadlines: a.Deadlines,
+		Grace:     a.Grace,
+		Out:       a.printer(),
+		Log:       a.logger(),
+		Stdin:     a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr,
+	}, nil
+}
+
+// noCommand is a usage error that names the file that was probably meant.
+func (a *App) noCommand(file, dir string) error {
+	if file != "" {
+		return diag.Errorf("nothing to run: %s has no `command`, and nothing stands after --", file).
+			Try("add `command = [\"python\", \"my_agent.py\"]` to the file, or run `nono run -c %s -- COMMAND`", file)
+	}
+	p := diag.Errorf("nothing to run: no command was given")
+	if fileExists(filepath.Join(dir, "agent.hcl")) {
+		return p.Try("no file is picked up by itself; did you mean `nono run -c agent.hcl`?")
+	}
+	return p.Try("run `nono run --allow-cwd -- COMMAND`, or `nono run -c FILE`")
+}
+
+// currentDir is the current directory with links resolved: what is granted is the directory, not the way that led to it.
+func (a *App) currentDir() (string, error) {
+	dir, err := a.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("finding the current directory: %w", err)
+	}
+	dir, err = filepath.EvalSymlinks(dir)
+	if err != nil {
+		return "", fmt.Errorf("finding the current directory: %w", err)
+	}
+	return dir, nil
+}
+
+func (a *App) tempDir() string {
+	if dir, ok := a.Lookup("TMPDIR"); ok && filepath.IsAbs(dir) {
+		return filepath.Clean(dir)
+	}
+	return "/tmp"
+}
+
+// logger carries what layers and go-plugin log. With -v it is shown; a line never holds a secret, for a Secret prints as [redacted].
+func (a *App) logger() hclog.Logger {
+	level := hclog.Error
+	switch {
+	case a.silent:
+		level = hclog.Off
+	case a.verbose:
+		level = hclog.Debug
+	}
+	return hclog.New(&hclog.LoggerOptions{Name: "nono", Level: level, Output: a.Stderr, DisableTime: true})
+}

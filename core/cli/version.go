@@ -1,0 +1,40 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nono-run/nono/sdk"
+)
+
+// Version is nono's release; it is set by the build.
+var Version = "0.1.0-dev"
+
+func (a *App) newVersion() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Show nono's version and build",
+		Example: "  nono version --json",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			v := struct {
+				Version string `json:"version"`
+				Build   string `json:"build"`
+				Go      string `json:"go"`
+				OS      string `json:"os"`
+				Arch    string `json:"arch"`
+			}{Version, sdk.Build, runtime.Version(), runtime.GOOS, runtime.GOARCH}
+			if asJSON {
+				return json.NewEncoder(a.Stdout).Encode(v)
+			}
+			_, err := fmt.Fprintf(a.Stdout, "nono %s (build %s, %s, %s/%s)\n", v.Version, v.Build, v.Go, v.OS, v.Arch)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	return cmd
+}

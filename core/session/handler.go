@@ -1,0 +1,61 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/nono-run/nono/core/diag"
+)
+
+// A handler is core's end of one layer's session.
+type handler struct {
+	run  *run
+	name string
+}
+
+// Event implements sdk.Handler. Events are shown with -v.
+func (h *handler) Event(name string, fields map[string]string) {
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(fields)) {
+		b.WriteString(" " + k + "=" + fields[k])
+	}
+	h.run.req.Out.Detail("[%s] %s%s", h.name, name, b.String())
+}
+
+// Progress implements sdk.Handler.
+func (h *handler) Progress(text string, done, total uint64) {
+	if total > 0 {
+		h.run.req.Out.Detail("[%s] %s: %d of %d", h.name, text, done, total)
+		return
+	}
+	h.run.req.Out.Detail("[%s] %s", h.name, text)
+}
+
+// Ask implements sdk.Handler. No layer that asks is built yet, and an answer that nobody gave would be worse than none.
+func (h *handler) Ask(context.Context, string, bool) (string, error) {
+	return "", errors.New("there is nobody to ask")
+}
+
+// Dial implements sdk.Handler: nono-init connects inside, to a port of the layer's own dialer step.
+func (h *handler) Dial(ctx context.Context, port uint16) (*os.File, error) {
+	if h.run.plan != nil {
+		for _, d := range h.run.plan.Dialers {
+			if d.Layer == h.name && slices.Contains(d.Ports, port) {
+				return h.run.init.Dial(ctx, port)
+			}
+		}
+	}
+	return nil, errors.New("no dialer step of this layer names the port")
+}
+
+// Stop implements sdk.Handler.
+func (h *handler) Stop(reason string) {
+	select {
+	case h.run.stops <- diag.Errorf("layer %s ended the run: %s", h.name, reason):
+	default:
+	}
+}

@@ -1,0 +1,254 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/nono-run/nono/core/config"
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// builtin are nono's own layers, by what they are about.
+var builtin = map[policy.Kind]string{
+	policy.KindFilesystem: "landlock",
+}
+
+// A member is one layer's part in a run.
+type member struct {
+	block       config.Layer
+	plugin      config.Plugin // its zero value for one that no plugin block names
+	binary      *layerhost.Binary
+	layer       *layerhost.Layer
+	dir         string // its own, in the run's
+	description sdk.Description
+	settings    []byte
+	share       *sdk.PlanResponse
+	listeners   map[string]*os.File
+
+	// armed says that Start was called, so that Finish is owed; state is what Start returned.
+	armed bool
+	state []byte
+}
+
+func findLayer(block config.Layer, plugins map[string]config.Plugin, places layerhost.Places) (*member, error) {
+	name := block.Plugin
+	if name == "" {
+		name = builtin[block.Kind]
+	}
+	if name == "" {
+		return nil, diag.Errorf("layer %q has no plugin", block.Name).At(block.Source).
+			Try("name the program that is this layer: plugin = \"VENDOR/NAME\"")
+	}
+	m := &member{block: block, listeners: map[string]*os.File{}}
+	var err error
+	if p, ok := plugins[name]; ok && p.Path != "" {
+		m.plugin = p
+		m.binary, err = layerhost.FindAt(name, p.Path)
+	} else {
+		m.plugin = p
+		m.binary, err = layerhost.Find(name, places)
+	}
+	return m, err
+}
+
+// start runs the layer, has it describe itself, and opens its session if it wants one.
+func (m *member) start(ctx context.Context, r *run, number int) error {
+	m.dir = filepath.Join(r.dir.Path, strconv.Itoa(number))
+	if err := os.Mkdir(m.dir, 0o700); err != nil {
+		return fmt.Errorf("making the directory of layer %s: %w", m.binary.Name, err)
+	}
+	layer, description, err := m.launch(ctx, r)
+	if err != nil {
+		return err
+	}
+	m.layer, m.description = layer, description
+	if description.Session {
+		if err := layer.OpenSession(ctx, &handler{run: r, name: m.binary.Name}); err != nil {
+			return m.problem(err)
+		}
+	}
+	return nil
+}
+
+// launch starts a process of the layer and checks who it is.
+func (m *member) launch(ctx context.Context, r *run) (*layerhost.Layer, sdk.Description, error) {
+	layer, err := layerhost.Start(ctx, layerhost.Spec{
+		Kind:      m.block.Kind,
+		Name:      m.binary.Name,
+		Binary:    m.binary,
+		Dir:       r.dir.Path,
+		Deadlines: r.req.Deadlines,
+		Build:     sdk.Build,
+		Logger:    r.req.Log,
+	})
+	if err != nil {
+		return nil, sdk.Description{}, m.problem(err)
+	}
+	d, err := layer.Describe(ctx)
+	if err == nil && !m.plugin.Accepts(d.Version) {
+		err = diag.Errorf("layer %s has version %s, and %s is wanted", d.Name, d.Version, m.plugin.Version).At(m.plugin.Source)
+	}
+	if err != nil {
+		layer.Close()
+		return nil, sdk.Description{}, m.problem(err)
+	}
+	return layer, d, nil
+}
+
+// makeShare asks the layer for its share of the plan. An ephemeral layer is not needed after that, and nobody waits for its end.
+func (m *member) makeShare(ctx context.Context, r *run, facts []sdk.Fact) error {
+	req := &sdk.PlanRequest{
+		SessionID:     r.dir.ID,
+		Host:          r.host,
+		Command:       r.command(),
+		Policy:        r.req.Config.Policy,
+		Settings:      m.settings,
+		Facts:         facts,
+		HostVariables: map[string]string{},
+		Documents:     r.req.Config.Documents,
+		Dir:           m.dir,
+		Ask:           r.ask,
+	}
+	for _, name := range m.description.HostVariables {
+		if value, ok := r.req.Lookup(name); ok {
+			req.HostVariables[name] = value
+		}
+	}
+	share, err := m.layer.Plan(ctx, req)
+	if err != nil {
+		return m.problem(err)
+	}
+	m.share = share
+	if m.description.Lifetime == sdk.Ephemeral {
+		m.layer.Release()
+	}
+	return nil
+}
+
+// planShare is the layer as the plan knows it.
+func (m *member) planShare(cfg *config.Config) plan.Share {
+	return plan.Share{
+		Layer: plan.Layer{
+			Kind:    m.block.Kind,
+			Name:    m.description.Name,
+			Version: m.description.Version,
+			Path:    m.binary.Path,
+			Digest:  m.binary.DigestString(),
+			BuiltIn: m.binary.Builtin,
+			Why:     m.why(),
+		},
+		Response: m.share,
+		Setting: func(attribute string) policy.Source {
+			at, _, _ := cfg.SettingSource(m.block.Name, attribute)
+			return at
+		},
+	}
+}
+
+func (m *member) why() string {
+	if m.block.Source == (policy.Source{}) {
+		return "always"
+	}
+	return "named by " + m.block.Source.String()
+}
+
+// arm calls Start. From then on the loss of a resident layer ends the run.
+func (m *member) arm(ctx context.Context, r *run) error {
+	m.armed = true
+	answer, err := m.layer.Start(ctx, &sdk.StartRequest{SessionID: r.dir.ID, Settings: m.settings, Dir: m.dir}, m.listeners)
+	m.closeListeners() // the layer has its own by now
+	if err != nil {
+		return m.problem(err)
+	}
+	m.state = answer.State
+	if m.description.Lifetime == sdk.Bracket {
+		m.layer.Release()
+		return nil
+	}
+	go func() {
+		<-m.layer.Lost()
+		r.lose(m.problem(m.layer.Err()))
+	}()
+	return nil
+}
+
+// finish calls Finish: in the process that was armed if it lives, in a fresh one otherwise.
+func (m *member) finish(ctx context.Context, r *run, reason sdk.EndReason) (*sdk.FinishResponse, error) {
+	req := &sdk.FinishRequest{SessionID: r.dir.ID, Reason: reason, Settings: m.settings, Dir: m.dir, State: m.state}
+	if m.description.Lifetime != sdk.Resident || m.isLost() {
+		return m.finishAfresh(ctx, r, req)
+	}
+	answer, err := m.layer.Finish(ctx, req)
+	if err == nil {
+		return answer, nil
+	}
+	answer, freshErr := m.finishAfresh(ctx, r, req)
+	if freshErr != nil {
+		r.req.Log.Debug("the layer failed before, in the process that was armed", "layer", m.binary.Name, "error", err)
+		return nil, freshErr
+	}
+	// All was released, but a layer that died in the last moment may have left the agent without it.
+	told := problemOf(err, m.block.PluginSource)
+	told.Severity = diag.Warning
+	r.req.Out.Problem(told)
+	return answer, nil
+}
+
+func (m *member) finishAfresh(ctx context.Context, r *run, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
+	fresh, _, err := m.launch(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer fresh.Close()
+	answer, err := fresh.Finish(ctx, req)
+	if err != nil {
+		return nil, m.problem(err)
+	}
+	return answer, nil
+}
+
+func (m *member) isLost() bool {
+	select {
+	case <-m.layer.Lost():
+		return true
+	default:
+		return false
+	}
+}
+
+func (m *member) closeListeners() {
+	for name, f := range m.listeners {
+		_ = f.Close()
+		delete(m.listeners, name)
+	}
+}
+
+func (m *member) close() {
+	m.closeListeners()
+	if m.layer != nil {
+		m.layer.Close()
+	}
+	_ = m.binary.Close()
+}
+
+func closeBinaries(members []*member) {
+	for _, m := range members {
+		_ = m.binary.Close()
+	}
+}
+
+// problem shows a layer's failure at the line that names the layer, where there is one.
+func (m *member) problem(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return problemOf(err, m.block.PluginSource)
+}

@@ -1,0 +1,67 @@
+package session
+
+import (
+	"errors"
+
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/launch"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// problemOf shows an error as a problem at a line, unless it has one of its own.
+func problemOf(err error, at policy.Source) diag.Problem {
+	var p diag.Problem
+	var told interface{ Problem() diag.Problem }
+	switch {
+	case errors.As(err, &p):
+	case errors.As(err, &told):
+		p = told.Problem()
+	default:
+		p = diag.Errorf("%s", err)
+	}
+	if p.Source == (policy.Source{}) {
+		p.Source = at
+	}
+	return p
+}
+
+// asProblems is any error as a list of problems.
+func asProblems(err error) diag.Problems {
+	var list diag.Problems
+	if errors.As(err, &list) {
+		return list
+	}
+	return diag.Problems{problemOf(err, policy.Source{})}
+}
+
+// initProblem says why there is no sandbox on this host.
+func initProblem(err error) error {
+	var unavailable *launch.UnavailableError
+	if errors.As(err, &unavailable) {
+		return diag.Errorf("this host cannot enforce the sandbox: %s", unavailable.Reason).Try("%s", unavailable.Try)
+	}
+	return err
+}
+
+// stepProblem shows a failed step of the launcher at the line that the step is there for.
+func (r *run) stepProblem(err error) error {
+	var step *launch.StepError
+	if !errors.As(err, &step) {
+		return err
+	}
+	p := diag.Errorf("building the sandbox: %s", step.Text)
+	if rule, ok := r.req.Config.Policy.Find(step.Rule); ok {
+		p = p.At(rule.Source)
+		p.Line = r.req.Config.Line(rule.Source)
+	}
+	return p
+}
+
+// execProblem gives a command that could not be executed the exit code of that.
+func execProblem(err error) error {
+	var failed *launch.ExecError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	return &Error{Code: failed.Status(), Err: failed}
+}

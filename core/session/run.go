@@ -1,0 +1,389 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/core/config"
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/launch"
+	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/toolchain"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// A run is one session while it is under way.
+type run struct {
+	req     *Request
+	ask     bool   // whether there is a user to ask: false for `nono plan`
+	bin     string // where nono's own programs are
+	dir     *runDir
+	tool    *toolchain.Toolchain
+	init    *launch.Init
+	host    sdk.Host
+	members []*member
+	plan    *plan.Plan
+
+	reports []*leftovers
+	lines   []string // of the layers' reports
+
+	// losses and stops are what ends an agent that has not ended itself. Whoever comes first is the reason; nobody waits.
+	losses chan error
+	stops  chan error
+}
+
+// open settles what can be settled without a process, and then starts them all: the layers first, for they take longest, and
+// nono-init at once beside them.
+func open(ctx context.Context, req *Request, ask bool) (*run, error) {
+	r := &run{req: req, ask: ask, losses: make(chan error, 1), stops: make(chan error, 1)}
+	var err error
+	if r.bin, err = layerhost.Locate(); err != nil {
+		return nil, err
+	}
+	if err := r.resolveCommand(); err != nil {
+		return nil, err
+	}
+	if r.members, err = r.findLayers(); err != nil {
+		return nil, err
+	}
+	if r.dir, err = newRunDir(req.Dirs, req.UID); err != nil {
+		return nil, err
+	}
+	if err := r.startProcesses(ctx); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// resolveCommand finds the program that the typed name stands for, and grants it what it needs to run.
+func (r *run) resolveCommand() error {
+	req := r.req
+	tool, err := toolchain.Resolve(toolchain.Request{
+		Name:   req.Args[0],
+		Dir:    req.Dir,
+		Home:   req.Dirs.Home,
+		Lookup: req.Lookup,
+		Policy: &req.Config.Policy,
+	})
+	if err != nil {
+		return err
+	}
+	r.tool = tool
+	for _, read := range tool.Reads {
+		at := policy.Source{Origin: policy.OriginCommand, Flag: "the command you typed: " + read.Why}
+		req.Config.AddReads(at, config.Place{Path: read.Path, Name: read.Name, Type: read.Type})
+	}
+	return tool.Check(&req.Config.Policy)
+}
+
+// findLayers finds the program of each layer that has something to do.
+func (r *run) findLayers() ([]*member, error) {
+	places := layerhost.Places{Builtin: r.bin, Plugins: r.req.Dirs.Plugins()}
+	var members []*member
+	var problems diag.Problems
+	for _, block := range r.req.Config.Running() {
+		m, err := findLayer(block, r.req.Config.Plugins, places)
+		if err != nil {
+			problems = append(problems, problemOf(err, block.PluginSource))
+			continue
+		}
+		members = append(members, m)
+	}
+	if err := problems.Err(); err != nil {
+		closeBinaries(members)
+		return nil, err
+	}
+	return members, nil
+}
+
+// startProcesses starts nono-init and all layers at the same time and returns when each has connected.
+func (r *run) startProcesses(ctx context.Context) error {
+	starts := make([]func() error, 0, len(r.members)+1)
+	for i, m := range r.members {
+		starts = append(starts, func() error { return m.start(ctx, r, i) })
+	}
+	starts = append(starts, func() error { return r.startInit(ctx) })
+	return atOnce(starts)
+}
+
+func (r *run) startInit(ctx context.Context) error {
+	init, err := launch.Start(ctx, launch.Options{
+		Path:        r.bin + "/nono-init",
+		HostNetwork: r.req.Config.Policy.IsDisabled(policy.KindNetwork),
+		Stdin:       r.req.Stdin,
+		Stdout:      r.req.Stdout,
+		Stderr:      r.req.Stderr,
+	})
+	if err != nil {
+		return initProblem(err)
+	}
+	r.init = init
+	found, err := init.Tier(ctx)
+	if err != nil {
+		return initProblem(err)
+	}
+	if found.Tier != recipe.TierA {
+		return diag.Errorf("this host offers tier %q, and only tier A is built", found.Tier)
+	}
+	r.host = sdk.Host{
+		Tier:        sdk.TierA,
+		LandlockABI: found.LandlockABI,
+		Kernel:      kernelRelease(),
+		UID:         r.req.UID,
+		GID:         r.req.GID,
+		Home:        r.req.Dirs.Home,
+	}
+	return nil
+}
+
+// planOrder is the order of the Plan calls: facts go down it. Kinds in one row are asked at the same time.
+var planOrder = [][]policy.Kind{
+	{policy.KindTrust},
+	{policy.KindCredentials},
+	{policy.KindNetwork, policy.KindSnapshot, policy.KindCustom},
+	{policy.KindFilesystem},
+}
+
+// makePlan asks the layers for their shares and merges them.
+func (r *run) makePlan(ctx context.Context) error {
+	if err := r.checkSettings(); err != nil {
+		return err
+	}
+	var facts []sdk.Fact
+	for _, kinds := range planOrder {
+		var row []func() error
+		for _, m := range r.members {
+			if slices.Contains(kinds, m.block.Kind) {
+				row = append(row, func() error { return m.makeShare(ctx, r, facts) })
+			}
+		}
+		if err := atOnce(row); err != nil {
+			return err
+		}
+		for _, m := range r.members {
+			if slices.Contains(kinds, m.block.Kind) {
+				facts = append(facts, m.share.Facts...)
+			}
+		}
+	}
+	made, err := plan.Make(r.planInput())
+	if err != nil {
+		return err
+	}
+	r.plan = made
+	return nil
+}
+
+// checkSettings holds each layer's block against what the layer has said of itself. No layer is asked for a plan before all are in order.
+func (r *run) checkSettings() error {
+	var problems diag.Problems
+	for _, m := range r.members {
+		settings, found := r.req.Config.Settings(m.block.Name, m.description.Settings)
+		m.settings = settings
+		problems = append(problems, found...)
+	}
+	return problems.Err()
+}
+
+func (r *run) planInput() plan.Input {
+	req := r.req
+	in := plan.Input{
+		Session:    r.dir.ID,
+		Host:       r.host,
+		Command:    r.command(),
+		Policy:     req.Config.Policy,
+		BestEffort: req.Config.BestEffort,
+		Own: plan.Own{
+			Programs:    r.ownPrograms(),
+			Directories: req.Dirs.All(),
+		},
+		Environ:    os.Environ(),
+		PathPrefix: r.tool.PathPrepend,
+		Shims:      r.tool.Shims,
+		Line:       req.Config.Line,
+		Look:       plan.Host,
+	}
+	for _, m := range r.members {
+		in.Layers = append(in.Layers, m.planShare(req.Config))
+	}
+	for _, doc := range req.Config.Documents {
+		in.Own.Documents = append(in.Own.Documents, doc.Path)
+	}
+	for _, n := range r.tool.Notices {
+		in.Notices = append(in.Notices, diag.Problem{Severity: diag.Warning, Summary: n})
+	}
+	in.GitIdentity, _ = plan.GitIdentity(req.Dirs.Home, configHome(req), os.ReadFile)
+	for _, n := range req.Config.Notices {
+		in.Notices = append(in.Notices, diag.Problem{Severity: diag.Warning, Summary: n.Text, Source: n.Source, Line: req.Config.Line(n.Source)})
+	}
+	return in
+}
+
+// ownPrograms are what the agent must not be able to replace: nono's own directory, and the layers of other vendors where they lie.
+func (r *run) ownPrograms() []string {
+	own := []string{r.bin}
+	if exe, err := os.Executable(); err == nil {
+		own = append(own, exe)
+	}
+	for _, m := range r.members {
+		own = append(own, m.binary.Path)
+	}
+	return own
+}
+
+func (r *run) command() sdk.Command {
+	return sdk.Command{Args: r.req.Args, Executable: r.tool.Executable, Dir: r.req.Dir}
+}
+
+// prepare makes the sandbox stand, all but the agent.
+func (r *run) prepare(ctx context.Context) error {
+	if err := r.plan.MakeOwn(); err != nil {
+		return err
+	}
+	secrets := plan.Secrets{plan.Core: r.req.Config.Secrets}
+	for _, m := range r.members {
+		secrets[m.description.Name] = m.share.Secrets
+	}
+	todo, err := r.plan.Recipe(secrets, r.req.Lookup, plan.Host)
+	if err != nil {
+		return err
+	}
+	ready, err := r.init.Prepare(ctx, todo)
+	if err != nil {
+		return r.stepProblem(err)
+	}
+	for dir, f := range ready.Reports {
+		l, err := watchLeftovers(dir, f)
+		if err != nil {
+			return fmt.Errorf("looking at the private directory %s: %w", dir, err)
+		}
+		r.reports = append(r.reports, l)
+	}
+	r.hand(ready.Listeners)
+	return nil
+}
+
+// hand gives each layer the sockets of its own listener steps.
+func (r *run) hand(listeners map[string]*os.File) {
+	for _, l := range r.plan.Listeners {
+		for _, m := range r.members {
+			if m.description.Name == l.Layer {
+				m.listeners[l.Name] = listeners[l.Name]
+			}
+		}
+	}
+}
+
+// startLayers arms the layers that have something to arm, while the agent is held at the gate. The others are gone by now.
+func (r *run) startLayers(ctx context.Context) error {
+	var starts []func() error
+	for _, m := range r.members {
+		if m.description.Lifetime != sdk.Ephemeral {
+			starts = append(starts, func() error { return m.arm(ctx, r) })
+		}
+	}
+	return atOnce(starts)
+}
+
+// lost reports the loss of a resident layer that nobody has dealt with yet.
+func (r *run) lost() error {
+	select {
+	case err := <-r.losses:
+		return err
+	default:
+		return nil
+	}
+}
+
+// finish lets each layer that was armed release what it took, the last one first. It always runs, and every layer is heard.
+func (r *run) finish(reason sdk.EndReason) error {
+	// No context: however the run ended, this is done. The layer host bounds each call.
+	ctx := context.Background()
+	var problems diag.Problems
+	for _, m := range slices.Backward(r.members) {
+		if !m.armed {
+			continue
+		}
+		answer, err := m.finish(ctx, r, reason)
+		if err != nil {
+			problems = append(problems, asProblems(err)...)
+			continue
+		}
+		r.lines = append(r.lines, answer.Lines...)
+	}
+	return problems.Err()
+}
+
+// close ends what is left. It may be called at any point after open has begun.
+func (r *run) close() {
+	if r.init != nil {
+		if err := r.init.Close(); err != nil {
+			r.req.Log.Debug("ending nono-init", "error", err)
+		}
+	}
+	var wg sync.WaitGroup
+	for _, m := range r.members {
+		wg.Go(m.close)
+	}
+	wg.Wait()
+	for _, l := range r.reports {
+		l.Close()
+	}
+	if err := r.dir.Remove(); err != nil {
+		r.req.Log.Warn("removing this run's directory", "error", err)
+	}
+}
+
+// lose is told of a resident layer that is gone while it was needed.
+func (r *run) lose(err error) {
+	select {
+	case r.losses <- err:
+	default:
+	}
+}
+
+// atOnce calls all functions at the same time and returns the first error that is a reason of its own, when all have returned.
+func atOnce(fs []func() error) error {
+	errs := make([]error, len(fs))
+	var wg sync.WaitGroup
+	for i, f := range fs {
+		wg.Go(func() { errs[i] = f() })
+	}
+	wg.Wait()
+	var problems diag.Problems
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, context.Canceled) {
+			problems = append(problems, asProblems(err)...)
+		}
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return errors.Join(errs...)
+}
+
+func kernelRelease() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}
+
+func configHome(req *Request) string {
+	if dir, ok := req.Lookup("XDG_CONFIG_HOME"); ok && strings.HasPrefix(dir, "/") {
+		return dir
+	}
+	return req.Dirs.Home + "/.config"
+}

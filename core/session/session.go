@@ -1,0 +1,193 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nono-run/nono/core/launch"
+	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/sdk"
+)
+
+// DefaultGrace is how long the agent has to end by itself after it was asked to; then it is ended.
+const DefaultGrace = 10 * time.Second
+
+// Plan makes the plan of a run and stops there. Nothing is asked of the user and nothing is changed.
+func Plan(ctx context.Context, req *Request) (*plan.Plan, error) {
+	ctx, sig := interruptible(ctx)
+	defer sig.Stop()
+	r, err := open(ctx, req, false)
+	if err != nil {
+		return nil, cause(ctx, err)
+	}
+	defer r.close()
+	if err := r.makePlan(ctx); err != nil {
+		return nil, cause(ctx, err)
+	}
+	return r.plan, nil
+}
+
+// Run runs the command and returns its exit code. An error means that nono refused or failed; it may have an exit code of its own
+// (see [Error]).
+func Run(ctx context.Context, req *Request) (int, error) {
+	// Until the agent runs, a signal ends the start.
+	ctx, sig := interruptible(ctx)
+	defer sig.Stop()
+
+	r, err := open(ctx, req, true)
+	if err != nil {
+		return 0, cause(ctx, err)
+	}
+	defer r.close()
+	if err := r.makePlan(ctx); err != nil {
+		return 0, cause(ctx, err)
+	}
+	r.announce()
+	reason, exit, err := r.run(ctx, sig)
+	if finishErr := r.finish(reason); finishErr != nil {
+		req.Out.Error(finishErr) // and no more than that: how the run ended is still told by what ended it
+	}
+	if err != nil {
+		return 0, cause(ctx, err)
+	}
+	r.report(exit)
+	return exit.Status(), nil
+}
+
+// run is the part of a run that has a process to lose: from the plan to the end of the agent.
+func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit, error) {
+	if err := r.prepare(ctx); err != nil {
+		return sdk.EndStartFailed, launch.Exit{}, err
+	}
+	if err := r.startLayers(ctx); err != nil {
+		return sdk.EndStartFailed, launch.Exit{}, err
+	}
+	// Rule 9: no instruction of the agent before every resident layer is armed.
+	if err := r.lost(); err != nil {
+		return sdk.EndStartFailed, launch.Exit{}, err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return sdk.EndStartFailed, launch.Exit{}, err
+	}
+	if err := r.init.Go(ctx); err != nil {
+		return sdk.EndStartFailed, launch.Exit{}, execProblem(err)
+	}
+	return r.watch(ctx, sig)
+}
+
+// watch waits for the end: the agent's own, a signal's, or that of a layer that must not be lost.
+func (r *run) watch(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit, error) {
+	type end struct {
+		exit launch.Exit
+		err  error
+	}
+	ended := make(chan end, 1)
+	go func() {
+		exit, err := r.init.Wait()
+		ended <- end{exit, err}
+	}()
+	overdue := make(chan string, 1)
+	defer sig.Forward(r.init, r.grace(), overdue)()
+
+	var reason sdk.EndReason
+	var exit launch.Exit
+	var err error
+	select {
+	case e := <-ended:
+		// An agent that misses a lost layer may end of that. Then the layer's loss is the news.
+		if lost := r.lost(); lost != nil {
+			return sdk.EndLayerLost, launch.Exit{}, lost
+		}
+		return sdk.EndExited, e.exit, e.err
+	case err = <-r.losses:
+		reason = sdk.EndLayerLost
+	case err = <-r.stops:
+		reason = sdk.EndStopped
+	case why := <-overdue:
+		r.req.Out.Line("ended the command: %s", why)
+		reason, exit = sdk.EndSignalled, launch.Exit{Signal: syscall.SIGKILL}
+	case <-ctx.Done(): // called off after the gate had opened and before signals were forwarded
+		reason, err = sdk.EndSignalled, context.Cause(ctx)
+	}
+	r.init.Kill()
+	<-ended
+	return reason, exit, err
+}
+
+func (r *run) grace() time.Duration {
+	if r.req.Grace == 0 {
+		return DefaultGrace
+	}
+	return r.req.Grace
+}
+
+// cause prefers the reason for which the run was called off to the errors that calling it off led to.
+func cause(ctx context.Context, err error) error {
+	if why := context.Cause(ctx); why != nil && !errors.Is(why, context.Canceled) {
+		return why
+	}
+	return err
+}
+
+// announce prints the start line and the notices.
+func (r *run) announce() {
+	out := r.req.Out
+	for _, n := range r.plan.Notices {
+		out.Problem(n.Problem())
+	}
+	for line := range strings.SplitSeq(r.plan.Summary(), "\n") {
+		out.Line("%s", line)
+	}
+}
+
+// report says how the run ended, where that is not plain.
+func (r *run) report(exit launch.Exit) {
+	out := r.req.Out
+	if exit.Left > 0 {
+		out.Line("ended %d %s that the command left behind", exit.Left, plural(exit.Left, "process", "processes"))
+	}
+	for _, l := range r.reports {
+		files, err := l.Files()
+		if err != nil {
+			out.Detail("looking at what was left in %s: %v", l.dir, err)
+			continue
+		}
+		if len(files) > 0 {
+			out.Line("%s is private: %d %s left there %s discarded (%s)", l.dir, len(files), plural(len(files), "file", "files"),
+				plural(len(files), "is", "are"), some(files))
+		}
+	}
+	for _, line := range r.lines {
+		out.Line("%s", line)
+	}
+	if exit.Code != 0 && exit.Signal == 0 {
+		out.Line("the command ended with %d; %s", exit.Code, r.plan.Hint())
+	}
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// some lists the first few.
+func some(names []string) string {
+	const few = 3
+	s := ""
+	for i, n := range names {
+		switch {
+		case i == few:
+			return s + fmt.Sprintf(" and %d more", len(names)-few)
+		case i > 0:
+			s += ", "
+		}
+		s += n
+	}
+	return s
+}

@@ -1,0 +1,106 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/launch"
+)
+
+// signals receives what the user sends to nono and gives it to whoever handles it at the moment: the start, which it ends, or
+// the agent, to which it is forwarded.
+type signals struct {
+	ch chan os.Signal
+	// pipe is never read. A reader that is gone, of nono's own lines or of the layers', is no reason to die in mid-run and leave everything
+	// as it stands: the write fails, and that is all. To ignore the signal instead would hand that on to the agent.
+	pipe chan os.Signal
+	// mu is held while a handler runs, so that after Handle returns the former handler runs no more.
+	mu      sync.Mutex
+	handler func(syscall.Signal)
+}
+
+// interruptible returns a context that the first signal of the user's ends, with an [Error] as its cause.
+func interruptible(ctx context.Context) (context.Context, *signals) {
+	ctx, stop := context.WithCancelCause(ctx)
+	return ctx, listen(func(s syscall.Signal) { stop(interrupted(s)) })
+}
+
+// interrupted is the cause with which a signal ends a start.
+func interrupted(s syscall.Signal) error {
+	return &Error{Code: 128 + int(s), Err: diag.Errorf("interrupted by %s before the command was started", unix.SignalName(s))}
+}
+
+// listen starts receiving. SIGQUIT is received too, or Go would print every goroutine on the user's terminal.
+func listen(handler func(syscall.Signal)) *signals {
+	s := &signals{ch: make(chan os.Signal, 8), pipe: make(chan os.Signal), handler: handler}
+	signal.Notify(s.ch, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	signal.Notify(s.pipe, syscall.SIGPIPE)
+	go func() {
+		for sig := range s.ch {
+			s.mu.Lock()
+			s.handler(sig.(syscall.Signal))
+			s.mu.Unlock()
+		}
+	}()
+	return s
+}
+
+// Handle replaces the handler.
+func (s *signals) Handle(h func(syscall.Signal)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handler = h
+}
+
+// Stop ends receiving; signals do what they do by default again.
+func (s *signals) Stop() {
+	signal.Stop(s.ch)
+	signal.Stop(s.pipe)
+	close(s.ch)
+}
+
+// Forward sends each signal on to the agent. One that asks for an end starts the grace period; when that is over, or at a second Ctrl-C
+// within it, the agent is overdue, and the channel, which has room for one, is told why. The returned function ends the forwarding.
+func (s *signals) Forward(init *launch.Init, grace time.Duration, overdue chan<- string) (stop func()) {
+	kill := func(why string) {
+		select {
+		case overdue <- why:
+		default:
+		}
+	}
+	var deadline *time.Timer
+	var interrupted time.Time
+	s.Handle(func(sig syscall.Signal) {
+		if sig == syscall.SIGINT {
+			if time.Since(interrupted) < grace {
+				kill("it was interrupted a second time")
+				return
+			}
+			interrupted = time.Now()
+		}
+		if err := init.Signal(sig); err != nil {
+			return // there is nobody to hand it to any more, and the run ends for that
+		}
+		// An interrupt or a quit is for the agent to deal with as it likes: an interactive one only stops what it is doing.
+		asksForEnd := sig == syscall.SIGTERM || sig == syscall.SIGHUP
+		if asksForEnd && deadline == nil {
+			deadline = time.AfterFunc(grace, func() {
+				kill(fmt.Sprintf("it did not end within %s of %s", grace, unix.SignalName(sig)))
+			})
+		}
+	})
+	return func() {
+		s.Handle(func(syscall.Signal) {})
+		if deadline != nil {
+			deadline.Stop()
+		}
+	}
+}
