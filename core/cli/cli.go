@@ -30,7 +30,11 @@ import (
 const ExitOurs = 125
 
 // Main runs nono with the process's own arguments, streams and environment, and returns its exit code.
-func Main() int { return New().Run(context.Background(), os.Args[1:]) }
+func Main() int {
+	app := New()
+	app.Started = deferCollection()
+	return app.Run(context.Background(), os.Args[1:])
+}
 
 // New is nono with the process's own streams and environment.
 func New() *App {
@@ -50,6 +54,8 @@ type App struct {
 	Lookup                func(string) (string, bool)
 	Getwd                 func() (string, error)
 	UID, GID              int
+	// Started, if it is not nil, is called once an agent runs.
+	Started func()
 	// Deadlines bound what a layer may take for each call; zero means layerhost's own.
 	Deadlines layerhost.Deadlines
 	// Grace is how long the agent may take to end once it was asked to; zero means core/session's own.

@@ -97,6 +97,7 @@ func (a *App) request(flags *policyFlags, args []string) (*session.Request, erro
 		GID:       a.GID,
 		Lookup:    a.Lookup,
 		Deadlines: a.Deadlines,
+		Started:   a.Started,
 		Grace:     a.Grace,
 		Out:       a.printer(),
 		Log:       a.logger(),

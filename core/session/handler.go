@@ -42,11 +42,16 @@ func (h *handler) Ask(context.Context, string, bool) (string, error) {
 
 // Dial implements sdk.Handler: nono-init connects inside, to a port of the layer's own dialer step.
 func (h *handler) Dial(ctx context.Context, port uint16) (*os.File, error) {
-	if h.run.plan != nil {
-		for _, d := range h.run.plan.Dialers {
-			if d.Layer == h.name && slices.Contains(d.Ports, port) {
-				return h.run.init.Dial(ctx, port)
-			}
+	select {
+	case <-h.run.opened:
+	default:
+		// At the gate nono-init takes one message, and nothing serves inside that could be reached. Not waited for: the layer may be in its
+		// Start, and that is what the gate waits for.
+		return nil, errors.New("the agent does not run yet")
+	}
+	for _, d := range h.run.plan.Dialers {
+		if d.Layer == h.name && slices.Contains(d.Ports, port) {
+			return h.run.init.Dial(ctx, port)
 		}
 	}
 	return nil, errors.New("no dialer step of this layer names the port")

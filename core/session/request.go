@@ -36,6 +36,9 @@ type Request struct {
 	// Grace is how long the agent may take to end once it was asked to; zero means DefaultGrace.
 	Grace time.Duration
 
+	// Started, if it is not nil, is called once the agent runs.
+	Started func()
+
 	// Out prints nono's own lines; Log carries what layers log.
 	Out *diag.Printer
 	Log hclog.Logger

@@ -33,6 +33,7 @@ type run struct {
 	host    sdk.Host
 	members []*member
 	plan    *plan.Plan
+	opened  chan struct{} // closed when the gate is open: the agent runs
 
 	reports []*leftovers
 	lines   []string // of the layers' reports
@@ -45,7 +46,7 @@ type run struct {
 // open settles what can be settled without a process, and then starts them all: the layers first, for they take longest, and
 // nono-init at once beside them.
 func open(ctx context.Context, req *Request, ask bool) (*run, error) {
-	r := &run{req: req, ask: ask, losses: make(chan error, 1), stops: make(chan error, 1)}
+	r := &run{req: req, ask: ask, losses: make(chan error, 1), stops: make(chan error, 1), opened: make(chan struct{})}
 	var err error
 	if r.bin, err = layerhost.Locate(); err != nil {
 		return nil, err

@@ -76,6 +76,10 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 	if err := r.init.Go(ctx); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, execProblem(err)
 	}
+	close(r.opened)
+	if r.req.Started != nil {
+		r.req.Started()
+	}
 	return r.watch(ctx, sig)
 }
 

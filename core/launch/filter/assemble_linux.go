@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/elastic/go-seccomp-bpf/arch"
 	"golang.org/x/net/bpf"
@@ -138,7 +139,7 @@ func known(name string) bool {
 }
 
 // errnos maps the names of errors to their numbers.
-func errnos() map[string]unix.Errno {
+var errnos = sync.OnceValue(func() map[string]unix.Errno {
 	names := map[string]unix.Errno{"EOPNOTSUPP": unix.EOPNOTSUPP, "EWOULDBLOCK": unix.EWOULDBLOCK} // second names
 	for e := unix.Errno(1); e <= 133; e++ {
 		if name := unix.ErrnoName(e); name != "" {
@@ -146,7 +147,7 @@ func errnos() map[string]unix.Errno {
 		}
 	}
 	return names
-}
+})
 
 // Offsets in struct seccomp_data.
 const (

@@ -74,7 +74,7 @@ var preparation = []step{
 	{"capabilities", dropPrivileges},
 	// The agent has the same user as we: while our memory can be opened through /proc, all that follows is decoration.
 	{"dumpable", hideMemory},
-	// After the capabilities: a thread without them needs no-new-privs for this, which it has then.
+	// After the capabilities: a thread without them needs no-new-privs for this, which the library sets.
 	{"landlock", applyLandlock},
 	// Late, since it refuses much of what stands above.
 	{"seccomp", applySeccomp},

@@ -64,16 +64,18 @@ const lockedDown = 1<<0 | 1<<1 | // NOROOT
 	1<<5 | // KEEP_CAPS, locked while off
 	1<<6 | 1<<7 // NO_CAP_AMBIENT_RAISE
 
-// forbidPrivileges keeps every later exec from giving privileges that its caller does not have.
+// forbidPrivileges keeps every later exec from giving privileges that its caller does not have. It is set on this thread, from which the
+// agent is forked; loading the filter on all threads gives it to the others too, and one more call on all threads would cost
+// milliseconds of spinning while the layers want the processors.
 func forbidPrivileges(*launcher) error {
-	return allThreads("setting no-new-privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1)
+	return fail("setting no-new-privs", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 }
 
 // dropPrivileges gives up all capabilities, now and for ever.
 //
 // What matters only at an exec, the bounding set and the security settings, is done on this thread alone, from which the agent is
 // forked: emptying the set takes forty-one calls, and each on all threads would cost as much as all of them on one. The other threads
-// never exec; should one be made to, it has no capability and, under no-new-privs, gets none.
+// never exec; should one be made to, it has no capability and, under no-new-privs (see there), gets none.
 func dropPrivileges(*launcher) error {
 	for c := uintptr(0); ; c++ { // the kernel, not a constant of this build's, says which is the last
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
