@@ -77,6 +77,7 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	case errors.As(err, &exit):
 		return int(exit)
 	}
+	err = usageError(root, args, err)
 	a.printer().Error(err)
 	var coded interface{ ExitCode() int }
 	if errors.As(err, &coded) {
@@ -99,22 +100,25 @@ The kernel enforces it, and nothing inside can widen it.`,
 		Example: `  nono run --allow-cwd -- python my_agent.py
   nono run -c agent.hcl
   nono plan -c agent.hcl`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Version:           Version,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // nono has its own
 	}
+	root.SetVersionTemplate(versionLine())
 	root.SetIn(a.Stdin)
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	root.PersistentFlags().BoolVarP(&a.silent, "silent", "s", false, "say nothing but errors")
-	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say more: layers' events, how long things took")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return diag.Errorf("%s", err).Try("`nono help %s` lists the flags", cmd.Name())
-	})
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say more: what layers report; in a plan, every rule and mount")
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(a.newHelp())
 	root.AddCommand(
 		a.newRun(),
 		a.newPlan(),
 		a.newPlugin(),
 		a.newVersion(),
+		a.newCompletion(),
 	)
 	return root
 }

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -35,7 +37,10 @@ var flagRules = []flagRule{
 func (f *policyFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVarP(&f.file, "config", "c", "", "read the policy from this `FILE`")
+	// What follows the command's name is the command's own, with -- before it or not: `nono run python -c ...` runs no file of policy,
+	// and no agent's argument grants anything.
+	flags.SetInterspersed(false)
+	flags.VarP((*fileName)(&f.file), "config", "c", "read the policy from this file")
 	for _, r := range flagRules {
 		f.addRule(flags, r.name, r.short, r)
 		for _, alias := range r.aliases {
@@ -45,19 +50,36 @@ func (f *policyFlags) add(cmd *cobra.Command) {
 			}
 		}
 	}
+	completeFlags(cmd)
 	flags.BoolVar(&f.approve, "approve", false, "grant what the file of -c asks for beyond its own directory")
 }
 
 func (f *policyFlags) addRule(flags *pflag.FlagSet, name, short string, r flagRule) {
-	help := r.help
-	if r.value != "" {
-		help += " `" + r.value + "`"
-	}
-	flag := flags.VarPF(&ruleValue{to: &f.rules, rule: r.name, hint: r.value}, name, short, help)
+	flag := flags.VarPF(&ruleValue{to: &f.rules, rule: r.name, hint: r.value}, name, short, r.help)
 	if r.value == "" {
-		flag.NoOptDefVal = "true"
+		flag.NoOptDefVal = alone
 	}
 }
+
+// completeFlags tells the shell what may follow a flag. A path is what it offers by itself.
+func completeFlags(cmd *cobra.Command) {
+	kinds := cobra.FixedCompletions([]cobra.Completion{"filesystem", "network", "credentials", "snapshot", "trust"}, cobra.ShellCompDirectiveNoFileComp)
+	for _, err := range []error{cmd.MarkFlagFilename("config", "hcl"), cmd.RegisterFlagCompletionFunc("disable", kinds)} {
+		if err != nil {
+			panic(err) // the flags were added by our caller
+		}
+	}
+}
+
+// fileName is a string flag that help shows as FILE.
+type fileName string
+
+func (f *fileName) String() string     { return string(*f) }
+func (f *fileName) Type() string       { return "FILE" }
+func (f *fileName) Set(s string) error { *f = fileName(s); return nil }
+
+// alone is what a flag without a value is set to.
+const alone = "true"
 
 // ruleValue appends what was typed to the list of rules.
 type ruleValue struct {
@@ -77,6 +99,10 @@ func (v *ruleValue) Type() string {
 
 func (v *ruleValue) Set(s string) error {
 	if v.hint == "" {
+		// --allow-cwd=false must not grant what it seems to take back.
+		if s != alone {
+			return errors.New("it takes no value")
+		}
 		s = ""
 	}
 	*v.to = append(*v.to, config.Flag{Name: v.rule, Value: s})

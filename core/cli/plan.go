@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -14,8 +13,9 @@ func (a *App) newPlan() *cobra.Command {
 	var flags policyFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "plan [flags] [-c FILE] [-- COMMAND [ARG...]]",
-		Short: "Show what a run would allow, and which line says so",
+		Use:                   "plan [flags] [-c FILE] [-- COMMAND [ARG...]]",
+		DisableFlagsInUseLine: true,
+		Short:                 "Show what a run would allow, and which line says so",
 		Long: `Show what nono run would do with the same flags, and run nothing.
 
 The plan is made by the same code, from the same layers, as a run's: it is the first half of one. Each rule is shown with the line
@@ -43,9 +43,7 @@ func (a *App) showPlan(ctx context.Context, req *session.Request, asJSON bool) e
 		return err
 	}
 	if asJSON {
-		enc := json.NewEncoder(a.Stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(p)
+		return a.printJSON(p)
 	}
 	return p.Print(a.Stdout, a.verbose, a.colour(a.Stdout))
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"text/tabwriter"
 
@@ -13,12 +12,11 @@ import (
 )
 
 func (a *App) newPlugin() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:     "plugin",
 		Short:   "Show the layers that are installed",
 		Example: "  nono plugin list",
-		Args:    cobra.NoArgs,
-	}
+	})
 	cmd.AddCommand(a.newPluginList())
 	return cmd
 }
@@ -33,7 +31,7 @@ func (a *App) newPluginList() *cobra.Command {
 Each is started and asked to describe itself; one that cannot be is listed with the reason.`,
 		Example: `  nono plugin list
   nono plugin list --json`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			own, err := dirs.Find(a.Lookup, a.UID)
 			if err != nil {
@@ -44,7 +42,7 @@ Each is started and asked to describe itself; one that cannot be is listed with 
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(a.Stdout).Encode(installed)
+				return a.printJSON(installed)
 			}
 			w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tKIND\tVERSION\tLIFETIME\tPATH")

@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
@@ -11,18 +13,20 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/session"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 func (a *App) newRun() *cobra.Command {
 	var flags policyFlags
 	var dryRun bool
 	cmd := &cobra.Command{
-		Use:   "run [flags] [-c FILE] [-- COMMAND [ARG...]]",
-		Short: "Run a command in a sandbox",
+		Use:                   "run [flags] [-c FILE] [-- COMMAND [ARG...]]",
+		DisableFlagsInUseLine: true,
+		Short:                 "Run a command in a sandbox",
 		Long: `Run a command with only what was granted: by a file (-c), by flags, or by both.
 
 Without a grant the command sees the system's programs and libraries, an empty home directory and a private /tmp. It reaches no
-network, no other process and no file of yours. What stands after -- replaces the file's own command.
+network, no other process and no file of yours. The command given here replaces the file's own. Flags after its name are its own.
 
 A file named by -c may grant what lies beneath its own directory. What it asks for beyond that is refused, each line named, unless
 --approve is given.
@@ -52,7 +56,7 @@ The exit code is the command's own; 125 when nono refused or failed, 126 and 127
 		},
 	}
 	flags.add(cmd)
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the plan and run nothing, as `nono plan` does")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the plan and run nothing, as nono plan does")
 	return cmd
 }
 
@@ -65,6 +69,9 @@ func (a *App) request(flags *policyFlags, args []string) (*session.Request, erro
 	dir, err := a.currentDir()
 	if err != nil {
 		return nil, err
+	}
+	if len(args) == 1 && flags.file == "" && strings.HasSuffix(args[0], ".hcl") && fileExists(filepath.Join(dir, args[0])) {
+		return nil, diag.Errorf("%s is a file of policy and no command", args[0]).Try("did you mean `nono run -c %s`?", args[0])
 	}
 	cfg, err := config.Load(config.Options{
 		File:      flags.file,
@@ -80,17 +87,21 @@ func (a *App) request(flags *policyFlags, args []string) (*session.Request, erro
 	if err != nil {
 		return nil, err
 	}
+	namedBy := ""
 	if len(args) == 0 {
-		args = append(append([]string{}, cfg.Command...), cfg.Arguments...)
-	} else {
-		args = append(append([]string{}, args...), cfg.Arguments...)
+		args = cfg.Command
+		if cfg.CommandSource.Origin == policy.OriginFile && !flags.approve {
+			namedBy = cfg.CommandSource.File
+		}
 	}
 	if len(args) == 0 {
 		return nil, a.noCommand(flags.file, dir)
 	}
+	args = slices.Concat(args, cfg.Arguments)
 	return &session.Request{
 		Config:    cfg,
 		Args:      args,
+		NamedBy:   namedBy,
 		Dir:       dir,
 		Dirs:      own,
 		UID:       a.UID,
@@ -138,7 +149,8 @@ func (a *App) tempDir() string {
 	return "/tmp"
 }
 
-// logger carries what layers and go-plugin log. With -v it is shown; a line never holds a secret, for a Secret prints as [redacted].
+// logger carries what layers and go-plugin log. With -v it is shown; a line never holds a secret, for a Secret prints as [redacted], nor
+// anything that a terminal would act on.
 func (a *App) logger() hclog.Logger {
 	level := hclog.Error
 	switch {
@@ -147,5 +159,5 @@ func (a *App) logger() hclog.Logger {
 	case a.verbose:
 		level = hclog.Debug
 	}
-	return hclog.New(&hclog.LoggerOptions{Name: "nono", Level: level, Output: a.Stderr, DisableTime: true})
+	return hclog.New(&hclog.LoggerOptions{Name: "nono", Level: level, Output: diag.Lines(a.Stderr), DisableTime: true})
 }

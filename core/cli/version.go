@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 
@@ -18,8 +17,8 @@ func (a *App) newVersion() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Show nono's version and build",
-		Example: "  nono version --json",
-		Args:    cobra.NoArgs,
+		Example: "  nono version\n  nono version --json",
+		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			v := struct {
 				Version string `json:"version"`
@@ -29,12 +28,16 @@ func (a *App) newVersion() *cobra.Command {
 				Arch    string `json:"arch"`
 			}{Version, sdk.Build, runtime.Version(), runtime.GOOS, runtime.GOARCH}
 			if asJSON {
-				return json.NewEncoder(a.Stdout).Encode(v)
+				return a.printJSON(v)
 			}
-			_, err := fmt.Fprintf(a.Stdout, "nono %s (build %s, %s, %s/%s)\n", v.Version, v.Build, v.Go, v.OS, v.Arch)
+			_, err := fmt.Fprint(a.Stdout, versionLine())
 			return err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
 	return cmd
+}
+
+func versionLine() string {
+	return fmt.Sprintf("nono %s (build %s, %s, %s/%s)\n", Version, sdk.Build, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -35,9 +35,12 @@ func (l *loader) settle() {
 		if l.Approve {
 			continue
 		}
-		for _, ask := range asks {
-			l.fail(ask.Source, "%s asks %s, and that is not approved", t.shown, ask.Says).
-				Try("if you trust this file, run again with --approve").add(l)
+		for i, ask := range asks {
+			refused := l.fail(ask.Source, "%s asks %s, and that is not approved", t.shown, ask.Says)
+			if i == len(asks)-1 { // once, when all have been read: it is about the file
+				refused = refused.Try("if you trust this file, run again with --approve")
+			}
+			refused.add(l)
 		}
 	}
 }

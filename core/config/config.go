@@ -31,6 +31,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -135,6 +136,7 @@ type loader struct {
 	rules    []rule
 	patterns []pattern
 	globs    []glob
+	hidden   []hidden
 	lifts    map[int]bool // the rules, by index, that lift a protection
 	env      []policy.EnvRule
 	programs []program
@@ -193,6 +195,11 @@ func (l *loader) canonical() {
 		return
 	}
 	l.home = home.path
+	for what, dir := range map[string]string{"home directory": l.home, "current directory": l.Dir} {
+		if !utf8.ValidString(dir) {
+			l.problems = append(l.problems, diag.Errorf("the %s's name is not UTF-8, and rules are: %s", what, dir).Try("rename it"))
+		}
+	}
 }
 
 // read loads the files there are. The default profile is part of the program; the user's config.hcl may be missing; a file that was
@@ -232,6 +239,7 @@ func (l *loader) build() {
 		l.flag(f)
 	}
 	l.expandGlobs()
+	l.refuseHidden()
 	l.layers()
 }
 

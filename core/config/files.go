@@ -93,8 +93,20 @@ func (l *loader) load(t *text, path string) error {
 	if err != nil {
 		return err
 	}
-	t.path = at.path
+	t.named, t.path = path, at.path
 	return nil
+}
+
+// PolicyFiles are the files that were loaded, by the names they were found by: who can replace a link on the way to one of them decides
+// what the next run loads, as much as who can write the file itself.
+func (c *Config) PolicyFiles() []string {
+	var names []string
+	for _, name := range sortedNames(c.texts) {
+		if named := c.texts[name].named; named != "" {
+			names = append(names, named)
+		}
+	}
+	return names
 }
 
 // document is the file as layers are shown it.

@@ -3,10 +3,13 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"unicode/utf8"
 
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -74,12 +77,53 @@ func (l *loader) defaultPath(access policy.Access, it item) {
 
 func (l *loader) ifExists(access policy.Access, path string, at policy.Source) {
 	p, err := l.paths.resolve(path)
-	if err != nil || p.typ == policy.Missing {
-		return // where we may not look, the agent, who runs as us, may not either
-	}
-	if !l.has(access, p.path) {
+	switch {
+	case err != nil:
+		l.hidden = append(l.hidden, hidden{access, path, at, err})
+	case p.typ != policy.Missing && !l.has(access, p.path):
 		l.add(access, path, p, at)
 	}
+}
+
+// hidden is a path of the default profile that nono could not look at.
+type hidden struct {
+	access policy.Access
+	path   string
+	at     policy.Source
+	err    error
+}
+
+// refuseHidden refuses grants in which a default denial may be hidden. An agent that could change a directory once may have taken away
+// its own right to search it, so that this start sees nothing there to deny, and gives the right back to itself inside.
+func (l *loader) refuseHidden() {
+	all := l.grants(func(*rule) bool { return true })
+	for _, h := range l.hidden {
+		blocked, ours := l.blocked(h.err)
+		if !h.access.Grants() && ours && all.Path(blocked, policy.OpRead).Allowed {
+			l.fail(h.at, "cannot see whether there is a %s to %s: %s cannot be searched, and is granted", l.homely(h.path), h.access, l.homely(blocked)).
+				Try("chmod u+rx %s", l.homely(blocked)).add(l)
+		}
+	}
+}
+
+// blocked is the directory that could not be searched, and whether it is this user's, who can change that. One of somebody else's
+// keeps the agent out as well.
+func (l *loader) blocked(err error) (dir string, ours bool) {
+	var pe *fs.PathError
+	if !errors.As(err, &pe) || !errors.Is(err, fs.ErrPermission) {
+		return "", false // links that go round in a circle lead to nothing
+	}
+	dir = filepath.Dir(pe.Path)
+	return dir, l.isOurs(dir)
+}
+
+func (l *loader) isOurs(dir string) bool {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == l.UID
 }
 
 // expandGlobs adds what the patterns of the default profile match, once all grants are known: to list a large /tmp in order to deny
@@ -92,6 +136,10 @@ func (l *loader) expandGlobs() {
 		if err != nil || dir.typ != policy.Directory || !all.Path(dir.path, policy.OpRead).Allowed {
 			continue
 		}
+		if !l.listable(dir.path) {
+			l.hidden = append(l.hidden, hidden{g.access, g.path, g.at, &fs.PathError{Op: "list", Path: dir.path + "/*", Err: fs.ErrPermission}})
+			continue
+		}
 		found, err := filepath.Glob(g.path)
 		if err != nil {
 			l.fail(g.at, "the built-in profile has a pattern that cannot be read: %v", err).add(l)
@@ -100,6 +148,17 @@ func (l *loader) expandGlobs() {
 			l.ifExists(g.access, path, g.at)
 		}
 	}
+}
+
+// listable reports whether a directory's names can be read. filepath.Glob takes one where they cannot for an empty one.
+func (l *loader) listable(dir string) bool {
+	f, err := os.Open(dir)
+	if err != nil {
+		return false
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	_, err = f.Readdirnames(1)
+	return err == nil || errors.Is(err, io.EOF)
 }
 
 // has reports whether there is the same rule already: several names of a profile often lead to one file.
@@ -168,7 +227,19 @@ func (l *loader) missing(access policy.Access, path string, it item) {
 	}
 }
 
+// longestPath is PATH_MAX without its NUL: no file has a longer one.
+const longestPath = 4095
+
 func (l *loader) add(access policy.Access, name string, p *place, at policy.Source) {
+	switch {
+	// A link may lead to such a name, and a pattern may match one: an agent that made it must not get a rule dropped without a word.
+	case !utf8.ValidString(p.path), !utf8.ValidString(name):
+		l.fail(at, "cannot %s %s: its name is not UTF-8", access, l.homely(p.path)).Try("rename it or remove it").add(l)
+		return
+	case len(p.path) > longestPath:
+		l.fail(at, "cannot %s a path of %d bytes: no file has one of more than %d", access, len(p.path), longestPath).add(l)
+		return
+	}
 	r := rule{links: p.links, PathRule: policy.PathRule{Access: access, Path: p.path, Type: p.typ, Source: at}}
 	if n := asName(name, p); n != p.path {
 		r.Name = n

@@ -91,7 +91,7 @@ func newWorld(tb testing.TB) *world {
 	}
 	w := &world{tb: tb, root: root, env: map[string]string{}}
 	w.options = config.Options{
-		Dir: root + "/proj", Home: root + "/home", ConfigDir: root + "/home/.config/nono", TempDir: root + "/tmp", UID: 1000,
+		Dir: root + "/proj", Home: root + "/home", ConfigDir: root + "/home/.config/nono", TempDir: root + "/tmp", UID: os.Getuid(),
 		Lookup: func(name string) (string, bool) { v, ok := w.env[name]; return v, ok },
 	}
 	for _, dir := range []string{"proj", "home", "tmp"} {

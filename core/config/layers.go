@@ -158,8 +158,8 @@ func (l *loader) disable(byName map[string]*Layer) {
 
 // without is what the absence of a kind means for the run.
 var without = map[policy.Kind]string{
-	policy.KindFilesystem:  "the filesystem layer is off: no path is restricted",
-	policy.KindNetwork:     "the network layer is off: the agent has the host's network",
+	policy.KindFilesystem:  "the filesystem layer is off: the agent sees and changes all files that you can, but for nono's own",
+	policy.KindNetwork:     "the network layer is off: the agent has the host's whole network",
 	policy.KindTrust:       "the trust layer is off: no signature is verified",
 	policy.KindCredentials: "the credentials layer is off: as if nothing had asked for a credential",
 	policy.KindSnapshot:    "the snapshot layer is off: as if nothing had asked for a snapshot",

@@ -100,6 +100,12 @@ func (l *loader) nameGit(all *policy.Policy, root string, dirs []string) {
 			l.notice(policy.Source{}, "%s names %s as the git directory, which is not granted and does not name this project", l.homely(root+"/.git"), l.homely(at.path))
 			continue
 		}
+		if at.path == filepath.Join(root, ".git") && root != l.Dir {
+			// Git looks for it in the directories above, and would take all that lies in them and is not there for deleted.
+			l.notice(policy.Source{}, "the git directory of %s is %s, which is not granted, and git needs what lies between as well: --allow %s grants both",
+				l.homely(l.Dir), l.homely(at.path), l.homely(root))
+			continue
+		}
 		l.notice(policy.Source{}, "the git directory of %s is %s, which is not granted; --allow %s grants it", l.homely(l.Dir), l.homely(at.path), l.homely(at.path))
 	}
 }

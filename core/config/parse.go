@@ -19,8 +19,9 @@ import (
 // text is a file of policy as it was read.
 type text struct {
 	origin policy.Origin
-	// shown is the path as the user would recognise it; path is the real one.
+	// shown is the path as the user would recognise it; named is that made absolute, path the real one.
 	shown string
+	named string
 	path  string
 	// dir is what relative paths are relative to; "" where they are not allowed.
 	dir string

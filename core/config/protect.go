@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -48,7 +49,11 @@ func (l *loader) candidates(root string, p pattern) []string {
 // protection adds the rule for one path, unless the user's write rule names it.
 func (l *loader) protection(path string, p pattern) {
 	at, err := l.paths.resolve(path)
-	if err != nil || at.typ != p.typ || l.has(policy.Protect, at.path) {
+	if err != nil {
+		l.hiddenProtection(path, err)
+		return
+	}
+	if at.typ != p.typ || l.has(policy.Protect, at.path) {
 		return
 	}
 	writable, lifted := false, false
@@ -63,6 +68,26 @@ func (l *loader) protection(path string, p pattern) {
 	}
 	if writable && !lifted {
 		l.add(policy.Protect, path, at, p.at)
+	}
+}
+
+// hiddenProtection refuses a grant in which a protected path may be hidden, as refuseHidden does for denials. One problem a directory is
+// enough.
+func (l *loader) hiddenProtection(path string, err error) {
+	blocked, ours := l.blocked(err)
+	if !ours {
+		return
+	}
+	for _, r := range l.rules {
+		if !r.Source.Asked() || !r.Access.Writable() || !policy.Within(blocked, r.Path) {
+			continue
+		}
+		f := l.fail(r.Source, "cannot see what is to be protected: %s cannot be searched, and is granted", l.homely(blocked)).
+			Try("chmod u+rx %s", l.homely(blocked))
+		if !slices.Contains(l.problems, f.Problem) {
+			f.add(l)
+		}
+		return
 	}
 }
 

@@ -69,19 +69,53 @@ func (p Problem) Error() string {
 // String is the whole message, over several lines, ending in a newline. Control characters that came from a file are escaped.
 func (p Problem) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", p.Severity, policy.Printable(p.Summary))
+	fmt.Fprintf(&b, "%s: %s\n", p.Severity, printable(p.Summary))
 	if at := p.where(); at != "" {
 		fmt.Fprintf(&b, "  %s\n", at)
 	}
 	if p.Line != "" {
-		fmt.Fprintf(&b, "  %4d | %s\n", p.Source.Line, policy.Printable(strings.ReplaceAll(p.Line, "\t", "    ")))
+		fmt.Fprintf(&b, "  %4d | %s\n", p.Source.Line, policy.Printable(strings.ReplaceAll(excerpt(p.Line, p.Source.Column), "\t", "    ")))
 	}
 	if p.Detail != "" {
 		for line := range strings.SplitSeq(p.Detail, "\n") {
-			fmt.Fprintf(&b, "  %s\n", policy.Printable(line))
+			fmt.Fprintf(&b, "  %s\n", printable(line))
 		}
 	}
 	return b.String()
+}
+
+// longestLine is what a line of a message may have; the longest honest ones hold two paths.
+const longestLine = 10_000
+
+// printable is a line of a message as it is shown. A stranger's file can bring about a thousand problems, with its one long line in each.
+func printable(s string) string {
+	s = policy.Printable(s)
+	if runes := []rune(s); len(runes) > longestLine {
+		return string(runes[:longestLine]) + "..."
+	}
+	return s
+}
+
+// longestExcerpt is how much of a line of HCL is shown.
+const longestExcerpt = 160
+
+// excerpt is the part of a line around a column.
+func excerpt(line string, column int) string {
+	runes := []rune(line)
+	if len(runes) <= longestExcerpt {
+		return line
+	}
+	const before = 40
+	from := max(0, min(column-1-before, len(runes)-longestExcerpt))
+	to := from + longestExcerpt
+	shown := string(runes[from:to])
+	if from > 0 {
+		shown = "..." + shown
+	}
+	if to < len(runes) {
+		shown += "..."
+	}
+	return shown
 }
 
 func (p Problem) where() string {

@@ -79,3 +79,24 @@ func (p *Printer) Error(err error) {
 		p.Problem(Errorf("%s", err))
 	}
 }
+
+// Lines is a writer for text that somebody else composed, a layer's log for one: control characters are escaped, and of what is written
+// at once only the first line starts at the margin, where nono's own lines start.
+func Lines(w io.Writer) io.Writer { return lines{w} }
+
+type lines struct{ w io.Writer }
+
+// Write implements io.Writer.
+func (l lines) Write(b []byte) (int, error) {
+	all := strings.Split(string(b), "\n")
+	for i := range all {
+		all[i] = policy.Printable(all[i])
+		if i > 0 && all[i] != "" && all[i][0] != ' ' {
+			all[i] = "  " + all[i]
+		}
+	}
+	if _, err := io.WriteString(l.w, strings.Join(all, "\n")); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}

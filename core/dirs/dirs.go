@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 )
@@ -22,9 +23,10 @@ type Dirs struct {
 	Cache   string // build caches of sandboxed tools
 	Runtime string // what a run needs while it lives
 
-	// named are the same directories before links were resolved, where that makes a difference. Who could replace such a link would
-	// replace the directory.
-	named []string
+	// also are further paths that another start of nono may take for its own: the same directories before links were resolved, for
+	// who could replace such a link would replace the directory; and the usual places where a variable names another one, for the next
+	// start may come from a shell, or a timer, that does not have the variable.
+	also []string
 }
 
 // Find reads the environment through lookup. A variable of the specification that is not an absolute path is ignored, as
@@ -39,30 +41,31 @@ func Find(lookup func(string) (string, bool), uid int) (Dirs, error) {
 		return Dirs{}, fmt.Errorf("finding the home directory: %w", err)
 	}
 	d := Dirs{Home: home}
-	own := func(parent string) string {
-		name := filepath.Join(parent, "nono")
+	own := func(name string) string {
 		dir := resolve(name)
 		if dir != name {
-			d.named = append(d.named, name)
+			d.also = append(d.also, name)
 		}
 		return dir
 	}
 	base := func(variable, fallback string) string {
+		usual := own(filepath.Join(home, fallback, "nono"))
 		if dir, ok := lookup(variable); ok && filepath.IsAbs(dir) {
-			return own(dir)
+			d.also = append(d.also, usual)
+			return own(filepath.Join(dir, "nono"))
 		}
-		return own(filepath.Join(home, fallback))
+		return usual
 	}
 	d.Config = base("XDG_CONFIG_HOME", ".config")
 	d.State = base("XDG_STATE_HOME", ".local/state")
 	d.Data = base("XDG_DATA_HOME", ".local/share")
 	d.Cache = base("XDG_CACHE_HOME", ".cache")
 	// A runtime directory of a login manager is the user's alone already; below /tmp the name must not be anyone else's to take, which
-	// MakeRuntime checks.
+	// OpenRuntime checks.
+	d.Runtime = "/tmp/nono-" + strconv.Itoa(uid)
 	if dir, ok := lookup("XDG_RUNTIME_DIR"); ok && filepath.IsAbs(dir) && isDir(dir) {
-		d.Runtime = own(dir)
-	} else {
-		d.Runtime = "/tmp/nono-" + strconv.Itoa(uid)
+		d.also = append(d.also, d.Runtime)
+		d.Runtime = own(filepath.Join(dir, "nono"))
 	}
 	return d, nil
 }
@@ -70,30 +73,47 @@ func Find(lookup func(string) (string, bool), uid int) (Dirs, error) {
 // Plugins is where third-party layers are installed.
 func (d Dirs) Plugins() string { return filepath.Join(d.Data, "plugins") }
 
-// All lists the directories that are nono's own, by each of their names.
+// All lists the directories that are nono's own, by each of their names, once each.
 func (d Dirs) All() []string {
-	return append([]string{d.Config, d.State, d.Data, d.Cache, d.Runtime}, d.named...)
+	all := append([]string{d.Config, d.State, d.Data, d.Cache, d.Runtime}, d.also...)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
-// MakeRuntime makes the runtime directory if it is missing and checks that it is the user's alone: another user could have made the
-// name under /tmp first.
-func (d Dirs) MakeRuntime(uid int) error {
+// OpenRuntime makes the runtime directory if it is missing, opens it, and checks that it is the user's alone: another user could have
+// made the name under /tmp first. What is done in it is to go through the root that is returned, for what is removed there by name must
+// not be somewhere else by then. The caller closes it.
+func (d Dirs) OpenRuntime(uid int) (*os.Root, error) {
 	if err := os.Mkdir(d.Runtime, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("making the runtime directory: %w", err)
+		return nil, fmt.Errorf("making the runtime directory: %w", err)
 	}
 	info, err := os.Lstat(d.Runtime)
 	if err != nil {
-		return fmt.Errorf("checking the runtime directory: %w", err)
+		return nil, fmt.Errorf("checking the runtime directory: %w", err)
 	}
+	if err := d.checkRuntime(info, uid); err != nil {
+		return nil, fmt.Errorf("checking the runtime directory: %w", err)
+	}
+	root, err := os.OpenRoot(d.Runtime)
+	if err != nil {
+		return nil, fmt.Errorf("opening the runtime directory: %w", err)
+	}
+	// Opening follows a link, so it must be the very directory that was checked.
+	if opened, err := root.Stat("."); err != nil || !os.SameFile(opened, info) {
+		return nil, errors.Join(fmt.Errorf("opening the runtime directory: %s was replaced meanwhile", d.Runtime), err, root.Close())
+	}
+	return root, nil
+}
+
+func (d Dirs) checkRuntime(info fs.FileInfo, uid int) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	switch {
 	case !info.IsDir():
-		return fmt.Errorf("checking the runtime directory: %s is not a directory", d.Runtime)
+		return fmt.Errorf("%s is not a directory", d.Runtime)
 	case !ok || int(stat.Uid) != uid:
-		return fmt.Errorf("checking the runtime directory: %s belongs to another user; set XDG_RUNTIME_DIR to a directory of your own", d.Runtime)
+		return fmt.Errorf("%s belongs to another user; set XDG_RUNTIME_DIR to a directory of your own", d.Runtime)
 	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("checking the runtime directory: %s is open to others (mode %04o); run `chmod 700 %s`",
-			d.Runtime, info.Mode().Perm(), d.Runtime)
+		return fmt.Errorf("%s is open to others (mode %04o); run `chmod 700 %s`", d.Runtime, info.Mode().Perm(), d.Runtime)
 	}
 	return nil
 }

@@ -28,8 +28,29 @@ func TestFind(t *testing.T) {
 		Home: home, Config: home + "/.config/nono", State: "/srv/state/nono", Data: home + "/.local/share/nono",
 		Cache: home + "/.cache/nono", Runtime: run + "/nono",
 	}
+	d.also = nil
 	if !slices.Equal(d.All(), want.All()) || d.Home != want.Home {
 		t.Errorf("got %+v, want %+v", d, want)
+	}
+}
+
+// An agent that may write the usual place while a variable names another one would prepare the start that lacks the variable: a
+// config.hcl that nobody wrote, or a runtime directory that is swept while the agent swaps it for a link.
+func TestTheUsualPlacesAreOwnToo(t *testing.T) {
+	home, elsewhere := t.TempDir(), t.TempDir()
+	d, err := Find(lookup(map[string]string{
+		"HOME": home, "XDG_CONFIG_HOME": elsewhere, "XDG_STATE_HOME": elsewhere, "XDG_DATA_HOME": elsewhere, "XDG_CACHE_HOME": elsewhere,
+		"XDG_RUNTIME_DIR": elsewhere,
+	}), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		elsewhere + "/nono", home + "/.config/nono", home + "/.local/state/nono", home + "/.local/share/nono", home + "/.cache/nono", "/tmp/nono-1000",
+	} {
+		if !slices.Contains(d.All(), want) {
+			t.Errorf("%q is missing in %q", want, d.All())
+		}
 	}
 }
 
@@ -70,7 +91,7 @@ func TestFindRefusesAHomeThatIsNone(t *testing.T) {
 	}
 }
 
-func TestMakeRuntime(t *testing.T) {
+func TestOpenRuntime(t *testing.T) {
 	uid := os.Getuid()
 	for _, tc := range []struct {
 		name string
@@ -90,7 +111,10 @@ func TestMakeRuntime(t *testing.T) {
 			if err := tc.make(dir); err != nil {
 				t.Fatal(err)
 			}
-			err := Dirs{Runtime: dir}.MakeRuntime(tc.uid)
+			root, err := Dirs{Runtime: dir}.OpenRuntime(tc.uid)
+			if err == nil {
+				root.Close()
+			}
 			switch {
 			case tc.want == "" && err != nil:
 				t.Error(err)

@@ -33,7 +33,6 @@ func (m *maker) coverage(mounts fragment.List) []Rule {
 			ID: b.id, Says: b.says, Source: policy.Source{Origin: policy.OriginBase}, Layer: Core, Held: b.held, By: b.by, Why: b.why,
 		})
 	}
-	m.announceDisabled(rules)
 	return rules
 }
 
@@ -127,24 +126,4 @@ func (m *maker) insist(r Rule) {
 		advice = "narrow the grant so that this path lies outside, or run without this promise: best_effort = true"
 	}
 	m.problem(diag.Errorf("%q cannot be held: %s", r.Says, why).Try("%s", advice), r.Source)
-}
-
-// announceDisabled says on every run what --disable took away, with each line of the user's that it overrides.
-func (m *maker) announceDisabled(rules []Rule) {
-	for _, d := range m.in.Policy.Disabled {
-		meaning := map[policy.Kind]string{
-			policy.KindFilesystem: "the agent sees and changes all files that you can, but for nono's own",
-			policy.KindNetwork:    "the agent has the host's whole network",
-			policy.KindTrust:      "no signature is checked",
-		}[d.Kind]
-		if meaning == "" {
-			meaning = "as if nothing had asked for it"
-		}
-		m.notice(d.Source, "", "%s is disabled: %s", d.Kind, meaning)
-		for _, r := range rules {
-			if r.ID.Kind() == d.Kind && r.Source.Asked() {
-				m.notice(r.Source, "", "%s is disabled, which overrides %q", d.Kind, r.Says)
-			}
-		}
-	}
 }

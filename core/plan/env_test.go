@@ -175,7 +175,7 @@ func TestPlanHoldsNoSecret(t *testing.T) {
 	if err := p.Print(&text, true, false); err != nil {
 		t.Fatal(err)
 	}
-	for what, out := range map[string]string{"JSON": string(j), "print": text.String(), "summary": p.Summary(), "hint": p.Hint()} {
+	for what, out := range map[string]string{"JSON": string(j), "print": text.String(), "summary": p.Summary(), "hint": strings.Join(p.Hint(), "\n")} {
 		if strings.Contains(out, "canary") {
 			t.Errorf("a value is in the plan's %s:\n%s", what, out)
 		}

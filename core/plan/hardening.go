@@ -33,6 +33,7 @@ const (
 
 	ioctlSTI   = 0x5412
 	ioctlLinux = 0x541c
+	ioctlSetD  = 0x5423
 
 	personaQuery     = 0xffffffff
 	personaLinux32   = 0x0008     // what uname calls the machine; setarch
@@ -134,10 +135,11 @@ func otherProcesses() []fragment.Seccomp {
 	}
 }
 
-// terminal refuses to type into the user's terminal, which may be the agent's own (E37, CVE-2017-5226).
+// terminal refuses to type into the user's terminal, which may be the agent's own (E37, CVE-2017-5226), and to give a terminal another
+// line discipline: those are drivers for modems and radios, which the kernel loads for whoever asks and which have let others out.
 func terminal() []fragment.Seccomp {
 	return []fragment.Seccomp{
-		refuse("EPERM", []string{"ioctl"}, fragment.Condition{lower(1, fragment.OpIn, ioctlSTI, ioctlLinux)}),
+		refuse("EPERM", []string{"ioctl"}, fragment.Condition{lower(1, fragment.OpIn, ioctlSTI, ioctlLinux, ioctlSetD)}),
 	}
 }
 

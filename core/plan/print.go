@@ -1,12 +1,13 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"path"
 	"slices"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
@@ -52,17 +53,58 @@ func (pr *printer) section(title string, rows [][]string) {
 		title = "\x1b[1m" + title + "\x1b[0m"
 	}
 	fmt.Fprintln(&pr.out, title)
-	tw := tabwriter.NewWriter(&pr.out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
-		for len(row) > 1 && row[len(row)-1] == "" {
-			row = row[:len(row)-1]
-		}
 		for i, cell := range row {
 			row[i] = policy.Printable(cell)
 		}
-		fmt.Fprintf(tw, "  %s\n", strings.Join(row, "\t"))
 	}
-	_ = tw.Flush() // a strings.Builder takes everything
+	widths := columnWidths(rows)
+	for _, row := range rows {
+		fmt.Fprintf(&pr.out, "  %s\n", aligned(row, widths))
+	}
+}
+
+// widest is where a cell stops to push the columns after it to the right. One long name would leave all the others far from what is
+// said about them.
+const widest = 88
+
+// columnWidths is how much room the columns of a table need. What stands last in its row needs none.
+func columnWidths(rows [][]string) []int {
+	var widths []int
+	for _, row := range rows {
+		row = withoutEnd(row)
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			if n := utf8.RuneCountInString(cell); n <= widest && i < len(row)-1 {
+				widths[i] = max(widths[i], n)
+			}
+		}
+	}
+	return widths
+}
+
+// aligned is one row, each cell at its column as far as that is free, with no space at the end.
+func aligned(row []string, widths []int) string {
+	var b strings.Builder
+	column := 0 // where the next cell belongs
+	for i, cell := range withoutEnd(row) {
+		if at := utf8.RuneCountInString(b.String()); i > 0 {
+			b.WriteString(strings.Repeat(" ", max(2, column-at)))
+		}
+		b.WriteString(cell)
+		column += widths[i] + 2
+	}
+	return b.String()
+}
+
+// withoutEnd leaves out the empty cells at the end of a row.
+func withoutEnd(row []string) []string {
+	for len(row) > 1 && row[len(row)-1] == "" {
+		row = row[:len(row)-1]
+	}
+	return row
 }
 
 func (pr *printer) command() {
@@ -70,7 +112,7 @@ func (pr *printer) command() {
 	rows := [][]string{
 		{"command", quoteArgs(p.Command.Args)},
 		{"runs", pr.short(p.Command.Executable)},
-		{"in", pr.short(p.Command.Dir)},
+		{"in", pr.short(p.Command.Dir) + p.dirText(" (", ")")},
 		{"host", fmt.Sprintf("tier %s, kernel %s, Landlock %d", p.Host.Tier, p.Host.Kernel, p.Host.LandlockABI)},
 	}
 	pr.section("plan", rows)
@@ -116,26 +158,47 @@ func (pr *printer) paths() {
 		{"denied", func(a policy.Access) bool { return a == policy.Deny }},
 		{"protected", func(a policy.Access) bool { return a == policy.Protect }},
 	} {
-		var rows [][]string
+		var asked, rest [][]string
 		standard := 0
 		for _, r := range pr.plan.Rules {
-			if r.Access == "" || !group.has(r.Access) {
-				continue
-			}
-			if !pr.verbose && pr.standard(r) {
+			row := []string{string(r.Access), pr.named(r), pr.source(r), pr.held(r)}
+			switch {
+			case r.Access == "" || !group.has(r.Access):
+			case r.Source.Asked():
+				asked = append(asked, row)
+			case !pr.verbose && pr.standard(r):
 				standard++
-				continue
+			default:
+				rest = append(rest, row)
 			}
-			rows = append(rows, []string{string(r.Access), pr.named(r), pr.source(r), pr.held(r)})
 		}
+		rows := append(asked, rest...) // what the user wrote is what the user looks for
 		if group.title == "protected" {
 			rows = append(rows, pr.own()...)
 		}
 		if standard > 0 {
 			rows = append(rows, []string{fmt.Sprintf("and %d of the default profile (-v lists them)", standard)})
 		}
+		if group.title == "granted" {
+			rows = append(rows, pr.private()...)
+		}
 		pr.section(group.title, rows)
 	}
+}
+
+// private are the directories that the session has for itself.
+func (pr *printer) private() [][]string {
+	var dirs []string
+	for _, s := range pr.plan.Mounts {
+		if t, ok := s.(fragment.Tmpfs); ok && t.Path != "/" && !policy.Within(t.Path, "/dev") &&
+			(t.Path != pr.plan.Command.Dir || t.Path == pr.plan.Host.Home) {
+			dirs = append(dirs, pr.short(t.Path))
+		}
+	}
+	if len(dirs) == 0 {
+		return nil
+	}
+	return [][]string{{"private", strings.Join(dirs, " "), "in memory, gone after the run"}}
 }
 
 // own is what keeps nono's own files from the agent, where a grant would have reached them.
@@ -147,19 +210,27 @@ func (pr *printer) own() [][]string {
 		}
 		switch s := s.(type) {
 		case fragment.Mask:
-			rows = append(rows, []string{"hide", pr.short(s.Path), "nono itself"})
+			rows = append(rows, []string{"hide", pr.short(s.Path), "nono's own files"})
 		case fragment.Bind:
 			if !s.Writable {
-				rows = append(rows, []string{"protect", pr.short(s.Path), "nono itself"})
+				rows = append(rows, []string{"protect", pr.short(s.Path), "nono's programs, or a policy of this run"})
 			}
 		}
 	}
 	return rows
 }
 
-// standard reports a rule that every run has and that holds: not worth a line. A default rule about something inside a grant is.
+// standard reports a rule that every run has and that holds: not worth a line. A default denial inside a grant of the user's is.
 func (pr *printer) standard(r Rule) bool {
-	return r.Source.Origin == policy.OriginDefault && !r.Required && r.Access != policy.Protect
+	held := r.Held == sdk.Enforced || pr.plan.disabled(r.ID.Kind())
+	return r.Source.Origin == policy.OriginDefault && r.Access != policy.Protect && held && !(r.Required && pr.plan.granted(r.Path))
+}
+
+// granted reports whether a path lies in a grant of the user's.
+func (p *Plan) granted(name string) bool {
+	return slices.ContainsFunc(p.Rules, func(g Rule) bool {
+		return g.Access.Grants() && g.Source.Asked() && g.Type != policy.Missing && policy.Within(name, g.Path)
+	})
 }
 
 // named is the rule's path, with the name it was asked for where a link was followed.
@@ -177,7 +248,7 @@ func (pr *printer) named(r Rule) string {
 func (pr *printer) source(r Rule) string {
 	switch r.Source.Origin {
 	case policy.OriginCommand:
-		return "the command you typed"
+		return cmp.Or(r.Source.Flag, "the command you typed")
 	case policy.OriginDefault:
 		if !pr.verbose {
 			return "default"
@@ -187,15 +258,28 @@ func (pr *printer) source(r Rule) string {
 	return r.Source.String()
 }
 
-// held says how the rule is held, with -v; and always where it is not.
+// held says how the rule is held, with -v; and always where it is not, or where it changes nothing.
 func (pr *printer) held(r Rule) string {
-	if r.Held != sdk.Enforced {
+	_, given := pr.plan.covering(r.Path).(fragment.Bind)
+	switch {
+	case r.Held != sdk.Enforced:
 		return strings.ToUpper(string(r.Held)) + ": " + r.Why
-	}
-	if pr.verbose {
+	case r.Access.Grants() && r.Type != policy.Missing && !given:
+		return pr.why(r)
+	case pr.verbose:
 		return r.By
 	}
 	return ""
+}
+
+// why says why a grant gives nothing.
+func (pr *printer) why(r Rule) string {
+	for _, d := range pr.plan.Rules {
+		if d.Access == policy.Deny && d.Type != policy.Missing && policy.Within(r.Path, d.Path) {
+			return "gives nothing: denied by " + d.Source.String()
+		}
+	}
+	return "gives nothing: the session has its own"
 }
 
 // environment prints names and where they come from. A literal is shown; the user's own values and secrets are not in a plan.
@@ -378,8 +462,8 @@ func (p *Plan) Summary() string {
 		parts = []string{"no path granted"}
 	}
 	parts = append(parts, p.networkText(), p.homeText())
-	if p.dirEmpty() {
-		parts = append(parts, "current directory empty")
+	if dir := p.dirText("", ""); dir != "" {
+		parts = append(parts, "current directory "+dir)
 	}
 	parts = append(parts, fmt.Sprintf("tier %s", p.Host.Tier))
 	line := strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
@@ -389,23 +473,24 @@ func (p *Plan) Summary() string {
 	return line
 }
 
-// Hint is what to tell when the agent has failed: what existed inside, and where to look further.
-func (p *Plan) Hint() string {
+// Hint is what to tell when the agent has failed, a line each: what existed inside and where to look further, and what may have been in
+// the way. What the caller says of the failure itself comes before the first.
+func (p *Plan) Hint() []string {
 	if p.disabled(policy.KindFilesystem) {
-		return "all files were open to it; `nono plan` shows what was not"
+		return []string{"all files were open to it; `nono plan` shows what was not"}
 	}
 	inside := "the system's files"
 	if grants := p.grantsText(); len(grants) > 0 {
 		inside = strings.Join(grants, ", ") + " and " + inside
 	}
-	hint := "inside were " + inside + "; `nono plan` shows all"
+	hints := []string{"inside were " + inside + "; `nono plan` shows all"}
 	for _, r := range p.Rules {
 		// The one protection that ordinary work runs into: git remote add, push -u, branch -m and git config write there.
-		if r.Access == policy.Protect && r.Type != policy.Missing && strings.HasSuffix(r.Path, "/.git/config") {
-			return hint + fmt.Sprintf("; %s can only be read: `--write %[1]s` lifts that", policy.Printable(p.short(r.Path)))
+		if r.Access == policy.Protect && !r.Source.Asked() && r.Type != policy.Missing && strings.HasSuffix(r.Path, "/.git/config") {
+			hints = append(hints, fmt.Sprintf("%s can only be read: `--write %[1]s` lifts that", policy.Printable(p.short(r.Path))))
 		}
 	}
-	return hint
+	return hints
 }
 
 func (p *Plan) disabled(k policy.Kind) bool {
@@ -419,11 +504,13 @@ func (p *Plan) grantsText() []string {
 	}
 	var parts []string
 	for _, r := range p.Rules {
-		if !r.Access.Grants() || !r.Source.Asked() || r.Type == policy.Missing {
+		// What is denied all the same, or is the session's own anyway, was asked for and is not given.
+		bind, given := p.covering(r.Path).(fragment.Bind)
+		if !r.Access.Grants() || !r.Source.Asked() || r.Type == policy.Missing || !given {
 			continue
 		}
 		word := "ro "
-		if r.Access.Writable() {
+		if bind.Writable {
 			word = "rw "
 		}
 		if part := word + policy.Printable(p.short(r.Path)); !slices.Contains(parts, part) {
@@ -456,10 +543,17 @@ func (p *Plan) homeText() string {
 	return "home private"
 }
 
-// dirEmpty reports whether the current directory is an empty one in memory because nobody granted it.
-func (p *Plan) dirEmpty() bool {
-	_, empty := p.covering(p.Command.Dir).(fragment.Tmpfs)
-	return empty
+// dirText says, between two words, what is wrong with the current directory: nobody granted it.
+func (p *Plan) dirText(before, after string) string {
+	if _, memory := p.covering(p.Command.Dir).(fragment.Tmpfs); !memory {
+		return ""
+	}
+	for _, s := range p.Mounts {
+		if b, ok := s.(fragment.Bind); ok && policy.Within(b.Path, p.Command.Dir) {
+			return before + "not granted" + after
+		}
+	}
+	return before + "empty" + after
 }
 
 func (p *Plan) covering(name string) fragment.Mount {

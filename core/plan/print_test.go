@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,6 +61,47 @@ func TestPrint(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, name, b.String())
+	}
+}
+
+// What every run has is counted, and what lies in a grant of the user's is listed, for the user may be looking for it.
+func TestPrintDefaultDenials(t *testing.T) {
+	host := standardTree()
+	host.put("/usr/local/etc", "dir")
+	host.put("/home/ada/proj/.netrc", "file")
+	in := standardInput(host)
+	in.Policy.Filesystem = append(in.Policy.Filesystem,
+		rule("filesystem.deny.7", byDefault, policy.Deny, "/usr/local/etc"), rule("filesystem.deny.8", byDefault, policy.Deny, "/home/ada/proj/.netrc"))
+	in.Layers = []Share{binds(host, in.Policy)}
+	var b strings.Builder
+	if err := mustMake(t, in).Print(&b, false, false); err != nil {
+		t.Fatal(err)
+	}
+	if want := "denied\n  deny  ~/proj/.netrc  default\n  and 2 of the default profile (-v lists them)\n"; !strings.Contains(b.String(), want) {
+		t.Errorf("got\n%s\nwant in it\n%s", b.String(), want)
+	}
+}
+
+func TestPrintGrantThatGivesNothing(t *testing.T) {
+	in := grant(standardTree(), policy.Read, "/home/ada/.ssh")
+	var b strings.Builder
+	if err := mustMake(t, in).Print(&b, false, false); err != nil {
+		t.Fatal(err)
+	}
+	if want := "gives nothing: denied by default.hcl:9:1\n"; !strings.Contains(b.String(), want) {
+		t.Errorf("got\n%s\nwant in it %q", b.String(), want)
+	}
+}
+
+// A cell of absurd length stands out of line, and does not move the others.
+func TestColumns(t *testing.T) {
+	long := strings.Repeat("x", 2*widest)
+	rows := [][]string{{"a", "b", "c"}, {"aaa", "", "c"}, {"a", long, "c"}, {"alone, and as long as it likes"}, {"a", "é", "c", ""}}
+	want := []string{"a    b  c", "aaa     c", "a    " + long + "  c", "alone, and as long as it likes", "a    é  c"}
+	for i, row := range rows {
+		if got := aligned(row, columnWidths(rows)); got != want[i] {
+			t.Errorf("got  %q\nwant %q", got, want[i])
+		}
 	}
 }
 
@@ -153,6 +195,15 @@ func TestSummary(t *testing.T) {
 			in.Policy.Filesystem = append(in.Policy.Filesystem, r)
 			return in
 		}, "rw ~/proj; network closed; home private; tier A"},
+		{"a grant of what is denied", func() Input { return grant(standardTree(), policy.Allow, "/home/ada/.ssh") },
+			"rw ~/proj; network closed; home private; tier A"},
+		{"a grant inside a directory that is not granted", func() Input {
+			host := standardTree()
+			host.put("/srv/work/part", "dir")
+			in := grant(host, policy.Read, "/srv/work/part")
+			in.Command.Dir = "/srv/work"
+			return in
+		}, "rw ~/proj; ro /srv/work/part; network closed; home private; current directory not granted; tier A"},
 		{"all off", func() Input {
 			in := standardInput(standardTree())
 			in.Layers = nil
@@ -180,9 +231,12 @@ func TestSummary(t *testing.T) {
 }
 
 func TestHint(t *testing.T) {
-	if got, want := mustMake(t, richInput()).Hint(), "inside were rw ~/proj, ro ~/data and the system's files; `nono plan` shows all; "+
-		"~/proj/.git/config can only be read: `--write ~/proj/.git/config` lifts that"; got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
+	want := []string{
+		"inside were rw ~/proj, ro ~/data and the system's files; `nono plan` shows all",
+		"~/proj/.git/config can only be read: `--write ~/proj/.git/config` lifts that",
+	}
+	if got := mustMake(t, richInput()).Hint(); !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 

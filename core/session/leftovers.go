@@ -1,11 +1,18 @@
 package session
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // maxLeftovers bounds the walk through a directory that the agent filled as it liked.
@@ -39,7 +46,7 @@ func watchLeftovers(dir string, f *os.File) (*leftovers, error) {
 	return l, nil
 }
 
-// Files returns the paths inside of the files that the agent left, at most maxLeftovers.
+// Files returns the paths inside of what the agent left, at most maxLeftovers.
 func (l *leftovers) Files() ([]string, error) {
 	names, err := l.list()
 	if err != nil {
@@ -54,25 +61,131 @@ func (l *leftovers) Files() ([]string, error) {
 	return left, nil
 }
 
+// tell says in a line what was lost: files in the directory itself by name, others counted by the directory that they were in. What is
+// hidden comes last, for a tool's cache is rarely what somebody misses.
+func (l *leftovers) tell(files []string, home string) string {
+	type group struct {
+		name  string // what lies in the directory itself
+		files int
+		deep  bool
+	}
+	var groups []*group
+	byName := map[string]*group{}
+	for _, f := range files {
+		name, _, deep := strings.Cut(strings.TrimPrefix(f, l.dir+"/"), "/")
+		g := byName[name]
+		if g == nil {
+			g = &group{name: name, deep: deep}
+			byName[name], groups = g, append(groups, g)
+		}
+		g.files++
+	}
+	hidden := func(g *group) int {
+		if strings.HasPrefix(g.name, ".") {
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(groups, func(a, b *group) int {
+		return cmp.Or(hidden(a)-hidden(b), strings.Compare(a.name, b.name))
+	})
+
+	const few = 3
+	var named []string
+	more := len(files)
+	for _, g := range groups[:min(few, len(groups))] {
+		what := homely(path.Join(l.dir, g.name), home)
+		if g.deep {
+			what = fmt.Sprintf("%d in %s", g.files, what)
+		}
+		named = append(named, what)
+		more -= g.files
+	}
+	list := strings.Join(named, ", ")
+	if more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("%s is private: %d %s left there %s gone (%s)", homely(l.dir, home), len(files),
+		plural(len(files), "file", "files"), plural(len(files), "is", "are"), list)
+}
+
+// homely writes the home directory as ~.
+func homely(name, home string) string {
+	if home != "/" && policy.Within(name, home) {
+		return "~" + strings.TrimPrefix(name, home)
+	}
+	return name
+}
+
 // Close gives up the directory.
 func (l *leftovers) Close() { _ = l.root.Close() }
 
-// list returns every file beneath the directory, without the directories themselves. A directory that cannot be read is passed over: it is
-// a mask, or the agent took its own rights away.
+// list returns the files beneath the directory, and the directories that lie too deep to be looked into, without the others. A directory
+// that cannot be read is passed over: it is a mask, or the agent took its own rights away.
 func (l *leftovers) list() ([]string, error) {
-	var names []string
-	err := fs.WalkDir(l.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil && d != nil && d.IsDir():
-			return fs.SkipDir
-		case err != nil:
-			return err
-		case len(names) == maxLeftovers:
-			return fs.SkipAll
-		case !d.IsDir():
-			names = append(names, name)
+	device, err := deviceOf(l.root)
+	if err != nil {
+		return nil, err
+	}
+	w := walk{device: device}
+	w.directory(l.root, "", 0)
+	return w.names, nil
+}
+
+// walk is one look through a directory whose shape is the agent's choice. It takes bounded time: a tree of a hundred thousand directories
+// inside one another would keep the end of the run waiting for ever.
+type walk struct {
+	device uint64 // of the directory: what is mounted in it was not left there
+	seen   int
+	names  []string
+}
+
+// deepest is how many directories inside one another are looked into.
+const deepest = 32
+
+func (w *walk) directory(dir *os.Root, name string, depth int) {
+	f, err := dir.Open(".")
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	entries, err := f.ReadDir(maxLeftovers - w.seen)
+	if err != nil {
+		return // also where it is empty
+	}
+	w.seen += len(entries)
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	for _, e := range entries {
+		at := path.Join(name, e.Name())
+		if !e.IsDir() || depth == deepest {
+			w.names = append(w.names, at)
+			continue
 		}
-		return nil
-	})
-	return names, err
+		if w.seen < maxLeftovers {
+			w.enter(dir, e.Name(), at, depth+1)
+		}
+	}
+}
+
+func (w *walk) enter(parent *os.Root, name, at string, depth int) {
+	dir, err := parent.OpenRoot(name)
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	if device, err := deviceOf(dir); err == nil && device == w.device {
+		w.directory(dir, at, depth)
+	}
+}
+
+func deviceOf(dir *os.Root) (uint64, error) {
+	info, err := dir.Stat(".")
+	if err != nil {
+		return 0, err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, errors.New("the system does not say which device a directory is on")
+	}
+	return uint64(st.Dev), nil //nolint:unconvert // the width differs between systems
 }

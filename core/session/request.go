@@ -24,6 +24,8 @@ type Request struct {
 	Config *config.Config
 	// Args is the command as the user typed it, the program first.
 	Args []string
+	// NamedBy is the file of -c that the command comes from, where nobody typed one and nobody approved of the file.
+	NamedBy string
 	// Dir is the canonical current directory.
 	Dir      string
 	Dirs     dirs.Dirs

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -71,11 +72,12 @@ func open(ctx context.Context, req *Request, ask bool) (*run, error) {
 func (r *run) resolveCommand() error {
 	req := r.req
 	tool, err := toolchain.Resolve(toolchain.Request{
-		Name:   req.Args[0],
-		Dir:    req.Dir,
-		Home:   req.Dirs.Home,
-		Lookup: req.Lookup,
-		Policy: &req.Config.Policy,
+		Name:    req.Args[0],
+		NamedBy: req.NamedBy,
+		Dir:     req.Dir,
+		Home:    req.Dirs.Home,
+		Lookup:  req.Lookup,
+		Policy:  &req.Config.Policy,
 	})
 	if err != nil {
 		return err
@@ -208,6 +210,7 @@ func (r *run) planInput() plan.Input {
 		Own: plan.Own{
 			Programs:    r.ownPrograms(),
 			Directories: req.Dirs.All(),
+			Documents:   req.Config.PolicyFiles(),
 		},
 		Environ:    os.Environ(),
 		PathPrefix: r.tool.PathPrepend,
@@ -218,13 +221,10 @@ func (r *run) planInput() plan.Input {
 	for _, m := range r.members {
 		in.Layers = append(in.Layers, m.planShare(req.Config))
 	}
-	for _, doc := range req.Config.Documents {
-		in.Own.Documents = append(in.Own.Documents, doc.Path)
-	}
 	for _, n := range r.tool.Notices {
 		in.Notices = append(in.Notices, diag.Problem{Severity: diag.Warning, Summary: n})
 	}
-	in.GitIdentity, _ = plan.GitIdentity(req.Dirs.Home, configHome(req), os.ReadFile)
+	in.GitIdentity, _ = plan.GitIdentity(req.Dirs.Home, configHome(req), readRegular)
 	for _, n := range req.Config.Notices {
 		in.Notices = append(in.Notices, diag.Problem{Severity: diag.Warning, Summary: n.Text, Source: n.Source, Line: req.Config.Line(n.Source)})
 	}
@@ -236,6 +236,10 @@ func (r *run) ownPrograms() []string {
 	own := []string{r.bin}
 	if exe, err := os.Executable(); err == nil {
 		own = append(own, exe)
+		// Its directory too where the other programs lie elsewhere: it is where the next start looks for them first.
+		if resolved, err := filepath.EvalSymlinks(exe); err == nil {
+			own = append(own, filepath.Dir(resolved))
+		}
 	}
 	for _, m := range r.members {
 		own = append(own, m.binary.Path)
@@ -326,13 +330,19 @@ func (r *run) finish(reason sdk.EndReason) error {
 	return problems.Err()
 }
 
+// endInit ends nono-init, and with it everything inside. It may be called more than once.
+func (r *run) endInit() {
+	if r.init == nil {
+		return
+	}
+	if err := r.init.Close(); err != nil {
+		r.req.Log.Debug("ending nono-init", "error", err)
+	}
+}
+
 // close ends what is left. It may be called at any point after open has begun.
 func (r *run) close() {
-	if r.init != nil {
-		if err := r.init.Close(); err != nil {
-			r.req.Log.Debug("ending nono-init", "error", err)
-		}
-	}
+	r.endInit()
 	var wg sync.WaitGroup
 	for _, m := range r.members {
 		wg.Go(m.close)

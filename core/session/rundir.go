@@ -19,6 +19,7 @@ import (
 type runDir struct {
 	ID   string
 	Path string
+	base *os.Root // the runtime directory
 	lock *os.File
 }
 
@@ -27,44 +28,53 @@ type runDir struct {
 // Both happen under one lock on the runtime directory itself. Without it a start that sweeps could find the directory of
 // another start between its making and its locking, and take it for abandoned.
 func newRunDir(d dirs.Dirs, uid int) (*runDir, error) {
-	if err := d.MakeRuntime(uid); err != nil {
+	base, err := d.OpenRuntime(uid)
+	if err != nil {
 		return nil, err
 	}
-	base, err := os.Open(d.Runtime)
+	r, err := makeRunDir(base, d.Runtime)
+	if err != nil {
+		return nil, errors.Join(err, base.Close())
+	}
+	return r, nil
+}
+
+func makeRunDir(base *os.Root, path string) (*runDir, error) {
+	whole, err := base.Open(".")
 	if err != nil {
 		return nil, fmt.Errorf("opening the runtime directory: %w", err)
 	}
-	defer base.Close()
-	if err := unix.Flock(int(base.Fd()), unix.LOCK_EX); err != nil {
+	defer whole.Close()
+	if err := unix.Flock(int(whole.Fd()), unix.LOCK_EX); err != nil {
 		return nil, fmt.Errorf("locking the runtime directory: %w", err)
 	}
-	if err := sweep(d.Runtime); err != nil {
+	if err := sweep(base); err != nil {
 		return nil, err
 	}
 
 	id := newID()
-	path := filepath.Join(d.Runtime, id)
-	if err := os.Mkdir(path, 0o700); err != nil {
+	if err := base.Mkdir(id, 0o700); err != nil {
 		return nil, fmt.Errorf("making this run's directory: %w", err)
 	}
-	lock, err := os.Open(path)
+	lock, err := base.Open(id)
 	if err != nil {
 		return nil, fmt.Errorf("opening this run's directory: %w", err)
 	}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("locking this run's directory: %w", err), lock.Close())
 	}
-	return &runDir{ID: id, Path: path, lock: lock}, nil
+	return &runDir{ID: id, Path: filepath.Join(path, id), base: base, lock: lock}, nil
 }
 
 // Remove removes the directory with all that is in it. The run is over.
 func (r *runDir) Remove() error {
-	return errors.Join(os.RemoveAll(r.Path), r.lock.Close())
+	return errors.Join(r.base.RemoveAll(r.ID), r.lock.Close(), r.base.Close())
 }
 
-// sweep removes the directories that no run holds a lock on.
-func sweep(runtime string) error {
-	entries, err := os.ReadDir(runtime)
+// sweep removes the directories that no run holds a lock on. It removes whole trees by name, so it never leaves the directory that was
+// opened and checked, whatever its path means by now.
+func sweep(base *os.Root) error {
+	entries, err := fs.ReadDir(base.FS(), ".")
 	if err != nil {
 		return fmt.Errorf("looking for what killed runs left: %w", err)
 	}
@@ -72,10 +82,9 @@ func sweep(runtime string) error {
 		if !e.IsDir() {
 			continue
 		}
-		dir := filepath.Join(runtime, e.Name())
-		abandoned, err := isAbandoned(dir)
+		abandoned, err := isAbandoned(base, e.Name())
 		if err == nil && abandoned {
-			err = os.RemoveAll(dir)
+			err = base.RemoveAll(e.Name())
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("removing what a killed run left: %w", err)
@@ -84,8 +93,8 @@ func sweep(runtime string) error {
 	return nil
 }
 
-func isAbandoned(dir string) (bool, error) {
-	f, err := os.Open(dir)
+func isAbandoned(base *os.Root, name string) (bool, error) {
+	f, err := base.Open(name)
 	if err != nil {
 		return false, err
 	}

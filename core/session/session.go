@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"syscall"
 	"time"
@@ -48,6 +47,8 @@ func Run(ctx context.Context, req *Request) (int, error) {
 	}
 	r.announce()
 	reason, exit, err := r.run(ctx, sig)
+	// Before Finish, however the run went: a start that is called off while the gate opens may have an agent all the same.
+	r.endInit()
 	if finishErr := r.finish(reason); finishErr != nil {
 		req.Out.Error(finishErr) // and no more than that: how the run ended is still told by what ended it
 	}
@@ -161,15 +162,18 @@ func (r *run) report(exit launch.Exit) {
 			continue
 		}
 		if len(files) > 0 {
-			out.Line("%s is private: %d %s left there %s discarded (%s)", l.dir, len(files), plural(len(files), "file", "files"),
-				plural(len(files), "is", "are"), some(files))
+			out.Line("%s", l.tell(files, r.req.Dirs.Home))
 		}
 	}
 	for _, line := range r.lines {
 		out.Line("%s", line)
 	}
 	if exit.Code != 0 && exit.Signal == 0 {
-		out.Line("the command ended with %d; %s", exit.Code, r.plan.Hint())
+		hints := r.plan.Hint()
+		out.Line("the command ended with %d; %s", exit.Code, hints[0])
+		for _, hint := range hints[1:] {
+			out.Line("%s", hint)
+		}
 	}
 }
 
@@ -178,20 +182,4 @@ func plural(n int, one, many string) string {
 		return one
 	}
 	return many
-}
-
-// some lists the first few.
-func some(names []string) string {
-	const few = 3
-	s := ""
-	for i, n := range names {
-		switch {
-		case i == few:
-			return s + fmt.Sprintf(" and %d more", len(names)-few)
-		case i > 0:
-			s += ", "
-		}
-		s += n
-	}
-	return s
 }

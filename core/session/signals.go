@@ -38,10 +38,15 @@ func interrupted(s syscall.Signal) error {
 	return &Error{Code: 128 + int(s), Err: diag.Errorf("interrupted by %s before the command was started", unix.SignalName(s))}
 }
 
-// listen starts receiving. SIGQUIT is received too, or Go would print every goroutine on the user's terminal.
+// listen starts receiving. SIGQUIT is received too, or Go would print every goroutine on the user's terminal. What nono was started with
+// ignored stays so, as nohup and a shell's background jobs want it.
 func listen(handler func(syscall.Signal)) *signals {
 	s := &signals{ch: make(chan os.Signal, 8), pipe: make(chan os.Signal), handler: handler}
-	signal.Notify(s.ch, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
+		if !signal.Ignored(sig) {
+			signal.Notify(s.ch, sig)
+		}
+	}
 	signal.Notify(s.pipe, syscall.SIGPIPE)
 	go func() {
 		for sig := range s.ch {

@@ -22,7 +22,7 @@ func (r *resolver) needInterpreter(program string) *Error {
 	if err := r.check(interpreter); err != nil {
 		return fail(notExecutable, "cannot run %s: its first line asks for %s: %s", program, interpreter, err.Problem.Summary)
 	}
-	if err := r.need(interpreter); err != nil {
+	if err := r.needNamed(program, interpreter, interpreter); err != nil {
 		return err
 	}
 	if viaEnv == "" {
@@ -33,7 +33,7 @@ func (r *resolver) needInterpreter(program string) *Error {
 		failure.Problem.Summary = "cannot run " + program + ", whose first line asks for " + viaEnv + ": " + failure.Problem.Summary
 		return failure
 	}
-	return r.need(file)
+	return r.needNamed(program, viaEnv, file)
 }
 
 // parseFirstLine reads "#!/usr/bin/python3 -u" and "#!/usr/bin/env -S FOO=1 python3 -u": the interpreter, and for env the name that it

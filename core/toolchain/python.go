@@ -19,12 +19,31 @@ func (r *resolver) needPython(program, resolved string) *Error {
 		return nil // such an environment does not look at the user's packages
 	}
 	if m := pythonName.FindStringSubmatch(path.Base(resolved)); m != nil {
-		packages := path.Join(r.Home, ".local/lib/python"+m[1]+"/site-packages")
-		if info, err := r.host.stat(packages); err == nil && info.IsDir() {
-			return r.grant(packages, "Python's user packages")
-		}
+		return r.userPackages(path.Join(r.Home, ".local/lib/python"+m[1]+"/site-packages"))
 	}
 	return nil
+}
+
+// userPackages grants the user's own packages, which are where they are by name alone. Where links lead elsewhere they are left out:
+// Python runs without them, and the links may be an agent's work.
+func (r *resolver) userPackages(dir string) *Error {
+	info, err := r.host.stat(dir)
+	if err != nil || !info.IsDir() {
+		return nil
+	}
+	resolved, links, err := r.host.follow(dir)
+	if err != nil {
+		return nil
+	}
+	if len(links) > 0 && !r.granted(resolved) {
+		r.tc.Notices = append(r.tc.Notices,
+			"Python's user packages are left out: the link "+links[0]+" leads to them; --read "+resolved+" grants them")
+		return nil
+	}
+	// Whatever named the interpreter, it did not name these.
+	defer func(by string) { r.namedBy = by }(r.namedBy)
+	r.namedBy = ""
+	return r.grant(dir, "Python's user packages")
 }
 
 // pythonName is what the file of an interpreter is called once all links are resolved.
@@ -84,12 +103,9 @@ func (r *resolver) base(config string, env environment) *Error {
 	if in, ok := r.root(home); ok {
 		return r.grant(in.path, in.tool+", the interpreter behind the virtual environment")
 	}
-	named := installation(path.Join(home, "python"))
+	named := installation(path.Join(home, "python"), r.Home)
 	if path.Base(home) != "bin" {
 		named = home
 	}
-	if rule, ok := r.writable(config); ok {
-		return r.refuse(config, rule, named)
-	}
-	return fail(refused, "%s needs %s, which %s names and nothing grants", r.Name, named, config).try("grant it: --read %s", named)
+	return r.refuse(config, named)
 }

@@ -22,11 +22,15 @@ type rootKind struct {
 // roots is the closed list. The system's own programs need none: the policy grants /usr to everyone.
 var roots = []rootKind{
 	{tool: "pyenv", variable: "PYENV_ROOT", home: ".pyenv", within: "versions", depth: 1},
+	{tool: "uv", home: ".local/share/uv", within: "python", depth: 1},
+	{tool: "uv", home: ".local/share/uv", within: "tools", depth: 1},
+	{tool: "pipx", home: ".local/share/pipx", within: "venvs", depth: 1},
+	{tool: "pipx", home: ".local/pipx", within: "venvs", depth: 1},
 }
 
 // dir is where the tool keeps itself.
 func (r *resolver) toolDir(variable, home string) string {
-	if dir, ok := r.Lookup(variable); ok && path.IsAbs(dir) {
+	if dir, ok := r.Lookup(variable); ok && variable != "" && path.IsAbs(dir) {
 		return path.Clean(dir)
 	}
 	return path.Join(r.Home, home)

@@ -42,6 +42,8 @@ type Request struct {
 	Lookup func(string) (string, bool)
 	// Policy says what is granted already, and what the agent can write.
 	Policy *policy.Policy
+	// NamedBy is the file that names the command, where nobody typed it and nobody approved of what the file asks for.
+	NamedBy string
 
 	// files is the host's file system, but for tests.
 	files fs.ReadLinkFS
@@ -64,6 +66,8 @@ type Toolchain struct {
 	Shims []string
 	// Notices are lines for the user.
 	Notices []string
+
+	home string // the user's
 }
 
 // Read is a path that the command needs.
@@ -112,7 +116,7 @@ func Resolve(req Request) (*Toolchain, error) {
 	if req.files == nil {
 		req.files = os.DirFS("/").(fs.ReadLinkFS)
 	}
-	r := &resolver{Request: req, host: host{req.files}, tc: &Toolchain{Arg0: req.Name}}
+	r := &resolver{Request: req, host: host{req.files}, tc: &Toolchain{Arg0: req.Name, home: req.Home}}
 	for _, m := range managers {
 		r.tc.Shims = append(r.tc.Shims, m.shims(r))
 	}
@@ -130,6 +134,8 @@ type resolver struct {
 	tc   *Toolchain
 	// chosenBy is the variable or the file that chose among the versions of a tool.
 	chosenBy string
+	// namedBy is the file that named the program that is being looked at, by its path; empty if the user did.
+	namedBy string
 }
 
 func (r *resolver) resolve() *Error {
@@ -138,7 +144,7 @@ func (r *resolver) resolve() *Error {
 		return err
 	}
 	r.tc.Executable = program
-	if err := r.need(program); err != nil {
+	if err := r.needNamed(r.NamedBy, r.Name, program); err != nil {
 		return err
 	}
 	return r.needInterpreter(program)
@@ -170,7 +176,8 @@ func (r *resolver) find(name string) (string, *Error) {
 const defaultPath = "/usr/local/bin:/usr/bin:/bin"
 
 // search looks a name up in PATH, leaving out some directories. A relative entry is left out too: it would run what happens to lie in the
-// current directory, without anyone having typed that.
+// current directory, without anyone having typed that. An entry that may not be entered, or that has a directory of this name, has no
+// such command, as for a shell; a file that cannot be executed is only the answer if nothing better comes.
 func (r *resolver) search(name string, without ...string) (string, *Error) {
 	list, ok := r.Lookup("PATH")
 	if !ok {
@@ -181,11 +188,15 @@ func (r *resolver) search(name string, without ...string) (string, *Error) {
 		if dir = path.Clean(dir); !path.IsAbs(dir) || slices.Contains(without, dir) {
 			continue
 		}
-		err := r.check(path.Join(dir, name))
-		if err == nil {
-			return path.Join(dir, name), nil
+		file := path.Join(dir, name)
+		if info, err := r.host.stat(file); err != nil || info.IsDir() {
+			continue
 		}
-		if err.Code == notExecutable && failure.Code == notFound {
+		err := r.check(file)
+		if err == nil {
+			return file, nil
+		}
+		if failure.Code == notFound {
 			failure = err
 		}
 	}
@@ -219,6 +230,16 @@ func (r *resolver) check(file string) *Error {
 		return fail(notExecutable, "cannot run %s: the file is not executable", file).try("chmod +x %s", file)
 	}
 	return nil
+}
+
+// needNamed is need for the program that a name stands for, which a file gave. A name without a slash only chooses among what the user's
+// PATH has.
+func (r *resolver) needNamed(by, name, program string) *Error {
+	r.namedBy = ""
+	if strings.Contains(name, "/") {
+		r.namedBy = by
+	}
+	return r.need(program)
 }
 
 // need grants what a program needs to be executed, if a root holds it: its installation, and what Python adds to that.
@@ -270,7 +291,8 @@ func (r *resolver) writable(p string) (policy.PathRule, bool) {
 	return policy.PathRule{}, false
 }
 
-// grant adds a path to what is read, unless it is granted already, and unless only a link that the agent can change leads there.
+// grant adds a path to what is read, unless it is granted already. What lies in no root is only added if the user named it: what a link, a
+// first line or a policy file names may be the work of an agent, or of a stranger, and then the user says whether it is right.
 func (r *resolver) grant(name, why string) *Error {
 	resolved, links, err := r.host.follow(name)
 	if err != nil {
@@ -280,10 +302,8 @@ func (r *resolver) grant(name, why string) *Error {
 		return nil
 	}
 	if _, closed := r.root(resolved); !closed {
-		for _, link := range links {
-			if rule, ok := r.writable(link); ok {
-				return r.refuse(link, rule, resolved)
-			}
+		if file := r.namer(links); file != "" {
+			return r.refuse(file, resolved)
 		}
 	}
 	info, err := r.host.stat(resolved)
@@ -301,10 +321,24 @@ func (r *resolver) grant(name, why string) *Error {
 	return nil
 }
 
-// refuse stops a run that would add a path because of a file that the agent can write.
-func (r *resolver) refuse(file string, rule policy.PathRule, named string) *Error {
-	return fail(refused, "%s needs %s because %s says so, and the agent can write that file (%s)", r.Name, named, file, rule.Source).
-		try("if that is right, grant it yourself: --read %s", named)
+// namer is the file that somebody else than the user may have made to name a path: a link on the way to it, or what named the program.
+// A link in the root directory is the system's.
+func (r *resolver) namer(links []string) string {
+	for _, link := range links {
+		if path.Dir(link) != "/" {
+			return link
+		}
+	}
+	return r.namedBy
+}
+
+// refuse stops a run that would add a path because a file names it.
+func (r *resolver) refuse(file, named string) *Error {
+	if rule, ok := r.writable(file); ok {
+		return fail(refused, "%s needs %s because %s says so, and the agent can write that file (%s)", r.Name, named, file, rule.Source).
+			try("if that is right, grant it yourself: --read %s", named)
+	}
+	return fail(refused, "%s needs %s, which %s names and nothing grants", r.Name, named, file).try("if that is right, grant it: --read %s", named)
 }
 
 // Check reports a program that the policy would not let the agent execute, or returns nil. It is to be asked once Reads are in the policy.
@@ -319,18 +353,20 @@ func (tc *Toolchain) Check(p *policy.Policy) error {
 			e.Problem = e.Problem.At(d.Rule.Source)
 		}
 		if d.Rule == nil || d.Rule.Access != policy.Deny {
-			e = e.try("grant it: --read %s", installation(program))
+			e = e.try("grant it: --read %s", installation(program, tc.home))
 		}
 		return e
 	}
 	return nil
 }
 
-// installation is the directory that a program came in: /opt/tool for /opt/tool/bin/run. A program that lies elsewhere stands for itself.
-func installation(program string) string {
+// installation is the directory that a program came in: /opt/tool for /opt/tool/bin/run. A program that lies elsewhere stands for itself,
+// and so does one of ~/bin and ~/.local/bin: what lies beside these is the user's own.
+func installation(program, home string) string {
 	bin := path.Dir(program)
-	if dir := path.Dir(bin); path.Base(bin) == "bin" && path.Dir(dir) != "/" {
-		return dir
+	dir := path.Dir(bin)
+	if path.Base(bin) != "bin" || path.Dir(dir) == "/" || policy.Within(home, dir) || dir == path.Join(home, ".local") {
+		return program
 	}
-	return program
+	return dir
 }

@@ -182,6 +182,25 @@ func TestResolve(t *testing.T) {
 			files: []string{"/home/ada/bin/python -> /usr/bin/python3.11", `/home/ada/pyvenv.cfg: home = /usr/bin\n`},
 			want: []string{"execute /home/ada/bin/python", "program /usr/bin/python3.11",
 				"read /usr/bin/python3.11 as /home/ada/bin/python: the name by which it is run"}},
+		{name: "env in the first line finds an environment that is in PATH", command: "./tool", environ: []string{"PATH=/home/ada/envs/x/bin:/usr/bin"},
+			files: []string{`/home/ada/proj/tool! #!/usr/bin/env python\n`, "/home/ada/envs/x/bin/python -> /usr/bin/python3.11", `/home/ada/envs/x/pyvenv.cfg: home = /usr/bin\n`},
+			want: []string{"execute /home/ada/proj/tool", "program /home/ada/proj/tool", "program /usr/bin/env", "program /usr/bin/python3.11",
+				"read /home/ada/envs/x: the virtual environment"}},
+		{name: "a script of an environment that was typed brings its own", command: "/home/ada/envs/x/bin/tool",
+			files: []string{`/home/ada/envs/x/bin/tool! #!/home/ada/envs/x/bin/python\n`, "/home/ada/envs/x/bin/python -> /usr/bin/python3.11", `/home/ada/envs/x/pyvenv.cfg: home = /usr/bin\n`},
+			want: []string{"execute /home/ada/envs/x/bin/tool", "program /home/ada/envs/x/bin/tool", "program /usr/bin/python3.11",
+				"read /home/ada/envs/x: the virtual environment"}},
+		{name: "a script of pipx's brings its environment", command: "tool", environ: []string{"PATH=/home/ada/.local/bin"},
+			files: []string{"/home/ada/.local/bin/tool -> ../share/pipx/venvs/tool/bin/tool",
+				`/home/ada/.local/share/pipx/venvs/tool/bin/tool! #!/home/ada/.local/share/pipx/venvs/tool/bin/python\n`,
+				"/home/ada/.local/share/pipx/venvs/tool/bin/python -> /usr/bin/python3.11", `/home/ada/.local/share/pipx/venvs/tool/pyvenv.cfg: home = /usr/bin\n`},
+			want: []string{"execute /home/ada/.local/bin/tool", "program /home/ada/.local/share/pipx/venvs/tool/bin/tool", "program /usr/bin/python3.11",
+				"read /home/ada/.local/share/pipx/venvs/tool: pipx",
+				"read /home/ada/.local/share/pipx/venvs/tool/bin/tool as /home/ada/.local/bin/tool: the name by which it is run"}},
+		{name: "the user's own packages, where a link leads elsewhere", command: "/usr/bin/python3",
+			files:   []string{"/home/ada/.local/lib/python3.11/site-packages -> /home/ada/Documents", "/home/ada/Documents/"},
+			want:    []string{"execute /usr/bin/python3", "program /usr/bin/python3.11"},
+			notices: []string{"Python's user packages are left out: the link /home/ada/.local/lib/python3.11/site-packages leads to them; --read /home/ada/Documents grants them"}},
 		{name: "the user's own packages", command: "/usr/bin/python3", files: []string{"/home/ada/.local/lib/python3.11/site-packages/", "/home/ada/.local/lib/python3.9/site-packages/"},
 			want: []string{"execute /usr/bin/python3", "program /usr/bin/python3.11", "read /home/ada/.local/lib/python3.11/site-packages: Python's user packages"}},
 		{name: "a virtual environment does not look at them", command: ".venv/bin/python",
@@ -248,6 +267,7 @@ func TestRefusals(t *testing.T) {
 		{"a link that leads nowhere", "./gone", []string{"/home/ada/proj/gone -> /nowhere"}, nil, 127, "there is no such file", ""},
 		{"a file that is not executable", "./data", []string{"/home/ada/proj/data: x"}, nil, 126, "the file is not executable", "chmod +x /home/ada/proj/data"},
 		{"the same in PATH, if nothing better comes", "data", []string{"/usr/bin/data: x"}, nil, 126, "the file is not executable", ""},
+		{"a directory of that name in PATH", "data", []string{"/usr/bin/data/x"}, nil, 127, "cannot find the command data in PATH", ""},
 		{"a directory", "./.", nil, nil, 126, "it is a directory", ""},
 		{"what lies in the current directory is not run unasked", "tool", []string{"/home/ada/proj/tool", "/tool"}, []string{"PATH=:.:/usr/bin"}, 127, "cannot find", ""},
 		{"a version that is not installed", "python", []string{`/home/ada/proj/.python-version: 3.8.1\n`}, nil, 127,
@@ -270,6 +290,19 @@ func TestRefusals(t *testing.T) {
 		{"a link, which the agent can write, leads to an environment elsewhere", ".venv/bin/python",
 			[]string{"/home/ada/proj/.venv -> /home/ada/other", "/home/ada/other/bin/python", `/home/ada/other/pyvenv.cfg: home = /usr/bin\n`}, nil,
 			125, "needs /home/ada/other because /home/ada/proj/.venv says so, and the agent can write that file (--allow-cwd)", "--read /home/ada/other"},
+		{"a first line, which the agent can write, names an environment elsewhere", "./tool",
+			[]string{`/home/ada/proj/tool! #!/home/ada/other/bin/python\n`, "/home/ada/other/bin/python -> /usr/bin/python3.11", `/home/ada/other/pyvenv.cfg: home = /usr/bin\n`}, nil,
+			125, "needs /home/ada/other because /home/ada/proj/tool says so, and the agent can write that file (--allow-cwd)", "--read /home/ada/other"},
+		{"the same by way of env", "./tool",
+			[]string{`/home/ada/proj/tool! #!/usr/bin/env /home/ada/other/bin/python\n`, "/home/ada/other/bin/python -> /usr/bin/python3.11", `/home/ada/other/pyvenv.cfg: home = /usr/bin\n`}, nil,
+			125, "needs /home/ada/other because /home/ada/proj/tool says so", "--read /home/ada/other"},
+		{"a link of a stranger's, which the agent cannot write", "/srv/clone/venv/bin/python",
+			[]string{"/srv/clone/venv -> /home/ada/other", "/home/ada/other/bin/python", `/home/ada/other/pyvenv.cfg: home = /usr/bin\n`}, nil,
+			125, "needs /home/ada/other, which /srv/clone/venv names and nothing grants", "--read /home/ada/other"},
+		{"a link that an earlier agent left among the installations", "python",
+			[]string{"/home/ada/.pyenv/versions/evil -> /home/ada/other", "/home/ada/other/bin/python", `/home/ada/other/pyvenv.cfg: home = /usr/bin\n`,
+				`/home/ada/proj/.python-version: evil\n`}, nil,
+			125, "needs /home/ada/other, which /home/ada/.pyenv/versions/evil names and nothing grants", "--read /home/ada/other"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -286,6 +319,38 @@ func TestRefusals(t *testing.T) {
 				t.Error("the error shows no problem")
 			}
 		})
+	}
+}
+
+// closedFS is a file system with a directory that may not be entered.
+type closedFS struct {
+	fstest.MapFS
+	dir string
+}
+
+func (c closedFS) Lstat(name string) (fs.FileInfo, error) {
+	if strings.HasPrefix(name, c.dir+"/") {
+		return nil, &fs.PathError{Op: "lstat", Path: name, Err: fs.ErrPermission}
+	}
+	return c.MapFS.Lstat(name)
+}
+
+// A directory of PATH that may not be entered is no reason to say anything else than that the command is not there, or to miss it in the
+// next one.
+func TestClosedDirectoryInPATH(t *testing.T) {
+	find := func(name string) (*Toolchain, error) {
+		return Resolve(Request{
+			Name: name, Dir: "/home/ada/proj", Home: "/home/ada", Policy: granted(),
+			files:  closedFS{tree(append(machine, "/opt/closed/node")...), "opt/closed"},
+			Lookup: func(k string) (string, bool) { return "/opt/closed:/usr/bin", k == "PATH" },
+		})
+	}
+	if tc, err := find("node"); err != nil || tc.Executable != "/usr/bin/node" {
+		t.Errorf("%v, %v", tc, err)
+	}
+	var e *Error
+	if tc, err := find("nothing"); !errors.As(err, &e) || e.Code != 127 || e.Problem.Summary != "cannot find the command nothing in PATH" {
+		t.Errorf("%v, %v", tc, err)
 	}
 }
 
@@ -313,9 +378,12 @@ func TestCheck(t *testing.T) {
 		{"/home/ada/run", "no rule grants it", "grant it: --read /home/ada/run"},
 		{"/usr/bin/node", "agent.hcl:3:5: cannot run run: the agent may not execute /usr/bin/node: denied", ""},
 		{"/home/ada/out/run", "not for execution", "grant it: --read /home/ada/out/run"},
+		{"/home/ada/bin/run", "no rule grants it", "grant it: --read /home/ada/bin/run"},
+		{"/home/ada/.local/bin/run", "no rule grants it", "grant it: --read /home/ada/.local/bin/run"},
+		{"/home/ada/tool/bin/run", "no rule grants it", "grant it: --read /home/ada/tool"},
 	}
 	for _, test := range tests {
-		err := (&Toolchain{Arg0: "run", Programs: []string{"/usr/bin/env", test.program}}).Check(granted(denied, written))
+		err := (&Toolchain{Arg0: "run", Programs: []string{"/usr/bin/env", test.program}, home: "/home/ada"}).Check(granted(denied, written))
 		if test.want == "" {
 			if err != nil {
 				t.Errorf("%s: %v", test.program, err)
@@ -377,6 +445,38 @@ func TestParseFirstLine(t *testing.T) {
 	for _, test := range tests {
 		if interpreter, viaEnv := parseFirstLine(test.head); interpreter != test.interpreter || viaEnv != test.viaEnv {
 			t.Errorf("%q: %q, %q; want %q, %q", test.head, interpreter, viaEnv, test.interpreter, test.viaEnv)
+		}
+	}
+}
+
+// What a policy file that nobody has approved of names as its command is no more to be believed than what a script names: it may choose
+// among the roots and what PATH has, and grants no directory of its own choice.
+func TestCommandOfAPolicyFile(t *testing.T) {
+	files := tree(append(machine, "/home/ada/other/bin/python -> /usr/bin/python3.11", `/home/ada/other/pyvenv.cfg: home = /usr/bin\n`)...)
+	run := func(name, namedBy, path string, more ...policy.PathRule) (*Toolchain, error) {
+		return Resolve(Request{
+			Name: name, Dir: "/home/ada/proj", Home: "/home/ada", Policy: granted(more...), NamedBy: namedBy, files: files,
+			Lookup: func(k string) (string, bool) { return path, k == "PATH" },
+		})
+	}
+	const python, usual = "/home/ada/other/bin/python", "/usr/bin"
+	for _, test := range []struct {
+		what, name, by, path string
+		more                 []policy.PathRule
+		refused              bool
+	}{
+		{"typed: the control", python, "", usual, nil, false},
+		{"named by a path", python, "agent.hcl", usual, nil, true},
+		{"named by a path that is granted", python, "agent.hcl", usual, []policy.PathRule{read("/home/ada/other")}, false},
+		{"named without a path, and found in PATH", "python", "agent.hcl", "/home/ada/other/bin", nil, false},
+		{"an installation in a root", pyenv + "3.9.18/bin/python", "agent.hcl", usual, nil, false},
+	} {
+		tc, err := run(test.name, test.by, test.path, test.more...)
+		switch {
+		case test.refused && (err == nil || !strings.Contains(err.Error(), "/home/ada/other, which agent.hcl names and nothing grants")):
+			t.Errorf("%s: %+v, %v", test.what, tc, err)
+		case !test.refused && err != nil:
+			t.Errorf("%s: %v", test.what, err)
 		}
 	}
 }

@@ -3,6 +3,9 @@ package inside
 import (
 	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -49,6 +52,46 @@ func (l *launcher) mountProcAt(s fragment.Proc) error {
 	}
 	for _, name := range procMasked {
 		if err := l.cover(name, l.view.stage, stageNone); err != nil {
+			return err
+		}
+	}
+	if os.Getuid() != 0 {
+		return nil // the rest is root's, and modes hold
+	}
+	return l.coverRoots()
+}
+
+// coverRoots covers everything in /proc that belongs to no process. It is for an agent of root's, who owns it all: without any capability
+// root may read what nobody else may, such as the flags of every page of memory, write where only the mode says who may, and change these
+// modes, in every /proc of the machine.
+func (l *launcher) coverRoots() error {
+	const doing = "covering what is root's in /proc"
+	dir, err := unix.Openat(l.proc, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fail(doing, err)
+	}
+	f := os.NewFile(uintptr(dir), "/proc")
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return fail(doing, err)
+	}
+	for _, name := range names {
+		var st unix.Stat_t
+		if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return fail(doing, err)
+		}
+		kind := st.Mode & unix.S_IFMT
+		_, notANumber := strconv.Atoi(name)
+		switch {
+		case notANumber == nil, kind == unix.S_IFLNK: // a process, or a link to one's own
+		case slices.Contains(procReadOnly, name), slices.Contains(procMasked, name):
+		case kind == unix.S_IFREG && st.Mode&0o004 == 0:
+			err = l.cover(name, l.view.stage, stageNone)
+		default:
+			err = l.cover(name, l.proc, name)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -152,13 +152,16 @@ func (l *launcher) bind(s fragment.Bind) error {
 
 // cloneSource takes a copy of the host's mounts at a bind's source, and says whether that is a directory.
 func cloneSource(s fragment.Bind) (tree int, directory bool, err error) {
-	source, directory, err := openSource(s)
+	source, kind, err := openSource(s)
 	if err != nil {
 		return -1, false, err
 	}
 	defer closeFD(source)
 	set := uint64(unix.MOUNT_ATTR_NOSUID)
-	if !s.Writable {
+	// A device is used through its driver, which no read-only mount keeps anybody from. But its file belongs to the whole machine, and root
+	// could change its mode for everybody.
+	device := kind == unix.S_IFCHR || kind == unix.S_IFBLK
+	if !s.Writable || device {
 		set |= unix.MOUNT_ATTR_RDONLY
 	}
 	if s.NoExec {
@@ -171,12 +174,12 @@ func cloneSource(s fragment.Bind) (tree int, directory bool, err error) {
 	if err != nil {
 		return -1, false, fail("binding "+s.Source(), err)
 	}
-	return tree, directory, nil
+	return tree, kind == unix.S_IFDIR, nil
 }
 
-// openSource opens what a bind shows. Another session, or anything else of the user's, may have put a link where the layer saw a
+// openSource opens what a bind shows, and says what kind of file it is. Another session, or anything else of the user's, may have put a link where the layer saw a
 // directory: so no link is followed, and what is found must be the very thing that was planned with.
-func openSource(s fragment.Bind) (fd int, directory bool, err error) {
+func openSource(s fragment.Bind) (fd int, kind uint32, err error) {
 	from := s.Source()
 	var resolve uint64 = unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
 	if omitted("source") {
@@ -187,19 +190,19 @@ func openSource(s fragment.Bind) (fd int, directory bool, err error) {
 		if errors.Is(err, unix.ELOOP) {
 			err = fmt.Errorf("there is a link in the path that was not there when it was planned: %w", err)
 		}
-		return -1, false, fail("opening "+from, err)
+		return -1, 0, fail("opening "+from, err)
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		closeFD(fd)
-		return -1, false, fail("looking at "+from, err)
+		return -1, 0, fail("looking at "+from, err)
 	}
 	same := st.Dev == s.Device && st.Ino == s.Inode && s.Inode != 0
 	if !same && !omitted("source") {
 		closeFD(fd)
-		return -1, false, fail("binding "+from, errors.New("it is no longer what stood there when it was planned"))
+		return -1, 0, fail("binding "+from, errors.New("it is no longer what stood there when it was planned"))
 	}
-	return fd, st.Mode&unix.S_IFMT == unix.S_IFDIR, nil
+	return fd, st.Mode & unix.S_IFMT, nil
 }
 
 func (l *launcher) tmpfs(s fragment.Tmpfs) error {

@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/sdk/schema"
+)
+
+// What is typed and cannot be understood is a usage error: it names the word, what was probably meant, and where to read on. Cobra's own
+// messages have several lines, and a word that stands beneath a command with commands of its own is no error to it at all.
+
+// laterCommands and laterFlags are those that nono is going to have. Who types one is told so, and not that there is no such thing.
+var (
+	laterCommands = []string{
+		"shell", "why", "learn", "doctor", "approve", "init", "session", "ps", "logs", "inspect", "stop", "audit", "trust", "credential",
+		"profiles", "profile", "x",
+	}
+	laterFlags = []string{
+		"profile", "network-profile", "allow-domain", "credential", "proxy-credential", "snapshot", "trace", "listen-port", "open-port",
+		"upstream-proxy", "workdir", "memory", "name",
+	}
+)
+
+// group makes a command that only holds others: alone it prints its help, and any other word is a mistake.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknownCommand(cmd, args[0])
+		}
+		return cmd.Help()
+	}
+	return cmd
+}
+
+// usageError replaces an error by the mistake that led to it, if there is one: a word that is no command is the news, and not the flag
+// that this command would have had.
+func usageError(root *cobra.Command, args []string, err error) error {
+	cmd, rest, _ := root.Find(args)
+	if cmd == nil || !cmd.HasAvailableSubCommands() {
+		return err
+	}
+	for _, word := range rest {
+		if !strings.HasPrefix(word, "-") {
+			return unknownCommand(cmd, word)
+		}
+	}
+	return err
+}
+
+// unknownCommand says that a command has no command of this name.
+func unknownCommand(of *cobra.Command, name string) error {
+	if !of.HasParent() && slices.Contains(laterCommands, name) {
+		return diag.Errorf("`nono %s` is not built yet", name)
+	}
+	var known []string
+	for _, c := range of.Commands() {
+		if c.IsAvailableCommand() || c.Name() == "help" {
+			known = append(known, c.Name())
+		}
+	}
+	p := diag.Errorf("there is no command `%s %s`", of.CommandPath(), name)
+	if near := schema.Nearest(name, known); near != "" {
+		return p.Try("did you mean `%s %s`?", of.CommandPath(), near)
+	}
+	return p.Try("there are: %s", strings.Join(known, ", "))
+}
+
+// flagError says what is wrong with a flag.
+func flagError(cmd *cobra.Command, err error) error {
+	help := "nono help" + strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name())
+	var missing *pflag.NotExistError
+	var noValue *pflag.ValueRequiredError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &missing):
+		return unknownFlag(cmd, missing, help)
+	case errors.As(err, &noValue):
+		return diag.Errorf("%s needs a value", typed(noValue.GetSpecifiedName(), noValue.GetSpecifiedShortnames())).Try("`%s` shows which", help)
+	case errors.As(err, &invalid) && invalid.GetFlag().NoOptDefVal != "":
+		return diag.Errorf("--%s takes no value, and was given %q", invalid.GetFlag().Name, invalid.GetValue()).Try("`%s` lists the flags", help)
+	case errors.As(err, &invalid):
+		return diag.Errorf("--%s cannot be %q: %s", invalid.GetFlag().Name, invalid.GetValue(), invalid.Unwrap()).Try("`%s` lists the flags", help)
+	}
+	return diag.Errorf("%s", err).Try("`%s` lists the flags", help)
+}
+
+func unknownFlag(cmd *cobra.Command, missing *pflag.NotExistError, help string) error {
+	name := missing.GetSpecifiedName()
+	if slices.Contains(laterFlags, name) {
+		return diag.Errorf("--%s is not built yet", name)
+	}
+	p := diag.Errorf("there is no flag %s", typed(name, missing.GetSpecifiedShortnames()))
+	var known []string
+	for _, set := range []*pflag.FlagSet{cmd.Flags(), cmd.InheritedFlags()} {
+		set.VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				known = append(known, f.Name)
+			}
+		})
+	}
+	if near := schema.Nearest(name, known); near != "" && missing.GetSpecifiedShortnames() == "" {
+		return p.Try("did you mean --%s?", near)
+	}
+	return p.Try("`%s` lists the flags", help)
+}
+
+// typed is a flag as it was written. Of several letters in one word the first is the one that was being read.
+func typed(name, letters string) string {
+	if letters != "" {
+		return "-" + letters[:1]
+	}
+	return "--" + name
+}
+
+// noArguments is for a command that takes none.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return diag.Errorf("`%s` takes no arguments, and was given %q", cmd.CommandPath(), args[0]).Try("usage: %s", cmd.UseLine())
+}
+
+func (a *App) newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND...]",
+		Short:   "Explain a command",
+		Long:    "Explain a command: what it does, with examples and its flags. `nono COMMAND --help` prints the same.",
+		Example: "  nono help run\n  nono help plugin list",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, _ := cmd.Root().Find(args)
+			if len(rest) > 0 && found.HasAvailableSubCommands() {
+				return unknownCommand(found, rest[0])
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			found, _, _ := cmd.Root().Find(args)
+			var names []cobra.Completion
+			for _, c := range found.Commands() {
+				if c.IsAvailableCommand() {
+					names = append(names, cobra.CompletionWithDesc(c.Name(), c.Short))
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
+
+func (a *App) newCompletion() *cobra.Command {
+	shells := []string{"bash", "zsh", "fish"}
+	return &cobra.Command{
+		Use:   "completion SHELL",
+		Short: "Print a script that completes nono's commands in your shell",
+		Long: `Print a script for bash, zsh or fish that completes nono's commands and flags. Your shell has to read it, now or at each start.
+For bash the package bash-completion is needed.`,
+		Example: `  source <(nono completion bash)
+  nono completion zsh > "${fpath[1]}/_nono"
+  nono completion fish > ~/.config/fish/completions/nono.fish`,
+		ValidArgs: shells,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 && slices.Contains(shells, args[0]) {
+				return nil
+			}
+			given := "none was named"
+			if len(args) > 0 {
+				given = fmt.Sprintf("not for %q", strings.Join(args, " "))
+			}
+			return diag.Errorf("there are completions for one shell each, and %s", given).Try("one of %s", strings.Join(shells, ", "))
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch args[0] {
+			case "bash":
+				return cmd.Root().GenBashCompletionV2(a.Stdout, true)
+			case "zsh":
+				return cmd.Root().GenZshCompletion(a.Stdout)
+			default:
+				return cmd.Root().GenFishCompletion(a.Stdout, true)
+			}
+		},
+	}
+}

@@ -1,0 +1,151 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/core/config"
+)
+
+// Both names of a linked policy file are told: who replaces the link decides what the next run loads.
+func TestPolicyFilesAreTheNamesThatWereFollowed(t *testing.T) {
+	w := newWorld(t)
+	w.file("home/dotfiles/config.hcl", "")
+	w.links("home/.config/nono/config.hcl -> /T/home/dotfiles/config.hcl")
+	w.file("shared/agent.hcl", "")
+	w.links("proj/agent.hcl -> /T/shared/agent.hcl")
+	w.flags("-c agent.hcl")
+	var got []string
+	for _, name := range load(t, w).PolicyFiles() {
+		got = append(got, strings.TrimPrefix(name, w.root))
+	}
+	if diff := cmp.Diff([]string{"/home/.config/nono/config.hcl", "/proj/agent.hcl"}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// A name that is not UTF-8 cannot travel to a layer. What an agent leaves under such a name must not stop a later run without saying
+// what is wrong, and must not get a denial dropped.
+func TestNamesThatAreNotUTF8(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		place func(*world)
+		flags string
+		want  string
+	}{
+		{"where a link leads", func(w *world) { w.file("home/bad\xff/", ""); w.links("home/link -> bad\xff") }, "--read ~/link", "cannot read ~/bad"},
+		{"what a default denial matches", func(w *world) {
+			w.env["XDG_RUNTIME_DIR"] = w.root + "/run"
+			w.file("run/ssh-agent\xff", "")
+		}, "--allow /T/run", "cannot deny"},
+		{"the current directory", func(w *world) {
+			w.file("bad\xff/", "")
+			w.options.Dir = w.root + "/bad\xff"
+		}, "--allow-cwd", "the current directory's name is not UTF-8"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			tt.place(w)
+			w.flags(tt.flags)
+			if _, err := config.Load(w.options); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestPathsLongerThanAnyFiles(t *testing.T) {
+	w := newWorld(t)
+	w.file("proj/agent.hcl", "filesystem {\n  deny = [\""+strings.Repeat("a/", 3000)+"\"]\n}\n")
+	w.flags("-c agent.hcl")
+	if _, err := config.Load(w.options); err == nil || !strings.Contains(err.Error(), "no file has one of more than") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A stranger's pipes, sockets and directories without rights, where nono looks by itself, neither hold it up nor stop it.
+func TestOddFilesWhereGitAndTheProjectAreLookedAt(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{".git", ".env", ".mcp.json", ".claude"} {
+		pipe(t, filepath.Join(w.root, "proj", name))
+	}
+	w.flags("--allow-cwd")
+	load(t, w)
+
+	w = newWorld(t)
+	w.file("proj/.git/HEAD", "ref: refs/heads/main\n")
+	w.file("proj/.git/objects/", "")
+	for _, name := range []string{"config", "hooks", "commondir"} {
+		pipe(t, filepath.Join(w.root, "proj/.git", name))
+	}
+	w.flags("--allow-cwd")
+	load(t, w)
+}
+
+// An agent takes its own right to search a directory away, so that the next start sees nothing there to protect or deny, and would give it
+// back to itself inside. (Root searches everything, and sees it.)
+func TestDirectoriesThatWereMadeUnsearchable(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		make  string // exists, and would be protected or denied
+		chmod string
+		mode  os.FileMode
+		flags string
+		want  string
+	}{
+		{"the git directory", "proj/.git/config", "proj/.git", 0o600, "--allow-cwd", "~/../proj/.git cannot be searched"},
+		{"the project", "proj/.mcp.json", "proj", 0o600, "--allow-cwd", "~/../proj cannot be searched"},
+		{"above a default denial", "home/.m2/settings.xml", "home/.m2", 0o600, "--allow ~", "~/.m2 cannot be searched"},
+		{"where a pattern is looked for", "run/ssh-agent.sock", "run", 0o300, "--allow /T/run", "cannot be searched"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.env["XDG_RUNTIME_DIR"] = w.root + "/run"
+			w.file(tt.make, "")
+			w.flags(tt.flags)
+			before := restrictions(load(t, w))
+			if len(before) == 0 {
+				t.Fatal("the control failed: nothing is denied or protected")
+			}
+			dir := filepath.Join(w.root, tt.chmod)
+			if err := os.Chmod(dir, tt.mode); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = os.Chmod(dir, 0o700) })
+			want := strings.ReplaceAll(tt.want, "~/../", w.root+"/")
+			cfg, err := config.Load(w.options)
+			switch {
+			case err == nil && slices.Equal(restrictions(cfg), before):
+				// It was seen all the same: this is root.
+			case err == nil:
+				t.Errorf("what was %q is now %q", before, restrictions(cfg))
+			case !strings.Contains(err.Error(), want):
+				t.Errorf("got %v, want %q", err, want)
+			}
+		})
+	}
+}
+
+// restrictions are the denials and protections beneath the test's own root.
+func restrictions(cfg *config.Config) []string {
+	var all []string
+	for _, r := range cfg.Policy.Filesystem {
+		if !r.Access.Grants() && strings.Contains(r.Path, "TestDirectories") {
+			all = append(all, string(r.Access)+" "+r.Path)
+		}
+	}
+	return all
+}
+
+func pipe(t *testing.T, path string) {
+	t.Helper()
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,294 @@
+// Package e2e runs nono as a user does: the programs that `make build` builds, real commands, a real kernel. Nothing of nono is imported but
+// for building it.
+//
+// Each test gets a user of its own, a home with nothing in it, and a project. Whoever runs the tests runs them as an ordinary user and, for
+// the few that say so, as root.
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// programs is the directory with nono, nono-init and the built-in layers; nono-short beside them has short deadlines. layers is the
+// directory with the tests' own layers: nono-layer-echo, nono-layer-binds, nono-layer-rogue.
+var programs, layers string
+
+// prober is the attacker of the attack tests.
+var prober string
+
+func TestMain(m *testing.M) {
+	if mode := os.Getenv("E2E_HELPER"); mode != "" {
+		os.Exit(helper(mode, os.Args[1:]))
+	}
+	os.Exit(buildAndRun(m))
+}
+
+// helpers are the programs that the test binary itself can be, when it is started with E2E_HELPER=NAME.
+var helpers = map[string]func(args []string) int{}
+
+// addHelper is called at the top of the file that has the helper.
+func addHelper(mode string, run func(args []string) int) bool {
+	helpers[mode] = run
+	return true
+}
+
+func helper(mode string, args []string) int {
+	run, ok := helpers[mode]
+	if !ok {
+		fmt.Fprintf(os.Stderr, "there is no helper %q\n", mode)
+		return 2
+	}
+	return run(args)
+}
+
+func buildAndRun(m *testing.M) int {
+	base, err := os.MkdirTemp(testBase(), ".nt-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(base)
+	programs, layers, prober = filepath.Join(base, "bin"), filepath.Join(base, "layers"), filepath.Join(base, "prober")
+	for _, b := range [][]string{
+		{programs + "/", "./cmd/..."},
+		{programs + "/nono-short", "./test/nono"},
+		{layers + "/nono-layer-echo", "./test/layers/echo"},
+		{layers + "/nono-layer-binds", "./test/layers/binds"},
+		{layers + "/nono-layer-rogue", "./test/layers/rogue"},
+		{prober, "./test/e2e/prober"},
+	} {
+		if err := build(b[0], b[1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+func build(to, pkg string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", to, pkg)
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
+	}
+	return nil
+}
+
+// testBase is where the users of the tests live: the home of whoever runs them, because /tmp is the one place that is private in
+// every sandbox.
+func testBase() string {
+	if home, err := os.UserHomeDir(); err == nil {
+		if f, err := os.CreateTemp(home, ".nt-"); err == nil {
+			f.Close()
+			os.Remove(f.Name())
+			return home
+		}
+	}
+	return os.TempDir()
+}
+
+// A user is somebody who types nono's commands.
+type user struct {
+	t       *testing.T
+	Home    string
+	Project string // the current directory, beneath Home
+	// Env is what the user's environment holds besides HOME, PATH and what keeps the tests apart.
+	Env []string
+	// Programs is the directory that nono is run from, and Program is which one: "nono", or "nono-short".
+	Programs, Program string
+	runtime           string
+}
+
+func newUser(t *testing.T) *user {
+	t.Helper()
+	home, err := os.MkdirTemp(testBase(), ".nt-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Its own, and short: it becomes part of a socket's path.
+	runtime, err := os.MkdirTemp("/tmp", "ntr-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, dir := range []string{home, runtime} {
+			if err := removeAll(dir); err != nil {
+				t.Errorf("removing %s: %v", dir, err)
+			}
+		}
+	})
+	home, err = filepath.EvalSymlinks(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &user{t: t, Home: home, Project: filepath.Join(home, "proj"), Programs: programs, Program: "nono", runtime: runtime}
+	u.mkdir(u.Project)
+	return u
+}
+
+// removeAll removes a tree in which a test has taken rights away.
+func removeAll(dir string) error {
+	err := os.RemoveAll(dir)
+	if errors.Is(err, os.ErrPermission) {
+		_ = exec.Command("chmod", "-R", "u+rwX", dir).Run()
+		err = os.RemoveAll(dir)
+	}
+	return err
+}
+
+// path makes a name absolute: "~/x" is beneath Home, "x" in the project.
+func (u *user) path(name string) string {
+	if rest, ok := strings.CutPrefix(name, "~/"); ok {
+		return filepath.Join(u.Home, rest)
+	}
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(u.Project, name)
+}
+
+func (u *user) mkdir(name string) {
+	u.t.Helper()
+	if err := os.MkdirAll(u.path(name), 0o755); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+// write makes a file, and the directories above it.
+func (u *user) write(name, content string) {
+	u.t.Helper()
+	u.mkdir(filepath.Dir(u.path(name)))
+	if err := os.WriteFile(u.path(name), []byte(content), 0o644); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+func (u *user) read(name string) string {
+	u.t.Helper()
+	content, err := os.ReadFile(u.path(name))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return string(content)
+}
+
+func (u *user) exists(name string) bool {
+	_, err := os.Lstat(u.path(name))
+	return err == nil
+}
+
+// command is nono with these arguments, not yet started.
+func (u *user) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(u.Programs, u.Program), args...)
+	cmd.Dir = u.Project
+	cmd.Env = append([]string{
+		"HOME=" + u.Home,
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"LANG=C.UTF-8",
+		"TERM=dumb",
+		"XDG_RUNTIME_DIR=" + u.runtime,
+	}, u.Env...)
+	return cmd
+}
+
+// result is how a command ended and what it said.
+type result struct {
+	Stdout, Stderr string
+	Code           int
+}
+
+func (r result) String() string {
+	return fmt.Sprintf("exit code %d\n--- stdout\n%s--- stderr\n%s", r.Code, r.Stdout, r.Stderr)
+}
+
+// nono runs a command to its end.
+func (u *user) nono(args ...string) result {
+	u.t.Helper()
+	return u.finish(u.start("", args...))
+}
+
+// running is a command under way.
+type running struct {
+	*exec.Cmd
+	out, err bytes.Buffer
+	done     chan error
+}
+
+// start starts a command with this standard input.
+func (u *user) start(stdin string, args ...string) *running {
+	u.t.Helper()
+	r := &running{Cmd: u.command(args...), done: make(chan error, 1)}
+	r.Stdin, r.Stdout, r.Stderr = strings.NewReader(stdin), &r.out, &r.err
+	// A background process of the agent that survived would keep the pipes open: that is a failure to be seen, not to be waited for.
+	r.WaitDelay = 5 * time.Second
+	if err := r.Start(); err != nil {
+		u.t.Fatal(err)
+	}
+	go func() { r.done <- r.Wait() }()
+	u.t.Cleanup(func() { _ = r.Process.Kill() })
+	return r
+}
+
+// finish waits for a command's end. The limit is for a hang: nothing here takes a tenth of it.
+func (u *user) finish(r *running) result {
+	u.t.Helper()
+	select {
+	case err := <-r.done:
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			u.t.Fatalf("running %v: %v\n%s%s", r.Args, err, r.out.String(), r.err.String())
+		}
+	case <-time.After(2 * time.Minute):
+		_ = r.Process.Signal(syscall.SIGKILL)
+		<-r.done
+		u.t.Fatalf("%v hangs\n%s%s", r.Args, r.out.String(), r.err.String())
+	}
+	code := r.ProcessState.ExitCode()
+	if ws, ok := r.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		code = 128 + int(ws.Signal())
+	}
+	return result{r.out.String(), r.err.String(), code}
+}
+
+// python runs a Python program in the project with the current directory granted.
+func (u *user) python(program string, flags ...string) result {
+	u.t.Helper()
+	u.write("prog.py", program)
+	return u.nono(append(append([]string{"run", "--allow-cwd"}, flags...), "--", "/usr/bin/python3", "prog.py")...)
+}
+
+// succeeds fails the test unless the command ended with 0.
+func (u *user) succeeds(r result) result {
+	u.t.Helper()
+	if r.Code != 0 {
+		u.t.Fatalf("it should have succeeded\n%s", r)
+	}
+	return r
+}
+
+// refused fails the test unless nono refused, saying each of these.
+func (u *user) refused(r result, says ...string) result {
+	u.t.Helper()
+	if r.Code != 125 {
+		u.t.Fatalf("it should have been refused\n%s", r)
+	}
+	for _, s := range says {
+		if !strings.Contains(r.Stderr, s) {
+			u.t.Errorf("the refusal does not say %q\n%s", s, r)
+		}
+	}
+	return r
+}
