@@ -1,0 +1,81 @@
+# The commands of CONTRIBUTING.md. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+
+# All programs are static. nono-init insists on it: with cgo, go-landlock links libpsx and the launcher's threads can no longer
+# be restricted together. The race detector is the one thing that needs cgo; it sets this for itself.
+export CGO_ENABLED := 0
+# A checkout that another user owns makes git, and so go's own stamping, fail; and nothing here may depend on git.
+export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
+
+# The build id tells nono that a layer beside it was built from the same sources. It is their digest, so two builds of one tree
+# agree and a changed file shows, with git or without.
+SOURCES := cmd core plugins profiles sdk go.mod go.sum
+BUILD_ID = $$(LC_ALL=C find $(SOURCES) -type f ! -name '*_test.go' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
+
+# -count=1: the tests look at the kernel and at other programs, which go's cache of results does not know.
+TESTFLAGS ?= -count=1
+PACKAGES ?= ./...
+REPORT := $(GO) run ./test/report -skips test/skips.txt
+
+.PHONY: help build demo test race vet lint fmt generate tools bench clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## static programs into bin/
+	@mkdir -p bin
+	@$(GO) build -trimpath -ldflags "-s -w -X github.com/nono-run/nono/sdk.Build=$(BUILD_ID)" -o bin/ ./cmd/...
+
+demo: build ## a Python agent in the sandbox of examples/demo/agent.hcl, and what it could and could not do
+	@cd examples/demo && PATH="$(CURDIR)/bin:$$PATH" python3 demo.py
+
+test: build ## every test, as whoever you are
+	@$(REPORT) -- $(GO) test -json $(TESTFLAGS) $(PACKAGES)
+
+race: export CGO_ENABLED := 1
+# test/e2e runs programs that are built without it, so there it would look at nothing but the tests.
+race: ## the tests with the race detector (needs a C compiler)
+	@$(REPORT) -- $(GO) test -json -race $(TESTFLAGS) $$($(GO) list $(PACKAGES) | grep -v /test/e2e)
+
+vet: ## go vet, also for macOS
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+
+# Tools are pinned in tools/, a module of its own, so that they weigh on nobody's go.mod.
+TOOLS := bin/tools/.built
+BUF := tools/node_modules/.bin/buf
+
+$(TOOLS): tools/go.mod tools/go.sum
+	@mkdir -p bin/tools
+	cd tools && $(GO) build -trimpath -o ../bin/tools/ tool
+	@touch $@
+
+$(BUF): tools/package.json tools/package-lock.json
+	npm ci --prefix tools --ignore-scripts
+	@touch $@
+
+tools: $(TOOLS) $(BUF) ## the pinned linter and generators
+
+lint: $(TOOLS) $(BUF) ## every linter of .golangci.yml, and buf's
+	bin/tools/golangci-lint run ./...
+	$(BUF) lint
+
+fmt: $(TOOLS) $(BUF) ## format Go and proto
+	bin/tools/golangci-lint fmt ./...
+	$(BUF) format -w
+
+generate: $(TOOLS) $(BUF) ## sdk/layerpb from sdk/proto, and the default profile as data
+	$(BUF) generate
+	$(GO) generate ./...
+
+bench: build ## start-up beside bubblewrap, firejail and the Codex sandbox; then the Go benchmarks
+	npm ci --prefix bench --ignore-scripts || echo "bench: the Codex sandbox is left out: npm could not install it"
+	$(GO) run ./bench/startup -nono bin/nono -codex bench/node_modules -markdown bench/RESULTS.md
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+clean: ## remove what make made
+	rm -rf bin tools/node_modules bench/node_modules examples/demo/.demo

@@ -1,0 +1,90 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// result is what the runs of one sandbox came to. Times are in milliseconds.
+type result struct {
+	sandbox
+
+	Median float64 `json:"median_ms"`
+	P10    float64 `json:"p10_ms"`
+	P90    float64 `json:"p90_ms"`
+	// CPU is the median of user and system time of all processes that the run waited for.
+	CPU float64 `json:"cpu_ms"`
+	// Peak is the largest resident set of any one process, in MiB, the median over the runs.
+	Peak float64 `json:"peak_mib"`
+}
+
+// sample is one run.
+type sample struct{ wall, cpu, peak float64 }
+
+// measure runs each sandbox in turn, warmup and n rounds, each round beginning with another one.
+func measure(sandboxes []sandbox, dir string, n, warmup int) ([]result, error) {
+	samples := make([][]sample, len(sandboxes))
+	for round := range warmup + n {
+		for i := range sandboxes {
+			which := (i + round) % len(sandboxes)
+			s, err := once(sandboxes[which].command(dir, "true"))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", sandboxes[which].Name, err)
+			}
+			if round >= warmup {
+				samples[which] = append(samples[which], s)
+			}
+		}
+	}
+	results := make([]result, len(sandboxes))
+	for i, s := range sandboxes {
+		wall := pick(samples[i], func(s sample) float64 { return s.wall })
+		results[i] = result{
+			sandbox: s,
+			Median:  quantile(wall, 0.5), P10: quantile(wall, 0.1), P90: quantile(wall, 0.9),
+			CPU:  quantile(pick(samples[i], func(s sample) float64 { return s.cpu }), 0.5),
+			Peak: quantile(pick(samples[i], func(s sample) float64 { return s.peak }), 0.5),
+		}
+	}
+	return results, nil
+}
+
+func once(cmd *exec.Cmd) (sample, error) {
+	begin := time.Now()
+	if err := cmd.Run(); err != nil {
+		return sample{}, fmt.Errorf("%v: %w", cmd.Args, err)
+	}
+	wall := time.Since(begin)
+	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return sample{milliseconds(wall), milliseconds(cpu), float64(usage.Maxrss) / 1024}, nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func pick(samples []sample, of func(sample) float64) []float64 {
+	values := make([]float64, len(samples))
+	for i, s := range samples {
+		values[i] = of(s)
+	}
+	return values
+}
+
+// quantile is the value below which a share q of the values lies, interpolated between neighbours; 0 where there are none.
+func quantile(values []float64, q float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	at := q * float64(len(sorted)-1)
+	below := int(at)
+	if below+1 == len(sorted) {
+		return sorted[below]
+	}
+	return sorted[below] + (at-float64(below))*(sorted[below+1]-sorted[below])
+}

@@ -1,0 +1,119 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+
+	"golang.org/x/sys/unix"
+)
+
+// report is everything that one run of the command found.
+type report struct {
+	Machine   string    `json:"machine"`
+	Runs      int       `json:"runs"`
+	Warmup    int       `json:"warmup"`
+	Results   []result  `json:"results"`
+	Watched   int       `json:"watched,omitempty"`
+	Processes []process `json:"processes,omitempty"`
+	Missing   []string  `json:"missing,omitempty"`
+}
+
+// thisMachine is the class of the machine: enough to know whether two tables may be compared.
+func thisMachine() string {
+	kernel := "unknown"
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		kernel = unix.ByteSliceToString(u.Release[:])
+	}
+	who := "an ordinary user"
+	if os.Getuid() == 0 {
+		who = "root"
+	}
+	return fmt.Sprintf("%s/%s, %d cores, kernel %s, as %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), kernel, who)
+}
+
+// rows is the table of results, its header first.
+func (r report) rows() [][]string {
+	var codex float64
+	for _, x := range r.Results {
+		if x.Name == codexName {
+			codex = x.Median
+		}
+	}
+	rows := [][]string{{"", "median", "p10 to p90", "of Codex's", "CPU", "peak memory"}}
+	for _, x := range r.Results {
+		ratio := "-"
+		if codex > 0 {
+			ratio = fmt.Sprintf("%.2f", x.Median/codex)
+		}
+		rows = append(rows, []string{
+			x.Name, fmt.Sprintf("%.1f ms", x.Median), fmt.Sprintf("%.1f to %.1f", x.P10, x.P90), ratio,
+			fmt.Sprintf("%.1f ms", x.CPU), fmt.Sprintf("%.1f MiB", x.Peak),
+		})
+	}
+	return rows
+}
+
+// processRows is the table of nono's processes, its header first.
+func (r report) processRows() [][]string {
+	rows := [][]string{{"nono's processes", "CPU", "peak memory"}}
+	for _, p := range r.Processes {
+		rows = append(rows, []string{p.Name, fmt.Sprintf("%.1f ms", p.CPU), fmt.Sprintf("%.1f MiB", p.Peak)})
+	}
+	return rows
+}
+
+func (r report) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "start-up of `true`: %d runs each, interleaved, after %d to warm up; %s\n\n", r.Runs, r.Warmup, r.Machine)
+	table(&b, r.rows())
+	if len(r.Processes) > 0 {
+		fmt.Fprintf(&b, "\nCPU time by process, medians of %d watched runs\n\n", r.Watched)
+		table(&b, r.processRows())
+	}
+	return b.String()
+}
+
+func table(b *strings.Builder, rows [][]string) {
+	w := tabwriter.NewWriter(b, 0, 0, 3, ' ', tabwriter.AlignRight)
+	for _, row := range rows {
+		fmt.Fprintln(w, strings.Join(row, "\t")+"\t")
+	}
+	_ = w.Flush() // a strings.Builder takes everything
+}
+
+// markdown is the page bench/RESULTS.md.
+func (r report) markdown() string {
+	var b strings.Builder
+	b.WriteString("# Start-up\n\nWritten by `make bench`; every figure is from one run of it. Compare the ratios: the times belong to the machine.\n\n")
+	fmt.Fprintf(&b, "`true`, %d runs of each sandbox in turn after %d to warm up, on %s.\n"+
+		"Each reads the system, may write one directory, and has a closed network.\n\n", r.Runs, r.Warmup, r.Machine)
+	markdownTable(&b, r.rows())
+	b.WriteString("\nCPU is user and system time of every process that the run waited for; peak memory is that of its largest process, and readings\n" +
+		"below 5 MiB are those of the measuring program it was started from.\n\n")
+	for _, x := range r.Results {
+		fmt.Fprintf(&b, "- %s: `%s`\n", x.Name, x.Shown)
+	}
+	for _, m := range r.Missing {
+		fmt.Fprintf(&b, "- left out: %s\n", m)
+	}
+	if len(r.Processes) > 0 {
+		fmt.Fprintf(&b, "\n## Where nono's CPU time goes\n\nMedians of %d runs of their own, in which each process's CPU clock was read without pause.\n\n", r.Watched)
+		markdownTable(&b, r.processRows())
+	}
+	return b.String()
+}
+
+func markdownTable(b *strings.Builder, rows [][]string) {
+	for i, row := range rows {
+		fmt.Fprintf(b, "| %s |\n", strings.Join(row, " | "))
+		if i == 0 {
+			fmt.Fprintf(b, "|%s\n", strings.Repeat(" --- |", len(row)))
+		}
+	}
+}

@@ -1,0 +1,109 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+)
+
+// sandbox is one way to run a program.
+type sandbox struct {
+	Name string `json:"name"`
+	// Shown is the command line for a reader, with DIR for the working directory.
+	Shown     string `json:"command"`
+	Sandboxed bool   `json:"sandboxed"`
+
+	args []string
+	env  []string
+}
+
+// The names that the report treats in a way of their own.
+const (
+	nonoName  = "nono"
+	codexName = "Codex sandbox"
+)
+
+// command is the sandbox around a program. It has no input, and what it prints is the caller's to catch.
+func (s sandbox) command(dir string, program ...string) *exec.Cmd {
+	args := slices.Concat(s.args, program)
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), s.env...)
+	return cmd
+}
+
+// find lists the sandboxes that are installed, and says of each other one what is missing. All of them do the same: the system
+// can be read, one directory written, and the network is closed.
+func find(o options, at place) (found []sandbox, missing []string) {
+	found = append(found, sandbox{Name: "no sandbox", Shown: "true", args: []string{}})
+
+	if path, err := filepath.Abs(o.nono); err == nil && exists(path) {
+		found = append(found,
+			sandbox{
+				Name: nonoName, Shown: "nono run -s --allow-cwd -- true", Sandboxed: true,
+				args: []string{path, "run", "-s", "--allow-cwd", "--"},
+			},
+			sandbox{
+				Name: "nono, no layer", Shown: "nono run -s --disable filesystem -- true", Sandboxed: true,
+				args: []string{path, "run", "-s", "--disable", "filesystem", "--"},
+			})
+	} else {
+		missing = append(missing, "nono: no program at "+o.nono+": make build")
+	}
+
+	if path, err := exec.LookPath("bwrap"); err == nil {
+		flags := []string{
+			"--unshare-all", "--new-session", "--die-with-parent",
+			"--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--bind", at.work, at.work, "--",
+		}
+		found = append(found, sandbox{
+			Name: "bubblewrap", Sandboxed: true, args: append([]string{path}, flags...),
+			Shown: "bwrap --unshare-all --new-session --die-with-parent --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --bind DIR DIR -- true",
+		})
+	} else {
+		missing = append(missing, "bubblewrap: apt-get install bubblewrap")
+	}
+
+	if path, err := exec.LookPath("firejail"); err == nil {
+		found = append(found, sandbox{
+			Name: "firejail", Shown: "firejail --quiet --noprofile --net=none --private=DIR --private-tmp --seccomp --caps.drop=all -- true", Sandboxed: true,
+			args: []string{
+				path, "--quiet", "--noprofile", "--net=none", "--private=" + at.work, "--private-tmp", "--seccomp", "--caps.drop=all", "--",
+			},
+		})
+	} else {
+		missing = append(missing, "firejail: apt-get install firejail")
+	}
+
+	if path, err := codexBinary(o.codex); err == nil {
+		found = append(found, sandbox{
+			Name: codexName, Shown: "codex sandbox -P :workspace -- true", Sandboxed: true,
+			args: []string{path, "sandbox", "-P", ":workspace", "--"},
+			env:  []string{"CODEX_HOME=" + at.codexHome},
+		})
+	} else {
+		missing = append(missing, codexName+": "+err.Error())
+	}
+	return found, missing
+}
+
+// codexBinary is the program itself; what npm puts in .bin is a script that would add the start of node to each run.
+func codexBinary(modules string) (string, error) {
+	matches, err := filepath.Glob(filepath.Join(modules, "@openai", "codex-linux-*", "vendor", "*", "bin", "codex"))
+	if err != nil {
+		return "", err
+	}
+	if len(matches) == 0 {
+		return "", fmt.Errorf("not under %s: npm ci --prefix bench", modules)
+	}
+	return filepath.Abs(matches[0])
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

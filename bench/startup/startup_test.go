@@ -1,0 +1,62 @@
+//go:build linux
+
+package main
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestQuantile(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		q      float64
+		want   float64
+	}{
+		{nil, 0.5, 0},
+		{[]float64{3}, 0.5, 3},
+		{[]float64{3, 1, 2}, 0.5, 2},
+		{[]float64{4, 1, 3, 2}, 0.5, 2.5},
+		{[]float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, 0.9, 10},
+		{[]float64{1, 2}, 1, 2},
+	} {
+		if got := quantile(c.values, c.q); got != c.want {
+			t.Errorf("quantile(%v, %v) = %v, want %v", c.values, c.q, got, c.want)
+		}
+	}
+}
+
+// Watching tells a process from its child, and finds CPU time where some was used.
+func TestWatchTellsProcessesApart(t *testing.T) {
+	s := sandbox{args: []string{"sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sleep 0.3; exit 0", "sh"}}
+	processes, err := watch(s, t.TempDir(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := func(name string) process {
+		i := slices.IndexFunc(processes, func(p process) bool { return p.Name == name })
+		if i < 0 {
+			t.Fatalf("%s was not seen: %v", name, processes)
+		}
+		return processes[i]
+	}
+	if busy, idle := byName("sh"), byName("sleep"); busy.CPU < 5*idle.CPU || busy.Peak == 0 {
+		t.Errorf("the busy process took %v and the idle one %v", busy, idle)
+	}
+}
+
+// A sandbox that runs nothing, or leaves the network open, is not measured.
+func TestCheckRefuses(t *testing.T) {
+	open := sandbox{Name: "open", Sandboxed: true, args: []string{"env"}}
+	if err := open.check(t.TempDir()); err == nil {
+		t.Error("a sandbox with the host's network was accepted")
+	}
+	deaf := sandbox{Name: "deaf", args: []string{"true"}}
+	if err := deaf.check(t.TempDir()); err == nil {
+		t.Error("a sandbox that loses the exit code was accepted")
+	}
+	none := sandbox{Name: "none", args: []string{"env"}}
+	if err := none.check(t.TempDir()); err != nil {
+		t.Errorf("running without a sandbox was refused: %v", err)
+	}
+}
