@@ -17,12 +17,14 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/layerhost"
 )
 
@@ -31,19 +33,21 @@ const ExitOurs = 125
 
 // Main runs nono with the process's own arguments, streams and environment, and returns its exit code.
 func Main() int {
-	app := New()
-	app.Started = deferCollection()
-	return app.Run(context.Background(), os.Args[1:])
+	// A start allocates some ten megabytes, once. Collecting them twice on the way would take the processors from the layers.
+	debug.SetGCPercent(400)
+	return New().Run(context.Background(), os.Args[1:])
 }
 
 // New is nono with the process's own streams and environment.
 func New() *App {
 	return &App{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Lookup: os.LookupEnv,
-		Getwd:  os.Getwd,
-		UID:    os.Getuid(),
-		GID:    os.Getgid(),
+		Lookup:  os.LookupEnv,
+		Environ: os.Environ(),
+		Getwd:   os.Getwd,
+		began:   time.Now(),
+		UID:     os.Getuid(),
+		GID:     os.Getgid(),
 	}
 }
 
@@ -52,21 +56,26 @@ type App struct {
 	// The streams are files, for the agent inherits them.
 	Stdin, Stdout, Stderr *os.File
 	Lookup                func(string) (string, bool)
+	Environ               []string
 	Getwd                 func() (string, error)
 	UID, GID              int
-	// Started, if it is not nil, is called once an agent runs.
-	Started func()
 	// Deadlines bound what a layer may take for each call; zero means layerhost's own.
 	Deadlines layerhost.Deadlines
 	// Grace is how long the agent may take to end once it was asked to; zero means core/session's own.
 	Grace time.Duration
 
+	began   time.Time
 	silent  bool
 	verbose bool
 }
 
 // Run runs one command and returns the exit code.
 func (a *App) Run(ctx context.Context, args []string) int {
+	// First of all: what nono was started with by mistake is no layer's to have, and not the agent's.
+	if err := launch.SealDescriptors(); err != nil {
+		a.printer().Error(err)
+		return ExitOurs
+	}
 	root := a.newRoot()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -110,7 +119,7 @@ The kernel enforces it, and nothing inside can widen it.`,
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	root.PersistentFlags().BoolVarP(&a.silent, "silent", "s", false, "say nothing but errors")
-	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say more: what layers report; in a plan, every rule and mount")
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say more: what layers report, how long things took; in a plan, every rule and mount")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(a.newHelp())
 	root.AddCommand(

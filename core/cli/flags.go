@@ -74,9 +74,17 @@ func completeFlags(cmd *cobra.Command) {
 // fileName is a string flag that help shows as FILE.
 type fileName string
 
-func (f *fileName) String() string     { return string(*f) }
-func (f *fileName) Type() string       { return "FILE" }
-func (f *fileName) Set(s string) error { *f = fileName(s); return nil }
+// String implements pflag.Value.
+func (f *fileName) String() string { return string(*f) }
+
+// Type implements pflag.Value: what help shows for the value.
+func (f *fileName) Type() string { return "FILE" }
+
+// Set implements pflag.Value.
+func (f *fileName) Set(s string) error {
+	*f = fileName(s)
+	return nil
+}
 
 // alone is what a flag without a value is set to.
 const alone = "true"
@@ -88,8 +96,10 @@ type ruleValue struct {
 	hint string
 }
 
+// String implements pflag.Value.
 func (v *ruleValue) String() string { return "" }
 
+// Type implements pflag.Value: what help shows for the value.
 func (v *ruleValue) Type() string {
 	if v.hint == "" {
 		return "bool"
@@ -97,6 +107,7 @@ func (v *ruleValue) Type() string {
 	return v.hint
 }
 
+// Set implements pflag.Value.
 func (v *ruleValue) Set(s string) error {
 	if v.hint == "" {
 		// --allow-cwd=false must not grant what it seems to take back.

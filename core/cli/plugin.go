@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/sdk/policy"
@@ -28,7 +31,7 @@ func (a *App) newPluginList() *cobra.Command {
 		Short: "List the layers that are built in or installed",
 		Long: `List the layers that are built in, beside nono itself, and those of other vendors that are installed for you.
 
-Each is started and asked to describe itself; one that cannot be is listed with the reason.`,
+Each is started and asked to describe itself; what is wrong with one that cannot be used is said below.`,
 		Example: `  nono plugin list
   nono plugin list --json`,
 		Args: noArguments,
@@ -47,14 +50,21 @@ Each is started and asked to describe itself; one that cannot be is listed with 
 			w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tKIND\tVERSION\tLIFETIME\tPATH")
 			for _, l := range installed {
-				if l.Error != "" {
-					fmt.Fprintf(w, "%s\t-\t-\t-\t%s (%s)\n", policy.Printable(l.Name), policy.Printable(l.Path), policy.Printable(l.Error))
-					continue
+				row := []string{l.Name, string(l.Kind), l.Version, string(l.Lifetime), diag.Homely(l.Path, own.Home)}
+				for i, cell := range row {
+					row[i] = policy.Printable(cmp.Or(cell, "-"))
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", policy.Printable(l.Name), l.Kind, policy.Printable(l.Version), l.Lifetime,
-					policy.Printable(l.Path))
+				fmt.Fprintln(w, strings.Join(row, "\t"))
 			}
-			return w.Flush()
+			if err := w.Flush(); err != nil {
+				return err
+			}
+			for _, l := range installed {
+				if l.Error != "" {
+					a.printer().Line("%s cannot be used: %s", l.Name, l.Error)
+				}
+			}
+			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -87,9 +89,9 @@ func (a *App) request(flags *policyFlags, args []string) (*session.Request, erro
 	if err != nil {
 		return nil, err
 	}
-	namedBy := ""
+	namedBy, argsSource := "", policy.Source{}
 	if len(args) == 0 {
-		args = cfg.Command
+		args, argsSource = cfg.Command, cfg.CommandSource
 		if cfg.CommandSource.Origin == policy.OriginFile && !flags.approve {
 			namedBy = cfg.CommandSource.File
 		}
@@ -99,20 +101,22 @@ func (a *App) request(flags *policyFlags, args []string) (*session.Request, erro
 	}
 	args = slices.Concat(args, cfg.Arguments)
 	return &session.Request{
-		Config:    cfg,
-		Args:      args,
-		NamedBy:   namedBy,
-		Dir:       dir,
-		Dirs:      own,
-		UID:       a.UID,
-		GID:       a.GID,
-		Lookup:    a.Lookup,
-		Deadlines: a.Deadlines,
-		Started:   a.Started,
-		Grace:     a.Grace,
-		Out:       a.printer(),
-		Log:       a.logger(),
-		Stdin:     a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr,
+		Config:     cfg,
+		Args:       args,
+		ArgsSource: argsSource,
+		NamedBy:    namedBy,
+		Dir:        dir,
+		Dirs:       own,
+		UID:        a.UID,
+		GID:        a.GID,
+		Lookup:     a.Lookup,
+		Environ:    a.Environ,
+		Deadlines:  a.Deadlines,
+		Began:      a.began,
+		Grace:      a.Grace,
+		Out:        a.printer(),
+		Log:        a.logger(),
+		Stdin:      a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr,
 	}, nil
 }
 
@@ -132,10 +136,12 @@ func (a *App) noCommand(file, dir string) error {
 // currentDir is the current directory with links resolved: what is granted is the directory, not the way that led to it.
 func (a *App) currentDir() (string, error) {
 	dir, err := a.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("finding the current directory: %w", err)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
 	}
-	dir, err = filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", diag.Errorf("finding the current directory: it was removed").Try("change to a directory that exists")
+	}
 	if err != nil {
 		return "", fmt.Errorf("finding the current directory: %w", err)
 	}

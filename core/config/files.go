@@ -73,7 +73,7 @@ func (l *loader) load(t *text, path string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	info, err := f.Stat()
 	switch {
 	case err != nil:

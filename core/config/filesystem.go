@@ -52,7 +52,7 @@ func (l *loader) filesystem(t *text, b *tree) {
 // defaultPath is a rule of the default profile. What does not exist is left out without a word, and what does not apply to this system,
 // too: the profile lists what may be there on any. Only here may * stand in a path; it is replaced by what exists.
 func (l *loader) defaultPath(access policy.Access, it item) {
-	if access == policy.Protect && !strings.HasPrefix(it.text, "/") && !strings.HasPrefix(it.text, "~") && !strings.HasPrefix(it.text, "$") {
+	if access == policy.Protect && !strings.HasPrefix(it.text, "~") && !strings.HasPrefix(it.text, "$") {
 		p := pattern{path: strings.TrimSuffix(it.text, "/"), typ: policy.Regular, at: it.at}
 		if p.path != it.text {
 			p.typ = policy.Directory
@@ -156,7 +156,7 @@ func (l *loader) listable(dir string) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	_, err = f.Readdirnames(1)
 	return err == nil || errors.Is(err, io.EOF)
 }

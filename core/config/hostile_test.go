@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/config"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // Both names of a linked policy file are told: who replaces the link decides what the next run loads.
@@ -147,5 +148,18 @@ func pipe(t *testing.T, path string) {
 	t.Helper()
 	if err := unix.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A grant of the whole disk does not mean the kernel's controls; who means them says so.
+func TestTheKernelsControlsAreProtected(t *testing.T) {
+	for flags, want := range map[string]bool{
+		"--allow /": false, "--read /": false, "--allow-cwd": false, "--allow /sys": false, "--allow /\n--write /sys": true, "--write /sys": true,
+	} {
+		w := newWorld(t)
+		w.flags(flags)
+		if got := load(t, w).Policy.Path("/sys/power/state", policy.OpWrite).Allowed; got != want {
+			t.Errorf("%q: /sys may be written: %v", flags, got)
+		}
 	}
 }

@@ -75,7 +75,8 @@ func (l *loader) layers() {
 			l.fail(at.Source, "the layer %s has no program", quote(name)).Try(`nono has no layer of this name; write plugin = "vendor/name"`).add(l)
 		}
 		l.cfg.Layers = append(l.cfg.Layers, *byName[name])
-		if off := byName[name].Off; off != nil {
+		// A custom layer has no rules that its absence could leave unheld, and its name means nothing to the others.
+		if off := byName[name].Off; off != nil && byName[name].Kind != policy.KindCustom {
 			l.cfg.Policy.Disabled = append(l.cfg.Policy.Disabled, *off)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk/policy"
 	"github.com/nono-run/nono/sdk/schema"
 )
@@ -216,10 +217,4 @@ func asName(path string, p *place) string {
 	return filepath.Clean(path)
 }
 
-// homely is a path as people write it: with ~ for the home directory.
-func (l *loader) homely(path string) string {
-	if policy.Within(path, l.home) && l.home != "/" {
-		return "~" + strings.TrimPrefix(path, l.home)
-	}
-	return path
-}
+func (l *loader) homely(path string) string { return diag.Homely(path, l.home) }

@@ -13,20 +13,33 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// protect turns the default protections into rules: at the root of each directory that the user lets the agent write, for what exists
-// there. No rule is made for what does not exist, for nothing is ever made on the host to hold its place.
+// protect turns the default protections into rules: for what exists of them at the root of each directory that the user lets the agent
+// write, and around each grant that lies in a project itself. No rule is made for what does not exist, for nothing is ever made on the
+// host to hold its place.
 //
 // What is written as ".git/..." is looked for in the git directory of the project, wherever that is: a worktree's lies in another
 // place, which may well be granted too, and a grant may name a git directory itself.
 func (l *loader) protect() {
+	for _, p := range l.patterns {
+		if filepath.IsAbs(p.path) { // not a project's, but the system's
+			l.protection(p.path, p)
+		}
+	}
 	written := len(l.rules) // what is added below is no grant
 	for i := range written {
 		r := l.rules[i]
-		if !r.Source.Asked() || !r.Access.Writable() || r.Type != policy.Directory {
+		if !r.Source.Asked() || !r.Access.Writable() || r.Type == policy.Missing {
 			continue
 		}
 		for _, p := range l.patterns {
-			for _, path := range l.candidates(r.Path, p) {
+			if filepath.IsAbs(p.path) {
+				continue
+			}
+			paths := l.around(r.Path, p)
+			if r.Type == policy.Directory {
+				paths = append(paths, l.candidates(r.Path, p)...)
+			}
+			for _, path := range paths {
 				l.protection(path, p)
 			}
 		}
@@ -46,11 +59,32 @@ func (l *loader) candidates(root string, p pattern) []string {
 	return paths
 }
 
+// around are the paths that a default protection may mean where the grant is not the project, but a part of it: .git/hooks alone, or the
+// one file .git/config. Else a file of a stranger's could grant just these, which lie beneath its own directory, and need no approval.
+//
+// An agent's directory in the home is its own, and no project's.
+func (l *loader) around(grant string, p pattern) []string {
+	first, _, _ := strings.Cut(p.path, "/")
+	inGit, isGit := strings.CutPrefix(p.path, ".git/")
+	firstInGit, _, _ := strings.Cut(inGit, "/")
+	var paths []string
+	for below := grant; below != "/"; below = filepath.Dir(below) {
+		root, name := filepath.Dir(below), filepath.Base(below)
+		if name == first && (first == ".git" || root != l.home) {
+			paths = append(paths, filepath.Join(root, p.path))
+		}
+		if isGit && name == firstInGit && l.isGitDir(root) {
+			paths = append(paths, filepath.Join(root, inGit))
+		}
+	}
+	return paths
+}
+
 // protection adds the rule for one path, unless the user's write rule names it.
 func (l *loader) protection(path string, p pattern) {
 	at, err := l.paths.resolve(path)
 	if err != nil {
-		l.hiddenProtection(path, err)
+		l.hiddenProtection(err)
 		return
 	}
 	if at.typ != p.typ || l.has(policy.Protect, at.path) {
@@ -61,7 +95,7 @@ func (l *loader) protection(path string, p pattern) {
 		if !r.Access.Writable() {
 			continue
 		}
-		writable = writable || policy.Within(at.path, r.Path)
+		writable = writable || policy.Within(at.path, r.Path) || policy.Within(r.Path, at.path)
 		if r.Access == policy.Write && r.Path == at.path && r.Source.Asked() {
 			l.lifts[i], lifted = true, true
 		}
@@ -73,7 +107,7 @@ func (l *loader) protection(path string, p pattern) {
 
 // hiddenProtection refuses a grant in which a protected path may be hidden, as refuseHidden does for denials. One problem a directory is
 // enough.
-func (l *loader) hiddenProtection(path string, err error) {
+func (l *loader) hiddenProtection(err error) {
 	blocked, ours := l.blocked(err)
 	if !ours {
 		return
@@ -178,7 +212,7 @@ func read(file, prefix string) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, longest+int64(len(prefix))))
 	if err != nil {
 		return "", false

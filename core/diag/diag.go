@@ -154,3 +154,11 @@ func (ps Problems) Err() error {
 	}
 	return nil
 }
+
+// Homely is a path as people write it: with ~ for the home directory.
+func Homely(path, home string) string {
+	if home != "/" && policy.Within(path, home) {
+		return "~" + strings.TrimPrefix(path, home)
+	}
+	return path
+}

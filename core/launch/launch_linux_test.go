@@ -179,20 +179,32 @@ func TestRefusals(t *testing.T) {
 		{"nothing looked at", func(b *box) { b.mount(unseen) }, "filesystem.allow.0", "bind", 0, "no longer what stood there"},
 		{"a link in the source", func(b *box) { b.mount(through) }, "filesystem.allow.0", "bind", unix.ELOOP, "there is a link in the path"},
 		{"a place on the host", func(b *box) { b.mount(granted, inHost) }, "filesystem.allow.0", "bind", 0, "nothing is made on the host"},
-		{"a mask on the host", func(b *box) { b.mount(granted, fragment.Mask{For: "m", Path: "/granted/missing"}) },
-			"m", "mask", 0, "nothing is made on the host"},
-		{"a link on the host", func(b *box) { b.mount(granted, fragment.Link{For: "l", Path: "/granted/a", Target: "b"}) },
-			"l", "link", 0, "nothing is made on the host"},
-		{"a link in the view", func(b *box) { b.mount(granted, fragment.Mask{For: "m", Path: "/granted/link/x"}) },
-			"m", "mask", unix.ELOOP, "opening the place"},
-		{"a file over a directory", func(b *box) { b.mount(granted, fragment.Mask{For: "m", Path: "/granted"}) },
-			"m", "mask", unix.EISDIR, "opening the place"},
-		{"a directory over a file", func(b *box) { b.mount(granted, fragment.Mask{For: "m", Path: "/granted/file", Directory: true}) },
-			"m", "mask", unix.ENOTDIR, "opening the place"},
-		{"another link", func(b *box) {
-			b.mount(fragment.Link{Path: "/l", Target: "a"}, fragment.Link{For: "l", Path: "/l", Target: "b"})
+		{
+			"a mask on the host", func(b *box) { b.mount(granted, fragment.Mask{For: "m", Path: "/granted/missing"}) },
+			"m", "mask", 0, "nothing is made on the host",
 		},
-			"l", "link", unix.EEXIST, "making the link"},
+		{
+			"a link on the host", func(b *box) { b.mount(granted, fragment.Link{For: "l", Path: "/granted/a", Target: "b"}) },
+			"l", "link", 0, "nothing is made on the host",
+		},
+		{
+			"a link in the view", func(b *box) { b.mount(granted, fragment.Mask{For: "m", Path: "/granted/link/x"}) },
+			"m", "mask", unix.ELOOP, "opening the place",
+		},
+		{
+			"a file over a directory", func(b *box) { b.mount(granted, fragment.Mask{For: "m", Path: "/granted"}) },
+			"m", "mask", unix.EISDIR, "opening the place",
+		},
+		{
+			"a directory over a file", func(b *box) { b.mount(granted, fragment.Mask{For: "m", Path: "/granted/file", Directory: true}) },
+			"m", "mask", unix.ENOTDIR, "opening the place",
+		},
+		{
+			"another link", func(b *box) {
+				b.mount(fragment.Link{Path: "/l", Target: "a"}, fragment.Link{For: "l", Path: "/l", Target: "b"})
+			},
+			"l", "link", unix.EEXIST, "making the link",
+		},
 		{"a tmpfs without a limit", func(b *box) { b.mount(fragment.Tmpfs{For: "t", Path: "/t"}) }, "t", "tmpfs", 0, "without a limit"},
 		{"no such directory", func(b *box) { b.recipe.Dir = "/nowhere" }, "", "directory", unix.ENOENT, "working directory /nowhere"},
 		{"a filter that is none", func(b *box) { b.recipe.Seccomp = make([]byte, 8) }, "", "seccomp", unix.EINVAL, "system-call filter"},
@@ -202,8 +214,10 @@ func TestRefusals(t *testing.T) {
 		{"an unknown right", func(b *box) {
 			b.recipe.Landlock = []fragment.Landlock{{For: "r", Path: "/proc", Rights: []fragment.Right{"raed"}}}
 		}, "r", "landlock", 0, `no right called "raed"`},
-		{"no such network", func(b *box) { b.recipe.Listeners = []fragment.Listener{{For: "n", Name: "x", Network: "tpc", Port: 1}} },
-			"n", "listener", 0, `no network called "tpc"`},
+		{
+			"no such network", func(b *box) { b.recipe.Listeners = []fragment.Listener{{For: "n", Name: "x", Network: "tpc", Port: 1}} },
+			"n", "listener", 0, `no network called "tpc"`,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBox(t, "pid")

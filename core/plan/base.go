@@ -94,6 +94,13 @@ func (m *maker) baseMounts() []mount {
 		fragment.Link{For: ruleDevices, Path: "/dev/stdout", Target: "/proc/self/fd/1"},
 		fragment.Link{For: ruleDevices, Path: "/dev/stderr", Target: "/proc/self/fd/2"},
 	}
+	if m.disabled(policy.KindFilesystem) {
+		// The host's whole root is there, and in it the other place where the kernel takes orders: by its files root could name a
+		// program for the host to run, and anybody end all processes of a control group that is theirs.
+		if e, ok := m.look("/sys"); ok && e.Type == policy.Directory {
+			steps = append(steps, fragment.Bind{For: ruleProc, Path: "/sys", Device: e.Device, Inode: e.Inode})
+		}
+	}
 	for _, name := range hostDevices {
 		at := path.Join("/dev", name)
 		e, ok := m.look(at)

@@ -83,7 +83,7 @@ func (m *maker) checkStep(s Share, step fragment.Step) error {
 	case fragment.Env:
 		return m.checkEnv(s, step)
 	case fragment.Bind:
-		return checkBind(step)
+		return m.checkBind(step)
 	case fragment.Link:
 		return checkText("target", step.Target)
 	case fragment.Tmpfs:
@@ -161,14 +161,28 @@ func checkMountPath(s fragment.Mount) error {
 	return nil
 }
 
-func checkBind(b fragment.Bind) error {
+func (m *maker) checkBind(b fragment.Bind) error {
 	if err := checkPath(b.Source()); err != nil {
 		return err
 	}
 	if b.Device == 0 || b.Inode == 0 {
 		return fmt.Errorf("%s comes without its device and inode: the layer did not look at it", b.Source())
 	}
+	// The host's processes and the kernel's settings, wherever the layer would have them shown. It may be mounted at other places, too.
+	host, err := m.in.Look("/proc")
+	if policy.Within(b.Source(), "/proc") || err == nil && host.Type == policy.Directory && host.Device == b.Device && host.Device != m.rootDevice() {
+		return fmt.Errorf("%s shows the host's processes: /proc is the session's own", b.Source())
+	}
 	return nil
+}
+
+// rootDevice is the device of the host's root; where /proc has the same, nothing is mounted there.
+func (m *maker) rootDevice() uint64 {
+	e, err := m.in.Look("/")
+	if err != nil {
+		return 0
+	}
+	return e.Device
 }
 
 func checkTmpfs(t fragment.Tmpfs) error {
@@ -263,11 +277,25 @@ func (m *maker) checkEnv(s Share, e fragment.Env) error {
 		if _, ok := s.Response.Secrets[part.Secret]; part.Secret != "" && !ok {
 			return fmt.Errorf("%s uses the secret %q, which the layer did not return", e.Name, part.Secret)
 		}
+		if part.Host != "" && !m.mayTell(s, part.Host) {
+			return fmt.Errorf("%s tells the agent your variable %s, which nothing passes", e.Name, part.Host)
+		}
 		if strings.ContainsRune(part.Literal, 0) {
 			return fmt.Errorf("the value of %s holds a zero byte", e.Name)
 		}
 	}
 	return nil
+}
+
+// mayTell reports whether a layer may put the value of one of the user's variables into the agent's environment: one that the policy
+// passes, or that the layer declared and was told, unless the user denies it.
+func (m *maker) mayTell(s Share, name string) bool {
+	d := m.in.Policy.Variable(name)
+	if d.Allowed {
+		return true
+	}
+	denied := d.Rule != nil && d.Rule.Source.Asked()
+	return !denied && slices.Contains(s.HostVariables, name)
 }
 
 func checkVariableName(name string) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -144,6 +145,9 @@ func TestDisabled(t *testing.T) {
 		if mountAt(p, at) == nil {
 			t.Errorf("%s is gone with the filesystem layer", at)
 		}
+	}
+	if b, ok := mountAt(p, "/sys").(fragment.Bind); !ok || b.Writable {
+		t.Errorf("the host's /sys is %+v", mountAt(p, "/sys"))
 	}
 	for _, id := range []policy.RuleID{ruleProc, ruleSeccomp, rulePrivileges, ruleProcesses, ruleIPC, ruleDescriptors} {
 		if r := ruleOf(p, id); r.Held != sdk.Enforced {

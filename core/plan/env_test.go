@@ -30,16 +30,29 @@ func TestEnvironment(t *testing.T) {
 		{"a passed one is inherited", []policy.EnvRule{{Source: flagged, Action: policy.EnvPass, Name: "TOKEN"}}, []string{"TOKEN=x"}, "TOKEN", inherit("TOKEN")},
 		{"a passed one that is not set is not there", []policy.EnvRule{{Source: flagged, Action: policy.EnvPass, Name: "TOKEN"}}, nil, "TOKEN", nil},
 		{"a pattern passes", []policy.EnvRule{{Source: at(3), Action: policy.EnvPass, Name: "LC_*"}}, []string{"LC_ALL=C"}, "LC_ALL", inherit("LC_ALL")},
-		{"no pattern passes what loads code", append(never, policy.EnvRule{Source: at(3), Action: policy.EnvPass, Name: "*"}),
-			[]string{"LD_PRELOAD=/evil.so"}, "LD_PRELOAD", nil},
-		{"nor an exported function", append(never, policy.EnvRule{Source: at(3), Action: policy.EnvPass, Name: "*"}),
-			[]string{"BASH_FUNC_ls%%=() { evil; }"}, "BASH_FUNC_ls%%", nil},
-		{"its exact name does", append(never, policy.EnvRule{Source: at(3), Action: policy.EnvPass, Name: "LD_PRELOAD"}),
-			[]string{"LD_PRELOAD=/mine.so"}, "LD_PRELOAD", inherit("LD_PRELOAD")},
+		{
+			"no pattern passes what loads code", append(never, policy.EnvRule{Source: at(3), Action: policy.EnvPass, Name: "*"}),
+			[]string{"LD_PRELOAD=/evil.so"},
+			"LD_PRELOAD", nil,
+		},
+		{
+			"nor an exported function", append(never, policy.EnvRule{Source: at(3), Action: policy.EnvPass, Name: "*"}),
+			[]string{"BASH_FUNC_ls%%=() { evil; }"},
+			"BASH_FUNC_ls%%", nil,
+		},
+		{
+			"its exact name does", append(never, policy.EnvRule{Source: at(3), Action: policy.EnvPass, Name: "LD_PRELOAD"}),
+			[]string{"LD_PRELOAD=/mine.so"},
+			"LD_PRELOAD", inherit("LD_PRELOAD"),
+		},
 		{"a value is set", []policy.EnvRule{{Source: at(3), Action: policy.EnvSet, Name: "CI", Value: "1"}}, nil, "CI", fragment.Text("1")},
 		{"an empty value is a value", []policy.EnvRule{{Source: at(3), Action: policy.EnvSet, Name: "CI"}}, nil, "CI", fragment.Text("")},
-		{"a value of --env is a secret", []policy.EnvRule{{Source: flagged, Action: policy.EnvSet, Name: "KEY", Secret: "env.KEY"}}, nil, "KEY",
-			fragment.Text(fragment.SecretValue("env.KEY"))},
+		{
+			"a value of --env is a secret",
+			[]policy.EnvRule{{Source: flagged, Action: policy.EnvSet, Name: "KEY", Secret: "env.KEY"}},
+			nil, "KEY",
+			fragment.Text(fragment.SecretValue("env.KEY")),
+		},
 		{"HOME is the private one, whatever the variable says", nil, []string{"HOME=/elsewhere"}, "HOME", fragment.Text("/home/ada")},
 		{"unless set", []policy.EnvRule{{Source: at(3), Action: policy.EnvSet, Name: "HOME", Value: "/home/ada/proj"}}, nil, "HOME", fragment.Text("/home/ada/proj")},
 		{"TMPDIR is /tmp", nil, nil, "TMPDIR", fragment.Text("/tmp")},
@@ -120,12 +133,26 @@ func TestVariableOfALayer(t *testing.T) {
 		{"alone", policy.EnvRule{}, []fragment.Env{env("1")}, fragment.Text("1"), nil},
 		{"two that agree", policy.EnvRule{}, []fragment.Env{env("1"), env("1")}, fragment.Text("1"), nil},
 		{"two that do not", policy.EnvRule{}, []fragment.Env{env("1"), env("2")}, nil, []string{"layer a/a", "layer b/b"}},
-		{"a default gives way", policy.EnvRule{ID: "environment.pass.9", Source: byDefault, Action: policy.EnvPass, Name: "X"}, []fragment.Env{env("1")},
-			fragment.Text("1"), nil},
-		{"the user does not", policy.EnvRule{ID: "environment.pass.9", Source: at(8), Action: policy.EnvPass, Name: "X"}, []fragment.Env{env("1")},
-			nil, []string{"agent.hcl:8:3", "layer a/a"}},
-		{"two secrets of one name are two values", policy.EnvRule{}, []fragment.Env{env(fragment.SecretValue("k")), env(fragment.SecretValue("k"))},
-			nil, []string{"layer a/a", "layer b/b"}},
+		{
+			"a default gives way",
+			policy.EnvRule{ID: "environment.pass.9", Source: byDefault, Action: policy.EnvPass, Name: "X"},
+			[]fragment.Env{env("1")},
+			fragment.Text("1"), nil,
+		},
+		{
+			"the user does not",
+			policy.EnvRule{ID: "environment.pass.9", Source: at(8), Action: policy.EnvPass, Name: "X"},
+			[]fragment.Env{env("1")},
+			nil,
+			[]string{"agent.hcl:8:3", "layer a/a"},
+		},
+		{
+			"two secrets of one name are two values",
+			policy.EnvRule{},
+			[]fragment.Env{env(fragment.SecretValue("k")), env(fragment.SecretValue("k"))},
+			nil,
+			[]string{"layer a/a", "layer b/b"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -187,8 +214,10 @@ func TestPlanHoldsNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"ACME=id:canary-of-a-layer", "HOME=/home/ada", "KEY=canary-of-a-flag", "LANG=canary-of-a-default", "PATH=/usr/bin", "TMPDIR=/tmp",
-		"TOKEN=canary-of-the-host"}
+	want := []string{
+		"ACME=id:canary-of-a-layer", "HOME=/home/ada", "KEY=canary-of-a-flag", "LANG=canary-of-a-default", "PATH=/usr/bin", "TMPDIR=/tmp",
+		"TOKEN=canary-of-the-host",
+	}
 	if !slices.Equal(r.Env, want) {
 		t.Errorf("environment: %q", r.Env)
 	}

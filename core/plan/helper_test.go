@@ -71,7 +71,7 @@ func (t tree) bind(rule policy.RuleID, p string, writable bool) fragment.Bind {
 
 // standardTree is a machine with a user, a project and an installed nono.
 func standardTree() tree {
-	return newTree("/usr/bin/nono file", "/usr/lib", "/etc/hosts file", "/dev/null device", "/dev/zero device", "/dev/tty device", "/tmp",
+	return newTree("/usr/bin/nono file", "/usr/lib", "/etc/hosts file", "/dev/null device", "/dev/zero device", "/dev/tty device", "/tmp", "/sys",
 		"/home/ada/proj/.git/hooks", "/home/ada/proj/agent.hcl file", "/home/ada/data", "/home/ada/.ssh", "/home/ada/.config/nono/config.hcl file",
 		"/home/ada/.local/share", "/home/ada/.cache", "/run/user/1000/nono")
 }
@@ -79,8 +79,10 @@ func standardTree() tree {
 func standardOwn() Own {
 	return Own{
 		Programs: []string{"/usr/bin", "/usr/bin/nono"},
-		Directories: []string{"/home/ada/.config/nono", "/home/ada/.local/state/nono", "/home/ada/.local/share/nono", "/home/ada/.cache/nono",
-			"/run/user/1000/nono"},
+		Directories: []string{
+			"/home/ada/.config/nono", "/home/ada/.local/state/nono", "/home/ada/.local/share/nono", "/home/ada/.cache/nono",
+			"/run/user/1000/nono",
+		},
 		Documents: []string{"/home/ada/proj/agent.hcl"},
 	}
 }
@@ -149,8 +151,10 @@ func binds(t tree, pol policy.Policy) Share {
 // custom is a layer of a vendor's with these steps.
 func custom(name string, steps ...fragment.Step) Share {
 	return Share{
-		Layer: Layer{Kind: policy.KindCustom, Name: name, Version: "0.1.0", Path: "/opt/" + name, Digest: strings.Repeat("ab", 32),
-			Why: `the block layer "` + name + `"`},
+		Layer: Layer{
+			Kind: policy.KindCustom, Name: name, Version: "0.1.0", Path: "/opt/" + name, Digest: strings.Repeat("ab", 32),
+			Why: `the block layer "` + name + `"`,
+		},
 		Response: &sdk.PlanResponse{Fragment: fragment.Fragment{Steps: steps}},
 	}
 }

@@ -20,14 +20,12 @@ func (m *maker) landlock(v view) []fragment.Landlock {
 		uses := false
 		var mounts []fragment.Mount
 		for _, step := range s.Response.Fragment.Steps {
-			switch step := step.(type) {
-			case fragment.Landlock:
+			if grant, ok := step.(fragment.Landlock); ok {
 				uses = true
-				grants = append(grants, step)
-			case fragment.Mount:
-				if !m.reserved[step.At()] { // else it is not in the view, see yields
-					mounts = append(mounts, step)
-				}
+				grants = append(grants, grant)
+			}
+			if mount, ok := step.(fragment.Mount); ok && !m.reserved[mount.At()] { // else it is not in the view, see yields
+				mounts = append(mounts, mount)
 			}
 		}
 		used = used || uses

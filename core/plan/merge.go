@@ -78,7 +78,7 @@ func (m *maker) mounts(p *Plan) view {
 	if m.problems.Failed() {
 		return v // each conflict would be found again below
 	}
-	if more := m.furnish(v); len(more) > 0 {
+	if more := append(m.furnish(v), m.hideControls(v)...); len(more) > 0 {
 		v = m.merge(append(v.mounts, more...))
 	}
 	v, p.Make = m.protect(v)

@@ -117,33 +117,53 @@ func TestBeneath(t *testing.T) {
 		kept  []string
 		want  string // of the refusal
 	}{
-		{name: "what lies beneath a mask is dropped",
+		{
+			name:  "what lies beneath a mask is dropped",
 			steps: []fragment.Step{fragment.Mask{Path: "/home/ada/proj/.git", Directory: true}, host.bind("", "/home/ada/proj/.git/hooks", false)},
-			kept:  []string{"/home/ada/proj/.git"}, gone: []string{"/home/ada/proj/.git/hooks"}},
-		{name: "a name that begins alike does not lie beneath",
+			kept:  []string{"/home/ada/proj/.git"}, gone: []string{"/home/ada/proj/.git/hooks"},
+		},
+		{
+			name:  "a name that begins alike does not lie beneath",
 			steps: []fragment.Step{fragment.Mask{Path: "/home/ada/dat", Directory: true}, host.bind("", "/home/ada/data", false)},
-			kept:  []string{"/home/ada/dat", "/home/ada/data"}},
-		{name: "a bind that shows what its parent shows is dropped",
+			kept:  []string{"/home/ada/dat", "/home/ada/data"},
+		},
+		{
+			name:  "a bind that shows what its parent shows is dropped",
 			steps: []fragment.Step{host.bind("", "/home/ada/proj/.git/hooks", true), host.bind("", "/home/ada/proj/.git", true)},
-			gone:  []string{"/home/ada/proj/.git", "/home/ada/proj/.git/hooks"}},
-		{name: "a pin stays, for something is mounted beneath it",
+			gone:  []string{"/home/ada/proj/.git", "/home/ada/proj/.git/hooks"},
+		},
+		{
+			name:  "a pin stays, for something is mounted beneath it",
 			steps: []fragment.Step{host.bind("", "/home/ada/proj/.git", true), host.bind("", "/home/ada/proj/.git/hooks", false)},
-			kept:  []string{"/home/ada/proj/.git", "/home/ada/proj/.git/hooks"}},
-		{name: "nothing lies beneath a link",
+			kept:  []string{"/home/ada/proj/.git", "/home/ada/proj/.git/hooks"},
+		},
+		{
+			name:  "nothing lies beneath a link",
 			steps: []fragment.Step{fragment.Link{Path: "/lib", Target: "usr/lib"}, fragment.Mask{Path: "/lib/x"}},
-			want:  "nothing can lie beneath /lib, which is a link to usr/lib"},
-		{name: "nothing lies beneath a file",
+			want:  "nothing can lie beneath /lib, which is a link to usr/lib",
+		},
+		{
+			name:  "nothing lies beneath a file",
 			steps: []fragment.Step{fragment.File{Path: "/etc/x", Mode: 0o444}, fragment.Mask{Path: "/etc/x/y"}},
-			want:  "nothing can lie beneath /etc/x"},
-		{name: "/proc is the session's own",
+			want:  "nothing can lie beneath /etc/x",
+		},
+		{
+			name:  "/proc is the session's own",
 			steps: []fragment.Step{host.bind("", "/proc/1", false)},
-			want:  "/proc is the session's own"},
-		{name: "a file of /proc can be hidden",
-			steps: []fragment.Step{fragment.Mask{Path: "/proc/cpuinfo"}}, kept: []string{"/proc/cpuinfo"}},
-		{name: "/proc cannot be hidden",
-			steps: []fragment.Step{fragment.Mask{Path: "/proc", Directory: true}}, want: "/proc cannot be hidden"},
-		{name: "nor the root",
-			steps: []fragment.Step{fragment.Mask{Path: "/", Directory: true}}, want: "/ cannot be hidden"},
+			want:  "/proc is the session's own",
+		},
+		{
+			name:  "a file of /proc can be hidden",
+			steps: []fragment.Step{fragment.Mask{Path: "/proc/cpuinfo"}}, kept: []string{"/proc/cpuinfo"},
+		},
+		{
+			name:  "/proc cannot be hidden",
+			steps: []fragment.Step{fragment.Mask{Path: "/proc", Directory: true}}, want: "/proc cannot be hidden",
+		},
+		{
+			name:  "nor the root",
+			steps: []fragment.Step{fragment.Mask{Path: "/", Directory: true}}, want: "/ cannot be hidden",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -285,12 +305,16 @@ func TestFlawsOfTheSet(t *testing.T) {
 		{"two filesystem layers", func(in *Input) { in.Layers = append(in.Layers, second) }, "is the filesystem layer already"},
 		{"no filesystem layer", func(in *Input) { in.Layers = nil }, "no filesystem layer runs"},
 		{"an unknown kind", func(in *Input) { in.Layers = append(in.Layers, unknown) }, `"magic" is no kind of layer`},
-		{"a disabled kind", func(in *Input) { in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: at(2)}} },
-			"although filesystem is disabled"},
-		{"no answer", func(in *Input) {
-			in.Layers = append(in.Layers, Share{Layer: Layer{Kind: policy.KindCustom, Name: "a/b"}})
+		{
+			"a disabled kind", func(in *Input) { in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: at(2)}} },
+			"although filesystem is disabled",
 		},
-			"answered with nothing"},
+		{
+			"no answer", func(in *Input) {
+				in.Layers = append(in.Layers, Share{Layer: Layer{Kind: policy.KindCustom, Name: "a/b"}})
+			},
+			"answered with nothing",
+		},
 		{"another tier", func(in *Input) { in.Host.Tier = sdk.TierB }, "only tier A is built"},
 		{"no tier", func(in *Input) { in.Host.Tier = "" }, "only tier A is built"},
 	}

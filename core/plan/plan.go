@@ -138,6 +138,8 @@ func (n Notice) Problem() diag.Problem {
 type Share struct {
 	Layer
 	Response *sdk.PlanResponse
+	// HostVariables are those of the user's variables that the layer declared, and was told.
+	HostVariables []string
 	// Setting finds the line of one of the layer's settings, for a diagnostic; nil if it has none.
 	Setting func(attribute string) policy.Source
 }
@@ -173,6 +175,8 @@ type Input struct {
 	Notices []diag.Problem
 	// Line finds the text of a source's line; nil if there is none.
 	Line func(policy.Source) string
+	// Controls are directories that are never shown, as [Controls] finds them.
+	Controls []string
 	// Look looks at a file of the host; [Host] unless a test stands in.
 	Look Look
 }
@@ -209,6 +213,7 @@ func Make(in Input) (*Plan, error) {
 	p.Env = m.environment(v, p.Listeners)
 	p.Seccomp = m.seccomp()
 	p.Rules = m.coverage(p.Mounts)
+	m.doubt(p)
 	p.Notices = m.allNotices()
 	if m.problems.Failed() {
 		return nil, m.problems

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"path"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
@@ -208,13 +208,11 @@ func (pr *printer) own() [][]string {
 		if s.Rule() != ruleSelf {
 			continue
 		}
-		switch s := s.(type) {
-		case fragment.Mask:
-			rows = append(rows, []string{"hide", pr.short(s.Path), "nono's own files"})
-		case fragment.Bind:
-			if !s.Writable {
-				rows = append(rows, []string{"protect", pr.short(s.Path), "nono's programs, or a policy of this run"})
-			}
+		if m, ok := s.(fragment.Mask); ok {
+			rows = append(rows, []string{"hide", pr.short(m.Path), "nono's own files"})
+		}
+		if b, ok := s.(fragment.Bind); ok && !b.Writable {
+			rows = append(rows, []string{"protect", pr.short(b.Path), "nono's programs, or a policy of this run"})
 		}
 	}
 	return rows
@@ -441,14 +439,7 @@ func sizeText(n uint64) string {
 
 func (pr *printer) short(p string) string { return pr.plan.short(p) }
 
-// short writes the home directory as ~.
-func (p *Plan) short(name string) string {
-	home := p.Host.Home
-	if home != "/" && policy.Within(name, home) {
-		return path.Join("~", strings.TrimPrefix(name, home))
-	}
-	return name
-}
+func (p *Plan) short(name string) string { return diag.Homely(name, p.Host.Home) }
 
 // summaryGrants is how many grants the start line lists.
 const summaryGrants = 4

@@ -35,8 +35,10 @@ func richInput() Input {
 	in.Policy.Filesystem = append(in.Policy.Filesystem, protect, gone, linked, tool, nasty)
 	in.Policy.Environment = append(in.Policy.Environment,
 		policy.EnvRule{ID: "environment.set.0", Source: at(12), Action: policy.EnvSet, Name: "CI", Value: "1"},
-		policy.EnvRule{ID: "environment.set.1", Source: policy.Source{Origin: policy.OriginFlag, Flag: "--env KEY"}, Action: policy.EnvSet, Name: "KEY",
-			Secret: "env.KEY"},
+		policy.EnvRule{
+			ID: "environment.set.1", Source: policy.Source{Origin: policy.OriginFlag, Flag: "--env KEY"}, Action: policy.EnvSet, Name: "KEY",
+			Secret: "env.KEY",
+		},
 		policy.EnvRule{ID: "environment.pass.9", Source: at(11), Action: policy.EnvPass, Name: "MY_SETTING"})
 	in.Environ = append(in.Environ, "MY_SETTING=x")
 	in.Layers = []Share{binds(host, in.Policy), custom("acme/echo",
@@ -164,8 +166,10 @@ func TestSummary(t *testing.T) {
 		want  string
 	}{
 		{"the standard run", func() Input { return standardInput(standardTree()) }, "rw ~/proj; network closed; home private; tier A"},
-		{"two grants", func() Input { return grant(standardTree(), policy.Read, "/home/ada/data") },
-			"rw ~/proj; ro ~/data; network closed; home private; tier A"},
+		{
+			"two grants", func() Input { return grant(standardTree(), policy.Read, "/home/ada/data") },
+			"rw ~/proj; ro ~/data; network closed; home private; tier A",
+		},
 		{"the home", func() Input {
 			in := grant(standardTree(), policy.Allow, "/home/ada")
 			in.Policy.Filesystem = in.Policy.Filesystem[1:]
@@ -195,8 +199,10 @@ func TestSummary(t *testing.T) {
 			in.Policy.Filesystem = append(in.Policy.Filesystem, r)
 			return in
 		}, "rw ~/proj; network closed; home private; tier A"},
-		{"a grant of what is denied", func() Input { return grant(standardTree(), policy.Allow, "/home/ada/.ssh") },
-			"rw ~/proj; network closed; home private; tier A"},
+		{
+			"a grant of what is denied", func() Input { return grant(standardTree(), policy.Allow, "/home/ada/.ssh") },
+			"rw ~/proj; network closed; home private; tier A",
+		},
 		{"a grant inside a directory that is not granted", func() Input {
 			host := standardTree()
 			host.put("/srv/work/part", "dir")

@@ -48,10 +48,13 @@ func TestSelfProtection(t *testing.T) {
 		want  []string
 		make  []string
 	}{
-		{name: "a policy file in the project, with no ancestor in between",
+		{
+			name:  "a policy file in the project, with no ancestor in between",
 			input: func() Input { return standardInput(standardTree()) },
-			want:  []string{"read-only /home/ada/proj/agent.hcl"}},
-		{name: "deeper, its ancestors are pinned",
+			want:  []string{"read-only /home/ada/proj/agent.hcl"},
+		},
+		{
+			name: "deeper, its ancestors are pinned",
 			input: func() Input {
 				host := standardTree()
 				host.put("/home/ada/proj/conf/nono/agent.hcl", "file")
@@ -59,11 +62,15 @@ func TestSelfProtection(t *testing.T) {
 				in.Own.Documents = []string{"/home/ada/proj/conf/nono/agent.hcl"}
 				return in
 			},
-			want: []string{"pin /home/ada/proj/conf", "pin /home/ada/proj/conf/nono", "read-only /home/ada/proj/conf/nono/agent.hcl"}},
-		{name: "read grants need nothing but to hide nono's directories",
+			want: []string{"pin /home/ada/proj/conf", "pin /home/ada/proj/conf/nono", "read-only /home/ada/proj/conf/nono/agent.hcl"},
+		},
+		{
+			name:  "read grants need nothing but to hide nono's directories",
 			input: func() Input { return grant(standardTree(), policy.Read, "/home/ada/.config") },
-			want:  []string{"mask /home/ada/.config/nono", "read-only /home/ada/proj/agent.hcl"}},
-		{name: "the whole home: what exists is hidden, what does not is made first",
+			want:  []string{"mask /home/ada/.config/nono", "read-only /home/ada/proj/agent.hcl"},
+		},
+		{
+			name:  "the whole home: what exists is hidden, what does not is made first",
 			input: func() Input { return grant(standardTree(), policy.Allow, "/home/ada") },
 			want: []string{
 				"pin /home/ada/.cache", "mask /home/ada/.cache/nono",
@@ -72,8 +79,10 @@ func TestSelfProtection(t *testing.T) {
 				"pin /home/ada/.local/state", "mask /home/ada/.local/state/nono",
 				"read-only /home/ada/proj/agent.hcl",
 			},
-			make: []string{"/home/ada/.cache/nono", "/home/ada/.local/share/nono", "/home/ada/.local/state", "/home/ada/.local/state/nono"}},
-		{name: "what is made because of one bind is hidden in all",
+			make: []string{"/home/ada/.cache/nono", "/home/ada/.local/share/nono", "/home/ada/.local/state", "/home/ada/.local/state/nono"},
+		},
+		{
+			name: "what is made because of one bind is hidden in all",
 			input: func() Input {
 				host := standardTree()
 				in := standardInput(host)
@@ -84,14 +93,18 @@ func TestSelfProtection(t *testing.T) {
 				return in
 			},
 			want: []string{"mask /home/ada/.cache/nono", "mask /srv/cache/nono"},
-			make: []string{"/home/ada/.cache/nono"}},
-		{name: "what does not exist and cannot be made from inside needs nothing",
+			make: []string{"/home/ada/.cache/nono"},
+		},
+		{
+			name: "what does not exist and cannot be made from inside needs nothing",
 			input: func() Input {
 				in := grant(standardTree(), policy.Read, "/home/ada/.cache")
 				in.Own = Own{Directories: []string{"/home/ada/.cache/nono"}}
 				return in
-			}},
-		{name: "a way that turns back",
+			},
+		},
+		{
+			name: "a way that turns back",
 			input: func() Input {
 				host := standardTree()
 				host.put("/home/ada/proj/conf/x/y", "dir")
@@ -100,8 +113,10 @@ func TestSelfProtection(t *testing.T) {
 				in.Own = Own{Directories: []string{"/etc/nono"}}
 				return in
 			},
-			want: []string{"mask /home/ada/proj/conf"}},
-		{name: "a grant above nono's programs",
+			want: []string{"mask /home/ada/proj/conf"},
+		},
+		{
+			name: "a grant above nono's programs",
 			input: func() Input {
 				host := standardTree()
 				host.put("/home/ada/proj/bin/nono", "file")
@@ -109,8 +124,10 @@ func TestSelfProtection(t *testing.T) {
 				in.Own.Programs = []string{"/home/ada/proj/bin", "/home/ada/proj/bin/nono"}
 				return in
 			},
-			want: []string{"read-only /home/ada/proj/agent.hcl", "read-only /home/ada/proj/bin"}},
-		{name: "a directory shown under another name",
+			want: []string{"read-only /home/ada/proj/agent.hcl", "read-only /home/ada/proj/bin"},
+		},
+		{
+			name: "a directory shown under another name",
 			input: func() Input {
 				host := standardTree()
 				in := standardInput(host)
@@ -119,15 +136,18 @@ func TestSelfProtection(t *testing.T) {
 				in.Layers = append(in.Layers, custom("acme/x", b))
 				return in
 			},
-			want: []string{"read-only /home/ada/proj/agent.hcl", "mask /srv/config/nono"}},
-		{name: "a directory that the host mounts at a second place",
+			want: []string{"read-only /home/ada/proj/agent.hcl", "mask /srv/config/nono"},
+		},
+		{
+			name: "a directory that the host mounts at a second place",
 			input: func() Input {
 				host := standardTree()
 				host.put("/mnt/home/ada", "dir")
 				in := standardInput(host)
-				b := host.bind("", "/home/ada", true) // the same device and inode ...
-				b.Path = "/mnt/home/ada"              // ... under another name
-				in.Layers = append(in.Layers, custom("acme/x", b))
+				in.Policy.Filesystem = in.Policy.Filesystem[:2] // no denial, which such a bind would undo
+				b := host.bind("", "/home/ada", true)           // the same device and inode ...
+				b.Path = "/mnt/home/ada"                        // ... under another name
+				in.Layers = []Share{binds(host, in.Policy), custom("acme/x", b)}
 				in.Own.Directories = in.Own.Directories[:1]
 				return in
 			},
@@ -135,8 +155,10 @@ func TestSelfProtection(t *testing.T) {
 				"read-only /home/ada/proj/agent.hcl",
 				"pin /mnt/home/ada/.config", "mask /mnt/home/ada/.config/nono",
 				"pin /mnt/home/ada/proj", "read-only /mnt/home/ada/proj/agent.hcl",
-			}},
-		{name: "with the filesystem layer off, the masks stay",
+			},
+		},
+		{
+			name: "with the filesystem layer off, the masks stay",
 			input: func() Input {
 				in := standardInput(standardTree())
 				in.Layers = nil
@@ -149,7 +171,8 @@ func TestSelfProtection(t *testing.T) {
 				"pin /home", "pin /home/ada", "pin /home/ada/.config", "mask /home/ada/.config/nono",
 				"pin /run", "pin /run/user", "pin /run/user/1000", "mask /run/user/1000/nono",
 				"pin /usr", "read-only /usr/bin",
-			}},
+			},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -170,15 +193,19 @@ func TestSelfProtectionRefuses(t *testing.T) {
 		input func() Input
 		want  []string
 	}{
-		{"a grant of nono's own directory", func() Input { return grant(standardTree(), policy.Read, "/home/ada/.config/nono") },
-			[]string{"agent.hcl:5:3", "/home/ada/.config/nono is nono's own directory"}},
+		{
+			"a grant of nono's own directory", func() Input { return grant(standardTree(), policy.Read, "/home/ada/.config/nono") },
+			[]string{"agent.hcl:5:3", "/home/ada/.config/nono is nono's own directory"},
+		},
 		{"a grant inside one", func() Input {
 			host := standardTree()
 			host.put("/home/ada/.config/nono/profiles", "dir")
 			return grant(host, policy.Read, "/home/ada/.config/nono/profiles")
 		}, []string{"agent.hcl:5:3", "nono's own directory"}},
-		{"writing where the programs lie", func() Input { return grant(standardTree(), policy.Allow, "/usr/bin") },
-			[]string{"agent.hcl:5:3", "/usr/bin is where nono's own programs lie"}},
+		{
+			"writing where the programs lie", func() Input { return grant(standardTree(), policy.Allow, "/usr/bin") },
+			[]string{"agent.hcl:5:3", "/usr/bin is where nono's own programs lie"},
+		},
 		{"writing a policy file of this run", func() Input {
 			in := grant(standardTree(), policy.Write, "/home/ada/proj/agent.hcl")
 			return in
@@ -281,20 +308,32 @@ func TestProofRefuses(t *testing.T) {
 		{"readable", fragment.List{root, host.bind("", "/home/ada", false)}, "can be read at /home/ada/.config/nono"},
 		{"inside it", fragment.List{root, host.bind("", "/home/ada/.config/nono/config.hcl", false)}, "can be read at"},
 		{"writable", fragment.List{root, host.bind("", "/home/ada/.config/nono", true)}, "can be changed at /home/ada/.config/nono"},
-		{"an ancestor is not pinned", fragment.List{root, host.bind("", "/home/ada", true), mask, host.bind("", "/home/ada/proj", true),
-			host.bind("", "/home/ada/proj/agent.hcl", false)}, "/home/ada/.config, on the way to /home/ada/.config/nono"},
+		{"an ancestor is not pinned", fragment.List{
+			root, host.bind("", "/home/ada", true), mask, host.bind("", "/home/ada/proj", true),
+			host.bind("", "/home/ada/proj/agent.hcl", false),
+		}, "/home/ada/.config, on the way to /home/ada/.config/nono"},
 		{"a file shown elsewhere", fragment.List{root, moved}, "can be changed at /srv/x"},
 		{"the parent mounted over its child", fragment.List{root, mask, host.bind("", "/home/ada", false)}, "can be read at"},
-		{"a mask that a link leads astray", fragment.List{root, host.bind("", "/home/ada", false),
-			fragment.Link{Path: "/home/ada/.config", Target: "/elsewhere"}, mask}, ""},
-		{"a mount that a link leads there", fragment.List{root, host.bind("", "/home/ada/.config", false), mask,
-			fragment.Link{Path: "/l", Target: "home/ada/.config"}, func() fragment.Bind {
+		{"a mask that a link leads astray", fragment.List{
+			root, host.bind("", "/home/ada", false),
+			fragment.Link{Path: "/home/ada/.config", Target: "/elsewhere"},
+			mask,
+		}, ""},
+		{"a mount that a link leads there", fragment.List{
+			root, host.bind("", "/home/ada/.config", false), mask,
+			fragment.Link{Path: "/l", Target: "home/ada/.config"},
+			func() fragment.Bind {
 				b := host.bind("", "/home/ada/.config/nono", false)
 				b.Path, b.From = "/l/nono", b.Path
 				return b
-			}()}, "can be read at /home/ada/.config/nono"},
-		{"links in a circle", fragment.List{root, fragment.Link{Path: "/a", Target: "b"}, fragment.Link{Path: "/b", Target: "a"},
-			fragment.Mask{Path: "/a/x"}}, "lead in a circle"},
+			}(),
+		}, "can be read at /home/ada/.config/nono"},
+		{"links in a circle", fragment.List{
+			root,
+			fragment.Link{Path: "/a", Target: "b"},
+			fragment.Link{Path: "/b", Target: "a"},
+			fragment.Mask{Path: "/a/x"},
+		}, "lead in a circle"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -70,7 +70,7 @@ func describe(ctx context.Context, name string, places layerhost.Places, dir str
 	if err != nil {
 		return fail(err)
 	}
-	defer binary.Close()
+	defer func() { _ = binary.Close() }()
 	found.Path, found.BuiltIn, found.Digest = binary.Path, binary.Builtin, binary.DigestString()
 	layer, err := layerhost.Start(ctx, layerhost.Spec{Name: name, Binary: binary, Dir: dir, Build: sdk.Build, Logger: log})
 	if err != nil {

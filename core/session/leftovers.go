@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/nono-run/nono/sdk/policy"
+	"github.com/nono-run/nono/core/diag"
 )
 
 // maxLeftovers bounds the walk through a directory that the agent filled as it liked.
@@ -94,7 +94,7 @@ func (l *leftovers) tell(files []string, home string) string {
 	var named []string
 	more := len(files)
 	for _, g := range groups[:min(few, len(groups))] {
-		what := homely(path.Join(l.dir, g.name), home)
+		what := diag.Homely(path.Join(l.dir, g.name), home)
 		if g.deep {
 			what = fmt.Sprintf("%d in %s", g.files, what)
 		}
@@ -105,16 +105,8 @@ func (l *leftovers) tell(files []string, home string) string {
 	if more > 0 {
 		list += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Sprintf("%s is private: %d %s left there %s gone (%s)", homely(l.dir, home), len(files),
+	return fmt.Sprintf("%s is private: %d %s left there %s gone (%s)", diag.Homely(l.dir, home), len(files),
 		plural(len(files), "file", "files"), plural(len(files), "is", "are"), list)
-}
-
-// homely writes the home directory as ~.
-func homely(name, home string) string {
-	if home != "/" && policy.Within(name, home) {
-		return "~" + strings.TrimPrefix(name, home)
-	}
-	return name
 }
 
 // Close gives up the directory.

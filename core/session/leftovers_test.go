@@ -56,10 +56,14 @@ func TestWhatIsToldOfLeftovers(t *testing.T) {
 		want  string
 	}{
 		{[]string{"/home/ada/notes"}, "~ is private: 1 file left there is gone (~/notes)"},
-		{[]string{"/home/ada/.cache/go/1", "/home/ada/.cache/go/2", "/home/ada/notes", "/home/ada/out/1"},
-			"~ is private: 4 files left there are gone (~/notes, 1 in ~/out, 2 in ~/.cache)"},
-		{[]string{"/home/ada/.a", "/home/ada/1", "/home/ada/2", "/home/ada/3", "/home/ada/d/4", "/home/ada/d/5"},
-			"~ is private: 6 files left there are gone (~/1, ~/2, ~/3 and 3 more)"},
+		{
+			[]string{"/home/ada/.cache/go/1", "/home/ada/.cache/go/2", "/home/ada/notes", "/home/ada/out/1"},
+			"~ is private: 4 files left there are gone (~/notes, 1 in ~/out, 2 in ~/.cache)",
+		},
+		{
+			[]string{"/home/ada/.a", "/home/ada/1", "/home/ada/2", "/home/ada/3", "/home/ada/d/4", "/home/ada/d/5"},
+			"~ is private: 6 files left there are gone (~/1, ~/2, ~/3 and 3 more)",
+		},
 	} {
 		if got := l.tell(c.files, "/home/ada"); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)

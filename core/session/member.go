@@ -145,7 +145,8 @@ func (m *member) planShare(cfg *config.Config) plan.Share {
 			BuiltIn: m.binary.Builtin,
 			Why:     m.why(),
 		},
-		Response: m.share,
+		Response:      m.share,
+		HostVariables: m.description.HostVariables,
 		Setting: func(attribute string) policy.Source {
 			at, _, _ := cfg.SettingSource(m.block.Name, attribute)
 			return at

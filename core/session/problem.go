@@ -5,6 +5,7 @@ import (
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/launch"
+	"github.com/nono-run/nono/core/toolchain"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -39,6 +40,16 @@ func initProblem(err error) error {
 	var unavailable *launch.UnavailableError
 	if errors.As(err, &unavailable) {
 		return diag.Errorf("this host cannot enforce the sandbox: %s", unavailable.Reason).Try("%s", unavailable.Try)
+	}
+	return err
+}
+
+// commandProblem shows what is wrong with a command at the line that names it, where nobody typed it.
+func (r *run) commandProblem(err error) error {
+	var wrong *toolchain.Error
+	if errors.As(err, &wrong) && wrong.Problem.Source == (policy.Source{}) {
+		wrong.Problem = wrong.Problem.At(r.req.ArgsSource)
+		wrong.Problem.Line = r.req.Config.Line(r.req.ArgsSource)
 	}
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // Request is what to run and as whom.
@@ -24,22 +25,25 @@ type Request struct {
 	Config *config.Config
 	// Args is the command as the user typed it, the program first.
 	Args []string
+	// ArgsSource is the line of the file that the command comes from; zero where it was typed.
+	ArgsSource policy.Source
 	// NamedBy is the file of -c that the command comes from, where nobody typed one and nobody approved of the file.
 	NamedBy string
 	// Dir is the canonical current directory.
 	Dir      string
 	Dirs     dirs.Dirs
 	UID, GID int
-	// Lookup reads the user's environment.
-	Lookup func(string) (string, bool)
+	// Lookup reads the user's environment; Environ is all of it, as os.Environ has it.
+	Lookup  func(string) (string, bool)
+	Environ []string
 
 	// Deadlines bound each layer's calls; zero means layerhost's own.
 	Deadlines layerhost.Deadlines
 	// Grace is how long the agent may take to end once it was asked to; zero means DefaultGrace.
 	Grace time.Duration
 
-	// Started, if it is not nil, is called once the agent runs.
-	Started func()
+	// Began is when the command was given; zero means now. Only -v shows it.
+	Began time.Time
 
 	// Out prints nono's own lines; Log carries what layers log.
 	Out *diag.Printer

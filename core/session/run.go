@@ -26,6 +26,7 @@ import (
 // A run is one session while it is under way.
 type run struct {
 	req     *Request
+	time    *stopwatch
 	ask     bool   // whether there is a user to ask: false for `nono plan`
 	bin     string // where nono's own programs are
 	dir     *runDir
@@ -47,7 +48,9 @@ type run struct {
 // open settles what can be settled without a process, and then starts them all: the layers first, for they take longest, and
 // nono-init at once beside them.
 func open(ctx context.Context, req *Request, ask bool) (*run, error) {
-	r := &run{req: req, ask: ask, losses: make(chan error, 1), stops: make(chan error, 1), opened: make(chan struct{})}
+	watch := startWatch(req.Began)
+	watch.Lap("policy")
+	r := &run{time: watch, req: req, ask: ask, losses: make(chan error, 1), stops: make(chan error, 1), opened: make(chan struct{})}
 	var err error
 	if r.bin, err = layerhost.Locate(); err != nil {
 		return nil, err
@@ -61,10 +64,12 @@ func open(ctx context.Context, req *Request, ask bool) (*run, error) {
 	if r.dir, err = newRunDir(req.Dirs, req.UID); err != nil {
 		return nil, err
 	}
+	r.time.Lap("command")
 	if err := r.startProcesses(ctx); err != nil {
 		r.close()
 		return nil, err
 	}
+	r.time.Lap("processes")
 	return r, nil
 }
 
@@ -80,14 +85,14 @@ func (r *run) resolveCommand() error {
 		Policy:  &req.Config.Policy,
 	})
 	if err != nil {
-		return err
+		return r.commandProblem(err)
 	}
 	r.tool = tool
 	for _, read := range tool.Reads {
 		at := policy.Source{Origin: policy.OriginCommand, Flag: "the command you typed: " + read.Why}
 		req.Config.AddReads(at, config.Place{Path: read.Path, Name: read.Name, Type: read.Type})
 	}
-	return tool.Check(&req.Config.Policy)
+	return r.commandProblem(tool.Check(&req.Config.Policy))
 }
 
 // findLayers finds the program of each layer that has something to do.
@@ -117,7 +122,12 @@ func (r *run) startProcesses(ctx context.Context) error {
 		starts = append(starts, func() error { return m.start(ctx, r, i) })
 	}
 	starts = append(starts, func() error { return r.startInit(ctx) })
-	return atOnce(starts)
+	if err := atOnce(starts); err != nil {
+		return err
+	}
+	// After nono-init was started: the maps of its user namespace are written through its /proc entry, which belongs to root for as long
+	// as a process is the image of an undumpable one. Before any layer's Plan, which brings secrets.
+	return hideMemory()
 }
 
 func (r *run) startInit(ctx context.Context) error {
@@ -180,7 +190,14 @@ func (r *run) makePlan(ctx context.Context) error {
 			}
 		}
 	}
-	made, err := plan.Make(r.planInput())
+	r.time.Lap("layers")
+	in := r.planInput()
+	var err error
+	if in.Controls, err = controls(); err != nil {
+		return err
+	}
+	made, err := plan.Make(in)
+	r.time.Lap("plan")
 	if err != nil {
 		return err
 	}
@@ -212,7 +229,7 @@ func (r *run) planInput() plan.Input {
 			Directories: req.Dirs.All(),
 			Documents:   req.Config.PolicyFiles(),
 		},
-		Environ:    os.Environ(),
+		Environ:    req.Environ,
 		PathPrefix: r.tool.PathPrepend,
 		Shims:      r.tool.Shims,
 		Line:       req.Config.Line,
@@ -229,6 +246,15 @@ func (r *run) planInput() plan.Input {
 		in.Notices = append(in.Notices, diag.Problem{Severity: diag.Warning, Summary: n.Text, Source: n.Source, Line: req.Config.Line(n.Source)})
 	}
 	return in
+}
+
+// controls finds where the host has mounted what the agent must never see.
+func controls() ([]string, error) {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, fmt.Errorf("looking at what is mounted: %w", err)
+	}
+	return plan.Controls(string(mounts)), nil
 }
 
 // ownPrograms are what the agent must not be able to replace: nono's own directory, and the layers of other vendors where they lie.

@@ -52,10 +52,10 @@ func Run(ctx context.Context, req *Request) (int, error) {
 	if finishErr := r.finish(reason); finishErr != nil {
 		req.Out.Error(finishErr) // and no more than that: how the run ended is still told by what ended it
 	}
+	r.report(exit)
 	if err != nil {
 		return 0, cause(ctx, err)
 	}
-	r.report(exit)
 	return exit.Status(), nil
 }
 
@@ -64,6 +64,7 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 	if err := r.prepare(ctx); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
+	r.time.Lap("sandbox")
 	if err := r.startLayers(ctx); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
@@ -71,16 +72,18 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 	if err := r.lost(); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
+	// From here on there may be an agent, long before we hear of it: the next signal is for it.
+	sig.Hold()
 	if err := context.Cause(ctx); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
+	r.time.Lap("arming")
 	if err := r.init.Go(ctx); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, execProblem(err)
 	}
 	close(r.opened)
-	if r.req.Started != nil {
-		r.req.Started()
-	}
+	r.time.Lap("exec")
+	r.req.Out.Detail("%s", r.time)
 	return r.watch(ctx, sig)
 }
 
@@ -115,7 +118,7 @@ func (r *run) watch(ctx context.Context, sig *signals) (sdk.EndReason, launch.Ex
 	case why := <-overdue:
 		r.req.Out.Line("ended the command: %s", why)
 		reason, exit = sdk.EndSignalled, launch.Exit{Signal: syscall.SIGKILL}
-	case <-ctx.Done(): // called off after the gate had opened and before signals were forwarded
+	case <-ctx.Done(): // by whoever called
 		reason, err = sdk.EndSignalled, context.Cause(ctx)
 	}
 	r.init.Kill()
@@ -149,7 +152,8 @@ func (r *run) announce() {
 	}
 }
 
-// report says how the run ended, where that is not plain.
+// report says how the run ended, where that is not plain. Of a run that failed there is no exit, but there may be files, and layers'
+// lines, to tell of.
 func (r *run) report(exit launch.Exit) {
 	out := r.req.Out
 	if exit.Left > 0 {

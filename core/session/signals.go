@@ -25,6 +25,7 @@ type signals struct {
 	// mu is held while a handler runs, so that after Handle returns the former handler runs no more.
 	mu      sync.Mutex
 	handler func(syscall.Signal)
+	held    []syscall.Signal
 }
 
 // interruptible returns a context that the first signal of the user's ends, with an [Error] as its cause.
@@ -41,7 +42,7 @@ func interrupted(s syscall.Signal) error {
 // listen starts receiving. SIGQUIT is received too, or Go would print every goroutine on the user's terminal. What nono was started with
 // ignored stays so, as nohup and a shell's background jobs want it.
 func listen(handler func(syscall.Signal)) *signals {
-	s := &signals{ch: make(chan os.Signal, 8), pipe: make(chan os.Signal), handler: handler}
+	s := &signals{ch: make(chan os.Signal, 8), pipe: make(chan os.Signal, 1), handler: handler}
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 		if !signal.Ignored(sig) {
 			signal.Notify(s.ch, sig)
@@ -58,11 +59,20 @@ func listen(handler func(syscall.Signal)) *signals {
 	return s
 }
 
-// Handle replaces the handler.
+// Handle replaces the handler. The new one gets what was held first.
 func (s *signals) Handle(h func(syscall.Signal)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.handler = h
+	for _, sig := range s.held {
+		h(sig)
+	}
+	s.held = nil
+}
+
+// Hold keeps signals for the next handler.
+func (s *signals) Hold() {
+	s.Handle(func(sig syscall.Signal) { s.held = append(s.held, sig) })
 }
 
 // Stop ends receiving; signals do what they do by default again.

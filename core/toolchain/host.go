@@ -94,6 +94,12 @@ func (h host) read(p string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
+// readable is read for a file without which things go on.
+func (h host) readable(p string, limit int64) (content []byte, ok bool) {
+	content, err := h.read(p, limit)
+	return content, err == nil
+}
+
 // list names what lies in a directory; nothing if it cannot be read.
 func (h host) list(dir string) []string {
 	resolved, _, err := h.follow(dir)

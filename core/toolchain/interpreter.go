@@ -8,10 +8,7 @@ import (
 // needInterpreter grants what the first line of a script asks for. One level: an interpreter that is a script itself is not followed.
 func (r *resolver) needInterpreter(program string) *Error {
 	// The kernel reads as much.
-	head, err := r.host.read(program, 256)
-	if err != nil {
-		return nil // a program may be executable and not readable; then it is no script
-	}
+	head, _ := r.host.readable(program, 256) // a program may be executable and not readable; then it is no script
 	interpreter, viaEnv := parseFirstLine(string(head))
 	if interpreter == "" {
 		return nil

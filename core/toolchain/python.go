@@ -59,8 +59,8 @@ type environment struct {
 func (r *resolver) environment(program string) (environment, bool, *Error) {
 	dir := path.Dir(path.Dir(program))
 	config := path.Join(dir, "pyvenv.cfg")
-	content, err := r.host.read(config, 16<<10)
-	if err != nil {
+	content, ok := r.host.readable(config, 16<<10)
+	if !ok {
 		return environment{}, false, nil // then it is none; what else may be wrong with the file, Python will say
 	}
 	env := parseEnvironment(string(content))
@@ -97,7 +97,10 @@ func (r *resolver) base(config string, env environment) *Error {
 		return nil
 	}
 	home, _, err := r.host.follow(path.Clean(env.home))
-	if err != nil || r.granted(home) {
+	if err != nil {
+		return nil //nolint:nilerr // a home that leads nowhere is Python's to complain about
+	}
+	if r.granted(home) {
 		return nil
 	}
 	if in, ok := r.root(home); ok {

@@ -47,7 +47,8 @@ func (r *resolver) choose(m manager, name string) (string, *Error) {
 	versions, by := r.versions(m)
 	var absent, tried []string
 	for _, v := range append(versions, system) {
-		file, ok := "", false
+		var file string
+		var ok bool
 		if v == system {
 			if len(absent) > 0 && !slices.Contains(versions, system) {
 				break // a program of another version than was asked for is no substitute

@@ -25,8 +25,10 @@ func (c *compiler) coverage() []sdk.Coverage {
 		all = append(all, held)
 	}
 	if !c.landlock && len(c.policy.Filesystem) > 0 {
-		c.diagnostics = append(c.diagnostics, sdk.Diagnostic{Severity: sdk.Warning,
-			Summary: "this kernel has no Landlock: the mount view alone holds the filesystem rules"})
+		c.diagnostics = append(c.diagnostics, sdk.Diagnostic{
+			Severity: sdk.Warning,
+			Summary:  "this kernel has no Landlock: the mount view alone holds the filesystem rules",
+		})
 	}
 	return all
 }

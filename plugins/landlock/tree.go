@@ -48,8 +48,8 @@ func (hostTree) Lstat(path string) (node, error) {
 		return node{}, &fs.PathError{Op: "lstat", Path: path, Err: err}
 	}
 	// The widths of these fields differ between systems.
-	n := node{device: uint64(st.Dev), inode: st.Ino, names: uint64(st.Nlink)} //nolint:unconvert
-	switch uint32(st.Mode) & unix.S_IFMT {                                    //nolint:unconvert
+	n := node{device: uint64(st.Dev), inode: st.Ino, names: uint64(st.Nlink)} //nolint:unconvert // see above
+	switch uint32(st.Mode) & unix.S_IFMT {                                    //nolint:unconvert // see above
 	case unix.S_IFDIR:
 		n.kind = policy.Directory
 	case unix.S_IFREG:

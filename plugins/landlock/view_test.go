@@ -114,8 +114,10 @@ func TestView(t *testing.T) {
 		{
 			name:  "nested grants unite",
 			rules: []string{"read /home/ada/proj", "write /home/ada/proj/a", "write /data", "read /data/out"},
-			want: []string{"bind /data writable noexec (write.2)", "bind /data/out writable (read.3)", privateHome, "bind /home/ada/proj (read.0)",
-				"bind /home/ada/proj/a writable (write.1)", privateTmp, privateVar},
+			want: []string{
+				"bind /data writable noexec (write.2)", "bind /data/out writable (read.3)", privateHome, "bind /home/ada/proj (read.0)",
+				"bind /home/ada/proj/a writable (write.1)", privateTmp, privateVar,
+			},
 		},
 		{
 			name:  "a file is granted alone",
@@ -130,8 +132,10 @@ func TestView(t *testing.T) {
 		{
 			name:  "a link to what is granted works, unless a bind shows it",
 			rules: []string{"read /usr as /bin", "read /usr/share/zoneinfo/UTC as /etc/localtime", "allow /data/out as /home/ada/work/out", "allow /home/ada/proj"},
-			want: []string{"bind /data/out writable (allow.2)", privateHome, "bind /home/ada/proj writable (allow.3)", privateTmp, "bind /usr (read.0)", privateVar,
-				"link /bin -> usr/bin (read.0)", "link /etc/localtime -> /usr/share/zoneinfo/UTC (read.1)", "link /home/ada/work -> /data (allow.2)"},
+			want: []string{
+				"bind /data/out writable (allow.2)", privateHome, "bind /home/ada/proj writable (allow.3)", privateTmp, "bind /usr (read.0)", privateVar,
+				"link /bin -> usr/bin (read.0)", "link /etc/localtime -> /usr/share/zoneinfo/UTC (read.1)", "link /home/ada/work -> /data (allow.2)",
+			},
 		},
 		{
 			name:  "granting the home gives the real one",
@@ -141,16 +145,22 @@ func TestView(t *testing.T) {
 		{
 			name:  "a denial inside a grant is a mask: readable for a default file, without rights for the user's own; what is above it is pinned",
 			rules: []string{"allow /home/ada", "default deny /home/ada/.npmrc", "default deny /home/ada/.ssh", "deny /home/ada/proj/.env", "default deny /home/ada/.config/gcloud"},
-			want: []string{"bind /home/ada writable (allow.0)", "bind /home/ada/.config writable (deny.4)", "mask /home/ada/.config/gcloud directory (deny.4)",
+			want: []string{
+				"bind /home/ada writable (allow.0)", "bind /home/ada/.config writable (deny.4)", "mask /home/ada/.config/gcloud directory (deny.4)",
 				"mask /home/ada/.npmrc readable (deny.1)", "mask /home/ada/.ssh directory (deny.2)",
-				"bind /home/ada/proj writable (deny.3)", "mask /home/ada/proj/.env (deny.3)", privateTmp, privateVar},
+				"bind /home/ada/proj writable (deny.3)", "mask /home/ada/proj/.env (deny.3)", privateTmp, privateVar,
+			},
 		},
 		{
 			name: "outside every grant a directory denied by default is a stub, and everything else is not there",
-			rules: []string{"allow /home/ada/proj", "default deny /home/ada/.ssh", "default deny /home/ada/.npmrc", "deny /home/ada/.config",
-				"default deny /data/aws as /home/ada/.aws"},
-			want: []string{"mask /data/aws directory (deny.4)", privateHome, "mask /home/ada/.ssh directory (deny.1)", "bind /home/ada/proj writable (allow.0)", privateTmp, privateVar,
-				"link /home/ada/.aws -> /data/aws (deny.4)"},
+			rules: []string{
+				"allow /home/ada/proj", "default deny /home/ada/.ssh", "default deny /home/ada/.npmrc", "deny /home/ada/.config",
+				"default deny /data/aws as /home/ada/.aws",
+			},
+			want: []string{
+				"mask /data/aws directory (deny.4)", privateHome, "mask /home/ada/.ssh directory (deny.1)", "bind /home/ada/proj writable (allow.0)", privateTmp, privateVar,
+				"link /home/ada/.aws -> /data/aws (deny.4)",
+			},
 		},
 		{
 			name:  "the user's own denial of what is denied by default keeps the stub",
@@ -171,9 +181,11 @@ func TestView(t *testing.T) {
 		{
 			name:  "a protected path is bound read-only, and what lies between it and the grant is pinned",
 			rules: []string{"allow /home/ada/proj", "protect /home/ada/proj/.git/hooks", "protect /home/ada/proj/a/b/c/d"},
-			want: []string{privateHome, "bind /home/ada/proj writable (allow.0)", "bind /home/ada/proj/.git writable (protect.1)", "bind /home/ada/proj/.git/hooks (protect.1)",
+			want: []string{
+				privateHome, "bind /home/ada/proj writable (allow.0)", "bind /home/ada/proj/.git writable (protect.1)", "bind /home/ada/proj/.git/hooks (protect.1)",
 				"bind /home/ada/proj/a writable (protect.2)", "bind /home/ada/proj/a/b writable (protect.2)", "bind /home/ada/proj/a/b/c writable (protect.2)",
-				"bind /home/ada/proj/a/b/c/d (protect.2)", privateTmp, privateVar},
+				"bind /home/ada/proj/a/b/c/d (protect.2)", privateTmp, privateVar,
+			},
 		},
 		{
 			name:  "a protection keeps writing from a deeper grant, and execution from one that has none",
@@ -193,20 +205,26 @@ func TestView(t *testing.T) {
 		{
 			name:  "a pin reaches past a grant in between, which a rename above it would move",
 			rules: []string{"write /home/ada/proj", "read /home/ada/proj/a/b", "protect /home/ada/proj/a/b/c"},
-			want: []string{privateHome, "bind /home/ada/proj writable noexec (write.0)", "bind /home/ada/proj/a writable noexec (protect.2)",
-				"bind /home/ada/proj/a/b writable (protect.2)", "bind /home/ada/proj/a/b/c (protect.2)", privateTmp, privateVar},
+			want: []string{
+				privateHome, "bind /home/ada/proj writable noexec (write.0)", "bind /home/ada/proj/a writable noexec (protect.2)",
+				"bind /home/ada/proj/a/b writable (protect.2)", "bind /home/ada/proj/a/b/c (protect.2)", privateTmp, privateVar,
+			},
 		},
 		{
 			name:  "a mask beneath a protection",
 			rules: []string{"allow /home/ada/proj", "protect /home/ada/proj/.git", "deny /home/ada/proj/.git/config"},
-			want: []string{privateHome, "bind /home/ada/proj writable (allow.0)", "bind /home/ada/proj/.git (protect.1)", "mask /home/ada/proj/.git/config (deny.2)",
-				privateTmp, privateVar},
+			want: []string{
+				privateHome, "bind /home/ada/proj writable (allow.0)", "bind /home/ada/proj/.git (protect.1)", "mask /home/ada/proj/.git/config (deny.2)",
+				privateTmp, privateVar,
+			},
 		},
 		{
 			name:  "the whole root, to read: the home is the real one, and there is still a place to write",
 			rules: []string{"read /", "allow /home/ada/proj", "default deny /usr/local/etc", "default deny /home/ada/.ssh"},
-			want: []string{"bind / (read.0)", "mask /home/ada/.ssh directory (deny.3)", "bind /home/ada/proj writable (allow.1)", privateTmp,
-				"mask /usr/local/etc directory (deny.2)", privateVar},
+			want: []string{
+				"bind / (read.0)", "mask /home/ada/.ssh directory (deny.3)", "bind /home/ada/proj writable (allow.1)", privateTmp,
+				"mask /usr/local/etc directory (deny.2)", privateVar,
+			},
 			tmpdir: "/run/user/1000/missing",
 		},
 		{
@@ -351,22 +369,43 @@ func TestDiagnostics(t *testing.T) {
 		want  []string
 	}{
 		{"nothing to say", []string{"allow /home/ada/proj", "deny /home/ada/proj/lone", "protect /home/ada/proj/lone"}, nil},
-		{"another name of a denied file", []string{"allow /home/ada/proj", "deny /home/ada/proj/.env"},
-			[]string{"warning deny.1: /home/ada/proj/.env has another name (a hard link), under which it can be read or changed if that lies in a grant"}},
-		{"another name of a protected file", []string{"allow /home/ada/proj", "protect /home/ada/proj/settings.json"},
-			[]string{"warning protect.1: /home/ada/proj/settings.json has another name (a hard link), under which it can be changed if that lies in a grant"}},
+		{
+			"another name of a denied file",
+			[]string{"allow /home/ada/proj", "deny /home/ada/proj/.env"},
+			[]string{"warning deny.1: /home/ada/proj/.env has another name (a hard link), under which it can be read or changed if that lies in a grant"},
+		},
+		{
+			"another name of a protected file",
+			[]string{"allow /home/ada/proj", "protect /home/ada/proj/settings.json"},
+			[]string{"warning protect.1: /home/ada/proj/settings.json has another name (a hard link), under which it can be changed if that lies in a grant"},
+		},
 		{"another name of what no grant shows", []string{"allow /home/ada/proj", "default deny /home/ada/.netrc"}, nil},
-		{"a grant beneath a denial", []string{"allow /home/ada/proj", "default deny /home/ada/.ssh", "read /home/ada/.ssh/id"},
-			[]string{"warning read.2: the grant of /home/ada/.ssh/id gives nothing: /home/ada/.ssh is denied by default"}},
-		{"a denied path inside a grant that cannot be looked at", []string{"allow /home/ada/proj", "deny /home/ada/proj/shut/key"},
-			[]string{"error deny.1: cannot hide or protect what cannot be looked at: lstat /home/ada/proj/shut/key: permission denied"}},
+		{
+			"a grant beneath a denial",
+			[]string{"allow /home/ada/proj", "default deny /home/ada/.ssh", "read /home/ada/.ssh/id"},
+			[]string{"warning read.2: the grant of /home/ada/.ssh/id gives nothing: /home/ada/.ssh is denied by default"},
+		},
+		{
+			"a denied path inside a grant that cannot be looked at",
+			[]string{"allow /home/ada/proj", "deny /home/ada/proj/shut/key"},
+			[]string{"error deny.1: cannot hide or protect what cannot be looked at: lstat /home/ada/proj/shut/key: permission denied"},
+		},
 		{"a denied path outside every grant that cannot be looked at", []string{"allow /home/ada/proj", "deny /root/file", "default deny /root/.ssh"}, nil},
-		{"a granted path that cannot be looked at", []string{"allow /home/ada/proj", "read /root/file", "default read /root/lib"},
-			[]string{"warning read.1: cannot grant what cannot be looked at: lstat /root/file: permission denied"}},
-		{"a path that became a link", []string{"allow /home/ada/proj", "protect /home/ada/proj/swapped"},
-			[]string{"error protect.1: the path became a symbolic link while the plan was made: /home/ada/proj/swapped"}},
-		{"what is core's", []string{"allow /home/ada/proj", "read /proc/cpuinfo"},
-			[]string{"warning read.1: /proc/cpuinfo is not the host's inside: the session has its own"}},
+		{
+			"a granted path that cannot be looked at",
+			[]string{"allow /home/ada/proj", "read /root/file", "default read /root/lib"},
+			[]string{"warning read.1: cannot grant what cannot be looked at: lstat /root/file: permission denied"},
+		},
+		{
+			"a path that became a link",
+			[]string{"allow /home/ada/proj", "protect /home/ada/proj/swapped"},
+			[]string{"error protect.1: the path became a symbolic link while the plan was made: /home/ada/proj/swapped"},
+		},
+		{
+			"what is core's",
+			[]string{"allow /home/ada/proj", "read /proc/cpuinfo"},
+			[]string{"warning read.1: /proc/cpuinfo is not the host's inside: the session has its own"},
+		},
 		{"a current directory that is denied", []string{"deny /home/ada"}, []string{"error deny.0: cannot start in /home/ada/proj: it is denied"}},
 	}
 	for _, test := range tests {

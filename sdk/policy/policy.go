@@ -18,6 +18,7 @@ package policy
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // Kind is what a layer, or a rule, is about.
@@ -221,11 +222,11 @@ func (p *Policy) Find(id RuleID) (Rule, bool) {
 }
 
 // Printable returns s with control characters and invalid UTF-8 escaped, so that a name chosen by a file or by the agent
-// cannot write to the user's terminal.
+// cannot write to the user's terminal, nor begin a line of its own, nor look like another name.
 func Printable(s string) string {
 	clean := true
 	for _, r := range s {
-		if r < 0x20 || (r >= 0x7f && r < 0xa0) || r == '\ufffd' || isFormat(r) {
+		if r == '\ufffd' || isControl(r) {
 			clean = false
 			break
 		}
@@ -238,18 +239,21 @@ func Printable(s string) string {
 		switch {
 		case r == '\ufffd' && !strings.HasPrefix(s[i:], "\ufffd"):
 			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r < 0x20 || (r >= 0x7f && r < 0xa0):
+		case !isControl(r):
+			b.WriteRune(r)
+		case r < 0x100:
 			fmt.Fprintf(&b, `\x%02x`, r)
-		case isFormat(r):
+		case r < 0x10000:
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
-			b.WriteRune(r)
+			fmt.Fprintf(&b, `\U%08x`, r)
 		}
 	}
 	return b.String()
 }
 
-// isFormat reports the characters that reorder or hide text on a terminal.
-func isFormat(r rune) bool {
-	return (r >= 0x200b && r <= 0x200f) || (r >= 0x202a && r <= 0x202e) || (r >= 0x2060 && r <= 0x2069) || r == 0xfeff
+// isControl reports the characters that do something to a terminal or to the text around them rather than being seen: controls,
+// those that reorder or join text or are invisible, and separators of lines.
+func isControl(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }

@@ -138,7 +138,7 @@ func checkValue(attr *hclsyntax.Attribute, s sdk.Setting) []Problem {
 	if given := v.AsString(); !slices.Contains(s.OneOf, given) {
 		p := Problem{Range: attr.Expr.Range(), Summary: fmt.Sprintf("%q cannot be %q", attr.Name, given), Detail: "it is one of " + quoted(s.OneOf)}
 		if near := Nearest(given, s.OneOf); near != "" {
-			p.Detail = fmt.Sprintf("did you mean %q? it is one of %s", near, quoted(s.OneOf))
+			p.Detail = fmt.Sprintf("did you mean %q?", near)
 		}
 		return []Problem{p}
 	}

@@ -52,7 +52,7 @@ func TestProblems(t *testing.T) {
 		{"misspelt", "url = \"a\"\nmdoe = \"proxy\"", 2, `unknown attribute "mdoe"`, `did you mean "mode"?`},
 		{"nothing like it", `zzzzz = 1`, 1, `unknown attribute "zzzzz"`, "known here: hosts, labels, mode, retries, strict, url"},
 		{"a block", `mode {}`, 1, `unknown block "mode"`, `did you mean the attribute mode = ...?`},
-		{"not one of them", `mode = "nmespace"`, 1, `"mode" cannot be "nmespace"`, `did you mean "namespace"? it is one of "namespace", "proxy"`},
+		{"not one of them", `mode = "nmespace"`, 1, `"mode" cannot be "nmespace"`, `did you mean "namespace"?`},
 		{"a number for a string", `url = 5`, 1, `"url" must be a string in quotes: "..."`, ""},
 		{"a string for a number", `retries = "5"`, 1, `"retries" must be a number`, ""},
 		{"a string for a bool", `strict = "true"`, 1, `"strict" must be true or false, without quotes`, ""},

@@ -253,8 +253,8 @@ func (u *user) finish(r *running) result {
 		}
 	case <-time.After(2 * time.Minute):
 		_ = r.Process.Signal(syscall.SIGKILL)
-		<-r.done
-		u.t.Fatalf("%v hangs\n%s%s", r.Args, r.out.String(), r.err.String())
+		err := <-r.done
+		u.t.Fatalf("%v hangs, and was killed: %v\n%s%s", r.Args, err, r.out.String(), r.err.String())
 	}
 	code := r.ProcessState.ExitCode()
 	if ws, ok := r.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {

@@ -224,6 +224,7 @@ func (p *program) load(off uint32)        { p.emit(bpf.LoadAbsolute{Off: off, Si
 func (p *program) ret(answer uint32)      { p.emit(bpf.RetConstant{Val: answer}) }
 func (p *program) place(l label)          { p.lines = append(p.lines, line{place: &l}) }
 func (p *program) goTo(l label)           { p.lines = append(p.lines, line{jump: &jump{to: l, always: true}}) }
+
 func (p *program) gotoIf(cond bpf.JumpTest, value uint32, to label) {
 	p.lines = append(p.lines, line{jump: &jump{to: to, cond: cond, value: value}})
 }

@@ -379,10 +379,14 @@ func TestMistakes(t *testing.T) {
 		{fragment.Seccomp{Syscalls: []string{"read"}, Errno: "EPERM", When: []fragment.Condition{{}}}, "without tests"},
 		{fragment.Seccomp{Syscalls: []string{"read"}, Errno: "EPERM", When: in(fragment.Test{Op: "in"})}, "against no value"},
 		{fragment.Seccomp{Syscalls: []string{"read"}, Errno: "EPERM", When: in(fragment.Test{Values: []uint64{1}})}, `no comparison called ""`},
-		{fragment.Seccomp{Syscalls: []string{"read"}, Errno: "EPERM",
-			When: in(fragment.Test{Arg: 6, Op: "in", Values: []uint64{1}})}, "no argument 6"},
-		{fragment.Seccomp{Syscalls: []string{"read"}, Errno: "EPERM",
-			When: in(fragment.Test{Mask: 1, Op: "in", Values: []uint64{2}})}, "bits outside the mask"},
+		{fragment.Seccomp{
+			Syscalls: []string{"read"}, Errno: "EPERM",
+			When: in(fragment.Test{Arg: 6, Op: "in", Values: []uint64{1}}),
+		}, "no argument 6"},
+		{fragment.Seccomp{
+			Syscalls: []string{"read"}, Errno: "EPERM",
+			When: in(fragment.Test{Mask: 1, Op: "in", Values: []uint64{2}}),
+		}, "bits outside the mask"},
 	} {
 		_, err := filter.Assemble([]fragment.Seccomp{test.step})
 		if err == nil || !strings.Contains(err.Error(), test.want) {

@@ -141,7 +141,8 @@ func reapUntil(pid int) (unix.WaitStatus, error) {
 		case err == unix.EINTR:
 		case err != nil:
 			return 0, err
-		case ended == pid:
+		case ended == pid && !status.Stopped():
+			// A process that asks to be traced is traced by its parent, and then each of its signals is news for us. It ends nothing.
 			return status, nil
 		}
 	}

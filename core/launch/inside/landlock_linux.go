@@ -45,6 +45,21 @@ func applyLandlock(l *launcher) error {
 	return fail("applying Landlock", config.RestrictPaths(rules...))
 }
 
+// closeAbstractSockets keeps the agent from Unix sockets that have a name and no file: they belong to the network namespace, and so in the
+// host's network the agent would reach the user's X server, which types for whoever asks. Where Landlock is too old for it, it is not held;
+// what such a run was started for, the host's whole network, has been said.
+func closeAbstractSockets(l *launcher) error {
+	const firstWithScopes = 6
+	if !l.hostNetwork || l.host().LandlockABI < firstWithScopes {
+		return nil
+	}
+	config, err := landlock.NewConfig(landlock.ScopedSet(ll.ScopeAbstractUnixSocket))
+	if err != nil {
+		return fail("closing abstract Unix sockets", err)
+	}
+	return fail("closing abstract Unix sockets", config.RestrictScoped())
+}
+
 // pathRule opens a rule's path, and returns the rule for what was opened. Landlock binds to inodes, and the library opens by name: so
 // it is given the name of our descriptor, and a link that came to stand in the path is an error and not a grant of what it points to.
 func pathRule(s fragment.Landlock, handled landlock.AccessFSSet) (int, landlock.Rule, error) {

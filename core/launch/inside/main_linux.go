@@ -76,6 +76,7 @@ var preparation = []step{
 	{"dumpable", hideMemory},
 	// After the capabilities: a thread without them needs no-new-privs for this, which the library sets.
 	{"landlock", applyLandlock},
+	{"scope", closeAbstractSockets},
 	// Late, since it refuses much of what stands above.
 	{"seccomp", applySeccomp},
 	// Last: threads are told of system calls by signals, and from here on none has a handler.

@@ -71,7 +71,7 @@ func (l *launcher) coverRoots() error {
 		return fail(doing, err)
 	}
 	f := os.NewFile(uintptr(dir), "/proc")
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written to it
 	names, err := f.Readdirnames(-1)
 	if err != nil {
 		return fail(doing, err)

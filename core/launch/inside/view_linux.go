@@ -52,7 +52,9 @@ func buildView(l *launcher) error {
 	if err != nil {
 		return fail("opening the stage's root", err)
 	}
-	if err := attach(tree, target); err != nil {
+	err = attach(tree, target)
+	closeFD(target)
+	if err != nil {
 		return at(l.recipe.Mounts[0].(fragment.Mount), err)
 	}
 	l.view.root = tree

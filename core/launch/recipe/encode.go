@@ -43,6 +43,7 @@ func toMount(s fragment.Step) (mount, error) {
 		return mount{Proc: &s}, nil
 	case fragment.Devpts:
 		return mount{Devpts: &s}, nil
+	case fragment.Env, fragment.Landlock, fragment.Seccomp, fragment.Listener, fragment.Dialer: // no mounts
 	}
 	return mount{}, fmt.Errorf("the recipe mounts a step of the kind %s", fragment.Name(s))
 }

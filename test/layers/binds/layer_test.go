@@ -80,12 +80,21 @@ func TestSteps(t *testing.T) {
 		want  []string
 	}{
 		{"nothing granted", nil, []string{"tmpfs home", "tmpfs home/proj"}},
-		{"grants", []string{"read usr/bin as bin", "allow home/proj", "write data/out"},
-			[]string{"link bin", "bind data/out rw noexec", "tmpfs home", "bind home/proj rw", "bind usr/bin"}},
-		{"a denial inside a grant, and beside it", []string{"allow home/proj", "deny home/proj/a/b", "default deny home/.ssh", "default deny home/.netrc"},
-			[]string{"tmpfs home", "mask home/.ssh", "bind home/proj rw", "bind home/proj/a rw", "mask home/proj/a/b"}},
-		{"a protection", []string{"allow home/proj", "protect home/proj/.git/hooks"},
-			[]string{"tmpfs home", "bind home/proj rw", "bind home/proj/.git rw", "bind home/proj/.git/hooks"}},
+		{
+			"grants",
+			[]string{"read usr/bin as bin", "allow home/proj", "write data/out"},
+			[]string{"link bin", "bind data/out rw noexec", "tmpfs home", "bind home/proj rw", "bind usr/bin"},
+		},
+		{
+			"a denial inside a grant, and beside it",
+			[]string{"allow home/proj", "deny home/proj/a/b", "default deny home/.ssh", "default deny home/.netrc"},
+			[]string{"tmpfs home", "mask home/.ssh", "bind home/proj rw", "bind home/proj/a rw", "mask home/proj/a/b"},
+		},
+		{
+			"a protection",
+			[]string{"allow home/proj", "protect home/proj/.git/hooks"},
+			[]string{"tmpfs home", "bind home/proj rw", "bind home/proj/.git rw", "bind home/proj/.git/hooks"},
+		},
 		{"a denial beats a deeper grant", []string{"deny home", "allow home/proj", "read usr"}, []string{"tmpfs home", "tmpfs home/proj", "bind usr"}},
 		{"the real home", []string{"allow home", "default deny home/.netrc"}, []string{"bind home rw", "mask home/.netrc readable"}},
 	}

@@ -1,0 +1,66 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// doubt holds the layers to what they say. A denial or a protection that is told to be enforced must not be undone by the view: by a layer
+// that forgot it, by another one that shows the same files at a second place, or by a directory above that the agent could rename. It is
+// the proof of nono's own files, [Plan.Prove], asked about the user's.
+//
+// Where Landlock gives nothing at the place that a bind shows, the layer has held the rule that way.
+func (m *maker) doubt(p *Plan) {
+	v, err := play(p.Mounts)
+	if err != nil {
+		return // Prove says so
+	}
+	look := once(m.in.Look)
+	for _, r := range p.Rules {
+		restricts := r.Access == policy.Deny || r.Access == policy.Protect
+		if !restricts || r.Held != sdk.Enforced || r.Type == policy.Missing {
+			continue
+		}
+		way, err := follow(look, r.Path)
+		if err != nil || way.path != r.Path {
+			continue // it changed meanwhile; nono-init refuses to mount what is not what was planned with
+		}
+		t := target{way, r.Access == policy.Deny, "denied"}
+		if !t.hidden {
+			t.what = "protected"
+		}
+		for _, s := range v.mounts {
+			b, ok := s.Mount.(fragment.Bind)
+			if !ok || !p.shows(t, s.At(), &b) {
+				continue
+			}
+			if err := p.proveBind(v, s.At(), b, t); err != nil {
+				m.problem(diag.Errorf("layer %s says that %q is enforced, and it is not: %s", r.Layer, r.Says, err).
+					Try("narrow the grant that shows it there; if there is none, it is a flaw of a layer"), r.Source)
+				break
+			}
+		}
+	}
+}
+
+// shows reports whether a bind may show something of a target as far as Landlock is asked, and takes from the bind what Landlock does not give.
+func (p *Plan) shows(t target, at string, b *fragment.Bind) bool {
+	b.Writable = b.Writable && p.landlockGives(at, fragment.RightWrite)
+	inside := at
+	if root := t.shownBy(*b); policy.Within(t.path, root) {
+		inside = below(t.path, root, at)
+	}
+	return !t.hidden || p.landlockGives(inside, fragment.RightList, fragment.RightRead, fragment.RightExecute)
+}
+
+// landlockGives reports whether Landlock, where it is used at all, gives one of these rights at a path or beneath it.
+func (p *Plan) landlockGives(at string, rights ...fragment.Right) bool {
+	return len(p.Landlock) == 0 || slices.ContainsFunc(p.Landlock, func(g fragment.Landlock) bool {
+		overlaps := policy.Within(at, g.Path) || policy.Within(g.Path, at)
+		return overlaps && slices.ContainsFunc(rights, func(r fragment.Right) bool { return slices.Contains(g.Rights, r) })
+	})
+}

@@ -1,0 +1,111 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// secretInput is a run in a project, of which one directory is denied and another one protected.
+func secretInput() (tree, Input) {
+	host := standardTree()
+	for _, dir := range []string{"/home/ada/proj/a/secret", "/home/ada/proj/a/deploy", "/home/ada/proj/b"} {
+		host.put(dir, "dir")
+	}
+	in := standardInput(host)
+	in.Policy.Filesystem = append(in.Policy.Filesystem,
+		rule("filesystem.deny.1", at(5), policy.Deny, "/home/ada/proj/a/secret"),
+		rule("filesystem.protect.0", at(6), policy.Protect, "/home/ada/proj/a/deploy"),
+	)
+	layer := binds(host, in.Policy)
+	layer.Response.Fragment.Steps = append(layer.Response.Fragment.Steps, host.bind("", "/home/ada/proj/a", true)) // the pin
+	in.Layers = []Share{layer}
+	return host, in
+}
+
+// without drops the layer's steps at a path.
+func without(s Share, at string) Share {
+	var steps []fragment.Step
+	for _, step := range s.Response.Fragment.Steps {
+		if m, ok := step.(fragment.Mount); !ok || m.At() != at {
+			steps = append(steps, step)
+		}
+	}
+	s.Response.Fragment.Steps = steps
+	return s
+}
+
+func TestALayerThatClaimsTooMuchIsRefused(t *testing.T) {
+	if _, in := secretInput(); mustMake(t, in) == nil {
+		t.Fatal("the control failed")
+	}
+	shown := func(host tree, from string, writable bool) Share {
+		b := host.bind("", from, writable)
+		b.From, b.Path = from, "/mnt/x"
+		return custom("acme/x", b)
+	}
+	for _, tt := range []struct {
+		name string
+		spin func(host tree, in *Input)
+		want string // in the refusal; none if the plan is made
+	}{
+		{
+			"it forgot the mask", func(_ tree, in *Input) { in.Layers[0] = without(in.Layers[0], "/home/ada/proj/a/secret") },
+			`layer binds says that "deny /home/ada/proj/a/secret" is enforced, and it is not`,
+		},
+		{
+			"it forgot the protection", func(_ tree, in *Input) { in.Layers[0] = without(in.Layers[0], "/home/ada/proj/a/deploy") },
+			`layer binds says that "protect /home/ada/proj/a/deploy" is enforced, and it is not`,
+		},
+		{
+			"it forgot to pin what lies above", func(_ tree, in *Input) { in.Layers[0] = without(in.Layers[0], "/home/ada/proj/a") },
+			"/home/ada/proj/a, on the way to /home/ada/proj/a/secret, denied, can be replaced",
+		},
+		{"another layer shows the denied directory elsewhere", func(host tree, in *Input) {
+			in.Layers = append(in.Layers, shown(host, "/home/ada/proj/a/secret", false))
+		}, "can be read at /mnt/x"},
+		{"another layer shows what lies above it elsewhere", func(host tree, in *Input) {
+			in.Layers = append(in.Layers, shown(host, "/home/ada/proj", false))
+		}, "can be read at /mnt/x/a/secret"},
+		{"another layer shows the protected directory elsewhere, to be written", func(host tree, in *Input) {
+			in.Layers = append(in.Layers, shown(host, "/home/ada/proj/a/deploy", true))
+		}, "can be changed at /mnt/x"},
+		{"another layer shows the protected directory elsewhere, to be read", func(host tree, in *Input) {
+			in.Layers = append(in.Layers, shown(host, "/home/ada/proj/a/deploy", false))
+		}, ""},
+		{"another layer shows a default denial elsewhere", func(host tree, in *Input) {
+			in.Layers = append(in.Layers, shown(host, "/home/ada/.ssh", false))
+		}, "can be read at /mnt/x"},
+		{"a denial that is held by Landlock alone", func(_ tree, in *Input) {
+			in.Layers[0] = without(in.Layers[0], "/home/ada/proj/a/secret")
+			for _, p := range []string{"/home/ada/proj/b", "/home/ada/proj/a/deploy"} {
+				in.Layers[0].Response.Fragment.Steps = append(in.Layers[0].Response.Fragment.Steps,
+					fragment.Landlock{Path: p, Rights: []fragment.Right{fragment.RightRead}})
+			}
+		}, ""},
+		{"a claim that is not made need not be true", func(_ tree, in *Input) {
+			in.Layers[0] = without(in.Layers[0], "/home/ada/proj/a/secret")
+			for i, c := range in.Layers[0].Response.Coverage {
+				if c.Rule == "filesystem.deny.1" {
+					in.Layers[0].Response.Coverage[i] = sdk.Coverage{Rule: c.Rule, Held: sdk.Partial, Why: "forgotten"}
+				}
+			}
+			in.BestEffort = true
+		}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			host, in := secretInput()
+			tt.spin(host, &in)
+			if tt.want == "" {
+				mustMake(t, in)
+				return
+			}
+			if got := refused(t, in); !strings.Contains(got, tt.want) {
+				t.Errorf("got\n%swant %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,163 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// A layer has the user's rights, and its fragment has not: what it sends must not give the agent what no rule gives.
+
+func TestTheHostsProcIsNeverShown(t *testing.T) {
+	host := standardTree()
+	host.put("/proc/sys/kernel/core_pattern", "file")
+	host.put("/srv/chroot/proc", "dir")
+	look := func(name string) (Entry, error) {
+		e, err := host.look(name)
+		if policy.Within(name, "/proc") || policy.Within(name, "/srv/chroot/proc") {
+			e.Device = 99 // the same instance, mounted twice
+		}
+		return e, err
+	}
+	bind := func(from string) fragment.Step {
+		e, _ := look(from)
+		return fragment.Bind{Path: "/mnt/x", From: from, Writable: true, Device: e.Device, Inode: e.Inode}
+	}
+	for _, from := range []string{"/proc", "/proc/sys", "/proc/sys/kernel/core_pattern", "/srv/chroot/proc"} {
+		in := standardInput(host)
+		in.Look = look
+		in.Layers = append(in.Layers, custom("acme/x", bind(from)))
+		if got := refused(t, in); !strings.Contains(got, "layer acme/x: bind step: "+from+" shows the host's processes") {
+			t.Errorf("%s: %s", from, got)
+		}
+	}
+	in := standardInput(host) // the control
+	in.Look = look
+	in.Layers = append(in.Layers, custom("acme/x", bind("/home/ada/data")))
+	mustMake(t, in)
+}
+
+func TestALayerTellsNoVariableThatNothingPasses(t *testing.T) {
+	user := policy.Source{Origin: policy.OriginConfig, File: "config.hcl", Line: 2, Column: 1}
+	for _, tt := range []struct {
+		name     string
+		declared []string
+		rules    []policy.EnvRule
+		ok       bool
+	}{
+		{"nothing passes it", nil, nil, false},
+		{"the layer declared it", []string{"TOKEN"}, nil, true},
+		{"the layer declared another", []string{"TOKENS"}, nil, false},
+		{"the policy passes it", nil, []policy.EnvRule{{ID: "environment.pass.9", Source: user, Action: policy.EnvPass, Name: "TOKEN"}}, true},
+		{
+			"never inherited by default, and declared",
+			[]string{"TOKEN"},
+			[]policy.EnvRule{{ID: "environment.deny.0", Source: byDefault, Action: policy.EnvDeny, Name: "TOK*"}},
+			true,
+		},
+		{
+			"the user denies it, and the layer declared it",
+			[]string{"TOKEN"},
+			[]policy.EnvRule{{ID: "environment.deny.9", Source: user, Action: policy.EnvDeny, Name: "TOKEN"}},
+			false,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in := standardInput(standardTree())
+			in.Environ = append(in.Environ, "TOKEN=canary")
+			in.Policy.Environment = append(in.Policy.Environment, tt.rules...)
+			share := custom("acme/x", fragment.Env{Name: "INNOCENT", Value: fragment.Text(fragment.HostVariable("TOKEN"))})
+			share.HostVariables = tt.declared
+			in.Layers = append(in.Layers, share)
+			if tt.ok {
+				mustMake(t, in)
+				return
+			}
+			if got := refused(t, in); !strings.Contains(got, "INNOCENT tells the agent your variable TOKEN, which nothing passes") {
+				t.Error(got)
+			}
+		})
+	}
+}
+
+// What a layer cannot do, however it is spelt. That each of these is refused for its own reason is what other tests hold; here they stand
+// side by side, as one who writes a layer to get at something would try them.
+func TestHostileFragments(t *testing.T) {
+	host := standardTree()
+	bind := func(from, at string, writable bool) fragment.Bind {
+		b := host.bind("", from, writable)
+		b.From, b.Path = from, at
+		return b
+	}
+	for name, steps := range map[string][]fragment.Step{
+		"a proc of its own":             {fragment.Proc{Path: "/mnt/proc"}},
+		"a devpts of its own":           {fragment.Devpts{Path: "/mnt/pts"}},
+		"something in /proc":            {fragment.Tmpfs{Path: "/proc/sys", Size: 1 << 20, Mode: 0o755}},
+		"a file in /proc":               {fragment.File{Path: "/proc/version", Mode: 0o444, Content: []byte("x")}},
+		"a mask over all of /proc":      {fragment.Mask{Path: "/proc", Directory: true}},
+		"a link as the root":            {fragment.Link{Path: "/", Target: "/home"}},
+		"a path that goes up":           {bind("/home/ada/data", "/mnt/../home/ada/.config/nono", true)},
+		"a relative path":               {bind("/home/ada/data", "mnt", true)},
+		"a file of it":                  {bind("/home/ada/.config/nono/config.hcl", "/mnt/x", false)},
+		"two mounts that disagree":      {bind("/home/ada/data", "/mnt/x", false), bind("/usr/lib", "/mnt/x", false)},
+		"a mount beneath a link":        {fragment.Link{Path: "/mnt/x", Target: "/home/ada"}, bind("/home/ada/data", "/mnt/x/.config", true)},
+		"a link over a grant":           {fragment.Link{Path: "/home/ada/proj", Target: "/home/ada/data"}},
+		"a tmpfs without a limit":       {fragment.Tmpfs{Path: "/mnt/x", Mode: 0o755}},
+		"a setuid file":                 {fragment.File{Path: "/mnt/x", Mode: 0o755 | 1<<23}},
+		"PATH":                          {fragment.Env{Name: "PATH", Value: fragment.Text("/mnt")}},
+		"a variable with = in its name": {fragment.Env{Name: "A=B", Value: fragment.Text("x")}},
+		"another layer's secret":        {fragment.Env{Name: "A", Value: fragment.Text(fragment.SecretValue("env.TOKEN"))}},
+		"the base fragment's rule":      {fragment.Tmpfs{For: ruleProc, Path: "/mnt/x", Size: 1 << 20, Mode: 0o755}},
+		"a rule that does not exist":    {fragment.Tmpfs{For: "filesystem.allow.99", Path: "/mnt/x", Size: 1 << 20, Mode: 0o755}},
+		"a listener at no address":      {fragment.Listener{Name: "l", Network: fragment.TCP, Address: "example.com"}},
+		"a listener of two names":       {fragment.Listener{Name: "l", Network: fragment.TCP}, fragment.Listener{Name: "l", Network: fragment.TCP, Port: 80}},
+		"a range that is none":          {fragment.Listener{Name: "l", Network: fragment.UDP, LocalPrefix: "198.18.0.1/15"}},
+		"a dialer to port 0":            {fragment.Dialer{Ports: []uint16{0}}},
+		"an error that does not exist":  {fragment.Seccomp{Syscalls: []string{"read"}, Errno: "ENOTHING"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := standardInput(host)
+			in.Layers = append(in.Layers, custom("acme/x", steps...))
+			_ = refused(t, in)
+		})
+	}
+}
+
+// One of nono's own directories that a layer shows at another place is hidden there as well.
+func TestOwnDirectoryShownElsewhereIsHidden(t *testing.T) {
+	host := standardTree()
+	b := host.bind("", "/home/ada/.config/nono", false)
+	b.From, b.Path = b.Path, "/mnt/x"
+	in := standardInput(host)
+	in.Layers = append(in.Layers, custom("acme/x", b))
+	if m, ok := mountAt(mustMake(t, in), "/mnt/x").(fragment.Mask); !ok {
+		t.Errorf("at /mnt/x stands %#v", m)
+	}
+}
+
+// A layer answers for its own kind's rules, and the base fragment for its own.
+func TestCoverageForTheRulesOfOthers(t *testing.T) {
+	for _, id := range []policy.RuleID{"filesystem.deny.0", "environment.pass.0", ruleProc, "network.allow.0", ""} {
+		in := standardInput(standardTree())
+		share := custom("acme/x")
+		share.Response.Coverage = []sdk.Coverage{{Rule: id, Held: sdk.Enforced}}
+		in.Layers = append(in.Layers, share)
+		if got := refused(t, in); !strings.Contains(got, "layer acme/x") {
+			t.Errorf("%q: %s", id, got)
+		}
+	}
+}
+
+// Landlock on the root by a layer that is not the filesystem's gives no more than the view shows, and the view stays what it was.
+func TestLandlockOnTheRootShowsNothingMore(t *testing.T) {
+	before := mustMake(t, standardInput(standardTree()))
+	in := standardInput(standardTree())
+	in.Layers = append(in.Layers, custom("acme/x", fragment.Landlock{Path: "/", Rights: allRights}))
+	after := mustMake(t, in)
+	if len(before.Mounts) != len(after.Mounts) {
+		t.Errorf("%d mounts, and %d with the grant", len(before.Mounts), len(after.Mounts))
+	}
+}

@@ -1,0 +1,711 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ran is an agent that leaves a mark when it begins, and then runs for as long as nobody ends it.
+const ran = "echo ran > ran; echo up; while :; do sleep 0.1; done"
+
+// layerConfig is a policy with one of the tests' layers: "filesystem" or a name of its own, the program, and its settings.
+func layerConfig(block, plugin, path, settings string) string {
+	return fmt.Sprintf("filesystem { allow = [\".\"] }\nlayer %q {\n  plugin = %q\n  %s\n}\nplugin %q { path = %q }\n",
+		block, plugin, settings, plugin, path)
+}
+
+func (u *user) useEcho(settings string) {
+	u.t.Helper()
+	u.write("agent.hcl", layerConfig("echo", "test/echo", layers+"/nono-layer-echo", settings))
+}
+
+func (u *user) useRogue(settings string) {
+	u.t.Helper()
+	u.write("agent.hcl", layerConfig("filesystem", "test/rogue", layers+"/nono-layer-rogue", settings))
+}
+
+// early makes a script that starts one of the tests' layers with a failure before there are settings. A script is as good a layer as
+// any other.
+func (u *user) early(name, failure string) string {
+	u.t.Helper()
+	script := "~/layers/nono-layer-" + name
+	u.write(script, fmt.Sprintf("#!/bin/sh\nLAYER_EARLY=%s exec %s/nono-layer-%s\n", failure, layers, name))
+	if err := os.Chmod(u.path(script), 0o755); err != nil {
+		u.t.Fatal(err)
+	}
+	return u.path(script)
+}
+
+// configured are the arguments of a run with the policy in agent.hcl.
+func configured(command ...string) []string {
+	return append([]string{"run", "-c", "agent.hcl", "--approve", "--"}, command...)
+}
+
+// neverRan fails the test if the agent has left its mark.
+func (u *user) neverRan(r result) {
+	u.t.Helper()
+	if u.exists("ran") {
+		u.t.Errorf("the agent ran\n%s", r)
+	}
+}
+
+// TestFilesystemLayerSwapped takes the layer that holds the filesystem rules away and puts another in its place. What the agent may do is the
+// same, for the policy says what, and layers say how.
+func TestFilesystemLayerSwapped(t *testing.T) {
+	const swap = "layer \"filesystem\" { plugin = \"test/binds\" }\n"
+	policy := "filesystem {\n  allow = [\".\"]\n  read = [\"../ref\"]\n  deny = [\"secret.txt\"]\n  protect = [\"deploy\"]\n}\n"
+	agent := `
+import os
+def attempt(what, f):
+    try:
+        print(what, "->", f())
+    except OSError as e:
+        print(what, "->", type(e).__name__)
+attempt("read data", lambda: open("data.txt").read())
+attempt("write out", lambda: open("out.txt", "w").write("x"))
+attempt("read ref", lambda: open("../ref/r.txt").read())
+attempt("write ref", lambda: open("../ref/r.txt", "w"))
+attempt("read secret", lambda: open("secret.txt").read())
+attempt("read deploy", lambda: open("deploy/d.txt").read())
+attempt("write deploy", lambda: open("deploy/d.txt", "w"))
+attempt("rename deploy", lambda: os.rename("deploy", "gone"))
+attempt("read notes", lambda: open(os.path.expanduser("~/notes.txt")).read())
+attempt("read key", lambda: open(os.path.expanduser("~/.ssh/id")).read())
+attempt("write home", lambda: open(os.path.expanduser("~/new"), "w").write("x"))
+attempt("write tmp", lambda: open("/tmp/new", "w").write("x"))
+attempt("write usr", lambda: open("/usr/new", "w").write("x"))
+`
+	prepare := func(t *testing.T) *user {
+		u := newUser(t)
+		u.write("data.txt", "data")
+		u.write("../ref/r.txt", "ref")
+		u.write("secret.txt", "secret")
+		u.write("deploy/d.txt", "deploy")
+		u.write("~/notes.txt", "notes")
+		u.write("~/.ssh/id", "key")
+		u.write("prog.py", agent)
+		return u
+	}
+	python := configured("/usr/bin/python3", "prog.py")
+	usedBy := func(u *user) string {
+		u.t.Helper()
+		r := u.succeeds(u.nono(append([]string{"plan", "--json"}, python[1:]...)...))
+		m := regexp.MustCompile(`"(?:name|Name)": "(landlock|test/binds)"`).FindStringSubmatch(r.Stdout)
+		if m == nil {
+			u.t.Fatalf("the plan names no filesystem layer\n%s", r)
+		}
+		return m[1]
+	}
+
+	u := prepare(t)
+	u.write("agent.hcl", policy)
+	if by := usedBy(u); by != "landlock" {
+		t.Fatalf("without a block the layer is %s", by)
+	}
+	want := u.guard(python...).succeeds().Stdout
+	for _, line := range []string{"read data -> data", "read secret -> PermissionError", "write ref -> OSError", "read notes -> FileNotFoundError"} {
+		if !strings.Contains(want, line+"\n") {
+			t.Fatalf("with landlock, want %q in\n%s", line, want)
+		}
+	}
+
+	for _, installed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("installed=%v", installed), func(t *testing.T) {
+			u := prepare(t)
+			at := fmt.Sprintf("plugin \"test/binds\" { path = %q }\n", layers+"/nono-layer-binds")
+			if installed {
+				at = "" // found by its name
+				u.write("~/data/nono/plugins/test/binds/nono-layer-binds", readAll(t, layers+"/nono-layer-binds"))
+				if err := os.Chmod(u.path("~/data/nono/plugins/test/binds/nono-layer-binds"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				u.Env = append(u.Env, "XDG_DATA_HOME="+u.path("~/data"))
+			}
+			u.write("agent.hcl", policy+swap+at)
+			if by := usedBy(u); by != "test/binds" {
+				t.Fatalf("swapped, the layer is %s", by)
+			}
+			if got := u.guard(python...).succeeds().Stdout; got != want {
+				t.Errorf("swapped, the agent finds\n%s\nand with landlock\n%s", got, want)
+			}
+			// What the file asks for needs the user's word.
+			without := u.guard("run", "-c", "agent.hcl", "--", "true")
+			u.refused(without.end(), "test/binds", "--approve")
+		})
+	}
+}
+
+func readAll(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// TestFilesystemLayerDisabled shows what is gone with the layer, and what is not: that is core's.
+func TestFilesystemLayerDisabled(t *testing.T) {
+	u := newUser(t)
+	u.write("~/notes.txt", "notes")
+	const agent = `cat ~/notes.txt; echo x > ~/new; ls /proc | grep -c '^[0-9]'; ls /sys/class/net 2>/dev/null; cat /proc/self/status | grep -E 'CapEff|Seccomp:|NoNewPrivs'; ` +
+		`(echo > /dev/tcp/127.0.0.1/1) 2>&1 | grep -o refused; echo x 2>/dev/null > /proc/sys/kernel/core_pattern || echo core_pattern held`
+	r := u.guard("run", "--disable", "filesystem", "--", "bash", "-c", agent).succeeds()
+	if !strings.Contains(r.Stderr, "the filesystem layer is off") {
+		t.Errorf("it is not announced\n%s", r)
+	}
+	if !u.exists("~/new") || !strings.HasPrefix(r.Stdout, "notes") {
+		t.Errorf("paths are restricted all the same\n%s", r)
+	}
+	for _, held := range []string{"CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2", "core_pattern held"} {
+		if !strings.Contains(r.Stdout, held) {
+			t.Errorf("%q is gone with the layer\n%s", held, r)
+		}
+	}
+	if r := u.guard("run", "--", "cat", u.path("~/notes.txt")).end(); r.Code == 0 {
+		t.Errorf("with the layer the file can be read\n%s", r)
+	}
+}
+
+// TestEchoDisabled takes a layer away that somebody added: what it gave the agent is not there, and that is said.
+func TestEchoDisabled(t *testing.T) {
+	u := newUser(t)
+	u.useEcho("")
+	agent := configured("sh", "-c", "echo ${ECHO_ADDR-none} ${ECHO_TOKEN-none}")
+	r := u.guard(append([]string{"run", "--disable", "echo"}, agent[1:]...)...).succeeds()
+	if r.Stdout != "none none\n" || !strings.Contains(r.Stderr, `the layer "echo" is off`) {
+		t.Errorf("it should be off, and be said to be\n%s", r)
+	}
+	if r := u.guard(agent...).succeeds(); strings.Contains(r.Stdout, "none") {
+		t.Errorf("and it should be on\n%s", r)
+	}
+}
+
+// TestLayerMissing has no program where the layer should be. Nothing is started.
+func TestLayerMissing(t *testing.T) {
+	t.Run("built-in", func(t *testing.T) {
+		u := newUser(t)
+		u.Programs = copyPrograms(u)
+		u.guard("run", "--allow-cwd", "--", "true").succeeds()
+		if err := os.Remove(filepath.Join(u.Programs, "nono-layer-landlock")); err != nil {
+			t.Fatal(err)
+		}
+		r := u.guard("run", "--allow-cwd", "--", "sh", "-c", ran).refusedOnce("layer landlock", "nono-layer-landlock does not exist")
+		u.neverRan(r)
+	})
+	t.Run("at a path", func(t *testing.T) {
+		u := newUser(t)
+		u.write("agent.hcl", layerConfig("filesystem", "test/binds", u.path("~/nowhere"), ""))
+		u.neverRan(u.guard(configured("sh", "-c", ran)...).refusedOnce("agent.hcl:6", "~/nowhere", "does not exist"))
+	})
+	t.Run("by name", func(t *testing.T) {
+		u := newUser(t)
+		u.write("agent.hcl", "filesystem { allow = [\".\"] }\nlayer \"filesystem\" { plugin = \"test/binds\" }\n")
+		u.neverRan(u.guard(configured("sh", "-c", ran)...).refusedOnce("layer test/binds", "plugins/test/binds/nono-layer-binds does not exist"))
+	})
+	t.Run("nono-init", func(t *testing.T) {
+		u := newUser(t)
+		u.Programs = copyPrograms(u)
+		if err := os.Remove(filepath.Join(u.Programs, "nono-init")); err != nil {
+			t.Fatal(err)
+		}
+		u.neverRan(u.guard("run", "--allow-cwd", "--", "sh", "-c", ran).refusedOnce("nono-init"))
+	})
+}
+
+// copyPrograms gives the user an installation of his own.
+func copyPrograms(u *user) string {
+	u.t.Helper()
+	u.mkdir("~/bin")
+	entries, err := os.ReadDir(programs)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	for _, e := range entries {
+		if err := os.Link(filepath.Join(programs, e.Name()), u.path("~/bin/"+e.Name())); err != nil {
+			u.t.Fatal(err)
+		}
+	}
+	return u.path("~/bin")
+}
+
+// TestLayerOverwritten replaces a layer's program when core has read it and has not yet executed it. What runs is what was read.
+func TestLayerOverwritten(t *testing.T) {
+	const intruder = "#!/bin/sh\ntouch %s\nexit 1\n"
+	prepare := func(t *testing.T) (u *user, program, evil string) {
+		u = newUser(t)
+		u.write("~/layers/nono-layer-binds", readAll(t, layers+"/nono-layer-binds"))
+		// The second layer is read after the first and is large, so there is time between the reading of the first and its start.
+		u.write("~/layers/nono-layer-echo", readAll(t, layers+"/nono-layer-echo"))
+		for _, name := range []string{"binds", "echo"} {
+			if err := os.Chmod(u.path("~/layers/nono-layer-"+name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Truncate(u.path("~/layers/nono-layer-echo"), 150<<20); err != nil {
+			t.Fatal(err)
+		}
+		program = u.path("~/layers/nono-layer-binds")
+		u.write("agent.hcl", layerConfig("filesystem", "test/binds", program, "")+
+			fmt.Sprintf("layer \"echo\" { plugin = \"test/echo\" }\nplugin \"test/echo\" { path = %q }\n", u.path("~/layers/nono-layer-echo")))
+		return u, program, fmt.Sprintf(intruder, u.path("~/intruded"))
+	}
+	t.Run("before it is read", func(t *testing.T) { // the control: what stands there then is run
+		u, program, evil := prepare(t)
+		u.write(program, evil)
+		u.neverRan(u.guard(configured("sh", "-c", ran)...).refusedOnce("layer test/binds", "exited with code 1"))
+		if !u.exists("~/intruded") {
+			t.Error("the other program did not run")
+		}
+	})
+	t.Run("after it was read", func(t *testing.T) {
+		for range 10 {
+			u, program, evil := prepare(t)
+			read := closed(t, program)
+			g := u.guard(configured("sh", "-c", ran)...)
+			select {
+			case <-read:
+			case <-time.After(time.Minute):
+				t.Fatal("core never read the program")
+			}
+			u.write(program, evil) // in place: the same file, and the same inode
+			_, late := g.child("nono-layer-binds")
+			g.wait(&g.out, "up")
+			g.signal(syscall.SIGTERM)
+			if r := g.end(); r.Code != 128+int(syscall.SIGTERM) || !u.exists("ran") {
+				t.Errorf("the run did not go on\n%s", r)
+			}
+			if u.exists("~/intruded") {
+				t.Error("the program was run that took the place of the one that was read")
+			}
+			if readAll(t, program) == evil && !late {
+				return
+			}
+		}
+		t.Error("it was never overwritten before it was started: the test has shown nothing")
+	})
+	t.Run("the plan names what would run", func(t *testing.T) {
+		u, program, _ := prepare(t)
+		sum := sha256.Sum256([]byte(readAll(t, program)))
+		r := u.succeeds(u.nono("plan", "--json", "-c", "agent.hcl", "--approve", "--", "true"))
+		if !strings.Contains(r.Stdout, hex.EncodeToString(sum[:])) {
+			t.Errorf("the plan does not have its digest\n%s", r)
+		}
+	})
+}
+
+// closed tells when somebody who has read a file closes it.
+func closed(t *testing.T, path string) <-chan struct{} {
+	t.Helper()
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.InotifyAddWatch(fd, path, unix.IN_CLOSE_NOWRITE); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan struct{})
+	go func() {
+		defer unix.Close(fd)
+		if n, err := unix.Read(fd, make([]byte, 4096)); err == nil && n > 0 {
+			close(seen)
+		}
+	}()
+	return seen
+}
+
+// TestIntruder has another process of the same user at a layer's socket before core is there: it stops core while a layer comes up.
+func TestIntruder(t *testing.T) {
+	// stopped starts nono and stops it when the layer serves and core has not yet connected. Core is quick, so that it takes a few tries.
+	stopped := func(t *testing.T) (g *guarded, socket string) {
+		for range 50 {
+			u := newUser(t)
+			g := u.guard("run", "--allow-cwd", "--", "sh", "-c", "echo ran > ran")
+			g.appears("nono-layer-landlock")
+			g.signal(syscall.SIGSTOP)
+			for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+				found, _ := filepath.Glob(u.runtime + "/nono/*/*/plugin*")
+				if len(found) == 0 {
+					continue
+				}
+				// The kernel lists one socket of this name for who listens, and one for each that has connected.
+				switch all := readAll(t, "/proc/net/unix"); strings.Count(all, found[0]) {
+				case 1:
+					if regexp.MustCompile(`00010000 \d+ \d+ \d+ ` + regexp.QuoteMeta(found[0])).MatchString(all) {
+						return g, found[0]
+					}
+				case 2:
+					deadline = time.Now() // too late
+				}
+			}
+			g.signal(syscall.SIGCONT)
+			g.succeeds()
+		}
+		t.Fatal("core was never stopped in time")
+		return nil, ""
+	}
+
+	t.Run("connects first", func(t *testing.T) {
+		g, socket := stopped(t)
+		var others []net.Conn
+		for range 10 {
+			c, err := net.Dial("unix", socket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			others = append(others, c)
+			// The beginning of what gRPC speaks: a server that took the caller for core would answer with settings of its own.
+			_, _ = c.Write([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"))
+		}
+		for _, c := range others {
+			_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+			n, err := c.Read(make([]byte, 1))
+			if n != 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("the layer answered it: %d bytes, %v", n, err)
+			}
+		}
+		g.signal(syscall.SIGCONT)
+		g.succeeds() // and the layer serves core all the same
+	})
+	t.Run("takes its place", func(t *testing.T) {
+		g, socket := stopped(t)
+		if err := os.Remove(socket); err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		heard := make(chan []byte, 1)
+		go func() {
+			var all bytes.Buffer
+			defer func() { heard <- all.Bytes() }()
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+			_, _ = all.ReadFrom(c)
+		}()
+		g.signal(syscall.SIGCONT)
+		g.u.neverRan(g.refusedOnce("layer landlock", "is at the other end of the socket"))
+		l.Close()
+		if told := <-heard; len(told) > 0 {
+			t.Errorf("core spoke to it: %q", told)
+		}
+	})
+}
+
+// TestLayerFailsBeforeTheAgent has layers fail in each call that comes before the gate is opened. The run ends with that one cause,
+// and no instruction of the agent has happened.
+func TestLayerFailsBeforeTheAgent(t *testing.T) {
+	how := map[string]string{
+		"hang":  "it hangs: there was no answer within",
+		"die":   "it was killed by signal 9",
+		"panic": "it exited with code 2",
+	}
+	inCall := map[string]string{"begin": "start", "describe": "Describe", "plan": "Plan", "start": "Start"}
+	for _, layer := range []struct {
+		name, block string
+		moments     []string
+	}{
+		{"rogue", "filesystem", []string{"begin", "describe", "plan"}},
+		{"echo", "echo", []string{"begin", "describe", "plan", "start"}},
+	} {
+		for _, moment := range layer.moments {
+			for failure, says := range how {
+				t.Run(fmt.Sprintf("%s-%s-%s", layer.name, failure, moment), func(t *testing.T) {
+					t.Parallel()
+					u := newUser(t)
+					if failure == "hang" {
+						u.Program = "nono-short"
+					}
+					path, settings := layers+"/nono-layer-"+layer.name, fmt.Sprintf("misbehave = %q", failure+"-"+moment)
+					if moment == "begin" || moment == "describe" {
+						path, settings = u.early(layer.name, failure+"-"+moment), ""
+					}
+					u.write("agent.hcl", layerConfig(layer.block, "test/"+layer.name, path, settings))
+					r := u.guard(configured("sh", "-c", ran)...).refusedOnce(
+						fmt.Sprintf("layer test/%s, %s: %s", layer.name, inCall[moment], says), "agent.hcl:3")
+					if failure == "panic" && !strings.Contains(r.Stderr, "the layer was told to panic") {
+						t.Errorf("the panic itself is missing\n%s", r)
+					}
+					u.neverRan(r)
+					// Whose Start was called is owed a Finish, whatever became of it.
+					if finished := strings.Contains(r.Stderr, "echo was not armed; the run ended: start failed"); finished != (moment == "start") {
+						t.Errorf("finished: %v\n%s", finished, r)
+					}
+				})
+			}
+		}
+	}
+	for _, call := range []string{"plan", "start"} {
+		t.Run("echo-refuse-"+call, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t)
+			u.useEcho(fmt.Sprintf("misbehave = %q", "refuse-"+call))
+			u.neverRan(u.guard(configured("sh", "-c", ran)...).refusedOnce("layer test/echo", "the echo layer was told to refuse"))
+		})
+	}
+}
+
+// TestLayersLeftAlone is the control of the tests around it: the same layers and policies, and nothing goes wrong.
+func TestLayersLeftAlone(t *testing.T) {
+	agent := map[string]string{
+		"nono": "echo ran > ran; exit 7",
+		// For longer than it lets a layer be silent.
+		"nono-short": "echo ran > ran; sleep 4; exit 7",
+	}
+	for name, prepare := range map[string]func(*user){
+		"landlock": func(u *user) { u.write("agent.hcl", "filesystem { allow = [\".\"] }\n") },
+		"echo":     func(u *user) { u.useEcho("") },
+		"rogue":    func(u *user) { u.useRogue("") },
+		"a script": func(u *user) {
+			u.write("agent.hcl", layerConfig("filesystem", "test/rogue", u.early("rogue", ""), ""))
+		},
+	} {
+		for program := range agent {
+			t.Run(name+", "+program, func(t *testing.T) {
+				t.Parallel()
+				u := newUser(t)
+				u.Program = program
+				prepare(u)
+				r := u.guard(configured("sh", "-c", agent[program])...).end()
+				if r.Code != 7 || !u.exists("ran") {
+					t.Errorf("the run was not what it should be\n%s", r)
+				}
+			})
+		}
+	}
+}
+
+// TestLandlockKilled kills the real filesystem layer from outside, at several moments of its short life. Before it has answered, the run is
+// refused; after that it is no longer needed, and the run goes on.
+func TestLandlockKilled(t *testing.T) {
+	refused := 0
+	for moment := range 10 {
+		u := newUser(t)
+		g := u.guard("run", "--allow-cwd", "--", "sh", "-c", "echo ran > ran; exit 7")
+		pid := g.appears("nono-layer-landlock")
+		// From the moment when it is there to when it has long gone.
+		time.Sleep(time.Duration(moment) * 1500 * time.Microsecond)
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		if r := g.end(); r.Code != 7 || !u.exists("ran") {
+			refused++
+			u.oneCause(u.refused(r, "layer landlock", "it was killed by signal 9"))
+			u.neverRan(r)
+		}
+	}
+	if refused == 0 {
+		t.Error("it was never killed in time: the test has shown nothing")
+	}
+	t.Logf("%d times of 10 it was killed before it had answered", refused)
+}
+
+// TestLandlockHangs stops the real filesystem layer from outside. A stopped process is as silent as one that hangs.
+func TestLandlockHangs(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		u := newUser(t)
+		u.Program = "nono-short"
+		g := u.guard("run", "--allow-cwd", "--", "sh", "-c", "echo ran > ran")
+		_ = syscall.Kill(g.appears("nono-layer-landlock"), syscall.SIGSTOP)
+		if r := g.end(); r.Code != 0 { // else it had answered already
+			u.refused(r, "layer landlock", "it hangs")
+			u.neverRan(r)
+			return
+		}
+	}
+	t.Error("it was never stopped in time: the test has shown nothing")
+}
+
+// TestLayerKilledWhenNoLongerNeeded kills an ephemeral layer that is still there while the agent runs: nobody misses it.
+func TestLayerKilledWhenNoLongerNeeded(t *testing.T) {
+	for name, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
+		t.Run(name, func(t *testing.T) {
+			u := newUser(t)
+			u.write("agent.hcl", layerConfig("filesystem", "test/rogue", u.early("rogue", "linger"), ""))
+			g := u.guarded(configured("sh", "-c", "echo up; read line; echo $line")...)
+			in := g.openInput()
+			g.start()
+			g.wait(&g.out, "up")
+			pid, there := g.child("nono-layer-rogue")
+			if !there {
+				t.Fatal("the layer is gone already: the test shows nothing")
+			}
+			if err := syscall.Kill(pid, signal); err != nil {
+				t.Fatal(err)
+			}
+			g.until("ended the layer", func() bool { _, there := g.child("nono-layer-rogue"); return !there })
+			fmt.Fprintln(in, "and on it goes")
+			if r := g.succeeds(); r.Stdout != "up\nand on it goes\n" {
+				t.Errorf("the run did not go on\n%s", r)
+			}
+		})
+	}
+}
+
+// TestResidentLayerLost loses a layer that the agent needs, while it runs. The agent is ended.
+func TestResidentLayerLost(t *testing.T) {
+	for failure, says := range map[string][2]string{
+		"die-armed":   {"layer test/echo: it was killed by signal 9", "layer lost"},
+		"panic-armed": {"layer test/echo: it exited with code 2", "layer lost"},
+		"hang-armed":  {"layer test/echo: it hangs: nothing was heard of it", "layer lost"},
+		"stop-armed":  {"layer test/echo ended the run: the echo layer was told to stop", "stopped"},
+	} {
+		t.Run(failure, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t)
+			u.Program = "nono-short"
+			u.useEcho(fmt.Sprintf("misbehave = %q", failure))
+			u.guard(configured("sh", "-c", ran)...).refusedOnce(says[0], "echo was armed; the run ended: "+says[1])
+			if !u.exists("ran") {
+				t.Error("the agent had not begun: the test shows something else")
+			}
+		})
+	}
+}
+
+// TestEchoKilled kills the resident layer from outside, before the gate and after. It is needed to the end.
+func TestEchoKilled(t *testing.T) {
+	for moment := range 8 {
+		u := newUser(t)
+		u.useEcho("")
+		g := u.guard(configured("sh", "-c", ran)...)
+		pid := g.appears("nono-layer-echo")
+		time.Sleep(time.Duration(moment) * 6 * time.Millisecond)
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		g.refusedOnce("layer test/echo", "it was killed by signal 9")
+	}
+	u := newUser(t)
+	u.useEcho("")
+	g := u.guard(configured("sh", "-c", ran)...)
+	g.wait(&g.out, "up")
+	pid, there := g.child("nono-layer-echo")
+	if !there {
+		t.Fatal("the layer does not run beside the agent")
+	}
+	_ = syscall.Kill(pid, syscall.SIGKILL)
+	g.refusedOnce("layer test/echo: it was killed by signal 9")
+}
+
+// TestFinishFails has the agent end well, and a layer that cannot clean up. That is said, and the agent's own code is kept.
+func TestFinishFails(t *testing.T) {
+	for failure, says := range map[string]string{
+		"die-finish":    "layer test/echo, Finish: it was killed by signal 9",
+		"panic-finish":  "layer test/echo, Finish: it exited with code 2",
+		"hang-finish":   "layer test/echo, Finish: it hangs",
+		"refuse-finish": "the echo layer was told to refuse to finish",
+	} {
+		t.Run(failure, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t)
+			u.Program = "nono-short"
+			u.useEcho(fmt.Sprintf("misbehave = %q", failure))
+			r := u.guard(configured("sh", "-c", "exit 7")...).end()
+			if r.Code != 7 || !strings.Contains(r.Stderr, says) {
+				t.Errorf("want code 7 and %q\n%s", says, r)
+			}
+			u.oneCause(r)
+		})
+	}
+}
+
+// TestEchoServesInside is what the resident layer is there for: its listener is in the agent's own network, and nowhere else.
+func TestEchoServesInside(t *testing.T) {
+	u := newUser(t)
+	u.useEcho("")
+	u.write("prog.py", `
+import os, socket, sys
+host, port = os.environ["ECHO_ADDR"].rsplit(":", 1)
+s = socket.create_connection((host, int(port)))
+s.sendall(b"ping")
+print(s.recv(100).decode(), port, len(os.environ["ECHO_TOKEN"]), flush=True)
+sys.stdin.readline()
+`)
+	g := u.guarded(append([]string{"run", "-v"}, configured("/usr/bin/python3", "prog.py")[1:]...)...)
+	in := g.openInput()
+	g.start()
+	g.wait(&g.out, "\n")
+	words := strings.Fields(g.out.String())
+	if len(words) != 3 || words[0] != "ping" || words[2] == "0" {
+		t.Fatalf("the agent said %q", g.out.String())
+	}
+	// On the host nobody listens there, and no process of the session has a port.
+	if c, err := net.Dial("tcp", "127.0.0.1:"+words[1]); err == nil {
+		c.Close()
+		t.Error("the layer can be reached from the host")
+	}
+	in.Close()
+	r := g.succeeds()
+	for _, event := range []string{"[test/echo] echo.planned", "[test/echo] echo.armed", "[test/echo] echo.accepted", "echo.closed bytes=4"} {
+		if !strings.Contains(r.Stderr, event) {
+			t.Errorf("the event %q is not shown\n%s", event, r)
+		}
+	}
+	if !strings.Contains(r.Stderr, "nono: echo was armed; the run ended: exited") {
+		t.Errorf("the layer's report is missing\n%s", r)
+	}
+	quiet := u.guard(configured("true")...).succeeds()
+	if strings.Contains(quiet.Stderr, "echo.planned") {
+		t.Errorf("events are shown without -v\n%s", quiet)
+	}
+}
+
+// TestEchoDialsIn has the layer connect to a port that the agent serves. It tries to before there is an agent, too: that fails, and does no
+// harm to the start.
+func TestEchoDialsIn(t *testing.T) {
+	u := newUser(t)
+	u.useEcho("greeting = \"good morning\"\n  dial_port = 9000\n  arm_slowly = true")
+	u.write("prog.py", `
+import socket
+l = socket.create_server(("127.0.0.1", 9000))
+c, _ = l.accept()
+print(c.makefile().readline().strip())
+c.sendall(b"and to you")
+c.close()
+import time; time.sleep(0.5)
+`)
+	r := u.guard(append([]string{"run", "-v"}, configured("/usr/bin/python3", "prog.py")[1:]...)...).succeeds()
+	if !strings.Contains(r.Stderr, "the agent does not run yet") {
+		t.Errorf("it did not try at the gate: the test shows less than it should\n%s", r)
+	}
+	if r.Stdout != "good morning\n" || !strings.Contains(r.Stderr, "echo.greeted answer=and to you") {
+		t.Errorf("they did not meet\n%s", r)
+	}
+}
+
+// TestArmedAtTheGate: the agent's first instruction comes after Start has returned, however long that took.
+func TestArmedAtTheGate(t *testing.T) {
+	u := newUser(t)
+	u.useEcho("arm_slowly = true")
+	r := u.guard(append([]string{"run", "-v"}, configured("sh", "-c", "date +%s%N")[1:]...)...).succeeds()
+	armed := regexp.MustCompile(`echo\.armed .*\bat=(\d+)`).FindStringSubmatch(r.Stderr)
+	if armed == nil {
+		t.Fatalf("it was never armed\n%s", r)
+	}
+	at, _ := strconv.ParseInt(armed[1], 10, 64)
+	began, err := strconv.ParseInt(strings.TrimSpace(r.Stdout), 10, 64)
+	if err != nil || began <= at {
+		t.Errorf("the agent ran at %s, and the layer was armed at %s\n%s", strings.TrimSpace(r.Stdout), armed[1], r)
+	}
+}

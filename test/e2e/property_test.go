@@ -1,0 +1,377 @@
+//go:build linux
+
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// One decision: what `nono plan` says of a path, what policy.Path says of it, and what the kernel does when a program inside opens it, are
+// the same. This is tried with random policies about random trees, by a program that opens, executes and writes everything by its path, and
+// then by one that tries to rename and remove it all. That nothing of nono's is imported has its one exception here: the decision itself.
+
+// propertyCases is how many policies are tried for each filesystem layer. Those that are refused are not counted.
+const propertyCases = 16
+
+func TestTheKernelDoesWhatThePlanSays(t *testing.T) {
+	for _, layer := range []arenaKind{landlock, binds} {
+		t.Run(string(layer), func(t *testing.T) {
+			tried := 0
+			for seed := uint64(1); tried < propertyCases; seed++ {
+				if seed > 6*propertyCases {
+					t.Fatalf("only %d of %d policies were not refused", tried, seed-1)
+				}
+				if newPropertyCase(t, layer, seed).try() {
+					tried++
+				}
+			}
+		})
+	}
+}
+
+// propertyCase is one random policy about one random tree.
+type propertyCase struct {
+	*user
+	rand  *rand.Rand
+	dirs  []string
+	files []string // some can be executed, and exit with 42
+	links []string
+	flags []string
+	hcl   string
+	seed  uint64
+}
+
+// What every directory and every file of the tree holds, so that it is known for the host's own when it is seen inside.
+const (
+	marker  = ".marker"
+	content = "#!/bin/sh\nexit 42 # the host's own\n"
+)
+
+func newPropertyCase(t *testing.T, layer arenaKind, seed uint64) *propertyCase {
+	t.Helper()
+	c := &propertyCase{user: newUser(t), rand: rand.New(rand.NewPCG(seed, 42)), seed: seed}
+	c.tree()
+	c.flags = []string{"-c", c.path("~/policy.hcl"), "--approve"}
+	c.hcl = c.policy()
+	if layer == binds {
+		c.hcl += fmt.Sprintf("layer \"filesystem\" {\n  plugin = \"test/binds\"\n}\nplugin \"test/binds\" {\n  path = %q\n}\n", layers+"/nono-layer-binds")
+	}
+	if c.one(3) {
+		c.flags = append(c.flags, "--allow-cwd")
+	}
+	c.write("~/policy.hcl", c.hcl)
+	return c
+}
+
+func (c *propertyCase) one(in int) bool { return c.rand.IntN(in) == 0 }
+
+func pick[T any](c *propertyCase, from []T) T { return from[c.rand.IntN(len(from))] }
+
+// tree makes directories with names that are hard to handle, files in them, and links among them; beside them what is denied and protected
+// by default.
+func (c *propertyCase) tree() {
+	names := []string{"a", "b b", "q\"uote", "new\nline", "-dash", "\u00fcn\u00ef", "back\\slash", "~", ".hidden", "A"}
+	add := func(dir string) {
+		c.mkdir(dir)
+		c.write(filepath.Join(dir, marker), content)
+		c.dirs = append(c.dirs, dir)
+		for _, name := range []string{"data", "program"}[:1+c.rand.IntN(2)] {
+			c.file(filepath.Join(dir, name), 0o644)
+			if name == "program" {
+				c.file(filepath.Join(dir, name), 0o755)
+			}
+		}
+	}
+	add(c.path("~/t"))
+	for range 5 + c.rand.IntN(5) {
+		if dir := filepath.Join(pick(c, c.dirs), pick(c, names)); !c.exists(dir) {
+			add(dir)
+		}
+	}
+	for _, dir := range []string{"~/.ssh", "~/proj", "~/proj/.git", "~/proj/.git/hooks"} {
+		add(c.path(dir))
+	}
+	for _, file := range []string{"~/.netrc", "~/proj/.git/config", "~/proj/.mcp.json"} {
+		c.file(c.path(file), 0o644)
+	}
+	for i := range c.rand.IntN(4) {
+		link := filepath.Join(pick(c, c.dirs[:len(c.dirs)-4]), fmt.Sprintf("link%d", i))
+		if err := os.Symlink(pick(c, slices.Concat(c.dirs, c.files)), link); err != nil {
+			c.t.Fatal(err)
+		}
+		c.links = append(c.links, link)
+	}
+}
+
+func (c *propertyCase) file(path string, mode os.FileMode) {
+	if !slices.Contains(c.files, path) {
+		c.write(path, content)
+		c.files = append(c.files, path)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// policy is a few rules about what is in the tree, and sometimes about what is not.
+func (c *propertyCase) policy() string {
+	accesses := []string{"allow", "allow", "allow", "read", "read", "write", "write", "deny", "deny", "protect", "protect"}
+	rules := map[string][]string{}
+	for range 2 + c.rand.IntN(5) {
+		access := pick(c, accesses)
+		rules[access] = append(rules[access], hclString(c.spelling(c.someplace())))
+	}
+	var b strings.Builder
+	b.WriteString("filesystem {\n")
+	for _, access := range []string{"allow", "read", "write", "deny", "protect"} {
+		if list := rules[access]; len(list) > 0 {
+			fmt.Fprintf(&b, "  %s = [%s]\n", access, strings.Join(list, ", "))
+		}
+	}
+	b.WriteString("}\n")
+	return b.String()
+}
+
+func (c *propertyCase) someplace() string {
+	switch c.rand.IntN(12) {
+	case 0:
+		return c.Home
+	case 1:
+		return filepath.Join(pick(c, c.dirs), "missing")
+	case 2, 3:
+		return pick(c, slices.Concat(c.links, c.dirs[:1]))
+	case 4, 5, 6:
+		return pick(c, c.files)
+	}
+	return pick(c, c.dirs)
+}
+
+// spelling is one of the ways to write a path.
+func (c *propertyCase) spelling(path string) string {
+	switch c.rand.IntN(6) {
+	case 0:
+		if rest, ok := strings.CutPrefix(path, c.Home); ok {
+			path = "~" + rest
+		}
+	case 1:
+		path = strings.Replace(path, "/t", "//t/./", 1)
+	case 2:
+		path = strings.Replace(path, c.Home, c.Home+"/proj/..", 1)
+	case 3:
+		if !slices.Contains(c.files, path) {
+			path += "/"
+		}
+	}
+	return path
+}
+
+func hclString(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
+}
+
+// try runs the case, and reports whether it was not refused.
+func (c *propertyCase) try() bool {
+	c.t.Helper()
+	decide, ok := c.plan()
+	if !ok {
+		return false
+	}
+	c.opening(decide)
+	if !c.t.Failed() {
+		c.removing(decide)
+	}
+	if c.t.Failed() {
+		c.t.Logf("seed %d: flags %q, policy\n%s", c.seed, c.flags, c.hcl)
+		c.t.FailNow()
+	}
+	return true
+}
+
+func (c *propertyCase) run(program string, paths []string) result {
+	c.t.Helper()
+	list, err := json.Marshal(paths)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return c.finish(c.start(string(list), slices.Concat([]string{"run"}, c.flags, []string{"--", "/usr/bin/python3", "-c", program})...))
+}
+
+// plan asks for the plan, and gives the decision about its rules.
+func (c *propertyCase) plan() (*policy.Policy, bool) {
+	c.t.Helper()
+	r := c.nono(slices.Concat([]string{"plan", "--json"}, c.flags, []string{"--", "/usr/bin/python3"})...)
+	switch {
+	case r.Code == 125 && strings.Contains(r.Stderr, "nono: error: "):
+		return nil, false
+	case r.Code != 0:
+		c.t.Fatalf("seed %d: the plan failed\n%s\n%s", c.seed, r, c.hcl)
+	}
+	var plan struct {
+		Rules []struct {
+			ID     policy.RuleID
+			Source policy.Source
+			Access policy.Access
+			Path   string
+			Type   policy.FileType
+		}
+	}
+	if err := json.Unmarshal([]byte(r.Stdout), &plan); err != nil {
+		c.t.Fatal(err)
+	}
+	var p policy.Policy
+	for _, r := range plan.Rules {
+		if r.Access != "" {
+			p.Filesystem = append(p.Filesystem, policy.PathRule{ID: r.ID, Source: r.Source, Access: r.Access, Path: r.Path, Type: r.Type})
+		}
+	}
+	return &p, true
+}
+
+// opener opens everything by its path. Of a directory it tells whether it holds what the host's own holds; and it leaves something in each.
+const opener = `
+import json, os, subprocess, sys
+marker, content = ".marker", b"the host's own"
+def attempt(f):
+    try:
+        return bool(f())
+    except OSError:
+        return False
+def read(p):
+    if os.path.isdir(p):
+        return marker in os.listdir(p)
+    with open(p, "rb") as f:
+        return content in f.read()
+def execute(p):
+    return subprocess.run([p], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 42
+def write(p):
+    if os.path.isdir(p):
+        with open(os.path.join(p, ".written"), "w"):
+            return True
+    with open(p, "ab") as f:
+        return f.write(b"# written\n")
+told = {}
+paths = json.load(sys.stdin)
+for p in paths:
+    told[p] = {"read": attempt(lambda: read(p)), "execute": attempt(lambda: execute(p))}
+for p in paths:
+    attempt(lambda: write(p))
+json.dump(told, sys.stdout)
+`
+
+// opening holds each open against the decision about the path. A name that leads through a link may be missing inside; what it gives must
+// have been granted all the same.
+func (c *propertyCase) opening(decide *policy.Policy) {
+	c.t.Helper()
+	real := slices.Concat(c.dirs, c.files)
+	r := c.succeeds(c.run(opener, slices.Concat(real, c.links)))
+	told := map[string]struct{ Read, Execute bool }{}
+	if err := json.Unmarshal([]byte(r.Stdout), &told); err != nil {
+		c.t.Fatalf("%v\n%s", err, r)
+	}
+	for _, path := range real {
+		may := func(op policy.Op) policy.Decision { return decide.Path(path, op) }
+		c.same(path, policy.OpRead, told[path].Read, may(policy.OpRead))
+		c.same(path, policy.OpWrite, c.written(path), may(policy.OpWrite))
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			c.same(path, policy.OpExecute, told[path].Execute, may(policy.OpExecute))
+		}
+	}
+	for _, link := range c.links {
+		to, err := filepath.EvalSymlinks(link)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if d := decide.Path(to, policy.OpRead); told[link].Read && !d.Allowed {
+			c.t.Errorf("%s was read through the link %s: %s", to, link, d.Why)
+		}
+		if d := decide.Path(to, policy.OpExecute); told[link].Execute && !d.Allowed {
+			c.t.Errorf("%s was executed through the link %s: %s", to, link, d.Why)
+		}
+	}
+}
+
+func (c *propertyCase) same(path string, op policy.Op, did bool, may policy.Decision) {
+	c.t.Helper()
+	if did != may.Allowed {
+		c.t.Errorf("%s %q: the kernel says %v, the decision %v: %s", op, path, did, may.Allowed, may.Why)
+	}
+}
+
+// written reports what the opener left on the host.
+func (c *propertyCase) written(path string) bool {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return c.exists(filepath.Join(path, ".written"))
+	}
+	return strings.HasSuffix(c.read(path), "# written\n")
+}
+
+// remover tries to put everything out of the way, deepest first and then from above, gives itself all rights that it can, and makes
+// everything anew.
+const remover = `
+import json, os, shutil, sys
+def attempt(f, *args):
+    try:
+        f(*args)
+    except OSError:
+        pass
+paths = json.load(sys.stdin)
+for order in (False, True):
+    for p in sorted(paths, reverse=order):
+        attempt(os.chmod, p, 0o777)
+        attempt(os.rename, p, p + ".moved")
+        attempt(os.unlink, p)
+        attempt(os.truncate, p, 0)
+        attempt(os.symlink, "/etc", p)
+        shutil.rmtree(p, ignore_errors=True)
+        attempt(os.makedirs, p)
+`
+
+// removing holds that what may not be written is still there afterwards: the same file, at the same path, with the same content and mode.
+func (c *propertyCase) removing(decide *policy.Policy) {
+	c.t.Helper()
+	kept := map[string]string{}
+	for _, path := range slices.Concat(c.dirs, c.files, []string{c.path("~/policy.hcl")}) {
+		if !decide.Path(path, policy.OpWrite).Allowed || path == c.path("~/policy.hcl") {
+			kept[path] = state(c.t, path)
+		}
+	}
+	c.succeeds(c.run(remover, slices.Concat(c.dirs, c.files, c.links, []string{c.path("~/policy.hcl")})))
+	for path, before := range kept {
+		if after := state(c.t, path); after != before {
+			c.t.Errorf("%q may not be written (%s), and was %s, and is %s", path, decide.Path(path, policy.OpWrite).Why, before, after)
+		}
+	}
+}
+
+// state is what stands at a path.
+func state(t *testing.T, path string) string {
+	t.Helper()
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return "gone"
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := ""
+	if info.Mode().IsRegular() {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = string(content)
+	}
+	return fmt.Sprintf("%s %d %q", info.Mode(), info.Sys().(*syscall.Stat_t).Ino, text)
+}

@@ -1,0 +1,62 @@
+// Command nono-layer-rogue is a third filesystem layer for the tests, "test/rogue": landlock's own answers, from a process that fails when
+// it is told to. The product has no code that fails for a test, and yet every way in which an ephemeral layer can fail has to be shown.
+//
+//	layer "filesystem" {
+//	  plugin    = "test/rogue"
+//	  misbehave = "hang-plan"
+//	}
+//
+// Told LAYER_EARLY=linger it does not end when core is done with it, as a layer that hangs in its last moment would not.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/nono-run/nono/plugins/landlock"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/test/layers/misbehave"
+)
+
+func main() {
+	misbehave.At("begin", misbehave.Early())
+	if misbehave.Early() == "linger" {
+		if err := linger(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	sdk.Serve(layer{landlock.New()})
+}
+
+type layer struct{ sdk.Layer }
+
+// Describe implements sdk.Layer.
+func (l layer) Describe() sdk.Description {
+	misbehave.At("describe", misbehave.Early())
+	d := l.Layer.Describe()
+	d.Name = "test/rogue"
+	d.Settings = append(d.Settings, sdk.Setting{
+		Name: "misbehave", Type: sdk.String, OneOf: misbehave.All("plan"), Help: "how it fails, for tests",
+	})
+	return d
+}
+
+// Plan implements sdk.Layer.
+func (l layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
+	var settings struct {
+		Misbehave string `json:"misbehave"`
+	}
+	if len(req.Settings) > 0 {
+		if err := json.Unmarshal(req.Settings, &settings); err != nil {
+			return nil, fmt.Errorf("reading the settings: %w", err)
+		}
+	}
+	misbehave.At("plan", settings.Misbehave)
+	return l.Layer.Plan(ctx, req)
+}
+
+// Interface guard.
+var _ sdk.Layer = layer{}
