@@ -4,7 +4,7 @@
 # whatever you grant. What does not exist on a system is passed over in silence, so one list serves all of them.
 #
 # Two things are understood in this file only. A * in a path is replaced by what exists. And a relative path under `protect` is looked
-# for at the root of each directory that you let an agent write: with a / at its end it means a directory, without one a file.
+# for at the root of each directory that you let an agent write. Under `protect` a / at the end means a directory, and none a file.
 #
 # Not here, because the sandbox has its own: /proc, /dev with null, zero, full, random, urandom, tty, ptmx, pts, fd and the standard
 # streams, a private home directory, a private /tmp.
@@ -249,7 +249,12 @@ filesystem {
   # Each of these makes something outside the sandbox run what the agent wrote: git its hooks and the commands in its settings, another
   # agent its own hooks. `write` with the path lifts it: `git remote add` needs write = [".git/config"].
   protect = [
+    # Inside a grant of the whole disk: here the kernel takes orders. Root could name a program for the host to run, and anybody end all
+    # processes of a control group that is theirs.
+    "/sys/",
+
     ".git", # a file: it names the git directory of a worktree or a submodule
+    ".git/commondir", # of a worktree: it names the directory with the settings and the hooks
     ".git/hooks/",
     ".git/config",
     ".git/config.worktree",

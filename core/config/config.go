@@ -88,6 +88,10 @@ type Config struct {
 
 	// Asks is what the -c file asks for beyond what it may do by itself. All of it has been approved.
 	Asks []Ask
+	// Absent are paths that the default profile protects, in what the agent may write, and that do not exist. Nothing is ever made on the
+	// host to hold such a place; so what can be done is to look, at the end, whether the agent made one.
+	Absent []string
+
 	// Notices are for the user to read; none of them stops a run.
 	Notices []Notice
 

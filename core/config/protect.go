@@ -87,7 +87,8 @@ func (l *loader) protection(path string, p pattern) {
 		l.hiddenProtection(err)
 		return
 	}
-	if at.typ != p.typ || l.has(policy.Protect, at.path) {
+	missing := at.typ == policy.Missing
+	if (!missing && at.typ != p.typ) || l.has(policy.Protect, at.path) {
 		return
 	}
 	writable, lifted := false, false
@@ -100,8 +101,19 @@ func (l *loader) protection(path string, p pattern) {
 			l.lifts[i], lifted = true, true
 		}
 	}
-	if writable && !lifted {
+	switch {
+	case !writable || lifted:
+	case missing:
+		l.absent(at.path)
+	default:
 		l.add(policy.Protect, path, at, p.at)
+	}
+}
+
+// absent keeps a protected name that does not exist, once.
+func (l *loader) absent(path string) {
+	if !slices.Contains(l.cfg.Absent, path) {
+		l.cfg.Absent = append(l.cfg.Absent, path)
 	}
 }
 

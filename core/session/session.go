@@ -172,6 +172,7 @@ func (r *run) report(exit launch.Exit) {
 	for _, line := range r.lines {
 		out.Line("%s", line)
 	}
+	r.tellAppeared()
 	if exit.Code != 0 && exit.Signal == 0 {
 		hints := r.plan.Hint()
 		out.Line("the command ended with %d; %s", exit.Code, hints[0])

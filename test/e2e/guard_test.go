@@ -411,10 +411,22 @@ func (u *user) runDirs() []string {
 func (g *guarded) noNewMounts() {
 	g.u.t.Helper()
 	for _, m := range hostMounts(g.u.t) {
-		if !slices.Contains(g.mounts, m) {
+		if !slices.Contains(g.mounts, m) && g.u.concerns(m) {
 			g.u.t.Errorf("the host has a new mount: %s", m)
 		}
 	}
+}
+
+// concerns reports whether a mount could be a session's: on one of the directories that a session has its own of, or on the user's.
+// Others come and go on a machine that does other things as well.
+func (u *user) concerns(mount string) bool {
+	fields := strings.Fields(mount) // ID, PARENT, DEVICE, ROOT, MOUNT POINT ...
+	if len(fields) < 5 {
+		return false
+	}
+	at := fields[4]
+	return slices.Contains([]string{"/", "/proc", "/dev", "/dev/shm", "/dev/pts", "/tmp", "/var/tmp"}, at) ||
+		strings.HasPrefix(at, u.Home) || strings.HasPrefix(at, u.runtime)
 }
 
 // hostMounts are the mounts that the test itself sees, a line each.
