@@ -40,9 +40,10 @@ func (l *loader) namedFile() *text {
 	if l.File == "" {
 		return nil
 	}
-	path := l.File
+	// ".." is taken as it is written, for the file as for its directory: ../agent.hcl depends on no name in the current directory.
+	path := filepath.Clean(l.File)
 	if !filepath.IsAbs(path) {
-		path = l.Dir + "/" + path
+		path = filepath.Join(l.Dir, path)
 	}
 	t := &text{origin: policy.OriginFile, shown: l.File}
 	if err := l.load(t, path); err != nil {

@@ -32,3 +32,16 @@ for p in ["~/.ssh/id_ed25519", "~/notes.txt", "~/proj/data.txt"]:
 		t.Errorf("the start line is missing: %q", r.Stderr)
 	}
 }
+
+// A policy file above the current directory is protected where it lies, and the way back up to it needs no protection.
+func TestPolicyFileAboveTheCurrentDirectory(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.write("~/agent.hcl", `command = ["true"]`)
+	for _, args := range [][]string{{"-c", "../agent.hcl", "--allow", "~"}, {"-c", "../proj/../agent.hcl", "--disable", "filesystem"}} {
+		u.succeeds(u.nono(append([]string{"run"}, append(args, "--", "sh", "-c", "! echo x >> ../agent.hcl")...)...))
+	}
+	if got := u.read("~/agent.hcl"); got != `command = ["true"]` {
+		t.Errorf("the policy file is now %q", got)
+	}
+}
