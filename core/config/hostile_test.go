@@ -163,3 +163,26 @@ func TestTheKernelsControlsAreProtected(t *testing.T) {
 		}
 	}
 }
+
+// A plugin that is a script is run by what its first line names, and that must be out of the agent's reach as well.
+func TestInterpreterOfAPluginInAGrant(t *testing.T) {
+	for line, refused := range map[string]bool{
+		"#!/bin/sh":               false,
+		"#!/T/proj/bin/python -u": true,
+		"#! /usr/bin/env -S /T/proj/bin/python -u": true,
+		"#!/T/link/bin/python":                     true,
+		"#!/T/proj-elsewhere/python":               false,
+		"\x7fELF":                                  false,
+	} {
+		w := newWorld(t)
+		w.file("tools/layer", line+"\nexit\n")
+		w.file("proj/bin/python", "")
+		w.links("link -> /T/proj")
+		w.file("home/.config/nono/config.hcl", "plugin \"acme/egress\" {\n  path = \"/T/tools/layer\"\n}\n")
+		w.flags("--allow-cwd")
+		_, err := config.Load(w.options)
+		if got := err != nil && strings.Contains(err.Error(), "the interpreter of the plugin acme/egress lies in"); got != refused || !refused && err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+}

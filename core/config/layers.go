@@ -1,8 +1,11 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -10,6 +13,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk"
@@ -274,16 +278,46 @@ func (l *loader) plugin(t *text, b *tree) {
 			return
 		}
 		p.Path, p.Source = at.path, it.at
-		l.programs = append(l.programs, program{name: p.Name, place: at, at: it.at})
+		l.programs = append(l.programs, program{what: "the plugin " + p.Name, place: at, at: it.at})
+		for _, interpreter := range interpreters(at.path) {
+			if place, err := l.paths.resolve(interpreter); err == nil {
+				l.programs = append(l.programs, program{what: "the interpreter of the plugin " + p.Name, place: place, at: it.at})
+			}
+		}
 	}
 	l.cfg.Plugins[b.label] = p
 }
 
 // program is a file that the host will run because the policy names it.
 type program struct {
-	name  string
+	what  string
 	place *place
 	at    policy.Source
+}
+
+// interpreters are the programs that a script's first line names by their paths: the interpreter, and what is told to env.
+func interpreters(script string) []string {
+	f, err := os.OpenFile(script, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = f.Close() }()
+	head, err := io.ReadAll(io.LimitReader(f, 256)) // as much as the kernel reads
+	if err != nil {
+		return nil
+	}
+	line, _, _ := bytes.Cut(head, []byte("\n"))
+	rest, ok := bytes.CutPrefix(line, []byte("#!"))
+	if !ok {
+		return nil
+	}
+	var named []string
+	for _, word := range strings.Fields(string(rest)) {
+		if filepath.IsAbs(word) {
+			named = append(named, word)
+		}
+	}
+	return named
 }
 
 func (l *loader) program(t *text, it item) (*place, bool) {

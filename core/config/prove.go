@@ -99,7 +99,7 @@ func (l *loader) programsOutside() {
 		for _, path := range append(p.place.links, p.place.path) {
 			for _, r := range l.rules {
 				if r.Access.Writable() && policy.Within(path, r.Path) {
-					l.fail(p.at, "the plugin %s lies in %s, which the agent may write (%s)", p.name, l.homely(r.Path), r.Source).
+					l.fail(p.at, "%s lies in %s, which the agent may write (%s)", p.what, l.homely(r.Path), r.Source).
 						Try("keep programs that run outside the sandbox outside every writable grant").add(l)
 					break
 				}

@@ -63,7 +63,7 @@ func Find(lookup func(string) (string, bool), uid int) (Dirs, error) {
 	// A runtime directory of a login manager is the user's alone already; below /tmp the name must not be anyone else's to take, which
 	// OpenRuntime checks.
 	d.Runtime = "/tmp/nono-" + strconv.Itoa(uid)
-	if dir, ok := lookup("XDG_RUNTIME_DIR"); ok && filepath.IsAbs(dir) && isDir(dir) {
+	if dir, ok := lookup("XDG_RUNTIME_DIR"); ok && filepath.IsAbs(dir) && isOwn(dir, uid) {
 		d.also = append(d.also, d.Runtime)
 		d.Runtime = own(filepath.Join(dir, "nono"))
 	}
@@ -132,7 +132,13 @@ func resolve(path string) string {
 	return filepath.Join(resolve(parent), filepath.Base(path))
 }
 
-func isDir(path string) bool {
+// isOwn reports whether a directory is the user's. `sudo` and `su` can leave another user's runtime directory in the environment, in
+// which that user could put anything in place of ours.
+func isOwn(path string, uid int) bool {
 	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == uid
 }

@@ -1,6 +1,7 @@
 package dirs
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +21,7 @@ func TestFind(t *testing.T) {
 	run := t.TempDir()
 	d, err := Find(lookup(map[string]string{
 		"HOME": home, "XDG_STATE_HOME": "/srv/state", "XDG_CACHE_HOME": "relative", "XDG_RUNTIME_DIR": run,
-	}), 1000)
+	}), os.Getuid())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,12 +42,13 @@ func TestTheUsualPlacesAreOwnToo(t *testing.T) {
 	d, err := Find(lookup(map[string]string{
 		"HOME": home, "XDG_CONFIG_HOME": elsewhere, "XDG_STATE_HOME": elsewhere, "XDG_DATA_HOME": elsewhere, "XDG_CACHE_HOME": elsewhere,
 		"XDG_RUNTIME_DIR": elsewhere,
-	}), 1000)
+	}), os.Getuid())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		elsewhere + "/nono", home + "/.config/nono", home + "/.local/state/nono", home + "/.local/share/nono", home + "/.cache/nono", "/tmp/nono-1000",
+		elsewhere + "/nono", home + "/.config/nono", home + "/.local/state/nono", home + "/.local/share/nono", home + "/.cache/nono",
+		fmt.Sprintf("/tmp/nono-%d", os.Getuid()),
 	} {
 		if !slices.Contains(d.All(), want) {
 			t.Errorf("%q is missing in %q", want, d.All())
@@ -55,9 +57,10 @@ func TestTheUsualPlacesAreOwnToo(t *testing.T) {
 }
 
 func TestFindWithoutARuntimeDirectory(t *testing.T) {
-	for _, dir := range []string{"", "relative", "/does/not/exist"} {
-		d, err := Find(lookup(map[string]string{"HOME": t.TempDir(), "XDG_RUNTIME_DIR": dir}), 1000)
-		if err != nil || d.Runtime != "/tmp/nono-1000" {
+	const somebody = 12345 // whose directory none of these is
+	for _, dir := range []string{"", "relative", "/does/not/exist", t.TempDir()} {
+		d, err := Find(lookup(map[string]string{"HOME": t.TempDir(), "XDG_RUNTIME_DIR": dir}), somebody)
+		if err != nil || d.Runtime != "/tmp/nono-12345" {
 			t.Errorf("XDG_RUNTIME_DIR=%q gives %q, %v", dir, d.Runtime, err)
 		}
 	}

@@ -9,6 +9,33 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
+// doubtGrants holds the layers to what the policy grants. The filesystem layer shows that and no more; another one may need something of
+// its own inside, and then it is said.
+func (m *maker) doubtGrants(v view) {
+	for _, s := range v.mounts {
+		b, ok := s.Mount.(fragment.Bind)
+		if !ok || s.by == Core {
+			continue
+		}
+		var what string
+		switch may := func(op policy.Op) bool { return m.in.Policy.Path(b.Source(), op).Allowed }; {
+		case !may(policy.OpRead) && b.Writable:
+			what = "to be read and written"
+		case !may(policy.OpRead):
+			what = "to be read"
+		case b.Writable && !may(policy.OpWrite):
+			what = "to be written"
+		default:
+			continue
+		}
+		if fs, ok := m.layer(policy.KindFilesystem); ok && s.by == fs.Name {
+			m.flaw(s.by, b.For, "it shows %s %s, which no rule grants", b.Source(), what)
+			continue
+		}
+		m.notice(m.sourceOf(b.For), "", "layer %s shows %s inside, %s, which no rule grants", s.by, b.Source(), what)
+	}
+}
+
 // doubt holds the layers to what they say. A denial or a protection that is told to be enforced must not be undone by the view: by a layer
 // that forgot it, by another one that shows the same files at a second place, or by a directory above that the agent could rename. It is
 // the proof of nono's own files, [Plan.Prove], asked about the user's.

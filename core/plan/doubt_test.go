@@ -109,3 +109,40 @@ func TestALayerThatClaimsTooMuchIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// What is shown without a rule is a flaw of the filesystem layer, and said of every other.
+func TestALayerThatShowsWhatNothingGrants(t *testing.T) {
+	host := standardTree()
+	elsewhere := host.bind("", "/home/ada/data", true)
+	elsewhere.From, elsewhere.Path = elsewhere.Path, "/mnt/data"
+	for _, tt := range []struct {
+		what string
+		step fragment.Bind
+		says string
+	}{
+		{"a directory", host.bind("", "/home/ada/data", false), "shows /home/ada/data inside, to be read, which no rule grants"},
+		{"a directory elsewhere, writable", elsewhere, "shows /home/ada/data inside, to be read and written, which no rule grants"},
+		{"a granted directory, writable", host.bind("", "/usr/lib", true), "shows /usr/lib inside, to be written, which no rule grants"},
+		{"a granted directory", host.bind("", "/usr/lib", false), ""},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			in := standardInput(host)
+			in.Layers = append(in.Layers, custom("acme/x", tt.step))
+			var said []string
+			for _, n := range mustMake(t, in).Notices {
+				said = append(said, n.Text)
+			}
+			if got := strings.Join(said, "\n"); (tt.says == "") != (got == "") || !strings.Contains(got, tt.says) {
+				t.Errorf("another layer's: %q, want %q", got, tt.says)
+			}
+
+			in = standardInput(host)
+			in.Layers[0].Response.Fragment.Steps = append(in.Layers[0].Response.Fragment.Steps, tt.step)
+			if tt.says == "" {
+				mustMake(t, in)
+			} else if got := refused(t, in); !strings.Contains(got, "layer binds: it shows ") {
+				t.Errorf("the filesystem layer's: %s", got)
+			}
+		})
+	}
+}

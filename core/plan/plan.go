@@ -213,6 +213,7 @@ func Make(in Input) (*Plan, error) {
 	p.Env = m.environment(v, p.Listeners)
 	p.Seccomp = m.seccomp()
 	p.Rules = m.coverage(p.Mounts)
+	m.doubtGrants(v)
 	m.doubt(p)
 	p.Notices = m.allNotices()
 	if m.problems.Failed() {

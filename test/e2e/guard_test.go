@@ -347,16 +347,24 @@ func children(of int) []int {
 	return pids
 }
 
-// appears waits for a child of nono's. It looks often, for some live for a few milliseconds only.
+// appears waits for a child of nono's.
 func (g *guarded) appears(name string) int {
 	g.u.t.Helper()
+	pid, seen := g.seen(name)
+	if !seen {
+		g.u.t.Fatalf("nono never started %s\n%s", name, g.err.String())
+	}
+	return pid
+}
+
+// seen waits for a child of nono's that lives for a few milliseconds only. On a busy machine it may be missed.
+func (g *guarded) seen(name string) (pid int, ok bool) {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && len(g.done) == 0; time.Sleep(100 * time.Microsecond) {
 		if pid, ok := g.child(name); ok {
-			return pid
+			return pid, true
 		}
 	}
-	g.u.t.Fatalf("nono never started %s\n%s", name, g.err.String())
-	return 0
+	return 0, false
 }
 
 // over waits for nono's end, and returns how it was. The limit is for a hang.
