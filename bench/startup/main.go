@@ -78,6 +78,9 @@ func run(o options, asJSON bool, markdown string) error {
 				return err
 			}
 			r.Watched = o.watched
+			if r.Phases, err = phases(s.args[0], where.work, o.watched); err != nil {
+				return err
+			}
 		}
 	}
 	if markdown != "" {
