@@ -58,6 +58,7 @@ type process struct {
 	reaped bool
 	// ended is set when core begins to end the process; byItself says, after exited, that it had not.
 	ended, byItself bool
+	forked          func() // see Spec
 }
 
 // newProcess prepares the process; cmd carries the environment that go-plugin wants it to have, and nothing else of interest.
@@ -84,6 +85,9 @@ func (p *process) Start(context.Context) error {
 		started := make(chan error)
 		go p.supervise(child, started)
 		err = <-started
+		if err == nil && p.forked != nil {
+			p.forked()
+		}
 	}
 	if err != nil {
 		p.abandon()

@@ -60,12 +60,13 @@ func findLayer(block config.Layer, plugins map[string]config.Plugin, places laye
 }
 
 // start runs the layer, has it describe itself, and opens its session if it wants one.
-func (m *member) start(ctx context.Context, r *run, number int) error {
+// forked is called when the layer's process exists.
+func (m *member) start(ctx context.Context, r *run, number int, forked func()) error {
 	m.dir = filepath.Join(r.dir.Path, strconv.Itoa(number))
 	if err := os.Mkdir(m.dir, 0o700); err != nil {
 		return fmt.Errorf("making the directory of layer %s: %w", m.binary.Name, err)
 	}
-	layer, description, err := m.launch(ctx, r)
+	layer, description, err := m.launch(ctx, r, forked)
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func (m *member) start(ctx context.Context, r *run, number int) error {
 }
 
 // launch starts a process of the layer and checks who it is.
-func (m *member) launch(ctx context.Context, r *run) (*layerhost.Layer, sdk.Description, error) {
+func (m *member) launch(ctx context.Context, r *run, forked func()) (*layerhost.Layer, sdk.Description, error) {
 	layer, err := layerhost.Start(ctx, layerhost.Spec{
 		Kind:      m.block.Kind,
 		Name:      m.binary.Name,
@@ -87,6 +88,7 @@ func (m *member) launch(ctx context.Context, r *run) (*layerhost.Layer, sdk.Desc
 		Dir:       r.dir.Path,
 		Deadlines: r.req.Deadlines,
 		Build:     sdk.Build,
+		Forked:    forked,
 		Logger:    r.req.Log,
 	})
 	if err != nil {
@@ -204,7 +206,7 @@ func (m *member) finish(ctx context.Context, r *run, reason sdk.EndReason) (*sdk
 }
 
 func (m *member) finishAfresh(ctx context.Context, r *run, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
-	fresh, _, err := m.launch(ctx, r)
+	fresh, _, err := m.launch(ctx, r, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -118,10 +118,20 @@ func (r *run) findLayers() ([]*member, error) {
 // startProcesses starts nono-init and all layers at the same time and returns when each has connected.
 func (r *run) startProcesses(ctx context.Context) error {
 	starts := make([]func() error, 0, len(r.members)+1)
+	// Forks wait for each other, and nono-init's takes long, for its namespaces; the layers are what everyone waits for. So theirs come first.
+	var forked sync.WaitGroup
 	for i, m := range r.members {
-		starts = append(starts, func() error { return m.start(ctx, r, i) })
+		forked.Add(1)
+		done := sync.OnceFunc(forked.Done)
+		starts = append(starts, func() error {
+			defer done() // it may fail before there is a process
+			return m.start(ctx, r, i, done)
+		})
 	}
-	starts = append(starts, func() error { return r.startInit(ctx) })
+	starts = append(starts, func() error {
+		forked.Wait()
+		return r.startInit(ctx)
+	})
 	if err := atOnce(starts); err != nil {
 		return err
 	}
