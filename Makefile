@@ -74,7 +74,7 @@ generate: $(TOOLS) $(BUF) ## sdk/layerpb from sdk/proto, and the default profile
 
 bench: build ## start-up beside bubblewrap, firejail and the Codex sandbox; then the Go benchmarks
 	npm ci --prefix bench --ignore-scripts || echo "bench: the Codex sandbox is left out: npm could not install it"
-	$(GO) run ./bench/startup -nono bin/nono -codex bench/node_modules -markdown bench/RESULTS.md
+	$(GO) run ./bench/startup -nono bin/nono -codex bench/node_modules -n 60 -markdown bench/RESULTS.md
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 clean: ## remove what make made
