@@ -247,7 +247,7 @@ func runHost(spec string) {
 	if mode == "mount" {
 		// A mount namespace of our own is the host; its mounts are shared with whoever is made from it, as on most systems.
 		inOwnMounts()
-		shared, err := os.MkdirTemp("", "nono-shared-")
+		shared, err := os.MkdirTemp(filepath.Dir(prober), "shared-") // it goes with what the tests built
 		must(err)
 		must(os.Mkdir(filepath.Join(shared, "mounted"), 0o755))
 		must(unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""))
