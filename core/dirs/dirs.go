@@ -16,12 +16,14 @@ import (
 
 // Dirs are absolute paths. Only Home is sure to exist.
 type Dirs struct {
-	Home    string // the user's home, links resolved
-	Config  string // config.hcl, profiles/, trust/, plugins.lock.hcl
-	State   string // sessions/, store/
-	Data    string // plugins/
-	Cache   string // build caches of sandboxed tools
-	Runtime string // what a run needs while it lives
+	Home string // the user's home, links resolved
+	// UserConfig is where other programs' settings are; it is not nono's own.
+	UserConfig string
+	Config     string // config.hcl, profiles/, trust/, plugins.lock.hcl
+	State      string // sessions/, store/
+	Data       string // plugins/
+	Cache      string // build caches of sandboxed tools
+	Runtime    string // what a run needs while it lives
 
 	// also are further paths that another start of nono may take for its own: the same directories before links were resolved, for
 	// who could replace such a link would replace the directory; and the usual places where a variable names another one, for the next
@@ -48,14 +50,22 @@ func Find(lookup func(string) (string, bool), uid int) (Dirs, error) {
 		}
 		return dir
 	}
+	parent := func(variable, fallback string) (dir string, named bool) {
+		if dir, ok := lookup(variable); ok && filepath.IsAbs(dir) {
+			return dir, true
+		}
+		return filepath.Join(home, fallback), false
+	}
 	base := func(variable, fallback string) string {
 		usual := own(filepath.Join(home, fallback, "nono"))
-		if dir, ok := lookup(variable); ok && filepath.IsAbs(dir) {
-			d.also = append(d.also, usual)
-			return own(filepath.Join(dir, "nono"))
+		dir, named := parent(variable, fallback)
+		if !named {
+			return usual
 		}
-		return usual
+		d.also = append(d.also, usual)
+		return own(filepath.Join(dir, "nono"))
 	}
+	d.UserConfig, _ = parent("XDG_CONFIG_HOME", ".config")
 	d.Config = base("XDG_CONFIG_HOME", ".config")
 	d.State = base("XDG_STATE_HOME", ".local/state")
 	d.Data = base("XDG_DATA_HOME", ".local/share")

@@ -205,11 +205,11 @@ func TestSummary(t *testing.T) {
 		},
 		{"a grant inside a directory that is not granted", func() Input {
 			host := standardTree()
-			host.put("/srv/work/part", "dir")
-			in := grant(host, policy.Read, "/srv/work/part")
-			in.Command.Dir = "/srv/work"
+			host.put("/srv/data/part", "dir")
+			in := grant(host, policy.Read, "/srv/data/part")
+			in.Command.Dir = "/srv/data"
 			return in
-		}, "rw ~/proj; ro /srv/work/part; network closed; home private; current directory not granted; tier A"},
+		}, "rw ~/proj; ro /srv/data/part; network closed; home private; current directory not granted; tier A"},
 		{"all off", func() Input {
 			in := standardInput(standardTree())
 			in.Layers = nil
@@ -248,7 +248,7 @@ func TestHint(t *testing.T) {
 
 // The current directory is there even where no layer made it, and never in the way of what is mounted beneath it.
 func TestCurrentDirectory(t *testing.T) {
-	for dir, want := range map[string]bool{"/srv/work": true, "/home/ada/other": true, "/home/ada/proj": false, "/home": false, "/tmp": false} {
+	for dir, want := range map[string]bool{"/srv/data": true, "/home/ada/other": true, "/home/ada/proj": false, "/home": false, "/tmp": false} {
 		in := standardInput(standardTree())
 		in.Command.Dir = dir
 		p := mustMake(t, in)

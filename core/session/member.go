@@ -47,20 +47,17 @@ func findLayer(block config.Layer, plugins map[string]config.Plugin, places laye
 		return nil, diag.Errorf("layer %q has no plugin", block.Name).At(block.Source).
 			Try("name the program that is this layer: plugin = \"VENDOR/NAME\"")
 	}
-	m := &member{block: block, listeners: map[string]*os.File{}}
+	m := &member{block: block, plugin: plugins[name], listeners: map[string]*os.File{}}
 	var err error
-	if p, ok := plugins[name]; ok && p.Path != "" {
-		m.plugin = p
-		m.binary, err = layerhost.FindAt(name, p.Path)
+	if m.plugin.Path != "" {
+		m.binary, err = layerhost.FindAt(name, m.plugin.Path)
 	} else {
-		m.plugin = p
 		m.binary, err = layerhost.Find(name, places)
 	}
 	return m, err
 }
 
-// start runs the layer, has it describe itself, and opens its session if it wants one.
-// forked is called when the layer's process exists.
+// start runs the layer, has it describe itself, and opens its session if it wants one. forked is called when the process exists.
 func (m *member) start(ctx context.Context, r *run, number int, forked func()) error {
 	m.dir = filepath.Join(r.dir.Path, strconv.Itoa(number))
 	if err := os.Mkdir(m.dir, 0o700); err != nil {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -251,7 +250,7 @@ func (r *run) planInput() plan.Input {
 	for _, n := range r.tool.Notices {
 		in.Notices = append(in.Notices, diag.Problem{Severity: diag.Warning, Summary: n})
 	}
-	in.GitIdentity, _ = plan.GitIdentity(req.Dirs.Home, configHome(req), readRegular)
+	in.GitIdentity, _ = plan.GitIdentity(req.Dirs.Home, req.Dirs.UserConfig, readRegular)
 	for _, n := range req.Config.Notices {
 		in.Notices = append(in.Notices, diag.Problem{Severity: diag.Warning, Summary: n.Text, Source: n.Source, Line: req.Config.Line(n.Source)})
 	}
@@ -426,11 +425,4 @@ func kernelRelease() string {
 		return ""
 	}
 	return unix.ByteSliceToString(u.Release[:])
-}
-
-func configHome(req *Request) string {
-	if dir, ok := req.Lookup("XDG_CONFIG_HOME"); ok && strings.HasPrefix(dir, "/") {
-		return dir
-	}
-	return req.Dirs.Home + "/.config"
 }

@@ -84,7 +84,7 @@ func (t fakeTree) Readlink(p string) (string, error) {
 func TestFollow(t *testing.T) {
 	tree := newTree(
 		"/bin -> usr/bin", "/usr/bin/python3 -> python3.11", "/usr/bin/python3.11",
-		"/home/ada/work -> /data/ada", "/data/ada/proj/", "/data/ada/up -> ../..",
+		"/home/ada/code -> /data/ada", "/data/ada/proj/", "/data/ada/up -> ../..",
 		"/loop/a -> b", "/loop/b -> a",
 	)
 	tests := []struct {
@@ -93,9 +93,9 @@ func TestFollow(t *testing.T) {
 	}{
 		{"/usr/bin", "/usr/bin", nil},
 		{"/bin/python3", "/usr/bin/python3.11", []link{{"/bin", "usr/bin"}, {"/usr/bin/python3", "python3.11"}}},
-		{"/home/ada/work/proj", "/data/ada/proj", []link{{"/home/ada/work", "/data/ada"}}},
-		{"/home/ada/work/up/bin", "/usr/bin", []link{{"/home/ada/work", "/data/ada"}, {"/data/ada/up", "../.."}, {"/bin", "usr/bin"}}},
-		{"/home/ada/work/new/file", "/data/ada/new/file", []link{{"/home/ada/work", "/data/ada"}}},
+		{"/home/ada/code/proj", "/data/ada/proj", []link{{"/home/ada/code", "/data/ada"}}},
+		{"/home/ada/code/up/bin", "/usr/bin", []link{{"/home/ada/code", "/data/ada"}, {"/data/ada/up", "../.."}, {"/bin", "usr/bin"}}},
+		{"/home/ada/code/new/file", "/data/ada/new/file", []link{{"/home/ada/code", "/data/ada"}}},
 		{"/../usr/./bin/../bin", "/usr/bin", nil},
 	}
 	for _, test := range tests {

@@ -85,7 +85,7 @@ func TestView(t *testing.T) {
 		"/bin -> usr/bin", "/usr/bin/", "/usr/local/etc/", "/etc/hosts", "/dev/kvm!", "/dev/null!", "/dev/dri/", "/proc/cpuinfo",
 		"/etc/localtime -> /usr/share/zoneinfo/UTC", "/usr/share/zoneinfo/UTC",
 		"/tmp/x/proj/", "/var/tmp/",
-		"/data/out/", "/home/ada/work -> /data",
+		"/data/out/", "/home/ada/code -> /data",
 		"/home/ada/.ssh/id", "/home/ada/.aws -> /data/aws", "/data/aws/", "/home/ada/.npmrc", "/home/ada/.config/gcloud/", "/home/ada/.config/x",
 		"/home/ada/proj/.git/hooks/", "/home/ada/proj/.git/config", "/home/ada/proj/.env", "/home/ada/proj/a/b/c/d", "/home/ada/proj/out/",
 		"/home/ada/proj/bin/run",
@@ -131,10 +131,10 @@ func TestView(t *testing.T) {
 		},
 		{
 			name:  "a link to what is granted works, unless a bind shows it",
-			rules: []string{"read /usr as /bin", "read /usr/share/zoneinfo/UTC as /etc/localtime", "allow /data/out as /home/ada/work/out", "allow /home/ada/proj"},
+			rules: []string{"read /usr as /bin", "read /usr/share/zoneinfo/UTC as /etc/localtime", "allow /data/out as /home/ada/code/out", "allow /home/ada/proj"},
 			want: []string{
 				"bind /data/out writable (allow.2)", privateHome, "bind /home/ada/proj writable (allow.3)", privateTmp, "bind /usr (read.0)", privateVar,
-				"link /bin -> usr/bin (read.0)", "link /etc/localtime -> /usr/share/zoneinfo/UTC (read.1)", "link /home/ada/work -> /data (allow.2)",
+				"link /bin -> usr/bin (read.0)", "link /etc/localtime -> /usr/share/zoneinfo/UTC (read.1)", "link /home/ada/code -> /data (allow.2)",
 			},
 		},
 		{
@@ -251,8 +251,8 @@ func TestView(t *testing.T) {
 		{name: "a relative TMPDIR", rules: []string{"allow /home/ada/proj"}, tmpdir: "tmp", want: []string{privateHome, "bind /home/ada/proj writable (allow.0)", privateTmp, privateVar}},
 		{name: "TMPDIR is /dev/shm", rules: []string{"allow /home/ada/proj"}, tmpdir: "/dev/shm", want: []string{privateHome, "bind /home/ada/proj writable (allow.0)", privateTmp, privateVar}},
 		{
-			name: "a home behind a link", home: "/home/ada/work", dir: "/data/out",
-			want: []string{"tmpfs /data -rwx------ report", "tmpfs /data/out -r-xr-xr-x", privateTmp, privateVar, "link /home/ada/work -> /data"},
+			name: "a home behind a link", home: "/home/ada/code", dir: "/data/out",
+			want: []string{"tmpfs /data -rwx------ report", "tmpfs /data/out -r-xr-xr-x", privateTmp, privateVar, "link /home/ada/code -> /data"},
 		},
 		{
 			name: "a current directory that leads to a grant exists already", rules: []string{"allow /home/ada/proj/a/b"},
