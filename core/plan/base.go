@@ -7,6 +7,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -146,11 +147,11 @@ func (m *maker) furnish(v view) []mount {
 }
 
 // look looks at a file of the host; what cannot be looked at is a problem.
-func (m *maker) look(name string) (Entry, bool) {
+func (m *maker) look(name string) (hostfile.Entry, bool) {
 	e, err := m.in.Look(name)
 	if err != nil {
 		m.problem(diag.Errorf("looking at %s: %s", name, err), policy.Source{})
-		return Entry{}, false
+		return hostfile.Entry{}, false
 	}
 	return e, true
 }

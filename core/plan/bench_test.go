@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -17,7 +18,7 @@ func BenchmarkMake(b *testing.B) {
 		in.Policy.Filesystem = append(in.Policy.Filesystem, rule(policy.RuleID(fmt.Sprintf("filesystem.deny.%d", i+1)), byDefault, policy.Deny, p))
 	}
 	in.Layers = []Share{binds(host, in.Policy)}
-	in.Look, in.Own.Documents = Host, nil
+	in.Look, in.Own.Documents = hostfile.Host, nil
 	for b.Loop() {
 		if _, err := Make(in); err != nil {
 			b.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -46,14 +47,14 @@ func (m *maker) doubt(p *Plan) {
 	if err != nil {
 		return // Prove says so
 	}
-	look := once(m.in.Look)
+	look := hostfile.Once(m.in.Look)
 	for _, r := range p.Rules {
 		restricts := r.Access == policy.Deny || r.Access == policy.Protect
 		if !restricts || r.Held != sdk.Enforced || r.Type == policy.Missing {
 			continue
 		}
-		way, err := follow(look, r.Path)
-		if err != nil || way.path != r.Path {
+		way, err := hostfile.Follow(look, r.Path)
+		if err != nil || way.Path != r.Path {
 			continue // it changed meanwhile; nono-init refuses to mount what is not what was planned with
 		}
 		t := target{way, r.Access == policy.Deny, "denied"}
@@ -78,8 +79,8 @@ func (m *maker) doubt(p *Plan) {
 func (p *Plan) shows(t target, at string, b *fragment.Bind) bool {
 	b.Writable = b.Writable && p.landlockGives(at, fragment.RightWrite)
 	inside := at
-	if root := t.shownBy(*b); policy.Within(t.path, root) {
-		inside = below(t.path, root, at)
+	if root := t.shownBy(*b); policy.Within(t.Path, root) {
+		inside = below(t.Path, root, at)
 	}
 	return !t.hidden || p.landlockGives(inside, fragment.RightList, fragment.RightRead, fragment.RightExecute)
 }

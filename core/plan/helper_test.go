@@ -12,6 +12,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -38,14 +39,14 @@ func (t tree) put(name, what string) {
 }
 
 // look is the tree's Look. Every path has an inode of its own.
-func (t tree) look(name string) (Entry, error) {
+func (t tree) look(name string) (hostfile.Entry, error) {
 	what, ok := t[name]
 	if !ok {
-		return Entry{Type: policy.Missing}, nil
+		return hostfile.Entry{Type: policy.Missing}, nil
 	}
 	h := fnv.New64a()
 	h.Write([]byte(name))
-	e := Entry{Device: 7, Inode: h.Sum64() | 1, Links: 1}
+	e := hostfile.Entry{Device: 7, Inode: h.Sum64() | 1, Links: 1}
 	switch target, link := strings.CutPrefix(what, "-> "); {
 	case link:
 		e.Type, e.Target = policy.Special, target

@@ -6,6 +6,7 @@ import (
 
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -15,7 +16,7 @@ func TestTheHostsProcIsNeverShown(t *testing.T) {
 	host := standardTree()
 	host.put("/proc/sys/kernel/core_pattern", "file")
 	host.put("/srv/chroot/proc", "dir")
-	look := func(name string) (Entry, error) {
+	look := func(name string) (hostfile.Entry, error) {
 		e, err := host.look(name)
 		if policy.Within(name, "/proc") || policy.Within(name, "/srv/chroot/proc") {
 			e.Device = 99 // the same instance, mounted twice

@@ -1,6 +1,6 @@
 // Package plan turns what the layers returned into the one plan that a run carries out, and proves what must hold about it.
 //
-// [Make] is pure but for looking at the host's files through [Look]. It adds core's base fragment to those of the layers,
+// [Make] is pure but for looking at the host's files through [hostfile.Look]. It adds core's base fragment to those of the layers,
 // merges them, checks that every rule that must be held is held, protects nono's own files, and at the end proves that
 // protection with [Plan.Prove]:
 //
@@ -9,7 +9,7 @@
 //		return err // diag.Problems: every problem, each with its line
 //	}
 //	if err := p.MakeOwn(); err != nil { ... }            // nono's own directories that an agent could otherwise make first
-//	r, err := p.Recipe(secrets, os.LookupEnv, plan.Host) // now with secrets: never stored, never printed
+//	r, err := p.Recipe(secrets, os.LookupEnv, hostfile.Host) // now with secrets: never stored, never printed
 //
 // # Merging
 //
@@ -41,6 +41,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -177,8 +178,8 @@ type Input struct {
 	Line func(policy.Source) string
 	// Controls are directories that are never shown, as [Controls] finds them.
 	Controls []string
-	// Look looks at a file of the host; [Host] unless a test stands in.
-	Look Look
+	// Look looks at a file of the host; [hostfile.Host] unless a test stands in.
+	Look hostfile.Look
 }
 
 // maxMounts is where a plan becomes absurd: a thousand binds already cost 50 ms, and more is a glob that went wrong.

@@ -5,20 +5,21 @@ import (
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
 // target is one path of nono's own, with every name on the way to it.
 type target struct {
-	route
+	hostfile.Route
 	// hidden targets cannot even be read from inside.
 	hidden bool
 	what   string
 }
 
 // targets follows every path of nono's own, parents first.
-func (o Own) targets(look Look) ([]target, error) {
-	look = once(look)
+func (o Own) targets(look hostfile.Look) ([]target, error) {
+	look = hostfile.Once(look)
 	var ts []target
 	for _, group := range []struct {
 		paths  []string
@@ -30,23 +31,23 @@ func (o Own) targets(look Look) ([]target, error) {
 		{o.Documents, false, "a policy file of this run"},
 	} {
 		for _, p := range group.paths {
-			r, err := follow(look, p)
+			r, err := hostfile.Follow(look, p)
 			if err != nil {
 				return nil, err
 			}
 			ts = append(ts, target{r, group.hidden, group.what})
 		}
 	}
-	slices.SortFunc(ts, func(a, b target) int { return comparePaths(a.path, b.path) })
+	slices.SortFunc(ts, func(a, b target) int { return comparePaths(a.Path, b.Path) })
 	return ts, nil
 }
 
 // shownBy is the host's path that a bind shows at its own path, in the words of this target's route: a bind whose source is the
 // same directory under another name (the host's own bind mounts) shows the target as well.
 func (t target) shownBy(b fragment.Bind) string {
-	for _, h := range t.hops {
-		if h.entry.Type == policy.Directory && h.entry.Device == b.Device && h.entry.Inode == b.Inode {
-			return h.path
+	for _, h := range t.Hops {
+		if h.Entry.Type == policy.Directory && h.Entry.Device == b.Device && h.Entry.Inode == b.Inode {
+			return h.Path
 		}
 	}
 	return b.Source()
@@ -78,10 +79,10 @@ func (m *maker) protect(v view) (view, []string) {
 // refuseGrantsOf reports a grant of the user's that names what can never be granted: it would be overridden without a word.
 func (m *maker) refuseGrantsOf(t target) {
 	for _, r := range m.in.Policy.Filesystem {
-		inside := t.hidden && policy.Within(r.Path, t.path)
-		written := !t.hidden && r.Access.Writable() && r.Path == t.path
+		inside := t.hidden && policy.Within(r.Path, t.Path)
+		written := !t.hidden && r.Access.Writable() && r.Path == t.Path
 		if r.Access.Grants() && r.Source.Asked() && !m.disabled(policy.KindFilesystem) && (inside || written) {
-			m.problem(diag.Errorf("cannot grant %q: %s is %s", m.rules[r.ID].Says, t.path, t.what).
+			m.problem(diag.Errorf("cannot grant %q: %s is %s", m.rules[r.ID].Says, t.Path, t.what).
 				Try("what decides about the next run must be out of the agent's reach; grant another directory"), r.Source)
 		}
 	}
@@ -89,16 +90,16 @@ func (m *maker) refuseGrantsOf(t target) {
 
 // warnOfLinks says that a file has another name, by which it could be changed if that name lies in a grant.
 func (m *maker) warnOfLinks(t target, v view) {
-	if t.entry.Type != policy.Regular || t.entry.Links < 2 {
+	if t.Entry.Type != policy.Regular || t.Entry.Links < 2 {
 		return
 	}
 	near := slices.ContainsFunc(v.mounts, func(s mount) bool {
 		b, ok := s.Mount.(fragment.Bind)
-		return ok && b.Writable && b.Device == t.entry.Device // a hard link never leaves its file system
+		return ok && b.Writable && b.Device == t.Entry.Device // a hard link never leaves its file system
 	})
 	if near {
 		m.notice(policy.Source{}, "copy the file, so that it has one name", "%s, %s, has %d names; one that lies in a grant could be changed by the agent",
-			t.path, t.what, t.entry.Links)
+			t.Path, t.what, t.Entry.Links)
 	}
 }
 
@@ -106,7 +107,7 @@ func (m *maker) warnOfLinks(t target, v view) {
 type sight struct {
 	at   string
 	bind fragment.Bind
-	hop  hop
+	hop  hostfile.Hop
 	last bool
 }
 
@@ -119,20 +120,20 @@ func (m *maker) sights(t target, v view) (all []sight, making bool) {
 			continue
 		}
 		root := t.shownBy(b)
-		if t.hidden && root != t.path && policy.Within(root, t.path) {
+		if t.hidden && root != t.Path && policy.Within(root, t.Path) {
 			m.problem(diag.Errorf("%s cannot be shown inside: it lies in %s", b.Source(), t.what), m.sourceOf(b.For))
 			continue
 		}
-		for _, h := range t.hops {
-			if !policy.Within(h.path, root) {
+		for _, h := range t.Hops {
+			if !policy.Within(h.Path, root) {
 				continue
 			}
-			at := below(h.path, root, b.Path)
+			at := below(h.Path, root, b.Path)
 			if v.cover(at).At() != b.Path {
 				continue // something else stands there
 			}
-			all = append(all, sight{at, b, h, h.path == t.path})
-			making = making || b.Writable && h.entry.Type == policy.Missing
+			all = append(all, sight{at, b, h, h.Path == t.Path})
+			making = making || b.Writable && h.Entry.Type == policy.Missing
 		}
 	}
 	return all, making
@@ -143,23 +144,23 @@ func (m *maker) sights(t target, v view) (all []sight, making bool) {
 func (m *maker) shield(t target, v view) (steps []mount, missing []string) {
 	sights, making := m.sights(t, v)
 	for _, s := range sights {
-		absent := s.hop.entry.Type == policy.Missing
+		absent := s.hop.Entry.Type == policy.Missing
 		var step fragment.Mount
 		switch {
 		case s.last && t.hidden && absent && !making:
 			// Not there, and nobody inside can make it.
 		case s.last && t.hidden:
-			step = fragment.Mask{For: ruleSelf, Path: s.at, Directory: absent || s.hop.entry.Type == policy.Directory}
+			step = fragment.Mask{For: ruleSelf, Path: s.at, Directory: absent || s.hop.Entry.Type == policy.Directory}
 		case !s.bind.Writable:
 		case absent && !t.hidden:
 			if s.last {
-				m.problem(diag.Errorf("%s, %s, is gone", t.path, t.what), policy.Source{})
+				m.problem(diag.Errorf("%s, %s, is gone", t.Path, t.what), policy.Source{})
 			}
 		case s.last:
 			step = s.again(false)
 		case s.at == s.bind.Path:
 			// A mount point cannot be renamed or removed from inside.
-		case s.hop.entry.Target != "":
+		case s.hop.Entry.Target != "":
 			m.refuseLink(t, s.hop, s.bind)
 		default:
 			// Else the agent renames the directory and makes another of that name, in which the path leads where the agent likes.
@@ -170,7 +171,7 @@ func (m *maker) shield(t target, v view) (steps []mount, missing []string) {
 		}
 		steps = append(steps, mount{step, Core})
 		if absent {
-			missing = append(missing, s.hop.path)
+			missing = append(missing, s.hop.Path)
 		}
 	}
 	return steps, missing
@@ -178,22 +179,22 @@ func (m *maker) shield(t target, v view) (steps []mount, missing []string) {
 
 // again binds what is shown there a second time, onto itself.
 func (s sight) again(writable bool) fragment.Bind {
-	from := s.hop.path
+	from := s.hop.Path
 	if from == s.at {
 		from = ""
 	}
 	return fragment.Bind{
 		For: ruleSelf, Path: s.at, From: from, Writable: writable, NoExec: s.bind.NoExec, Devices: s.bind.Devices,
-		Device: s.hop.entry.Device, Inode: s.hop.entry.Inode,
+		Device: s.hop.Entry.Device, Inode: s.hop.Entry.Inode,
 	}
 }
 
 // refuseLink reports a symbolic link on the way to a target that the agent could replace. Nothing can be mounted over a link,
 // so there is no way to hold it.
-func (m *maker) refuseLink(t target, h hop, b fragment.Bind) {
-	if h.fixed {
+func (m *maker) refuseLink(t target, h hostfile.Hop, b fragment.Bind) {
+	if h.Fixed {
 		return
 	}
-	m.problem(diag.Errorf("the agent could replace the link %s, which leads to %s, %s", h.path, t.path, t.what).
+	m.problem(diag.Errorf("the agent could replace the link %s, which leads to %s, %s", h.Path, t.Path, t.what).
 		Try("narrow the grant so that the link lies outside, or put a directory or file in the link's place"), m.sourceOf(b.For))
 }

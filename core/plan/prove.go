@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -18,7 +19,7 @@ import (
 // directory that the host itself mounts at a second place is recognised where a bind's source is that directory or one above
 // the target, not where the second place lies deeper inside a grant; and one of nono's directories that is made later, beside a
 // running agent, can be read through a grant for reading of what lies above it.
-func (p *Plan) Prove(own Own, look Look) error {
+func (p *Plan) Prove(own Own, look hostfile.Look) error {
 	ts, err := own.targets(look)
 	if err != nil {
 		return fmt.Errorf("finding nono's own files: %w", err)
@@ -111,7 +112,7 @@ func (v view) landing(p string) (string, error) {
 		if !ok {
 			continue
 		}
-		if links++; links > maxLinks {
+		if links++; links > hostfile.MaxLinks {
 			return "", fmt.Errorf("the view's own links lead in a circle at %s", at)
 		}
 		at = path.Dir(at)
@@ -126,27 +127,27 @@ func (v view) landing(p string) (string, error) {
 // proveBind holds one bind against one target.
 func (p *Plan) proveBind(v view, at string, b fragment.Bind, t target) error {
 	root := t.shownBy(b)
-	if t.hidden && root != t.path && policy.Within(root, t.path) {
-		return fmt.Errorf("%s, which lies in %s, %s, can be read at %s", root, t.path, t.what, at)
+	if t.hidden && root != t.Path && policy.Within(root, t.Path) {
+		return fmt.Errorf("%s, which lies in %s, %s, can be read at %s", root, t.Path, t.what, at)
 	}
-	for _, h := range t.hops {
-		if !policy.Within(h.path, root) {
+	for _, h := range t.Hops {
+		if !policy.Within(h.Path, root) {
 			continue
 		}
-		inside := below(h.path, root, at)
+		inside := below(h.Path, root, at)
 		if v.cover(inside).At() != at {
 			continue // what is seen there is not this bind
 		}
-		last := h.path == t.path
-		there := h.entry.Type != policy.Missing || slices.Contains(p.Make, h.path)
-		immovable := !b.Writable || inside == at || (h.entry.Target != "" && h.fixed)
+		last := h.Path == t.Path
+		there := h.Entry.Type != policy.Missing || slices.Contains(p.Make, h.Path)
+		immovable := !b.Writable || inside == at || (h.Entry.Target != "" && h.Fixed)
 		switch {
 		case !immovable:
-			return fmt.Errorf("%s, on the way to %s, %s, can be replaced at %s", h.path, t.path, t.what, inside)
+			return fmt.Errorf("%s, on the way to %s, %s, can be replaced at %s", h.Path, t.Path, t.what, inside)
 		case last && b.Writable:
-			return fmt.Errorf("%s, %s, can be changed at %s", t.path, t.what, inside)
+			return fmt.Errorf("%s, %s, can be changed at %s", t.Path, t.what, inside)
 		case last && t.hidden && there:
-			return fmt.Errorf("%s, %s, can be read at %s", t.path, t.what, inside)
+			return fmt.Errorf("%s, %s, can be read at %s", t.Path, t.what, inside)
 		}
 	}
 	return nil

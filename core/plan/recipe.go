@@ -12,6 +12,7 @@ import (
 	"github.com/nono-run/nono/core/launch/filter"
 	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -39,7 +40,7 @@ func (p *Plan) MakeOwn() error {
 // Recipe makes the plan ready for nono-init: with every value filled in, and with nothing left to decide. It holds secrets; it
 // is never stored or printed. host looks up the user's variables. look is needed for the directories that MakeOwn has just
 // made.
-func (p *Plan) Recipe(secrets Secrets, host func(string) (string, bool), look Look) (*recipe.Recipe, error) {
+func (p *Plan) Recipe(secrets Secrets, host func(string) (string, bool), look hostfile.Look) (*recipe.Recipe, error) {
 	mounts, err := p.identified(look)
 	if err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func (p *Plan) Recipe(secrets Secrets, host func(string) (string, bool), look Lo
 
 // identified fills in the device and inode of directories that did not exist when the plan was made. They must be directories:
 // in the meantime the agent of another session may have put a link there.
-func (p *Plan) identified(look Look) (fragment.List, error) {
+func (p *Plan) identified(look hostfile.Look) (fragment.List, error) {
 	mounts := slices.Clone(p.Mounts)
 	for i, s := range mounts {
 		b, ok := s.(fragment.Bind)

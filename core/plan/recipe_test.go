@@ -11,6 +11,7 @@ import (
 
 	"github.com/nono-run/nono/core/launch/filter"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -100,11 +101,11 @@ func TestMakeOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := standardInput(standardTree())
-	in.Look, in.Environ = Host, nil
+	in.Look, in.Environ = hostfile.Host, nil
 	in.Host.Home, in.Command.Dir = home, home
 	in.Own = Own{Directories: []string{filepath.Join(home, ".local/state/nono")}}
 	in.Policy.Filesystem = nil
-	e, err := Host(home)
+	e, err := hostfile.Host(home)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func TestMakeOwn(t *testing.T) {
 	in.Layers[0].Response.Fragment.Steps = nil
 	p := mustMake(t, in)
 
-	if _, err := p.Recipe(nil, unset, Host); err == nil || !strings.Contains(err.Error(), "is none") {
+	if _, err := p.Recipe(nil, unset, hostfile.Host); err == nil || !strings.Contains(err.Error(), "is none") {
 		t.Errorf("a recipe before the directories were made: %v", err)
 	}
 	for range 2 { // the second time they are there
@@ -126,11 +127,11 @@ func TestMakeOwn(t *testing.T) {
 			t.Errorf("%s: %v, %v", dir, info, err)
 		}
 	}
-	r, err := p.Recipe(nil, unset, Host)
+	r, err := p.Recipe(nil, unset, hostfile.Host)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := Host(filepath.Join(home, ".local/state"))
+	want, err := hostfile.Host(filepath.Join(home, ".local/state"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +142,7 @@ func TestMakeOwn(t *testing.T) {
 	if !pinned {
 		t.Errorf("mounts: %+v", r.Mounts)
 	}
-	if err := p.Prove(in.Own, Host); err != nil {
+	if err := p.Prove(in.Own, hostfile.Host); err != nil {
 		t.Errorf("after the directories were made: %v", err)
 	}
 

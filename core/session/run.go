@@ -19,6 +19,7 @@ import (
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/toolchain"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -242,7 +243,7 @@ func (r *run) planInput() plan.Input {
 		PathPrefix: r.tool.PathPrepend,
 		Shims:      r.tool.Shims,
 		Line:       req.Config.Line,
-		Look:       plan.Host,
+		Look:       hostfile.Host,
 	}
 	for _, m := range r.members {
 		in.Layers = append(in.Layers, m.planShare(req.Config))
@@ -250,12 +251,15 @@ func (r *run) planInput() plan.Input {
 	for _, n := range r.tool.Notices {
 		in.Notices = append(in.Notices, diag.Problem{Severity: diag.Warning, Summary: n})
 	}
-	in.GitIdentity, _ = plan.GitIdentity(req.Dirs.Home, req.Dirs.UserConfig, readRegular)
+	in.GitIdentity, _ = plan.GitIdentity(req.Dirs.Home, req.Dirs.UserConfig, readConfiguration)
 	for _, n := range req.Config.Notices {
 		in.Notices = append(in.Notices, diag.Problem{Severity: diag.Warning, Summary: n.Text, Source: n.Source, Line: req.Config.Line(n.Source)})
 	}
 	return in
 }
+
+// readConfiguration reads a file of the user's settings, which is small if a person wrote it.
+func readConfiguration(path string) ([]byte, error) { return hostfile.Read(path, 1<<20) }
 
 // controls finds where the host has mounted what the agent must never see.
 func controls() ([]string, error) {
@@ -295,7 +299,7 @@ func (r *run) prepare(ctx context.Context) error {
 	for _, m := range r.members {
 		secrets[m.description.Name] = m.share.Secrets
 	}
-	todo, err := r.plan.Recipe(secrets, r.req.Lookup, plan.Host)
+	todo, err := r.plan.Recipe(secrets, r.req.Lookup, hostfile.Host)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,98 @@
+// Package hostfile looks at the host's files: what stands at a path, where a path leads, and what a
+// small file holds.
+//
+//	look := hostfile.Once(hostfile.Host)
+//	route, err := hostfile.Follow(look, "/home/ada/.ssh")
+//	if err != nil {
+//		return err // the host does not let us look, or the links go in a circle
+//	}
+//	fmt.Println(route.Path, route.Entry.Type)      // where it leads, and what is there
+//	for _, hop := range route.Hops { ... }         // each name whose replacement would lead it elsewhere
+//	content, err := hostfile.Read("/home/ada/.gitconfig", 1<<20)
+//
+// The files may be the work of an agent, of this run's or of an earlier one's. So nothing here waits
+// for anyone, follows more links than the kernel does, or reads more than it was told to: a name that
+// was swapped for a pipe, a chain of a thousand links or a file without an end is an error.
+//
+// A [Look] is all that is asked of the file system, so that a test can hand in one that no disk holds.
+package hostfile
+
+import (
+	"errors"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// Look looks at one file, without following a link. A file that does not exist is an [Entry] of type
+// policy.Missing and no error.
+type Look func(path string) (Entry, error)
+
+// Entry is what stands at a path.
+type Entry struct {
+	Type   policy.FileType
+	Device uint64
+	Inode  uint64
+	// Links is the number of names that the file has.
+	Links uint64
+	// Target is set for a symbolic link, whose Type is policy.Special.
+	Target string
+	// Fixed, for a directory, says that this user can neither change its entries nor give himself
+	// the right to.
+	Fixed bool
+}
+
+// IsLink reports whether a symbolic link stands there.
+func (e Entry) IsLink() bool { return e.Target != "" }
+
+// Host looks at the real files.
+func Host(path string) (Entry, error) {
+	var st unix.Stat_t
+	err := unix.Lstat(path, &st)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+		return Entry{Type: policy.Missing}, nil
+	}
+	if err != nil {
+		return Entry{}, &fs.PathError{Op: "looking at", Path: path, Err: err}
+	}
+	e := Entry{
+		Type:   policy.Special,
+		Device: uint64(st.Dev), //nolint:unconvert // narrower on macOS
+		Inode:  st.Ino,
+		Links:  uint64(st.Nlink), //nolint:unconvert // narrower on macOS
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		e.Type = policy.Regular
+	case unix.S_IFDIR:
+		e.Type = policy.Directory
+		e.Fixed = int(st.Uid) != unix.Geteuid() &&
+			unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS) != nil
+	case unix.S_IFLNK:
+		buf := make([]byte, unix.PathMax)
+		n, err := unix.Readlink(path, buf)
+		if err != nil {
+			return Entry{}, &fs.PathError{Op: "reading the link", Path: path, Err: err}
+		}
+		e.Target = string(buf[:n])
+	}
+	return e, nil
+}
+
+// Once looks at each path one time only: the ways to most files have most of their names in common,
+// and an answer that changes between two questions helps nobody. It is for one goroutine.
+func Once(look Look) Look {
+	seen := map[string]Entry{}
+	return func(path string) (Entry, error) {
+		if e, ok := seen[path]; ok {
+			return e, nil
+		}
+		e, err := look(path)
+		if err == nil {
+			seen[path] = e
+		}
+		return e, err
+	}
+}

@@ -1,0 +1,181 @@
+package hostfile_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// links is a file system in which some paths are links, and all others directories but for those
+// that contain a name from missing.
+type links map[string]string
+
+const missing = "new"
+
+func (l links) look(name string) (hostfile.Entry, error) {
+	if target, ok := l[name]; ok {
+		return hostfile.Entry{Type: policy.Special, Target: target}, nil
+	}
+	if strings.Contains(name, missing) {
+		return hostfile.Entry{Type: policy.Missing}, nil
+	}
+	return hostfile.Entry{Type: policy.Directory}, nil
+}
+
+func TestFollow(t *testing.T) {
+	host := links{
+		"/home/ada/abs": "/home/ada/real", "/home/ada/rel": "../ada/real", "/home/ada/up": "abs/..",
+		"/home/ada/gone": "new", "/home/ada/loop": "loop",
+	}
+	const ada = "/home /home/ada "
+	tests := []struct{ name, path, hops string }{
+		{"/home/ada/real/nono", "/home/ada/real/nono", ada + "/home/ada/real /home/ada/real/nono"},
+		{"/home/ada/rel/nono", "/home/ada/real/nono", ada + "/home/ada/rel /home/ada /home/ada/real /home/ada/real/nono"},
+		{"/home/ada/abs", "/home/ada/real", ada + "/home/ada/abs " + ada + "/home/ada/real"},
+		// Not cleaned to /home/ada before the link is followed.
+		{"/home/ada/up", "/home/ada", ada + "/home/ada/up /home/ada/abs " + ada + "/home/ada/real"},
+		{"/home/ada/new/nono", "/home/ada/new/nono", ada + "/home/ada/new /home/ada/new/nono"},
+		{"/home/ada/gone/x", "/home/ada/new/x", ada + "/home/ada/gone /home/ada/new /home/ada/new/x"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := hostfile.Follow(host.look, tt.name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var hops, met []string
+			for _, h := range r.Hops {
+				hops = append(hops, h.Path)
+				if h.Entry.Target != "" {
+					met = append(met, h.Path)
+				}
+			}
+			if r.Path != tt.path || strings.Join(hops, " ") != tt.hops {
+				t.Errorf("leads to %s by %v", r.Path, hops)
+			}
+			var listed []string
+			for _, h := range r.Links() {
+				listed = append(listed, h.Path)
+			}
+			if diff := cmp.Diff(met, listed); diff != "" {
+				t.Errorf("its links (-want +got):\n%s", diff)
+			}
+			want, _ := host.look(tt.path)
+			if diff := cmp.Diff(want, r.Entry); diff != "" {
+				t.Errorf("what is there (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if _, err := hostfile.Follow(host.look, "/home/ada/loop/x"); !errors.Is(err, unix.ELOOP) {
+		t.Errorf("a circle: %v", err)
+	}
+}
+
+// The kernel follows forty links and refuses the next; a name that it would refuse leads nowhere.
+func TestFollowHasTheKernelsLimits(t *testing.T) {
+	dir := t.TempDir()
+	at := func(n int) string { return filepath.Join(dir, fmt.Sprintf("link%d", n)) }
+	if err := os.WriteFile(at(0), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n <= hostfile.MaxLinks+1; n++ {
+		if err := os.Symlink(at(n-1), at(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n, want := range map[int]error{hostfile.MaxLinks: nil, hostfile.MaxLinks + 1: unix.ELOOP} {
+		_, err := hostfile.Follow(hostfile.Host, at(n))
+		_, kernel := os.Stat(at(n))
+		if !errors.Is(err, want) || !errors.Is(kernel, want) {
+			t.Errorf("%d links: %v, and the kernel says %v", n, err, kernel)
+		}
+	}
+	long := "/" + strings.Repeat("./", hostfile.MaxPath/2)
+	for name, want := range map[string]error{long[:hostfile.MaxPath]: nil, long + "x": unix.ENAMETOOLONG} {
+		_, err := hostfile.Follow(hostfile.Host, name)
+		_, kernel := os.Stat(name)
+		if !errors.Is(err, want) || !errors.Is(kernel, want) {
+			t.Errorf("%d bytes: %v, and the kernel says %v", len(name), err, kernel)
+		}
+	}
+}
+
+func TestHost(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"link":   os.Symlink("file", filepath.Join(dir, "link")),
+		"linked": os.Link(file, filepath.Join(dir, "linked")),
+	} {
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	for name, want := range map[string]hostfile.Entry{
+		dir:                            {Type: policy.Directory},
+		file:                           {Type: policy.Regular, Links: 2},
+		filepath.Join(dir, "link"):     {Type: policy.Special, Target: "file"},
+		filepath.Join(dir, "no"):       {Type: policy.Missing},
+		filepath.Join(file, "no", "x"): {Type: policy.Missing},
+		os.DevNull:                     {Type: policy.Special},
+	} {
+		got, err := hostfile.Host(name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		there := want.Type != policy.Missing
+		if (got.Inode != 0) != there || (got.Device != 0) != there {
+			t.Errorf("%s: device %d, inode %d", name, got.Device, got.Inode)
+		}
+		got.Device, got.Inode = 0, 0
+		if want.Type != policy.Regular {
+			got.Links = 0
+		}
+		if got != want {
+			t.Errorf("%s: %+v, wanted %+v", name, got, want)
+		}
+	}
+}
+
+// A directory of one's own can be changed, whatever its mode says now: its owner can change the mode.
+// One of root's cannot, but by root.
+func TestFixed(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := hostfile.Host(dir); err != nil || e.Fixed {
+		t.Errorf("one's own directory without write permission: %+v, %v", e, err)
+	}
+	if e, err := hostfile.Host("/"); err != nil || e.Fixed == (os.Geteuid() == 0) {
+		t.Errorf("/ for user %d: %+v, %v", os.Geteuid(), e, err)
+	}
+}
+
+func TestOnce(t *testing.T) {
+	asked := 0
+	look := hostfile.Once(func(string) (hostfile.Entry, error) {
+		asked++
+		return hostfile.Entry{Type: policy.Directory}, nil
+	})
+	for range 3 {
+		if _, err := hostfile.Follow(look, "/a/b/c"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked != 4 { // the root and three names
+		t.Errorf("the file system was asked %d times", asked)
+	}
+}
