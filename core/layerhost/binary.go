@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -19,21 +18,21 @@ type Binary struct {
 	// Path is where it was found, links resolved.
 	Path    string
 	Builtin bool
-	// Digest is the SHA-256 of what will be run, for a layer that is not built in.
-	Digest [sha256.Size]byte
 	// Script says that the program names an interpreter (#!), which the digest does not cover.
 	Script bool
 
 	// sealed is the copy that is run; nil for a built-in layer.
 	sealed *os.File
+	digest func() (string, error)
 }
 
-// DigestString is the digest in hexadecimal; empty for a built-in layer.
-func (b *Binary) DigestString() string {
+// Digest is the SHA-256 of what is run, in hexadecimal; empty for a built-in layer. It is worked out
+// while the layer starts, and waited for here.
+func (b *Binary) Digest() (string, error) {
 	if b.Builtin {
-		return ""
+		return "", nil
 	}
-	return hex.EncodeToString(b.Digest[:])
+	return b.digest()
 }
 
 // Close gives up the sealed copy. Processes that run from it are not touched.
@@ -62,21 +61,49 @@ func seal(name, path string) (*Binary, error) {
 	if err := sealable(f); err != nil {
 		return nil, diag.Errorf("%s cannot be run as layer %s: %v", resolved, name, err)
 	}
-	b := &Binary{Name: name, Path: resolved}
-	sum := sha256.New()
-	start := &prefix{}
-	b.sealed, err = sealedCopy(name, io.TeeReader(io.LimitReader(f, maxBinary+1), io.MultiWriter(sum, start)))
+	sealed, err := sealedCopy(name, f)
 	if err != nil {
 		return nil, fmt.Errorf("copying layer %s from %s: %w", name, resolved, err)
 	}
-	b.Digest = digestOf(sum)
-	b.Script = string(start.bytes) == "#!"
+	b := &Binary{Name: name, Path: resolved, sealed: sealed}
+	if b.Script, err = isScript(sealed); err == nil {
+		b.digest, err = digestOf(sealed)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("reading the copy of layer %s: %w", name, err), sealed.Close())
+	}
 	return b, nil
 }
 
-func digestOf(h hash.Hash) (d [sha256.Size]byte) {
-	copy(d[:], h.Sum(nil))
-	return d
+func isScript(f *os.File) (bool, error) {
+	start := make([]byte, len("#!"))
+	n, err := f.ReadAt(start, 0)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return string(start[:n]) == "#!", err
+}
+
+// digestOf begins to work out a digest and returns what waits for it. The file may be closed meanwhile.
+func digestOf(f *os.File) (func() (string, error), error) {
+	again, err := reopen(f)
+	if err != nil {
+		return nil, err
+	}
+	var digest string
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { _ = again.Close() }()
+		sum := sha256.New()
+		if _, err = io.Copy(sum, again); err == nil {
+			digest = hex.EncodeToString(sum.Sum(nil))
+		}
+	}()
+	return func() (string, error) {
+		<-done
+		return digest, err
+	}, nil
 }
 
 func sealable(f *os.File) error {
@@ -93,14 +120,4 @@ func sealable(f *os.File) error {
 		return errors.New(reason)
 	}
 	return nil
-}
-
-// prefix keeps the first two bytes of what is written to it.
-type prefix struct{ bytes []byte }
-
-func (p *prefix) Write(b []byte) (int, error) {
-	if missing := 2 - len(p.bytes); missing > 0 {
-		p.bytes = append(p.bytes, b[:min(missing, len(b))]...)
-	}
-	return len(b), nil
 }

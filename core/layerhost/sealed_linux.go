@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sealedCopy is a file in memory that holds what r gives, executable, and that nobody can write to.
-func sealedCopy(name string, r io.Reader) (*os.File, error) {
+// sealedCopy is a file in memory that holds a program, executable, and that nobody can write to.
+func sealedCopy(name string, program *os.File) (*os.File, error) {
 	// The kernel wants to be told that the file is for execution, from the version that knows the flag.
 	flags := unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	fd, err := unix.MemfdCreate(name, flags|unix.MFD_EXEC)
@@ -22,7 +22,7 @@ func sealedCopy(name string, r io.Reader) (*os.File, error) {
 	}
 	w := os.NewFile(uintptr(fd), name)
 	defer func() { _ = w.Close() }()
-	n, err := io.Copy(w, r)
+	n, err := io.Copy(w, io.LimitReader(program, maxBinary+1)) // which the kernel does by itself
 	if err == nil && n > maxBinary {
 		err = fmt.Errorf("it grew beyond %d bytes while it was read", maxBinary)
 	}
@@ -34,5 +34,8 @@ func sealedCopy(name string, r io.Reader) (*os.File, error) {
 		return nil, fmt.Errorf("sealing it: %w", err)
 	}
 	// Opened anew, for reading: as long as a descriptor for writing is open, sealed or not, exec answers ETXTBSY.
-	return os.Open(fmt.Sprintf("/proc/self/fd/%d", w.Fd()))
+	return reopen(w)
 }
+
+// reopen opens the same file anew, for reading and from its start.
+func reopen(f *os.File) (*os.File, error) { return os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd())) }

@@ -71,7 +71,10 @@ func describe(ctx context.Context, name string, places layerhost.Places, dir str
 		return fail(err)
 	}
 	defer func() { _ = binary.Close() }()
-	found.Path, found.BuiltIn, found.Digest = binary.Path, binary.Builtin, binary.DigestString()
+	found.Path, found.BuiltIn = binary.Path, binary.Builtin
+	if found.Digest, err = binary.Digest(); err != nil {
+		return fail(err)
+	}
 	layer, err := layerhost.Start(ctx, layerhost.Spec{Name: name, Binary: binary, Dir: dir, Build: sdk.Build, Logger: log})
 	if err != nil {
 		return fail(err)

@@ -26,6 +26,7 @@ type member struct {
 	block       config.Layer
 	plugin      config.Plugin // its zero value for one that no plugin block names
 	binary      *layerhost.Binary
+	digest      string
 	layer       *layerhost.Layer
 	dir         string // its own, in the run's
 	description sdk.Description
@@ -126,6 +127,9 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []sdk.Fact) error 
 		return m.problem(err)
 	}
 	m.share = share
+	if m.digest, err = m.binary.Digest(); err != nil {
+		return m.problem(err)
+	}
 	if m.description.Lifetime == sdk.Ephemeral {
 		m.layer.Release()
 	}
@@ -140,7 +144,7 @@ func (m *member) planShare(cfg *config.Config) plan.Share {
 			Name:    m.description.Name,
 			Version: m.description.Version,
 			Path:    m.binary.Path,
-			Digest:  m.binary.DigestString(),
+			Digest:  m.digest,
 			BuiltIn: m.binary.Builtin,
 			Why:     m.why(),
 		},
@@ -239,9 +243,12 @@ func (m *member) close() {
 	_ = m.binary.Close()
 }
 
+// closeBinaries closes the programs of those that were found.
 func closeBinaries(members []*member) {
 	for _, m := range members {
-		_ = m.binary.Close()
+		if m != nil {
+			_ = m.binary.Close()
+		}
 	}
 }
 

@@ -95,20 +95,24 @@ func (r *run) resolveCommand() error {
 	return r.commandProblem(tool.Check(&req.Config.Policy))
 }
 
-// findLayers finds the program of each layer that has something to do.
+// findLayers finds the program of each layer that has something to do. They are looked for at the same time: one that is not
+// nono's own is copied, and that takes long.
 func (r *run) findLayers() ([]*member, error) {
 	places := layerhost.Places{Builtin: r.bin, Plugins: r.req.Dirs.Plugins()}
-	var members []*member
-	var problems diag.Problems
-	for _, block := range r.req.Config.Running() {
-		m, err := findLayer(block, r.req.Config.Plugins, places)
-		if err != nil {
-			problems = append(problems, problemOf(err, block.PluginSource))
-			continue
+	blocks := r.req.Config.Running()
+	members := make([]*member, len(blocks))
+	finds := make([]func() error, len(blocks))
+	for i, block := range blocks {
+		finds[i] = func() error {
+			m, err := findLayer(block, r.req.Config.Plugins, places)
+			if err != nil {
+				return problemOf(err, block.PluginSource)
+			}
+			members[i] = m
+			return nil
 		}
-		members = append(members, m)
 	}
-	if err := problems.Err(); err != nil {
+	if err := atOnce(finds); err != nil {
 		closeBinaries(members)
 		return nil, err
 	}
