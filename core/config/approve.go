@@ -65,20 +65,20 @@ func (l *loader) pathAsks(t *text) []Ask {
 
 var verb = map[policy.Access]string{policy.Allow: "read, change and run", policy.Read: "read", policy.Write: "read and change"}
 
-// grants is a policy of the chosen grants alone. Denials are left out: they hold in any case, and what is granted and denied is not granted
+// grants decides by the chosen grants alone. Denials are left out: they hold in any case, and what is granted and denied is not granted
 // anew by being granted twice.
-func (l *loader) grants(chosen func(*rule) bool) *policy.Policy {
+func (l *loader) grants(chosen func(*rule) bool) *policy.Decider {
 	p := &policy.Policy{}
 	for i := range l.rules {
 		if l.rules[i].Access.Grants() && chosen(&l.rules[i]) {
 			p.Filesystem = append(p.Filesystem, l.rules[i].PathRule)
 		}
 	}
-	return p
+	return policy.NewDecider(p)
 }
 
 // gives reports whether p gives all that the grant r would.
-func gives(p *policy.Policy, r *rule) bool {
+func gives(p *policy.Decider, r *rule) bool {
 	need := map[policy.Access][]policy.Op{
 		policy.Allow: {policy.OpRead, policy.OpWrite, policy.OpExecute},
 		policy.Read:  {policy.OpRead, policy.OpExecute},
@@ -100,12 +100,13 @@ func (l *loader) variableAsks(t *text) []Ask {
 			given.Environment = append(given.Environment, r)
 		}
 	}
+	decide := policy.NewDecider(&given)
 	var asks []Ask
 	for i := range l.env {
 		r := &l.env[i]
 		switch {
 		case r.Source.Origin != t.origin:
-		case r.Action == policy.EnvPass && !passes(&given, r.Name):
+		case r.Action == policy.EnvPass && !passes(&given, decide, r.Name):
 			asks = append(asks, Ask{"to see your variable " + r.Name, r.Source})
 		case r.Action == policy.EnvSet && denies(&given, r.Name):
 			asks = append(asks, Ask{fmt.Sprintf("to set %s, which changes what programs do", r.Name), r.Source})
@@ -115,10 +116,10 @@ func (l *loader) variableAsks(t *text) []Ask {
 }
 
 // passes reports whether p passes all that a name or a pattern means.
-func passes(p *policy.Policy, name string) bool {
+func passes(p *policy.Policy, decide *policy.Decider, name string) bool {
 	prefix, pattern := strings.CutSuffix(name, "*")
 	if !pattern {
-		return p.Variable(name).Allowed
+		return decide.Variable(name).Allowed
 	}
 	for _, r := range p.Environment {
 		if wider, ok := strings.CutSuffix(r.Name, "*"); ok && r.Action == policy.EnvPass && strings.HasPrefix(prefix, wider) {

@@ -58,10 +58,10 @@ func TestDefaultDenialInsideAGrant(t *testing.T) {
 	w.file("home/notes", "")
 	w.flags("--allow ~")
 	cfg := load(t, w)
-	if !cfg.Policy.Path(w.root+"/home/notes", policy.OpRead).Allowed {
+	if !decide(cfg).Path(w.root+"/home/notes", policy.OpRead).Allowed {
 		t.Fatal("the control failed: ~/notes should be readable")
 	}
-	if d := cfg.Policy.Path(w.root+"/home/.ssh/id", policy.OpRead); d.Allowed {
+	if d := decide(cfg).Path(w.root+"/home/.ssh/id", policy.OpRead); d.Allowed {
 		t.Errorf("~/.ssh/id: %+v", d)
 	}
 }
@@ -72,7 +72,7 @@ func TestDefaultEnvironment(t *testing.T) {
 		"PATH": true, "LC_ALL": true, "VIRTUAL_ENV": true, "TMPDIR": true, "JAVA_HOME": true,
 		"AWS_SECRET_ACCESS_KEY": false, "LD_PRELOAD": false, "SSH_AUTH_SOCK": false, "BASH_FUNC_x": false, "OPENAI_API_KEY": false,
 	} {
-		if got := cfg.Policy.Variable(name); got.Allowed != want {
+		if got := decide(cfg).Variable(name); got.Allowed != want {
 			t.Errorf("%s: %v (%s)", name, got.Allowed, got.Why)
 		}
 	}
@@ -103,11 +103,11 @@ func TestDefaultDenials(t *testing.T) {
 	w.file("home/.config/other", "")
 	w.flags("--allow ~")
 	cfg := load(t, w)
-	if !cfg.Policy.Path(w.root+"/home/.config/other", policy.OpRead).Allowed {
+	if !decide(cfg).Path(w.root+"/home/.config/other", policy.OpRead).Allowed {
 		t.Fatal("the control failed: ~/.config/other should be readable")
 	}
 	for _, n := range names {
-		if cfg.Policy.Path(filepath.Join(w.root, "home", n), policy.OpRead).Allowed {
+		if decide(cfg).Path(filepath.Join(w.root, "home", n), policy.OpRead).Allowed {
 			t.Errorf("~/%s is readable", n)
 		}
 	}
@@ -121,7 +121,7 @@ func TestOwnDirectoriesElsewhere(t *testing.T) {
 	w.env["XDG_STATE_HOME"] = w.root + "/xdg/state"
 	w.flags("--allow /T/xdg")
 	cfg := load(t, w)
-	if !cfg.Policy.Path(w.root+"/xdg/state/other", policy.OpRead).Allowed || cfg.Policy.Path(w.root+"/xdg/state/nono/sessions/1", policy.OpRead).Allowed {
+	if !decide(cfg).Path(w.root+"/xdg/state/other", policy.OpRead).Allowed || decide(cfg).Path(w.root+"/xdg/state/nono/sessions/1", policy.OpRead).Allowed {
 		t.Error("want the state directory of nono denied, and what lies beside it granted")
 	}
 }
@@ -133,7 +133,7 @@ func TestRelativeXDG(t *testing.T) {
 	w.file("home/.config/tool/x", "")
 	w.flags("--read $XDG_CONFIG_HOME/tool")
 	cfg := load(t, w)
-	if !cfg.Policy.Path(w.root+"/home/.config/tool/x", policy.OpRead).Allowed {
+	if !decide(cfg).Path(w.root+"/home/.config/tool/x", policy.OpRead).Allowed {
 		t.Error("$XDG_CONFIG_HOME is not ~/.config")
 	}
 }
@@ -221,7 +221,7 @@ func TestRelativeGrantIsBesideTheNamedFile(t *testing.T) {
 	w.links("proj/agent.hcl -> /T/elsewhere/agent.hcl")
 	w.flags("-c agent.hcl")
 	cfg := load(t, w)
-	if !cfg.Policy.Path(w.root+"/proj", policy.OpWrite).Allowed || cfg.Policy.Path(w.root+"/elsewhere", policy.OpRead).Allowed {
+	if !decide(cfg).Path(w.root+"/proj", policy.OpWrite).Allowed || decide(cfg).Path(w.root+"/elsewhere", policy.OpRead).Allowed {
 		t.Error("a linked file grants the directory of the name that was given, and not where the link leads")
 	}
 }
@@ -405,7 +405,7 @@ func TestAddReads(t *testing.T) {
 	if len(ids) != before+2 {
 		t.Errorf("%d rules with different ids, want %d", len(ids), before+2)
 	}
-	if d := cfg.Policy.Path("/opt/py/bin/python", policy.OpExecute); !d.Allowed || d.Rule.Source != at || d.Rule.Name != "/home/py" {
+	if d := decide(cfg).Path("/opt/py/bin/python", policy.OpExecute); !d.Allowed || d.Rule.Source != at || d.Rule.Name != "/home/py" {
 		t.Errorf("%+v", d)
 	}
 }
@@ -484,7 +484,7 @@ func FuzzLoad(f *testing.F) {
 	}
 	w := newWorld(f)
 	w.flags("-c agent.hcl")
-	system := load(f, func() *world { w.file("proj/agent.hcl", ""); return w }()).Policy
+	system := decide(load(f, func() *world { w.file("proj/agent.hcl", ""); return w }()))
 	f.Fuzz(func(t *testing.T, src string) {
 		w.tb = t
 		w.file("proj/agent.hcl", src)
@@ -509,3 +509,5 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+func decide(cfg *config.Config) *policy.Decider { return policy.NewDecider(&cfg.Policy) }

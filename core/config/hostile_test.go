@@ -158,7 +158,7 @@ func TestTheKernelsControlsAreProtected(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.flags(flags)
-		if got := load(t, w).Policy.Path("/sys/power/state", policy.OpWrite).Allowed; got != want {
+		if got := decide(load(t, w)).Path("/sys/power/state", policy.OpWrite).Allowed; got != want {
 			t.Errorf("%q: /sys may be written: %v", flags, got)
 		}
 	}

@@ -57,12 +57,13 @@ func (l *loader) uselessGrants() {
 
 // deniedVariables are names that the user passes and denies.
 func (l *loader) deniedVariables() {
+	decide := policy.NewDecider(&l.cfg.Policy)
 	for i := range l.env {
 		r := &l.env[i]
 		if r.Action != policy.EnvPass || !r.Source.Asked() || !isVariable(r.Name) {
 			continue
 		}
-		if d := l.cfg.Policy.Variable(r.Name); !d.Allowed && d.Rule != nil {
+		if d := decide.Variable(r.Name); !d.Allowed && d.Rule != nil {
 			l.notice(r.Source, "%s is not passed: %s denies it", r.Name, d.Rule.Source)
 		}
 	}
@@ -86,7 +87,7 @@ func (l *loader) foreignGit() {
 	}
 }
 
-func (l *loader) nameGit(all *policy.Policy, root string, dirs []string) {
+func (l *loader) nameGit(all *policy.Decider, root string, dirs []string) {
 	// The shared directory, which is last, usually contains the worktree's own; then one flag is enough.
 	for i, dir := range dirs {
 		at, err := l.paths.resolve(dir)

@@ -26,9 +26,10 @@ func (l *loader) prove() {
 	}
 	kept := l.rules[:0:0]
 	solid := l.solid(planted)
+	decide := policy.NewDecider(solid)
 	for i := range l.rules {
 		link, ok := planted[i]
-		if !ok || !l.matters(&l.rules[i], solid) || l.mayStay(&l.rules[i], link) {
+		if !ok || !l.matters(&l.rules[i], solid, decide) || l.mayStay(&l.rules[i], link) {
 			kept = append(kept, l.rules[i])
 		}
 	}
@@ -36,12 +37,12 @@ func (l *loader) prove() {
 }
 
 // decision is the policy as far as it is known.
-func (l *loader) decision() *policy.Policy {
+func (l *loader) decision() *policy.Decider {
 	p := &policy.Policy{Filesystem: make([]policy.PathRule, 0, len(l.rules))}
 	for _, r := range l.rules {
 		p.Filesystem = append(p.Filesystem, r.PathRule)
 	}
-	return p
+	return policy.NewDecider(p)
 }
 
 // solid are the grants that no agent can lead elsewhere.
@@ -57,9 +58,9 @@ func (l *loader) solid(planted map[int]string) *policy.Policy {
 
 // matters reports whether it makes a difference that the rule could be led elsewhere: a grant of what is granted anyway gives
 // nothing, and a denial of what nothing grants takes nothing away.
-func (l *loader) matters(r *rule, solid *policy.Policy) bool {
+func (l *loader) matters(r *rule, solid *policy.Policy, decide *policy.Decider) bool {
 	if r.Access.Grants() {
-		return !gives(solid, r)
+		return !gives(decide, r)
 	}
 	for _, g := range solid.Filesystem {
 		if policy.Within(r.Path, g.Path) || policy.Within(g.Path, r.Path) {

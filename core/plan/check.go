@@ -290,7 +290,7 @@ func (m *maker) checkEnv(s Share, e fragment.Env) error {
 // mayTell reports whether a layer may put the value of one of the user's variables into the agent's environment: one that the policy
 // passes, or that the layer declared and was told, unless the user denies it.
 func (m *maker) mayTell(s Share, name string) bool {
-	d := m.in.Policy.Variable(name)
+	d := m.decide.Variable(name)
 	if d.Allowed {
 		return true
 	}

@@ -19,7 +19,7 @@ func (m *maker) doubtGrants(v view) {
 			continue
 		}
 		var what string
-		switch may := func(op policy.Op) bool { return m.in.Policy.Path(b.Source(), op).Allowed }; {
+		switch may := func(op policy.Op) bool { return m.decide.Path(b.Source(), op).Allowed }; {
 		case !may(policy.OpRead) && b.Writable:
 			what = "to be read and written"
 		case !may(policy.OpRead):

@@ -67,7 +67,7 @@ func (m *maker) ownVariables(v view) []Variable {
 // ownVariable decides about one name. The user's own value is looked at where core composes from it, and is not in the plan
 // otherwise.
 func (m *maker) ownVariable(name, value string, inherited bool, v view) (Variable, bool) {
-	d := m.in.Policy.Variable(name)
+	d := m.decide.Variable(name)
 	e := Variable{Name: name, Rule: ruleEnvironment, Layer: Core}
 	if d.Rule != nil {
 		e.Rule = d.Rule.ID

@@ -231,6 +231,7 @@ func Make(in Input) (*Plan, error) {
 // A maker carries what the parts of Make share: the input, who wrote which rule, and what was found so far.
 type maker struct {
 	in       Input
+	decide   *policy.Decider
 	layers   []Share
 	rules    map[policy.RuleID]policy.Rule
 	paths    map[policy.RuleID]policy.PathRule
@@ -243,6 +244,7 @@ type maker struct {
 func newMaker(in Input) *maker {
 	m := &maker{
 		in:       in,
+		decide:   policy.NewDecider(&in.Policy),
 		layers:   slices.Clone(in.Layers),
 		rules:    map[policy.RuleID]policy.Rule{},
 		paths:    map[policy.RuleID]policy.PathRule{},

@@ -116,7 +116,7 @@ func Resolve(req Request) (*Toolchain, error) {
 	if req.files == nil {
 		req.files = os.DirFS("/").(fs.ReadLinkFS)
 	}
-	r := &resolver{Request: req, host: host{req.files}, tc: &Toolchain{Arg0: req.Name, home: req.Home}}
+	r := &resolver{Request: req, decide: policy.NewDecider(req.Policy), host: host{req.files}, tc: &Toolchain{Arg0: req.Name, home: req.Home}}
 	for _, m := range managers {
 		r.tc.Shims = append(r.tc.Shims, m.shims(r))
 	}
@@ -130,8 +130,9 @@ func Resolve(req Request) (*Toolchain, error) {
 // resolver is one resolution under way.
 type resolver struct {
 	Request
-	host host
-	tc   *Toolchain
+	decide *policy.Decider
+	host   host
+	tc     *Toolchain
 	// chosenBy is the variable or the file that chose among the versions of a tool.
 	chosenBy string
 	// namedBy is the file that named the program that is being looked at, by its path; empty if the user did.
@@ -279,13 +280,13 @@ func (r *resolver) needLinks(program, resolved string, links []string) {
 
 // granted reports whether the agent will be able to read and execute what is at a path.
 func (r *resolver) granted(p string) bool {
-	return r.Policy.Path(p, policy.OpExecute).Allowed ||
+	return r.decide.Path(p, policy.OpExecute).Allowed ||
 		slices.ContainsFunc(r.tc.Reads, func(read Read) bool { return policy.Within(p, read.Path) })
 }
 
 // writable is the grant that lets the agent change what is at a path.
 func (r *resolver) writable(p string) (policy.PathRule, bool) {
-	if d := r.Policy.Path(p, policy.OpWrite); d.Allowed && d.Rule != nil {
+	if d := r.decide.Path(p, policy.OpWrite); d.Allowed && d.Rule != nil {
 		return *d.Rule, true
 	}
 	return policy.PathRule{}, false
@@ -343,8 +344,9 @@ func (r *resolver) refuse(file, named string) *Error {
 
 // Check reports a program that the policy would not let the agent execute, or returns nil. It is to be asked once Reads are in the policy.
 func (tc *Toolchain) Check(p *policy.Policy) error {
+	decide := policy.NewDecider(p)
 	for _, program := range tc.Programs {
-		d := p.Path(program, policy.OpExecute)
+		d := decide.Path(program, policy.OpExecute)
 		if d.Allowed {
 			continue
 		}

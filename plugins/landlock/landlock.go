@@ -13,7 +13,7 @@
 //
 // Inside a mount namespace the deepest mount decides. So a view is a list of the places where something changes on the way down:
 // a grant, a mask, a protection, a private directory. The layer walks these places, parents first, asks the policy's own decision
-// ([policy.Policy.Path]) what each of them allows, and emits a mount where that differs from what the mount above shows already. A
+// ([policy.Decider.Path]) what each of them allows, and emits a mount where that differs from what the mount above shows already. A
 // policy of a hundred rules that say the same about nested paths is one mount.
 //
 // A mount point cannot be renamed or removed, but its parent can, and then the path that a rule speaks of means something
@@ -110,7 +110,7 @@ func privateSize(settings []byte) (uint64, *sdk.Diagnostic) {
 
 // temporary is the value that the agent's TMPDIR will have, or nothing.
 func temporary(p *policy.Policy, host map[string]string) string {
-	decision := p.Variable(variableTMPDIR)
+	decision := policy.NewDecider(p).Variable(variableTMPDIR)
 	switch {
 	case !decision.Allowed:
 		return ""

@@ -137,7 +137,7 @@ func (s simulation) given(path string) rights {
 }
 
 func (s simulation) checkDecision(t *rapid.T, p *policy.Policy, path string) {
-	want := (&compiler{request: request{policy: p}}).rights(path)
+	want := (&compiler{decide: policy.NewDecider(p)}).rights(path)
 	got, landlock := s.host(path), s.given(path)
 	// A temporary directory that is only readable is the session's own instead, so that there is a place to write.
 	if tmp, ok := s.shows(path).(fragment.Tmpfs); ok && policy.Within(tmp.Path, "/tmp") && !want.write {

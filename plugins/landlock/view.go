@@ -25,7 +25,7 @@ type request struct {
 // compile turns the filesystem rules into steps. It decides from the request and from what the tree says, and touches nothing.
 func compile(t tree, req request) *sdk.PlanResponse {
 	c := &compiler{
-		request: req, tree: t, nodes: map[string]node{}, view: coreView(),
+		request: req, decide: policy.NewDecider(req.policy), tree: t, nodes: map[string]node{}, view: coreView(),
 		private: map[string]fs.FileMode{}, pins: map[string]policy.RuleID{},
 	}
 	c.lookAtRules()
@@ -46,9 +46,10 @@ func compile(t tree, req request) *sdk.PlanResponse {
 
 type compiler struct {
 	request
-	tree  tree
-	nodes map[string]node // what stands at each path that matters; a path that could not be looked at is missing here
-	names []string        // names by which paths are known, whose links have to work inside
+	decide *policy.Decider
+	tree   tree
+	nodes  map[string]node // what stands at each path that matters; a path that could not be looked at is missing here
+	names  []string        // names by which paths are known, whose links have to work inside
 
 	view     map[string]place
 	private  map[string]fs.FileMode // directories that the session has for itself, and their modes
@@ -82,13 +83,13 @@ const (
 type rights struct{ read, write, execute bool }
 
 func (c *compiler) rights(p string) rights {
-	may := func(op policy.Op) bool { return c.policy.Path(p, op).Allowed }
+	may := func(op policy.Op) bool { return c.decide.Path(p, op).Allowed }
 	return rights{may(policy.OpRead), may(policy.OpWrite), may(policy.OpExecute)}
 }
 
 // denial is the rule that denies a path, if one does.
 func (c *compiler) denial(p string) *policy.PathRule {
-	if d := c.policy.Path(p, policy.OpRead); !d.Allowed && d.Rule != nil && !d.Rule.Access.Grants() && d.Rule.Access != policy.Protect {
+	if d := c.decide.Path(p, policy.OpRead); !d.Allowed && d.Rule != nil && !d.Rule.Access.Grants() && d.Rule.Access != policy.Protect {
 		return d.Rule
 	}
 	return nil
@@ -343,13 +344,13 @@ func isDevice(p string, n node) bool { return n.kind == policy.Special || policy
 
 // reason is the rule that a bind at p is there for.
 func (c *compiler) reason(p string) policy.RuleID {
-	if rule := c.policy.Path(p, policy.OpWrite).Rule; rule != nil && rule.Path == p {
+	if rule := c.decide.Path(p, policy.OpWrite).Rule; rule != nil && rule.Path == p {
 		return rule.ID
 	}
 	if rule, ok := c.pins[p]; ok {
 		return rule
 	}
-	if rule := c.policy.Path(p, policy.OpRead).Rule; rule != nil {
+	if rule := c.decide.Path(p, policy.OpRead).Rule; rule != nil {
 		return rule.ID
 	}
 	return ""

@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"cmp"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -24,6 +26,87 @@ type Decision struct {
 	Why string
 }
 
+// Decider answers questions about one policy. It is built once, in one go through the rules; then a
+// question costs as much as the path it asks about is deep, however many rules there are.
+type Decider struct {
+	free string // why no path is restricted, where none is
+
+	paths     map[string]*pathEntry
+	variables map[string]*variableEntry // by name
+	prefixes  map[string]*variableEntry // by what stands before the "*" of a pattern
+	longest   int                       // of the prefixes
+}
+
+// NewDecider returns the decisions that p makes. They point into p, which must not change any more.
+func NewDecider(p *Policy) *Decider {
+	d := &Decider{
+		paths:     map[string]*pathEntry{},
+		variables: map[string]*variableEntry{},
+		prefixes:  map[string]*variableEntry{},
+	}
+	for _, off := range p.Disabled {
+		if off.Kind == KindFilesystem {
+			d.free = "no path is restricted: " + off.Source.String()
+			break
+		}
+	}
+	for i := range p.Filesystem {
+		r := &p.Filesystem[i]
+		entryOf(d.paths, r.Path).add(r)
+	}
+	for i := range p.Environment {
+		r := &p.Environment[i]
+		if prefix, ok := r.pattern(); ok {
+			entryOf(d.prefixes, prefix).add(r)
+			d.longest = max(d.longest, len(prefix))
+		} else {
+			entryOf(d.variables, r.Name).add(r)
+		}
+	}
+	return d
+}
+
+// entryOf is what entries hold under a key, made where it is not there yet.
+func entryOf[E any](entries map[string]*E, key string) *E {
+	e, ok := entries[key]
+	if !ok {
+		e = new(E)
+		entries[key] = e
+	}
+	return e
+}
+
+// pathEntry is what the rules that name one path say.
+type pathEntry struct {
+	denial, protection *PathRule // the one to name
+	// grants holds one grant of each access and type, the one to name first.
+	grants []*PathRule
+}
+
+func (e *pathEntry) add(r *PathRule) {
+	switch r.Access {
+	case Protect:
+		e.protection = sharper(e.protection, r)
+	case Allow, Read, Write:
+		same := func(g *PathRule) bool { return g.Access == r.Access && g.Type == r.Type }
+		if i := slices.IndexFunc(e.grants, same); i >= 0 {
+			if sharper(e.grants[i], r) != r {
+				return
+			}
+			e.grants = slices.Delete(e.grants, i, i+1)
+		}
+		at := slices.IndexFunc(e.grants, func(g *PathRule) bool { return sharper(g, r) == r })
+		if at < 0 {
+			at = len(e.grants)
+		}
+		e.grants = slices.Insert(e.grants, at, r)
+	case Deny:
+		e.denial = sharper(e.denial, r)
+	default: // an access that nobody knows is never taken for a grant
+		e.denial = sharper(e.denial, r)
+	}
+}
+
 // Path decides about one path, which is absolute, clean and free of links, as the paths of the rules are. The order of the rules
 // means nothing:
 //
@@ -35,7 +118,7 @@ type Decision struct {
 // that was missing gives nothing, for there is nothing that could be shown; a denial of something missing denies nevertheless.
 //
 // The decision is about paths of the host. What the sandbox has of its own (/proc, /dev, a private HOME and /tmp) is not in a policy.
-func (p *Policy) Path(name string, op Op) Decision {
+func (d *Decider) Path(name string, op Op) Decision {
 	switch op {
 	case OpRead, OpWrite, OpExecute:
 	default:
@@ -44,30 +127,24 @@ func (p *Policy) Path(name string, op Op) Decision {
 	if !path.IsAbs(name) || path.Clean(name) != name {
 		return Decision{Why: "not an absolute, clean path"}
 	}
-	for _, d := range p.Disabled {
-		if d.Kind == KindFilesystem {
-			return Decision{Allowed: true, Why: "no path is restricted: " + d.Source.String()}
-		}
+	if d.free != "" {
+		return Decision{Allowed: true, Why: d.free}
 	}
 	var denial, protection, grant, lesser *PathRule
-	for i := range p.Filesystem {
-		r := &p.Filesystem[i]
-		if !Within(name, r.Path) {
-			continue
-		}
-		switch r.Access {
-		case Protect:
-			protection = sharper(protection, r)
-		case Allow, Read, Write:
-			if r.gives(name, op) {
-				grant = sharper(grant, r)
-			} else {
-				lesser = sharper(lesser, r)
+	for at := name; ; at = parent(at) { // the longest path comes first, and its rule is to be named
+		if e, ok := d.paths[at]; ok {
+			denial = cmp.Or(denial, e.denial)
+			protection = cmp.Or(protection, e.protection)
+			for _, r := range e.grants {
+				if r.gives(name, op) {
+					grant = cmp.Or(grant, r)
+				} else {
+					lesser = cmp.Or(lesser, r)
+				}
 			}
-		case Deny:
-			denial = sharper(denial, r)
-		default: // an access that nobody knows is never taken for a grant
-			denial = sharper(denial, r)
+		}
+		if at == "/" {
+			break
 		}
 	}
 	switch {
@@ -84,6 +161,9 @@ func (p *Policy) Path(name string, op Op) Decision {
 	}
 	return Decision{Why: "no rule grants it"}
 }
+
+// parent is the directory that a clean, absolute path other than / lies in.
+func parent(name string) string { return name[:max(1, strings.LastIndexByte(name, '/'))] }
 
 // Within reports whether name is dir or lies beneath it. Both are absolute and clean. /ab does not lie within /a.
 func Within(name, dir string) bool {
@@ -158,6 +238,41 @@ type VariableDecision struct {
 	Why  string
 }
 
+// variableEntry is what the rules that have one name, or one pattern, say. Each is the one to name.
+type variableEntry struct {
+	set, passed, asked *EnvRule // asked is what the user himself passes
+	refused, never     *EnvRule // what the user denies, and what a default does
+}
+
+func (e *variableEntry) add(r *EnvRule) {
+	switch r.Action {
+	case EnvSet:
+		e.set = stronger(e.set, r)
+	case EnvPass:
+		e.passed = stronger(e.passed, r)
+		if r.Source.Asked() {
+			e.asked = stronger(e.asked, r)
+		}
+	case EnvDeny:
+		if r.Source.Asked() {
+			e.refused = stronger(e.refused, r)
+		} else {
+			e.never = stronger(e.never, r)
+		}
+	default: // an action that nobody knows passes nothing
+		e.refused = stronger(e.refused, r)
+	}
+}
+
+// unite adds what the rules of another entry say.
+func (e *variableEntry) unite(o *variableEntry) {
+	e.set = stronger(e.set, o.set)
+	e.passed = stronger(e.passed, o.passed)
+	e.asked = stronger(e.asked, o.asked)
+	e.refused = stronger(e.refused, o.refused)
+	e.never = stronger(e.never, o.never)
+}
+
 // Variable decides about one environment variable. The order of the rules means nothing:
 //
 //   - a value that is set is set: a denial forbids inheriting, and nothing is inherited here;
@@ -166,42 +281,31 @@ type VariableDecision struct {
 //   - otherwise a name is inherited if a rule passes it.
 //
 // With layers that set a variable too, core/plan finds the conflict; a layer is not in a policy.
-func (p *Policy) Variable(name string) VariableDecision {
-	var set, refused, never, exact, passed *EnvRule
-	for i := range p.Environment {
-		r := &p.Environment[i]
-		if !r.Matches(name) {
-			continue
-		}
-		switch r.Action {
-		case EnvSet:
-			set = stronger(set, r)
-		case EnvPass:
-			passed = stronger(passed, r)
-			if r.Name == name && r.Source.Asked() {
-				exact = stronger(exact, r)
-			}
-		case EnvDeny:
-			if r.Source.Asked() {
-				refused = stronger(refused, r)
-			} else {
-				never = stronger(never, r)
-			}
-		default: // an action that nobody knows passes nothing
-			refused = stronger(refused, r)
+func (d *Decider) Variable(name string) VariableDecision {
+	if name == "" {
+		return VariableDecision{Why: "no rule passes it"}
+	}
+	var all variableEntry
+	if e, ok := d.variables[name]; ok {
+		all = *e
+	}
+	exact := all.asked
+	for n := 0; n <= min(len(name), d.longest); n++ {
+		if e, ok := d.prefixes[name[:n]]; ok {
+			all.unite(e)
 		}
 	}
 	switch {
-	case set != nil:
-		return VariableDecision{Allowed: true, Rule: set, Why: "set"}
-	case refused != nil:
-		return VariableDecision{Rule: refused, Why: "denied"}
+	case all.set != nil:
+		return VariableDecision{Allowed: true, Rule: all.set, Why: "set"}
+	case all.refused != nil:
+		return VariableDecision{Rule: all.refused, Why: "denied"}
 	case exact != nil:
 		return VariableDecision{Allowed: true, Rule: exact, Why: "passed by its exact name"}
-	case never != nil:
-		return VariableDecision{Rule: never, Why: "never inherited, unless your policy passes exactly this name"}
-	case passed != nil:
-		return VariableDecision{Allowed: true, Rule: passed, Why: "passed"}
+	case all.never != nil:
+		return VariableDecision{Rule: all.never, Why: "never inherited, unless your policy passes exactly this name"}
+	case all.passed != nil:
+		return VariableDecision{Allowed: true, Rule: all.passed, Why: "passed"}
 	}
 	return VariableDecision{Why: "no rule passes it"}
 }
@@ -211,10 +315,16 @@ func (r *EnvRule) Matches(name string) bool {
 	if name == "" {
 		return false
 	}
-	if prefix, ok := strings.CutSuffix(r.Name, "*"); ok && r.Action != EnvSet {
+	if prefix, ok := r.pattern(); ok {
 		return strings.HasPrefix(name, prefix)
 	}
 	return r.Name == name
+}
+
+// pattern is what stands before the "*" of a pattern.
+func (r *EnvRule) pattern() (prefix string, ok bool) {
+	prefix, ok = strings.CutSuffix(r.Name, "*")
+	return prefix, ok && r.Action != EnvSet
 }
 
 // stronger returns the rule to name out of two that say the same about a variable: the later origin, then the longer name, then the id.
@@ -222,6 +332,8 @@ func stronger(a, b *EnvRule) *EnvRule {
 	switch {
 	case a == nil:
 		return b
+	case b == nil:
+		return a
 	case a.Source.Origin.rank() != b.Source.Origin.rank():
 		if a.Source.Origin.rank() > b.Source.Origin.rank() {
 			return a

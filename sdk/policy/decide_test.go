@@ -68,10 +68,10 @@ func TestPath(t *testing.T) {
 		{"", policy.OpRead, false, "", "not an absolute, clean path"},
 		{"/usr", "", false, "", "not an operation: "},
 	}
-	p := policy.Policy{Filesystem: project}
+	decide := policy.NewDecider(&policy.Policy{Filesystem: project})
 	for _, tt := range tests {
 		t.Run(string(tt.op)+" "+tt.path, func(t *testing.T) {
-			got := p.Path(tt.path, tt.op)
+			got := decide.Path(tt.path, tt.op)
 			if got.Allowed != tt.allowed || got.Why != tt.why {
 				t.Errorf("got %v %q, want %v %q", got.Allowed, got.Why, tt.allowed, tt.why)
 			}
@@ -88,11 +88,11 @@ func TestPath(t *testing.T) {
 
 func TestPathWithTheFilesystemLayerOff(t *testing.T) {
 	p := policy.Policy{Filesystem: []policy.PathRule{rule(policy.Deny, "/a")}}
-	if p.Path("/a", policy.OpRead).Allowed {
+	if policy.NewDecider(&p).Path("/a", policy.OpRead).Allowed {
 		t.Fatal("the control failed: /a should be denied")
 	}
 	p.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: policy.Source{Flag: "--disable filesystem"}}}
-	if d := p.Path("/a", policy.OpRead); !d.Allowed || !strings.Contains(d.Why, "--disable filesystem") {
+	if d := policy.NewDecider(&p).Path("/a", policy.OpRead); !d.Allowed || !strings.Contains(d.Why, "--disable filesystem") {
 		t.Errorf("got %+v", d)
 	}
 }
@@ -100,11 +100,11 @@ func TestPathWithTheFilesystemLayerOff(t *testing.T) {
 func TestZeroPolicyAllowsNothing(t *testing.T) {
 	var p policy.Policy
 	for _, op := range []policy.Op{policy.OpRead, policy.OpWrite, policy.OpExecute} {
-		if p.Path("/", op).Allowed {
+		if policy.NewDecider(&p).Path("/", op).Allowed {
 			t.Errorf("%s of / is allowed", op)
 		}
 	}
-	if p.Variable("PATH").Allowed {
+	if policy.NewDecider(&p).Variable("PATH").Allowed {
 		t.Error("PATH is passed")
 	}
 }
@@ -112,7 +112,7 @@ func TestZeroPolicyAllowsNothing(t *testing.T) {
 // An access that nobody knows must not be mistaken for a grant.
 func TestUnknownAccessDenies(t *testing.T) {
 	p := policy.Policy{Filesystem: []policy.PathRule{rule(policy.Allow, "/a"), rule("", "/a/b")}}
-	if !p.Path("/a/c", policy.OpRead).Allowed || p.Path("/a/b", policy.OpRead).Allowed {
+	if !policy.NewDecider(&p).Path("/a/c", policy.OpRead).Allowed || policy.NewDecider(&p).Path("/a/b", policy.OpRead).Allowed {
 		t.Error("an unknown access should deny its own path and no other")
 	}
 }
@@ -146,7 +146,7 @@ func TestPathProperties(t *testing.T) {
 			before := policy.Policy{Filesystem: anyRules.Draw(t, "rules")}
 			after := policy.Policy{Filesystem: append(before.Filesystem[:len(before.Filesystem):len(before.Filesystem)], rules(policy.Deny, policy.Protect).Draw(t, "added"))}
 			path, op := paths.Draw(t, "path"), ops.Draw(t, "op")
-			if after.Path(path, op).Allowed && !before.Path(path, op).Allowed {
+			if policy.NewDecider(&after).Path(path, op).Allowed && !policy.NewDecider(&before).Path(path, op).Allowed {
 				t.Fatalf("%s %s became allowed", op, path)
 			}
 		})
@@ -157,7 +157,7 @@ func TestPathProperties(t *testing.T) {
 			added := rules(policy.Allow, policy.Read, policy.Write).Draw(t, "added")
 			after := policy.Policy{Filesystem: append(before.Filesystem[:len(before.Filesystem):len(before.Filesystem)], added)}
 			path, op := paths.Draw(t, "path"), ops.Draw(t, "op")
-			if before.Path(path, op).Allowed && !after.Path(path, op).Allowed {
+			if policy.NewDecider(&before).Path(path, op).Allowed && !policy.NewDecider(&after).Path(path, op).Allowed {
 				t.Fatalf("%s %s became denied", op, path)
 			}
 		})
@@ -169,7 +169,7 @@ func TestPathProperties(t *testing.T) {
 			p := policy.Policy{Filesystem: all}
 			below := strings.TrimSuffix(denied.Path, "/") + "/" + components.Draw(t, "component")
 			for _, path := range []string{denied.Path, below} {
-				if d := p.Path(path, ops.Draw(t, "op")); d.Allowed || d.Rule == nil || d.Rule.Access != policy.Deny {
+				if d := policy.NewDecider(&p).Path(path, ops.Draw(t, "op")); d.Allowed || d.Rule == nil || d.Rule.Access != policy.Deny {
 					t.Fatalf("%s: %+v", path, d)
 				}
 			}
@@ -182,8 +182,8 @@ func TestPathProperties(t *testing.T) {
 				func(r policy.PathRule) policy.RuleID { return r.ID }).Draw(t, "rules")
 			other := rapid.Permutation(one).Draw(t, "order")
 			path, op := paths.Draw(t, "path"), ops.Draw(t, "op")
-			a := (&policy.Policy{Filesystem: one}).Path(path, op)
-			b := (&policy.Policy{Filesystem: other}).Path(path, op)
+			a := policy.NewDecider(&policy.Policy{Filesystem: one}).Path(path, op)
+			b := policy.NewDecider(&policy.Policy{Filesystem: other}).Path(path, op)
 			if a.Allowed != b.Allowed || a.Why != b.Why || (a.Rule == nil) != (b.Rule == nil) || (a.Rule != nil && *a.Rule != *b.Rule) {
 				t.Fatalf("%+v\n%+v", a, b)
 			}
@@ -207,7 +207,7 @@ func TestPathProperties(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			p := policy.Policy{Filesystem: anyRules.Draw(t, "rules")}
 			path, op := paths.Draw(t, "path"), ops.Draw(t, "op")
-			d := p.Path(path, op)
+			d := policy.NewDecider(&p).Path(path, op)
 			if d.Rule == nil {
 				return
 			}
@@ -271,7 +271,7 @@ func TestVariable(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for range 2 { // and in the other order
-				got := (&policy.Policy{Environment: tt.rules}).Variable(tt.ask)
+				got := policy.NewDecider(&policy.Policy{Environment: tt.rules}).Variable(tt.ask)
 				if got.Allowed != tt.allowed || got.Why != tt.why {
 					t.Errorf("got %v %q, want %v %q", got.Allowed, got.Why, tt.allowed, tt.why)
 				}

@@ -4,10 +4,10 @@
 // HCL and flags, and handed unchanged to every layer. Each rule keeps the line it came from, so that a refusal inside
 // the sandbox, a line of `nono plan` and an error all point at the same place.
 //
-// The decision is pure: [Policy.Path] and [Policy.Variable] look at nothing but the policy, so that `nono why`, a layer and
+// The decision is pure: a [Decider] looks at nothing but the policy, so that `nono why`, a layer and
 // a property test ask the same question and get the same answer.
 //
-//	d := p.Path("/home/ada/proj/.git/config", policy.OpWrite)
+//	d := policy.NewDecider(&p).Path("/home/ada/proj/.git/config", policy.OpWrite)
 //	if !d.Allowed {
 //		fmt.Println(d.Why, d.Rule.Source)
 //	}

@@ -18,7 +18,7 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// One decision: what `nono plan` says of a path, what policy.Path says of it, and what the kernel does when a program inside opens it, are
+// One decision: what `nono plan` says of a path, what policy.Decider says of it, and what the kernel does when a program inside opens it, are
 // the same. This is tried with random policies about random trees, by a program that opens, executes and writes everything by its path, and
 // then by one that tries to rename and remove it all. That nothing of nono's is imported has its one exception here: the decision itself.
 
@@ -211,7 +211,7 @@ func (c *propertyCase) run(program string, paths []string) result {
 }
 
 // plan asks for the plan, and gives the decision about its rules.
-func (c *propertyCase) plan() (*policy.Policy, bool) {
+func (c *propertyCase) plan() (*policy.Decider, bool) {
 	c.t.Helper()
 	r := c.nono(slices.Concat([]string{"plan", "--json"}, c.flags, []string{"--", "/usr/bin/python3"})...)
 	switch {
@@ -238,7 +238,7 @@ func (c *propertyCase) plan() (*policy.Policy, bool) {
 			p.Filesystem = append(p.Filesystem, policy.PathRule{ID: r.ID, Source: r.Source, Access: r.Access, Path: r.Path, Type: r.Type})
 		}
 	}
-	return &p, true
+	return policy.NewDecider(&p), true
 }
 
 // opener opens everything by its path. Of a directory it tells whether it holds what the host's own holds; and it leaves something in each.
@@ -274,7 +274,7 @@ json.dump(told, sys.stdout)
 
 // opening holds each open against the decision about the path. A name that leads through a link may be missing inside; what it gives must
 // have been granted all the same.
-func (c *propertyCase) opening(decide *policy.Policy) (ran bool) {
+func (c *propertyCase) opening(decide *policy.Decider) (ran bool) {
 	c.t.Helper()
 	real := slices.Concat(c.dirs, c.files)
 	r := c.run(opener, slices.Concat(real, c.links))
@@ -346,7 +346,7 @@ for order in (False, True):
 `
 
 // removing holds that what may not be written is still there afterwards: the same file, at the same path, with the same content and mode.
-func (c *propertyCase) removing(decide *policy.Policy) {
+func (c *propertyCase) removing(decide *policy.Decider) {
 	c.t.Helper()
 	kept := map[string]string{}
 	for _, path := range slices.Concat(c.dirs, c.files, []string{c.path("~/policy.hcl")}) {

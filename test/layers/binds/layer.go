@@ -28,7 +28,7 @@ func (layer) Describe() sdk.Description {
 
 // Plan implements sdk.Layer.
 func (layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
-	v := view{policy: &req.Policy, mounts: map[string]fragment.Mount{}}
+	v := view{policy: &req.Policy, decide: policy.NewDecider(&req.Policy), mounts: map[string]fragment.Mount{}}
 	// The order matters: what comes later takes the place of what came before at the same path.
 	v.private(req.Host.Home, "/tmp", "/var/tmp", req.HostVariables["TMPDIR"])
 	for _, pass := range []func(policy.PathRule, entry){v.grant, v.protect, v.deny} {
@@ -58,6 +58,7 @@ func (layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, e
 // view is what the agent will see, a mount a path.
 type view struct {
 	policy      *policy.Policy
+	decide      *policy.Decider
 	mounts      map[string]fragment.Mount
 	diagnostics []sdk.Diagnostic
 }
@@ -100,7 +101,7 @@ func stat(path string) (entry, error) {
 	return entry{info.Mode(), uint64(st.Dev), st.Ino}, nil //nolint:unconvert // the width differs between systems
 }
 
-func (v *view) may(path string, op policy.Op) bool { return v.policy.Path(path, op).Allowed }
+func (v *view) may(path string, op policy.Op) bool { return v.decide.Path(path, op).Allowed }
 
 // above is the mount that shows what lies at path, leaving out one at path itself; nil is the empty root.
 func (v *view) above(path string) fragment.Mount {

@@ -165,9 +165,10 @@ func TestStepsAreThePolicysDecision(t *testing.T) {
 			}
 			return false, false, false
 		}
+		decide := policy.NewDecider(&req.Policy)
 		for _, p := range paths {
 			read, write, execute := shows(p)
-			may := func(op policy.Op) bool { return req.Policy.Path(p, op).Allowed }
+			may := func(op policy.Op) bool { return decide.Path(p, op).Allowed }
 			if read != may(policy.OpRead) || write != may(policy.OpWrite) || execute != may(policy.OpExecute) {
 				t.Errorf("%s: the mounts give read %v, write %v, execute %v; the policy %v, %v, %v", p, read, write, execute,
 					may(policy.OpRead), may(policy.OpWrite), may(policy.OpExecute))
