@@ -14,12 +14,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protowire"
 	"pgregory.net/rapid"
 
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/host"
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/layertest"
 	"github.com/nono-run/nono/sdk/lifeline"
@@ -31,6 +34,7 @@ import (
 type mirror struct {
 	description sdk.Description
 	plan        *sdk.PlanRequest
+	start       *sdk.StartRequest
 	finish      *sdk.FinishRequest
 	answer      *sdk.PlanResponse
 	state       []byte
@@ -58,7 +62,8 @@ func (m *mirror) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespo
 }
 
 // Start implements sdk.Starter.
-func (m *mirror) Start(context.Context, *sdk.StartRequest) (*sdk.StartResponse, error) {
+func (m *mirror) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartResponse, error) {
+	m.start = req
 	return &sdk.StartResponse{State: m.state}, m.err
 }
 
@@ -67,6 +72,9 @@ func (m *mirror) Finish(_ context.Context, req *sdk.FinishRequest) (*sdk.FinishR
 	m.finish = req
 	return &sdk.FinishResponse{Lines: []string{"one", "two"}}, m.err
 }
+
+// noSession leaves a request's session out of a comparison: it is no part of the message.
+var noSession = cmpopts.IgnoreTypes((*sdk.Session)(nil))
 
 // TestMessagesSurvive takes random requests and answers through a layer and back.
 func TestMessagesSurvive(t *testing.T) {
@@ -98,7 +106,7 @@ func TestMessagesSurvive(t *testing.T) {
 			}},
 			Facts: facts().Draw(r, "found"),
 			Diagnostics: []sdk.Diagnostic{{
-				Severity:  rapid.SampledFrom([]sdk.Severity{sdk.Error, sdk.Warning}).Draw(r, "severity"),
+				Severity:  rapid.SampledFrom([]sdk.Severity{sdk.SeverityError, sdk.SeverityWarning}).Draw(r, "severity"),
 				Attribute: word.Draw(r, "attribute"), Rule: "custom.b", Summary: word.Draw(r, "summary"), Detail: word.Draw(r, "detail"),
 			}},
 			Secrets: rapid.MapOfN(word, rapid.SliceOfN(rapid.Byte(), 1, 9), 1, 3).Draw(r, "secrets"),
@@ -110,20 +118,20 @@ func TestMessagesSurvive(t *testing.T) {
 		if diff := cmp.Diff(m.answer, got); diff != "" {
 			r.Fatalf("the answer: %s", diff)
 		}
-		if diff := cmp.Diff(req, m.plan); diff != "" {
+		if diff := cmp.Diff(req, m.plan, noSession); diff != "" {
 			r.Fatalf("the request: %s", diff)
 		}
 	})
 }
 
-func facts() *rapid.Generator[[]sdk.Fact] {
+func facts() *rapid.Generator[[]fact.Fact] {
 	word := rapid.StringMatching(`[a-z]{1,10}`)
-	return rapid.SliceOfN(rapid.Custom(func(r *rapid.T) sdk.Fact {
-		return rapid.SampledFrom([]sdk.Fact{
-			{VerifiedFile: &sdk.VerifiedFile{Path: "/" + word.Draw(r, "path"), SHA256: sha256.Sum256([]byte("y"))}},
-			{CredentialMissing: &sdk.CredentialMissing{Service: word.Draw(r, "service")}},
-			{Proxy: &sdk.Proxy{Listener: word.Draw(r, "listener")}},
-			{BoundHost: &sdk.BoundHost{Service: "s", Host: word.Draw(r, "host"), Port: rapid.Uint16Min(1).Draw(r, "port")}},
+	return rapid.SliceOfN(rapid.Custom(func(r *rapid.T) fact.Fact {
+		return rapid.SampledFrom([]fact.Fact{
+			fact.VerifiedFile{Path: "/" + word.Draw(r, "path"), SHA256: sha256.Sum256([]byte("y"))},
+			fact.CredentialMissing{Service: word.Draw(r, "service")},
+			fact.Proxy{Listener: word.Draw(r, "listener")},
+			fact.BoundHost{Service: "s", Host: word.Draw(r, "host"), Port: rapid.Uint16Min(1).Draw(r, "port")},
 		}).Draw(r, "fact")
 	}), 1, 4)
 }
@@ -145,7 +153,7 @@ func TestStateSurvives(t *testing.T) {
 			if lines := kit.Finish(want).Lines; len(lines) != 2 {
 				t.Errorf("lines %q", lines)
 			}
-			if diff := cmp.Diff(want, m.finish); diff != "" {
+			if diff := cmp.Diff(want, m.finish, noSession); diff != "" {
 				t.Error(diff)
 			}
 		}
@@ -155,11 +163,11 @@ func TestStateSurvives(t *testing.T) {
 func TestDescriptionSurvives(t *testing.T) {
 	m := newMirror()
 	m.description.Settings = []sdk.Setting{
-		{Name: "a", Type: sdk.String, OneOf: []string{"x", "y"}, Help: "one"},
-		{Name: "b", Type: sdk.Number, Required: true},
-		{Name: "c", Type: sdk.Bool},
-		{Name: "d", Type: sdk.StringList},
-		{Name: "e", Type: sdk.StringMap},
+		{Name: "a", Type: sdk.SettingString, OneOf: []string{"x", "y"}, Help: "one"},
+		{Name: "b", Type: sdk.SettingNumber, Required: true},
+		{Name: "c", Type: sdk.SettingBool},
+		{Name: "d", Type: sdk.SettingStringList},
+		{Name: "e", Type: sdk.SettingStringMap},
 	}
 	m.description.HostVariables = []string{"ACME_KEY"}
 	for _, lifetime := range []sdk.Lifetime{sdk.Ephemeral, sdk.Bracket, sdk.Resident} {
@@ -192,20 +200,21 @@ func TestLayersErrors(t *testing.T) {
 
 func TestSession(t *testing.T) {
 	m := newMirror()
-	m.description.Session = true
 	var answer string
 	var refused, dialled error
 	m.planning = func(ctx context.Context, req *sdk.PlanRequest) error {
-		req.Session.Event("it.began", map[string]string{"n": "1"})
-		req.Session.Progress("working", 1, 2)
-		var err error
+		err := errors.Join(
+			req.Session.Event("it.began", map[string]string{"n": "1"}),
+			req.Session.Progress("working", 1, 2))
+		if err != nil {
+			return err
+		}
 		if answer, err = req.Session.Ask(ctx, "who?", true); err != nil {
 			return err
 		}
 		_, refused = req.Session.Ask(ctx, "and you?", false)
 		_, dialled = req.Session.Dial(ctx, 80)
-		req.Session.Stop("that was all")
-		return nil
+		return req.Session.Stop("that was all")
 	}
 	kit := layertest.New(t, m)
 	kit.Answer = func(text string, hidden bool) (string, error) {
@@ -234,17 +243,39 @@ func TestSession(t *testing.T) {
 	}
 }
 
-// TestNoSession: a layer that did not ask for a session has none, and its methods say so.
-func TestNoSession(t *testing.T) {
+// TestWhoHasASession: every layer but an ephemeral one, in each call. Without one, each method says
+// so.
+func TestWhoHasASession(t *testing.T) {
 	m := newMirror()
 	kit := layertest.New(t, m)
 	kit.Plan(layertest.Request(nil))
-	if m.plan.Session != nil {
-		t.Fatal("there is a session")
+	kit.Start(&sdk.StartRequest{}, nil)
+	fresh := layertest.New(t, m)
+	fresh.Finish(&sdk.FinishRequest{Reason: sdk.EndCoreLost})
+	for call, session := range map[string]*sdk.Session{
+		"Plan": m.plan.Session, "Start": m.start.Session, "Finish": m.finish.Session,
+	} {
+		if session == nil {
+			t.Errorf("%s has no session", call)
+		}
 	}
-	m.plan.Session.Event("nothing", nil)
-	if _, err := m.plan.Session.Ask(t.Context(), "?", false); err == nil {
-		t.Error("somebody answered")
+	if err := m.finish.Session.Event("finish.began", nil); err != nil {
+		t.Error(err)
+	}
+	fresh.WaitEvent("finish.began")
+
+	m.description.Lifetime = sdk.Ephemeral
+	layertest.New(t, struct{ sdk.Layer }{m}).Plan(layertest.Request(nil))
+	none := m.plan.Session
+	_, askErr := none.Ask(t.Context(), "?", false)
+	_, dialErr := none.Dial(t.Context(), 80)
+	for call, err := range map[string]error{
+		"Event": none.Event("nothing", nil), "Progress": none.Progress("", 0, 0),
+		"Stop": none.Stop("why?"), "Ask": askErr, "Dial": dialErr,
+	} {
+		if !errors.Is(err, sdk.ErrNoSession) {
+			t.Errorf("%s without a session: %v", call, err)
+		}
 	}
 }
 
@@ -278,7 +309,7 @@ func (l *liar) Session(s layerpb.Layer_SessionServer) error {
 }
 
 // serve makes a client of a server that is not ours.
-func serve(t *testing.T, l layerpb.LayerServer) *sdk.Client {
+func serve(t *testing.T, l layerpb.LayerServer) *host.Client {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "sdk")
 	if err != nil {
@@ -292,7 +323,7 @@ func serve(t *testing.T, l layerpb.LayerServer) *sdk.Client {
 	s := grpc.NewServer(grpc.Creds(me))
 	layerpb.RegisterLayerServer(s, l)
 	go func() { _ = s.Serve(listener) }()
-	conn, err := grpc.NewClient("unix:"+listener.Addr().String(), sdk.DialOptions(me)...)
+	conn, err := grpc.NewClient("unix:"+listener.Addr().String(), host.DialOptions(me)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +335,7 @@ func serve(t *testing.T, l layerpb.LayerServer) *sdk.Client {
 		_, _, _, _ = conn.Close(), line.Close(), child.Close(), os.RemoveAll(dir)
 		s.Stop()
 	})
-	return sdk.NewClient(conn, line)
+	return host.NewClient(conn, line)
 }
 
 // TestBadAnswers lists answers that break the contract, beside one of each that does not.
@@ -371,7 +402,7 @@ func TestBadAnswers(t *testing.T) {
 
 func expect(t *testing.T, call string, err error, want string) {
 	t.Helper()
-	var bad *sdk.BadAnswer
+	var bad *host.BadAnswer
 	if want == "" && err != nil || want != "" && (!errors.As(err, &bad) || !strings.Contains(err.Error(), want)) {
 		t.Errorf("%s: got %v, want %q", call, err, want)
 	}
@@ -389,7 +420,7 @@ func TestBadSessions(t *testing.T) {
 		"65 fields":       {Message: &layerpb.SessionResponse_Event{Event: &layerpb.Event{Name: "a", Fields: fields}}},
 		"stop":            {Message: &layerpb.SessionResponse_Stop{Stop: &layerpb.Stop{Reason: "\x00"}}},
 	} {
-		s, err := serve(t, &liar{session: m}).OpenSession(t.Context(), nobody{}, sdk.Beat{Interval: time.Hour, Silence: time.Hour})
+		s, err := serve(t, &liar{session: m}).OpenSession(t.Context(), nobody{}, host.Beat{Interval: time.Hour, Silence: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -411,12 +442,12 @@ func (nobody) Dial(context.Context, uint16) (*os.File, error)    { return nil, i
 func TestDeadSession(t *testing.T) {
 	l := &liar{session: &layerpb.SessionResponse{Message: &layerpb.SessionResponse_Progress{Progress: &layerpb.Progress{Text: "t"}}}}
 	mute := &muteLayer{liar: l}
-	s, err := serve(t, mute).OpenSession(t.Context(), nobody{}, sdk.Beat{Interval: 20 * time.Millisecond, Silence: 100 * time.Millisecond})
+	s, err := serve(t, mute).OpenSession(t.Context(), nobody{}, host.Beat{Interval: 20 * time.Millisecond, Silence: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
 	<-s.Done()
-	if !errors.Is(s.Err(), sdk.ErrHangs) {
+	if !errors.Is(s.Err(), host.ErrHangs) {
 		t.Errorf("it ended with %v", s.Err())
 	}
 }

@@ -35,6 +35,7 @@ package sdk
 import (
 	"context"
 
+	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -81,8 +82,6 @@ type Description struct {
 	Build    string
 	Kind     policy.Kind
 	Lifetime Lifetime
-	// Session asks for the stream that carries events, progress, questions and dialling.
-	Session bool
 	// Settings are the attributes that the layer's block in HCL may have, besides plugin and enabled.
 	Settings []Setting
 	// HostVariables are the user's variables that Plan needs to see.
@@ -105,11 +104,11 @@ type SettingType string
 
 // The setting types.
 const (
-	String     SettingType = "string"
-	Number     SettingType = "number"
-	Bool       SettingType = "bool"
-	StringList SettingType = "list(string)"
-	StringMap  SettingType = "map(string)"
+	SettingString     SettingType = "string"
+	SettingNumber     SettingType = "number"
+	SettingBool       SettingType = "bool"
+	SettingStringList SettingType = "list(string)"
+	SettingStringMap  SettingType = "map(string)"
 )
 
 // Host is what the run stands on.
@@ -158,7 +157,7 @@ type PlanRequest struct {
 	// Settings is the layer's block as a JSON object, already checked against the settings it declared.
 	Settings []byte
 	// Facts are what layers planned before this one have found out.
-	Facts []Fact
+	Facts []fact.Fact
 	// HostVariables holds those that Describe asked for and that are set.
 	HostVariables map[string]string
 	Documents     []Document
@@ -166,7 +165,7 @@ type PlanRequest struct {
 	Dir string
 	// Ask is false where nobody can answer (`nono plan`, `nono doctor`): no prompt, no foreign command, unknowns said as such.
 	Ask bool
-	// Session is there if Describe asked for it.
+	// Session is the stream with core; an ephemeral layer has none.
 	Session *Session
 }
 
@@ -175,7 +174,7 @@ type PlanResponse struct {
 	Fragment fragment.Fragment
 	// Coverage says, for each rule of the layer's own kind, how far it is held. A rule that is not listed is not held.
 	Coverage    []Coverage
-	Facts       []Fact
+	Facts       []fact.Fact
 	Diagnostics []Diagnostic
 	// Secrets are the values that Secret parts of env steps stand for. They live in core's memory only.
 	Secrets map[string][]byte
@@ -217,36 +216,9 @@ type Severity string
 
 // The severities. An error ends the start after all layers have been heard.
 const (
-	Error   Severity = "error"
-	Warning Severity = "warning"
+	SeverityError   Severity = "error"
+	SeverityWarning Severity = "warning"
 )
-
-// Fact is something a layer found out that later layers plan from. Exactly one field is set.
-type Fact struct {
-	VerifiedFile      *VerifiedFile
-	CredentialMissing *CredentialMissing
-	Proxy             *Proxy
-	BoundHost         *BoundHost
-}
-
-// VerifiedFile is a file whose signature was checked.
-type VerifiedFile struct {
-	Path   string
-	SHA256 [32]byte
-}
-
-// CredentialMissing is a service for which no source had a key.
-type CredentialMissing struct{ Service string }
-
-// Proxy is a proxy inside, by its listener.
-type Proxy struct{ Listener string }
-
-// BoundHost is a host that may be reached through the credential layer only.
-type BoundHost struct {
-	Service string
-	Host    string
-	Port    uint16
-}
 
 // StartRequest arms a layer.
 type StartRequest struct {
@@ -255,7 +227,7 @@ type StartRequest struct {
 	Dir       string
 	// Listeners are the sockets of the fragment's listener steps, by name. The layer owns and closes them.
 	Listeners map[string]Socket
-	// Session is there if Describe asked for it.
+	// Session is the stream with core; an ephemeral layer has none.
 	Session *Session
 }
 
@@ -286,6 +258,8 @@ type FinishRequest struct {
 	Dir       string
 	// State is what Start returned; nil if it did not return.
 	State []byte
+	// Session is the stream with core.
+	Session *Session
 }
 
 // FinishResponse is the layer's part of the report at the end of a run.

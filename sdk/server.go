@@ -119,6 +119,9 @@ func (s *server) Finish(ctx context.Context, m *layerpb.FinishRequest) (*layerpb
 	if err != nil {
 		return nil, misunderstood(err)
 	}
+	if req.Session, err = s.openSession(ctx); err != nil {
+		return nil, err
+	}
 	resp, err := starter.Finish(ctx, req)
 	if err != nil {
 		return nil, own(err)
@@ -131,8 +134,8 @@ func (s *server) Finish(ctx context.Context, m *layerpb.FinishRequest) (*layerpb
 
 // Session implements layerpb.LayerServer.
 func (s *server) Session(stream layerpb.Layer_SessionServer) error {
-	if !s.describe().Session {
-		return status.Error(codes.FailedPrecondition, "Describe did not ask for a session")
+	if s.describe().Lifetime == Ephemeral {
+		return status.Error(codes.FailedPrecondition, ErrNoSession.Error())
 	}
 	if !s.session.open(stream) {
 		return status.Error(codes.AlreadyExists, "the session is open already")
@@ -140,10 +143,10 @@ func (s *server) Session(stream layerpb.Layer_SessionServer) error {
 	return s.session.serve()
 }
 
-// openSession is the session for a call, once core has opened it. Core opens the stream before it calls Plan, but the two may be
-// taken up in either order here.
+// openSession is the session for a call, once core has opened it. Core opens the stream before it
+// makes the call, but the two may be taken up in either order here.
 func (s *server) openSession(ctx context.Context) (*Session, error) {
-	if !s.describe().Session {
+	if s.describe().Lifetime == Ephemeral {
 		return nil, nil
 	}
 	select {
@@ -162,7 +165,7 @@ func (s *server) takeListeners(ctx context.Context, in []*layerpb.Descriptor) (m
 			for _, taken := range out {
 				_ = taken.Close()
 			}
-			return nil, at(err, "listener %q", d.GetName())
+			return nil, wire.At(err, "listener %q", d.GetName())
 		}
 		out[d.GetName()] = socket
 	}

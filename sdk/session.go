@@ -10,20 +10,23 @@ import (
 
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/lifeline"
-	"github.com/nono-run/nono/sdk/wire"
 )
 
 // givenUp is how long a socket is waited for that nobody wants any more.
 const givenUp = 5 * time.Second
 
-// maxFields bounds the fields of one event.
-const maxFields = 64
+// What a call on a session can fail with, whatever it was about.
+var (
+	// ErrNoSession means that there is no session: an ephemeral layer has none.
+	ErrNoSession = errors.New("there is no session: an ephemeral layer has none")
+	// ErrSessionOver means that the stream has ended. Core is gone then, and the process about to be.
+	ErrSessionOver = errors.New("the session is over")
+)
 
-// errSessionOver is what a call on a session gets when the stream has ended. Core is gone then, and the process about to be.
-var errSessionOver = errors.New("the session is over")
-
-// Session is the layer's end of the stream with core: there from Plan on, if Describe asked for it. Its methods may be called from
-// any goroutine. The beats that core sends are answered by it and concern no layer.
+// Session is the layer's end of the stream with core. A bracket or resident layer has one in each of
+// its processes, from Plan or Finish on; an ephemeral layer has none. Its methods may be called from
+// any goroutine, and a call that core does not get is an error. The beats that core sends are
+// answered by the session and concern no layer.
 type Session struct {
 	descriptors *lifeline.Layer
 	opened      chan struct{} // closed when core has opened the stream
@@ -48,20 +51,26 @@ func newSession(descriptors *lifeline.Layer) *Session {
 }
 
 // Event tells of something that happened, for the session's log and for -v. Fields hold no secret.
-func (s *Session) Event(name string, fields map[string]string) {
-	s.tell(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Event{Event: &layerpb.Event{Name: name, Fields: fields}}})
+func (s *Session) Event(name string, fields map[string]string) error {
+	return s.send(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Event{
+		Event: &layerpb.Event{Name: name, Fields: fields},
+	}})
 }
 
-// Progress says how far a long call has come, and extends its deadline. A total of zero is one that is not known.
-func (s *Session) Progress(text string, done, total uint64) {
-	s.tell(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Progress{
+// Progress says how far a long call has come, and extends its deadline. A total of zero is one that
+// is not known.
+func (s *Session) Progress(text string, done, total uint64) error {
+	return s.send(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Progress{
 		Progress: &layerpb.Progress{Text: text, Done: done, Total: total},
 	}})
 }
 
-// Stop asks core to end the agent, and says why: a quota used up, for instance. It does not wait for the end.
-func (s *Session) Stop(reason string) {
-	s.tell(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Stop{Stop: &layerpb.Stop{Reason: reason}}})
+// Stop asks core to end the run, and says why: a quota used up, for instance. It does not wait for
+// the end.
+func (s *Session) Stop(reason string) error {
+	return s.send(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Stop{
+		Stop: &layerpb.Stop{Reason: reason},
+	}})
 }
 
 // Ask puts a question to the user and waits for the answer. What is typed is not shown if hidden. Nobody can be asked where
@@ -113,27 +122,27 @@ func (s *Session) dial(ctx context.Context, port uint16) (net.Conn, error) {
 	return net.FileConn(file)
 }
 
-// tell sends a message that nobody answers. If it cannot be sent core is gone, and there is nobody to tell that either.
-func (s *Session) tell(m *layerpb.SessionResponse) { _ = s.send(m) }
-
 func (s *Session) send(m *layerpb.SessionResponse) error {
 	if s == nil {
-		return errors.New("Describe did not ask for a session")
+		return ErrNoSession
 	}
 	select {
 	case <-s.over:
-		return errSessionOver
+		return ErrSessionOver
 	case <-s.opened:
 	}
 	s.sending.Lock()
 	defer s.sending.Unlock()
-	return s.stream.Send(m)
+	if err := s.stream.Send(m); err != nil {
+		return fmt.Errorf("%w: %w", ErrSessionOver, err)
+	}
+	return nil
 }
 
 // request sends a message and waits for the one that answers it.
 func (s *Session) request(ctx context.Context, message func(id uint64) *layerpb.SessionResponse) (*layerpb.SessionRequest, error) {
 	if s == nil {
-		return nil, errors.New("Describe did not ask for a session")
+		return nil, ErrNoSession
 	}
 	answer := make(chan *layerpb.SessionRequest, 1)
 	s.mu.Lock()
@@ -154,7 +163,7 @@ func (s *Session) request(ctx context.Context, message func(id uint64) *layerpb.
 	case a := <-answer:
 		return a, nil
 	case <-s.over:
-		return nil, errSessionOver
+		return nil, ErrSessionOver
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -182,7 +191,8 @@ func (s *Session) serve() error {
 		}
 		switch m := m.GetMessage().(type) {
 		case *layerpb.SessionRequest_Beat:
-			s.tell(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Beat{Beat: m.Beat}})
+			// If it cannot be sent the stream has ended, which the next Recv finds as well.
+			_ = s.send(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Beat{Beat: m.Beat}})
 		case *layerpb.SessionRequest_Answer:
 			s.answer(m.Answer.GetId(), &layerpb.SessionRequest{Message: m})
 		case *layerpb.SessionRequest_Dialled:
@@ -209,17 +219,4 @@ func (s *Session) answer(id uint64, m *layerpb.SessionRequest) {
 			}
 		}()
 	}
-}
-
-// checkEvent checks what a layer tells of.
-func checkEvent(e *layerpb.Event) error {
-	if err := all(at(wire.Name(e.GetName()), "name"), wire.Count("fields", len(e.GetFields()), maxFields)); err != nil {
-		return at(err, "event")
-	}
-	for k, v := range e.GetFields() {
-		if err := all(wire.Name(k), wire.Text(v)); err != nil {
-			return at(err, "event, field %q", k)
-		}
-	}
-	return nil
 }

@@ -321,7 +321,7 @@ func TestSettings(t *testing.T) {
 	w.file("proj/agent.hcl", "layer \"filesystem\" {\n  mode = \"b\"\n}\n")
 	w.flags("-c agent.hcl\n--approve")
 	cfg := load(t, w)
-	declared := []sdk.Setting{{Name: "depth", Type: sdk.Number}, {Name: "mode", Type: sdk.String}}
+	declared := []sdk.Setting{{Name: "depth", Type: sdk.SettingNumber}, {Name: "mode", Type: sdk.SettingString}}
 
 	t.Run("the last source wins", func(t *testing.T) {
 		got, problems := cfg.Settings("filesystem", declared)
@@ -330,14 +330,14 @@ func TestSettings(t *testing.T) {
 		}
 	})
 	t.Run("a misspelling names its own file and line", func(t *testing.T) {
-		_, problems := cfg.Settings("filesystem", []sdk.Setting{{Name: "depht", Type: sdk.Number}, {Name: "mode", Type: sdk.String}})
+		_, problems := cfg.Settings("filesystem", []sdk.Setting{{Name: "depht", Type: sdk.SettingNumber}, {Name: "mode", Type: sdk.SettingString}})
 		want := "error: unknown attribute \"depth\"\n  ~/.config/nono/config.hcl:3:3\n     3 |   depth = 3\n  did you mean \"depht\"?\n"
 		if len(problems) != 1 || problems[0].String() != want {
 			t.Errorf("got %v", problems)
 		}
 	})
 	t.Run("what is required and missing", func(t *testing.T) {
-		_, problems := cfg.Settings("filesystem", append(declared, sdk.Setting{Name: "key", Type: sdk.String, Required: true}))
+		_, problems := cfg.Settings("filesystem", append(declared, sdk.Setting{Name: "key", Type: sdk.SettingString, Required: true}))
 		want := "error: layer \"filesystem\": an attribute is missing: key\n  agent.hcl:1:1\n     1 | layer \"filesystem\" {\n"
 		if len(problems) != 1 || problems[0].String() != want {
 			t.Errorf("got %v", problems)

@@ -254,7 +254,7 @@ func (p *parser) setting(is attr, name string, expr hclsyntax.Expression) *setti
 	}
 	switch is.shape {
 	case aString:
-		if !typed(sdk.String) {
+		if !typed(sdk.SettingString) {
 			return nil
 		}
 		s.items = p.strings(expr)
@@ -262,24 +262,24 @@ func (p *parser) setting(is attr, name string, expr hclsyntax.Expression) *setti
 			return nil
 		}
 	case aBool:
-		if !typed(sdk.Bool) {
+		if !typed(sdk.SettingBool) {
 			return nil
 		}
 		v, _ := expr.Value(nil)
 		s.yes = v.True()
 	case aNumber:
-		if !typed(sdk.Number) || !p.whole(name, expr) {
+		if !typed(sdk.SettingNumber) || !p.whole(name, expr) {
 			return nil
 		}
 	case stringList:
-		if !typed(sdk.StringList) {
+		if !typed(sdk.SettingStringList) {
 			return nil
 		}
 		s.items = p.strings(expr)
 	case oneOrMore:
 		if v, _ := expr.Value(nil); v.Type() == cty.String {
 			s.items = p.strings(expr)
-		} else if !typed(sdk.StringList) {
+		} else if !typed(sdk.SettingStringList) {
 			return nil
 		} else {
 			s.items = p.strings(expr)
@@ -289,7 +289,7 @@ func (p *parser) setting(is attr, name string, expr hclsyntax.Expression) *setti
 			return nil
 		}
 	case variables:
-		if !typed(sdk.StringMap) {
+		if !typed(sdk.SettingStringMap) {
 			return nil
 		}
 		pairs, _ := hcl.ExprMap(expr)

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/nono-run/nono/core/diag"
-	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/host"
 )
 
 // Failure is the one reason why a layer is of no use (any more).
@@ -85,11 +85,11 @@ func (l *Layer) explain(name string, err error) *Failure {
 		return known
 	}
 	f := &Failure{Layer: l.spec.Name, Call: name, What: err.Error()}
-	var bad *sdk.BadAnswer
+	var bad *host.BadAnswer
 	s, isStatus := status.FromError(err)
 	switch {
 	case errors.As(err, &bad):
-	case errors.Is(err, sdk.ErrHangs):
+	case errors.Is(err, host.ErrHangs):
 		f.Stderr = l.tail.Lines()
 	case isStatus && s.Code() == codes.ResourceExhausted:
 		f.What = "its answer, or what it was to be told, is too large: " + s.Message()

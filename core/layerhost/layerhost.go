@@ -38,6 +38,7 @@ import (
 	"google.golang.org/grpc/connectivity"
 
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/host"
 	"github.com/nono-run/nono/sdk/peer"
 	"github.com/nono-run/nono/sdk/policy"
 	"github.com/nono-run/nono/sdk/wire"
@@ -68,14 +69,14 @@ type Deadlines struct {
 	Plan      time.Duration
 	StartCall time.Duration // the call that arms it
 	Finish    time.Duration
-	Beat      sdk.Beat
+	Beat      host.Beat
 }
 
 // DefaultDeadlines are those of a real run.
 func DefaultDeadlines() Deadlines {
 	return Deadlines{
 		Start: 10 * time.Second, Describe: 5 * time.Second, Plan: 30 * time.Second, StartCall: 30 * time.Second, Finish: 30 * time.Second,
-		Beat: sdk.Beat{Interval: 10 * time.Second, Silence: 30 * time.Second},
+		Beat: host.Beat{Interval: 10 * time.Second, Silence: 30 * time.Second},
 	}
 }
 
@@ -86,8 +87,8 @@ type Layer struct {
 	plugin  *plugin.Client
 	process *process
 	creds   *peer.Creds
-	client  *sdk.Client
-	stream  *sdk.Stream
+	client  *host.Client
+	stream  *host.Stream
 	tail    tail
 
 	mu      sync.Mutex
@@ -122,7 +123,7 @@ func Start(ctx context.Context, spec Spec) (*Layer, error) {
 		SyncStdout:       lineLogger(l.logger, "stdout"),
 		SyncStderr:       lineLogger(l.logger, "stderr"),
 		Logger:           quiet{Logger: spec.Logger, layer: filepath.Base(spec.Name), lines: l.logger},
-		GRPCDialOptions:  sdk.DialOptions(l.creds),
+		GRPCDialOptions:  host.DialOptions(l.creds),
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: spec.Dir},
 	})
 	conn, err := call(ctx, l, "start", spec.Deadlines.Start, l.connect)
@@ -130,7 +131,7 @@ func Start(ctx context.Context, spec Spec) (*Layer, error) {
 		l.Close()
 		return nil, err
 	}
-	l.client = sdk.NewClient(conn, l.process.line)
+	l.client = host.NewClient(conn, l.process.line)
 	go l.watch()
 	return l, nil
 }
@@ -196,9 +197,9 @@ func (l *Layer) Describe(ctx context.Context) (sdk.Description, error) {
 func (l *Layer) meant(d sdk.Description) error {
 	switch {
 	case d.Name != l.spec.Name:
-		return &sdk.BadAnswer{Err: fmt.Errorf("it says that its name is %q", d.Name)}
+		return &host.BadAnswer{Err: fmt.Errorf("it says that its name is %q", d.Name)}
 	case l.spec.Kind != "" && d.Kind != l.spec.Kind:
-		return &sdk.BadAnswer{Err: fmt.Errorf("it is a %s layer, and was to be the %s layer", d.Kind, l.spec.Kind)}
+		return &host.BadAnswer{Err: fmt.Errorf("it is a %s layer, and was to be the %s layer", d.Kind, l.spec.Kind)}
 	case l.spec.Binary.Builtin && d.Build != l.spec.Build:
 		return &Failure{Layer: l.spec.Name, Call: "Describe", What: fmt.Sprintf(
 			"it is from another build (%s) than nono itself (%s); install all of nono's programs together", d.Build, l.spec.Build)}
@@ -206,8 +207,8 @@ func (l *Layer) meant(d sdk.Description) error {
 	return nil
 }
 
-// OpenSession opens the stream of a layer that asked for one, before Plan.
-func (l *Layer) OpenSession(ctx context.Context, h sdk.Handler) error {
+// OpenSession opens the stream of a bracket or resident layer, before its first call.
+func (l *Layer) OpenSession(ctx context.Context, h host.Handler) error {
 	_, err := call(ctx, l, "Session", l.spec.Deadlines.Describe, func(context.Context) (struct{}, error) {
 		// The stream lives as long as the layer, and not only as long as this call.
 		stream, err := l.client.OpenSession(context.WithoutCancel(ctx), progress{h, l}, l.spec.Deadlines.Beat)
@@ -225,11 +226,11 @@ func (l *Layer) OpenSession(ctx context.Context, h sdk.Handler) error {
 
 // progress puts off the deadline of the call in progress.
 type progress struct {
-	sdk.Handler
+	host.Handler
 	layer *Layer
 }
 
-// Progress implements sdk.Handler.
+// Progress implements host.Handler.
 func (p progress) Progress(text string, done, total uint64) {
 	p.layer.mu.Lock()
 	if p.layer.extend != nil {
@@ -336,7 +337,7 @@ func (l *Layer) watch() {
 }
 
 // watchStream notices the end of the session.
-func (l *Layer) watchStream(s *sdk.Stream) {
+func (l *Layer) watchStream(s *host.Stream) {
 	<-s.Done()
 	l.lose("", s.Err())
 }
@@ -355,7 +356,7 @@ func (l *Layer) lose(callName string, err error) {
 	l.kill()
 }
 
-// called tells go-plugin that there is one gRPC service; its calls are made by sdk.Client on the connection itself.
+// called tells go-plugin that there is one gRPC service; its calls are made by host.Client on the connection itself.
 type called struct{ plugin.NetRPCUnsupportedPlugin }
 
 // GRPCServer implements plugin.GRPCPlugin.
@@ -371,5 +372,5 @@ func (called) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, conn *grpc.Cli
 // Interface guards.
 var (
 	_ plugin.GRPCPlugin = called{}
-	_ sdk.Handler       = progress{}
+	_ host.Handler      = progress{}
 )

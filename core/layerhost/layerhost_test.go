@@ -19,6 +19,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/host"
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/layertest"
 	"github.com/nono-run/nono/sdk/peer"
@@ -389,7 +390,7 @@ func TestIntruder(t *testing.T) {
 // intruderRole calls a layer that is not its child.
 func intruderRole() {
 	anybody := peer.Credentials(func(peer.Process) error { return nil })
-	conn, err := grpc.NewClient("unix:"+os.Getenv("NONO_TEST_SOCKET"), sdk.DialOptions(anybody)...)
+	conn, err := grpc.NewClient("unix:"+os.Getenv("NONO_TEST_SOCKET"), host.DialOptions(anybody)...)
 	if err == nil {
 		ctx, cancel := contextWithTimeout()
 		defer cancel()

@@ -20,6 +20,7 @@ import (
 
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/host"
 	"github.com/nono-run/nono/sdk/policy"
 	"github.com/nono-run/nono/sdk/wire"
 )
@@ -163,7 +164,7 @@ func (l *testLayer) Describe() sdk.Description {
 		sdk.Build = "another"
 	}
 	l.at("describe")
-	d := sdk.Description{Name: l.mode, Version: "1", Kind: policy.KindCustom, Lifetime: sdk.Resident, Session: true}
+	d := sdk.Description{Name: l.mode, Version: "1", Kind: policy.KindCustom, Lifetime: sdk.Resident}
 	switch l.mode {
 	case "script":
 		d.Name = "test/script"
@@ -197,7 +198,9 @@ func (l *testLayer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRe
 		resp.Fragment.Steps = []fragment.Step{fragment.Proc{Path: "/proc"}}
 	case "progress":
 		for i := range uint64(10) {
-			req.Session.Progress("working", i, 10)
+			if err := req.Session.Progress("working", i, 10); err != nil {
+				return nil, err
+			}
 			time.Sleep(300 * time.Millisecond)
 		}
 	case "env":
@@ -215,7 +218,9 @@ func (l *testLayer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartR
 		time.Sleep(50 * time.Millisecond)
 		l.at("armed")
 		if l.mode == "stop" {
-			req.Session.Stop("enough")
+			if err := req.Session.Stop("enough"); err != nil {
+				panic(err)
+			}
 		}
 	}()
 	return &sdk.StartResponse{State: []byte("state")}, nil
@@ -236,7 +241,7 @@ var _ sdk.Starter = (*testLayer)(nil)
 func short() Deadlines {
 	d := DefaultDeadlines()
 	d.Describe, d.Plan, d.StartCall, d.Finish = time.Second, time.Second, time.Second, time.Second
-	d.Beat = sdk.Beat{Interval: 100 * time.Millisecond, Silence: time.Second}
+	d.Beat = host.Beat{Interval: 100 * time.Millisecond, Silence: time.Second}
 	return d
 }
 
@@ -289,7 +294,7 @@ func begin(t *testing.T, s Spec) *Layer {
 }
 
 // planned takes a layer through Describe, Session and Plan.
-func planned(t *testing.T, l *Layer, h sdk.Handler) (*sdk.PlanResponse, error) {
+func planned(t *testing.T, l *Layer, h host.Handler) (*sdk.PlanResponse, error) {
 	t.Helper()
 	if _, err := l.Describe(t.Context()); err != nil {
 		return nil, err

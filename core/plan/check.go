@@ -320,7 +320,7 @@ func (m *maker) collectDiagnostics() {
 			if at == (policy.Source{}) {
 				text = "layer " + s.Name + ": " + text
 			}
-			if d.Severity == sdk.Warning {
+			if d.Severity == sdk.SeverityWarning {
 				m.notice(at, d.Detail, "%s", text)
 				continue
 			}

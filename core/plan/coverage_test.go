@@ -169,8 +169,8 @@ func TestDiagnostics(t *testing.T) {
 		return policy.Source{}
 	}
 	s.Response.Diagnostics = []sdk.Diagnostic{
-		{Severity: sdk.Warning, Rule: "filesystem.deny.0", Summary: "has 2 names", Detail: "look for the other"},
-		{Severity: sdk.Warning, Summary: "slow today"},
+		{Severity: sdk.SeverityWarning, Rule: "filesystem.deny.0", Summary: "has 2 names", Detail: "look for the other"},
+		{Severity: sdk.SeverityWarning, Summary: "slow today"},
 	}
 	in.Layers = append(in.Layers, s)
 	in.Notices = []diag.Problem{{Severity: diag.Warning, Summary: "~/x does not exist", Source: at(3)}}
@@ -185,7 +185,7 @@ func TestDiagnostics(t *testing.T) {
 	}
 
 	s.Response.Diagnostics = []sdk.Diagnostic{
-		{Severity: sdk.Error, Attribute: "mode", Summary: "cannot be both", Detail: "choose one"},
+		{Severity: sdk.SeverityError, Attribute: "mode", Summary: "cannot be both", Detail: "choose one"},
 		{Severity: "", Rule: "filesystem.allow.0", Summary: "hm"},
 	}
 	if got, want := refused(t, in), `error: cannot be both

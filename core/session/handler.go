@@ -17,7 +17,7 @@ type handler struct {
 	name string
 }
 
-// Event implements sdk.Handler. Events are shown with -v.
+// Event implements host.Handler. Events are shown with -v.
 func (h *handler) Event(name string, fields map[string]string) {
 	var b strings.Builder
 	for _, k := range slices.Sorted(maps.Keys(fields)) {
@@ -26,7 +26,7 @@ func (h *handler) Event(name string, fields map[string]string) {
 	h.run.req.Out.Detail("[%s] %s%s", h.name, name, b.String())
 }
 
-// Progress implements sdk.Handler.
+// Progress implements host.Handler.
 func (h *handler) Progress(text string, done, total uint64) {
 	if total > 0 {
 		h.run.req.Out.Detail("[%s] %s: %d of %d", h.name, text, done, total)
@@ -35,12 +35,12 @@ func (h *handler) Progress(text string, done, total uint64) {
 	h.run.req.Out.Detail("[%s] %s", h.name, text)
 }
 
-// Ask implements sdk.Handler. No layer that asks is built yet, and an answer that nobody gave would be worse than none.
+// Ask implements host.Handler. No layer that asks is built yet, and an answer that nobody gave would be worse than none.
 func (h *handler) Ask(context.Context, string, bool) (string, error) {
 	return "", errors.New("there is nobody to ask")
 }
 
-// Dial implements sdk.Handler: nono-init connects inside, to a port of the layer's own dialer step.
+// Dial implements host.Handler: nono-init connects inside, to a port of the layer's own dialer step.
 func (h *handler) Dial(ctx context.Context, port uint16) (*os.File, error) {
 	select {
 	case <-h.run.opened:
@@ -57,7 +57,7 @@ func (h *handler) Dial(ctx context.Context, port uint16) (*os.File, error) {
 	return nil, errors.New("no dialer step of this layer names the port")
 }
 
-// Stop implements sdk.Handler.
+// Stop implements host.Handler.
 func (h *handler) Stop(reason string) {
 	select {
 	case h.run.stops <- diag.Errorf("layer %s ended the run: %s", h.name, reason):

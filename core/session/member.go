@@ -13,6 +13,7 @@ import (
 	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -58,7 +59,8 @@ func findLayer(block config.Layer, plugins map[string]config.Plugin, places laye
 	return m, err
 }
 
-// start runs the layer, has it describe itself, and opens its session if it wants one. forked is called when the process exists.
+// start runs the layer, has it describe itself, and opens its session. forked is called when the
+// process exists.
 func (m *member) start(ctx context.Context, r *run, number int, forked func()) error {
 	m.dir = filepath.Join(r.dir.Path, strconv.Itoa(number))
 	if err := os.Mkdir(m.dir, 0o700); err != nil {
@@ -69,12 +71,7 @@ func (m *member) start(ctx context.Context, r *run, number int, forked func()) e
 		return err
 	}
 	m.layer, m.description = layer, description
-	if description.Session {
-		if err := layer.OpenSession(ctx, &handler{run: r, name: m.binary.Name}); err != nil {
-			return m.problem(err)
-		}
-	}
-	return nil
+	return m.openSession(ctx, r, layer)
 }
 
 // launch starts a process of the layer and checks who it is.
@@ -103,8 +100,16 @@ func (m *member) launch(ctx context.Context, r *run, forked func()) (*layerhost.
 	return layer, d, nil
 }
 
+// openSession opens the session of a layer that has one, in any of its processes.
+func (m *member) openSession(ctx context.Context, r *run, layer *layerhost.Layer) error {
+	if m.description.Lifetime == sdk.Ephemeral {
+		return nil
+	}
+	return m.problem(layer.OpenSession(ctx, &handler{run: r, name: m.binary.Name}))
+}
+
 // makeShare asks the layer for its share of the plan. An ephemeral layer is not needed after that, and nobody waits for its end.
-func (m *member) makeShare(ctx context.Context, r *run, facts []sdk.Fact) error {
+func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error {
 	req := &sdk.PlanRequest{
 		SessionID:     r.dir.ID,
 		Host:          r.host,
@@ -212,6 +217,9 @@ func (m *member) finishAfresh(ctx context.Context, r *run, req *sdk.FinishReques
 		return nil, err
 	}
 	defer fresh.Close()
+	if err := m.openSession(ctx, r, fresh); err != nil {
+		return nil, err
+	}
 	answer, err := fresh.Finish(ctx, req)
 	if err != nil {
 		return nil, m.problem(err)
@@ -254,7 +262,7 @@ func closeBinaries(members []*member) {
 
 // problem shows a layer's failure at the line that names the layer, where there is one.
 func (m *member) problem(err error) error {
-	if errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
 	return problemOf(err, m.block.PluginSource)

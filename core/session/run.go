@@ -19,6 +19,7 @@ import (
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/toolchain"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -187,7 +188,7 @@ func (r *run) makePlan(ctx context.Context) error {
 	if err := r.checkSettings(); err != nil {
 		return err
 	}
-	var facts []sdk.Fact
+	var facts []fact.Fact
 	for _, kinds := range planOrder {
 		var row []func() error
 		for _, m := range r.members {

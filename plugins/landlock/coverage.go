@@ -26,7 +26,7 @@ func (c *compiler) coverage() []sdk.Coverage {
 	}
 	if !c.landlock && len(c.policy.Filesystem) > 0 {
 		c.diagnostics = append(c.diagnostics, sdk.Diagnostic{
-			Severity: sdk.Warning,
+			Severity: sdk.SeverityWarning,
 			Summary:  "this kernel has no Landlock: the mount view alone holds the filesystem rules",
 		})
 	}
@@ -106,7 +106,7 @@ func (c *compiler) fragile(r policy.PathRule, then string) string {
 // warnOfNames warns of a file with several names: the rule holds for this one.
 func (c *compiler) warnOfNames(r policy.PathRule, how string) {
 	if n := c.nodes[r.Path]; !n.isDirectory() && n.names > 1 {
-		c.report(sdk.Warning, r, r.Path+" has another name (a hard link), under which it can be "+how+" if that lies in a grant",
+		c.report(sdk.SeverityWarning, r, r.Path+" has another name (a hard link), under which it can be "+how+" if that lies in a grant",
 			"find it with: find DIRECTORY -samefile "+path.Clean(r.Path))
 	}
 }

@@ -52,7 +52,7 @@ func (layer) Describe() sdk.Description {
 		Lifetime: sdk.Ephemeral,
 		Settings: []sdk.Setting{{
 			Name: settingPrivateSize,
-			Type: sdk.Number,
+			Type: sdk.SettingNumber,
 			Help: "how much the private home and each temporary directory may hold, in MiB (1024 if not set)",
 		}},
 		HostVariables: []string{variableHOME, variableTMPDIR},
@@ -92,7 +92,7 @@ func privateSize(settings []byte) (uint64, *sdk.Diagnostic) {
 	}
 	if len(settings) > 0 {
 		if err := json.Unmarshal(settings, &s); err != nil {
-			return 0, &sdk.Diagnostic{Severity: sdk.Error, Attribute: settingPrivateSize, Summary: "cannot read the layer's settings: " + err.Error()}
+			return 0, &sdk.Diagnostic{Severity: sdk.SeverityError, Attribute: settingPrivateSize, Summary: "cannot read the layer's settings: " + err.Error()}
 		}
 	}
 	if s.PrivateSize == nil {
@@ -102,7 +102,7 @@ func privateSize(settings []byte) (uint64, *sdk.Diagnostic) {
 		return uint64(mib * (1 << 20)), nil
 	}
 	return 0, &sdk.Diagnostic{
-		Severity: sdk.Error, Attribute: settingPrivateSize,
+		Severity: sdk.SeverityError, Attribute: settingPrivateSize,
 		Summary: fmt.Sprintf("%s must be at least 1 MiB, and is %v", settingPrivateSize, *s.PrivateSize),
 		Detail:  "write it as a number of MiB: " + settingPrivateSize + " = 4096",
 	}

@@ -71,7 +71,7 @@ func TestPrivateSize(t *testing.T) {
 		switch {
 		case test.problem == "" && (problem != nil || got != test.want):
 			t.Errorf("%s: %d, %+v; want %d", test.settings, got, problem, test.want)
-		case test.problem != "" && (problem == nil || problem.Severity != sdk.Error || !strings.Contains(problem.Summary, test.problem)):
+		case test.problem != "" && (problem == nil || problem.Severity != sdk.SeverityError || !strings.Contains(problem.Summary, test.problem)):
 			t.Errorf("%s: %+v, want an error with %q", test.settings, problem, test.problem)
 		}
 	}

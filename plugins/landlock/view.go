@@ -151,14 +151,14 @@ func (c *compiler) look(r policy.PathRule) (node, bool) {
 		return n, true
 	case err == nil:
 		// The policy holds no links. Something swapped one in, and whatever this layer decided from it would be about another place.
-		c.report(sdk.Error, r, "the path became a symbolic link while the plan was made: "+r.Path, "run the command again")
+		c.report(sdk.SeverityError, r, "the path became a symbolic link while the plan was made: "+r.Path, "run the command again")
 	case r.Access.Grants():
 		if r.Source.Asked() {
-			c.report(sdk.Warning, r, "cannot grant what cannot be looked at: "+err.Error(), "the agent has the same rights as you, and would not reach it either")
+			c.report(sdk.SeverityWarning, r, "cannot grant what cannot be looked at: "+err.Error(), "the agent has the same rights as you, and would not reach it either")
 		}
 	case c.rights(path.Dir(r.Path)).read:
 		// An agent that once had its parent could have taken the search permission away, to give it back to itself inside.
-		c.report(sdk.Error, r, "cannot hide or protect what cannot be looked at: "+err.Error(),
+		c.report(sdk.SeverityError, r, "cannot hide or protect what cannot be looked at: "+err.Error(),
 			"make its parent directories searchable for you, or narrow the grant that contains it")
 	}
 	return node{}, false
@@ -170,18 +170,18 @@ func (c *compiler) usable(r policy.PathRule, n node) bool {
 	case r.Type == policy.Missing:
 		return false // it was not there when the policy was read, and gives nothing; core has said so
 	case n.kind != r.Type:
-		c.report(sdk.Error, r, "the path changed while the plan was made: "+r.Path, "run the command again")
+		c.report(sdk.SeverityError, r, "the path changed while the plan was made: "+r.Path, "run the command again")
 		return false
 	case ofCore(r.Path):
 		if r.Source.Asked() {
-			c.report(sdk.Warning, r, r.Path+" is not the host's inside: the session has its own", "grant single devices beneath /dev if the agent needs them")
+			c.report(sdk.SeverityWarning, r, r.Path+" is not the host's inside: the session has its own", "grant single devices beneath /dev if the agent needs them")
 		}
 		return false
 	case policy.Within(r.Path, "/dev") && !r.Source.Asked():
 		return false // the common devices are core's; only what the user asks for is added
 	}
 	if d := c.denial(r.Path); d != nil && r.Source.Asked() {
-		c.report(sdk.Warning, r, "the grant of "+r.Path+" gives nothing: "+d.Path+" is denied by "+d.Source.String(), "a denial beats every grant, at any depth")
+		c.report(sdk.SeverityWarning, r, "the grant of "+r.Path+" gives nothing: "+d.Path+" is denied by "+d.Source.String(), "a denial beats every grant, at any depth")
 	}
 	return true
 }
@@ -194,7 +194,7 @@ func (c *compiler) findPrivate() {
 		}
 		resolved, _, err := follow(c.tree, name)
 		if err != nil {
-			c.diagnostics = append(c.diagnostics, sdk.Diagnostic{Severity: sdk.Warning, Summary: "cannot make a private " + name + ": " + err.Error()})
+			c.diagnostics = append(c.diagnostics, sdk.Diagnostic{Severity: sdk.SeverityWarning, Summary: "cannot make a private " + name + ": " + err.Error()})
 			return ""
 		}
 		if resolved == "/" || policy.Within(resolved, "/proc") || policy.Within(resolved, "/dev") {
@@ -269,7 +269,7 @@ func (c *compiler) findPins() {
 			}
 			n, err := c.tree.Lstat(p)
 			if err != nil || !n.isDirectory() {
-				c.report(sdk.Error, r, "a directory above the path changed while the plan was made: "+p, "run the command again")
+				c.report(sdk.SeverityError, r, "a directory above the path changed while the plan was made: "+p, "run the command again")
 				break
 			}
 			c.nodes[p] = n
@@ -397,7 +397,7 @@ func (c *compiler) showDir() {
 		return
 	}
 	if d := c.denial(c.dir); d != nil {
-		c.report(sdk.Error, *d, "cannot start in "+c.dir+": it is denied", "start in another directory")
+		c.report(sdk.SeverityError, *d, "cannot start in "+c.dir+": it is denied", "start in another directory")
 		return
 	}
 	if c.shown(c.dir) {

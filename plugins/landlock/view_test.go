@@ -291,7 +291,7 @@ func TestView(t *testing.T) {
 				t.Errorf("steps (-want +got):\n%s", d)
 			}
 			for _, d := range got.Diagnostics {
-				if d.Severity == sdk.Error {
+				if d.Severity == sdk.SeverityError {
 					t.Errorf("unexpected error: %+v", d)
 				}
 			}
@@ -426,7 +426,7 @@ func TestDiagnostics(t *testing.T) {
 		p := rules(tree, "allow /home/ada/proj", "read /home/ada/proj/lone")
 		p.Filesystem[1].Type = policy.Directory
 		got := compile(tree, ada(p)).Diagnostics
-		if len(got) == 0 || got[0].Severity != sdk.Error || got[0].Rule != "read.1" {
+		if len(got) == 0 || got[0].Severity != sdk.SeverityError || got[0].Rule != "read.1" {
 			t.Errorf("%+v, want an error at read.1", got)
 		}
 	})

@@ -841,9 +841,8 @@ type DescribeResponse struct {
 	Build         string                 `protobuf:"bytes,3,opt,name=build,proto3" json:"build,omitempty"`
 	Kind          Kind                   `protobuf:"varint,4,opt,name=kind,proto3,enum=nono.layer.v1.Kind" json:"kind,omitempty"`
 	Lifetime      Lifetime               `protobuf:"varint,5,opt,name=lifetime,proto3,enum=nono.layer.v1.Lifetime" json:"lifetime,omitempty"`
-	Session       bool                   `protobuf:"varint,6,opt,name=session,proto3" json:"session,omitempty"`
-	Settings      []*Setting             `protobuf:"bytes,7,rep,name=settings,proto3" json:"settings,omitempty"`
-	HostVariables []string               `protobuf:"bytes,8,rep,name=host_variables,json=hostVariables,proto3" json:"host_variables,omitempty"`
+	Settings      []*Setting             `protobuf:"bytes,6,rep,name=settings,proto3" json:"settings,omitempty"`
+	HostVariables []string               `protobuf:"bytes,7,rep,name=host_variables,json=hostVariables,proto3" json:"host_variables,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -911,13 +910,6 @@ func (x *DescribeResponse) GetLifetime() Lifetime {
 		return x.Lifetime
 	}
 	return Lifetime_LIFETIME_UNSPECIFIED
-}
-
-func (x *DescribeResponse) GetSession() bool {
-	if x != nil {
-		return x.Session
-	}
-	return false
 }
 
 func (x *DescribeResponse) GetSettings() []*Setting {
@@ -4418,16 +4410,15 @@ var File_nono_layer_v1_layer_proto protoreflect.FileDescriptor
 const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\n" +
 	"\x19nono/layer/v1/layer.proto\x12\rnono.layer.v1\"\x11\n" +
-	"\x0fDescribeRequest\"\xa9\x02\n" +
+	"\x0fDescribeRequest\"\x8f\x02\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
 	"\x05build\x18\x03 \x01(\tR\x05build\x12'\n" +
 	"\x04kind\x18\x04 \x01(\x0e2\x13.nono.layer.v1.KindR\x04kind\x123\n" +
-	"\blifetime\x18\x05 \x01(\x0e2\x17.nono.layer.v1.LifetimeR\blifetime\x12\x18\n" +
-	"\asession\x18\x06 \x01(\bR\asession\x122\n" +
-	"\bsettings\x18\a \x03(\v2\x16.nono.layer.v1.SettingR\bsettings\x12%\n" +
-	"\x0ehost_variables\x18\b \x03(\tR\rhostVariables\"\x94\x01\n" +
+	"\blifetime\x18\x05 \x01(\x0e2\x17.nono.layer.v1.LifetimeR\blifetime\x122\n" +
+	"\bsettings\x18\x06 \x03(\v2\x16.nono.layer.v1.SettingR\bsettings\x12%\n" +
+	"\x0ehost_variables\x18\a \x03(\tR\rhostVariables\"\x94\x01\n" +
 	"\aSetting\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1a.nono.layer.v1.SettingTypeR\x04type\x12\x1a\n" +

@@ -45,8 +45,10 @@ type LayerClient interface {
 	Start(ctx context.Context, in *StartRequest, opts ...grpc.CallOption) (*StartResponse, error)
 	// Finish releases what Start took. It works in a fresh process, and twice.
 	Finish(ctx context.Context, in *FinishRequest, opts ...grpc.CallOption) (*FinishResponse, error)
-	// Session is opened by core after Describe, before Plan, where Describe asks for it. Core sends a beat every ten seconds and the
-	// layer answers each with one. A resident layer that stays silent for thirty seconds is taken for hung, one whose stream ends for lost.
+	// Session is opened by core after Describe, before Plan or, in a fresh process, Finish, for every
+	// bracket and resident layer. Core sends a beat every ten seconds and the layer answers each with
+	// one. A layer that stays silent for thirty seconds is taken for hung, one whose stream ends for
+	// lost.
 	Session(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SessionRequest, SessionResponse], error)
 }
 
@@ -123,8 +125,10 @@ type LayerServer interface {
 	Start(context.Context, *StartRequest) (*StartResponse, error)
 	// Finish releases what Start took. It works in a fresh process, and twice.
 	Finish(context.Context, *FinishRequest) (*FinishResponse, error)
-	// Session is opened by core after Describe, before Plan, where Describe asks for it. Core sends a beat every ten seconds and the
-	// layer answers each with one. A resident layer that stays silent for thirty seconds is taken for hung, one whose stream ends for lost.
+	// Session is opened by core after Describe, before Plan or, in a fresh process, Finish, for every
+	// bracket and resident layer. Core sends a beat every ten seconds and the layer answers each with
+	// one. A layer that stays silent for thirty seconds is taken for hung, one whose stream ends for
+	// lost.
 	Session(grpc.BidiStreamingServer[SessionRequest, SessionResponse]) error
 	mustEmbedUnimplementedLayerServer()
 }

@@ -84,7 +84,7 @@ func (s suite) describe(t *testing.T) {
 
 func (s suite) empty(t *testing.T) {
 	for _, d := range s.kit(t).Plan(s.request(t)).Diagnostics {
-		if d.Severity == sdk.Error {
+		if d.Severity == sdk.SeverityError {
 			t.Errorf("with the settings %v: %s %s", s.options.Settings, d.Attribute, d.Summary)
 		}
 	}
@@ -179,8 +179,8 @@ func (s suite) planOnlyReads(t *testing.T) {
 
 func (s suite) beats(t *testing.T) {
 	k := s.kit(t)
-	if !k.Description.Session {
-		return // no stream, no beat
+	if k.Description.Lifetime == sdk.Ephemeral {
+		return // no session, no beat
 	}
 	for deadline := time.Now().Add(patience); k.Host.Beats() < 2; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {

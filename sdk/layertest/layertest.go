@@ -33,6 +33,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/host"
 	"github.com/nono-run/nono/sdk/lifeline"
 	"github.com/nono-run/nono/sdk/peer"
 )
@@ -44,7 +45,7 @@ const patience = 30 * time.Second
 // Host is how a layer is called, in process or as a process of its own.
 type Host interface {
 	Describe(ctx context.Context) (sdk.Description, error)
-	OpenSession(ctx context.Context, h sdk.Handler) error
+	OpenSession(ctx context.Context, h host.Handler) error
 	Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error)
 	Start(ctx context.Context, req *sdk.StartRequest, listeners map[string]*os.File) (*sdk.StartResponse, error)
 	Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error)
@@ -81,7 +82,7 @@ func New(t testing.TB, l sdk.Layer) *Kit {
 	return Over(t, inProcess(t, l))
 }
 
-// Over is a kit over any host. It describes the layer and opens the session, if the layer asks for one.
+// Over is a kit over any host. It describes the layer, and opens its session if it has one.
 func Over(t testing.TB, h Host) *Kit {
 	t.Helper()
 	k := &Kit{Host: h, t: t, changed: make(chan struct{})}
@@ -90,7 +91,7 @@ func Over(t testing.TB, h Host) *Kit {
 		t.Fatalf("Describe: %v", err)
 	}
 	k.Description = d
-	if d.Session {
+	if d.Lifetime != sdk.Ephemeral {
 		if err := h.OpenSession(t.Context(), handler{k}); err != nil {
 			t.Fatalf("opening the session: %v", err)
 		}
@@ -185,20 +186,20 @@ func (k *Kit) note(f func()) {
 // handler is the kit as the session sees it.
 type handler struct{ k *Kit }
 
-// Event implements sdk.Handler.
+// Event implements host.Handler.
 func (h handler) Event(name string, fields map[string]string) {
 	h.k.note(func() { h.k.events = append(h.k.events, Event{name, fields}) })
 }
 
-// Progress implements sdk.Handler.
+// Progress implements host.Handler.
 func (h handler) Progress(string, uint64, uint64) {}
 
-// Stop implements sdk.Handler.
+// Stop implements host.Handler.
 func (h handler) Stop(reason string) {
 	h.k.note(func() { h.k.stopped = append(h.k.stopped, reason) })
 }
 
-// Ask implements sdk.Handler.
+// Ask implements host.Handler.
 func (h handler) Ask(_ context.Context, text string, hidden bool) (string, error) {
 	h.k.note(func() { h.k.asked++ })
 	if h.k.Answer == nil {
@@ -207,7 +208,7 @@ func (h handler) Ask(_ context.Context, text string, hidden bool) (string, error
 	return h.k.Answer(text, hidden)
 }
 
-// Dial implements sdk.Handler.
+// Dial implements host.Handler.
 func (h handler) Dial(ctx context.Context, port uint16) (*os.File, error) {
 	if h.k.Dial == nil {
 		return nil, errors.New("nobody listens inside")
@@ -217,8 +218,8 @@ func (h handler) Dial(ctx context.Context, port uint16) (*os.File, error) {
 
 // local is a host in the same process.
 type local struct {
-	*sdk.Client
-	stream *sdk.Stream
+	*host.Client
+	stream *host.Stream
 }
 
 func inProcess(t testing.TB, l sdk.Layer) Host {
@@ -239,7 +240,7 @@ func inProcess(t testing.TB, l sdk.Layer) Host {
 		defer close(served)
 		_ = server.Serve(listener) // ends with Stop
 	}()
-	conn, err := grpc.NewClient("unix:"+listener.Addr().String(), sdk.DialOptions(peer.Credentials(peer.Is(os.Getpid())))...)
+	conn, err := grpc.NewClient("unix:"+listener.Addr().String(), host.DialOptions(peer.Credentials(peer.Is(os.Getpid())))...)
 	must(t, err)
 	t.Cleanup(func() {
 		_ = conn.Close()
@@ -248,13 +249,13 @@ func inProcess(t testing.TB, l sdk.Layer) Host {
 		server.Stop()
 		<-served
 	})
-	return &local{Client: sdk.NewClient(conn, line)}
+	return &local{Client: host.NewClient(conn, line)}
 }
 
 // OpenSession implements Host.
-func (l *local) OpenSession(ctx context.Context, h sdk.Handler) error {
+func (l *local) OpenSession(ctx context.Context, h host.Handler) error {
 	var err error
-	l.stream, err = l.Client.OpenSession(ctx, h, sdk.Beat{Interval: 50 * time.Millisecond, Silence: patience})
+	l.stream, err = l.Client.OpenSession(ctx, h, host.Beat{Interval: 50 * time.Millisecond, Silence: patience})
 	return err
 }
 
@@ -275,6 +276,6 @@ func must(t testing.TB, err error) {
 
 // Interface guards.
 var (
-	_ Host        = (*local)(nil)
-	_ sdk.Handler = handler{}
+	_ Host         = (*local)(nil)
+	_ host.Handler = handler{}
 )

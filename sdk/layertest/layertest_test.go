@@ -27,8 +27,8 @@ type layer struct {
 // Describe implements sdk.Layer.
 func (l *layer) Describe() sdk.Description {
 	d := sdk.Description{
-		Name: "test/layer", Version: "1", Kind: policy.KindFilesystem, Lifetime: sdk.Resident, Session: true,
-		Settings: []sdk.Setting{{Name: "port", Type: sdk.Number, Help: "a port"}},
+		Name: "test/layer", Version: "1", Kind: policy.KindFilesystem, Lifetime: sdk.Resident,
+		Settings: []sdk.Setting{{Name: "port", Type: sdk.SettingNumber, Help: "a port"}},
 	}
 	switch l.breaks {
 	case "describe":
@@ -49,7 +49,7 @@ func (l *layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 	}
 	switch l.breaks {
 	case "empty":
-		resp.Diagnostics = []sdk.Diagnostic{{Severity: sdk.Error, Summary: "there is nothing to do"}}
+		resp.Diagnostics = []sdk.Diagnostic{{Severity: sdk.SeverityError, Summary: "there is nothing to do"}}
 	case "coverage":
 		resp.Coverage = []sdk.Coverage{{Rule: "network.allow.0", Held: sdk.Enforced}}
 	case "secrets":
@@ -62,7 +62,7 @@ func (l *layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 	case "asks":
 		_, _ = req.Session.Ask(ctx, "may I?", false)
 	case "port":
-		resp.Diagnostics = []sdk.Diagnostic{{Severity: sdk.Error, Attribute: "port", Summary: "it is not a port"}}
+		resp.Diagnostics = []sdk.Diagnostic{{Severity: sdk.SeverityError, Attribute: "port", Summary: "it is not a port"}}
 	}
 	return resp, nil
 }

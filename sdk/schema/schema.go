@@ -2,7 +2,7 @@
 // that the layer's Plan gets. Core does so for every run; package layertest does so for a layer's own tests. A layer itself never
 // sees HCL.
 //
-//	settings := []sdk.Setting{{Name: "mode", Type: sdk.String, OneOf: []string{"namespace", "proxy"}}}
+//	settings := []sdk.Setting{{Name: "mode", Type: sdk.SettingString, OneOf: []string{"namespace", "proxy"}}}
 //	object, problems := schema.Parse([]byte(`mode = "namespace"`), "agent.hcl", settings)
 //	// object is {"mode":"namespace"}
 //
@@ -33,11 +33,11 @@ import (
 var Reserved = []string{"plugin", "enabled"}
 
 var types = map[sdk.SettingType]cty.Type{
-	sdk.String:     cty.String,
-	sdk.Number:     cty.Number,
-	sdk.Bool:       cty.Bool,
-	sdk.StringList: cty.List(cty.String),
-	sdk.StringMap:  cty.Map(cty.String),
+	sdk.SettingString:     cty.String,
+	sdk.SettingNumber:     cty.Number,
+	sdk.SettingBool:       cty.Bool,
+	sdk.SettingStringList: cty.List(cty.String),
+	sdk.SettingStringMap:  cty.Map(cty.String),
 }
 
 var settingName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
@@ -55,7 +55,7 @@ func Check(settings []sdk.Setting) error {
 			return fmt.Errorf("setting %q is declared twice", s.Name)
 		case types[s.Type] == cty.NilType:
 			return fmt.Errorf("setting %q has an unknown type %q", s.Name, s.Type)
-		case len(s.OneOf) > 0 && s.Type != sdk.String:
+		case len(s.OneOf) > 0 && s.Type != sdk.SettingString:
 			return fmt.Errorf("setting %q: only a string can be one of a list of values", s.Name)
 		}
 		seen[s.Name] = true
@@ -156,11 +156,11 @@ func Typed(name string, expr hclsyntax.Expression, t sdk.SettingType) *Problem {
 		return &Problem{Range: expr.Range(), Summary: fmt.Sprintf("cannot read the value of %q", name)}
 	}
 	switch t {
-	case sdk.String:
+	case sdk.SettingString:
 		if !is(v, cty.String) {
 			return wrong(expr.Range(), `a string in quotes: "..."`)
 		}
-	case sdk.Number:
+	case sdk.SettingNumber:
 		if !is(v, cty.Number) {
 			return wrong(expr.Range(), "a number")
 		}
@@ -168,11 +168,11 @@ func Typed(name string, expr hclsyntax.Expression, t sdk.SettingType) *Problem {
 		if f, _ := v.AsBigFloat().Float64(); math.IsInf(f, 0) || (f == 0 && v.AsBigFloat().Sign() != 0) {
 			return wrong(expr.Range(), "a number that a float64 can hold")
 		}
-	case sdk.Bool:
+	case sdk.SettingBool:
 		if !is(v, cty.Bool) {
 			return wrong(expr.Range(), "true or false, without quotes")
 		}
-	case sdk.StringList:
+	case sdk.SettingStringList:
 		items, diags := hcl.ExprList(expr)
 		if diags.HasErrors() {
 			return wrong(expr.Range(), `a list of strings: ["...", "..."]`)
@@ -182,7 +182,7 @@ func Typed(name string, expr hclsyntax.Expression, t sdk.SettingType) *Problem {
 				return wrong(item.Range(), `a list of strings: ["...", "..."]`)
 			}
 		}
-	case sdk.StringMap:
+	case sdk.SettingStringMap:
 		pairs, diags := hcl.ExprMap(expr)
 		if diags.HasErrors() {
 			return wrong(expr.Range(), `names with strings: { NAME = "..." }`)

@@ -9,12 +9,12 @@ import (
 )
 
 var settings = []sdk.Setting{
-	{Name: "mode", Type: sdk.String, OneOf: []string{"namespace", "proxy"}},
-	{Name: "url", Type: sdk.String},
-	{Name: "retries", Type: sdk.Number},
-	{Name: "strict", Type: sdk.Bool},
-	{Name: "hosts", Type: sdk.StringList},
-	{Name: "labels", Type: sdk.StringMap},
+	{Name: "mode", Type: sdk.SettingString, OneOf: []string{"namespace", "proxy"}},
+	{Name: "url", Type: sdk.SettingString},
+	{Name: "retries", Type: sdk.SettingNumber},
+	{Name: "strict", Type: sdk.SettingBool},
+	{Name: "hosts", Type: sdk.SettingStringList},
+	{Name: "labels", Type: sdk.SettingStringMap},
 }
 
 func TestParse(t *testing.T) {
@@ -85,7 +85,7 @@ func TestProblems(t *testing.T) {
 }
 
 func TestRequired(t *testing.T) {
-	need := []sdk.Setting{{Name: "url", Type: sdk.String, Required: true}}
+	need := []sdk.Setting{{Name: "url", Type: sdk.SettingString, Required: true}}
 	if object, problems := schema.Parse([]byte(`url = "a"`), "x.hcl", need); len(problems) != 0 || string(object) != `{"url":"a"}` {
 		t.Fatalf("the control failed: %s %+v", object, problems)
 	}
@@ -117,13 +117,13 @@ func TestCheck(t *testing.T) {
 		setting sdk.Setting
 		want    string
 	}{
-		{"good", sdk.Setting{Name: "a_1", Type: sdk.String}, ""},
-		{"no name", sdk.Setting{Type: sdk.String}, "lower-case letters"},
-		{"upper case", sdk.Setting{Name: "Mode", Type: sdk.String}, "lower-case letters"},
-		{"core's own", sdk.Setting{Name: "enabled", Type: sdk.Bool}, "nono's own"},
+		{"good", sdk.Setting{Name: "a_1", Type: sdk.SettingString}, ""},
+		{"no name", sdk.Setting{Type: sdk.SettingString}, "lower-case letters"},
+		{"upper case", sdk.Setting{Name: "Mode", Type: sdk.SettingString}, "lower-case letters"},
+		{"core's own", sdk.Setting{Name: "enabled", Type: sdk.SettingBool}, "nono's own"},
 		{"no type", sdk.Setting{Name: "a"}, "unknown type"},
 		{"a type nobody knows", sdk.Setting{Name: "a", Type: "set(string)"}, "unknown type"},
-		{"one of, for a number", sdk.Setting{Name: "a", Type: sdk.Number, OneOf: []string{"1"}}, "only a string"},
+		{"one of, for a number", sdk.Setting{Name: "a", Type: sdk.SettingNumber, OneOf: []string{"1"}}, "only a string"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -133,7 +133,7 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
-	twice := []sdk.Setting{{Name: "a", Type: sdk.String}, {Name: "a", Type: sdk.Bool}}
+	twice := []sdk.Setting{{Name: "a", Type: sdk.SettingString}, {Name: "a", Type: sdk.SettingBool}}
 	if err := schema.Check(twice); err == nil {
 		t.Error("a setting declared twice is accepted")
 	}

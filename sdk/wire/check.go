@@ -20,6 +20,7 @@ const (
 	MaxSecrets     = 1024
 	MaxSettings    = 256
 	MaxLines       = 1024
+	MaxFields      = 64 // of one event
 	maxParts       = 256
 	maxConditions  = 256
 	maxValues      = 1024
@@ -124,8 +125,16 @@ func field(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// first is the first error of several checks.
-func first(errs ...error) error {
+// At puts the place before what is wrong there.
+func At(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}
+
+// First is the first error of several checks.
+func First(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
 			return err
@@ -133,6 +142,8 @@ func first(errs ...error) error {
 	}
 	return nil
 }
+
+func first(errs ...error) error { return First(errs...) }
 
 // LayerName checks a layer's name: "landlock" for a built-in one, "vendor/name" for all others. It becomes part of a path.
 func LayerName(s string) error {

@@ -101,3 +101,52 @@ var Networks = Enum[fragment.Network, layerpb.Network]{
 	{fragment.TCP, layerpb.Network_NETWORK_TCP},
 	{fragment.UDP, layerpb.Network_NETWORK_UDP},
 }
+
+// The enums of package sdk. Their Go type is there, and that package imports this one; so here they
+// are plain strings, and [EncodeEnum] and [DecodeEnum] give them their type.
+var (
+	Lifetimes = Enum[string, layerpb.Lifetime]{
+		{"ephemeral", layerpb.Lifetime_LIFETIME_EPHEMERAL},
+		{"bracket", layerpb.Lifetime_LIFETIME_BRACKET},
+		{"resident", layerpb.Lifetime_LIFETIME_RESIDENT},
+	}
+	SettingTypes = Enum[string, layerpb.SettingType]{
+		{"string", layerpb.SettingType_SETTING_TYPE_STRING},
+		{"number", layerpb.SettingType_SETTING_TYPE_NUMBER},
+		{"bool", layerpb.SettingType_SETTING_TYPE_BOOL},
+		{"list(string)", layerpb.SettingType_SETTING_TYPE_STRING_LIST},
+		{"map(string)", layerpb.SettingType_SETTING_TYPE_STRING_MAP},
+	}
+	Tiers = Enum[string, layerpb.Tier]{
+		{"A", layerpb.Tier_TIER_A},
+		{"B", layerpb.Tier_TIER_B},
+	}
+	Degrees = Enum[string, layerpb.Held]{
+		{"enforced", layerpb.Held_HELD_ENFORCED},
+		{"partial", layerpb.Held_HELD_PARTIAL},
+		{"unavailable", layerpb.Held_HELD_UNAVAILABLE},
+	}
+	Severities = Enum[string, layerpb.Severity]{
+		{"error", layerpb.Severity_SEVERITY_ERROR},
+		{"warning", layerpb.Severity_SEVERITY_WARNING},
+	}
+	EndReasons = Enum[string, layerpb.EndReason]{
+		{"exited", layerpb.EndReason_END_REASON_EXITED},
+		{"signalled", layerpb.EndReason_END_REASON_SIGNALLED},
+		{"layer lost", layerpb.EndReason_END_REASON_LAYER_LOST},
+		{"stopped", layerpb.EndReason_END_REASON_STOPPED},
+		{"start failed", layerpb.EndReason_END_REASON_START_FAILED},
+		{"core lost", layerpb.EndReason_END_REASON_CORE_LOST},
+	}
+)
+
+// EncodeEnum is the wire's value of an enum of package sdk.
+func EncodeEnum[G ~string, P ~int32](e Enum[string, P], g G) (P, error) {
+	return e.Encode(string(g))
+}
+
+// DecodeEnum is the value of an enum of package sdk.
+func DecodeEnum[G ~string, P ~int32](e Enum[string, P], p P) (G, error) {
+	s, err := e.Decode(p)
+	return G(s), err
+}

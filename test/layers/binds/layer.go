@@ -85,7 +85,7 @@ func (v *view) look(r policy.PathRule) (entry, bool) {
 	case !v.may(filepath.Dir(r.Path), policy.OpRead):
 		return entry{}, false
 	}
-	problem := sdk.Diagnostic{Severity: sdk.Error, Rule: r.ID, Summary: "cannot look at what the rule is about: " + err.Error()}
+	problem := sdk.Diagnostic{Severity: sdk.SeverityError, Rule: r.ID, Summary: "cannot look at what the rule is about: " + err.Error()}
 	if !slices.Contains(v.diagnostics, problem) {
 		v.diagnostics = append(v.diagnostics, problem)
 	}
@@ -187,7 +187,7 @@ func (v *view) pin(r policy.PathRule) {
 		}
 		e, err := stat(dir)
 		if err != nil || !e.mode.IsDir() {
-			v.diagnostics = append(v.diagnostics, sdk.Diagnostic{Severity: sdk.Error, Rule: r.ID, Summary: "a directory above the path is gone: " + dir})
+			v.diagnostics = append(v.diagnostics, sdk.Diagnostic{Severity: sdk.SeverityError, Rule: r.ID, Summary: "a directory above the path is gone: " + dir})
 			return
 		}
 		v.bind(r.ID, dir, e)

@@ -194,7 +194,7 @@ func TestWhatCannotBeLookedAtStopsTheRun(t *testing.T) {
 	must(t, os.Symlink("/etc", filepath.Join(root, "home/proj/a/b")))
 	response, err := layer{}.Plan(t.Context(), link)
 	must(t, err)
-	if len(response.Diagnostics) != 1 || response.Diagnostics[0].Severity != sdk.Error || response.Diagnostics[0].Rule != "filesystem.1" {
+	if len(response.Diagnostics) != 1 || response.Diagnostics[0].Severity != sdk.SeverityError || response.Diagnostics[0].Rule != "filesystem.1" {
 		t.Errorf("a denied path that became a link: %+v, want one error at the denial", response.Diagnostics)
 	}
 }

@@ -45,12 +45,12 @@ type layer struct{}
 func (*layer) Describe() sdk.Description {
 	misbehave.At("describe", misbehave.Early())
 	return sdk.Description{
-		Name: "test/echo", Version: "1.0.0", Kind: policy.KindCustom, Lifetime: sdk.Resident, Session: true,
+		Name: "test/echo", Version: "1.0.0", Kind: policy.KindCustom, Lifetime: sdk.Resident,
 		Settings: []sdk.Setting{
-			{Name: "greeting", Type: sdk.String, Help: "what it sends first on a connection that it dials"},
-			{Name: "dial_port", Type: sdk.Number, Help: "the port inside that it dials"},
-			{Name: "arm_slowly", Type: sdk.Bool, Help: "let Start take its time"},
-			{Name: "misbehave", Type: sdk.String, OneOf: misbehaviours, Help: "how it fails, for tests"},
+			{Name: "greeting", Type: sdk.SettingString, Help: "what it sends first on a connection that it dials"},
+			{Name: "dial_port", Type: sdk.SettingNumber, Help: "the port inside that it dials"},
+			{Name: "arm_slowly", Type: sdk.SettingBool, Help: "let Start take its time"},
+			{Name: "misbehave", Type: sdk.SettingString, OneOf: misbehaviours, Help: "how it fails, for tests"},
 		},
 	}
 }
@@ -68,7 +68,7 @@ func (*layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, 
 	resp := &sdk.PlanResponse{Secrets: map[string][]byte{token: []byte(rand.Text())}}
 	if s.DialPort < 0 || s.DialPort > 65535 || s.DialPort != float64(int(s.DialPort)) {
 		resp.Diagnostics = append(resp.Diagnostics, sdk.Diagnostic{
-			Severity: sdk.Error, Attribute: "dial_port", Summary: fmt.Sprintf("%v is not a port", s.DialPort), Detail: "give a number from 1 to 65535",
+			Severity: sdk.SeverityError, Attribute: "dial_port", Summary: fmt.Sprintf("%v is not a port", s.DialPort), Detail: "give a number from 1 to 65535",
 		})
 		return resp, nil
 	}
@@ -80,8 +80,7 @@ func (*layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, 
 	if s.DialPort != 0 {
 		resp.Fragment.Steps = append(resp.Fragment.Steps, fragment.Dialer{Ports: []uint16{uint16(s.DialPort)}})
 	}
-	req.Session.Event("echo.planned", map[string]string{"tier": string(req.Host.Tier)})
-	return resp, nil
+	return resp, req.Session.Event("echo.planned", map[string]string{"tier": string(req.Host.Tier)})
 }
 
 // Start implements sdk.Starter.
@@ -106,14 +105,21 @@ func (*layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartRespons
 		time.Sleep(soon)
 		misbehave.At("armed", s.Misbehave)
 		if s.Misbehave == "stop-armed" {
-			req.Session.Stop("the echo layer was told to stop")
+			if err := req.Session.Stop("the echo layer was told to stop"); err != nil {
+				sdk.Logger().Error("stopping", "error", err)
+			}
 		}
 	}()
 	if s.ArmSlowly {
 		time.Sleep(slowly)
 	}
 	// The last thing before it returns: what comes first, this or the agent, is for tests to see.
-	req.Session.Event("echo.armed", map[string]string{"address": l.Addr().String(), "at": fmt.Sprint(time.Now().UnixNano())})
+	armed := map[string]string{
+		"address": l.Addr().String(), "at": fmt.Sprint(time.Now().UnixNano()),
+	}
+	if err := req.Session.Event("echo.armed", armed); err != nil {
+		return nil, err
+	}
 	return &sdk.StartResponse{State: []byte(req.SessionID)}, nil
 }
 
@@ -142,15 +148,22 @@ func serve(l net.Listener, session *sdk.Session) {
 			sdk.Logger().Error("accepting", "error", err)
 			return
 		}
-		session.Event("echo.accepted", nil)
+		tell(session, "echo.accepted", nil)
 		go func() {
 			defer func() { _ = c.Close() }()
 			n, err := io.Copy(c, c)
 			if err != nil {
 				sdk.Logger().Warn("echoing", "error", err)
 			}
-			session.Event("echo.closed", map[string]string{"bytes": fmt.Sprint(n)})
+			tell(session, "echo.closed", map[string]string{"bytes": fmt.Sprint(n)})
 		}()
+	}
+}
+
+// tell sends an event from where there is nobody to return an error to.
+func tell(session *sdk.Session, name string, fields map[string]string) {
+	if err := session.Event(name, fields); err != nil {
+		sdk.Logger().Warn("telling", "event", name, "error", err)
 	}
 }
 
@@ -168,7 +181,7 @@ func greet(session *sdk.Session, port uint16, greeting string) {
 			sdk.Logger().Warn("greeting", "error", err)
 			return
 		}
-		session.Event("echo.greeted", map[string]string{"answer": answer})
+		tell(session, "echo.greeted", map[string]string{"answer": answer})
 		return
 	}
 }

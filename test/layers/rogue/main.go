@@ -39,7 +39,7 @@ func (l layer) Describe() sdk.Description {
 	d := l.Layer.Describe()
 	d.Name = "test/rogue"
 	d.Settings = append(d.Settings, sdk.Setting{
-		Name: "misbehave", Type: sdk.String, OneOf: misbehave.All("plan"), Help: "how it fails, for tests",
+		Name: "misbehave", Type: sdk.SettingString, OneOf: misbehave.All("plan"), Help: "how it fails, for tests",
 	})
 	return d
 }

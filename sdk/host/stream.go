@@ -1,4 +1,4 @@
-package sdk
+package host
 
 import (
 	"context"
@@ -133,19 +133,19 @@ func (s *Stream) take(ctx context.Context, m *layerpb.SessionResponse) error {
 		return nil
 	case *layerpb.SessionResponse_Progress:
 		if err := wire.Text(m.Progress.GetText()); err != nil {
-			return &BadAnswer{at(err, "progress")}
+			return &BadAnswer{wire.At(err, "progress")}
 		}
 		s.handler.Progress(m.Progress.GetText(), m.Progress.GetDone(), m.Progress.GetTotal())
 		return nil
 	case *layerpb.SessionResponse_Stop:
 		if err := wire.Text(m.Stop.GetReason()); err != nil {
-			return &BadAnswer{at(err, "stop")}
+			return &BadAnswer{wire.At(err, "stop")}
 		}
 		s.handler.Stop(m.Stop.GetReason())
 		return nil
 	case *layerpb.SessionResponse_Question:
 		if err := wire.Text(m.Question.GetText()); err != nil {
-			return &BadAnswer{at(err, "question")}
+			return &BadAnswer{wire.At(err, "question")}
 		}
 		return s.beside(func() { s.send(s.ask(ctx, m.Question)) })
 	case *layerpb.SessionResponse_Dial:

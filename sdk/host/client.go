@@ -1,4 +1,14 @@
-package sdk
+// Package host is the host's half of the contract: how core, and a test kit, speak to a layer. A
+// layer has no use for it.
+//
+//	client := host.NewClient(conn, line)             // conn was made with DialOptions
+//	description, err := client.Describe(ctx)
+//	stream, err := client.OpenSession(ctx, handler, host.Beat{...})
+//	answer, err := client.Plan(ctx, request)
+//
+// All that a layer answers is checked here: an error that is a [*BadAnswer] means that the layer
+// broke the contract, any other that the call itself failed.
+package host
 
 import (
 	"context"
@@ -11,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 
+	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/lifeline"
@@ -18,10 +29,7 @@ import (
 	"github.com/nono-run/nono/sdk/wire"
 )
 
-// Client is the host's end of the contract: core speaks through it, and a test kit does. A layer has no use for it.
-//
-// It checks all that a layer answers: an error that is a [*BadAnswer] means that the layer broke the contract, any other that the call
-// itself failed.
+// Client calls one layer.
 type Client struct {
 	rpc      layerpb.LayerClient
 	lifeline *lifeline.Host
@@ -60,16 +68,17 @@ func badAnswer[T any](v T, err error) (T, error) {
 }
 
 // Describe asks the layer what it is.
-func (c *Client) Describe(ctx context.Context) (Description, error) {
+func (c *Client) Describe(ctx context.Context) (sdk.Description, error) {
 	m, err := c.rpc.Describe(ctx, &layerpb.DescribeRequest{})
 	if err != nil {
-		return Description{}, err
+		return sdk.Description{}, err
 	}
 	return badAnswer(decodeDescription(m))
 }
 
-// Plan asks for the layer's share of the plan. The session must be open by then, if the layer asked for one; req.Session is not used.
-func (c *Client) Plan(ctx context.Context, req *PlanRequest) (*PlanResponse, error) {
+// Plan asks for the layer's share of the plan. The session of a layer that is not ephemeral must be
+// open by then; req.Session is not used.
+func (c *Client) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
 	m, err := encodePlanRequest(req)
 	if err != nil {
 		return nil, fmt.Errorf("writing the request: %w", err)
@@ -81,9 +90,11 @@ func (c *Client) Plan(ctx context.Context, req *PlanRequest) (*PlanResponse, err
 	return badAnswer(decodePlanResponse(answer))
 }
 
-// Start arms the layer and hands it the sockets of its listener steps, which stay the caller's as well. req.Listeners and req.Session
-// are not used.
-func (c *Client) Start(ctx context.Context, req *StartRequest, listeners map[string]*os.File) (*StartResponse, error) {
+// Start arms the layer and hands it the sockets of its listener steps, which stay the caller's as
+// well. req.Listeners and req.Session are not used.
+func (c *Client) Start(
+	ctx context.Context, req *sdk.StartRequest, listeners map[string]*os.File,
+) (*sdk.StartResponse, error) {
 	m := &layerpb.StartRequest{SessionId: req.SessionID, Settings: req.Settings, Dir: req.Dir}
 	for _, name := range slices.Sorted(maps.Keys(listeners)) {
 		d, err := c.send(name, listeners[name])
@@ -100,7 +111,7 @@ func (c *Client) Start(ctx context.Context, req *StartRequest, listeners map[str
 }
 
 // Finish lets the layer release what it took.
-func (c *Client) Finish(ctx context.Context, req *FinishRequest) (*FinishResponse, error) {
+func (c *Client) Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
 	m, err := encodeFinishRequest(req)
 	if err != nil {
 		return nil, fmt.Errorf("writing the request: %w", err)

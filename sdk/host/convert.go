@@ -1,0 +1,218 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/layerpb"
+	"github.com/nono-run/nono/sdk/policy"
+	"github.com/nono-run/nono/sdk/wire"
+)
+
+// This file is the host's half of the translation between Go and the wire: requests are encoded,
+// answers decoded, one function a message. Decoding checks everything: it is where core stops
+// trusting what a layer says.
+
+func decodeDescription(m *layerpb.DescribeResponse) (sdk.Description, error) {
+	kind, kindErr := wire.Kinds.Decode(m.GetKind())
+	if kind == policy.KindBase {
+		kindErr = errors.New("base is core's own")
+	}
+	lifetime, lifetimeErr := wire.DecodeEnum[sdk.Lifetime](wire.Lifetimes, m.GetLifetime())
+	d := sdk.Description{
+		Name: m.GetName(), Version: m.GetVersion(), Build: m.GetBuild(), Kind: kind,
+		Lifetime: lifetime, HostVariables: m.GetHostVariables(),
+	}
+	err := wire.First(
+		wire.Strict(m),
+		wire.At(wire.LayerName(d.Name), "name"),
+		wire.At(wire.Name(d.Version), "version"),
+		wire.At(wire.Name(d.Build), "build"),
+		wire.At(kindErr, "kind"), wire.At(lifetimeErr, "lifetime"),
+		wire.Count("settings", len(m.GetSettings()), wire.MaxSettings),
+		wire.Count("host variables", len(d.HostVariables), wire.MaxSettings),
+	)
+	if err != nil {
+		return sdk.Description{}, err
+	}
+	for _, v := range d.HostVariables {
+		if err := wire.Variable(v); err != nil {
+			return sdk.Description{}, wire.At(err, "host variable")
+		}
+	}
+	d.Settings, err = decodeSettings(m.GetSettings())
+	return d, err
+}
+
+func decodeSettings(in []*layerpb.Setting) ([]sdk.Setting, error) {
+	var out []sdk.Setting
+	for i, m := range in {
+		t, err := wire.DecodeEnum[sdk.SettingType](wire.SettingTypes, m.GetType())
+		s := sdk.Setting{
+			Name: m.GetName(), Type: t, Required: m.GetRequired(), OneOf: m.GetOneOf(),
+			Help: m.GetHelp(),
+		}
+		err = wire.First(
+			wire.At(wire.Name(s.Name), "name"), wire.At(err, "type"), wire.At(wire.Text(s.Help), "help"))
+		if err != nil {
+			return nil, wire.At(err, "setting %d", i)
+		}
+		if slices.ContainsFunc(out, func(o sdk.Setting) bool { return o.Name == s.Name }) {
+			return nil, fmt.Errorf("setting %d: %q is declared twice", i, s.Name)
+		}
+		if len(s.OneOf) > 0 && t != sdk.SettingString {
+			return nil, fmt.Errorf("setting %d: only a string can be one of a list", i)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func encodePlanRequest(r *sdk.PlanRequest) (*layerpb.PlanRequest, error) {
+	tier, tierErr := wire.EncodeEnum(wire.Tiers, r.Host.Tier)
+	p, policyErr := wire.EncodePolicy(r.Policy)
+	facts, factsErr := wire.EncodeFacts(r.Facts)
+	abi, abiErr := wire.Unsigned(r.Host.LandlockABI)
+	uid, uidErr := wire.Unsigned(r.Host.UID)
+	gid, gidErr := wire.Unsigned(r.Host.GID)
+	err := wire.First(
+		wire.At(tierErr, "tier"), wire.At(policyErr, "policy"), wire.At(factsErr, "facts"),
+		wire.At(wire.First(abiErr, uidErr, gidErr), "host"))
+	if err != nil {
+		return nil, err
+	}
+	m := &layerpb.PlanRequest{
+		SessionId: r.SessionID,
+		Host: &layerpb.Host{
+			Tier: tier, LandlockAbi: abi, Kernel: r.Host.Kernel, Uid: uid, Gid: gid,
+			Home: r.Host.Home,
+		},
+		Command: &layerpb.Command{
+			Args: r.Command.Args, Executable: r.Command.Executable, Dir: r.Command.Dir,
+		},
+		Policy: p, Settings: r.Settings, Facts: facts, HostVariables: r.HostVariables,
+		Dir: r.Dir, Ask: r.Ask,
+	}
+	for _, d := range r.Documents {
+		m.Documents = append(m.Documents,
+			&layerpb.Document{Path: d.Path, Sha256: d.SHA256[:], Content: d.Content})
+	}
+	return m, nil
+}
+
+func decodePlanResponse(m *layerpb.PlanResponse) (*sdk.PlanResponse, error) {
+	err := wire.First(
+		wire.Strict(m),
+		wire.Count("coverage entries", len(m.GetCoverage()), wire.MaxCoverage),
+		wire.Count("diagnostics", len(m.GetDiagnostics()), wire.MaxDiagnostics),
+		wire.Count("secrets", len(m.GetSecrets()), wire.MaxSecrets),
+	)
+	if err != nil {
+		return nil, err
+	}
+	r := &sdk.PlanResponse{Secrets: m.GetSecrets()}
+	for name := range r.Secrets {
+		if err := wire.Name(name); err != nil {
+			return nil, wire.At(err, "the name of a secret")
+		}
+	}
+	steps, stepsErr := wire.DecodeSteps(m.GetSteps())
+	facts, factsErr := wire.DecodeFacts(m.GetFacts())
+	coverage, coverageErr := decodeCoverage(m.GetCoverage())
+	diagnostics, diagnosticsErr := decodeDiagnostics(m.GetDiagnostics())
+	err = wire.First(stepsErr, wire.At(factsErr, "facts"), coverageErr, diagnosticsErr)
+	if err != nil {
+		return nil, err
+	}
+	r.Fragment, r.Facts = fragment.Fragment{Steps: steps}, facts
+	r.Coverage, r.Diagnostics = coverage, diagnostics
+	return r, nil
+}
+
+func decodeCoverage(in []*layerpb.Coverage) ([]sdk.Coverage, error) {
+	var out []sdk.Coverage
+	for i, m := range in {
+		held, err := wire.DecodeEnum[sdk.Held](wire.Degrees, m.GetHeld())
+		err = wire.First(
+			wire.At(err, "held"), wire.At(wire.Name(m.GetRule()), "rule"),
+			wire.At(wire.Text(m.GetBy()), "by"), wire.At(wire.Text(m.GetWhy()), "why"))
+		if err != nil {
+			return nil, wire.At(err, "coverage %d", i)
+		}
+		out = append(out, sdk.Coverage{
+			Rule: policy.RuleID(m.GetRule()), Held: held, By: m.GetBy(), Why: m.GetWhy(),
+		})
+	}
+	return out, nil
+}
+
+func decodeDiagnostics(in []*layerpb.Diagnostic) ([]sdk.Diagnostic, error) {
+	var out []sdk.Diagnostic
+	for i, m := range in {
+		severity, err := wire.DecodeEnum[sdk.Severity](wire.Severities, m.GetSeverity())
+		if err == nil && m.GetSummary() == "" {
+			err = errors.New("summary: it is empty")
+		}
+		err = wire.First(
+			wire.At(err, "severity"), wire.At(wire.Text(m.GetSummary()), "summary"),
+			wire.At(wire.Text(m.GetDetail()), "detail"),
+			wire.At(wire.Text(m.GetAttribute()), "attribute"),
+			wire.At(wire.Text(m.GetRule()), "rule"))
+		if err != nil {
+			return nil, wire.At(err, "diagnostic %d", i)
+		}
+		out = append(out, sdk.Diagnostic{
+			Severity: severity, Attribute: m.GetAttribute(), Rule: policy.RuleID(m.GetRule()),
+			Summary: m.GetSummary(), Detail: m.GetDetail(),
+		})
+	}
+	return out, nil
+}
+
+func decodeStartResponse(m *layerpb.StartResponse) (*sdk.StartResponse, error) {
+	if err := wire.Strict(m); err != nil {
+		return nil, err
+	}
+	state, err := wire.State(m.GetHasState(), m.GetState())
+	return &sdk.StartResponse{State: state}, err
+}
+
+func encodeFinishRequest(r *sdk.FinishRequest) (*layerpb.FinishRequest, error) {
+	reason, err := wire.EncodeEnum(wire.EndReasons, r.Reason)
+	return &layerpb.FinishRequest{
+		SessionId: r.SessionID, Reason: reason, Settings: r.Settings, Dir: r.Dir,
+		HasState: r.State != nil, State: r.State,
+	}, wire.At(err, "reason")
+}
+
+func decodeFinishResponse(m *layerpb.FinishResponse) (*sdk.FinishResponse, error) {
+	err := wire.First(wire.Strict(m), wire.Count("lines", len(m.GetLines()), wire.MaxLines))
+	if err != nil {
+		return nil, err
+	}
+	for i, line := range m.GetLines() {
+		if err := wire.Text(line); err != nil {
+			return nil, wire.At(err, "line %d", i)
+		}
+	}
+	return &sdk.FinishResponse{Lines: m.GetLines()}, nil
+}
+
+// checkEvent checks what a layer tells of.
+func checkEvent(e *layerpb.Event) error {
+	err := wire.First(
+		wire.At(wire.Name(e.GetName()), "name"),
+		wire.Count("fields", len(e.GetFields()), wire.MaxFields))
+	if err != nil {
+		return wire.At(err, "event")
+	}
+	for k, v := range e.GetFields() {
+		if err := wire.First(wire.Name(k), wire.Text(v)); err != nil {
+			return wire.At(err, "event, field %q", k)
+		}
+	}
+	return nil
+}

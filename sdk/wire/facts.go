@@ -1,0 +1,80 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/nono-run/nono/sdk/fact"
+	"github.com/nono-run/nono/sdk/layerpb"
+)
+
+// EncodeFacts is what a layer says to others, in its answer and in their requests.
+func EncodeFacts(facts []fact.Fact) ([]*layerpb.Fact, error) {
+	var out []*layerpb.Fact
+	for i, f := range facts {
+		m := &layerpb.Fact{}
+		switch f := f.(type) {
+		case fact.VerifiedFile:
+			m.Fact = &layerpb.Fact_VerifiedFile{
+				VerifiedFile: &layerpb.VerifiedFile{Path: f.Path, Sha256: f.SHA256[:]},
+			}
+		case fact.CredentialMissing:
+			m.Fact = &layerpb.Fact_CredentialMissing{
+				CredentialMissing: &layerpb.CredentialMissing{Service: f.Service},
+			}
+		case fact.Proxy:
+			m.Fact = &layerpb.Fact_Proxy{Proxy: &layerpb.Proxy{Listener: f.Listener}}
+		case fact.BoundHost:
+			m.Fact = &layerpb.Fact_BoundHost{BoundHost: &layerpb.BoundHost{
+				Service: f.Service, Host: f.Host, Port: uint32(f.Port),
+			}}
+		default:
+			return nil, fmt.Errorf("fact %d: there is no fact %T", i, f)
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// DecodeFacts checks and translates facts.
+func DecodeFacts(in []*layerpb.Fact) ([]fact.Fact, error) {
+	if err := Count("facts", len(in), MaxFacts); err != nil {
+		return nil, err
+	}
+	var out []fact.Fact
+	for i, m := range in {
+		f, err := decodeFact(m)
+		if err != nil {
+			return nil, fmt.Errorf("fact %d: %w", i, err)
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+func decodeFact(m *layerpb.Fact) (fact.Fact, error) {
+	switch m := m.GetFact().(type) {
+	case *layerpb.Fact_VerifiedFile:
+		v := m.VerifiedFile
+		sum, err := Digest(v.GetSha256())
+		return fact.VerifiedFile{Path: v.GetPath(), SHA256: sum},
+			First(err, At(Path(v.GetPath()), "path"))
+	case *layerpb.Fact_CredentialMissing:
+		service := m.CredentialMissing.GetService()
+		return fact.CredentialMissing{Service: service}, At(Name(service), "service")
+	case *layerpb.Fact_Proxy:
+		listener := m.Proxy.GetListener()
+		return fact.Proxy{Listener: listener}, At(Name(listener), "listener")
+	case *layerpb.Fact_BoundHost:
+		b := m.BoundHost
+		if b.GetPort() == 0 || b.GetPort() > math.MaxUint16 {
+			return nil, fmt.Errorf("port: %d is not a port", b.GetPort())
+		}
+		return fact.BoundHost{
+			Service: b.GetService(), Host: b.GetHost(), Port: uint16(b.GetPort()),
+		}, First(At(Name(b.GetService()), "service"), At(Name(b.GetHost()), "host"))
+	default:
+		return nil, errors.New("it has no content")
+	}
+}
