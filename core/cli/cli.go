@@ -65,6 +65,7 @@ type App struct {
 	Grace time.Duration
 
 	began   time.Time
+	texts   diag.Texts // the policy files of this call, once they were read
 	silent  bool
 	verbose bool
 }
@@ -134,7 +135,7 @@ The kernel enforces it, and nothing inside can widen it.`,
 
 // printer writes nono's own lines as the flags of this call say.
 func (a *App) printer() *diag.Printer {
-	return diag.NewPrinter(a.Stderr, a.silent, a.verbose, a.colour(a.Stderr))
+	return diag.NewPrinter(a.Stderr, a.silent, a.verbose, a.colour(a.Stderr)).With(a.texts)
 }
 
 func (a *App) colour(f *os.File) bool {

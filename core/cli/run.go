@@ -75,7 +75,7 @@ func (a *App) request(flags *policyFlags, args []string) (*session.Request, erro
 	if len(args) == 1 && flags.file == "" && strings.HasSuffix(args[0], ".hcl") && fileExists(filepath.Join(dir, args[0])) {
 		return nil, diag.Errorf("%s is a file of policy and no command", args[0]).Try("did you mean `nono run -c %s`?", args[0])
 	}
-	cfg, err := config.Load(config.Options{
+	loaded, err := config.Load(config.Options{
 		File:      flags.file,
 		Dir:       dir,
 		Home:      own.Home,
@@ -86,9 +86,11 @@ func (a *App) request(flags *policyFlags, args []string) (*session.Request, erro
 		Flags:     flags.rules,
 		Approve:   flags.approve,
 	})
+	a.texts = loaded.Texts
 	if err != nil {
 		return nil, err
 	}
+	cfg := loaded.Config
 	namedBy, argsSource := "", policy.Source{}
 	if len(args) == 0 {
 		args, argsSource = cfg.Command, cfg.CommandSource
@@ -102,6 +104,7 @@ func (a *App) request(flags *policyFlags, args []string) (*session.Request, erro
 	args = slices.Concat(args, cfg.Arguments)
 	return &session.Request{
 		Config:     cfg,
+		Secrets:    loaded.Secrets,
 		Args:       args,
 		ArgsSource: argsSource,
 		NamedBy:    namedBy,

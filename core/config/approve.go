@@ -139,7 +139,7 @@ func (l *loader) layerAsks(root *tree) []Ask {
 	for _, b := range root.blocks {
 		switch b.name {
 		case "plugin":
-			asks = append(asks, Ask{fmt.Sprintf("to use the program %s, which runs outside the sandbox", l.homely(l.cfg.Plugins[b.label].Path)), b.at})
+			asks = append(asks, Ask{fmt.Sprintf("to use the program %s, which runs outside the sandbox", l.homely(l.cfg.plugins[b.label].Path)), b.at})
 		case "layer":
 			asks = append(asks, l.oneLayerAsks(b)...)
 		}
@@ -158,7 +158,7 @@ func (l *loader) oneLayerAsks(b *tree) []Ask {
 		asks = append(asks, Ask{fmt.Sprintf("to switch off the layer %s", b.label), s.at})
 	}
 	for _, name := range sortedNames(b.rest) {
-		at, _, _ := l.cfg.SettingSource(b.label, name)
+		at, _ := l.cfg.SettingSource(b.label, name)
 		asks = append(asks, Ask{fmt.Sprintf("to set %s of the layer %s", quote(name), b.label), at})
 	}
 	return asks

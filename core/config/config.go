@@ -1,12 +1,15 @@
 // Package config turns HCL and flags into a [policy.Policy]: the first thing a run does, and what all the rest follows from.
 //
-//	cfg, err := config.Load(config.Options{
-//		File: "agent.hcl", Dir: "/home/ada/proj", Home: "/home/ada", ConfigDir: "/home/ada/.config/nono",
-//		TempDir: "/tmp", UID: 1000, Lookup: os.LookupEnv,
+//	loaded, err := config.Load(config.Options{
+//		File: "agent.hcl", Dir: "/home/ada/proj", Home: "/home/ada",
+//		ConfigDir: "/home/ada/.config/nono", TempDir: "/tmp", UID: 1000, Lookup: os.LookupEnv,
 //		Flags: []config.Flag{{Name: "read", Value: "/etc/ssl/cert.pem"}},
 //	})
 //
 // An error is of type [diag.Problems], with the line or the flag at fault in each.
+//
+// What Load returns does not change any more. What is found out later, such as what the typed command
+// needs, amends the policy ([policy.Policy.With]) and not the configuration.
 //
 // # Sources
 //
@@ -68,7 +71,18 @@ type Flag struct {
 	Value string
 }
 
-// Config is what was read.
+// Loaded is what [Load] yields: three values that go three ways.
+type Loaded struct {
+	// Config is nil where Load failed.
+	Config *Config
+	// Secrets are the values of --env NAME=VALUE, by the name that the rule's Secret has. They are
+	// here and in nothing else that Load returns.
+	Secrets map[string][]byte
+	// Texts are the files that were read, for whoever prints a problem; also where Load failed.
+	Texts diag.Texts
+}
+
+// Config is what was read. It is not to be changed.
 type Config struct {
 	// Command is what the file runs where nothing was typed after --; CommandSource is its line.
 	Command       []string
@@ -80,11 +94,12 @@ type Config struct {
 
 	// Layers are the layer blocks, merged from all sources, the kinds of nono first. A kind without a block has no entry; see [Config.Running].
 	Layers []Layer
-	// Plugins are the plugin blocks by name.
-	Plugins map[string]Plugin
 
 	// Documents are the files that were loaded, without the built-in profile.
 	Documents []sdk.Document
+	// Files are the names that these were found by: who can replace a link on the way to one of them
+	// decides what the next run loads, as much as who can write the file itself.
+	Files []string
 
 	// Asks is what the -c file asks for beyond what it may do by itself. All of it has been approved.
 	Asks []Ask
@@ -92,38 +107,33 @@ type Config struct {
 	// host to hold such a place; so what can be done is to look, at the end, whether the agent made one.
 	Absent []string
 
-	// Notices are for the user to read; none of them stops a run.
-	Notices []Notice
+	// Notices are warnings: none of them stops a run.
+	Notices diag.Problems
 
 	// BestEffort lets a run go on with rules that cannot be held; BestEffortSource is its line.
 	BestEffort       bool
 	BestEffortSource policy.Source
 
-	// Secrets are the values of --env NAME=VALUE, by the name that the rule's Secret has. They are nowhere else.
-	Secrets map[string][]byte
+	plugins map[string]Plugin
+	texts   map[string]*text // by the name under which hcl knows them
+}
 
-	texts map[string]*text // by the name under which hcl knows them
+// Plugin is the plugin block of this name; its zero value if there is none.
+func (c *Config) Plugin(name string) Plugin { return c.plugins[name] }
+
+// Plugins are all plugin blocks, by name.
+func (c *Config) Plugins() []Plugin {
+	var all []Plugin
+	for _, name := range sortedNames(c.plugins) {
+		all = append(all, c.plugins[name])
+	}
+	return all
 }
 
 // Ask is one thing that a file asks for, said in a few words.
 type Ask struct {
 	Says   string
 	Source policy.Source
-}
-
-// Notice is something the user should know.
-type Notice struct {
-	Text string
-	// Source is the line or flag it is about; zero if there is none.
-	Source policy.Source
-}
-
-// String is the notice on one line.
-func (n Notice) String() string {
-	if n.Source == (policy.Source{}) {
-		return policy.Printable(n.Text)
-	}
-	return n.Source.String() + ": " + policy.Printable(n.Text)
 }
 
 // loader is one call of Load. Its fields fill up in the order of the steps there.
@@ -145,16 +155,18 @@ type loader struct {
 	env      []policy.EnvRule
 	programs []program
 	blocks   map[policy.Kind][]policy.Source // the lines that ask something of a kind
+	secrets  map[string][]byte
 
 	cfg *Config
 }
 
 // Load reads all sources and returns the policy, or every problem that it found.
-func Load(o Options) (*Config, error) {
+func Load(o Options) (Loaded, error) {
 	l := &loader{
 		Options: o, vars: newExpander(o), paths: resolver{seen: map[string]*place{}},
 		blocks: map[policy.Kind][]policy.Source{}, lifts: map[int]bool{},
-		cfg: &Config{Plugins: map[string]Plugin{}, Secrets: map[string][]byte{}, texts: map[string]*text{}},
+		secrets: map[string][]byte{},
+		cfg:     &Config{plugins: map[string]Plugin{}, texts: map[string]*text{}},
 	}
 	// Each step needs what those before it found, and reports all that it finds itself: a user wants to mend a file once, and
 	// not to be told of problems that only follow from others.
@@ -171,10 +183,19 @@ func Load(o Options) (*Config, error) {
 		step(l)
 		if l.problems.Failed() {
 			l.sort()
-			return nil, l.problems
+			return Loaded{Texts: l.shownTexts()}, l.problems
 		}
 	}
-	return l.cfg, nil
+	return Loaded{Config: l.cfg, Secrets: l.secrets, Texts: l.shownTexts()}, nil
+}
+
+// shownTexts are the texts as a printer wants them.
+func (l *loader) shownTexts() diag.Texts {
+	texts := make(diag.Texts, len(l.texts))
+	for i, t := range l.texts {
+		texts[i] = diag.Text{Origin: t.origin, File: t.shown, Content: t.src}
+	}
+	return texts
 }
 
 // sort puts the problems into the order in which the sources are read; flags keep theirs.
@@ -227,6 +248,7 @@ func (l *loader) read() {
 		l.cfg.texts[t.name()] = t
 		if t.path != "" {
 			l.cfg.Documents = append(l.cfg.Documents, t.document())
+			l.cfg.Files = append(l.cfg.Files, t.named)
 		}
 	}
 }
@@ -306,8 +328,11 @@ func (l *loader) flag(f Flag) {
 
 // finish gives the rules their ids and says what the user should know.
 func (l *loader) finish() {
-	l.number()
-	l.cfg.Policy.Environment = l.env
+	paths := make([]policy.PathRule, len(l.rules))
+	for i := range l.rules {
+		paths[i] = l.rules[i].PathRule
+	}
+	l.cfg.Policy = l.cfg.Policy.With(paths, l.env)
 	l.notices()
 }
 
@@ -316,13 +341,7 @@ type failure struct{ diag.Problem }
 
 // fail starts a problem at a line or a flag; add makes it count.
 func (l *loader) fail(at policy.Source, format string, args ...any) failure {
-	p := diag.Errorf(format, args...).At(at)
-	for _, t := range l.texts {
-		if at.Line > 0 && t.origin == at.Origin {
-			p.Line = t.line(at.Line)
-		}
-	}
-	return failure{p}
+	return failure{diag.Errorf(format, args...).At(at)}
 }
 
 // Try adds what to do about it.
@@ -333,7 +352,7 @@ func (f failure) Try(format string, args ...any) failure {
 func (f failure) add(l *loader) { l.problems = append(l.problems, f.Problem) }
 
 func (l *loader) notice(at policy.Source, format string, args ...any) {
-	l.cfg.Notices = append(l.cfg.Notices, Notice{Text: fmt.Sprintf(format, args...), Source: at})
+	l.cfg.Notices = append(l.cfg.Notices, diag.Warningf(format, args...).At(at))
 }
 
 func words(items []item) []string {

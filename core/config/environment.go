@@ -42,7 +42,7 @@ func (l *loader) envFlag(given string) {
 	}
 	secret := "env." + name
 	if l.variable(policy.EnvRule{Action: policy.EnvSet, Name: name, Secret: secret, Source: at}) {
-		l.cfg.Secrets[secret] = []byte(value)
+		l.secrets[secret] = []byte(value)
 	}
 }
 
@@ -66,7 +66,7 @@ func (l *loader) variable(r policy.EnvRule) bool {
 	if r.Action != policy.EnvDeny {
 		l.env = slices.DeleteFunc(l.env, func(old policy.EnvRule) bool { return old.Action == policy.EnvSet && old.Name == r.Name })
 		if r.Action == policy.EnvPass {
-			delete(l.cfg.Secrets, "env."+r.Name)
+			delete(l.secrets, "env."+r.Name)
 		}
 	}
 	l.env = append(l.env, r)

@@ -98,18 +98,6 @@ func (l *loader) load(t *text, path string) error {
 	return nil
 }
 
-// PolicyFiles are the files that were loaded, by the names they were found by: who can replace a link on the way to one of them decides
-// what the next run loads, as much as who can write the file itself.
-func (c *Config) PolicyFiles() []string {
-	var names []string
-	for _, name := range sortedNames(c.texts) {
-		if named := c.texts[name].named; named != "" {
-			names = append(names, named)
-		}
-	}
-	return names
-}
-
 // document is the file as layers are shown it.
 func (t *text) document() sdk.Document {
 	return sdk.Document{Path: t.path, SHA256: sha256.Sum256(t.src), Content: t.src}

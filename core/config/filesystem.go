@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -245,51 +244,6 @@ func (l *loader) add(access policy.Access, name string, p *place, at policy.Sour
 		r.Name = n
 	}
 	l.rules = append(l.rules, r)
-}
-
-// number gives each rule an id that names its access and its place among them, in the order of the sources.
-func (l *loader) number() {
-	next := map[policy.Access]int{}
-	l.cfg.Policy.Filesystem = make([]policy.PathRule, 0, len(l.rules))
-	for _, r := range l.rules {
-		r.ID = policy.RuleID(fmt.Sprintf("filesystem.%s.%d", r.Access, next[r.Access]))
-		next[r.Access]++
-		l.cfg.Policy.Filesystem = append(l.cfg.Policy.Filesystem, r.PathRule)
-	}
-	nextEnv := map[policy.EnvAction]int{}
-	for i := range l.env {
-		r := &l.env[i]
-		r.ID = policy.RuleID(fmt.Sprintf("environment.%s.%d", r.Action, nextEnv[r.Action]))
-		nextEnv[r.Action]++
-	}
-}
-
-// AddReads adds read rules that were found after the policy was loaded: the toolchain of the command that was typed. Paths are
-// absolute and free of links; names, where given, are what they were asked for as. The rules get ids of their own.
-func (c *Config) AddReads(at policy.Source, places ...Place) {
-	next := 0
-	for _, r := range c.Policy.Filesystem {
-		if r.Access == policy.Read {
-			next++
-		}
-	}
-	for _, p := range places {
-		r := policy.PathRule{
-			ID: policy.RuleID(fmt.Sprintf("filesystem.%s.%d", policy.Read, next)), Source: at, Access: policy.Read, Path: p.Path, Type: p.Type,
-		}
-		if p.Name != p.Path {
-			r.Name = p.Name
-		}
-		c.Policy.Filesystem = append(c.Policy.Filesystem, r)
-		next++
-	}
-}
-
-// Place is a path as [Config.AddReads] takes it.
-type Place struct {
-	Path string
-	Name string // the path that was asked for, if links were followed
-	Type policy.FileType
 }
 
 // reason is what the system said, without the name of the call: the message has the path already.

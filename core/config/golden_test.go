@@ -52,8 +52,8 @@ func TestGolden(t *testing.T) {
 					w.file(f.Name, string(f.Data))
 				}
 			}
-			cfg, err := config.Load(w.options)
-			got := w.show(cfg, err)
+			loaded, err := config.Load(w.options)
+			got := w.show(loaded, err)
 			if *update {
 				if want < 0 {
 					a.Files = append(a.Files, txtar.File{Name: "want"})
@@ -163,23 +163,24 @@ func (w *world) flags(lines string) {
 var defaultLine = regexp.MustCompile(`default\.hcl:\d+:\d+`)
 
 // show is what Load made, as text, with the root as /T and without the default profile's line numbers, which move.
-func (w *world) show(cfg *config.Config, err error) string {
-	s := strings.ReplaceAll(w.all(cfg, err), w.root, "/T")
+func (w *world) show(loaded config.Loaded, err error) string {
+	s := strings.ReplaceAll(w.all(loaded, err), w.root, "/T")
 	return defaultLine.ReplaceAllString(s, "default.hcl")
 }
 
-func (w *world) all(cfg *config.Config, err error) string {
+func (w *world) all(loaded config.Loaded, err error) string {
 	var b strings.Builder
 	var problems diag.Problems
 	if errors.As(err, &problems) {
 		for _, p := range problems {
-			b.WriteString(p.String())
+			b.WriteString(p.Show(loaded.Texts))
 		}
 		return b.String()
 	}
 	if err != nil {
 		return "not a problem: " + err.Error()
 	}
+	cfg := loaded.Config
 	if cfg.Command != nil {
 		fmt.Fprintf(&b, "command %q <- %s\n", cfg.Command, cfg.CommandSource)
 	}
@@ -216,8 +217,8 @@ func (w *world) all(cfg *config.Config, err error) string {
 		}
 		b.WriteString("\n")
 	}
-	for name, p := range cfg.Plugins {
-		fmt.Fprintf(&b, "plugin %s %s %q <- %s\n", name, p.Path, p.Version, p.Source)
+	for _, p := range cfg.Plugins() {
+		fmt.Fprintf(&b, "plugin %s %s %q <- %s\n", p.Name, p.Path, p.Version, p.Source)
 	}
 	for _, d := range cfg.Documents {
 		fmt.Fprintf(&b, "document %s\n", d.Path)
@@ -226,7 +227,7 @@ func (w *world) all(cfg *config.Config, err error) string {
 		fmt.Fprintf(&b, "ask %s <- %s\n", a.Says, a.Source)
 	}
 	for _, n := range cfg.Notices {
-		fmt.Fprintf(&b, "notice %s\n", n)
+		fmt.Fprintf(&b, "notice %s\n", policy.Printable(n.Error()))
 	}
 	return b.String()
 }

@@ -23,7 +23,7 @@ func TestPolicyFilesAreTheNamesThatWereFollowed(t *testing.T) {
 	w.links("proj/agent.hcl -> /T/shared/agent.hcl")
 	w.flags("-c agent.hcl")
 	var got []string
-	for _, name := range load(t, w).PolicyFiles() {
+	for _, name := range load(t, w).Files {
 		got = append(got, strings.TrimPrefix(name, w.root))
 	}
 	if diff := cmp.Diff([]string{"/home/.config/nono/config.hcl", "/proj/agent.hcl"}, got); diff != "" {
@@ -120,12 +120,12 @@ func TestDirectoriesThatWereMadeUnsearchable(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = os.Chmod(dir, 0o700) })
 			want := strings.ReplaceAll(tt.want, "~/../", w.root+"/")
-			cfg, err := config.Load(w.options)
+			after, err := config.Load(w.options)
 			switch {
-			case err == nil && slices.Equal(restrictions(cfg), before):
+			case err == nil && slices.Equal(restrictions(after.Config), before):
 				// It was seen all the same: this is root.
 			case err == nil:
-				t.Errorf("what was %q is now %q", before, restrictions(cfg))
+				t.Errorf("what was %q is now %q", before, restrictions(after.Config))
 			case !strings.Contains(err.Error(), want):
 				t.Errorf("got %v, want %q", err, want)
 			}

@@ -239,23 +239,19 @@ func (c *Config) Settings(name string, settings []sdk.Setting) ([]byte, diag.Pro
 		}
 		d := diag.Errorf("layer %q: %s", name, p.Summary).At(layer.Source)
 		d.Detail = p.Detail
-		if t := c.texts[string(layer.Source.Origin)]; t != nil && layer.Source.Line > 0 {
-			d.Line = t.line(layer.Source.Line)
-		}
 		found = append(found, d)
 	}
 	return object, found
 }
 
 // SettingSource is where a setting of a layer stands, so that a layer's own complaint about it can be shown with its line.
-func (c *Config) SettingSource(name, attribute string) (at policy.Source, line string, ok bool) {
+func (c *Config) SettingSource(name, attribute string) (at policy.Source, ok bool) {
 	layer, _ := c.Layer(name)
 	attr, ok := layer.settings[attribute]
 	if !ok {
-		return policy.Source{}, "", false
+		return policy.Source{}, false
 	}
-	t := c.texts[attr.SrcRange.Filename]
-	return t.source(attr.Expr.Range()), t.line(attr.SrcRange.Start.Line), true
+	return c.texts[attr.SrcRange.Filename].source(attr.Expr.Range()), true
 }
 
 // plugin reads a plugin block.
@@ -285,7 +281,7 @@ func (l *loader) plugin(t *text, b *tree) {
 			}
 		}
 	}
-	l.cfg.Plugins[b.label] = p
+	l.cfg.plugins[b.label] = p
 }
 
 // program is a file that the host will run because the policy names it.

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"fmt"
 	"math/big"
 	"strings"
@@ -38,26 +37,11 @@ func (t *text) source(r hcl.Range) policy.Source {
 	}
 }
 
-// line is the text of one line, counted from 1.
-func (t *text) line(n int) string {
-	rest := t.src
-	for ; n > 1; n-- {
-		_, after, ok := bytes.Cut(rest, []byte("\n"))
-		if !ok {
-			return ""
-		}
-		rest = after
-	}
-	first, _, _ := bytes.Cut(rest, []byte("\n"))
-	return strings.TrimSuffix(string(first), "\r")
-}
-
-// problem is a problem of package schema, with its line.
+// problem is a problem of package schema, with its source.
 func (t *text) problem(p schema.Problem) diag.Problem {
 	d := diag.Problem{Severity: diag.Error, Summary: p.Summary, Detail: p.Detail}
 	if p.Range.Start.Line > 0 {
 		d.Source = t.source(p.Range)
-		d.Line = t.line(p.Range.Start.Line)
 	}
 	return d
 }

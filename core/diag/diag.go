@@ -9,7 +9,9 @@
 //	    3 |   raed = ["/srv/data"]
 //	  did you mean "read"?
 //
-// Problems travel as a value of type [Problems], which is an error, so that all of them are shown and not only the first.
+// Problems travel as a value of type [Problems], which is an error, so that all of them are shown
+// and not only the first. A problem carries its [policy.Source] and never the text of the line:
+// the [Printer] finds that in the [Texts] that it was given.
 package diag
 
 import (
@@ -37,13 +39,16 @@ type Problem struct {
 	Detail string
 	// Source is the line or the flag at fault; its zero value means that there is none.
 	Source policy.Source
-	// Line is the text of Source's line, without its end.
-	Line string
 }
 
 // Errorf is a problem with no line of its own.
 func Errorf(format string, args ...any) Problem {
 	return Problem{Severity: Error, Summary: fmt.Sprintf(format, args...)}
+}
+
+// Warningf is a problem that does not stop a run.
+func Warningf(format string, args ...any) Problem {
+	return Problem{Severity: Warning, Summary: fmt.Sprintf(format, args...)}
 }
 
 // At returns the problem with its line.
@@ -66,15 +71,20 @@ func (p Problem) Error() string {
 	return p.Summary
 }
 
-// String is the whole message, over several lines, ending in a newline. Control characters that came from a file are escaped.
-func (p Problem) String() string {
+// String is the message without the text of its line; see [Problem.Show].
+func (p Problem) String() string { return p.Show(nil) }
+
+// Show is the whole message, over several lines, ending in a newline; the text of its line comes
+// from the texts. Control characters that came from a file are escaped.
+func (p Problem) Show(texts Texts) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n", p.Severity, printable(p.Summary))
 	if at := p.where(); at != "" {
 		fmt.Fprintf(&b, "  %s\n", at)
 	}
-	if p.Line != "" {
-		fmt.Fprintf(&b, "  %4d | %s\n", p.Source.Line, policy.Printable(strings.ReplaceAll(excerpt(p.Line, p.Source.Column), "\t", "    ")))
+	if line := texts.line(p.Source); line != "" {
+		shown := strings.ReplaceAll(excerpt(line, p.Source.Column), "\t", "    ")
+		fmt.Fprintf(&b, "  %4d | %s\n", p.Source.Line, policy.Printable(shown))
 	}
 	if p.Detail != "" {
 		for line := range strings.SplitSeq(p.Detail, "\n") {

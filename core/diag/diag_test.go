@@ -15,10 +15,33 @@ import (
 func TestProblem(t *testing.T) {
 	p := Errorf("unknown attribute %q", "raed").Try("did you mean %q?", "read").
 		At(policy.Source{Origin: policy.OriginFile, File: "agent.hcl", Line: 3, Column: 3})
-	p.Line = "  raed = [\"/srv/data\"]"
+	texts := Texts{
+		{Origin: policy.OriginConfig, File: "agent.hcl", Content: []byte("\n\nanother file of this name\n")},
+		{Origin: policy.OriginFile, File: "agent.hcl", Content: []byte("# 1\r\n# 2\r\n  raed = [\"/srv/data\"]\r\n")},
+	}
 	want := "error: unknown attribute \"raed\"\n  agent.hcl:3:3\n     3 |   raed = [\"/srv/data\"]\n  did you mean \"read\"?\n"
-	if got := p.String(); got != want {
+	if got := p.Show(texts); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// A problem without a line, or with one that no text has, is shown without it.
+func TestProblemWithoutALine(t *testing.T) {
+	texts := Texts{{Origin: policy.OriginFile, File: "agent.hcl", Content: []byte("one\ntwo")}}
+	for _, at := range []policy.Source{
+		{},
+		{Origin: policy.OriginFlag, Flag: "--read x"},
+		{Origin: policy.OriginFile, File: "agent.hcl", Line: 3, Column: 1},
+		{Origin: policy.OriginFile, File: "agent.hcl", Line: -1, Column: 1},
+		{Origin: policy.OriginFile, File: "other.hcl", Line: 1, Column: 1},
+	} {
+		if got := Errorf("no").At(at).Show(texts); strings.Contains(got, "|") {
+			t.Errorf("%+v has a line: %q", at, got)
+		}
+	}
+	at := policy.Source{Origin: policy.OriginFile, File: "agent.hcl", Line: 2, Column: 1}
+	if got := Errorf("no").At(at).Show(texts); !strings.Contains(got, "| two\n") {
+		t.Errorf("the last line, which has no end, is not shown: %q", got)
 	}
 }
 
@@ -28,10 +51,10 @@ const hostile = "\x1b[31m\x1b]52;c;aGk=\x07\u009b2J\u202e\r"
 func TestNothingInAMessageReachesTheTerminalRaw(t *testing.T) {
 	p := Errorf("cannot read %s", hostile).Try("look at %s", hostile).
 		At(policy.Source{Origin: policy.OriginFile, File: hostile, Line: 1, Column: 1})
-	p.Line = hostile
+	texts := Texts{{Origin: policy.OriginFile, File: hostile, Content: []byte(hostile)}}
 	flag := Errorf("no").At(policy.Source{Origin: policy.OriginFlag, Flag: "--read " + hostile})
 	var out bytes.Buffer
-	printer := NewPrinter(&out, false, true, false)
+	printer := NewPrinter(&out, false, true, false).With(texts)
 	printer.Problem(p)
 	printer.Error(Problems{p, flag})
 	printer.Error(fmt.Errorf("opening %s", hostile))
@@ -93,8 +116,8 @@ func TestExcerpt(t *testing.T) {
 func TestMessagesHaveASize(t *testing.T) {
 	p := Errorf("%s", strings.Repeat("x", 1<<20)).Try("%s", strings.Repeat("y", 1<<20)).
 		At(policy.Source{Origin: policy.OriginFile, File: "agent.hcl", Line: 1, Column: 1 << 19})
-	p.Line = strings.Repeat("z", 1<<20)
-	if n := len(p.String()); n > 30_000 {
+	texts := Texts{{Origin: policy.OriginFile, File: "agent.hcl", Content: bytes.Repeat([]byte("z"), 1<<20)}}
+	if n := len(p.Show(texts)); n > 30_000 {
 		t.Errorf("the message has %d bytes", n)
 	}
 }

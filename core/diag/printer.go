@@ -11,10 +11,11 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// Printer writes nono's own lines. They all go to one place, stderr, and start with "nono: ", so that they can be told
-// from the agent's. A silent printer writes errors only.
+// Printer writes nono's own lines. They all go to one place, stderr, and start with "nono: ", so
+// that they can be told from the agent's. A silent printer writes errors only.
 type Printer struct {
 	w       io.Writer
+	texts   Texts
 	silent  bool
 	verbose bool
 	red     *color.Color
@@ -32,6 +33,13 @@ func NewPrinter(w io.Writer, silent, verbose, colour bool) *Printer {
 		}
 	}
 	return p
+}
+
+// With returns a printer that shows each problem with its line, where one of the texts has it.
+func (p *Printer) With(texts Texts) *Printer {
+	with := *p
+	with.texts = texts
+	return &with
 }
 
 // Line says something that the user should know, unless the run is silent.
@@ -53,7 +61,7 @@ func (p *Printer) Problem(pr Problem) {
 	if pr.Severity == Warning && p.silent {
 		return
 	}
-	text := pr.String()
+	text := pr.Show(p.texts)
 	if head, rest, ok := strings.Cut(text, ":"); ok {
 		c := p.red
 		if pr.Severity == Warning {

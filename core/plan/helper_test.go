@@ -2,7 +2,6 @@ package plan
 
 import (
 	"errors"
-	"fmt"
 	"hash/fnv"
 	"path"
 	"slices"
@@ -122,7 +121,6 @@ func standardInput(t tree) Input {
 		Layers:  []Share{binds(t, pol)},
 		Own:     standardOwn(),
 		Environ: []string{"LANG=C.UTF-8", "PATH=/usr/bin:/bin", "SECRET=canary"},
-		Line:    func(s policy.Source) string { return fmt.Sprintf("text of line %d", s.Line) },
 		Look:    t.look,
 	}
 }

@@ -97,7 +97,6 @@ func TestConflictNamesTheUsersLines(t *testing.T) {
 	in.Layers = append(in.Layers, custom("acme/mirror", other))
 	want := `error: two steps disagree about /home/ada/proj: the host's, writable, and the host's /home/ada/data, writable
   agent.hcl:4:3
-     4 | text of line 4
   the one comes from agent.hcl:4:3 (layer binds)
   the other comes from default.hcl:9:1 (layer acme/mirror)
   take one of them out

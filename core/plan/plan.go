@@ -126,13 +126,11 @@ type Notice struct {
 	Text   string        `json:"text"`
 	Detail string        `json:"detail,omitempty"`
 	Source policy.Source `json:"source,omitzero"`
-	// Line is the text of Source's line.
-	Line string `json:"line,omitempty"`
 }
 
 // Problem is the notice as the user is shown it.
 func (n Notice) Problem() diag.Problem {
-	return diag.Problem{Severity: diag.Warning, Summary: n.Text, Detail: n.Detail, Source: n.Source, Line: n.Line}
+	return diag.Problem{Severity: diag.Warning, Summary: n.Text, Detail: n.Detail, Source: n.Source}
 }
 
 // Share is one layer and what it answered.
@@ -174,8 +172,6 @@ type Input struct {
 	GitIdentity []byte
 	// Notices are warnings from before: of the policy, of the toolchain.
 	Notices []diag.Problem
-	// Line finds the text of a source's line; nil if there is none.
-	Line func(policy.Source) string
 	// Controls are directories that are never shown, as [Controls] finds them.
 	Controls []string
 	// Look looks at a file of the host; [hostfile.Host] unless a test stands in.
@@ -269,7 +265,7 @@ func newMaker(in Input) *maker {
 		m.rules[r.id] = policy.Rule{ID: r.id, Source: policy.Source{Origin: policy.OriginBase}, Says: r.says}
 	}
 	for _, n := range in.Notices {
-		m.notices = append(m.notices, Notice{Text: n.Summary, Detail: n.Detail, Source: n.Source, Line: n.Line})
+		m.notices = append(m.notices, Notice{Text: n.Summary, Detail: n.Detail, Source: n.Source})
 	}
 	return m
 }
@@ -303,20 +299,12 @@ func (m *maker) disabled(k policy.Kind) bool { return m.in.Policy.IsDisabled(k) 
 func (m *maker) problem(p diag.Problem, at policy.Source) {
 	if at != (policy.Source{}) {
 		p = p.At(at)
-		p.Line = m.line(at)
 	}
 	m.problems = append(m.problems, p)
 }
 
 func (m *maker) notice(at policy.Source, detail, format string, args ...any) {
-	m.notices = append(m.notices, Notice{Text: fmt.Sprintf(format, args...), Detail: detail, Source: at, Line: m.line(at)})
-}
-
-func (m *maker) line(at policy.Source) string {
-	if m.in.Line == nil || at.Line == 0 {
-		return ""
-	}
-	return m.in.Line(at)
+	m.notices = append(m.notices, Notice{Text: fmt.Sprintf(format, args...), Detail: detail, Source: at})
 }
 
 // allNotices is each notice once; two layers may have noticed the same.

@@ -19,8 +19,6 @@ func (r *run) tellAppeared() {
 	if len(made) == 0 {
 		return
 	}
-	p := diag.Errorf("new since the start: %s", strings.Join(made, ", ")).
-		Try("programs outside the sandbox act on %s: look before you use git or an agent here", plural(len(made), "it", "them"))
-	p.Severity = diag.Warning
-	r.req.Out.Problem(p)
+	r.req.Out.Problem(diag.Warningf("new since the start: %s", strings.Join(made, ", ")).
+		Try("programs outside the sandbox act on %s: look before you use git or an agent here", plural(len(made), "it", "them")))
 }

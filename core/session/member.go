@@ -40,7 +40,7 @@ type member struct {
 	state []byte
 }
 
-func findLayer(block config.Layer, plugins map[string]config.Plugin, places layerhost.Places) (*member, error) {
+func findLayer(block config.Layer, cfg *config.Config, places layerhost.Places) (*member, error) {
 	name := block.Plugin
 	if name == "" {
 		name = builtin[block.Kind]
@@ -49,7 +49,7 @@ func findLayer(block config.Layer, plugins map[string]config.Plugin, places laye
 		return nil, diag.Errorf("layer %q has no plugin", block.Name).At(block.Source).
 			Try("name the program that is this layer: plugin = \"VENDOR/NAME\"")
 	}
-	m := &member{block: block, plugin: plugins[name], listeners: map[string]*os.File{}}
+	m := &member{block: block, plugin: cfg.Plugin(name), listeners: map[string]*os.File{}}
 	var err error
 	if m.plugin.Path != "" {
 		m.binary, err = layerhost.FindAt(name, m.plugin.Path)
@@ -114,7 +114,7 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error
 		SessionID:     r.dir.ID,
 		Host:          r.host,
 		Command:       r.command(),
-		Policy:        r.req.Config.Policy,
+		Policy:        r.policy,
 		Settings:      m.settings,
 		Facts:         facts,
 		HostVariables: map[string]string{},
@@ -156,7 +156,7 @@ func (m *member) planShare(cfg *config.Config) plan.Share {
 		Response:      m.share,
 		HostVariables: m.description.HostVariables,
 		Setting: func(attribute string) policy.Source {
-			at, _, _ := cfg.SettingSource(m.block.Name, attribute)
+			at, _ := cfg.SettingSource(m.block.Name, attribute)
 			return at
 		},
 	}

@@ -49,7 +49,6 @@ func (r *run) commandProblem(err error) error {
 	var wrong *toolchain.Error
 	if errors.As(err, &wrong) && wrong.Problem.Source == (policy.Source{}) {
 		wrong.Problem = wrong.Problem.At(r.req.ArgsSource)
-		wrong.Problem.Line = r.req.Config.Line(r.req.ArgsSource)
 	}
 	return err
 }
@@ -61,9 +60,8 @@ func (r *run) stepProblem(err error) error {
 		return err
 	}
 	p := diag.Errorf("building the sandbox: %s", step.Text)
-	if rule, ok := r.req.Config.Policy.Find(step.Rule); ok {
+	if rule, ok := r.policy.Find(step.Rule); ok {
 		p = p.At(rule.Source)
-		p.Line = r.req.Config.Line(rule.Source)
 	}
 	return p
 }

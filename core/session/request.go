@@ -23,6 +23,8 @@ import (
 type Request struct {
 	// Config is the whole policy, settled: no process has been started for it.
 	Config *config.Config
+	// Secrets are the values of --env NAME=VALUE, as core/config handed them over.
+	Secrets map[string][]byte
 	// Args is the command as the user typed it, the program first.
 	Args []string
 	// ArgsSource is the line of the file that the command comes from; zero where it was typed.

@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/launch/recipe"
@@ -32,6 +31,7 @@ type run struct {
 	bin     string // where nono's own programs are
 	dir     *runDir
 	tool    *toolchain.Toolchain
+	policy  policy.Policy // the configuration's, with what the command needs
 	init    *launch.Init
 	host    sdk.Host
 	members []*member
@@ -89,11 +89,8 @@ func (r *run) resolveCommand() error {
 		return r.commandProblem(err)
 	}
 	r.tool = tool
-	for _, read := range tool.Reads {
-		at := policy.Source{Origin: policy.OriginCommand, Flag: "the command you typed: " + read.Why}
-		req.Config.AddReads(at, config.Place{Path: read.Path, Name: read.Name, Type: read.Type})
-	}
-	return r.commandProblem(tool.Check(&req.Config.Policy))
+	r.policy = req.Config.Policy.With(tool.Rules(), nil)
+	return r.commandProblem(tool.Check(&r.policy))
 }
 
 // findLayers finds the program of each layer that has something to do. They are looked for at the same time: one that is not
@@ -105,7 +102,7 @@ func (r *run) findLayers() ([]*member, error) {
 	finds := make([]func() error, len(blocks))
 	for i, block := range blocks {
 		finds[i] = func() error {
-			m, err := findLayer(block, r.req.Config.Plugins, places)
+			m, err := findLayer(block, r.req.Config, places)
 			if err != nil {
 				return problemOf(err, block.PluginSource)
 			}
@@ -148,7 +145,7 @@ func (r *run) startProcesses(ctx context.Context) error {
 func (r *run) startInit(ctx context.Context) error {
 	init, err := launch.Start(ctx, launch.Options{
 		Path:        r.bin + "/nono-init",
-		HostNetwork: r.req.Config.Policy.IsDisabled(policy.KindNetwork),
+		HostNetwork: r.policy.IsDisabled(policy.KindNetwork),
 		Stdin:       r.req.Stdin,
 		Stdout:      r.req.Stdout,
 		Stderr:      r.req.Stderr,
@@ -237,29 +234,26 @@ func (r *run) planInput() plan.Input {
 		Session:    r.dir.ID,
 		Host:       r.host,
 		Command:    r.command(),
-		Policy:     req.Config.Policy,
+		Policy:     r.policy,
 		BestEffort: req.Config.BestEffort,
 		Own: plan.Own{
 			Programs:    r.ownPrograms(),
 			Directories: req.Dirs.All(),
-			Documents:   req.Config.PolicyFiles(),
+			Documents:   req.Config.Files,
 		},
 		Environ:    req.Environ,
 		PathPrefix: r.tool.PathPrepend,
 		Shims:      r.tool.Shims,
-		Line:       req.Config.Line,
 		Look:       hostfile.Host,
 	}
 	for _, m := range r.members {
 		in.Layers = append(in.Layers, m.planShare(req.Config))
 	}
 	for _, n := range r.tool.Notices {
-		in.Notices = append(in.Notices, diag.Problem{Severity: diag.Warning, Summary: n})
+		in.Notices = append(in.Notices, diag.Warningf("%s", n))
 	}
 	in.GitIdentity, _ = plan.GitIdentity(req.Dirs.Home, req.Dirs.UserConfig, readConfiguration)
-	for _, n := range req.Config.Notices {
-		in.Notices = append(in.Notices, diag.Problem{Severity: diag.Warning, Summary: n.Text, Source: n.Source, Line: req.Config.Line(n.Source)})
-	}
+	in.Notices = append(in.Notices, req.Config.Notices...)
 	return in
 }
 
@@ -300,7 +294,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if err := r.plan.MakeOwn(); err != nil {
 		return err
 	}
-	secrets := plan.Secrets{plan.Core: r.req.Config.Secrets}
+	secrets := plan.Secrets{plan.Core: r.req.Secrets}
 	for _, m := range r.members {
 		secrets[m.description.Name] = m.share.Secrets
 	}

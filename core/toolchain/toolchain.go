@@ -79,6 +79,19 @@ type Read struct {
 	Why string
 }
 
+// Rules are the Reads as rules. Their source is the command: no line of a policy grants them.
+func (tc *Toolchain) Rules() []policy.PathRule {
+	rules := make([]policy.PathRule, len(tc.Reads))
+	for i, r := range tc.Reads {
+		at := policy.Source{Origin: policy.OriginCommand, Flag: "the command you typed: " + r.Why}
+		rules[i] = policy.PathRule{Source: at, Access: policy.Read, Path: r.Path, Type: r.Type}
+		if r.Name != r.Path {
+			rules[i].Name = r.Name
+		}
+	}
+	return rules
+}
+
 // Error is why a command is not run.
 type Error struct {
 	// Code is the exit code: 125, 126 or 127.

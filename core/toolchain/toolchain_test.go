@@ -602,3 +602,20 @@ func TestCommandOfAPolicyFile(t *testing.T) {
 		}
 	}
 }
+
+// What the command needs becomes rules of the policy, with the command as their source.
+func TestRules(t *testing.T) {
+	tc := Toolchain{Reads: []Read{
+		{Path: "/opt/py", Name: "/home/py", Type: policy.Directory, Why: "pyenv"},
+		{Path: "/opt/z", Name: "/opt/z", Type: policy.Regular, Why: "the name by which it is run"},
+	}}
+	amended := policy.Policy{}.With(tc.Rules(), nil)
+	p := policy.NewDecider(&amended)
+	d := p.Path("/opt/py/bin/python", policy.OpExecute)
+	if !d.Allowed || d.Rule.Name != "/home/py" || d.Rule.Source.Flag != "the command you typed: pyenv" || d.Rule.Source.Origin != policy.OriginCommand {
+		t.Errorf("%+v of %+v", d, d.Rule)
+	}
+	if d := p.Path("/opt/z", policy.OpExecute); !d.Allowed || d.Rule.Name != "" || d.Rule.ID != "filesystem.read.1" {
+		t.Errorf("%+v of %+v", d, d.Rule)
+	}
+}

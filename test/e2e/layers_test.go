@@ -727,3 +727,12 @@ func TestArmedAtTheGate(t *testing.T) {
 		t.Errorf("the agent ran at %s, and the layer was armed at %s\n%s", strings.TrimSpace(r.Stdout), armed[1], r)
 	}
 }
+
+// What a layer says of its settings is shown with the line of the setting, as nono's own problems are.
+func TestLayersProblemHasItsLine(t *testing.T) {
+	u := newUser(t)
+	u.useEcho("dial_port = 99999")
+	r := u.nono(configured("/bin/sh", "-c", ran)...)
+	u.refused(r, "  agent.hcl:4:15\n     4 |   dial_port = 99999\n")
+	u.neverRan(r)
+}

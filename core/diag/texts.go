@@ -1,0 +1,46 @@
+package diag
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// Texts are the files that a policy was read from, as they were read: the file itself may have
+// changed since. A nil Texts has none, and then no problem is shown with its line.
+type Texts []Text
+
+// Text is one file, under the names that a [policy.Source] has for it.
+type Text struct {
+	Origin  policy.Origin
+	File    string
+	Content []byte
+}
+
+// line is the text of a source's line, without its end. It is empty for a flag, for a file that is
+// not among the texts, and for a line that the file does not have.
+func (ts Texts) line(at policy.Source) string {
+	if at.Line < 1 {
+		return ""
+	}
+	for _, t := range ts {
+		if t.Origin == at.Origin && t.File == at.File {
+			return nthLine(t.Content, at.Line)
+		}
+	}
+	return ""
+}
+
+// nthLine is one line of a text; the first is 1.
+func nthLine(text []byte, n int) string {
+	for ; n > 1; n-- {
+		_, rest, ok := bytes.Cut(text, []byte("\n"))
+		if !ok {
+			return ""
+		}
+		text = rest
+	}
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	return strings.TrimSuffix(string(line), "\r")
+}
