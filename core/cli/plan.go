@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nono-run/nono/core/plan/show"
 	"github.com/nono-run/nono/core/session"
 )
 
@@ -45,7 +46,7 @@ func (a *App) showPlan(ctx context.Context, req *session.Request, asJSON bool) e
 	if asJSON {
 		return a.printJSON(p)
 	}
-	return p.Print(a.Stdout, a.verbose, a.colour(a.Stdout))
+	return show.Print(a.Stdout, p, a.verbose, a.colour(a.Stdout))
 }
 
 func fileExists(path string) bool {

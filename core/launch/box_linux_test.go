@@ -18,7 +18,7 @@ import (
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/launch/filter"
 	"github.com/nono-run/nono/core/launch/recipe"
-	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
@@ -72,7 +72,7 @@ func without(t *testing.T, steps ...string) string {
 
 // hardening is the filter that every agent gets.
 var hardening = sync.OnceValue(func() []byte {
-	program, err := filter.Assemble(plan.Hardening())
+	program, err := filter.Assemble(base.Hardening())
 	if err != nil {
 		panic(err)
 	}

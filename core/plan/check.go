@@ -11,6 +11,8 @@ import (
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/launch/filter"
+	"github.com/nono-run/nono/core/plan/base"
+	"github.com/nono-run/nono/core/plan/merge"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
@@ -18,10 +20,6 @@ import (
 
 // checkInput refuses what this version cannot make a plan for.
 func (m *maker) checkInput() {
-	if m.in.Host.Tier != sdk.TierA {
-		m.problem(diag.Errorf("cannot make a plan for this host: its tier is %q, and only tier A is built", m.in.Host.Tier).
-			Try("allow unprivileged user namespaces"), policy.Source{})
-	}
 	for what, p := range map[string]string{"home directory": m.in.Host.Home, "current directory": m.in.Command.Dir} {
 		if err := checkPath(p); err != nil {
 			m.problem(diag.Errorf("cannot use the %s: %s", what, err), policy.Source{})
@@ -217,7 +215,7 @@ func checkLandlock(l fragment.Landlock) error {
 		return errors.New("it grants no right")
 	}
 	for _, r := range l.Rights {
-		if !slices.Contains(allRights, r) {
+		if !slices.Contains(merge.AllRights, r) {
 			return fmt.Errorf("unknown right %q", r)
 		}
 	}
@@ -258,7 +256,7 @@ func checkDialer(d fragment.Dialer) error {
 }
 
 func (m *maker) checkEnv(s Share, e fragment.Env) error {
-	if err := checkVariableName(e.Name); err != nil {
+	if err := base.CheckName(e.Name); err != nil {
 		return err
 	}
 	if e.Name == "PATH" {
@@ -296,13 +294,6 @@ func (m *maker) mayTell(s Share, name string) bool {
 	}
 	denied := d.Rule != nil && d.Rule.Source.Asked()
 	return !denied && slices.Contains(s.HostVariables, name)
-}
-
-func checkVariableName(name string) error {
-	if strings.ContainsAny(name, "=\x00") {
-		return fmt.Errorf("%q cannot be a variable's name", name)
-	}
-	return checkText("name", name)
 }
 
 // collectDiagnostics turns what the layers said about settings and rules into problems and notices with their lines.

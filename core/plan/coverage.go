@@ -2,17 +2,16 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/plan/view"
 	"github.com/nono-run/nono/sdk"
-	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
 // coverage is every rule with how far it is held, and by whom. A rule belongs to the kind of its block: that kind's layer
 // answers for it, or core where none runs.
-func (m *maker) coverage(mounts fragment.List) []Rule {
+func (m *maker) coverage(v view.View) []Rule {
 	answers := m.answers()
 	var rules []Rule
 	for _, r := range m.in.Policy.Rules() {
@@ -24,16 +23,26 @@ func (m *maker) coverage(mounts fragment.List) []Rule {
 		m.insist(rule)
 		rules = append(rules, rule)
 	}
-	for _, b := range m.base {
-		serves := func(s fragment.Step) bool { return s.Rule() == b.id }
-		if furniture := b.id == ruleIdentity || b.id == ruleDirectory; furniture && !slices.ContainsFunc(mounts, serves) {
-			continue // only there where it was needed
+	for i, b := range m.base.Rules {
+		if !m.serves(b.ID, v) {
+			continue
 		}
-		rules = append(rules, Rule{
-			ID: b.id, Says: b.says, Source: policy.Source{Origin: policy.OriginBase}, Layer: Core, Held: b.held, By: b.by, Why: b.why,
-		})
+		c := m.base.Coverage[i]
+		rules = append(rules, Rule{ID: b.ID, Says: b.Says, Source: b.Source, Layer: Core, Held: c.Held, By: c.By, Why: c.Why})
 	}
 	return rules
+}
+
+// serves reports whether a rule of the base fragment is there for something: one that only fills what is empty is there where it
+// was needed.
+func (m *maker) serves(id policy.RuleID, v view.View) bool {
+	for _, s := range m.base.Fill {
+		if s.Rule() == id {
+			at, ok := v.At(s.At())
+			return ok && at.Rule() == id
+		}
+	}
+	return true
 }
 
 // answers collects the layers' coverage. A layer answers for the rules of its own kind, once each, in words that exist.

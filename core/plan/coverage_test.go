@@ -1,4 +1,4 @@
-package plan
+package plan_test
 
 import (
 	"slices"
@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/plan/base"
+	"github.com/nono-run/nono/core/plan/plantest"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
@@ -14,7 +17,7 @@ import (
 // Who must be held, and what happens if it is not. The rule in question is filesystem.deny.1 on /home/ada/data.
 func TestInsist(t *testing.T) {
 	missing := func(r policy.PathRule) policy.PathRule { r.Type = policy.Missing; return r }
-	user, def := at(6), byDefault
+	user, def := plantest.At(6), plantest.ByDefault
 	const inside, outside = "/home/ada/proj/data", "/home/ada/data"
 	tests := []struct {
 		name string
@@ -22,28 +25,28 @@ func TestInsist(t *testing.T) {
 		held sdk.Held // empty: the layer says nothing
 		want string   // of the refusal; empty: the plan is made
 	}{
-		{"the user's denial, held", rule("filesystem.deny.1", user, policy.Deny, outside), sdk.Enforced, ""},
-		{"the user's denial, partial", rule("filesystem.deny.1", user, policy.Deny, outside), sdk.Partial, "cannot be held: half of it"},
-		{"the user's denial, unavailable", rule("filesystem.deny.1", user, policy.Deny, outside), sdk.Unavailable, "cannot be held: half of it"},
-		{"the user's denial, forgotten", rule("filesystem.deny.1", user, policy.Deny, outside), "", "layer binds says nothing about it"},
-		{"the user's grant, forgotten", rule("filesystem.deny.1", user, policy.Read, outside), "", "layer binds says nothing about it"},
-		{"the user's protection, partial", rule("filesystem.deny.1", user, policy.Protect, inside), sdk.Partial, "cannot be held"},
-		{"the user's denial of nothing", missing(rule("filesystem.deny.1", user, policy.Deny, inside)), "", ""},
-		{"the user's protection of nothing", missing(rule("filesystem.deny.1", user, policy.Protect, inside)), sdk.Unavailable, ""},
-		{"the user's grant of nothing", missing(rule("filesystem.deny.1", user, policy.Read, inside)), "", ""},
-		{"a default denial outside every grant", rule("filesystem.deny.1", def, policy.Deny, outside), sdk.Partial, ""},
-		{"a default denial inside a grant", rule("filesystem.deny.1", def, policy.Deny, inside), sdk.Partial, "narrow the grant"},
-		{"a default denial that is a grant itself", rule("filesystem.deny.1", def, policy.Deny, "/home/ada/proj"), "", "narrow the grant"},
-		{"a default protection", rule("filesystem.deny.1", def, policy.Protect, inside), sdk.Partial, ""},
-		{"the toolchain of the command", rule("filesystem.deny.1", policy.Source{Origin: policy.OriginCommand}, policy.Read, outside), sdk.Partial, ""},
+		{"the user's denial, held", plantest.Rule("filesystem.deny.1", user, policy.Deny, outside), sdk.Enforced, ""},
+		{"the user's denial, partial", plantest.Rule("filesystem.deny.1", user, policy.Deny, outside), sdk.Partial, "cannot be held: half of it"},
+		{"the user's denial, unavailable", plantest.Rule("filesystem.deny.1", user, policy.Deny, outside), sdk.Unavailable, "cannot be held: half of it"},
+		{"the user's denial, forgotten", plantest.Rule("filesystem.deny.1", user, policy.Deny, outside), "", "layer binds says nothing about it"},
+		{"the user's grant, forgotten", plantest.Rule("filesystem.deny.1", user, policy.Read, outside), "", "layer binds says nothing about it"},
+		{"the user's protection, partial", plantest.Rule("filesystem.deny.1", user, policy.Protect, inside), sdk.Partial, "cannot be held"},
+		{"the user's denial of nothing", missing(plantest.Rule("filesystem.deny.1", user, policy.Deny, inside)), "", ""},
+		{"the user's protection of nothing", missing(plantest.Rule("filesystem.deny.1", user, policy.Protect, inside)), sdk.Unavailable, ""},
+		{"the user's grant of nothing", missing(plantest.Rule("filesystem.deny.1", user, policy.Read, inside)), "", ""},
+		{"a default denial outside every grant", plantest.Rule("filesystem.deny.1", def, policy.Deny, outside), sdk.Partial, ""},
+		{"a default denial inside a grant", plantest.Rule("filesystem.deny.1", def, policy.Deny, inside), sdk.Partial, "narrow the grant"},
+		{"a default denial that is a grant itself", plantest.Rule("filesystem.deny.1", def, policy.Deny, "/home/ada/proj"), "", "narrow the grant"},
+		{"a default protection", plantest.Rule("filesystem.deny.1", def, policy.Protect, inside), sdk.Partial, ""},
+		{"the toolchain of the command", plantest.Rule("filesystem.deny.1", policy.Source{Origin: policy.OriginCommand}, policy.Read, outside), sdk.Partial, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			host := standardTree()
-			host.put(inside, "dir")
-			in := standardInput(host)
+			host := plantest.Machine()
+			host.Put(inside, "dir")
+			in := plantest.Input(host)
 			in.Policy.Filesystem = append(in.Policy.Filesystem, tt.rule)
-			in.Layers = []Share{binds(host, in.Policy)}
+			in.Layers = []plan.Share{plantest.Binds(host, in.Policy)}
 			coverage := &in.Layers[0].Response.Coverage
 			last := len(*coverage) - 1
 			(*coverage)[last] = sdk.Coverage{Rule: tt.rule.ID, Held: tt.held, Why: "half of it"}
@@ -51,13 +54,13 @@ func TestInsist(t *testing.T) {
 				*coverage = (*coverage)[:last]
 			}
 			if tt.want == "" {
-				p := mustMake(t, in)
+				p := plantest.Make(t, in)
 				if r := ruleOf(p, tt.rule.ID); tt.rule.Type == policy.Missing && (r.Held != sdk.Enforced || r.By != "nothing is there") {
 					t.Errorf("the rule is %+v", r)
 				}
 				return
 			}
-			got := refused(t, in)
+			got := plantest.Refused(t, in)
 			for _, part := range []string{tt.want, tt.rule.Source.String(), "best_effort"} {
 				if !strings.Contains(got, part) {
 					t.Errorf("the message lacks %q:\n%s", part, got)
@@ -65,8 +68,8 @@ func TestInsist(t *testing.T) {
 			}
 
 			in.BestEffort = true
-			p := mustMake(t, in)
-			said := slices.ContainsFunc(p.Notices, func(n Notice) bool {
+			p := plantest.Make(t, in)
+			said := slices.ContainsFunc(p.Notices, func(n plan.Notice) bool {
 				return n.Source == tt.rule.Source && strings.Contains(n.Text, "is not held") && strings.Contains(n.Text, "best_effort")
 			})
 			if !said {
@@ -76,13 +79,13 @@ func TestInsist(t *testing.T) {
 	}
 }
 
-func ruleOf(p *Plan, id policy.RuleID) Rule {
+func ruleOf(p *plan.Plan, id policy.RuleID) plan.Rule {
 	for _, r := range p.Rules {
 		if r.ID == id {
 			return r
 		}
 	}
-	return Rule{}
+	return plan.Rule{}
 }
 
 func TestWrongAnswers(t *testing.T) {
@@ -100,56 +103,56 @@ func TestWrongAnswers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			host := standardTree()
-			in := standardInput(host)
-			in.Policy.Filesystem = append(in.Policy.Filesystem, rule("filesystem.read.1", byDefault, policy.Read, "/etc"))
+			host := plantest.Machine()
+			in := plantest.Input(host)
+			in.Policy.Filesystem = append(in.Policy.Filesystem, plantest.Rule("filesystem.read.1", plantest.ByDefault, policy.Read, "/etc"))
 			r := in.Layers[0].Response
 			r.Coverage = append(r.Coverage, tt.answer)
-			if got := refused(t, in); !strings.Contains(got, tt.want) || !strings.Contains(got, "layer binds") {
+			if got := plantest.Refused(t, in); !strings.Contains(got, tt.want) || !strings.Contains(got, "layer binds") {
 				t.Errorf("the message lacks %q:\n%s", tt.want, got)
 			}
 		})
 	}
 	t.Run("another kind's rule", func(t *testing.T) {
-		in := standardInput(standardTree())
-		c := custom("acme/x")
+		in := plantest.Input(plantest.Machine())
+		c := plantest.Custom("acme/x")
 		c.Response.Coverage = []sdk.Coverage{{Rule: "filesystem.allow.0", Held: sdk.Enforced}}
 		in.Layers = append(in.Layers, c)
-		if got := refused(t, in); !strings.Contains(got, "it is a custom layer") || !strings.Contains(got, "agent.hcl:4:3") {
+		if got := plantest.Refused(t, in); !strings.Contains(got, "it is a custom layer") || !strings.Contains(got, "agent.hcl:4:3") {
 			t.Error(got)
 		}
 	})
 }
 
 func TestDisabled(t *testing.T) {
-	in := standardInput(standardTree())
+	in := plantest.Input(plantest.Machine())
 	flag := policy.Source{Origin: policy.OriginFlag, Flag: "--disable filesystem"}
-	in.Policy.Filesystem = append(in.Policy.Filesystem, rule("filesystem.deny.1", at(6), policy.Deny, "/home/ada/data"))
-	in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: flag}, {Kind: policy.KindNetwork, Source: at(9)}}
+	in.Policy.Filesystem = append(in.Policy.Filesystem, plantest.Rule("filesystem.deny.1", plantest.At(6), policy.Deny, "/home/ada/data"))
+	in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: flag}, {Kind: policy.KindNetwork, Source: plantest.At(9)}}
 	in.Layers = nil
-	p := mustMake(t, in)
+	p := plantest.Make(t, in)
 
 	if len(p.Notices) != 0 { // core/config has announced it, with each line that it overrides
 		t.Errorf("there are notices: %+v", p.Notices)
 	}
-	if b, ok := mountAt(p, "/").(interface{ Source() string }); !ok || b.Source() != "/" {
-		t.Errorf("the root is %v", mountAt(p, "/"))
+	if b, ok := plantest.MountAt(p, "/").(interface{ Source() string }); !ok || b.Source() != "/" {
+		t.Errorf("the root is %v", plantest.MountAt(p, "/"))
 	}
-	for _, id := range []policy.RuleID{"filesystem.deny.1", ruleMounts, ruleNetwork} {
+	for _, id := range []policy.RuleID{"filesystem.deny.1", base.RuleMounts, base.RuleNetwork} {
 		if r := ruleOf(p, id); r.Held != sdk.Unavailable {
 			t.Errorf("%s is said to be %s", id, r.Held)
 		}
 	}
 	// The rest of the base fragment does not depend on any layer.
 	for _, at := range []string{"/proc", "/dev", "/dev/pts", "/dev/null"} {
-		if mountAt(p, at) == nil {
+		if plantest.MountAt(p, at) == nil {
 			t.Errorf("%s is gone with the filesystem layer", at)
 		}
 	}
-	if b, ok := mountAt(p, "/sys").(fragment.Bind); !ok || b.Writable {
-		t.Errorf("the host's /sys is %+v", mountAt(p, "/sys"))
+	if b, ok := plantest.MountAt(p, "/sys").(fragment.Bind); !ok || b.Writable {
+		t.Errorf("the host's /sys is %+v", plantest.MountAt(p, "/sys"))
 	}
-	for _, id := range []policy.RuleID{ruleProc, ruleSeccomp, rulePrivileges, ruleProcesses, ruleIPC, ruleDescriptors} {
+	for _, id := range []policy.RuleID{base.RuleProc, base.RuleSeccomp, base.RulePrivileges, base.RuleProcesses, base.RuleIPC, base.RuleDescriptors} {
 		if r := ruleOf(p, id); r.Held != sdk.Enforced {
 			t.Errorf("%s is %s", id, r.Held)
 		}
@@ -160,11 +163,11 @@ func TestDisabled(t *testing.T) {
 }
 
 func TestDiagnostics(t *testing.T) {
-	in := standardInput(standardTree())
-	s := custom("acme/x")
+	in := plantest.Input(plantest.Machine())
+	s := plantest.Custom("acme/x")
 	s.Setting = func(attribute string) policy.Source {
 		if attribute == "mode" {
-			return at(12)
+			return plantest.At(12)
 		}
 		return policy.Source{}
 	}
@@ -173,11 +176,11 @@ func TestDiagnostics(t *testing.T) {
 		{Severity: sdk.SeverityWarning, Summary: "slow today"},
 	}
 	in.Layers = append(in.Layers, s)
-	in.Notices = []diag.Problem{{Severity: diag.Warning, Summary: "~/x does not exist", Source: at(3)}}
-	p := mustMake(t, in)
-	want := []Notice{
-		{Text: "~/x does not exist", Source: at(3)},
-		{Text: "has 2 names", Detail: "look for the other", Source: byDefault},
+	in.Notices = []diag.Problem{{Severity: diag.Warning, Summary: "~/x does not exist", Source: plantest.At(3)}}
+	p := plantest.Make(t, in)
+	want := []plan.Notice{
+		{Text: "~/x does not exist", Source: plantest.At(3)},
+		{Text: "has 2 names", Detail: "look for the other", Source: plantest.ByDefault},
 		{Text: "layer acme/x: slow today"},
 	}
 	if !slices.Equal(p.Notices, want) {
@@ -188,7 +191,7 @@ func TestDiagnostics(t *testing.T) {
 		{Severity: sdk.SeverityError, Attribute: "mode", Summary: "cannot be both", Detail: "choose one"},
 		{Severity: "", Rule: "filesystem.allow.0", Summary: "hm"},
 	}
-	if got, want := refused(t, in), `error: cannot be both
+	if got, want := plantest.Refused(t, in), `error: cannot be both
   agent.hcl:12:3
   choose one
 error: hm

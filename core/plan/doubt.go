@@ -1,9 +1,9 @@
 package plan
 
 import (
-	"slices"
-
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/plan/proof"
+	"github.com/nono-run/nono/core/plan/view"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -12,10 +12,10 @@ import (
 
 // doubtGrants holds the layers to what the policy grants. The filesystem layer shows that and no more; another one may need something of
 // its own inside, and then it is said.
-func (m *maker) doubtGrants(v view) {
-	for _, s := range v.mounts {
+func (m *maker) doubtGrants(v view.View) {
+	for _, s := range v.Mounts() {
 		b, ok := s.Mount.(fragment.Bind)
-		if !ok || s.by == Core {
+		if !ok || s.Layer == Core {
 			continue
 		}
 		var what string
@@ -29,11 +29,11 @@ func (m *maker) doubtGrants(v view) {
 		default:
 			continue
 		}
-		if fs, ok := m.layer(policy.KindFilesystem); ok && s.by == fs.Name {
-			m.flaw(s.by, b.For, "it shows %s %s, which no rule grants", b.Source(), what)
+		if fs, ok := m.layer(policy.KindFilesystem); ok && s.Layer == fs.Name {
+			m.flaw(s.Layer, b.For, "it shows %s %s, which no rule grants", b.Source(), what)
 			continue
 		}
-		m.notice(m.sourceOf(b.For), "", "layer %s shows %s inside, %s, which no rule grants", s.by, b.Source(), what)
+		m.notice(m.sourceOf(b.For), "", "layer %s shows %s inside, %s, which no rule grants", s.Layer, b.Source(), what)
 	}
 }
 
@@ -43,9 +43,13 @@ func (m *maker) doubtGrants(v view) {
 //
 // Where Landlock gives nothing at the place that a bind shows, the layer has held the rule that way.
 func (m *maker) doubt(p *Plan) {
-	v, err := play(p.Mounts)
+	played, err := proof.Play(p.Mounts)
 	if err != nil {
 		return // Prove says so
+	}
+	var reach proof.Reach = played
+	if len(p.Landlock) > 0 {
+		reach = proof.Behind(played, proof.NewRights(p.Landlock))
 	}
 	look := hostfile.Once(m.in.Look)
 	for _, r := range p.Rules {
@@ -57,38 +61,13 @@ func (m *maker) doubt(p *Plan) {
 		if err != nil || way.Path != r.Path {
 			continue // it changed meanwhile; nono-init refuses to mount what is not what was planned with
 		}
-		t := target{way, r.Access == policy.Deny, "denied"}
-		if !t.hidden {
-			t.what = "protected"
+		t := proof.Target{Route: way, Hidden: r.Access == policy.Deny, What: "denied"}
+		if !t.Hidden {
+			t.What = "protected"
 		}
-		for _, s := range v.mounts {
-			b, ok := s.Mount.(fragment.Bind)
-			if !ok || !p.shows(t, s.At(), &b) {
-				continue
-			}
-			if err := p.proveBind(v, s.At(), b, t); err != nil {
-				m.problem(diag.Errorf("layer %s says that %q is enforced, and it is not: %s", r.Layer, r.Says, err).
-					Try("narrow the grant that shows it there; if there is none, it is a flaw of a layer"), r.Source)
-				break
-			}
+		if err := proof.Hold(reach, t); err != nil {
+			m.problem(diag.Errorf("layer %s says that %q is enforced, and it is not: %s", r.Layer, r.Says, err).
+				Try("narrow the grant that shows it there; if there is none, it is a flaw of a layer"), r.Source)
 		}
 	}
-}
-
-// shows reports whether a bind may show something of a target as far as Landlock is asked, and takes from the bind what Landlock does not give.
-func (p *Plan) shows(t target, at string, b *fragment.Bind) bool {
-	b.Writable = b.Writable && p.landlockGives(at, fragment.RightWrite)
-	inside := at
-	if root := t.shownBy(*b); policy.Within(t.Path, root) {
-		inside = below(t.Path, root, at)
-	}
-	return !t.hidden || p.landlockGives(inside, fragment.RightList, fragment.RightRead, fragment.RightExecute)
-}
-
-// landlockGives reports whether Landlock, where it is used at all, gives one of these rights at a path or beneath it.
-func (p *Plan) landlockGives(at string, rights ...fragment.Right) bool {
-	return len(p.Landlock) == 0 || slices.ContainsFunc(p.Landlock, func(g fragment.Landlock) bool {
-		overlaps := policy.Within(at, g.Path) || policy.Within(g.Path, at)
-		return overlaps && slices.ContainsFunc(rights, func(r fragment.Right) bool { return slices.Contains(g.Rights, r) })
-	})
 }

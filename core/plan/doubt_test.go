@@ -1,33 +1,35 @@
-package plan
+package plan_test
 
 import (
 	"strings"
 	"testing"
 
+	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/plan/plantest"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
 // secretInput is a run in a project, of which one directory is denied and another one protected.
-func secretInput() (tree, Input) {
-	host := standardTree()
+func secretInput() (plantest.Tree, plan.Input) {
+	host := plantest.Machine()
 	for _, dir := range []string{"/home/ada/proj/a/secret", "/home/ada/proj/a/deploy", "/home/ada/proj/b"} {
-		host.put(dir, "dir")
+		host.Put(dir, "dir")
 	}
-	in := standardInput(host)
+	in := plantest.Input(host)
 	in.Policy.Filesystem = append(in.Policy.Filesystem,
-		rule("filesystem.deny.1", at(5), policy.Deny, "/home/ada/proj/a/secret"),
-		rule("filesystem.protect.0", at(6), policy.Protect, "/home/ada/proj/a/deploy"),
+		plantest.Rule("filesystem.deny.1", plantest.At(5), policy.Deny, "/home/ada/proj/a/secret"),
+		plantest.Rule("filesystem.protect.0", plantest.At(6), policy.Protect, "/home/ada/proj/a/deploy"),
 	)
-	layer := binds(host, in.Policy)
-	layer.Response.Fragment.Steps = append(layer.Response.Fragment.Steps, host.bind("", "/home/ada/proj/a", true)) // the pin
-	in.Layers = []Share{layer}
+	layer := plantest.Binds(host, in.Policy)
+	layer.Response.Fragment.Steps = append(layer.Response.Fragment.Steps, host.Bind("", "/home/ada/proj/a", true)) // the pin
+	in.Layers = []plan.Share{layer}
 	return host, in
 }
 
 // without drops the layer's steps at a path.
-func without(s Share, at string) Share {
+func without(s plan.Share, at string) plan.Share {
 	var steps []fragment.Step
 	for _, step := range s.Response.Fragment.Steps {
 		if m, ok := step.(fragment.Mount); !ok || m.At() != at {
@@ -39,54 +41,54 @@ func without(s Share, at string) Share {
 }
 
 func TestALayerThatClaimsTooMuchIsRefused(t *testing.T) {
-	if _, in := secretInput(); mustMake(t, in) == nil {
+	if _, in := secretInput(); plantest.Make(t, in) == nil {
 		t.Fatal("the control failed")
 	}
-	shown := func(host tree, from string, writable bool) Share {
-		b := host.bind("", from, writable)
+	shown := func(host plantest.Tree, from string, writable bool) plan.Share {
+		b := host.Bind("", from, writable)
 		b.From, b.Path = from, "/mnt/x"
-		return custom("acme/x", b)
+		return plantest.Custom("acme/x", b)
 	}
 	for _, tt := range []struct {
 		name string
-		spin func(host tree, in *Input)
+		spin func(host plantest.Tree, in *plan.Input)
 		want string // in the refusal; none if the plan is made
 	}{
 		{
-			"it forgot the mask", func(_ tree, in *Input) { in.Layers[0] = without(in.Layers[0], "/home/ada/proj/a/secret") },
+			"it forgot the mask", func(_ plantest.Tree, in *plan.Input) { in.Layers[0] = without(in.Layers[0], "/home/ada/proj/a/secret") },
 			`layer binds says that "deny /home/ada/proj/a/secret" is enforced, and it is not`,
 		},
 		{
-			"it forgot the protection", func(_ tree, in *Input) { in.Layers[0] = without(in.Layers[0], "/home/ada/proj/a/deploy") },
+			"it forgot the protection", func(_ plantest.Tree, in *plan.Input) { in.Layers[0] = without(in.Layers[0], "/home/ada/proj/a/deploy") },
 			`layer binds says that "protect /home/ada/proj/a/deploy" is enforced, and it is not`,
 		},
 		{
-			"it forgot to pin what lies above", func(_ tree, in *Input) { in.Layers[0] = without(in.Layers[0], "/home/ada/proj/a") },
+			"it forgot to pin what lies above", func(_ plantest.Tree, in *plan.Input) { in.Layers[0] = without(in.Layers[0], "/home/ada/proj/a") },
 			"/home/ada/proj/a, on the way to /home/ada/proj/a/secret, denied, can be replaced",
 		},
-		{"another layer shows the denied directory elsewhere", func(host tree, in *Input) {
+		{"another layer shows the denied directory elsewhere", func(host plantest.Tree, in *plan.Input) {
 			in.Layers = append(in.Layers, shown(host, "/home/ada/proj/a/secret", false))
 		}, "can be read at /mnt/x"},
-		{"another layer shows what lies above it elsewhere", func(host tree, in *Input) {
+		{"another layer shows what lies above it elsewhere", func(host plantest.Tree, in *plan.Input) {
 			in.Layers = append(in.Layers, shown(host, "/home/ada/proj", false))
 		}, "can be read at /mnt/x/a/secret"},
-		{"another layer shows the protected directory elsewhere, to be written", func(host tree, in *Input) {
+		{"another layer shows the protected directory elsewhere, to be written", func(host plantest.Tree, in *plan.Input) {
 			in.Layers = append(in.Layers, shown(host, "/home/ada/proj/a/deploy", true))
 		}, "can be changed at /mnt/x"},
-		{"another layer shows the protected directory elsewhere, to be read", func(host tree, in *Input) {
+		{"another layer shows the protected directory elsewhere, to be read", func(host plantest.Tree, in *plan.Input) {
 			in.Layers = append(in.Layers, shown(host, "/home/ada/proj/a/deploy", false))
 		}, ""},
-		{"another layer shows a default denial elsewhere", func(host tree, in *Input) {
+		{"another layer shows a default denial elsewhere", func(host plantest.Tree, in *plan.Input) {
 			in.Layers = append(in.Layers, shown(host, "/home/ada/.ssh", false))
 		}, "can be read at /mnt/x"},
-		{"a denial that is held by Landlock alone", func(_ tree, in *Input) {
+		{"a denial that is held by Landlock alone", func(_ plantest.Tree, in *plan.Input) {
 			in.Layers[0] = without(in.Layers[0], "/home/ada/proj/a/secret")
 			for _, p := range []string{"/home/ada/proj/b", "/home/ada/proj/a/deploy"} {
 				in.Layers[0].Response.Fragment.Steps = append(in.Layers[0].Response.Fragment.Steps,
 					fragment.Landlock{Path: p, Rights: []fragment.Right{fragment.RightRead}})
 			}
 		}, ""},
-		{"a claim that is not made need not be true", func(_ tree, in *Input) {
+		{"a claim that is not made need not be true", func(_ plantest.Tree, in *plan.Input) {
 			in.Layers[0] = without(in.Layers[0], "/home/ada/proj/a/secret")
 			for i, c := range in.Layers[0].Response.Coverage {
 				if c.Rule == "filesystem.deny.1" {
@@ -100,10 +102,10 @@ func TestALayerThatClaimsTooMuchIsRefused(t *testing.T) {
 			host, in := secretInput()
 			tt.spin(host, &in)
 			if tt.want == "" {
-				mustMake(t, in)
+				plantest.Make(t, in)
 				return
 			}
-			if got := refused(t, in); !strings.Contains(got, tt.want) {
+			if got := plantest.Refused(t, in); !strings.Contains(got, tt.want) {
 				t.Errorf("got\n%swant %q", got, tt.want)
 			}
 		})
@@ -112,35 +114,35 @@ func TestALayerThatClaimsTooMuchIsRefused(t *testing.T) {
 
 // What is shown without a rule is a flaw of the filesystem layer, and said of every other.
 func TestALayerThatShowsWhatNothingGrants(t *testing.T) {
-	host := standardTree()
-	elsewhere := host.bind("", "/home/ada/data", true)
+	host := plantest.Machine()
+	elsewhere := host.Bind("", "/home/ada/data", true)
 	elsewhere.From, elsewhere.Path = elsewhere.Path, "/mnt/data"
 	for _, tt := range []struct {
 		what string
 		step fragment.Bind
 		says string
 	}{
-		{"a directory", host.bind("", "/home/ada/data", false), "shows /home/ada/data inside, to be read, which no rule grants"},
+		{"a directory", host.Bind("", "/home/ada/data", false), "shows /home/ada/data inside, to be read, which no rule grants"},
 		{"a directory elsewhere, writable", elsewhere, "shows /home/ada/data inside, to be read and written, which no rule grants"},
-		{"a granted directory, writable", host.bind("", "/usr/lib", true), "shows /usr/lib inside, to be written, which no rule grants"},
-		{"a granted directory", host.bind("", "/usr/lib", false), ""},
+		{"a granted directory, writable", host.Bind("", "/usr/lib", true), "shows /usr/lib inside, to be written, which no rule grants"},
+		{"a granted directory", host.Bind("", "/usr/lib", false), ""},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
-			in := standardInput(host)
-			in.Layers = append(in.Layers, custom("acme/x", tt.step))
+			in := plantest.Input(host)
+			in.Layers = append(in.Layers, plantest.Custom("acme/x", tt.step))
 			var said []string
-			for _, n := range mustMake(t, in).Notices {
+			for _, n := range plantest.Make(t, in).Notices {
 				said = append(said, n.Text)
 			}
 			if got := strings.Join(said, "\n"); (tt.says == "") != (got == "") || !strings.Contains(got, tt.says) {
 				t.Errorf("another layer's: %q, want %q", got, tt.says)
 			}
 
-			in = standardInput(host)
+			in = plantest.Input(host)
 			in.Layers[0].Response.Fragment.Steps = append(in.Layers[0].Response.Fragment.Steps, tt.step)
 			if tt.says == "" {
-				mustMake(t, in)
-			} else if got := refused(t, in); !strings.Contains(got, "layer binds: it shows ") {
+				plantest.Make(t, in)
+			} else if got := plantest.Refused(t, in); !strings.Contains(got, "layer binds: it shows ") {
 				t.Errorf("the filesystem layer's: %s", got)
 			}
 		})

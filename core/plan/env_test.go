@@ -1,4 +1,4 @@
-package plan
+package plan_test
 
 import (
 	"encoding/json"
@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/plan/plantest"
+	"github.com/nono-run/nono/core/plan/show"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -16,8 +19,8 @@ var flagged = policy.Source{Origin: policy.OriginFlag, Flag: "--env X"}
 func TestEnvironment(t *testing.T) {
 	inherit := func(name string) fragment.Value { return fragment.Text(fragment.HostVariable(name)) }
 	never := []policy.EnvRule{
-		{ID: "environment.deny.0", Source: byDefault, Action: policy.EnvDeny, Name: "LD_*"},
-		{ID: "environment.deny.1", Source: byDefault, Action: policy.EnvDeny, Name: "BASH_FUNC_*"},
+		{ID: "environment.deny.0", Source: plantest.ByDefault, Action: policy.EnvDeny, Name: "LD_*"},
+		{ID: "environment.deny.1", Source: plantest.ByDefault, Action: policy.EnvDeny, Name: "BASH_FUNC_*"},
 	}
 	tests := []struct {
 		name    string
@@ -29,24 +32,24 @@ func TestEnvironment(t *testing.T) {
 		{"what no rule passes stays outside", nil, []string{"TOKEN=x"}, "TOKEN", nil},
 		{"a passed one is inherited", []policy.EnvRule{{Source: flagged, Action: policy.EnvPass, Name: "TOKEN"}}, []string{"TOKEN=x"}, "TOKEN", inherit("TOKEN")},
 		{"a passed one that is not set is not there", []policy.EnvRule{{Source: flagged, Action: policy.EnvPass, Name: "TOKEN"}}, nil, "TOKEN", nil},
-		{"a pattern passes", []policy.EnvRule{{Source: at(3), Action: policy.EnvPass, Name: "LC_*"}}, []string{"LC_ALL=C"}, "LC_ALL", inherit("LC_ALL")},
+		{"a pattern passes", []policy.EnvRule{{Source: plantest.At(3), Action: policy.EnvPass, Name: "LC_*"}}, []string{"LC_ALL=C"}, "LC_ALL", inherit("LC_ALL")},
 		{
-			"no pattern passes what loads code", append(never, policy.EnvRule{Source: at(3), Action: policy.EnvPass, Name: "*"}),
+			"no pattern passes what loads code", append(never, policy.EnvRule{Source: plantest.At(3), Action: policy.EnvPass, Name: "*"}),
 			[]string{"LD_PRELOAD=/evil.so"},
 			"LD_PRELOAD", nil,
 		},
 		{
-			"nor an exported function", append(never, policy.EnvRule{Source: at(3), Action: policy.EnvPass, Name: "*"}),
+			"nor an exported function", append(never, policy.EnvRule{Source: plantest.At(3), Action: policy.EnvPass, Name: "*"}),
 			[]string{"BASH_FUNC_ls%%=() { evil; }"},
 			"BASH_FUNC_ls%%", nil,
 		},
 		{
-			"its exact name does", append(never, policy.EnvRule{Source: at(3), Action: policy.EnvPass, Name: "LD_PRELOAD"}),
+			"its exact name does", append(never, policy.EnvRule{Source: plantest.At(3), Action: policy.EnvPass, Name: "LD_PRELOAD"}),
 			[]string{"LD_PRELOAD=/mine.so"},
 			"LD_PRELOAD", inherit("LD_PRELOAD"),
 		},
-		{"a value is set", []policy.EnvRule{{Source: at(3), Action: policy.EnvSet, Name: "CI", Value: "1"}}, nil, "CI", fragment.Text("1")},
-		{"an empty value is a value", []policy.EnvRule{{Source: at(3), Action: policy.EnvSet, Name: "CI"}}, nil, "CI", fragment.Text("")},
+		{"a value is set", []policy.EnvRule{{Source: plantest.At(3), Action: policy.EnvSet, Name: "CI", Value: "1"}}, nil, "CI", fragment.Text("1")},
+		{"an empty value is a value", []policy.EnvRule{{Source: plantest.At(3), Action: policy.EnvSet, Name: "CI"}}, nil, "CI", fragment.Text("")},
 		{
 			"a value of --env is a secret",
 			[]policy.EnvRule{{Source: flagged, Action: policy.EnvSet, Name: "KEY", Secret: "env.KEY"}},
@@ -54,24 +57,24 @@ func TestEnvironment(t *testing.T) {
 			fragment.Text(fragment.SecretValue("env.KEY")),
 		},
 		{"HOME is the private one, whatever the variable says", nil, []string{"HOME=/elsewhere"}, "HOME", fragment.Text("/home/ada")},
-		{"unless set", []policy.EnvRule{{Source: at(3), Action: policy.EnvSet, Name: "HOME", Value: "/home/ada/proj"}}, nil, "HOME", fragment.Text("/home/ada/proj")},
+		{"unless set", []policy.EnvRule{{Source: plantest.At(3), Action: policy.EnvSet, Name: "HOME", Value: "/home/ada/proj"}}, nil, "HOME", fragment.Text("/home/ada/proj")},
 		{"TMPDIR is /tmp", nil, nil, "TMPDIR", fragment.Text("/tmp")},
 		{"or the user's own, where it is mounted", nil, []string{"TMPDIR=/tmp"}, "TMPDIR", inherit("TMPDIR")},
 		{"or granted", nil, []string{"TMPDIR=/home/ada/proj/tmp"}, "TMPDIR", inherit("TMPDIR")},
 		{"but not one that does not exist inside", nil, []string{"TMPDIR=/var/tmp"}, "TMPDIR", fragment.Text("/tmp")},
 		{"nor one that is no path", nil, []string{"TMPDIR=tmp"}, "TMPDIR", fragment.Text("/tmp")},
 		{"nor one that can only be read", nil, []string{"TMPDIR=/usr/tmp"}, "TMPDIR", fragment.Text("/tmp")},
-		{"a name that is none is left out", []policy.EnvRule{{Source: at(3), Action: policy.EnvPass, Name: "*"}}, []string{"=x", "nothing"}, "", nil},
+		{"a name that is none is left out", []policy.EnvRule{{Source: plantest.At(3), Action: policy.EnvPass, Name: "*"}}, []string{"=x", "nothing"}, "", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			in := standardInput(standardTree())
+			in := plantest.Input(plantest.Machine())
 			for i, r := range tt.rules {
 				r.ID = policy.RuleID(fmt.Sprintf("environment.%s.%d", r.Action, 20+i))
 				in.Policy.Environment = append(in.Policy.Environment, r)
 			}
 			in.Environ = tt.environ
-			got, ok := value(mustMake(t, in), tt.check)
+			got, ok := plantest.Value(plantest.Make(t, in), tt.check)
 			if ok != (tt.want != nil) || !slices.Equal(got, tt.want) {
 				t.Errorf("%s is %v", tt.check, got)
 			}
@@ -92,29 +95,29 @@ func TestPath(t *testing.T) {
 		{"no shims", "/home/ada/.pyenv/shims:/usr/bin", nil, []string{"/home/ada/.pyenv/shims"}, "/usr/bin"},
 		{"no shims spelled otherwise", "/home/ada/.pyenv//shims/:/usr/bin", nil, []string{"/home/ada/.pyenv/shims"}, "/usr/bin"},
 		{"no current directory", ":.:/usr/bin:bin:../x:", nil, nil, "/usr/bin"},
-		{"none at all", "-", nil, nil, systemPath},
-		{"nothing left, which some shells take for the current directory", ".:", nil, nil, systemPath},
+		{"none at all", "-", nil, nil, "/usr/local/bin:/usr/bin:/bin"},
+		{"nothing left, which some shells take for the current directory", ".:", nil, nil, "/usr/local/bin:/usr/bin:/bin"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			in := standardInput(standardTree())
+			in := plantest.Input(plantest.Machine())
 			in.Environ = nil
 			if tt.path != "-" {
 				in.Environ = []string{"PATH=" + tt.path}
 			}
 			in.PathPrefix, in.Shims = tt.prefix, tt.shims
-			if got, _ := value(mustMake(t, in), "PATH"); !slices.Equal(got, fragment.Text(tt.want)) {
+			if got, _ := plantest.Value(plantest.Make(t, in), "PATH"); !slices.Equal(got, fragment.Text(tt.want)) {
 				t.Errorf("PATH is %v", got)
 			}
 		})
 	}
 	t.Run("set by the policy", func(t *testing.T) {
-		in := standardInput(standardTree())
+		in := plantest.Input(plantest.Machine())
 		in.Policy.Environment = append(in.Policy.Environment, policy.EnvRule{
-			ID: "environment.set.0", Source: at(3), Action: policy.EnvSet, Name: "PATH", Value: "/opt/bin:.",
+			ID: "environment.set.0", Source: plantest.At(3), Action: policy.EnvSet, Name: "PATH", Value: "/opt/bin:.",
 		})
 		in.PathPrefix = []string{"/t/bin"}
-		if got, _ := value(mustMake(t, in), "PATH"); !slices.Equal(got, fragment.Text("/t/bin:/opt/bin")) {
+		if got, _ := plantest.Value(plantest.Make(t, in), "PATH"); !slices.Equal(got, fragment.Text("/t/bin:/opt/bin")) {
 			t.Errorf("PATH is %v", got)
 		}
 	})
@@ -135,13 +138,13 @@ func TestVariableOfALayer(t *testing.T) {
 		{"two that do not", policy.EnvRule{}, []fragment.Env{env("1"), env("2")}, nil, []string{"layer a/a", "layer b/b"}},
 		{
 			"a default gives way",
-			policy.EnvRule{ID: "environment.pass.9", Source: byDefault, Action: policy.EnvPass, Name: "X"},
+			policy.EnvRule{ID: "environment.pass.9", Source: plantest.ByDefault, Action: policy.EnvPass, Name: "X"},
 			[]fragment.Env{env("1")},
 			fragment.Text("1"), nil,
 		},
 		{
 			"the user does not",
-			policy.EnvRule{ID: "environment.pass.9", Source: at(8), Action: policy.EnvPass, Name: "X"},
+			policy.EnvRule{ID: "environment.pass.9", Source: plantest.At(8), Action: policy.EnvPass, Name: "X"},
 			[]fragment.Env{env("1")},
 			nil,
 			[]string{"agent.hcl:8:3", "layer a/a"},
@@ -156,23 +159,23 @@ func TestVariableOfALayer(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			in := standardInput(standardTree())
+			in := plantest.Input(plantest.Machine())
 			in.Environ = []string{"X=outside"}
 			if tt.rule.ID != "" {
 				in.Policy.Environment = append(in.Policy.Environment, tt.rule)
 			}
 			for i, step := range tt.steps {
-				s := custom([]string{"a/a", "b/b"}[i], step)
+				s := plantest.Custom([]string{"a/a", "b/b"}[i], step)
 				s.Response.Secrets = map[string][]byte{"k": []byte("v")}
 				in.Layers = append(in.Layers, s)
 			}
 			if tt.conflict == nil {
-				if got, _ := value(mustMake(t, in), "X"); !slices.Equal(got, tt.want) {
+				if got, _ := plantest.Value(plantest.Make(t, in), "X"); !slices.Equal(got, tt.want) {
 					t.Errorf("X is %v", got)
 				}
 				return
 			}
-			got := refused(t, in)
+			got := plantest.Refused(t, in)
 			for _, part := range append(tt.conflict, "two different values for the variable X") {
 				if !strings.Contains(got, part) {
 					t.Errorf("the message lacks %q:\n%s", part, got)
@@ -184,31 +187,31 @@ func TestVariableOfALayer(t *testing.T) {
 
 // No value that is not written in the policy itself is in a plan, however it is printed; and each is in the recipe.
 func TestPlanHoldsNoSecret(t *testing.T) {
-	in := standardInput(standardTree())
+	in := plantest.Input(plantest.Machine())
 	in.Environ = []string{"TOKEN=canary-of-the-host", "LANG=canary-of-a-default", "PATH=/usr/bin"}
 	in.Policy.Environment = append(in.Policy.Environment,
-		policy.EnvRule{ID: "environment.pass.9", Source: at(3), Action: policy.EnvPass, Name: "TOKEN"},
+		policy.EnvRule{ID: "environment.pass.9", Source: plantest.At(3), Action: policy.EnvPass, Name: "TOKEN"},
 		policy.EnvRule{ID: "environment.set.0", Source: flagged, Action: policy.EnvSet, Name: "KEY", Secret: "env.KEY"})
-	s := custom("acme/x", fragment.Env{Name: "ACME", Value: fragment.Text("id:", fragment.SecretValue("k"))})
+	s := plantest.Custom("acme/x", fragment.Env{Name: "ACME", Value: fragment.Text("id:", fragment.SecretValue("k"))})
 	s.Response.Secrets = map[string][]byte{"k": []byte("canary-of-a-layer")}
 	in.Layers = append(in.Layers, s)
-	p := mustMake(t, in)
+	p := plantest.Make(t, in)
 
 	j, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var text strings.Builder
-	if err := p.Print(&text, true, false); err != nil {
+	if err := show.Print(&text, p, true, false); err != nil {
 		t.Fatal(err)
 	}
-	for what, out := range map[string]string{"JSON": string(j), "print": text.String(), "summary": p.Summary(), "hint": strings.Join(p.Hint(), "\n")} {
+	for what, out := range map[string]string{"JSON": string(j), "print": text.String(), "summary": show.Summary(p), "hint": strings.Join(show.Hint(p), "\n")} {
 		if strings.Contains(out, "canary") {
 			t.Errorf("a value is in the plan's %s:\n%s", what, out)
 		}
 	}
 
-	secrets := Secrets{Core: {"env.KEY": []byte("canary-of-a-flag")}, "acme/x": {"k": []byte("canary-of-a-layer")}}
+	secrets := plan.Secrets{plan.Core: {"env.KEY": []byte("canary-of-a-flag")}, "acme/x": {"k": []byte("canary-of-a-layer")}}
 	host := map[string]string{"TOKEN": "canary-of-the-host", "LANG": "canary-of-a-default"}
 	r, err := p.Recipe(secrets, func(n string) (string, bool) { v, ok := host[n]; return v, ok }, in.Look)
 	if err != nil {

@@ -1,9 +1,12 @@
-package plan
+package plan_test
 
 import (
 	"strings"
 	"testing"
 
+	"github.com/nono-run/nono/core/plan/base"
+	"github.com/nono-run/nono/core/plan/merge"
+	"github.com/nono-run/nono/core/plan/plantest"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -13,11 +16,11 @@ import (
 // A layer has the user's rights, and its fragment has not: what it sends must not give the agent what no rule gives.
 
 func TestTheHostsProcIsNeverShown(t *testing.T) {
-	host := standardTree()
-	host.put("/proc/sys/kernel/core_pattern", "file")
-	host.put("/srv/chroot/proc", "dir")
+	host := plantest.Machine()
+	host.Put("/proc/sys/kernel/core_pattern", "file")
+	host.Put("/srv/chroot/proc", "dir")
 	look := func(name string) (hostfile.Entry, error) {
-		e, err := host.look(name)
+		e, err := host.Look(name)
 		if policy.Within(name, "/proc") || policy.Within(name, "/srv/chroot/proc") {
 			e.Device = 99 // the same instance, mounted twice
 		}
@@ -28,17 +31,17 @@ func TestTheHostsProcIsNeverShown(t *testing.T) {
 		return fragment.Bind{Path: "/mnt/x", From: from, Writable: true, Device: e.Device, Inode: e.Inode}
 	}
 	for _, from := range []string{"/proc", "/proc/sys", "/proc/sys/kernel/core_pattern", "/srv/chroot/proc"} {
-		in := standardInput(host)
+		in := plantest.Input(host)
 		in.Look = look
-		in.Layers = append(in.Layers, custom("acme/x", bind(from)))
-		if got := refused(t, in); !strings.Contains(got, "layer acme/x: bind step: "+from+" shows the host's processes") {
+		in.Layers = append(in.Layers, plantest.Custom("acme/x", bind(from)))
+		if got := plantest.Refused(t, in); !strings.Contains(got, "layer acme/x: bind step: "+from+" shows the host's processes") {
 			t.Errorf("%s: %s", from, got)
 		}
 	}
-	in := standardInput(host) // the control
+	in := plantest.Input(host) // the control
 	in.Look = look
-	in.Layers = append(in.Layers, custom("acme/x", bind("/home/ada/data")))
-	mustMake(t, in)
+	in.Layers = append(in.Layers, plantest.Custom("acme/x", bind("/home/ada/data")))
+	plantest.Make(t, in)
 }
 
 func TestALayerTellsNoVariableThatNothingPasses(t *testing.T) {
@@ -56,7 +59,7 @@ func TestALayerTellsNoVariableThatNothingPasses(t *testing.T) {
 		{
 			"never inherited by default, and declared",
 			[]string{"TOKEN"},
-			[]policy.EnvRule{{ID: "environment.deny.0", Source: byDefault, Action: policy.EnvDeny, Name: "TOK*"}},
+			[]policy.EnvRule{{ID: "environment.deny.0", Source: plantest.ByDefault, Action: policy.EnvDeny, Name: "TOK*"}},
 			true,
 		},
 		{
@@ -67,17 +70,17 @@ func TestALayerTellsNoVariableThatNothingPasses(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in := standardInput(standardTree())
+			in := plantest.Input(plantest.Machine())
 			in.Environ = append(in.Environ, "TOKEN=canary")
 			in.Policy.Environment = append(in.Policy.Environment, tt.rules...)
-			share := custom("acme/x", fragment.Env{Name: "INNOCENT", Value: fragment.Text(fragment.HostVariable("TOKEN"))})
+			share := plantest.Custom("acme/x", fragment.Env{Name: "INNOCENT", Value: fragment.Text(fragment.HostVariable("TOKEN"))})
 			share.HostVariables = tt.declared
 			in.Layers = append(in.Layers, share)
 			if tt.ok {
-				mustMake(t, in)
+				plantest.Make(t, in)
 				return
 			}
-			if got := refused(t, in); !strings.Contains(got, "INNOCENT tells the agent your variable TOKEN, which nothing passes") {
+			if got := plantest.Refused(t, in); !strings.Contains(got, "INNOCENT tells the agent your variable TOKEN, which nothing passes") {
 				t.Error(got)
 			}
 		})
@@ -87,9 +90,9 @@ func TestALayerTellsNoVariableThatNothingPasses(t *testing.T) {
 // What a layer cannot do, however it is spelt. That each of these is refused for its own reason is what other tests hold; here they stand
 // side by side, as one who writes a layer to get at something would try them.
 func TestHostileFragments(t *testing.T) {
-	host := standardTree()
+	host := plantest.Machine()
 	bind := func(from, at string, writable bool) fragment.Bind {
-		b := host.bind("", from, writable)
+		b := host.Bind("", from, writable)
 		b.From, b.Path = from, at
 		return b
 	}
@@ -111,7 +114,7 @@ func TestHostileFragments(t *testing.T) {
 		"PATH":                          {fragment.Env{Name: "PATH", Value: fragment.Text("/mnt")}},
 		"a variable with = in its name": {fragment.Env{Name: "A=B", Value: fragment.Text("x")}},
 		"another layer's secret":        {fragment.Env{Name: "A", Value: fragment.Text(fragment.SecretValue("env.TOKEN"))}},
-		"the base fragment's rule":      {fragment.Tmpfs{For: ruleProc, Path: "/mnt/x", Size: 1 << 20, Mode: 0o755}},
+		"the base fragment's rule":      {fragment.Tmpfs{For: base.RuleProc, Path: "/mnt/x", Size: 1 << 20, Mode: 0o755}},
 		"a rule that does not exist":    {fragment.Tmpfs{For: "filesystem.allow.99", Path: "/mnt/x", Size: 1 << 20, Mode: 0o755}},
 		"a listener at no address":      {fragment.Listener{Name: "l", Network: fragment.TCP, Address: "example.com"}},
 		"a listener of two names":       {fragment.Listener{Name: "l", Network: fragment.TCP}, fragment.Listener{Name: "l", Network: fragment.TCP, Port: 80}},
@@ -120,33 +123,33 @@ func TestHostileFragments(t *testing.T) {
 		"an error that does not exist":  {fragment.Seccomp{Syscalls: []string{"read"}, Errno: "ENOTHING"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in := standardInput(host)
-			in.Layers = append(in.Layers, custom("acme/x", steps...))
-			_ = refused(t, in)
+			in := plantest.Input(host)
+			in.Layers = append(in.Layers, plantest.Custom("acme/x", steps...))
+			_ = plantest.Refused(t, in)
 		})
 	}
 }
 
 // One of nono's own directories that a layer shows at another place is hidden there as well.
 func TestOwnDirectoryShownElsewhereIsHidden(t *testing.T) {
-	host := standardTree()
-	b := host.bind("", "/home/ada/.config/nono", false)
+	host := plantest.Machine()
+	b := host.Bind("", "/home/ada/.config/nono", false)
 	b.From, b.Path = b.Path, "/mnt/x"
-	in := standardInput(host)
-	in.Layers = append(in.Layers, custom("acme/x", b))
-	if m, ok := mountAt(mustMake(t, in), "/mnt/x").(fragment.Mask); !ok {
+	in := plantest.Input(host)
+	in.Layers = append(in.Layers, plantest.Custom("acme/x", b))
+	if m, ok := plantest.MountAt(plantest.Make(t, in), "/mnt/x").(fragment.Mask); !ok {
 		t.Errorf("at /mnt/x stands %#v", m)
 	}
 }
 
 // A layer answers for its own kind's rules, and the base fragment for its own.
 func TestCoverageForTheRulesOfOthers(t *testing.T) {
-	for _, id := range []policy.RuleID{"filesystem.deny.0", "environment.pass.0", ruleProc, "network.allow.0", ""} {
-		in := standardInput(standardTree())
-		share := custom("acme/x")
+	for _, id := range []policy.RuleID{"filesystem.deny.0", "environment.pass.0", base.RuleProc, "network.allow.0", ""} {
+		in := plantest.Input(plantest.Machine())
+		share := plantest.Custom("acme/x")
 		share.Response.Coverage = []sdk.Coverage{{Rule: id, Held: sdk.Enforced}}
 		in.Layers = append(in.Layers, share)
-		if got := refused(t, in); !strings.Contains(got, "layer acme/x") {
+		if got := plantest.Refused(t, in); !strings.Contains(got, "layer acme/x") {
 			t.Errorf("%q: %s", id, got)
 		}
 	}
@@ -154,10 +157,10 @@ func TestCoverageForTheRulesOfOthers(t *testing.T) {
 
 // Landlock on the root by a layer that is not the filesystem's gives no more than the view shows, and the view stays what it was.
 func TestLandlockOnTheRootShowsNothingMore(t *testing.T) {
-	before := mustMake(t, standardInput(standardTree()))
-	in := standardInput(standardTree())
-	in.Layers = append(in.Layers, custom("acme/x", fragment.Landlock{Path: "/", Rights: allRights}))
-	after := mustMake(t, in)
+	before := plantest.Make(t, plantest.Input(plantest.Machine()))
+	in := plantest.Input(plantest.Machine())
+	in.Layers = append(in.Layers, plantest.Custom("acme/x", fragment.Landlock{Path: "/", Rights: merge.AllRights}))
+	after := plantest.Make(t, in)
 	if len(before.Mounts) != len(after.Mounts) {
 		t.Errorf("%d mounts, and %d with the grant", len(before.Mounts), len(after.Mounts))
 	}

@@ -1,4 +1,4 @@
-package plan
+package plan_test
 
 import (
 	"encoding/json"
@@ -10,6 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/plan/merge"
+	"github.com/nono-run/nono/core/plan/plantest"
+	"github.com/nono-run/nono/core/plan/view"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
@@ -17,10 +21,10 @@ import (
 
 // What two layers say about one path, and what comes of it: the stronger step, or a conflict that names both lines.
 func TestUnite(t *testing.T) {
-	host := standardTree()
+	host := plantest.Machine()
 	const p = "/home/ada/data"
-	rw, ro := host.bind("filesystem.read.1", p, true), host.bind("filesystem.allow.1", p, false)
-	other := host.bind("", "/home/ada/proj", false)
+	rw, ro := host.Bind("filesystem.read.1", p, true), host.Bind("filesystem.allow.1", p, false)
+	other := host.Bind("", "/home/ada/proj", false)
 	other.Path, other.From = p, "/home/ada/proj"
 	noexec := rw
 	noexec.NoExec = true
@@ -61,14 +65,14 @@ func TestUnite(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, order := range [][2]fragment.Mount{{tt.a, tt.b}, {tt.b, tt.a}} {
-				in := standardInput(host)
+				in := plantest.Input(host)
 				in.Policy.Filesystem = append(in.Policy.Filesystem,
-					rule("filesystem.allow.1", at(10), policy.Allow, p), rule("filesystem.read.1", at(11), policy.Read, p))
-				fs := binds(host, policy.Policy{Filesystem: in.Policy.Filesystem[:3]})
-				fs.Response.Coverage = binds(host, in.Policy).Response.Coverage
-				in.Layers = []Share{fs, custom("a/a", order[0]), custom("b/b", order[1])}
+					plantest.Rule("filesystem.allow.1", plantest.At(10), policy.Allow, p), plantest.Rule("filesystem.read.1", plantest.At(11), policy.Read, p))
+				fs := plantest.Binds(host, policy.Policy{Filesystem: in.Policy.Filesystem[:3]})
+				fs.Response.Coverage = plantest.Binds(host, in.Policy).Response.Coverage
+				in.Layers = []plan.Share{fs, plantest.Custom("a/a", order[0]), plantest.Custom("b/b", order[1])}
 				if tt.want == nil {
-					got := refused(t, in)
+					got := plantest.Refused(t, in)
 					for _, part := range []string{"disagree about " + p, "the one comes from ", "the other comes from ", "layer a/a", "layer b/b"} {
 						if !strings.Contains(got, part) {
 							t.Errorf("the message lacks %q:\n%s", part, got)
@@ -76,7 +80,7 @@ func TestUnite(t *testing.T) {
 					}
 					continue
 				}
-				got := mountAt(mustMake(t, in), p)
+				got := plantest.MountAt(plantest.Make(t, in), p)
 				if b, ok := got.(fragment.Bind); ok { // whose rule is named is another test's matter
 					b.For = tt.want.Rule()
 					got = b
@@ -90,25 +94,25 @@ func TestUnite(t *testing.T) {
 }
 
 func TestConflictNamesTheUsersLines(t *testing.T) {
-	host := standardTree()
-	in := standardInput(host)
-	other := host.bind("filesystem.deny.0", "/home/ada/data", true)
+	host := plantest.Machine()
+	in := plantest.Input(host)
+	other := host.Bind("filesystem.deny.0", "/home/ada/data", true)
 	other.Path, other.From = "/home/ada/proj", "/home/ada/data"
-	in.Layers = append(in.Layers, custom("acme/mirror", other))
+	in.Layers = append(in.Layers, plantest.Custom("acme/mirror", other))
 	want := `error: two steps disagree about /home/ada/proj: the host's, writable, and the host's /home/ada/data, writable
   agent.hcl:4:3
   the one comes from agent.hcl:4:3 (layer binds)
   the other comes from default.hcl:9:1 (layer acme/mirror)
   take one of them out
 `
-	if got := refused(t, in); got != want {
+	if got := plantest.Refused(t, in); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
 
 func TestBeneath(t *testing.T) {
-	host := standardTree()
-	host.put("/proc/1", "dir")
+	host := plantest.Machine()
+	host.Put("/proc/1", "dir")
 	tests := []struct {
 		name  string
 		steps []fragment.Step
@@ -118,22 +122,22 @@ func TestBeneath(t *testing.T) {
 	}{
 		{
 			name:  "what lies beneath a mask is dropped",
-			steps: []fragment.Step{fragment.Mask{Path: "/home/ada/proj/.git", Directory: true}, host.bind("", "/home/ada/proj/.git/hooks", false)},
+			steps: []fragment.Step{fragment.Mask{Path: "/home/ada/proj/.git", Directory: true}, host.Bind("", "/home/ada/proj/.git/hooks", false)},
 			kept:  []string{"/home/ada/proj/.git"}, gone: []string{"/home/ada/proj/.git/hooks"},
 		},
 		{
 			name:  "a name that begins alike does not lie beneath",
-			steps: []fragment.Step{fragment.Mask{Path: "/home/ada/dat", Directory: true}, host.bind("", "/home/ada/data", false)},
+			steps: []fragment.Step{fragment.Mask{Path: "/home/ada/dat", Directory: true}, host.Bind("", "/home/ada/data", false)},
 			kept:  []string{"/home/ada/dat", "/home/ada/data"},
 		},
 		{
 			name:  "a bind that shows what its parent shows is dropped",
-			steps: []fragment.Step{host.bind("", "/home/ada/proj/.git/hooks", true), host.bind("", "/home/ada/proj/.git", true)},
+			steps: []fragment.Step{host.Bind("", "/home/ada/proj/.git/hooks", true), host.Bind("", "/home/ada/proj/.git", true)},
 			gone:  []string{"/home/ada/proj/.git", "/home/ada/proj/.git/hooks"},
 		},
 		{
 			name:  "a pin stays, for something is mounted beneath it",
-			steps: []fragment.Step{host.bind("", "/home/ada/proj/.git", true), host.bind("", "/home/ada/proj/.git/hooks", false)},
+			steps: []fragment.Step{host.Bind("", "/home/ada/proj/.git", true), host.Bind("", "/home/ada/proj/.git/hooks", false)},
 			kept:  []string{"/home/ada/proj/.git", "/home/ada/proj/.git/hooks"},
 		},
 		{
@@ -148,7 +152,7 @@ func TestBeneath(t *testing.T) {
 		},
 		{
 			name:  "/proc is the session's own",
-			steps: []fragment.Step{host.bind("", "/proc/1", false)},
+			steps: []fragment.Step{host.Bind("", "/proc/1", false)},
 			want:  "/proc is the session's own",
 		},
 		{
@@ -166,22 +170,22 @@ func TestBeneath(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			in := standardInput(host)
-			in.Layers = append(in.Layers, custom("acme/x", tt.steps...))
+			in := plantest.Input(host)
+			in.Layers = append(in.Layers, plantest.Custom("acme/x", tt.steps...))
 			if tt.want != "" {
-				if got := refused(t, in); !strings.Contains(got, tt.want) {
+				if got := plantest.Refused(t, in); !strings.Contains(got, tt.want) {
 					t.Errorf("the message lacks %q:\n%s", tt.want, got)
 				}
 				return
 			}
-			p := mustMake(t, in)
+			p := plantest.Make(t, in)
 			for _, at := range tt.gone {
-				if m := mountAt(p, at); m != nil {
+				if m := plantest.MountAt(p, at); m != nil {
 					t.Errorf("%s: there is %v, which should be gone", at, m)
 				}
 			}
 			for _, at := range tt.kept {
-				if mountAt(p, at) == nil {
+				if plantest.MountAt(p, at) == nil {
 					t.Errorf("%s: nothing is mounted there", at)
 				}
 			}
@@ -191,36 +195,36 @@ func TestBeneath(t *testing.T) {
 
 // A layer that binds the host's /dev, or a device of it, changes nothing of what core mounts; the user whose rule it was is told.
 func TestBaseMountsStay(t *testing.T) {
-	host := standardTree()
-	in := standardInput(host)
-	in.Policy.Filesystem = append(in.Policy.Filesystem, rule("filesystem.allow.1", at(7), policy.Allow, "/dev"))
-	null := host.bind("", "/dev/null", false)
-	in.Layers = []Share{binds(host, in.Policy), custom("acme/x", null, fragment.Mask{Path: "/dev/tty"})}
-	p := mustMake(t, in)
-	if _, ok := mountAt(p, "/dev").(fragment.Tmpfs); !ok {
-		t.Errorf("/dev is %v", mountAt(p, "/dev"))
+	host := plantest.Machine()
+	in := plantest.Input(host)
+	in.Policy.Filesystem = append(in.Policy.Filesystem, plantest.Rule("filesystem.allow.1", plantest.At(7), policy.Allow, "/dev"))
+	null := host.Bind("", "/dev/null", false)
+	in.Layers = []plan.Share{plantest.Binds(host, in.Policy), plantest.Custom("acme/x", null, fragment.Mask{Path: "/dev/tty"})}
+	p := plantest.Make(t, in)
+	if _, ok := plantest.MountAt(p, "/dev").(fragment.Tmpfs); !ok {
+		t.Errorf("/dev is %v", plantest.MountAt(p, "/dev"))
 	}
-	if b, ok := mountAt(p, "/dev/null").(fragment.Bind); !ok || !b.Writable || !b.Devices {
-		t.Errorf("/dev/null is %v", mountAt(p, "/dev/null"))
+	if b, ok := plantest.MountAt(p, "/dev/null").(fragment.Bind); !ok || !b.Writable || !b.Devices {
+		t.Errorf("/dev/null is %v", plantest.MountAt(p, "/dev/null"))
 	}
-	if _, ok := mountAt(p, "/dev/tty").(fragment.Mask); !ok {
-		t.Errorf("/dev/tty is %v; a mask only takes away more", mountAt(p, "/dev/tty"))
+	if _, ok := plantest.MountAt(p, "/dev/tty").(fragment.Mask); !ok {
+		t.Errorf("/dev/tty is %v; a mask only takes away more", plantest.MountAt(p, "/dev/tty"))
 	}
-	if len(p.Notices) != 1 || p.Notices[0].Source != at(7) || !strings.Contains(p.Notices[0].Text, "/dev inside is always nono's own") {
+	if len(p.Notices) != 1 || p.Notices[0].Source != plantest.At(7) || !strings.Contains(p.Notices[0].Text, "/dev inside is always nono's own") {
 		t.Errorf("notices: %+v", p.Notices)
 	}
 }
 
 func TestMountsAreSortedParentsFirst(t *testing.T) {
-	host := standardTree()
-	in := standardInput(host)
-	in.Layers = append(in.Layers, custom("acme/x",
+	host := plantest.Machine()
+	in := plantest.Input(host)
+	in.Layers = append(in.Layers, plantest.Custom("acme/x",
 		fragment.Mask{Path: "/usr/lib", Directory: true}, fragment.Tmpfs{Path: "/usr-local", Size: 1, Mode: 0o755}))
 	var got []string
-	for _, s := range mustMake(t, in).Mounts {
+	for _, s := range plantest.Make(t, in).Mounts {
 		got = append(got, s.(fragment.Mount).At())
 	}
-	if got[0] != "/" || !slices.IsSortedFunc(got, comparePaths) {
+	if got[0] != "/" || !slices.IsSortedFunc(got, view.ComparePaths) {
 		t.Errorf("order: %v", got)
 	}
 	if u := slices.Index(got, "/usr"); got[u+1] != "/usr/lib" || got[u+2] != "/usr-local" {
@@ -229,21 +233,21 @@ func TestMountsAreSortedParentsFirst(t *testing.T) {
 }
 
 func TestAbsurdPlanIsRefused(t *testing.T) {
-	host := standardTree()
-	in := standardInput(host)
+	host := plantest.Machine()
+	in := plantest.Input(host)
 	var steps []fragment.Step
-	for i := range maxMounts {
+	for i := range plan.MaxMounts {
 		steps = append(steps, fragment.Mask{Path: fmt.Sprintf("/home/ada/proj/f%d", i)})
 	}
-	in.Layers = append(in.Layers, custom("acme/x", steps...))
-	if got := refused(t, in); !strings.Contains(got, "more than 2000 make no sense") {
+	in.Layers = append(in.Layers, plantest.Custom("acme/x", steps...))
+	if got := plantest.Refused(t, in); !strings.Contains(got, "more than 2000 make no sense") {
 		t.Error(got)
 	}
 }
 
 // The contract that a fragment must keep; each broken promise names the layer.
 func TestFlawsOfALayer(t *testing.T) {
-	host := standardTree()
+	host := plantest.Machine()
 	tests := []struct {
 		step fragment.Step
 		want string
@@ -257,7 +261,7 @@ func TestFlawsOfALayer(t *testing.T) {
 		{fragment.Mask{Path: "/usr/\x00"}, "holds a zero byte"},
 		{fragment.Tmpfs{Path: "/x", Mode: 0o755}, "no size limit"},
 		{fragment.Tmpfs{Path: "/x", Size: 1, Mode: 0o755 | 1<<23}, "holds more than permissions"},
-		{fragment.File{Path: "/x", Content: make([]byte, maxFile+1)}, "65537 bytes"},
+		{fragment.File{Path: "/x", Content: make([]byte, 64<<10+1)}, "65537 bytes"},
 		{fragment.Link{Path: "/x"}, "the target is empty"},
 		{fragment.Landlock{Path: "/x"}, "grants no right"},
 		{fragment.Landlock{Path: "/x", Rights: []fragment.Right{"all"}}, `unknown right "all"`},
@@ -278,9 +282,9 @@ func TestFlawsOfALayer(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.want, func(t *testing.T) {
-			in := standardInput(host)
-			in.Layers = append(in.Layers, custom("acme/x", tt.step))
-			got := refused(t, in)
+			in := plantest.Input(host)
+			in.Layers = append(in.Layers, plantest.Custom("acme/x", tt.step))
+			got := plantest.Refused(t, in)
 			if !strings.Contains(got, tt.want) || !strings.Contains(got, "layer acme/x") {
 				t.Errorf("the message lacks %q or the layer's name:\n%s", tt.want, got)
 			}
@@ -289,39 +293,41 @@ func TestFlawsOfALayer(t *testing.T) {
 }
 
 func TestFlawsOfTheSet(t *testing.T) {
-	host := standardTree()
-	second := binds(host, policy.Policy{})
+	host := plantest.Machine()
+	second := plantest.Binds(host, policy.Policy{})
 	second.Name = "other"
-	unknown := custom("acme/x")
+	unknown := plantest.Custom("acme/x")
 	unknown.Kind = "magic"
 	tests := []struct {
 		name   string
-		change func(*Input)
+		change func(*plan.Input)
 		want   string
 	}{
-		{"two layers of one name", func(in *Input) { in.Layers = append(in.Layers, custom("a/b"), custom("a/b")) }, "two layers of this name"},
-		{"a layer with core's name", func(in *Input) { in.Layers = append(in.Layers, custom(Core)) }, "two layers of this name"},
-		{"two filesystem layers", func(in *Input) { in.Layers = append(in.Layers, second) }, "is the filesystem layer already"},
-		{"no filesystem layer", func(in *Input) { in.Layers = nil }, "no filesystem layer runs"},
-		{"an unknown kind", func(in *Input) { in.Layers = append(in.Layers, unknown) }, `"magic" is no kind of layer`},
+		{"two layers of one name", func(in *plan.Input) { in.Layers = append(in.Layers, plantest.Custom("a/b"), plantest.Custom("a/b")) }, "two layers of this name"},
+		{"a layer with core's name", func(in *plan.Input) { in.Layers = append(in.Layers, plantest.Custom(plan.Core)) }, "two layers of this name"},
+		{"two filesystem layers", func(in *plan.Input) { in.Layers = append(in.Layers, second) }, "is the filesystem layer already"},
+		{"no filesystem layer", func(in *plan.Input) { in.Layers = nil }, "no filesystem layer runs"},
+		{"an unknown kind", func(in *plan.Input) { in.Layers = append(in.Layers, unknown) }, `"magic" is no kind of layer`},
 		{
-			"a disabled kind", func(in *Input) { in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: at(2)}} },
+			"a disabled kind", func(in *plan.Input) {
+				in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: plantest.At(2)}}
+			},
 			"although filesystem is disabled",
 		},
 		{
-			"no answer", func(in *Input) {
-				in.Layers = append(in.Layers, Share{Layer: Layer{Kind: policy.KindCustom, Name: "a/b"}})
+			"no answer", func(in *plan.Input) {
+				in.Layers = append(in.Layers, plan.Share{Layer: plan.Layer{Kind: policy.KindCustom, Name: "a/b"}})
 			},
 			"answered with nothing",
 		},
-		{"another tier", func(in *Input) { in.Host.Tier = sdk.TierB }, "only tier A is built"},
-		{"no tier", func(in *Input) { in.Host.Tier = "" }, "only tier A is built"},
+		{"another tier", func(in *plan.Input) { in.Host.Tier = sdk.TierB }, "only tier A is built"},
+		{"no tier", func(in *plan.Input) { in.Host.Tier = "" }, "only tier A is built"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			in := standardInput(host)
+			in := plantest.Input(host)
 			tt.change(&in)
-			if got := refused(t, in); !strings.Contains(got, tt.want) {
+			if got := plantest.Refused(t, in); !strings.Contains(got, tt.want) {
 				t.Errorf("the message lacks %q:\n%s", tt.want, got)
 			}
 		})
@@ -330,12 +336,12 @@ func TestFlawsOfTheSet(t *testing.T) {
 
 // The order in which layers were asked, and that of their steps, means nothing: neither for the plan nor for what is wrong with it.
 func TestOrderMeansNothing(t *testing.T) {
-	host := standardTree()
+	host := plantest.Machine()
 	agreed, refusals := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
-		in := standardInput(host)
+		in := plantest.Input(host)
 		for _, name := range []string{"a/a", "b/b", "c/c"} {
-			in.Layers = append(in.Layers, custom(name, rapid.SliceOfN(anyStep(host), 0, 6).Draw(t, name)...))
+			in.Layers = append(in.Layers, plantest.Custom(name, rapid.SliceOfN(anyStep(host), 0, 6).Draw(t, name)...))
 		}
 		want := outcome(in)
 		again := in
@@ -361,8 +367,8 @@ func TestOrderMeansNothing(t *testing.T) {
 }
 
 // outcome is the plan as JSON, or everything that is wrong.
-func outcome(in Input) string {
-	p, err := Make(in)
+func outcome(in plan.Input) string {
+	p, err := plan.Make(in)
 	if err != nil {
 		return err.Error()
 	}
@@ -374,7 +380,7 @@ func outcome(in Input) string {
 }
 
 // anyStep draws steps that often meet at one path.
-func anyStep(host tree) *rapid.Generator[fragment.Step] {
+func anyStep(host plantest.Tree) *rapid.Generator[fragment.Step] {
 	return rapid.Custom(func(t *rapid.T) fragment.Step {
 		p := rapid.SampledFrom([]string{"/home/ada/proj", "/home/ada/proj/.git", "/home/ada/proj/.git/hooks", "/home/ada/data", "/srv", "/srv/x"}).Draw(t, "path")
 		id := rapid.SampledFrom([]policy.RuleID{"", "filesystem.allow.0", "filesystem.deny.0"}).Draw(t, "rule")
@@ -385,7 +391,7 @@ func anyStep(host tree) *rapid.Generator[fragment.Step] {
 		case 1:
 			return fragment.Tmpfs{For: id, Path: p, Size: rapid.SampledFrom([]uint64{4096, 4096, 8192}).Draw(t, "size"), Mode: 0o700, Report: flag}
 		case 2:
-			return fragment.Landlock{For: id, Path: p, Rights: []fragment.Right{rapid.SampledFrom(allRights).Draw(t, "right")}}
+			return fragment.Landlock{For: id, Path: p, Rights: []fragment.Right{rapid.SampledFrom(merge.AllRights).Draw(t, "right")}}
 		case 3:
 			return fragment.Env{For: id, Name: rapid.SampledFrom([]string{"A", "B", "C", "D"}).Draw(t, "name"), Value: fragment.Text(rapid.SampledFrom([]string{"one", "two"}).Draw(t, "value"))}
 		case 4:
@@ -398,7 +404,7 @@ func anyStep(host tree) *rapid.Generator[fragment.Step] {
 		if p == "/srv" || p == "/srv/x" {
 			p = "/home/ada/data"
 		}
-		b := host.bind(id, p, flag)
+		b := host.Bind(id, p, flag)
 		b.NoExec = rapid.Bool().Draw(t, "noexec")
 		return b
 	})

@@ -1,15 +1,22 @@
 // Package plan turns what the layers returned into the one plan that a run carries out, and proves what must hold about it.
 //
-// [Make] is pure but for looking at the host's files through [hostfile.Look]. It adds core's base fragment to those of the layers,
-// merges them, checks that every rule that must be held is held, protects nono's own files, and at the end proves that
-// protection with [Plan.Prove]:
-//
 //	p, err := plan.Make(plan.Input{Session: id, Host: host, Command: cmd, Policy: pol, Layers: shares, Own: own, ...})
 //	if err != nil {
 //		return err // diag.Problems: every problem, each with its line
 //	}
-//	if err := p.MakeOwn(); err != nil { ... }            // nono's own directories that an agent could otherwise make first
+//	if err := p.MakeOwn(); err != nil { ... } // nono's own directories that an agent could otherwise make first
 //	r, err := p.Recipe(secrets, os.LookupEnv, hostfile.Host) // now with secrets: never stored, never printed
+//
+// [Make] is pure but for looking at the host's files through [hostfile.Look]. It is the order of packages that have one idea each:
+//
+//	base     core's own share: what every session has, whatever layers run
+//	merge    one step of several: precedence or conflict
+//	protect  what keeps nono's own files from the agent, added to the merged view
+//	proof    shows about the finished plan what an agent cannot reach, without knowing how the plan was made
+//	view     what all of them speak of: mounts by path, of which the deepest decides
+//	show     a plan for people
+//
+// What is left here is the plan as a value, how far each rule is held and by whom, and the recipe.
 //
 // # Merging
 //
@@ -34,11 +41,18 @@
 package plan
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/plan/base"
+	"github.com/nono-run/nono/core/plan/merge"
+	"github.com/nono-run/nono/core/plan/proof"
+	"github.com/nono-run/nono/core/plan/protect"
+	"github.com/nono-run/nono/core/plan/view"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -100,26 +114,12 @@ type Rule struct {
 	Required bool `json:"required,omitempty"`
 }
 
-// Variable is one variable of the agent's environment.
-type Variable struct {
-	Name  string         `json:"name"`
-	Value fragment.Value `json:"value"`
-	Rule  policy.RuleID  `json:"rule,omitempty"`
-	// Layer is whose secrets the value's secret parts name.
-	Layer string `json:"layer"`
-}
-
-// Listener is a listener step with its port picked, and the layer that serves on it.
-type Listener struct {
-	fragment.Listener
-	Layer string `json:"layer"`
-}
-
-// Dialer is the ports of the loopback inside that a layer may connect to.
-type Dialer struct {
-	Layer string   `json:"layer"`
-	Ports []uint16 `json:"ports"`
-}
+// What the merge makes of variables, listeners and dialers stands in a plan as it is.
+type (
+	Variable = merge.Variable
+	Listener = merge.Listener
+	Dialer   = merge.Dialer
+)
 
 // Notice is something the user should know before the agent starts; it does not stop the run.
 type Notice struct {
@@ -143,16 +143,6 @@ type Share struct {
 	Setting func(attribute string) policy.Source
 }
 
-// Own is what belongs to nono itself. Every path is absolute; it need not exist, and links in it are followed.
-type Own struct {
-	// Programs are nono's own executables' directories, and the executables. None can be changed or replaced from inside.
-	Programs []string
-	// Directories are nono's configuration, state, data, cache and runtime directories. They are not even readable from inside.
-	Directories []string
-	// Documents are the policy files that this run was made from. They can be read where they are granted, and not be changed.
-	Documents []string
-}
-
 // Input is all that a plan is made from.
 type Input struct {
 	Session string
@@ -162,28 +152,31 @@ type Input struct {
 	// BestEffort turns a rule that is not held from a refusal into a notice.
 	BestEffort bool
 	Layers     []Share
-	Own        Own
+	Own        proof.Own
 	// Environ is the user's environment, as os.Environ returns it. Only names, and the directories of PATH, reach the plan.
 	Environ []string
 	// PathPrefix are directories put first in PATH; Shims are directories left out of it.
 	PathPrefix []string
 	Shims      []string
-	// GitIdentity is the content of the small ~/.gitconfig shown in a private home; see [GitIdentity].
+	// GitIdentity is the content of the small ~/.gitconfig shown in a private home; see [base.GitIdentity].
 	GitIdentity []byte
 	// Notices are warnings from before: of the policy, of the toolchain.
 	Notices []diag.Problem
-	// Controls are directories that are never shown, as [Controls] finds them.
+	// Controls are directories that are never shown, as [base.Controls] finds them.
 	Controls []string
 	// Look looks at a file of the host; [hostfile.Host] unless a test stands in.
 	Look hostfile.Look
 }
 
-// maxMounts is where a plan becomes absurd: a thousand binds already cost 50 ms, and more is a glob that went wrong.
-const maxMounts = 2000
+// MaxMounts is where a plan becomes absurd: a thousand binds already cost 50 ms, and more is a glob that went wrong.
+const MaxMounts = 2000
 
 // Make merges the layers' shares and core's own into a plan. An error is of type [diag.Problems] and lists everything found.
 func Make(in Input) (*Plan, error) {
-	m := newMaker(in)
+	m, err := newMaker(in)
+	if err != nil {
+		return nil, err
+	}
 	m.checkInput()
 	m.checkLayers()
 	m.collectDiagnostics()
@@ -203,13 +196,14 @@ func Make(in Input) (*Plan, error) {
 	if m.problems.Failed() {
 		return nil, m.problems // what follows asks what is in the view
 	}
-	p.Mounts = v.list()
-	p.Landlock = m.landlock(v)
+	p.Mounts = list(v)
+	p.Landlock = m.merger.Rights(m.steps.Rights, v)
 	p.Listeners = m.listeners()
-	p.Dialers = m.dialers()
+	p.Dialers = merge.Dialers(m.steps.Dialers)
 	p.Env = m.environment(v, p.Listeners)
-	p.Seccomp = m.seccomp()
-	p.Rules = m.coverage(p.Mounts)
+	p.Seccomp = merge.Filters(m.own.Filters, m.steps.Filters)
+	m.reportConflicts()
+	p.Rules = m.coverage(v)
 	m.doubtGrants(v)
 	m.doubt(p)
 	p.Notices = m.allNotices()
@@ -224,50 +218,92 @@ func Make(in Input) (*Plan, error) {
 	return p, nil
 }
 
-// A maker carries what the parts of Make share: the input, who wrote which rule, and what was found so far.
-type maker struct {
-	in       Input
-	decide   *policy.Decider
-	layers   []Share
-	rules    map[policy.RuleID]policy.Rule
-	paths    map[policy.RuleID]policy.PathRule
-	base     []baseRule
-	reserved map[string]bool // where core's own mounts stand, which no layer replaces
-	problems diag.Problems
-	notices  []Notice
+// View is what the agent sees.
+func (p *Plan) View() view.View {
+	mounts := make([]view.Mount, 0, len(p.Mounts))
+	for _, s := range p.Mounts {
+		if m, ok := s.(fragment.Mount); ok {
+			mounts = append(mounts, view.Mount{Mount: m})
+		}
+	}
+	return view.New(mounts)
 }
 
-func newMaker(in Input) *maker {
-	m := &maker{
-		in:       in,
-		decide:   policy.NewDecider(&in.Policy),
-		layers:   slices.Clone(in.Layers),
-		rules:    map[policy.RuleID]policy.Rule{},
-		paths:    map[policy.RuleID]policy.PathRule{},
-		reserved: map[string]bool{},
+// Prove shows that nothing of nono's own can be changed, replaced, or (for its directories) read from inside, whatever else the
+// plan says: it plays the mounts in their order and asks what an agent could reach.
+func (p *Plan) Prove(own proof.Own, look hostfile.Look) error {
+	targets, err := own.Targets(look)
+	if err != nil {
+		return fmt.Errorf("finding nono's own files: %w", err)
 	}
+	reach, err := proof.Play(p.Mounts)
+	if err != nil {
+		return err
+	}
+	for _, t := range targets {
+		t.Made = func(path string) bool { return slices.Contains(p.Make, path) }
+		if err := proof.Hold(reach, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A maker carries what the parts of Make share: the input, who wrote which rule, and what was found so far.
+type maker struct {
+	in     Input
+	layers []Share
+	rules  map[policy.RuleID]policy.Rule
+	paths  map[policy.RuleID]policy.PathRule
+	decide *policy.Decider
+	base   base.Share
+	// own and steps are the steps of core and of the layers by what they do.
+	own, steps merge.Steps
+	merger     merge.Merger
+	problems   diag.Problems
+	notices    []Notice
+}
+
+func newMaker(in Input) (*maker, error) {
+	m := &maker{
+		in:     in,
+		layers: slices.Clone(in.Layers),
+		rules:  map[policy.RuleID]policy.Rule{},
+		paths:  map[policy.RuleID]policy.PathRule{},
+		decide: policy.NewDecider(&in.Policy),
+	}
+	m.merger.Asked = m.asked
 	// The order in which layers were started means nothing. Their own order is that of the Plan calls, and within a kind that
 	// of names.
 	slices.SortFunc(m.layers, func(a, b Share) int {
-		if d := kindOrder(a.Kind) - kindOrder(b.Kind); d != 0 {
-			return d
-		}
-		return strings.Compare(a.Name, b.Name)
+		return cmp.Or(kindOrder(a.Kind)-kindOrder(b.Kind), strings.Compare(a.Name, b.Name))
 	})
-	for _, r := range in.Policy.Rules() {
+	network, _ := m.layer(policy.KindNetwork)
+	var err error
+	m.base, err = base.Compose(base.Input{
+		Host: in.Host, Dir: in.Command.Dir, Policy: &in.Policy, NetworkLayer: network.Name, GitIdentity: in.GitIdentity, Look: in.Look,
+	})
+	if err != nil {
+		return nil, asProblems(err)
+	}
+	for _, r := range slices.Concat(in.Policy.Rules(), m.base.Rules) {
 		m.rules[r.ID] = r
 	}
 	for _, r := range in.Policy.Filesystem {
 		m.paths[r.ID] = r
 	}
-	m.base = m.baseRules()
-	for _, r := range m.base {
-		m.rules[r.id] = policy.Rule{ID: r.id, Source: policy.Source{Origin: policy.OriginBase}, Says: r.says}
-	}
 	for _, n := range in.Notices {
 		m.notices = append(m.notices, Notice{Text: n.Summary, Detail: n.Detail, Source: n.Source})
 	}
-	return m
+	return m, nil
+}
+
+func asProblems(err error) diag.Problems {
+	var p diag.Problem
+	if !errors.As(err, &p) {
+		p = diag.Errorf("%s", err)
+	}
+	return diag.Problems{p}
 }
 
 func kindOrder(k policy.Kind) int {
@@ -295,12 +331,155 @@ func (m *maker) layer(k policy.Kind) (Share, bool) {
 
 func (m *maker) disabled(k policy.Kind) bool { return m.in.Policy.IsDisabled(k) }
 
+// mounts merges all mount steps into the view, and adds what protects nono's own files to it.
+func (m *maker) mounts(p *Plan) view.View {
+	m.gather()
+	v := m.merger.Mounts(append(m.own.Mounts, m.steps.Mounts...), ofCore(m.base.Fixed), ofCore(m.base.Fill))
+	m.tellYielded()
+	m.reportConflicts()
+	if m.problems.Failed() {
+		return v // each conflict would be found again below
+	}
+	targets, err := m.in.Own.Targets(m.in.Look)
+	if err != nil {
+		m.problem(diag.Errorf("finding nono's own files: %s", err), policy.Source{})
+		return v
+	}
+	protected := protect.Add(protect.Input{
+		View: v, Targets: targets, Controls: m.in.Controls, Policy: &m.in.Policy, Layer: Core, Look: m.in.Look,
+		Merge: func(v view.View, more []view.Mount) view.View {
+			return m.merger.Mounts(append(slices.Clone(v.Mounts()), more...), nil, nil)
+		},
+	})
+	for _, found := range protected.Problems {
+		m.report(found)
+	}
+	m.reportConflicts()
+	p.Make = protected.Make
+	v = protected.View.Collapse()
+	if n := len(v.Mounts()); n > MaxMounts {
+		m.problem(diag.Errorf("this plan needs %d mounts, and more than %d make no sense", n, MaxMounts).
+			Try("grant or deny whole directories rather than what lies in them"), policy.Source{})
+	}
+	return v
+}
+
+// gather sorts all steps by what they do.
+func (m *maker) gather() {
+	shares := make([]merge.Share, len(m.layers))
+	for i, s := range m.layers {
+		shares[i] = merge.Share{Layer: s.Name, Fragment: s.Response.Fragment}
+	}
+	var err, ownErr error
+	m.steps, err = merge.Gather(shares)
+	m.own, ownErr = merge.Gather([]merge.Share{{Layer: Core, Fragment: m.base.Fragment}})
+	if err := errors.Join(err, ownErr); err != nil {
+		m.problem(diag.Errorf("%s", err), policy.Source{})
+	}
+}
+
+// tellYielded says where a layer's step for a rule of the user's stands where core has its own, which stays: swapping a layer
+// must never take a part of the base fragment away.
+func (m *maker) tellYielded() {
+	for _, l := range m.merger.Lost {
+		if l.To.Layer == Core && m.asked(l.Mount.Rule()) && slices.Contains(m.base.Fixed, l.To.Mount) {
+			m.notice(m.sourceOf(l.Mount.Rule()), "", "%s inside is always nono's own; layer %s cannot put the host's there",
+				l.Mount.At(), l.Mount.Layer)
+		}
+	}
+}
+
+func ofCore(steps []fragment.Mount) []view.Mount {
+	mounts := make([]view.Mount, len(steps))
+	for i, s := range steps {
+		mounts[i] = view.Mount{Mount: s, Layer: Core}
+	}
+	return mounts
+}
+
+func list(v view.View) fragment.List {
+	l := make(fragment.List, len(v.Mounts()))
+	for i, m := range v.Mounts() {
+		l[i] = m.Mount
+	}
+	return l
+}
+
+func (m *maker) listeners() []Listener {
+	all, err := m.merger.Listeners(m.steps.Listeners)
+	if err != nil {
+		m.problem(diag.Errorf("%s", err), policy.Source{})
+	}
+	return all
+}
+
+// environment is every variable the agent gets, sorted: what the policy passes and sets, what core composes, what layers add.
+func (m *maker) environment(v view.View, listeners []Listener) []Variable {
+	asked, defaults, problems := base.Environment{
+		Policy: &m.in.Policy, Decide: m.decide, Environ: m.in.Environ, Home: m.in.Host.Home, PathPrefix: m.in.PathPrefix, Shims: m.in.Shims,
+		Writable: func(dir string) bool { return writable(v, dir) },
+	}.Variables()
+	for _, p := range problems {
+		m.report(p)
+	}
+	for _, e := range m.steps.Variables {
+		for _, part := range e.Value {
+			known := slices.ContainsFunc(listeners, func(l Listener) bool { return l.Name == part.Listener })
+			if part.Listener != "" && !known {
+				m.flaw(e.Layer, e.Rule, "%s uses the listener %q, which no layer has", e.Name, part.Listener)
+			}
+		}
+	}
+	return m.merger.Variables(append(variables(asked), m.steps.Variables...), variables(defaults))
+}
+
+func variables(steps []fragment.Env) []Variable {
+	vars := make([]Variable, len(steps))
+	for i, e := range steps {
+		vars[i] = Variable{Name: e.Name, Value: e.Value, Rule: e.For, Layer: Core}
+	}
+	return vars
+}
+
+// writable reports whether the agent can write in a directory: it is the session's own, or granted.
+func writable(v view.View, dir string) bool {
+	if checkPath(dir) != nil {
+		return false
+	}
+	switch s := v.Cover(dir).Mount.(type) {
+	case fragment.Tmpfs:
+		return s.Path == dir && dir != "/"
+	case fragment.Bind:
+		return s.Writable
+	}
+	return false
+}
+
 // problem records a problem, at its line where there is one.
 func (m *maker) problem(p diag.Problem, at policy.Source) {
-	if at != (policy.Source{}) {
-		p = p.At(at)
+	m.problems = append(m.problems, p.At(at))
+}
+
+// report records what a part of the plan found out: a warning is a notice.
+func (m *maker) report(p diag.Problem) {
+	if p.Severity == diag.Warning {
+		m.notice(p.Source, p.Detail, "%s", p.Summary)
+		return
 	}
-	m.problems = append(m.problems, p)
+	m.problem(p, p.Source)
+}
+
+// reportConflicts tells of what the merge could not unite.
+func (m *maker) reportConflicts() {
+	for _, c := range m.merger.Conflicts {
+		one, other := m.originOf(c.One), m.originOf(c.Other)
+		at := one.source
+		if at == (policy.Source{}) {
+			at = other.source
+		}
+		m.problem(diag.Errorf("%s", c.Text).Try("the one comes from %s\nthe other comes from %s\ntake one of them out", one.text, other.text), at)
+	}
+	m.merger.Conflicts = nil
 }
 
 func (m *maker) notice(at policy.Source, detail, format string, args ...any) {
@@ -324,15 +503,15 @@ type origin struct {
 	text   string
 }
 
-func (m *maker) originOf(s fragment.Step, by string) origin {
-	r, ok := m.rules[s.Rule()]
+func (m *maker) originOf(o merge.Origin) origin {
+	r, ok := m.rules[o.Rule]
 	switch {
 	case ok && r.Source.Origin != policy.OriginBase:
-		return origin{r.Source, fmt.Sprintf("%s (layer %s)", r.Source, by)}
-	case by == Core:
+		return origin{r.Source, fmt.Sprintf("%s (layer %s)", r.Source, o.Layer)}
+	case o.Layer == Core:
 		return origin{text: "nono itself"}
 	}
-	return origin{text: "layer " + by}
+	return origin{text: "layer " + o.Layer}
 }
 
 // asked reports whether the user wrote the rule that a step is there for.

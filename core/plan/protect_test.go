@@ -1,4 +1,4 @@
-package plan
+package plan_test
 
 import (
 	"fmt"
@@ -10,23 +10,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/plan/base"
+	"github.com/nono-run/nono/core/plan/plantest"
+	"github.com/nono-run/nono/core/plan/proof"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// grant is the standard run with one more grant of the user's.
-func grant(host tree, a policy.Access, p string) Input {
-	in := standardInput(host)
-	in.Policy.Filesystem = append(in.Policy.Filesystem, rule("filesystem.allow.1", at(5), a, p))
-	in.Layers = []Share{binds(host, in.Policy)}
-	return in
-}
-
 // shielded is what core mounted to protect its own: path and what stands there.
-func shielded(p *Plan) []string {
+func shielded(p *plan.Plan) []string {
 	var out []string
 	for _, s := range p.Mounts {
-		if s.Rule() != ruleSelf {
+		if s.Rule() != base.RuleSelf {
 			continue
 		}
 		kind := "mask"
@@ -44,21 +40,21 @@ func shielded(p *Plan) []string {
 func TestSelfProtection(t *testing.T) {
 	tests := []struct {
 		name  string
-		input func() Input
+		input func() plan.Input
 		want  []string
 		make  []string
 	}{
 		{
 			name:  "a policy file in the project, with no ancestor in between",
-			input: func() Input { return standardInput(standardTree()) },
+			input: func() plan.Input { return plantest.Input(plantest.Machine()) },
 			want:  []string{"read-only /home/ada/proj/agent.hcl"},
 		},
 		{
 			name: "deeper, its ancestors are pinned",
-			input: func() Input {
-				host := standardTree()
-				host.put("/home/ada/proj/conf/nono/agent.hcl", "file")
-				in := standardInput(host)
+			input: func() plan.Input {
+				host := plantest.Machine()
+				host.Put("/home/ada/proj/conf/nono/agent.hcl", "file")
+				in := plantest.Input(host)
 				in.Own.Documents = []string{"/home/ada/proj/conf/nono/agent.hcl"}
 				return in
 			},
@@ -66,12 +62,12 @@ func TestSelfProtection(t *testing.T) {
 		},
 		{
 			name:  "read grants need nothing but to hide nono's directories",
-			input: func() Input { return grant(standardTree(), policy.Read, "/home/ada/.config") },
+			input: func() plan.Input { return plantest.Grant(plantest.Machine(), policy.Read, "/home/ada/.config") },
 			want:  []string{"mask /home/ada/.config/nono", "read-only /home/ada/proj/agent.hcl"},
 		},
 		{
 			name:  "the whole home: what exists is hidden, what does not is made first",
-			input: func() Input { return grant(standardTree(), policy.Allow, "/home/ada") },
+			input: func() plan.Input { return plantest.Grant(plantest.Machine(), policy.Allow, "/home/ada") },
 			want: []string{
 				"pin /home/ada/.cache", "mask /home/ada/.cache/nono",
 				"pin /home/ada/.config", "mask /home/ada/.config/nono",
@@ -83,13 +79,13 @@ func TestSelfProtection(t *testing.T) {
 		},
 		{
 			name: "what is made because of one bind is hidden in all",
-			input: func() Input {
-				host := standardTree()
-				in := standardInput(host)
-				in.Own = Own{Directories: []string{"/home/ada/.cache/nono"}}
-				rw, ro := host.bind("", "/home/ada/.cache", true), host.bind("", "/home/ada/.cache", false)
+			input: func() plan.Input {
+				host := plantest.Machine()
+				in := plantest.Input(host)
+				in.Own = proof.Own{Directories: []string{"/home/ada/.cache/nono"}}
+				rw, ro := host.Bind("", "/home/ada/.cache", true), host.Bind("", "/home/ada/.cache", false)
 				ro.Path, ro.From = "/srv/cache", ro.Path
-				in.Layers = append(in.Layers, custom("acme/x", rw, ro))
+				in.Layers = append(in.Layers, plantest.Custom("acme/x", rw, ro))
 				return in
 			},
 			want: []string{"mask /home/ada/.cache/nono", "mask /srv/cache/nono"},
@@ -97,30 +93,30 @@ func TestSelfProtection(t *testing.T) {
 		},
 		{
 			name: "what does not exist and cannot be made from inside needs nothing",
-			input: func() Input {
-				in := grant(standardTree(), policy.Read, "/home/ada/.cache")
-				in.Own = Own{Directories: []string{"/home/ada/.cache/nono"}}
+			input: func() plan.Input {
+				in := plantest.Grant(plantest.Machine(), policy.Read, "/home/ada/.cache")
+				in.Own = proof.Own{Directories: []string{"/home/ada/.cache/nono"}}
 				return in
 			},
 		},
 		{
 			name: "a way that turns back",
-			input: func() Input {
-				host := standardTree()
-				host.put("/home/ada/proj/conf/x/y", "dir")
-				host.put("/etc/nono", "-> /home/ada/proj/conf/x/..")
-				in := standardInput(host)
-				in.Own = Own{Directories: []string{"/etc/nono"}}
+			input: func() plan.Input {
+				host := plantest.Machine()
+				host.Put("/home/ada/proj/conf/x/y", "dir")
+				host.Put("/etc/nono", "-> /home/ada/proj/conf/x/..")
+				in := plantest.Input(host)
+				in.Own = proof.Own{Directories: []string{"/etc/nono"}}
 				return in
 			},
 			want: []string{"mask /home/ada/proj/conf"},
 		},
 		{
 			name: "a grant above nono's programs",
-			input: func() Input {
-				host := standardTree()
-				host.put("/home/ada/proj/bin/nono", "file")
-				in := standardInput(host)
+			input: func() plan.Input {
+				host := plantest.Machine()
+				host.Put("/home/ada/proj/bin/nono", "file")
+				in := plantest.Input(host)
 				in.Own.Programs = []string{"/home/ada/proj/bin", "/home/ada/proj/bin/nono"}
 				return in
 			},
@@ -128,26 +124,26 @@ func TestSelfProtection(t *testing.T) {
 		},
 		{
 			name: "a directory shown under another name",
-			input: func() Input {
-				host := standardTree()
-				in := standardInput(host)
-				b := host.bind("", "/home/ada/.config", true)
+			input: func() plan.Input {
+				host := plantest.Machine()
+				in := plantest.Input(host)
+				b := host.Bind("", "/home/ada/.config", true)
 				b.Path, b.From = "/srv/config", "/home/ada/.config"
-				in.Layers = append(in.Layers, custom("acme/x", b))
+				in.Layers = append(in.Layers, plantest.Custom("acme/x", b))
 				return in
 			},
 			want: []string{"read-only /home/ada/proj/agent.hcl", "mask /srv/config/nono"},
 		},
 		{
 			name: "a directory that the host mounts at a second place",
-			input: func() Input {
-				host := standardTree()
-				host.put("/mnt/home/ada", "dir")
-				in := standardInput(host)
+			input: func() plan.Input {
+				host := plantest.Machine()
+				host.Put("/mnt/home/ada", "dir")
+				in := plantest.Input(host)
 				in.Policy.Filesystem = in.Policy.Filesystem[:2] // no denial, which such a bind would undo
-				b := host.bind("", "/home/ada", true)           // the same device and inode ...
+				b := host.Bind("", "/home/ada", true)           // the same device and inode ...
 				b.Path = "/mnt/home/ada"                        // ... under another name
-				in.Layers = []Share{binds(host, in.Policy), custom("acme/x", b)}
+				in.Layers = []plan.Share{plantest.Binds(host, in.Policy), plantest.Custom("acme/x", b)}
 				in.Own.Directories = in.Own.Directories[:1]
 				return in
 			},
@@ -159,8 +155,8 @@ func TestSelfProtection(t *testing.T) {
 		},
 		{
 			name: "with the filesystem layer off, the masks stay",
-			input: func() Input {
-				in := standardInput(standardTree())
+			input: func() plan.Input {
+				in := plantest.Input(plantest.Machine())
 				in.Layers = nil
 				in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: policy.Source{Origin: policy.OriginFlag, Flag: "--disable filesystem"}}}
 				in.Own.Directories = []string{"/home/ada/.config/nono", "/run/user/1000/nono"}
@@ -176,7 +172,7 @@ func TestSelfProtection(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := mustMake(t, tt.input())
+			p := plantest.Make(t, tt.input())
 			if diff := cmp.Diff(tt.want, shielded(p)); diff != "" {
 				t.Errorf("protected (-want +got):\n%s", diff)
 			}
@@ -190,49 +186,49 @@ func TestSelfProtection(t *testing.T) {
 func TestSelfProtectionRefuses(t *testing.T) {
 	tests := []struct {
 		name  string
-		input func() Input
+		input func() plan.Input
 		want  []string
 	}{
 		{
-			"a grant of nono's own directory", func() Input { return grant(standardTree(), policy.Read, "/home/ada/.config/nono") },
+			"a grant of nono's own directory", func() plan.Input { return plantest.Grant(plantest.Machine(), policy.Read, "/home/ada/.config/nono") },
 			[]string{"agent.hcl:5:3", "/home/ada/.config/nono is nono's own directory"},
 		},
-		{"a grant inside one", func() Input {
-			host := standardTree()
-			host.put("/home/ada/.config/nono/profiles", "dir")
-			return grant(host, policy.Read, "/home/ada/.config/nono/profiles")
+		{"a grant inside one", func() plan.Input {
+			host := plantest.Machine()
+			host.Put("/home/ada/.config/nono/profiles", "dir")
+			return plantest.Grant(host, policy.Read, "/home/ada/.config/nono/profiles")
 		}, []string{"agent.hcl:5:3", "nono's own directory"}},
 		{
-			"writing where the programs lie", func() Input { return grant(standardTree(), policy.Allow, "/usr/bin") },
+			"writing where the programs lie", func() plan.Input { return plantest.Grant(plantest.Machine(), policy.Allow, "/usr/bin") },
 			[]string{"agent.hcl:5:3", "/usr/bin is where nono's own programs lie"},
 		},
-		{"writing a policy file of this run", func() Input {
-			in := grant(standardTree(), policy.Write, "/home/ada/proj/agent.hcl")
+		{"writing a policy file of this run", func() plan.Input {
+			in := plantest.Grant(plantest.Machine(), policy.Write, "/home/ada/proj/agent.hcl")
 			return in
 		}, []string{"agent.hcl:5:3", "a policy file of this run"}},
-		{"a link that the agent could replace", func() Input {
-			host := standardTree()
-			host.put("/home/ada/dotfiles/nono", "dir")
-			host.put("/home/ada/.config/nono", "-> ../dotfiles/nono")
-			return grant(host, policy.Allow, "/home/ada")
+		{"a link that the agent could replace", func() plan.Input {
+			host := plantest.Machine()
+			host.Put("/home/ada/dotfiles/nono", "dir")
+			host.Put("/home/ada/.config/nono", "-> ../dotfiles/nono")
+			return plantest.Grant(host, policy.Allow, "/home/ada")
 		}, []string{"agent.hcl:5:3", "could replace the link /home/ada/.config/nono, which leads to /home/ada/dotfiles/nono"}},
-		{"a policy file that is gone", func() Input {
-			host := standardTree()
+		{"a policy file that is gone", func() plan.Input {
+			host := plantest.Machine()
 			delete(host, "/home/ada/proj/agent.hcl")
-			return standardInput(host)
+			return plantest.Input(host)
 		}, []string{"/home/ada/proj/agent.hcl, a policy file of this run, is gone"}},
-		{"a layer that shows the inside of one elsewhere", func() Input {
-			host := standardTree()
-			in := standardInput(host)
-			b := host.bind("filesystem.allow.0", "/home/ada/.config/nono/config.hcl", false)
+		{"a layer that shows the inside of one elsewhere", func() plan.Input {
+			host := plantest.Machine()
+			in := plantest.Input(host)
+			b := host.Bind("filesystem.allow.0", "/home/ada/.config/nono/config.hcl", false)
 			b.Path, b.From = "/srv/x", b.Path
-			in.Layers = append(in.Layers, custom("acme/x", b))
+			in.Layers = append(in.Layers, plantest.Custom("acme/x", b))
 			return in
 		}, []string{"agent.hcl:4:3", "cannot be shown inside"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := refused(t, tt.input())
+			got := plantest.Refused(t, tt.input())
 			for _, part := range tt.want {
 				if !strings.Contains(got, part) {
 					t.Errorf("the message lacks %q:\n%s", part, got)
@@ -245,22 +241,22 @@ func TestSelfProtectionRefuses(t *testing.T) {
 // A link in a directory that this user cannot change is no way in: /home -> var/home, as some distributions have it.
 func TestLinkOfTheSystem(t *testing.T) {
 	for what, ok := range map[string]bool{"fixed": true, "dir": false} {
-		host := newTree("/var/home/ada/.config/nono", "/home -> var/home", "/usr")
+		host := plantest.NewTree("/var/home/ada/.config/nono", "/home -> var/home", "/usr")
 		host["/"] = what
-		in := standardInput(host)
+		in := plantest.Input(host)
 		in.Layers = nil
-		in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: at(1)}}
-		in.Own = Own{Directories: []string{"/home/ada/.config/nono"}}
-		if _, err := Make(in); (err == nil) != ok {
+		in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: plantest.At(1)}}
+		in.Own = proof.Own{Directories: []string{"/home/ada/.config/nono"}}
+		if _, err := plan.Make(in); (err == nil) != ok {
 			t.Errorf("/home is a link in a root that is %q: %v", what, err)
 		}
 	}
 }
 
 func TestLinkedFileIsAnnounced(t *testing.T) {
-	host := standardTree()
-	host.put("/home/ada/proj/agent.hcl", "linked")
-	p := mustMake(t, standardInput(host))
+	host := plantest.Machine()
+	host.Put("/home/ada/proj/agent.hcl", "linked")
+	p := plantest.Make(t, plantest.Input(host))
 	if len(p.Notices) != 1 || !strings.Contains(p.Notices[0].Text, "has 2 names") {
 		t.Errorf("notices: %+v", p.Notices)
 	}
@@ -268,17 +264,17 @@ func TestLinkedFileIsAnnounced(t *testing.T) {
 
 // Every step that protects is needed: without any one of them the proof fails. This is what shows that the proof sees anything.
 func TestProofMissesNothing(t *testing.T) {
-	for name, in := range map[string]Input{
-		"the whole home": grant(standardTree(), policy.Allow, "/home/ada"),
-		"read only":      grant(standardTree(), policy.Read, "/home/ada"),
-		"the project":    standardInput(standardTree()),
+	for name, in := range map[string]plan.Input{
+		"the whole home": plantest.Grant(plantest.Machine(), policy.Allow, "/home/ada"),
+		"read only":      plantest.Grant(plantest.Machine(), policy.Read, "/home/ada"),
+		"the project":    plantest.Input(plantest.Machine()),
 	} {
-		p := mustMake(t, in)
+		p := plantest.Make(t, in)
 		if err := p.Prove(in.Own, in.Look); err != nil {
 			t.Fatalf("%s: the whole plan: %v", name, err)
 		}
 		for i, s := range p.Mounts {
-			if s.Rule() != ruleSelf {
+			if s.Rule() != base.RuleSelf {
 				continue
 			}
 			without := *p
@@ -292,38 +288,38 @@ func TestProofMissesNothing(t *testing.T) {
 
 // What a plan could hold that Make would never make.
 func TestProofRefuses(t *testing.T) {
-	host := standardTree()
-	own := Own{Directories: []string{"/home/ada/.config/nono"}, Documents: []string{"/home/ada/proj/agent.hcl"}}
+	host := plantest.Machine()
+	own := proof.Own{Directories: []string{"/home/ada/.config/nono"}, Documents: []string{"/home/ada/proj/agent.hcl"}}
 	root := fragment.Tmpfs{Path: "/", Size: 1, Mode: 0o755}
 	mask := fragment.Mask{Path: "/home/ada/.config/nono", Directory: true}
-	moved := host.bind("", "/home/ada/proj/agent.hcl", true)
+	moved := host.Bind("", "/home/ada/proj/agent.hcl", true)
 	moved.Path, moved.From = "/srv/x", moved.Path
 	tests := []struct {
 		name   string
 		mounts fragment.List
 		want   string // empty: it holds
 	}{
-		{"nothing of it is shown", fragment.List{root, host.bind("", "/usr", true)}, ""},
-		{"hidden, in a read-only home", fragment.List{root, host.bind("", "/home/ada", false), mask}, ""},
-		{"readable", fragment.List{root, host.bind("", "/home/ada", false)}, "can be read at /home/ada/.config/nono"},
-		{"inside it", fragment.List{root, host.bind("", "/home/ada/.config/nono/config.hcl", false)}, "can be read at"},
-		{"writable", fragment.List{root, host.bind("", "/home/ada/.config/nono", true)}, "can be changed at /home/ada/.config/nono"},
+		{"nothing of it is shown", fragment.List{root, host.Bind("", "/usr", true)}, ""},
+		{"hidden, in a read-only home", fragment.List{root, host.Bind("", "/home/ada", false), mask}, ""},
+		{"readable", fragment.List{root, host.Bind("", "/home/ada", false)}, "can be read at /home/ada/.config/nono"},
+		{"inside it", fragment.List{root, host.Bind("", "/home/ada/.config/nono/config.hcl", false)}, "can be read at"},
+		{"writable", fragment.List{root, host.Bind("", "/home/ada/.config/nono", true)}, "can be changed at /home/ada/.config/nono"},
 		{"an ancestor is not pinned", fragment.List{
-			root, host.bind("", "/home/ada", true), mask, host.bind("", "/home/ada/proj", true),
-			host.bind("", "/home/ada/proj/agent.hcl", false),
+			root, host.Bind("", "/home/ada", true), mask, host.Bind("", "/home/ada/proj", true),
+			host.Bind("", "/home/ada/proj/agent.hcl", false),
 		}, "/home/ada/.config, on the way to /home/ada/.config/nono"},
 		{"a file shown elsewhere", fragment.List{root, moved}, "can be changed at /srv/x"},
-		{"the parent mounted over its child", fragment.List{root, mask, host.bind("", "/home/ada", false)}, "can be read at"},
+		{"the parent mounted over its child", fragment.List{root, mask, host.Bind("", "/home/ada", false)}, "can be read at"},
 		{"a mask that a link leads astray", fragment.List{
-			root, host.bind("", "/home/ada", false),
+			root, host.Bind("", "/home/ada", false),
 			fragment.Link{Path: "/home/ada/.config", Target: "/elsewhere"},
 			mask,
 		}, ""},
 		{"a mount that a link leads there", fragment.List{
-			root, host.bind("", "/home/ada/.config", false), mask,
+			root, host.Bind("", "/home/ada/.config", false), mask,
 			fragment.Link{Path: "/l", Target: "home/ada/.config"},
 			func() fragment.Bind {
-				b := host.bind("", "/home/ada/.config/nono", false)
+				b := host.Bind("", "/home/ada/.config/nono", false)
 				b.Path, b.From = "/l/nono", b.Path
 				return b
 			}(),
@@ -337,7 +333,7 @@ func TestProofRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := (&Plan{Mounts: tt.mounts}).Prove(own, host.look)
+			err := (&plan.Plan{Mounts: tt.mounts}).Prove(own, host.Look)
 			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("the proof says %v, wanted %q", err, tt.want)
 			}
@@ -351,7 +347,7 @@ func TestSelfProtectionHoldsForRandomPolicies(t *testing.T) {
 	plans := 0
 	rapid.Check(t, func(t *rapid.T) {
 		host := anyTree(t)
-		in := standardInput(host)
+		in := plantest.Input(host)
 		in.Own = anyOwn(t, host)
 		in.Policy.Filesystem = nil
 		var dirs []string
@@ -363,15 +359,15 @@ func TestSelfProtectionHoldsForRandomPolicies(t *testing.T) {
 		slices.Sort(dirs)
 		for i, p := range rapid.SliceOfNDistinct(rapid.SampledFrom(dirs), 0, 5, rapid.ID[string]).Draw(t, "rules") {
 			a := rapid.SampledFrom([]policy.Access{policy.Allow, policy.Allow, policy.Read, policy.Deny, policy.Protect}).Draw(t, "access")
-			in.Policy.Filesystem = append(in.Policy.Filesystem, rule(policy.RuleID(fmt.Sprintf("filesystem.rule.%d", i)), byDefault, a, p))
+			in.Policy.Filesystem = append(in.Policy.Filesystem, plantest.Rule(policy.RuleID(fmt.Sprintf("filesystem.rule.%d", i)), plantest.ByDefault, a, p))
 		}
-		in.Layers = []Share{binds(host, in.Policy)}
+		in.Layers = []plan.Share{plantest.Binds(host, in.Policy)}
 		if rapid.IntRange(0, 4).Draw(t, "disabled") == 0 {
-			in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: at(1)}}
+			in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: plantest.At(1)}}
 			in.Layers = nil
 		}
-		in.Layers = append(in.Layers, custom("acme/x", rapid.SliceOfN(anyMount(host, dirs), 0, 4).Draw(t, "steps")...))
-		p, err := Make(in)
+		in.Layers = append(in.Layers, plantest.Custom("acme/x", rapid.SliceOfN(anyMount(host, dirs), 0, 4).Draw(t, "steps")...))
+		p, err := plan.Make(in)
 		if err != nil {
 			if strings.Contains(err.Error(), "checking the plan") {
 				t.Fatalf("Make made a plan that it cannot prove: %v", err)
@@ -380,7 +376,7 @@ func TestSelfProtectionHoldsForRandomPolicies(t *testing.T) {
 		}
 		plans++
 		for _, dir := range p.Make {
-			host.put(dir, "dir")
+			host.Put(dir, "dir")
 		}
 		if crime := walk(p, host, in.Own); crime != "" {
 			t.Fatalf("the agent %s\n%s", crime, strings.Join(shielded(p), "\n"))
@@ -391,12 +387,12 @@ func TestSelfProtectionHoldsForRandomPolicies(t *testing.T) {
 	}
 }
 
-func anyTree(t *rapid.T) tree {
-	host := newTree("/home/ada", "/tmp", "/dev/null device")
+func anyTree(t *rapid.T) plantest.Tree {
+	host := plantest.NewTree("/home/ada", "/tmp", "/dev/null device")
 	for range rapid.IntRange(3, 12).Draw(t, "names") {
 		p := anyPath(t)
 		if _, there := host[p]; !there {
-			host.put(p, rapid.SampledFrom([]string{"dir", "dir", "dir", "file"}).Draw(t, "type"))
+			host.Put(p, rapid.SampledFrom([]string{"dir", "dir", "dir", "file"}).Draw(t, "type"))
 		}
 	}
 	for p, what := range host { // a file has nothing beneath it
@@ -413,8 +409,8 @@ func anyPath(t *rapid.T) string {
 	return path.Join(append([]string{root}, rapid.SliceOfN(name, 1, 4).Draw(t, "path")...)...)
 }
 
-func anyOwn(t *rapid.T, host tree) Own {
-	var own Own
+func anyOwn(t *rapid.T, host plantest.Tree) proof.Own {
+	var own proof.Own
 	for range rapid.IntRange(1, 3).Draw(t, "directories") {
 		own.Directories = append(own.Directories, anyPath(t))
 	}
@@ -429,7 +425,7 @@ func anyOwn(t *rapid.T, host tree) Own {
 	return own
 }
 
-func anyMount(host tree, dirs []string) *rapid.Generator[fragment.Step] {
+func anyMount(host plantest.Tree, dirs []string) *rapid.Generator[fragment.Step] {
 	return rapid.Custom(func(t *rapid.T) fragment.Step {
 		p := rapid.SampledFrom(dirs).Draw(t, "path")
 		switch rapid.IntRange(0, 5).Draw(t, "kind") {
@@ -438,7 +434,7 @@ func anyMount(host tree, dirs []string) *rapid.Generator[fragment.Step] {
 		case 1:
 			return fragment.Mask{Path: p, Directory: true}
 		}
-		b := host.bind("", p, rapid.Bool().Draw(t, "writable"))
+		b := host.Bind("", p, rapid.Bool().Draw(t, "writable"))
 		if rapid.IntRange(0, 3).Draw(t, "moved") == 0 {
 			b.Path, b.From = "/opt/"+path.Base(p), p
 		}
@@ -447,7 +443,7 @@ func anyMount(host tree, dirs []string) *rapid.Generator[fragment.Step] {
 }
 
 // walk goes through the view as an agent would, from the root down, and says what it could do to nono's own; empty if nothing.
-func walk(p *Plan, host tree, own Own) string {
+func walk(p *plan.Plan, host plantest.Tree, own proof.Own) string {
 	mounts := map[string]fragment.Mount{}
 	for _, s := range p.Mounts {
 		mounts[s.(fragment.Mount).At()] = s.(fragment.Mount)

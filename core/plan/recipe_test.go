@@ -1,4 +1,4 @@
-package plan
+package plan_test
 
 import (
 	"os"
@@ -10,6 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nono-run/nono/core/launch/filter"
+	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/plan/plantest"
+	"github.com/nono-run/nono/core/plan/proof"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
@@ -18,19 +21,19 @@ import (
 func unset(string) (string, bool) { return "", false }
 
 func TestRecipe(t *testing.T) {
-	in := standardInput(standardTree())
+	in := plantest.Input(plantest.Machine())
 	in.Environ = []string{"PATH=/usr/bin"}
 	in.Layers = append(in.Layers,
-		custom("a/a",
+		plantest.Custom("a/a",
 			fragment.Listener{Name: "proxy", Network: fragment.TCP},
 			fragment.Env{Name: "PROXY", Value: fragment.Text("http://", fragment.ListenerAddress("proxy"), "/")},
 			fragment.Env{Name: "DNS", Value: fragment.Text(fragment.ListenerAddress("dns"))},
 			fragment.Dialer{Ports: []uint16{9000, 80}},
 			fragment.Landlock{Path: "/usr", Rights: []fragment.Right{fragment.RightRead}}),
-		custom("b/b",
+		plantest.Custom("b/b",
 			fragment.Listener{Name: "dns", Network: fragment.UDP, Address: "0.0.0.0", Port: 53},
 			fragment.Dialer{Ports: []uint16{80}}))
-	p := mustMake(t, in)
+	p := plantest.Make(t, in)
 	r, err := p.Recipe(nil, unset, in.Look)
 	if err != nil {
 		t.Fatal(err)
@@ -68,27 +71,27 @@ func TestRecipeRefuses(t *testing.T) {
 	tests := []struct {
 		name    string
 		value   fragment.Value
-		secrets Secrets
+		secrets plan.Secrets
 		want    string
 	}{
 		{"a secret that is not there", fragment.Text(fragment.SecretValue("k")), nil, `variable X: the secret "k" is not there`},
-		{"another layer's secret", fragment.Text(fragment.SecretValue("k")), Secrets{"b/b": {"k": []byte("v")}}, `the secret "k" is not there`},
-		{"a secret that no variable can hold", fragment.Text(fragment.SecretValue("k")), Secrets{"a/a": {"k": []byte("canary\x00")}}, "zero byte"},
+		{"another layer's secret", fragment.Text(fragment.SecretValue("k")), plan.Secrets{"b/b": {"k": []byte("v")}}, `the secret "k" is not there`},
+		{"a secret that no variable can hold", fragment.Text(fragment.SecretValue("k")), plan.Secrets{"a/a": {"k": []byte("canary\x00")}}, "zero byte"},
 		{"a variable that the user has not", fragment.Text(fragment.HostVariable("NOT_SET")), nil, "your own variable NOT_SET is not set"},
 		{"a listener that nobody has", fragment.Text(fragment.ListenerAddress("x")), nil, `there is no listener "x"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := &Plan{Env: []Variable{{Name: "X", Value: tt.value, Layer: "a/a"}}}
-			_, err := p.Recipe(tt.secrets, unset, standardTree().look)
+			p := &plan.Plan{Env: []plan.Variable{{Name: "X", Value: tt.value, Layer: "a/a"}}}
+			_, err := p.Recipe(tt.secrets, unset, plantest.Machine().Look)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "canary") {
 				t.Errorf("error: %v", err)
 			}
 		})
 	}
 	t.Run("a bind that nobody looked at", func(t *testing.T) {
-		p := &Plan{Mounts: fragment.List{fragment.Bind{Path: "/usr"}}}
-		if _, err := p.Recipe(nil, unset, standardTree().look); err == nil || !strings.Contains(err.Error(), "nobody looked at it") {
+		p := &plan.Plan{Mounts: fragment.List{fragment.Bind{Path: "/usr"}}}
+		if _, err := p.Recipe(nil, unset, plantest.Machine().Look); err == nil || !strings.Contains(err.Error(), "nobody looked at it") {
 			t.Errorf("error: %v", err)
 		}
 	})
@@ -100,18 +103,18 @@ func TestMakeOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := standardInput(standardTree())
+	in := plantest.Input(plantest.Machine())
 	in.Look, in.Environ = hostfile.Host, nil
 	in.Host.Home, in.Command.Dir = home, home
-	in.Own = Own{Directories: []string{filepath.Join(home, ".local/state/nono")}}
+	in.Own = proof.Own{Directories: []string{filepath.Join(home, ".local/state/nono")}}
 	in.Policy.Filesystem = nil
 	e, err := hostfile.Host(home)
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.Layers = []Share{binds(tree{}, policy.Policy{}), custom("a/a", fragment.Bind{Path: home, Writable: true, Device: e.Device, Inode: e.Inode})}
+	in.Layers = []plan.Share{plantest.Binds(plantest.Tree{}, policy.Policy{}), plantest.Custom("a/a", fragment.Bind{Path: home, Writable: true, Device: e.Device, Inode: e.Inode})}
 	in.Layers[0].Response.Fragment.Steps = nil
-	p := mustMake(t, in)
+	p := plantest.Make(t, in)
 
 	if _, err := p.Recipe(nil, unset, hostfile.Host); err == nil || !strings.Contains(err.Error(), "is none") {
 		t.Errorf("a recipe before the directories were made: %v", err)
@@ -147,7 +150,7 @@ func TestMakeOwn(t *testing.T) {
 	}
 
 	// What another process put there in the meantime is not taken for ours.
-	planted := &Plan{Make: []string{filepath.Join(home, "link")}}
+	planted := &plan.Plan{Make: []string{filepath.Join(home, "link")}}
 	if err := os.Symlink("/", planted.Make[0]); err != nil {
 		t.Fatal(err)
 	}
@@ -178,9 +181,9 @@ func TestListeners(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			in := standardInput(standardTree())
-			in.Layers = append(in.Layers, custom("x/x", tt.a), custom("y/y", tt.b))
-			p, err := Make(in)
+			in := plantest.Input(plantest.Machine())
+			in.Layers = append(in.Layers, plantest.Custom("x/x", tt.a), plantest.Custom("y/y", tt.b))
+			p, err := plan.Make(in)
 			if err != nil {
 				if !strings.Contains(err.Error(), tt.want) {
 					t.Error(err)

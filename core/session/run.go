@@ -16,6 +16,8 @@ import (
 	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/plan/base"
+	"github.com/nono-run/nono/core/plan/proof"
 	"github.com/nono-run/nono/core/toolchain"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fact"
@@ -236,7 +238,7 @@ func (r *run) planInput() plan.Input {
 		Command:    r.command(),
 		Policy:     r.policy,
 		BestEffort: req.Config.BestEffort,
-		Own: plan.Own{
+		Own: proof.Own{
 			Programs:    r.ownPrograms(),
 			Directories: req.Dirs.All(),
 			Documents:   req.Config.Files,
@@ -252,7 +254,7 @@ func (r *run) planInput() plan.Input {
 	for _, n := range r.tool.Notices {
 		in.Notices = append(in.Notices, diag.Warningf("%s", n))
 	}
-	in.GitIdentity, _ = plan.GitIdentity(req.Dirs.Home, req.Dirs.UserConfig, readConfiguration)
+	in.GitIdentity, _ = base.GitIdentity(req.Dirs.Home, req.Dirs.UserConfig, readConfiguration)
 	in.Notices = append(in.Notices, req.Config.Notices...)
 	return in
 }
@@ -266,7 +268,7 @@ func controls() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking at what is mounted: %w", err)
 	}
-	return plan.Controls(string(mounts)), nil
+	return base.Controls(string(mounts)), nil
 }
 
 // ownPrograms are what the agent must not be able to replace: nono's own directory, and the layers of other vendors where they lie.

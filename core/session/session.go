@@ -9,6 +9,7 @@ import (
 
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/plan/show"
 	"github.com/nono-run/nono/sdk"
 )
 
@@ -147,7 +148,7 @@ func (r *run) announce() {
 	for _, n := range r.plan.Notices {
 		out.Problem(n.Problem())
 	}
-	for line := range strings.SplitSeq(r.plan.Summary(), "\n") {
+	for line := range strings.SplitSeq(show.Summary(r.plan), "\n") {
 		out.Line("%s", line)
 	}
 }
@@ -174,7 +175,7 @@ func (r *run) report(exit launch.Exit) {
 	}
 	r.tellAppeared()
 	if exit.Code != 0 && exit.Signal == 0 {
-		hints := r.plan.Hint()
+		hints := show.Hint(r.plan)
 		out.Line("the command ended with %d; %s", exit.Code, hints[0])
 		for _, hint := range hints[1:] {
 			out.Line("%s", hint)

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/launch/filter"
-	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
@@ -95,7 +95,7 @@ const high = 1 << 32 // the lowest bit that a 32-bit comparison overlooks
 
 // TestHardening is the specification of the filter that every agent runs under.
 func TestHardening(t *testing.T) {
-	m := assemble(t, plan.Hardening())
+	m := assemble(t, base.Hardening())
 	const (
 		unixFamily, inet, inet6, ipx, netlink, packet, alg, vsock = 1, 2, 10, 4, 16, 17, 38, 40
 		stream, dgram, raw, rdm, seqpacket                        = 1, 2, 3, 4, 5
@@ -244,7 +244,7 @@ func TestHardeningAMD64(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("these calls exist on amd64 only")
 	}
-	m := assemble(t, plan.Hardening())
+	m := assemble(t, base.Hardening())
 	for call, want := range map[string]string{"iopl": "EPERM", "ioperm": "EPERM", "modify_ldt": "ENOSYS", "uselib": "ENOSYS", "arch_prctl": "allow"} {
 		if got := m.call(t, call); got != want {
 			t.Errorf("%s: got %s, want %s", call, got, want)
@@ -254,7 +254,7 @@ func TestHardeningAMD64(t *testing.T) {
 
 // TestForeignTables: E15 and E16, whatever the rules say.
 func TestForeignTables(t *testing.T) {
-	for name, steps := range map[string][]fragment.Seccomp{"no rules": nil, "hardening": plan.Hardening()} {
+	for name, steps := range map[string][]fragment.Seccomp{"no rules": nil, "hardening": base.Hardening()} {
 		m := assemble(t, steps)
 		read := uint32(m.native.SyscallNames["read"])
 		for _, foreign := range []*arch.Info{arch.I386, arch.ARM, arch.PPC64LE} {

@@ -1,4 +1,4 @@
-package plan
+package base
 
 import "github.com/nono-run/nono/sdk/fragment"
 
@@ -42,17 +42,14 @@ const (
 	intArgument      = 0xffffffff // the kernel looks at no more than this of an int
 )
 
-// Hardening is the filter, for those who try it against a kernel.
-func Hardening() []fragment.Seccomp { return hardening() }
-
-// hardening is the system-call filter that every agent runs under, whatever layers are on. Most of it can be held by namespaces
+// Hardening is the system-call filter that every agent runs under, whatever layers are on. Most of it can be held by namespaces
 // and capabilities too; it stands here because each of these calls has been a way through those. Two rules of thumb for the error:
 // ENOSYS where programs know how to live without the call, EPERM elsewhere. What it must not break: Python, node, Go, gcc, git, npm,
 // and a debugger on its own child.
 //
 // Arguments that the kernel declares as int are compared in their lower half, which is all that the kernel looks at: comparing more
 // would let TIOCSTI through with a bit set above (CVE-2019-10063). Wider ones are compared whole.
-func hardening() []fragment.Seccomp {
+func Hardening() []fragment.Seccomp {
 	groups := [][]fragment.Seccomp{sockets(), fastOpen(), namespaces(), otherProcesses(), terminal(), kernelSurface(), machine()}
 	var all []fragment.Seccomp
 	for _, g := range groups {
@@ -181,7 +178,7 @@ func machine() []fragment.Seccomp {
 
 // refuse is one rule of the filter: the calls fail if one of the conditions holds, or always.
 func refuse(errno string, calls []string, when ...fragment.Condition) fragment.Seccomp {
-	return fragment.Seccomp{For: ruleSeccomp, Syscalls: calls, When: when, Errno: errno}
+	return fragment.Seccomp{For: RuleSeccomp, Syscalls: calls, When: when, Errno: errno}
 }
 
 // lower compares an argument that the kernel declares as int.

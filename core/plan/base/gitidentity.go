@@ -1,4 +1,4 @@
-package plan
+package base
 
 import (
 	"path/filepath"

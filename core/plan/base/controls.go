@@ -1,4 +1,4 @@
-package plan
+package base
 
 import (
 	"path"
@@ -6,8 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nono-run/nono/core/diag"
-	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/core/plan/view"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -30,7 +29,7 @@ func Controls(mountinfo string) []string {
 			found = append(found, at)
 		}
 	}
-	slices.SortFunc(found, comparePaths)
+	slices.SortFunc(found, view.ComparePaths)
 	return slices.Compact(found)
 }
 
@@ -48,29 +47,4 @@ func unescape(s string) string {
 		b.WriteByte(s[i])
 	}
 	return b.String()
-}
-
-// hideControls masks each of them that a bind shows, wherever that bind shows it.
-func (m *maker) hideControls(v view) []mount {
-	var masks []mount
-	for _, control := range m.in.Controls {
-		if e, ok := m.look(control); !ok || e.Type != policy.Directory {
-			continue // hidden by what is mounted over it
-		}
-		for _, s := range v.mounts {
-			b, ok := s.Mount.(fragment.Bind)
-			switch {
-			case !ok:
-			case policy.Within(b.Source(), control):
-				m.problem(diag.Errorf("%s cannot be shown inside: the kernel takes orders there, and tells of the host's processes", b.Source()).
-					Try("grant another directory"), m.sourceOf(b.For))
-			case policy.Within(control, b.Source()):
-				at := below(control, b.Source(), b.Path)
-				if v.cover(at).At() == b.Path {
-					masks = append(masks, mount{fragment.Mask{For: ruleProc, Path: at, Directory: true}, Core})
-				}
-			}
-		}
-	}
-	return masks
 }

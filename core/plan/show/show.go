@@ -1,14 +1,20 @@
-package plan
+// Package show prints a plan for people: all of it for `nono plan`, one line of it for the start of a
+// run, and what to tell when a command has failed.
+package show
 
 import (
 	"cmp"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/plan/base"
+	"github.com/nono-run/nono/core/plan/view"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
@@ -17,8 +23,8 @@ import (
 // Print writes the plan for people: what is granted, denied and protected, each with the line that says so. Verbose adds what
 // every run has (the system's own files, the base fragment) and every mount. What a file or a person chose is printed with
 // control characters escaped.
-func (p *Plan) Print(w io.Writer, verbose, colour bool) error {
-	pr := &printer{plan: p, verbose: verbose, colour: colour}
+func Print(w io.Writer, p *plan.Plan, verbose, colour bool) error {
+	pr := &printer{plan: read(p), verbose: verbose, colour: colour}
 	pr.command()
 	pr.layers()
 	pr.paths()
@@ -35,10 +41,50 @@ func (p *Plan) Print(w io.Writer, verbose, colour bool) error {
 
 // printer collects the sections.
 type printer struct {
-	plan    *Plan
+	plan    *page
 	verbose bool
 	colour  bool
 	out     strings.Builder
+}
+
+// page is a plan with what printing asks of it again and again.
+type page struct {
+	*plan.Plan
+	view view.View
+	// grants are the user's own, denials anyone's, by path.
+	grants, denials rules
+}
+
+func read(p *plan.Plan) *page {
+	g := &page{Plan: p, view: p.View(), grants: rules{}, denials: rules{}}
+	for _, r := range p.Rules {
+		switch {
+		case r.Type == policy.Missing:
+		case r.Access.Grants() && r.Source.Asked():
+			g.grants.add(r)
+		case r.Access == policy.Deny:
+			g.denials.add(r)
+		}
+	}
+	return g
+}
+
+// rules finds rules by their path.
+type rules map[string]plan.Rule
+
+func (rs rules) add(r plan.Rule) {
+	if _, ok := rs[r.Path]; !ok {
+		rs[r.Path] = r
+	}
+}
+
+// above is the rule with the longest path at p or above.
+func (rs rules) above(p string) (plan.Rule, bool) {
+	for ; ; p = path.Dir(p) {
+		if r, ok := rs[p]; ok || p == "/" || p == "." {
+			return r, ok
+		}
+	}
 }
 
 // section writes a heading and rows of columns; nothing if there are no rows.
@@ -205,7 +251,7 @@ func (pr *printer) private() [][]string {
 func (pr *printer) own() [][]string {
 	var rows [][]string
 	for _, s := range pr.plan.Mounts {
-		if s.Rule() != ruleSelf {
+		if s.Rule() != base.RuleSelf {
 			continue
 		}
 		if m, ok := s.(fragment.Mask); ok {
@@ -219,20 +265,14 @@ func (pr *printer) own() [][]string {
 }
 
 // standard reports a rule that every run has and that holds: not worth a line. A default denial inside a grant of the user's is.
-func (pr *printer) standard(r Rule) bool {
+func (pr *printer) standard(r plan.Rule) bool {
 	held := r.Held == sdk.Enforced || pr.plan.disabled(r.ID.Kind())
-	return r.Source.Origin == policy.OriginDefault && r.Access != policy.Protect && held && !(r.Required && pr.plan.granted(r.Path))
-}
-
-// granted reports whether a path lies in a grant of the user's.
-func (p *Plan) granted(name string) bool {
-	return slices.ContainsFunc(p.Rules, func(g Rule) bool {
-		return g.Access.Grants() && g.Source.Asked() && g.Type != policy.Missing && policy.Within(name, g.Path)
-	})
+	_, granted := pr.plan.grants.above(r.Path)
+	return r.Source.Origin == policy.OriginDefault && r.Access != policy.Protect && held && !(r.Required && granted)
 }
 
 // named is the rule's path, with the name it was asked for where a link was followed.
-func (pr *printer) named(r Rule) string {
+func (pr *printer) named(r plan.Rule) string {
 	s := pr.short(r.Path)
 	if r.Name != "" && r.Name != r.Path {
 		s = pr.short(r.Name) + " -> " + s
@@ -243,7 +283,7 @@ func (pr *printer) named(r Rule) string {
 	return s
 }
 
-func (pr *printer) source(r Rule) string {
+func (pr *printer) source(r plan.Rule) string {
 	switch r.Source.Origin {
 	case policy.OriginCommand:
 		return cmp.Or(r.Source.Flag, "the command you typed")
@@ -257,8 +297,8 @@ func (pr *printer) source(r Rule) string {
 }
 
 // held says how the rule is held, with -v; and always where it is not, or where it changes nothing.
-func (pr *printer) held(r Rule) string {
-	_, given := pr.plan.covering(r.Path).(fragment.Bind)
+func (pr *printer) held(r plan.Rule) string {
+	_, given := pr.plan.view.Cover(r.Path).Mount.(fragment.Bind)
 	switch {
 	case r.Held != sdk.Enforced:
 		return strings.ToUpper(string(r.Held)) + ": " + r.Why
@@ -271,18 +311,16 @@ func (pr *printer) held(r Rule) string {
 }
 
 // why says why a grant gives nothing.
-func (pr *printer) why(r Rule) string {
-	for _, d := range pr.plan.Rules {
-		if d.Access == policy.Deny && d.Type != policy.Missing && policy.Within(r.Path, d.Path) {
-			return "gives nothing: denied by " + d.Source.String()
-		}
+func (pr *printer) why(r plan.Rule) string {
+	if d, ok := pr.plan.denials.above(r.Path); ok {
+		return "gives nothing: denied by " + d.Source.String()
 	}
 	return "gives nothing: the session has its own"
 }
 
 // environment prints names and where they come from. A literal is shown; the user's own values and secrets are not in a plan.
 func (pr *printer) environment() {
-	lines := map[policy.RuleID]Rule{}
+	lines := map[policy.RuleID]plan.Rule{}
 	for _, r := range pr.plan.Rules {
 		lines[r.ID] = r
 	}
@@ -298,7 +336,7 @@ func (pr *printer) environment() {
 		from := "layer " + v.Layer
 		if ok && rule.Source.Origin != policy.OriginBase {
 			from = pr.source(rule)
-		} else if v.Layer == Core {
+		} else if v.Layer == plan.Core {
 			from = "nono"
 		}
 		rows = append(rows, []string{v.Name, from, valueText(v)}) // the value last: PATH is long
@@ -309,7 +347,7 @@ func (pr *printer) environment() {
 	pr.section("environment", rows)
 }
 
-func valueText(v Variable) string {
+func valueText(v plan.Variable) string {
 	var b strings.Builder
 	for _, part := range v.Value {
 		switch {
@@ -369,7 +407,7 @@ func (pr *printer) mounts() {
 	var rows [][]string
 	for _, s := range pr.plan.Mounts {
 		if m, ok := s.(fragment.Mount); ok {
-			rows = append(rows, []string{m.At(), describe(m), string(m.Rule())})
+			rows = append(rows, []string{m.At(), view.Describe(m), string(m.Rule())})
 		}
 	}
 	pr.section("mounts", rows)
@@ -388,58 +426,9 @@ func rightsText(rights []fragment.Right) string {
 	return strings.Join(out, " ")
 }
 
-// describe says in a few words what a mount step puts at its path.
-func describe(s fragment.Mount) string {
-	switch s := s.(type) {
-	case fragment.Bind:
-		text := "the host's, read-only"
-		if s.Writable {
-			text = "the host's, writable"
-		}
-		if s.Source() != s.Path {
-			text = "the host's " + s.Source() + strings.TrimPrefix(text, "the host's")
-		}
-		if s.NoExec {
-			text += ", no programs"
-		}
-		return text
-	case fragment.Link:
-		return "a link to " + s.Target
-	case fragment.Tmpfs:
-		return "an empty directory in memory, up to " + sizeText(s.Size)
-	case fragment.Mask:
-		if s.Directory {
-			return "hidden: a directory without rights"
-		}
-		if s.Readable {
-			return "hidden: an empty file"
-		}
-		return "hidden: a file without rights"
-	case fragment.File:
-		return fmt.Sprintf("a file of nono's own, %d bytes", len(s.Content))
-	case fragment.Proc:
-		return "processes of the session"
-	case fragment.Devpts:
-		return "terminals of the session"
-	}
-	panic(fmt.Sprintf("a mount step of an unknown type: %T", s))
-}
-
-func sizeText(n uint64) string {
-	for _, unit := range []struct {
-		name string
-		size uint64
-	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
-		if n >= unit.size {
-			return fmt.Sprintf("%d %s", n/unit.size, unit.name)
-		}
-	}
-	return fmt.Sprintf("%d bytes", n)
-}
-
 func (pr *printer) short(p string) string { return pr.plan.short(p) }
 
-func (p *Plan) short(name string) string { return diag.Homely(name, p.Host.Home) }
+func (p *page) short(name string) string { return diag.Homely(name, p.Host.Home) }
 
 // summaryGrants is how many grants the start line lists.
 const summaryGrants = 4
@@ -447,7 +436,8 @@ const summaryGrants = 4
 // Summary is the line at the start of a run, without the "nono: " before it, and a second line if something is not held:
 //
 //	rw ~/proj; network closed; home private; tier A
-func (p *Plan) Summary() string {
+func Summary(made *plan.Plan) string {
+	p := read(made)
 	parts := p.grantsText()
 	if len(parts) == 0 && !p.disabled(policy.KindFilesystem) {
 		parts = []string{"no path granted"}
@@ -466,7 +456,8 @@ func (p *Plan) Summary() string {
 
 // Hint is what to tell when the agent has failed, a line each: what existed inside and where to look further, and what may have been in
 // the way. What the caller says of the failure itself comes before the first.
-func (p *Plan) Hint() []string {
+func Hint(made *plan.Plan) []string {
+	p := read(made)
 	if p.disabled(policy.KindFilesystem) {
 		return []string{"all files were open to it; `nono plan` shows what was not"}
 	}
@@ -484,19 +475,19 @@ func (p *Plan) Hint() []string {
 	return hints
 }
 
-func (p *Plan) disabled(k policy.Kind) bool {
+func (p *page) disabled(k policy.Kind) bool {
 	return slices.ContainsFunc(p.Disabled, func(d policy.Disabled) bool { return d.Kind == k })
 }
 
 // grantsText lists what the user granted. The system's files and the toolchain of the command are no news.
-func (p *Plan) grantsText() []string {
+func (p *page) grantsText() []string {
 	if p.disabled(policy.KindFilesystem) {
 		return []string{"all files open"}
 	}
 	var parts []string
 	for _, r := range p.Rules {
 		// What is denied all the same, or is the session's own anyway, was asked for and is not given.
-		bind, given := p.covering(r.Path).(fragment.Bind)
+		bind, given := p.view.Cover(r.Path).Mount.(fragment.Bind)
 		if !r.Access.Grants() || !r.Source.Asked() || r.Type == policy.Missing || !given {
 			continue
 		}
@@ -514,7 +505,7 @@ func (p *Plan) grantsText() []string {
 	return parts
 }
 
-func (p *Plan) networkText() string {
+func (p *page) networkText() string {
 	if p.disabled(policy.KindNetwork) {
 		return "network open"
 	}
@@ -527,43 +518,31 @@ func (p *Plan) networkText() string {
 }
 
 // homeText says whose home directory the agent has.
-func (p *Plan) homeText() string {
-	if _, bound := p.covering(p.Host.Home).(fragment.Bind); bound {
+func (p *page) homeText() string {
+	if _, bound := p.view.Cover(p.Host.Home).Mount.(fragment.Bind); bound {
 		return "home shared"
 	}
 	return "home private"
 }
 
 // dirText says, between two words, what is wrong with the current directory: nobody granted it.
-func (p *Plan) dirText(before, after string) string {
-	if _, memory := p.covering(p.Command.Dir).(fragment.Tmpfs); !memory {
+func (p *page) dirText(before, after string) string {
+	if _, memory := p.view.Cover(p.Command.Dir).Mount.(fragment.Tmpfs); !memory {
 		return ""
 	}
-	for _, s := range p.Mounts {
-		if b, ok := s.(fragment.Bind); ok && policy.Within(b.Path, p.Command.Dir) {
-			return before + "not granted" + after
-		}
+	if p.view.BindBeneath(p.Command.Dir) {
+		return before + "not granted" + after
 	}
 	return before + "empty" + after
 }
 
-func (p *Plan) covering(name string) fragment.Mount {
-	var deepest fragment.Mount
-	for _, s := range p.Mounts {
-		if m, ok := s.(fragment.Mount); ok && policy.Within(name, m.At()) {
-			deepest = m // sorted: parents first
-		}
-	}
-	return deepest
-}
-
 // notHeld is what is not fully held although nobody disabled it.
-func (p *Plan) notHeld() string {
+func (p *page) notHeld() string {
 	var out []string
 	for _, r := range p.Rules {
 		// What --disable took away is announced in notices of its own.
-		overridden := p.disabled(r.ID.Kind()) || (r.ID == ruleMounts && p.disabled(policy.KindFilesystem)) ||
-			(r.ID == ruleNetwork && p.disabled(policy.KindNetwork))
+		overridden := p.disabled(r.ID.Kind()) || (r.ID == base.RuleMounts && p.disabled(policy.KindFilesystem)) ||
+			(r.ID == base.RuleNetwork && p.disabled(policy.KindNetwork))
 		if r.Held != sdk.Enforced && !overridden {
 			out = append(out, fmt.Sprintf("%s (%s: %s)", policy.Printable(r.Says), r.Held, policy.Printable(r.Why)))
 		}

@@ -1,4 +1,4 @@
-package plan
+package base
 
 import (
 	"io/fs"
@@ -6,9 +6,6 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
-
-	"github.com/nono-run/nono/sdk/fragment"
-	"github.com/nono-run/nono/sdk/policy"
 )
 
 func TestParseGitUser(t *testing.T) {
@@ -97,42 +94,5 @@ func TestGitIdentity(t *testing.T) {
 	}
 	if got, ok := GitIdentity("/home/eve", "/home/eve/.config", read); ok {
 		t.Errorf("somebody without a configuration has the identity %q", got)
-	}
-}
-
-// The identity is for a private home. Where the user's own file is shown, or denied, or the home is the host's, it stays away.
-func TestGitIdentityInTheView(t *testing.T) {
-	tests := []struct {
-		name  string
-		input func() Input
-		want  bool
-	}{
-		{"a private home", func() Input { return standardInput(standardTree()) }, true},
-		{"the whole home granted", func() Input { return grant(standardTree(), policy.Allow, "/home/ada") }, false},
-		{"the file granted", func() Input {
-			host := standardTree()
-			host.put("/home/ada/.gitconfig", "file")
-			return grant(host, policy.Read, "/home/ada/.gitconfig")
-		}, false},
-		{"the file denied", func() Input {
-			host := standardTree()
-			host.put("/home/ada/.gitconfig", "file")
-			return grant(host, policy.Deny, "/home/ada/.gitconfig")
-		}, false},
-		{"the filesystem layer off", func() Input {
-			in := standardInput(standardTree())
-			in.Layers, in.Policy.Disabled = nil, []policy.Disabled{{Kind: policy.KindFilesystem, Source: at(1)}}
-			return in
-		}, false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			in := tt.input()
-			in.GitIdentity = []byte("[user]\n\tname = \"Ada\"\n")
-			f, ok := mountAt(mustMake(t, in), "/home/ada/.gitconfig").(fragment.File)
-			if ok != tt.want || ok && string(f.Content) != string(in.GitIdentity) {
-				t.Errorf("there is %v", mountAt(mustMake(t, in), "/home/ada/.gitconfig"))
-			}
-		})
 	}
 }

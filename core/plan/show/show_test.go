@@ -1,4 +1,4 @@
-package plan
+package show_test
 
 import (
 	"encoding/json"
@@ -12,6 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/plan/plantest"
+	"github.com/nono-run/nono/core/plan/show"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
@@ -20,28 +23,28 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // richInput is a run with something of everything.
-func richInput() Input {
-	host := standardTree()
-	host.put("/home/ada/proj/.git/config", "file")
-	in := standardInput(host)
-	protect := rule("filesystem.protect.0", byDefault, policy.Protect, "/home/ada/proj/.git/config")
-	gone := rule("filesystem.read.2", policy.Source{Origin: policy.OriginFlag, Flag: "--read /etc/ssl/cert.pem"}, policy.Read, "/etc/ssl/cert.pem")
+func richInput() plan.Input {
+	host := plantest.Machine()
+	host.Put("/home/ada/proj/.git/config", "file")
+	in := plantest.Input(host)
+	protect := plantest.Rule("filesystem.protect.0", plantest.ByDefault, policy.Protect, "/home/ada/proj/.git/config")
+	gone := plantest.Rule("filesystem.read.2", policy.Source{Origin: policy.OriginFlag, Flag: "--read /etc/ssl/cert.pem"}, policy.Read, "/etc/ssl/cert.pem")
 	gone.Type = policy.Missing
-	linked := rule("filesystem.read.3", at(6), policy.Read, "/home/ada/data")
+	linked := plantest.Rule("filesystem.read.3", plantest.At(6), policy.Read, "/home/ada/data")
 	linked.Name = "/home/ada/inputs"
-	tool := rule("filesystem.read.4", policy.Source{Origin: policy.OriginCommand}, policy.Read, "/usr/lib")
-	nasty := rule("filesystem.deny.1", at(8), policy.Deny, "/home/ada/proj/\x1b[31mred")
+	tool := plantest.Rule("filesystem.read.4", policy.Source{Origin: policy.OriginCommand}, policy.Read, "/usr/lib")
+	nasty := plantest.Rule("filesystem.deny.1", plantest.At(8), policy.Deny, "/home/ada/proj/\x1b[31mred")
 	nasty.Type = policy.Missing
 	in.Policy.Filesystem = append(in.Policy.Filesystem, protect, gone, linked, tool, nasty)
 	in.Policy.Environment = append(in.Policy.Environment,
-		policy.EnvRule{ID: "environment.set.0", Source: at(12), Action: policy.EnvSet, Name: "CI", Value: "1"},
+		policy.EnvRule{ID: "environment.set.0", Source: plantest.At(12), Action: policy.EnvSet, Name: "CI", Value: "1"},
 		policy.EnvRule{
 			ID: "environment.set.1", Source: policy.Source{Origin: policy.OriginFlag, Flag: "--env KEY"}, Action: policy.EnvSet, Name: "KEY",
 			Secret: "env.KEY",
 		},
-		policy.EnvRule{ID: "environment.pass.9", Source: at(11), Action: policy.EnvPass, Name: "MY_SETTING"})
+		policy.EnvRule{ID: "environment.pass.9", Source: plantest.At(11), Action: policy.EnvPass, Name: "MY_SETTING"})
 	in.Environ = append(in.Environ, "MY_SETTING=x")
-	in.Layers = []Share{binds(host, in.Policy), custom("acme/echo",
+	in.Layers = []plan.Share{plantest.Binds(host, in.Policy), plantest.Custom("acme/echo",
 		fragment.Listener{Name: "echo", Network: fragment.TCP},
 		fragment.Dialer{Ports: []uint16{7000}},
 		fragment.Env{Name: "ECHO_URL", Value: fragment.Text("http://", fragment.ListenerAddress("echo"))})}
@@ -56,10 +59,10 @@ func richInput() Input {
 }
 
 func TestPrint(t *testing.T) {
-	p := mustMake(t, richInput())
+	p := plantest.Make(t, richInput())
 	for name, verbose := range map[string]bool{"plan.txt": false, "plan-verbose.txt": true} {
 		var b strings.Builder
-		if err := p.Print(&b, verbose, false); err != nil {
+		if err := show.Print(&b, p, verbose, false); err != nil {
 			t.Fatal(err)
 		}
 		golden(t, name, b.String())
@@ -68,15 +71,15 @@ func TestPrint(t *testing.T) {
 
 // What every run has is counted, and what lies in a grant of the user's is listed, for the user may be looking for it.
 func TestPrintDefaultDenials(t *testing.T) {
-	host := standardTree()
-	host.put("/usr/local/etc", "dir")
-	host.put("/home/ada/proj/.netrc", "file")
-	in := standardInput(host)
+	host := plantest.Machine()
+	host.Put("/usr/local/etc", "dir")
+	host.Put("/home/ada/proj/.netrc", "file")
+	in := plantest.Input(host)
 	in.Policy.Filesystem = append(in.Policy.Filesystem,
-		rule("filesystem.deny.7", byDefault, policy.Deny, "/usr/local/etc"), rule("filesystem.deny.8", byDefault, policy.Deny, "/home/ada/proj/.netrc"))
-	in.Layers = []Share{binds(host, in.Policy)}
+		plantest.Rule("filesystem.deny.7", plantest.ByDefault, policy.Deny, "/usr/local/etc"), plantest.Rule("filesystem.deny.8", plantest.ByDefault, policy.Deny, "/home/ada/proj/.netrc"))
+	in.Layers = []plan.Share{plantest.Binds(host, in.Policy)}
 	var b strings.Builder
-	if err := mustMake(t, in).Print(&b, false, false); err != nil {
+	if err := show.Print(&b, plantest.Make(t, in), false, false); err != nil {
 		t.Fatal(err)
 	}
 	if want := "denied\n  deny  ~/proj/.netrc  default\n  and 2 of the default profile (-v lists them)\n"; !strings.Contains(b.String(), want) {
@@ -85,25 +88,13 @@ func TestPrintDefaultDenials(t *testing.T) {
 }
 
 func TestPrintGrantThatGivesNothing(t *testing.T) {
-	in := grant(standardTree(), policy.Read, "/home/ada/.ssh")
+	in := plantest.Grant(plantest.Machine(), policy.Read, "/home/ada/.ssh")
 	var b strings.Builder
-	if err := mustMake(t, in).Print(&b, false, false); err != nil {
+	if err := show.Print(&b, plantest.Make(t, in), false, false); err != nil {
 		t.Fatal(err)
 	}
 	if want := "gives nothing: denied by default.hcl:9:1\n"; !strings.Contains(b.String(), want) {
 		t.Errorf("got\n%s\nwant in it %q", b.String(), want)
-	}
-}
-
-// A cell of absurd length stands out of line, and does not move the others.
-func TestColumns(t *testing.T) {
-	long := strings.Repeat("x", 2*widest)
-	rows := [][]string{{"a", "b", "c"}, {"aaa", "", "c"}, {"a", long, "c"}, {"alone, and as long as it likes"}, {"a", "é", "c", ""}}
-	want := []string{"a    b  c", "aaa     c", "a    " + long + "  c", "alone, and as long as it likes", "a    é  c"}
-	for i, row := range rows {
-		if got := aligned(row, columnWidths(rows)); got != want[i] {
-			t.Errorf("got  %q\nwant %q", got, want[i])
-		}
 	}
 }
 
@@ -125,12 +116,12 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestColourIsForHeadingsOnly(t *testing.T) {
-	p := mustMake(t, richInput())
+	p := plantest.Make(t, richInput())
 	var plain, coloured strings.Builder
-	if err := p.Print(&plain, true, false); err != nil {
+	if err := show.Print(&plain, p, true, false); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Print(&coloured, true, true); err != nil {
+	if err := show.Print(&coloured, p, true, true); err != nil {
 		t.Fatal(err)
 	}
 	if strings.ContainsRune(plain.String(), '\x1b') {
@@ -144,12 +135,12 @@ func TestColourIsForHeadingsOnly(t *testing.T) {
 
 // A stored plan reads back as the same plan, and prints the same.
 func TestPlanAsJSON(t *testing.T) {
-	p := mustMake(t, richInput())
+	p := plantest.Make(t, richInput())
 	j, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var back Plan
+	var back plan.Plan
 	if err := json.Unmarshal(j, &back); err != nil {
 		t.Fatal(err)
 	}
@@ -162,74 +153,74 @@ func TestSummary(t *testing.T) {
 	off := policy.Source{Origin: policy.OriginFlag, Flag: "--disable x"}
 	tests := []struct {
 		name  string
-		input func() Input
+		input func() plan.Input
 		want  string
 	}{
-		{"the standard run", func() Input { return standardInput(standardTree()) }, "rw ~/proj; network closed; home private; tier A"},
+		{"the standard run", func() plan.Input { return plantest.Input(plantest.Machine()) }, "rw ~/proj; network closed; home private; tier A"},
 		{
-			"two grants", func() Input { return grant(standardTree(), policy.Read, "/home/ada/data") },
+			"two grants", func() plan.Input { return plantest.Grant(plantest.Machine(), policy.Read, "/home/ada/data") },
 			"rw ~/proj; ro ~/data; network closed; home private; tier A",
 		},
-		{"the home", func() Input {
-			in := grant(standardTree(), policy.Allow, "/home/ada")
+		{"the home", func() plan.Input {
+			in := plantest.Grant(plantest.Machine(), policy.Allow, "/home/ada")
 			in.Policy.Filesystem = in.Policy.Filesystem[1:]
-			in.Layers = []Share{binds(standardTree(), in.Policy)}
+			in.Layers = []plan.Share{plantest.Binds(plantest.Machine(), in.Policy)}
 			return in
 		}, "rw ~; network closed; home shared; tier A"},
-		{"many grants", func() Input {
-			host := standardTree()
-			in := standardInput(host)
+		{"many grants", func() plan.Input {
+			host := plantest.Machine()
+			in := plantest.Input(host)
 			for _, p := range []string{"a", "b", "c", "d", "e"} {
-				host.put("/srv/"+p, "dir")
-				in.Policy.Filesystem = append(in.Policy.Filesystem, rule(policy.RuleID("filesystem.read.x"+p), at(6), policy.Read, "/srv/"+p))
+				host.Put("/srv/"+p, "dir")
+				in.Policy.Filesystem = append(in.Policy.Filesystem, plantest.Rule(policy.RuleID("filesystem.read.x"+p), plantest.At(6), policy.Read, "/srv/"+p))
 			}
-			in.Layers = []Share{binds(host, in.Policy)}
+			in.Layers = []plan.Share{plantest.Binds(host, in.Policy)}
 			return in
 		}, "rw ~/proj; ro /srv/a; ro /srv/b; ro /srv/c; and 2 more; network closed; home private; tier A"},
-		{"nothing granted", func() Input {
-			in := standardInput(standardTree())
+		{"nothing granted", func() plan.Input {
+			in := plantest.Input(plantest.Machine())
 			in.Policy.Filesystem = nil
-			in.Layers = []Share{binds(standardTree(), in.Policy)}
+			in.Layers = []plan.Share{plantest.Binds(plantest.Machine(), in.Policy)}
 			return in
 		}, "no path granted; network closed; home private; current directory empty; tier A"},
-		{"what was granted is not there", func() Input {
-			in := standardInput(standardTree())
-			r := rule("filesystem.read.7", at(6), policy.Read, "/nowhere")
+		{"what was granted is not there", func() plan.Input {
+			in := plantest.Input(plantest.Machine())
+			r := plantest.Rule("filesystem.read.7", plantest.At(6), policy.Read, "/nowhere")
 			r.Type = policy.Missing
 			in.Policy.Filesystem = append(in.Policy.Filesystem, r)
 			return in
 		}, "rw ~/proj; network closed; home private; tier A"},
 		{
-			"a grant of what is denied", func() Input { return grant(standardTree(), policy.Allow, "/home/ada/.ssh") },
+			"a grant of what is denied", func() plan.Input { return plantest.Grant(plantest.Machine(), policy.Allow, "/home/ada/.ssh") },
 			"rw ~/proj; network closed; home private; tier A",
 		},
-		{"a grant inside a directory that is not granted", func() Input {
-			host := standardTree()
-			host.put("/srv/data/part", "dir")
-			in := grant(host, policy.Read, "/srv/data/part")
+		{"a grant inside a directory that is not granted", func() plan.Input {
+			host := plantest.Machine()
+			host.Put("/srv/data/part", "dir")
+			in := plantest.Grant(host, policy.Read, "/srv/data/part")
 			in.Command.Dir = "/srv/data"
 			return in
 		}, "rw ~/proj; ro /srv/data/part; network closed; home private; current directory not granted; tier A"},
-		{"all off", func() Input {
-			in := standardInput(standardTree())
+		{"all off", func() plan.Input {
+			in := plantest.Input(plantest.Machine())
 			in.Layers = nil
 			in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: off}, {Kind: policy.KindNetwork, Source: off}}
 			return in
 		}, "all files open; network open; home shared; tier A"},
-		{"something is not held", func() Input {
-			in := standardInput(standardTree())
+		{"something is not held", func() plan.Input {
+			in := plantest.Input(plantest.Machine())
 			in.Layers[0].Response.Coverage[2] = sdk.Coverage{Rule: "filesystem.deny.0", Held: sdk.Partial, Why: "names can be seen"}
 			return in
 		}, "rw ~/proj; network closed; home private; tier A\nnot held: deny /home/ada/.ssh (partial: names can be seen)"},
-		{"a name with control characters", func() Input {
-			host := standardTree()
-			host.put("/home/ada/\x1b[2Jx", "dir")
-			return grant(host, policy.Read, "/home/ada/\x1b[2Jx")
+		{"a name with control characters", func() plan.Input {
+			host := plantest.Machine()
+			host.Put("/home/ada/\x1b[2Jx", "dir")
+			return plantest.Grant(host, policy.Read, "/home/ada/\x1b[2Jx")
 		}, `rw ~/proj; ro ~/\x1b[2Jx; network closed; home private; tier A`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := mustMake(t, tt.input()).Summary(); got != tt.want {
+			if got := show.Summary(plantest.Make(t, tt.input())); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})
@@ -241,20 +232,7 @@ func TestHint(t *testing.T) {
 		"inside were rw ~/proj, ro ~/data and the system's files; `nono plan` shows all",
 		"~/proj/.git/config can only be read: `--write ~/proj/.git/config` lifts that",
 	}
-	if got := mustMake(t, richInput()).Hint(); !slices.Equal(got, want) {
+	if got := show.Hint(plantest.Make(t, richInput())); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
-	}
-}
-
-// The current directory is there even where no layer made it, and never in the way of what is mounted beneath it.
-func TestCurrentDirectory(t *testing.T) {
-	for dir, want := range map[string]bool{"/srv/data": true, "/home/ada/other": true, "/home/ada/proj": false, "/home": false, "/tmp": false} {
-		in := standardInput(standardTree())
-		in.Command.Dir = dir
-		p := mustMake(t, in)
-		s, made := mountAt(p, dir).(fragment.Tmpfs)
-		if made = made && s.For == ruleDirectory; made != want {
-			t.Errorf("%s: there is %v", dir, mountAt(p, dir))
-		}
 	}
 }

@@ -1,0 +1,200 @@
+// Package base is core's own share of a plan: what every session has, whatever layers run. So
+// swapping or disabling a layer never takes the hardening away.
+//
+//	share, err := base.Compose(base.Input{Host: host, Dir: dir, Policy: pol, Look: look})
+//
+// It is a fragment with rules and coverage like any layer's. What sets it apart is said by where a
+// step stands in it: [Share.Fixed] yields to nothing but a mask, [Share.Fill] to everything.
+package base
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// The rules of the base fragment.
+const (
+	RuleMounts      policy.RuleID = "base.mounts"
+	RuleProcesses   policy.RuleID = "base.processes"
+	RuleProc        policy.RuleID = "base.proc"
+	RuleIPC         policy.RuleID = "base.ipc"
+	RuleNetwork     policy.RuleID = "base.network"
+	RuleDevices     policy.RuleID = "base.devices"
+	RuleSeccomp     policy.RuleID = "base.seccomp"
+	RulePrivileges  policy.RuleID = "base.privileges"
+	RuleDescriptors policy.RuleID = "base.descriptors"
+	RuleEnvironment policy.RuleID = "base.environment"
+	RuleSelf        policy.RuleID = "base.self"
+	RuleIdentity    policy.RuleID = "base.identity"
+	RuleDirectory   policy.RuleID = "base.directory"
+)
+
+// Share is what core wants of a plan.
+type Share struct {
+	// Rules are the rules that core holds, and Coverage says of each how far.
+	Rules    []policy.Rule
+	Coverage []sdk.Coverage
+	// Fragment is steps like a layer's.
+	Fragment fragment.Fragment
+	// Fixed are mounts that no layer replaces.
+	Fixed []fragment.Mount
+	// Fill are mounts for directories that the layers left empty. Their rules are there only where they are.
+	Fill []fragment.Mount
+}
+
+// Input is what the base fragment depends on.
+type Input struct {
+	Host   sdk.Host
+	Dir    string // the command's current directory
+	Policy *policy.Policy
+	// NetworkLayer is the name of the layer that lets traffic through; empty if there is none.
+	NetworkLayer string
+	// GitIdentity is the content of the small ~/.gitconfig shown in a private home; see [GitIdentity].
+	GitIdentity []byte
+	Look        hostfile.Look
+}
+
+// Compose makes core's share for the tier of the host.
+func Compose(in Input) (Share, error) {
+	if in.Host.Tier != sdk.TierA {
+		return Share{}, diag.Errorf("cannot make a plan for this host: its tier is %q, and only tier A is built", in.Host.Tier).
+			Try("allow unprivileged user namespaces")
+	}
+	c := &composer{in: in}
+	c.rules()
+	if err := c.mounts(); err != nil {
+		return Share{}, err
+	}
+	c.fill()
+	for _, s := range Hardening() {
+		c.share.Fragment.Steps = append(c.share.Fragment.Steps, s)
+	}
+	return c.share, nil
+}
+
+// composer makes the share of a host with namespaces: tier A.
+type composer struct {
+	in    Input
+	share Share
+}
+
+// rules lists what the base fragment holds, with what --disable took out of it.
+func (c *composer) rules() {
+	c.hold(RuleMounts, policy.KindFilesystem, "what is not granted does not exist inside", "mount namespace")
+	c.hold(RuleProcesses, "", "only the session's own processes can be seen and signalled", "process namespace")
+	c.hold(RuleProc, "", "/proc shows the session only, and the kernel's settings cannot be changed through it",
+		"fresh /proc, read-only parts and masks")
+	c.hold(RuleIPC, "", "no shared memory, semaphore or message queue of the host", "IPC namespace")
+	network := "no network but a loopback of the session's own"
+	if c.in.NetworkLayer != "" {
+		network = "no network but what the layer " + c.in.NetworkLayer + " lets through"
+	}
+	c.hold(RuleNetwork, policy.KindNetwork, network, "network namespace")
+	c.hold(RuleDevices, "", "only null, zero, full, random, urandom, tty and the session's own terminals", "private /dev")
+	c.hold(RuleSeccomp, "", "no system call that opens what the rest closes", "seccomp")
+	c.hold(RulePrivileges, "", "no privilege is there, and none can be gained", "no-new-privs, empty capability sets")
+	c.hold(RuleDescriptors, "", "nothing open but standard input, output and error", "close-on-exec on all others")
+	c.hold(RuleEnvironment, "", "variables by allowlist", "composed by nono")
+	c.hold(RuleSelf, "", "nono's own files cannot be changed from inside", "masks, read-only binds, pinned ancestors")
+}
+
+// hold adds a rule that is held, unless the kind that it is about is disabled.
+func (c *composer) hold(id policy.RuleID, about policy.Kind, says, by string) {
+	held := sdk.Coverage{Rule: id, Held: sdk.Enforced, By: by}
+	if about != "" && c.in.Policy.IsDisabled(about) {
+		held = sdk.Coverage{Rule: id, Held: sdk.Unavailable, Why: fmt.Sprintf("the %s layer is disabled", about)}
+	}
+	c.share.Rules = append(c.share.Rules, policy.Rule{ID: id, Source: policy.Source{Origin: policy.OriginBase}, Says: says})
+	c.share.Coverage = append(c.share.Coverage, held)
+}
+
+// Sizes of what core keeps in memory. They are limits, not reservations.
+const (
+	rootSize   = 1 << 20   // names of mount points and links only
+	devSize    = 64 << 10  // the same
+	emptySize  = 64 << 10  // an empty directory
+	sharedSize = 512 << 20 // /dev/shm: Python's multiprocessing and browsers put whole data sets there
+)
+
+// hostDevices are the devices that harm nobody and that programs expect.
+var hostDevices = []string{"null", "zero", "full", "random", "urandom", "tty"}
+
+// mounts is core's own part of the view: the root, /proc and /dev.
+func (c *composer) mounts() error {
+	if err := c.root(); err != nil {
+		return err
+	}
+	c.share.Fixed = append(c.share.Fixed,
+		fragment.Proc{For: RuleProc, Path: "/proc"},
+		fragment.Tmpfs{For: RuleDevices, Path: "/dev", Size: devSize, Mode: 0o755},
+		fragment.Devpts{For: RuleDevices, Path: "/dev/pts"},
+		fragment.Tmpfs{For: RuleDevices, Path: "/dev/shm", Size: sharedSize, Mode: 0o777 | fs.ModeSticky},
+		// The instance's own multiplexer: the host's /dev/ptmx would make terminals of the host.
+		fragment.Link{For: RuleDevices, Path: "/dev/ptmx", Target: "pts/ptmx"},
+		fragment.Link{For: RuleDevices, Path: "/dev/fd", Target: "/proc/self/fd"},
+		fragment.Link{For: RuleDevices, Path: "/dev/stdin", Target: "/proc/self/fd/0"},
+		fragment.Link{For: RuleDevices, Path: "/dev/stdout", Target: "/proc/self/fd/1"},
+		fragment.Link{For: RuleDevices, Path: "/dev/stderr", Target: "/proc/self/fd/2"},
+	)
+	for _, name := range hostDevices {
+		at := path.Join("/dev", name)
+		e, err := c.in.Look(at)
+		if err != nil {
+			return fmt.Errorf("looking at %s: %w", at, err)
+		}
+		if e.Type != policy.Special || e.IsLink() {
+			continue // a container without /dev/full; what is not there is not shown
+		}
+		c.share.Fixed = append(c.share.Fixed, fragment.Bind{
+			For: RuleDevices, Path: at, Writable: true, NoExec: true, Devices: true, Device: e.Device, Inode: e.Inode,
+		})
+	}
+	return nil
+}
+
+// root is an empty directory in memory, in which only what is granted appears; or the host's own root where the user has
+// switched the filesystem layer off. All else of the base fragment stays in both cases. The root is not fixed: a layer may
+// show more there than core does.
+func (c *composer) root() error {
+	if !c.in.Policy.IsDisabled(policy.KindFilesystem) {
+		c.share.Fragment.Steps = append(c.share.Fragment.Steps, fragment.Tmpfs{For: RuleMounts, Path: "/", Size: rootSize, Mode: 0o755})
+		return nil
+	}
+	root, err := c.in.Look("/")
+	if err != nil {
+		return fmt.Errorf("looking at /: %w", err)
+	}
+	c.share.Fragment.Steps = append(c.share.Fragment.Steps,
+		fragment.Bind{For: RuleMounts, Path: "/", Writable: true, Device: root.Device, Inode: root.Inode})
+	// The host's whole root is there, and in it the other place where the kernel takes orders: by its files root could name a
+	// program for the host to run, and anybody end all processes of a control group that is theirs.
+	sys, err := c.in.Look("/sys")
+	if err != nil {
+		return fmt.Errorf("looking at /sys: %w", err)
+	}
+	if sys.Type == policy.Directory {
+		c.share.Fixed = append(c.share.Fixed, fragment.Bind{For: RuleProc, Path: "/sys", Device: sys.Device, Inode: sys.Inode})
+	}
+	return nil
+}
+
+// fill adds what core puts into directories that the filesystem layer left empty: git's identity in a private home, and the
+// current directory where nobody granted it. In a bind the user's real file is there or deliberately not; and a mount point
+// made in a bind would be made on the host.
+func (c *composer) fill() {
+	if len(c.in.GitIdentity) > 0 {
+		c.hold(RuleIdentity, "", "git knows the user's name and email, and nothing else of the user's git settings", "a file of nono's own")
+		c.share.Fill = append(c.share.Fill, fragment.File{
+			For: RuleIdentity, Path: path.Join(c.in.Host.Home, ".gitconfig"), Mode: 0o444, Content: c.in.GitIdentity,
+		})
+	}
+	c.hold(RuleDirectory, "", "the current directory exists, empty where it is not granted", "a directory in memory")
+	c.share.Fill = append(c.share.Fill, fragment.Tmpfs{For: RuleDirectory, Path: c.in.Dir, Size: emptySize, Mode: 0o755})
+}

@@ -1,0 +1,138 @@
+// Package merge makes one of what several parties want: precedence where one of two steps is the
+// stronger, a conflict where neither is. Every step keeps the layer it came from.
+//
+//	steps, err := merge.Gather(shares)
+//	m := merge.Merger{Asked: asked}
+//	v := m.Mounts(steps.Mounts, fixed, fill)
+//	listeners := m.Listeners(steps.Listeners)
+//	env := m.Variables(steps.Variables, defaults)
+//	...
+//	for _, c := range m.Conflicts { ... } // each names both steps
+//
+// The order of layers and of their steps means nothing.
+package merge
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/nono-run/nono/core/plan/view"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// Share is what one layer, or core, wants.
+type Share struct {
+	Layer    string
+	Fragment fragment.Fragment
+}
+
+// Steps are the steps of all shares by what they do, each with its layer.
+type Steps struct {
+	Mounts    []view.Mount
+	Variables []Variable
+	Rights    []Right
+	Filters   []Filter
+	Listeners []Listener
+	Dialers   []Dialer
+}
+
+// Right is a Landlock step and the layer that sent it.
+type Right struct {
+	fragment.Landlock
+	Layer string
+}
+
+// Filter is a seccomp step and the layer that sent it.
+type Filter struct {
+	fragment.Seccomp
+	Layer string
+}
+
+// Gather sorts the steps by what they do. A kind that nobody would apply is an error.
+func Gather(shares []Share) (Steps, error) {
+	var all Steps
+	for _, s := range shares {
+		for _, step := range s.Fragment.Steps {
+			if err := all.add(step, s.Layer); err != nil {
+				return Steps{}, fmt.Errorf("layer %s: %w", s.Layer, err)
+			}
+		}
+	}
+	return all, nil
+}
+
+func (all *Steps) add(step fragment.Step, layer string) error {
+	switch s := step.(type) {
+	case fragment.Bind:
+		all.Mounts = append(all.Mounts, view.Mount{Mount: s, Layer: layer})
+	case fragment.Link:
+		all.Mounts = append(all.Mounts, view.Mount{Mount: s, Layer: layer})
+	case fragment.Tmpfs:
+		all.Mounts = append(all.Mounts, view.Mount{Mount: s, Layer: layer})
+	case fragment.Mask:
+		all.Mounts = append(all.Mounts, view.Mount{Mount: s, Layer: layer})
+	case fragment.File:
+		all.Mounts = append(all.Mounts, view.Mount{Mount: s, Layer: layer})
+	case fragment.Proc:
+		all.Mounts = append(all.Mounts, view.Mount{Mount: s, Layer: layer})
+	case fragment.Devpts:
+		all.Mounts = append(all.Mounts, view.Mount{Mount: s, Layer: layer})
+	case fragment.Env:
+		all.Variables = append(all.Variables, Variable{s.Name, s.Value, s.For, layer})
+	case fragment.Landlock:
+		all.Rights = append(all.Rights, Right{s, layer})
+	case fragment.Seccomp:
+		all.Filters = append(all.Filters, Filter{s, layer})
+	case fragment.Listener:
+		all.Listeners = append(all.Listeners, Listener{s, layer})
+	case fragment.Dialer:
+		all.Dialers = append(all.Dialers, Dialer{layer, s.Ports})
+	default:
+		return fmt.Errorf("a step of an unknown kind: %T", s)
+	}
+	return nil
+}
+
+// Merger merges, and remembers what could not be: [Merger.Conflicts] is empty if all went well.
+type Merger struct {
+	// Asked reports whether the user wrote a rule. The user's own line is what a message names.
+	Asked func(policy.RuleID) bool
+	// Conflicts are the pairs of steps that cannot both be.
+	Conflicts []Conflict
+	// Lost are the mounts that another one took the place of.
+	Lost []Loss
+}
+
+// Conflict is two things that cannot both be.
+type Conflict struct {
+	// Text says what they disagree about.
+	Text       string
+	One, Other Origin
+}
+
+// Origin is where a step comes from.
+type Origin struct {
+	Rule  policy.RuleID
+	Layer string
+}
+
+// Loss is a mount that is not in the view, and the one that is instead.
+type Loss struct {
+	Mount, To view.Mount
+}
+
+func (m *Merger) conflict(one, other Origin, format string, args ...any) {
+	m.Conflicts = append(m.Conflicts, Conflict{fmt.Sprintf(format, args...), one, other})
+}
+
+func originOf(m view.Mount) Origin { return Origin{m.Rule(), m.Layer} }
+
+// canonical is a step as bytes, to order steps by when nothing else tells them apart.
+func canonical(s fragment.Step) []byte {
+	b, err := json.Marshal(fragment.List{s})
+	if err != nil {
+		panic(fmt.Sprintf("a step that cannot be printed: %v", err)) // its fields are strings and numbers
+	}
+	return b
+}

@@ -1,0 +1,111 @@
+package merge
+
+import (
+	"cmp"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/nono-run/nono/sdk/fragment"
+)
+
+// firstPort is where picked ports begin: above the range from which the kernel takes the ports of outgoing connections, so that
+// the agent's own connections never take one.
+const firstPort = 61000
+
+// Listener is a listener step with its port picked, and the layer that serves on it.
+type Listener struct {
+	fragment.Listener
+	Layer string `json:"layer"`
+}
+
+// Dialer is the ports of the loopback inside that a layer may connect to.
+type Dialer struct {
+	Layer string   `json:"layer"`
+	Ports []uint16 `json:"ports"`
+}
+
+// Listeners gives every listener step an address and a port of its own. The network namespace is new, so every port is free:
+// what is picked depends on the plan alone.
+func (m *Merger) Listeners(listeners []Listener) ([]Listener, error) {
+	all := slices.Clone(listeners)
+	for i := range all {
+		if all[i].Address == "" {
+			all[i].Address = "127.0.0.1"
+		}
+	}
+	slices.SortFunc(all, func(a, b Listener) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Layer, b.Layer)) })
+	for i, a := range all {
+		for _, b := range all[:i] {
+			switch {
+			case a.Name == b.Name:
+				m.conflict(b.origin(), a.origin(), "two listeners are called %q", a.Name)
+			case a.Port != 0 && a.Port == b.Port && overlap(a, b):
+				m.conflict(b.origin(), a.origin(), "the listeners %q and %q both want port %d", b.Name, a.Name, a.Port)
+			}
+		}
+	}
+	return all, pickPorts(all)
+}
+
+func pickPorts(all []Listener) error {
+	taken := map[uint16]bool{}
+	for _, l := range all {
+		taken[l.Port] = true
+	}
+	port := firstPort
+	for i := range all {
+		if all[i].Port != 0 {
+			continue
+		}
+		for port <= 65535 && taken[uint16(port)] {
+			port++
+		}
+		if port > 65535 {
+			return errors.New("the layers want more listeners than there are ports")
+		}
+		all[i].Port = uint16(port)
+		port++
+	}
+	return nil
+}
+
+func overlap(a, b Listener) bool {
+	return a.Network == b.Network && (a.Address == b.Address || wildcard(a.Address) || wildcard(b.Address))
+}
+
+func wildcard(address string) bool {
+	a, err := netip.ParseAddr(address)
+	return err == nil && a.IsUnspecified()
+}
+
+func (l Listener) origin() Origin { return Origin{l.For, l.Layer} }
+
+// Dialled is ADDRESS:PORT as a program inside would connect to it: a listener on all addresses is reached on the loopback.
+func (l Listener) Dialled() string {
+	host := l.Address
+	if a, err := netip.ParseAddr(host); err == nil && a.IsUnspecified() {
+		host = "127.0.0.1"
+		if a.Is6() {
+			host = "::1"
+		}
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(l.Port)))
+}
+
+// Dialers is the ports that each layer may connect to, united and sorted.
+func Dialers(dialers []Dialer) []Dialer {
+	ports := map[string][]uint16{}
+	for _, d := range dialers {
+		ports[d.Layer] = append(ports[d.Layer], d.Ports...)
+	}
+	var all []Dialer
+	for layer, p := range ports {
+		slices.Sort(p)
+		all = append(all, Dialer{layer, slices.Compact(p)})
+	}
+	slices.SortFunc(all, func(a, b Dialer) int { return cmp.Compare(a.Layer, b.Layer) })
+	return all
+}
