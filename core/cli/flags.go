@@ -2,11 +2,13 @@ package cli
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/nono-run/nono/core/config"
+	"github.com/nono-run/nono/core/kinds"
 )
 
 // policyFlags are the flags that are rules: each is the same policy from another source, so they are kept in the order in which
@@ -31,7 +33,7 @@ var flagRules = []flagRule{
 	{name: "read", short: "r", value: "PATH", help: "grant a path: read, list, execute", aliases: []string{"read-file"}},
 	{name: "write", short: "w", value: "PATH", help: "grant a path: as --allow, without execute (it can be read too)", aliases: []string{"write-file"}},
 	{name: "env", value: "NAME[=VALUE]", help: "pass a variable, or set it"},
-	{name: "disable", value: "KIND", help: "run without a layer: filesystem, network, credentials, snapshot, trust"},
+	{name: "disable", value: "KIND", help: "run without a layer: " + strings.Join(kinds.Names(), ", ")},
 }
 
 func (f *policyFlags) add(cmd *cobra.Command) {
@@ -63,8 +65,8 @@ func (f *policyFlags) addRule(flags *pflag.FlagSet, name, short string, r flagRu
 
 // completeFlags tells the shell what may follow a flag. A path is what it offers by itself.
 func completeFlags(cmd *cobra.Command) {
-	kinds := cobra.FixedCompletions([]cobra.Completion{"filesystem", "network", "credentials", "snapshot", "trust"}, cobra.ShellCompDirectiveNoFileComp)
-	for _, err := range []error{cmd.MarkFlagFilename("config", "hcl"), cmd.RegisterFlagCompletionFunc("disable", kinds)} {
+	own := cobra.FixedCompletions(kinds.Names(), cobra.ShellCompDirectiveNoFileComp)
+	for _, err := range []error{cmd.MarkFlagFilename("config", "hcl"), cmd.RegisterFlagCompletionFunc("disable", own)} {
 		if err != nil {
 			panic(err) // the flags were added by our caller
 		}

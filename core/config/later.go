@@ -3,6 +3,7 @@ package config
 import (
 	"strings"
 
+	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -68,16 +69,14 @@ func (l *loader) laterPatterns(t *text, b *tree) {
 // laterLayer refuses to name a program, or to set anything, for a kind of layer that nothing starts yet. To switch one off is
 // harmless: it is off.
 func (l *loader) laterLayer(t *text, b *tree) {
-	switch kind := policy.Kind(b.label); kind {
-	case policy.KindNetwork, policy.KindCredentials, policy.KindSnapshot, policy.KindTrust:
-		s, ok := b.attrs["enabled"]
-		if kind == policy.KindTrust && t.foreign && ok && !s.yes {
-			l.fail(s.at, "no file from elsewhere may switch off the trust layer").Try("remove it here; no approval makes it valid in this file").add(l)
-		}
-		if b.attrs["plugin"] != nil || len(b.rest) > 0 {
-			l.fail(b.at, "%s is not built yet", b.title()).Try("remove the block; no layer of this kind is started").add(l)
-		}
-	case policy.KindFilesystem, policy.KindCustom, policy.KindBase: // built, or no name of ours
-	default:
+	kind, ok := kinds.Of(policy.Kind(b.label))
+	if !ok || kind.Built() {
+		return
+	}
+	if s, ok := b.attrs["enabled"]; ok && kind.Name == policy.KindTrust && t.foreign && !s.yes {
+		l.fail(s.at, "no file from elsewhere may switch off the trust layer").Try("remove it here; no approval makes it valid in this file").add(l)
+	}
+	if b.attrs["plugin"] != nil || len(b.rest) > 0 {
+		l.fail(b.at, "%s is not built yet", b.title()).Try("remove the block; no layer of this kind is started").add(l)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/policy"
 	"github.com/nono-run/nono/sdk/schema"
@@ -50,9 +51,6 @@ type Plugin struct {
 	Source  policy.Source
 }
 
-// kinds are nono's own, in the order in which they are listed.
-var kinds = []policy.Kind{policy.KindFilesystem, policy.KindNetwork, policy.KindCredentials, policy.KindSnapshot, policy.KindTrust}
-
 var (
 	layerName  = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
 	pluginName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)?$`)
@@ -84,28 +82,20 @@ func (l *loader) layers() {
 			l.cfg.Policy.Disabled = append(l.cfg.Policy.Disabled, *off)
 		}
 	}
-	slices.SortStableFunc(l.cfg.Layers, func(a, b Layer) int { return rank(a.Kind) - rank(b.Kind) })
-}
-
-// rank puts nono's kinds first, in their order, and custom layers behind them.
-func rank(k policy.Kind) int {
-	if i := slices.Index(kinds, k); i >= 0 {
-		return i
-	}
-	return len(kinds)
+	slices.SortStableFunc(l.cfg.Layers, func(a, b Layer) int { return kinds.CompareListed(a.Kind, b.Kind) })
 }
 
 func (l *loader) layerBlock(t *text, b *tree, byName map[string]*Layer) {
 	kind := policy.Kind(b.label)
 	switch {
-	case slices.Contains(kinds, kind):
+	case kinds.IsOwn(b.label):
 	case kind == policy.KindBase, kind == policy.KindCustom, b.label == "environment", !layerName.MatchString(b.label):
 		// The name becomes the first word of rule ids, and of a directory.
 		l.fail(b.at, "%s cannot be the name of a layer", quote(b.label)).
-			Try("one of %s, or for a layer of your own a word in lower case", listed(kinds)).add(l)
+			Try("one of %s, or for a layer of your own a word in lower case", strings.Join(kinds.Names(), ", ")).add(l)
 		return
 	default:
-		if near := schema.Nearest(b.label, kindNames()); near != "" && b.attrs["plugin"] == nil {
+		if near := schema.Nearest(b.label, kinds.Names()); near != "" && b.attrs["plugin"] == nil {
 			l.fail(b.at, "there is no layer %s", quote(b.label)).
 				Try("did you mean %q? a layer of your own that has this name needs a plugin = ...", near).add(l)
 			return
@@ -143,8 +133,8 @@ func (l *loader) disable(byName map[string]*Layer) {
 		at := policy.Source{Origin: policy.OriginFlag, Flag: "--disable " + f.Value}
 		layer, ok := byName[f.Value]
 		if !ok {
-			if !slices.Contains(kinds, policy.Kind(f.Value)) {
-				known := append(kindNames(), sortedNames(byName)...)
+			if !kinds.IsOwn(f.Value) {
+				known := append(kinds.Names(), sortedNames(byName)...)
 				p := l.fail(at, "there is no layer %s to disable", quote(f.Value))
 				if near := schema.Nearest(f.Value, known); near != "" {
 					p = p.Try("did you mean --disable %s?", near)
@@ -161,24 +151,15 @@ func (l *loader) disable(byName map[string]*Layer) {
 	}
 }
 
-// without is what the absence of a kind means for the run.
-var without = map[policy.Kind]string{
-	policy.KindFilesystem:  "the filesystem layer is off: the agent sees and changes all files that you can, but for nono's own",
-	policy.KindNetwork:     "the network layer is off: the agent has the host's whole network",
-	policy.KindTrust:       "the trust layer is off: no signature is verified",
-	policy.KindCredentials: "the credentials layer is off: as if nothing had asked for a credential",
-	policy.KindSnapshot:    "the snapshot layer is off: as if nothing had asked for a snapshot",
-}
-
 // announce says what is off, and which lines that overrides.
 func (l *loader) announce() {
 	for _, layer := range l.cfg.Layers {
 		if layer.Off == nil {
 			continue
 		}
-		says, ok := without[layer.Kind]
-		if !ok {
-			says = fmt.Sprintf("the layer %q is off", layer.Name)
+		says := fmt.Sprintf("the layer %q is off", layer.Name)
+		if kind, ok := kinds.Of(layer.Kind); ok && kind.Without != "" {
+			says = fmt.Sprintf("the %s layer is off: %s", layer.Name, kind.Without)
 		}
 		var lines []string
 		for _, at := range append(l.blocks[layer.Kind], layer.overrides...) {
@@ -203,14 +184,19 @@ func (c *Config) Layer(name string) (Layer, bool) {
 	return Layer{}, false
 }
 
-// Running are the layers that this run has something to do for: the filesystem's always, and the custom layers that a block names;
-// none that is switched off. The other kinds are not built yet, and what would need them has been refused.
+// Running are the layers that this run has something to do for: those of the kinds that always run,
+// and the custom layers that a block names; none that is switched off. The other kinds are not built
+// yet, and what would need them has been refused.
 func (c *Config) Running() []Layer {
 	var run []Layer
-	if fs, ok := c.Layer(string(policy.KindFilesystem)); !ok {
-		run = append(run, Layer{Name: string(policy.KindFilesystem), Kind: policy.KindFilesystem})
-	} else if fs.Off == nil {
-		run = append(run, fs)
+	for _, k := range kinds.Own() {
+		l, ok := c.Layer(string(k.Name))
+		if !ok {
+			l = Layer{Name: string(k.Name), Kind: k.Name}
+		}
+		if k.Always && l.Off == nil {
+			run = append(run, l)
+		}
 	}
 	for _, l := range c.Layers {
 		if l.Kind == policy.KindCustom && l.Off == nil {
@@ -341,20 +327,4 @@ func (l *loader) program(t *text, it item) (*place, bool) {
 		return p, true
 	}
 	return nil, false
-}
-
-func kindNames() []string {
-	names := make([]string, len(kinds))
-	for i, k := range kinds {
-		names[i] = string(k)
-	}
-	return names
-}
-
-func listed(ks []policy.Kind) string {
-	names := make([]string, len(ks))
-	for i, k := range ks {
-		names[i] = string(k)
-	}
-	return strings.Join(names, ", ")
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/launch/filter"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/merge"
@@ -31,21 +32,22 @@ func (m *maker) checkInput() {
 // names it.
 func (m *maker) checkLayers() {
 	names := map[string]bool{Core: true}
-	kinds := map[policy.Kind]string{}
+	holds := map[policy.Kind]string{}
 	for _, s := range m.layers {
 		if names[s.Name] {
 			m.flaw(s.Name, "", "there are two layers of this name")
 		}
 		names[s.Name] = true
+		_, known := kinds.Of(s.Kind)
 		switch {
-		case kindOrder(s.Kind) < 0:
+		case !known:
 			m.flaw(s.Name, "", "%q is no kind of layer", s.Kind)
 		case m.disabled(s.Kind):
 			m.flaw(s.Name, "", "it was started although %s is disabled", s.Kind)
-		case s.Kind != policy.KindCustom && kinds[s.Kind] != "":
-			m.flaw(s.Name, "", "%s is the %s layer already", kinds[s.Kind], s.Kind)
+		case s.Kind != policy.KindCustom && holds[s.Kind] != "":
+			m.flaw(s.Name, "", "%s is the %s layer already", holds[s.Kind], s.Kind)
 		}
-		kinds[s.Kind] = s.Name
+		holds[s.Kind] = s.Name
 		if s.Response == nil {
 			m.flaw(s.Name, "", "it answered with nothing")
 			continue
@@ -56,9 +58,11 @@ func (m *maker) checkLayers() {
 			}
 		}
 	}
-	if kinds[policy.KindFilesystem] == "" && !m.disabled(policy.KindFilesystem) {
-		m.problem(diag.Errorf("no filesystem layer runs").
-			Try("install one, or run without it: --disable filesystem"), policy.Source{})
+	for _, k := range kinds.Own() {
+		if k.Always && holds[k.Name] == "" && !m.disabled(k.Name) {
+			m.problem(diag.Errorf("no %s layer runs", k.Name).
+				Try("install one, or run without it: --disable %s", k.Name), policy.Source{})
+		}
 	}
 }
 

@@ -48,6 +48,7 @@ import (
 	"strings"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/merge"
 	"github.com/nono-run/nono/core/plan/proof"
@@ -276,7 +277,7 @@ func newMaker(in Input) (*maker, error) {
 	// The order in which layers were started means nothing. Their own order is that of the Plan calls, and within a kind that
 	// of names.
 	slices.SortFunc(m.layers, func(a, b Share) int {
-		return cmp.Or(kindOrder(a.Kind)-kindOrder(b.Kind), strings.Compare(a.Name, b.Name))
+		return cmp.Or(kinds.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
 	})
 	network, _ := m.layer(policy.KindNetwork)
 	var err error
@@ -304,12 +305,6 @@ func asProblems(err error) diag.Problems {
 		p = diag.Errorf("%s", err)
 	}
 	return diag.Problems{p}
-}
-
-func kindOrder(k policy.Kind) int {
-	return slices.Index([]policy.Kind{
-		policy.KindTrust, policy.KindCredentials, policy.KindNetwork, policy.KindSnapshot, policy.KindCustom, policy.KindFilesystem,
-	}, k)
 }
 
 func (m *maker) layerList() []Layer {

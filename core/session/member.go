@@ -6,21 +6,18 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/policy"
 )
-
-// builtin are nono's own layers, by what they are about.
-var builtin = map[policy.Kind]string{
-	policy.KindFilesystem: "landlock",
-}
 
 // A member is one layer's part in a run.
 type member struct {
@@ -42,12 +39,12 @@ type member struct {
 
 func findLayer(block config.Layer, cfg *config.Config, places layerhost.Places) (*member, error) {
 	name := block.Plugin
-	if name == "" {
-		name = builtin[block.Kind]
+	if kind, ok := kinds.Of(block.Kind); ok && name == "" {
+		name = kind.BuiltIn(runtime.GOOS)
 	}
 	if name == "" {
-		return nil, diag.Errorf("layer %q has no plugin", block.Name).At(block.Source).
-			Try("name the program that is this layer: plugin = \"VENDOR/NAME\"")
+		return nil, diag.Errorf("nono has no %s layer of its own on %s", block.Name, runtime.GOOS).At(block.Source).
+			Try("name a program in a block layer %q: plugin = \"VENDOR/NAME\"; or run without one: --disable %s", block.Name, block.Name)
 	}
 	m := &member{block: block, plugin: cfg.Plugin(name), listeners: map[string]*os.File{}}
 	var err error

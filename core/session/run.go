@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/core/layerhost"
@@ -174,32 +175,24 @@ func (r *run) startInit(ctx context.Context) error {
 	return nil
 }
 
-// planOrder is the order of the Plan calls: facts go down it. Kinds in one row are asked at the same time.
-var planOrder = [][]policy.Kind{
-	{policy.KindTrust},
-	{policy.KindCredentials},
-	{policy.KindNetwork, policy.KindSnapshot, policy.KindCustom},
-	{policy.KindFilesystem},
-}
-
 // makePlan asks the layers for their shares and merges them.
 func (r *run) makePlan(ctx context.Context) error {
 	if err := r.checkSettings(); err != nil {
 		return err
 	}
 	var facts []fact.Fact
-	for _, kinds := range planOrder {
-		var row []func() error
+	for _, row := range kinds.PlanOrder() {
+		var calls []func() error
 		for _, m := range r.members {
-			if slices.Contains(kinds, m.block.Kind) {
-				row = append(row, func() error { return m.makeShare(ctx, r, facts) })
+			if slices.Contains(row, m.block.Kind) {
+				calls = append(calls, func() error { return m.makeShare(ctx, r, facts) })
 			}
 		}
-		if err := atOnce(row); err != nil {
+		if err := atOnce(calls); err != nil {
 			return err
 		}
 		for _, m := range r.members {
-			if slices.Contains(kinds, m.block.Kind) {
+			if slices.Contains(row, m.block.Kind) {
 				facts = append(facts, m.share.Facts...)
 			}
 		}
