@@ -100,9 +100,9 @@ func newBox(t testing.TB, tries ...string) *box {
 				fragment.Tmpfs{For: "base.devices", Path: "/dev", Size: 1 << 20, Mode: 0o755},
 				device("/dev/null"),
 				device("/dev/tty"),
-				fragment.Devpts{For: "base.devices", Path: "/dev/pts"},
+				fragment.Pseudo{For: "base.devices", Path: "/dev/pts", Type: fragment.Devpts},
 				bind(t, built.prober, "/prober", false),
-				fragment.Proc{For: "base.proc", Path: "/proc"},
+				fragment.Pseudo{For: "base.proc", Path: "/proc", Type: fragment.Procfs},
 				bind(t, project, project, true),
 			},
 			Seccomp:    hardening(),
@@ -236,7 +236,7 @@ func runHost(spec string) {
 	r := &recipe.Recipe{
 		Mounts: fragment.List{
 			fragment.Tmpfs{Path: "/", Size: 1 << 20, Mode: 0o755},
-			fragment.Proc{Path: "/proc"},
+			fragment.Pseudo{Path: "/proc", Type: fragment.Procfs},
 			fragment.Tmpfs{Path: "/dev", Size: 1 << 20, Mode: 0o755},
 			device("/dev/null"),
 			hostBind(prober, "/prober"),

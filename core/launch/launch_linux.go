@@ -218,9 +218,6 @@ func (i *Init) Tier(ctx context.Context) (recipe.Host, error) {
 
 // Prepare hands over the recipe and waits until everything but the agent stands. A step that fails is a [StepError], with its rule.
 func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
-	if err := r.Check(); err != nil {
-		return nil, err
-	}
 	memfd, err := r.Seal()
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -176,7 +177,7 @@ func TestRefusals(t *testing.T) {
 		text   string
 	}{
 		{"another inode", func(b *box) { b.mount(changed) }, "filesystem.allow.0", "bind", 0, "no longer what stood there"},
-		{"nothing looked at", func(b *box) { b.mount(unseen) }, "filesystem.allow.0", "bind", 0, "no longer what stood there"},
+		{"nothing looked at", func(b *box) { b.mount(unseen) }, "filesystem.allow.0", "bind", 0, "did not look at the source"},
 		{"a link in the source", func(b *box) { b.mount(through) }, "filesystem.allow.0", "bind", unix.ELOOP, "there is a link in the path"},
 		{"a place on the host", func(b *box) { b.mount(granted, inHost) }, "filesystem.allow.0", "bind", 0, "nothing is made on the host"},
 		{
@@ -205,7 +206,7 @@ func TestRefusals(t *testing.T) {
 			},
 			"l", "link", unix.EEXIST, "making the link",
 		},
-		{"a tmpfs without a limit", func(b *box) { b.mount(fragment.Tmpfs{For: "t", Path: "/t"}) }, "t", "tmpfs", 0, "without a limit"},
+		{"a tmpfs without a limit", func(b *box) { b.mount(fragment.Tmpfs{For: "t", Path: "/t"}) }, "t", "tmpfs", 0, "no limit is given"},
 		{"no such directory", func(b *box) { b.recipe.Dir = "/nowhere" }, "", "directory", unix.ENOENT, "working directory /nowhere"},
 		{"a filter that is none", func(b *box) { b.recipe.Seccomp = make([]byte, 8) }, "", "seccomp", unix.EINVAL, "system-call filter"},
 		{"Landlock on nothing", func(b *box) {
@@ -213,10 +214,10 @@ func TestRefusals(t *testing.T) {
 		}, "r", "landlock", unix.ENOENT, "granting /nowhere"},
 		{"an unknown right", func(b *box) {
 			b.recipe.Landlock = []fragment.Landlock{{For: "r", Path: "/proc", Rights: []fragment.Right{"raed"}}}
-		}, "r", "landlock", 0, `no right called "raed"`},
+		}, "r", "landlock", 0, `no right "raed"`},
 		{
 			"no such network", func(b *box) { b.recipe.Listeners = []fragment.Listener{{For: "n", Name: "x", Network: "tpc", Port: 1}} },
-			"n", "listener", 0, `no network called "tpc"`,
+			"n", "listener", 0, `network: there is no "tpc"`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -501,7 +502,7 @@ func TestListenersAndDialers(t *testing.T) {
 func TestManyDescriptors(t *testing.T) {
 	b := newBox(t, "pid")
 	for n := range recipe.MaxDescriptors + 10 {
-		name := "listener-" + strings.Repeat("x", n)
+		name := "listener-" + strings.Repeat("x", min(n, 200)) + strconv.Itoa(n)
 		b.recipe.Listeners = append(b.recipe.Listeners, fragment.Listener{Name: name, Network: fragment.TCP, Port: uint16(2000 + n)})
 	}
 	_, ready, err := b.prepare(t)

@@ -195,7 +195,7 @@ func (l *testLayer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRe
 	case "large":
 		resp.Coverage = []sdk.Coverage{{Rule: "custom.a", Held: sdk.Enforced, By: strings.Repeat("x", wire.MaxMessage)}}
 	case "proc":
-		resp.Fragment.Steps = []fragment.Step{fragment.Proc{Path: "/proc"}}
+		resp.Fragment.Steps = []fragment.Step{fragment.Pseudo{Path: "/proc", Type: fragment.Procfs}}
 	case "progress":
 		for i := range uint64(10) {
 			if err := req.Session.Progress("working", i, 10); err != nil {

@@ -3,17 +3,12 @@ package plan
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/netip"
-	"path"
 	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/launch/filter"
-	"github.com/nono-run/nono/core/plan/base"
-	"github.com/nono-run/nono/core/plan/merge"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
@@ -22,7 +17,7 @@ import (
 // checkInput refuses what this version cannot make a plan for.
 func (m *maker) checkInput() {
 	for what, p := range map[string]string{"home directory": m.in.Host.Home, "current directory": m.in.Command.Dir} {
-		if err := checkPath(p); err != nil {
+		if err := fragment.CheckPath(p); err != nil {
 			m.problem(diag.Errorf("cannot use the %s: %s", what, err), policy.Source{})
 		}
 	}
@@ -52,8 +47,10 @@ func (m *maker) checkLayers() {
 			m.flaw(s.Name, "", "it answered with nothing")
 			continue
 		}
-		for _, step := range s.Response.Fragment.Steps {
-			if err := m.checkStep(s, step); err != nil {
+		for i, step := range s.Response.Fragment.Steps {
+			if step == nil {
+				m.flaw(s.Name, "", "step %d is nil", i)
+			} else if err := m.checkStep(s, step); err != nil {
 				m.flaw(s.Name, step.Rule(), "%s step: %s", fragment.Name(step), err)
 			}
 		}
@@ -72,40 +69,33 @@ func (m *maker) flaw(layer string, rule policy.RuleID, format string, args ...an
 		Try("this is a flaw of the layer; report it to its author, or swap the layer"), m.sourceOf(rule))
 }
 
+// checkStep holds a step against what only core knows: the policy, the host, and what is core's own.
+// What can be said of the step alone, package fragment says.
 func (m *maker) checkStep(s Share, step fragment.Step) error {
-	if err := m.checkRule(step.Rule()); err != nil {
+	if err := fragment.Check(step); err != nil {
 		return err
 	}
-	if mnt, ok := step.(fragment.Mount); ok {
-		if err := checkMountPath(mnt); err != nil {
-			return err
-		}
+	if err := m.checkRule(step.Rule()); err != nil {
+		return err
 	}
 	switch step := step.(type) {
 	case fragment.Env:
 		return m.checkEnv(s, step)
 	case fragment.Bind:
 		return m.checkBind(step)
-	case fragment.Link:
-		return checkText("target", step.Target)
-	case fragment.Tmpfs:
-		return checkTmpfs(step)
 	case fragment.Mask:
-		return nil
-	case fragment.File:
-		return checkFile(step)
-	case fragment.Landlock:
-		return checkLandlock(step)
+		if at := step.Path; at == "/" || at == "/proc" || at == "/dev" {
+			return fmt.Errorf("%s cannot be hidden: it is nono's own, and holds nothing of the host's", at)
+		}
 	case fragment.Seccomp:
-		return checkSeccomp(step)
-	case fragment.Listener:
-		return checkListener(step)
-	case fragment.Dialer:
-		return checkDialer(step)
-	case fragment.Proc, fragment.Devpts:
+		// Assembled alone, so that what the assembler refuses is told with the layer's name and line.
+		_, err := filter.Assemble([]fragment.Seccomp{step})
+		return err
+	case fragment.Pseudo:
 		return errors.New("only nono itself may send it")
+	case fragment.Link, fragment.Tmpfs, fragment.File, fragment.Landlock, fragment.Listener, fragment.Dialer:
 	}
-	return fmt.Errorf("unknown kind %T", step)
+	return nil
 }
 
 // checkRule accepts a rule of the policy, or none. The base fragment's rules are core's.
@@ -122,54 +112,7 @@ func (m *maker) checkRule(id policy.RuleID) error {
 	return nil
 }
 
-func checkText(what, s string) error {
-	switch {
-	case s == "":
-		return fmt.Errorf("the %s is empty", what)
-	case strings.ContainsRune(s, 0):
-		return fmt.Errorf("the %s holds a zero byte", what)
-	}
-	return nil
-}
-
-func checkPath(p string) error {
-	switch {
-	case !path.IsAbs(p):
-		return fmt.Errorf("%q is not an absolute path", p)
-	case path.Clean(p) != p:
-		return fmt.Errorf("%q is not a clean path", p)
-	case strings.ContainsRune(p, 0):
-		return fmt.Errorf("%q holds a zero byte", p)
-	}
-	return nil
-}
-
-// checkMountPath keeps layers from taking away or replacing what the base fragment mounts.
-func checkMountPath(s fragment.Mount) error {
-	at := s.At()
-	if err := checkPath(at); err != nil {
-		return err
-	}
-	switch s.(type) {
-	case fragment.Mask:
-		if at == "/" || at == "/proc" || at == "/dev" {
-			return fmt.Errorf("%s cannot be hidden: it is nono's own, and holds nothing of the host's", at)
-		}
-	case fragment.Link, fragment.File:
-		if at == "/" {
-			return errors.New("the root is a directory")
-		}
-	}
-	return nil
-}
-
 func (m *maker) checkBind(b fragment.Bind) error {
-	if err := checkPath(b.Source()); err != nil {
-		return err
-	}
-	if b.Device == 0 || b.Inode == 0 {
-		return fmt.Errorf("%s comes without its device and inode: the layer did not look at it", b.Source())
-	}
 	// The host's processes and the kernel's settings, wherever the layer would have them shown. It may be mounted at other places, too.
 	host, err := m.in.Look("/proc")
 	if policy.Within(b.Source(), "/proc") || err == nil && host.Type == policy.Directory && host.Device == b.Device && host.Device != m.rootDevice() {
@@ -187,103 +130,16 @@ func (m *maker) rootDevice() uint64 {
 	return e.Device
 }
 
-func checkTmpfs(t fragment.Tmpfs) error {
-	if t.Size == 0 {
-		return errors.New("it has no size limit")
-	}
-	return checkMode(t.Mode, fs.ModePerm|fs.ModeSticky)
-}
-
-// maxFile is how much content a file step may carry.
-const maxFile = 64 << 10
-
-func checkFile(f fragment.File) error {
-	if len(f.Content) > maxFile {
-		return fmt.Errorf("its content has %d bytes, and %d are the limit", len(f.Content), maxFile)
-	}
-	return checkMode(f.Mode, fs.ModePerm)
-}
-
-func checkMode(mode, allowed fs.FileMode) error {
-	if mode&^allowed != 0 {
-		return fmt.Errorf("the mode %v holds more than permissions", mode)
-	}
-	return nil
-}
-
-func checkLandlock(l fragment.Landlock) error {
-	if err := checkPath(l.Path); err != nil {
-		return err
-	}
-	if len(l.Rights) == 0 {
-		return errors.New("it grants no right")
-	}
-	for _, r := range l.Rights {
-		if !slices.Contains(merge.AllRights, r) {
-			return fmt.Errorf("unknown right %q", r)
-		}
-	}
-	return nil
-}
-
-// checkSeccomp assembles the step alone, so that what the assembler refuses is told with the layer's name and line.
-func checkSeccomp(s fragment.Seccomp) error {
-	_, err := filter.Assemble([]fragment.Seccomp{s})
-	return err
-}
-
-func checkListener(l fragment.Listener) error {
-	if err := checkText("name", l.Name); err != nil {
-		return err
-	}
-	if l.Network != fragment.TCP && l.Network != fragment.UDP {
-		return fmt.Errorf("unknown network %q", l.Network)
-	}
-	if l.Address != "" {
-		if _, err := netip.ParseAddr(l.Address); err != nil {
-			return fmt.Errorf("%q is not an address", l.Address)
-		}
-	}
-	if l.LocalPrefix != "" {
-		if p, err := netip.ParsePrefix(l.LocalPrefix); err != nil || p != p.Masked() {
-			return fmt.Errorf("%q is not a range of addresses", l.LocalPrefix)
-		}
-	}
-	return nil
-}
-
-func checkDialer(d fragment.Dialer) error {
-	if len(d.Ports) == 0 || slices.Contains(d.Ports, 0) {
-		return errors.New("it names no port")
-	}
-	return nil
-}
-
 func (m *maker) checkEnv(s Share, e fragment.Env) error {
-	if err := base.CheckName(e.Name); err != nil {
-		return err
-	}
 	if e.Name == "PATH" {
 		return errors.New("PATH is composed by nono; no layer sets it")
 	}
 	for _, part := range e.Value {
-		set := 0
-		for _, f := range []string{part.Literal, part.Host, part.Secret, part.Listener} {
-			if f != "" {
-				set++
-			}
-		}
-		if set > 1 {
-			return fmt.Errorf("a part of %s is two things at once", e.Name)
-		}
 		if _, ok := s.Response.Secrets[part.Secret]; part.Secret != "" && !ok {
 			return fmt.Errorf("%s uses the secret %q, which the layer did not return", e.Name, part.Secret)
 		}
 		if part.Host != "" && !m.mayTell(s, part.Host) {
 			return fmt.Errorf("%s tells the agent your variable %s, which nothing passes", e.Name, part.Host)
-		}
-		if strings.ContainsRune(part.Literal, 0) {
-			return fmt.Errorf("the value of %s holds a zero byte", e.Name)
 		}
 	}
 	return nil

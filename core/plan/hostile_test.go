@@ -97,8 +97,8 @@ func TestHostileFragments(t *testing.T) {
 		return b
 	}
 	for name, steps := range map[string][]fragment.Step{
-		"a proc of its own":             {fragment.Proc{Path: "/mnt/proc"}},
-		"a devpts of its own":           {fragment.Devpts{Path: "/mnt/pts"}},
+		"a proc of its own":             {fragment.Pseudo{Path: "/mnt/proc", Type: fragment.Procfs}},
+		"a devpts of its own":           {fragment.Pseudo{Path: "/mnt/pts", Type: fragment.Devpts}},
 		"something in /proc":            {fragment.Tmpfs{Path: "/proc/sys", Size: 1 << 20, Mode: 0o755}},
 		"a file in /proc":               {fragment.File{Path: "/proc/version", Mode: 0o444, Content: []byte("x")}},
 		"a mask over all of /proc":      {fragment.Mask{Path: "/proc", Directory: true}},

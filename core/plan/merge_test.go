@@ -3,6 +3,8 @@ package plan_test
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -43,6 +45,7 @@ func TestUnite(t *testing.T) {
 		{"a mask beats a bind", mask, rw, mask},
 		{"a mask beats a link", mask, fragment.Link{Path: p, Target: "x"}, mask},
 		{"a file beats a read-only bind", file, ro, file},
+		{"a file beats a link", file, fragment.Link{Path: p, Target: "x"}, file},
 		{"a read-only bind beats a writable one", ro, rw, ro},
 		{"a read-only bind beats a writable one of another place", other, rw, other},
 		{"a bind beats an empty directory", rw, tmpfs, rw},
@@ -60,7 +63,6 @@ func TestUnite(t *testing.T) {
 		{"two modes", tmpfs, fragment.Tmpfs{Path: p, Size: 1 << 20, Mode: 0o755}, nil},
 		{"a link beside a bind", fragment.Link{Path: p, Target: "x"}, rw, nil},
 		{"a link beside an empty directory", tmpfs, fragment.Link{Path: p, Target: "x"}, nil},
-		{"a link beside a file", file, fragment.Link{Path: p, Target: "x"}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -90,6 +92,60 @@ func TestUnite(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEveryKindOfStepReachesThePlan: whatever a layer may send is in the plan, and so in the recipe.
+func TestEveryKindOfStepReachesThePlan(t *testing.T) {
+	host := plantest.Machine()
+	source := host.Bind("", "/home/ada/data", true)
+	source.Path, source.From = "/marked", "/home/ada/data"
+	steps := []fragment.Step{
+		source,
+		fragment.Link{Path: "/marked", Target: "x"},
+		fragment.Tmpfs{Path: "/marked", Size: 1 << 20, Mode: 0o755},
+		fragment.Mask{Path: "/marked"},
+		fragment.File{Path: "/marked", Mode: 0o444},
+		fragment.Env{Name: "MARKED", Value: fragment.Text("x")},
+		fragment.Landlock{Path: "/marked", Rights: []fragment.Right{fragment.RightRead}},
+		fragment.Seccomp{Syscalls: []string{"getcpu"}, Errno: "EXFULL"},
+		fragment.Listener{Name: "marked", Network: fragment.TCP},
+		fragment.Dialer{Ports: []uint16{64321}},
+	}
+	gathered, err := merge.Gather([]merge.Share{{Fragment: fragment.Fragment{Steps: steps}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for field, group := range reflect.ValueOf(gathered).Fields() {
+		if group.Len() == 0 {
+			t.Errorf("no step here is one of %s", field.Name)
+		}
+	}
+	mark := regexp.MustCompile(`(?i)"/?marked"|EXFULL|64321`)
+	for _, s := range steps {
+		in := plantest.Input(host)
+		in.Layers = append(in.Layers, plantest.Custom("acme/x", s))
+		text, err := json.Marshal(plantest.Make(t, in))
+		if err != nil || !mark.Match(text) {
+			t.Errorf("a %s step is not in the plan: %v", fragment.Name(s), err)
+		}
+	}
+}
+
+// TestNothingElseIsAStep: what only looks like a step is refused, and never dropped.
+func TestNothingElseIsAStep(t *testing.T) {
+	for s, want := range map[fragment.Step]string{
+		nil:                        "layer acme/x: step 0 is nil",
+		&fragment.Mask{Path: "/x"}: "layer acme/x: *fragment.Mask step: a step is a value",
+	} {
+		in := plantest.Input(plantest.Machine())
+		in.Layers = append(in.Layers, plantest.Custom("acme/x", s))
+		if got := plantest.Refused(t, in); !strings.Contains(got, want) {
+			t.Errorf("%T: got %s, want %q", s, got, want)
+		}
+	}
+	if _, err := merge.Gather([]merge.Share{{Fragment: fragment.Fragment{Steps: []fragment.Step{&fragment.Mask{}}}}}); err == nil {
+		t.Error("a pointer was gathered")
 	}
 }
 
@@ -252,27 +308,27 @@ func TestFlawsOfALayer(t *testing.T) {
 		step fragment.Step
 		want string
 	}{
-		{fragment.Proc{Path: "/proc"}, "proc step: only nono itself may send it"},
-		{fragment.Devpts{Path: "/x"}, "devpts step: only nono itself may send it"},
-		{fragment.Bind{Path: "/usr"}, "/usr comes without its device and inode"},
-		{fragment.Bind{Path: "usr", Device: 1, Inode: 1}, "not an absolute path"},
-		{fragment.Bind{Path: "/usr/../etc", Device: 1, Inode: 1}, "not a clean path"},
-		{fragment.Bind{Path: "/usr", From: "etc", Device: 1, Inode: 1}, "not an absolute path"},
-		{fragment.Mask{Path: "/usr/\x00"}, "holds a zero byte"},
-		{fragment.Tmpfs{Path: "/x", Mode: 0o755}, "no size limit"},
+		{fragment.Pseudo{Path: "/proc", Type: fragment.Procfs}, "pseudo step: only nono itself may send it"},
+		{fragment.Pseudo{Path: "/x", Type: fragment.Devpts}, "pseudo step: only nono itself may send it"},
+		{fragment.Bind{Path: "/usr"}, "bind step: the layer did not look at the source"},
+		{fragment.Bind{Path: "usr", Device: 1, Inode: 1}, `path: "usr" is not absolute and clean`},
+		{fragment.Bind{Path: "/usr/../etc", Device: 1, Inode: 1}, `path: "/usr/../etc" is not absolute and clean`},
+		{fragment.Bind{Path: "/usr", From: "etc", Device: 1, Inode: 1}, `from: "etc" is not absolute and clean`},
+		{fragment.Mask{Path: "/usr/\x00"}, "path: it holds a NUL"},
+		{fragment.Tmpfs{Path: "/x", Mode: 0o755}, "size: no limit is given"},
 		{fragment.Tmpfs{Path: "/x", Size: 1, Mode: 0o755 | 1<<23}, "holds more than permissions"},
 		{fragment.File{Path: "/x", Content: make([]byte, 64<<10+1)}, "65537 bytes"},
-		{fragment.Link{Path: "/x"}, "the target is empty"},
-		{fragment.Landlock{Path: "/x"}, "grants no right"},
-		{fragment.Landlock{Path: "/x", Rights: []fragment.Right{"all"}}, `unknown right "all"`},
+		{fragment.Link{Path: "/x"}, `target: "" is empty`},
+		{fragment.Landlock{Path: "/x"}, "rights: there are none"},
+		{fragment.Landlock{Path: "/x", Rights: []fragment.Right{"all"}}, `rights: there is no right "all"`},
 		{fragment.Seccomp{Syscalls: []string{"ptrace"}, Errno: "EWHAT"}, "EWHAT"},
 		{fragment.Seccomp{Syscalls: []string{"no_such_call"}, Errno: "EPERM"}, "no_such_call"},
-		{fragment.Listener{Name: "a", Network: "sctp"}, `unknown network "sctp"`},
-		{fragment.Listener{Network: fragment.TCP}, "the name is empty"},
-		{fragment.Listener{Name: "a", Network: fragment.TCP, Address: "localhost"}, "not an address"},
+		{fragment.Listener{Name: "a", Network: "sctp"}, `network: there is no "sctp"`},
+		{fragment.Listener{Network: fragment.TCP}, "name: it is empty"},
+		{fragment.Listener{Name: "a", Network: fragment.TCP, Address: "localhost"}, `address: "localhost" is none`},
 		{fragment.Listener{Name: "a", Network: fragment.TCP, LocalPrefix: "198.18.0.1/15"}, "not a range"},
-		{fragment.Dialer{}, "names no port"},
-		{fragment.Env{Name: "A=B"}, "cannot be a variable's name"},
+		{fragment.Dialer{}, "ports: there are none"},
+		{fragment.Env{Name: "A=B"}, `name: "A=B" holds a =`},
 		{fragment.Env{Name: "PATH", Value: fragment.Text("/evil")}, "no layer sets it"},
 		{fragment.Env{Name: "A", Value: fragment.Value{{Host: "B", Secret: "C"}}}, "two things at once"},
 		{fragment.Env{Name: "A", Value: fragment.Text(fragment.SecretValue("key"))}, "did not return"},

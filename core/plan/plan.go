@@ -28,8 +28,8 @@
 // A tmpfs is the weakest, because it is what a layer puts where nothing is granted (a private home, the root itself). Within
 // one strength the stricter flags win: no-exec if one says so, devices only if all say so, a mask readable only if all say so.
 // Anything else that differs is a conflict, and the error names both lines. A symbolic link says that a path is a name for
-// another place, which unites with nothing: beside any other step, masks apart, it is a conflict, and no step may lie beneath
-// one. What lies beneath a mask is dropped: a denial beats every grant, at any depth. So is a bind that shows what its parent
+// another place. A file or a mask at its path takes its place; beside a bind or a tmpfs it is a conflict, and no step may lie
+// beneath one. What lies beneath a mask is dropped: a denial beats every grant, at any depth. So is a bind that shows what its parent
 // shows already, with the same rights, unless something mounted beneath it needs it to stay where it is.
 //
 // What core mounts below /proc and /dev belongs to core: a layer can mask single files of it and change nothing else.
@@ -438,7 +438,7 @@ func variables(steps []fragment.Env) []Variable {
 
 // writable reports whether the agent can write in a directory: it is the session's own, or granted.
 func writable(v view.View, dir string) bool {
-	if checkPath(dir) != nil {
+	if fragment.CheckPath(dir) != nil {
 		return false
 	}
 	switch s := v.Cover(dir).Mount.(type) {

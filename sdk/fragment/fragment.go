@@ -9,15 +9,21 @@
 //		fragment.Env{For: rule.ID, Name: "ACME_URL", Value: fragment.Text("http://", fragment.ListenerAddress("acme"), "/v1")},
 //	}}
 //
-// Paths are absolute, clean and free of links. At one path, steps of different strength merge, whoever sent them: a mask beats a
-// file, a file beats a read-only bind, a read-only bind beats a writable one. Two steps of the same kind with different content are
-// a conflict, and core names both lines.
+// Paths are absolute, clean and free of links. At one path, steps of different strength merge, whoever
+// sent them: a mask beats a file, a file beats a link or a read-only bind, a read-only bind beats a
+// writable one. Two steps of the same kind with different content are a conflict, and core names both
+// lines.
+//
+// What a step means is said once, here: [Check] says what is a step that makes sense, [List] how it is
+// written in plans and recipes.
 //
 // # Adding a step
 //
-// A step joins the contract with the first layer that uses it. It needs: a type here and its line in [kinds]; a message in
-// sdk/proto/nono/layer/v1/layer.proto and a case each way in sdk/wire; a case in core/plan (merge, and print if the default
-// line will not do); and its application in core/launch/inside. The linter gochecksumtype lists every switch that lacks it.
+// A step joins the contract with the first layer that uses it. Five places know it: this package (its
+// type, its line in the table of kinds, its case in Check); its message in
+// sdk/proto/nono/layer/v1/layer.proto; a case each way in sdk/wire; core/plan, whose merge.Gather says
+// what becomes of it; and core/launch/inside, which carries it out. The linter gochecksumtype lists every
+// switch that lacks it, and at run time a step that Check or Gather does not know is refused.
 package fragment
 
 import (
@@ -231,17 +237,24 @@ type Dialer struct {
 	Ports []uint16      `json:"ports"`
 }
 
-// Proc is a fresh /proc of the session's own processes. Only core may send it.
-type Proc struct {
+// Pseudo is a fresh instance of one of the kernel's own file systems. Only core has such a step: what
+// it shows decides what the agent can reach of other processes, so it has no message on the wire. It
+// stands here because a plan is one list of steps, sorted by path, and a sealed interface has all its
+// types in one package.
+type Pseudo struct {
 	For  policy.RuleID `json:"rule"`
 	Path string        `json:"path"`
+	Type PseudoType    `json:"type"`
 }
 
-// Devpts is a fresh instance of pseudo-terminals. Only core may send it.
-type Devpts struct {
-	For  policy.RuleID `json:"rule"`
-	Path string        `json:"path"`
-}
+// PseudoType is a file system of the kernel's, by the name that mount(2) has for it.
+type PseudoType string
+
+// The types.
+const (
+	Procfs PseudoType = "proc"   // /proc, of the session's own processes
+	Devpts PseudoType = "devpts" // the session's own pseudo-terminals
+)
 
 // Rule implements Step.
 func (s Env) Rule() policy.RuleID { return s.For }
@@ -274,10 +287,7 @@ func (s Listener) Rule() policy.RuleID { return s.For }
 func (s Dialer) Rule() policy.RuleID { return s.For }
 
 // Rule implements Step.
-func (s Proc) Rule() policy.RuleID { return s.For }
-
-// Rule implements Step.
-func (s Devpts) Rule() policy.RuleID { return s.For }
+func (s Pseudo) Rule() policy.RuleID { return s.For }
 
 // At implements Mount.
 func (s Bind) At() string { return s.Path }
@@ -295,10 +305,7 @@ func (s Mask) At() string { return s.Path }
 func (s File) At() string { return s.Path }
 
 // At implements Mount.
-func (s Proc) At() string { return s.Path }
-
-// At implements Mount.
-func (s Devpts) At() string { return s.Path }
+func (s Pseudo) At() string { return s.Path }
 
 // Source is the host's path of a bind.
 func (s Bind) Source() string {
@@ -318,8 +325,7 @@ func (Landlock) step() {}
 func (Seccomp) step()  {}
 func (Listener) step() {}
 func (Dialer) step()   {}
-func (Proc) step()     {}
-func (Devpts) step()   {}
+func (Pseudo) step()   {}
 
 // Interface guards.
 var (
@@ -328,6 +334,5 @@ var (
 	_ Mount = Tmpfs{}
 	_ Mount = Mask{}
 	_ Mount = File{}
-	_ Mount = Proc{}
-	_ Mount = Devpts{}
+	_ Mount = Pseudo{}
 )

@@ -4,99 +4,102 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"strings"
 )
 
-// List is a list of steps that can be written as JSON and read back: each step is an object with one key, its kind.
+// List is a list of steps that can be written as JSON and read back: each step is an object with one
+// key, its kind. Plans and recipes have the same.
 //
 //	[{"bind": {"rule": "filesystem.read.0", "path": "/usr", ...}}, {"env": {...}}]
 type List []Step
 
-// kinds maps a step's name in JSON and in plans to its type.
-var kinds = map[string]func([]byte) (Step, error){
-	"env":      decode[Env],
-	"bind":     decode[Bind],
-	"link":     decode[Link],
-	"tmpfs":    decode[Tmpfs],
-	"mask":     decode[Mask],
-	"file":     decode[File],
-	"landlock": decode[Landlock],
-	"seccomp":  decode[Seccomp],
-	"listener": decode[Listener],
-	"dialer":   decode[Dialer],
-	"proc":     decode[Proc],
-	"devpts":   decode[Devpts],
+// object is a step as JSON has it: exactly one field is set. It is the one table of the kinds and what
+// they are called. A list is read into it in one go: reading each step twice, for its kind and for its
+// content, takes nono-init four times as long.
+type object struct {
+	Env      *Env      `json:"env,omitempty"`
+	Bind     *Bind     `json:"bind,omitempty"`
+	Link     *Link     `json:"link,omitempty"`
+	Tmpfs    *Tmpfs    `json:"tmpfs,omitempty"`
+	Mask     *Mask     `json:"mask,omitempty"`
+	File     *File     `json:"file,omitempty"`
+	Landlock *Landlock `json:"landlock,omitempty"`
+	Seccomp  *Seccomp  `json:"seccomp,omitempty"`
+	Listener *Listener `json:"listener,omitempty"`
+	Dialer   *Dialer   `json:"dialer,omitempty"`
+	Pseudo   *Pseudo   `json:"pseudo,omitempty"`
 }
+
+// kind is a field of object.
+type kind struct {
+	name  string
+	field int
+}
+
+// kinds finds the field of a step's type.
+var kinds = func() map[reflect.Type]kind {
+	all := map[reflect.Type]kind{}
+	for i, f := range reflect.VisibleFields(reflect.TypeFor[object]()) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		all[f.Type.Elem()] = kind{name, i}
+	}
+	return all
+}()
 
 // Name is the step's kind in plans, JSON and messages.
 func Name(s Step) string {
-	switch s.(type) {
-	case Env:
-		return "env"
-	case Bind:
-		return "bind"
-	case Link:
-		return "link"
-	case Tmpfs:
-		return "tmpfs"
-	case Mask:
-		return "mask"
-	case File:
-		return "file"
-	case Landlock:
-		return "landlock"
-	case Seccomp:
-		return "seccomp"
-	case Listener:
-		return "listener"
-	case Dialer:
-		return "dialer"
-	case Proc:
-		return "proc"
-	case Devpts:
-		return "devpts"
+	if k, ok := kinds[reflect.TypeOf(s)]; ok {
+		return k.name
 	}
-	panic(fmt.Sprintf("a step of an unknown type: %T", s))
+	return fmt.Sprintf("%T", s) // a pointer to a step has the step's methods and passes for one
 }
 
 // MarshalJSON implements json.Marshaler.
 func (l List) MarshalJSON() ([]byte, error) {
-	out := make([]map[string]Step, len(l))
+	out := make([]object, len(l))
 	for i, s := range l {
-		out[i] = map[string]Step{Name(s): s}
+		k, ok := kinds[reflect.TypeOf(s)]
+		if !ok {
+			return nil, fmt.Errorf("step %d is a %T, which is no step", i, s)
+		}
+		content := reflect.New(reflect.TypeOf(s))
+		content.Elem().Set(reflect.ValueOf(s))
+		reflect.ValueOf(&out[i]).Elem().Field(k.field).Set(content)
 	}
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON implements json.Unmarshaler. A kind or a field that this version does not know is an error.
+// UnmarshalJSON implements json.Unmarshaler. A kind or a field that this version does not know is an
+// error. Whether the step says something that makes sense is what [Check] tells.
 func (l *List) UnmarshalJSON(data []byte) error {
-	var in []map[string]json.RawMessage
-	if err := json.Unmarshal(data, &in); err != nil {
-		return err
+	var in []object
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&in); err != nil {
+		return fmt.Errorf("reading steps: %w", err)
 	}
-	*l = make(List, 0, len(in))
-	for i, m := range in {
-		if len(m) != 1 {
-			return fmt.Errorf("step %d has %d kinds instead of one", i, len(m))
+	*l = make(List, len(in))
+	for i := range in {
+		s, err := in[i].step()
+		if err != nil {
+			return fmt.Errorf("step %d %w", i, err)
 		}
-		for name, raw := range m {
-			dec, ok := kinds[name]
-			if !ok {
-				return fmt.Errorf("step %d has the unknown kind %q", i, name)
-			}
-			s, err := dec(raw)
-			if err != nil {
-				return fmt.Errorf("step %d (%s): %w", i, name, err)
-			}
-			*l = append(*l, s)
-		}
+		(*l)[i] = s
 	}
 	return nil
 }
 
-func decode[T Step](raw []byte) (Step, error) {
-	var s T
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(&s)
-	return s, err
+func (o *object) step() (Step, error) {
+	var found []Step
+	fields := reflect.ValueOf(o).Elem()
+	for i := range fields.NumField() {
+		if content := fields.Field(i); !content.IsNil() {
+			found = append(found, content.Elem().Interface().(Step))
+		}
+	}
+	if len(found) != 1 {
+		return nil, fmt.Errorf("has %d kinds instead of one", len(found))
+	}
+	return found[0], nil
 }

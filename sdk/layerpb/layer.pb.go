@@ -2244,8 +2244,6 @@ type Step struct {
 	//	*Step_Seccomp
 	//	*Step_Listener
 	//	*Step_Dialer
-	//	*Step_Proc
-	//	*Step_Devpts
 	Step          isStep_Step `protobuf_oneof:"step"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2385,24 +2383,6 @@ func (x *Step) GetDialer() *Dialer {
 	return nil
 }
 
-func (x *Step) GetProc() *Proc {
-	if x != nil {
-		if x, ok := x.Step.(*Step_Proc); ok {
-			return x.Proc
-		}
-	}
-	return nil
-}
-
-func (x *Step) GetDevpts() *Devpts {
-	if x != nil {
-		if x, ok := x.Step.(*Step_Devpts); ok {
-			return x.Devpts
-		}
-	}
-	return nil
-}
-
 type isStep_Step interface {
 	isStep_Step()
 }
@@ -2447,15 +2427,6 @@ type Step_Dialer struct {
 	Dialer *Dialer `protobuf:"bytes,11,opt,name=dialer,proto3,oneof"`
 }
 
-type Step_Proc struct {
-	// proc and devpts are core's own and an error in what a layer returns.
-	Proc *Proc `protobuf:"bytes,12,opt,name=proc,proto3,oneof"`
-}
-
-type Step_Devpts struct {
-	Devpts *Devpts `protobuf:"bytes,13,opt,name=devpts,proto3,oneof"`
-}
-
 func (*Step_Env) isStep_Step() {}
 
 func (*Step_Bind) isStep_Step() {}
@@ -2475,10 +2446,6 @@ func (*Step_Seccomp) isStep_Step() {}
 func (*Step_Listener) isStep_Step() {}
 
 func (*Step_Dialer) isStep_Step() {}
-
-func (*Step_Proc) isStep_Step() {}
-
-func (*Step_Devpts) isStep_Step() {}
 
 type Env struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3323,94 +3290,6 @@ func (x *Dialer) GetPorts() []uint32 {
 	return nil
 }
 
-type Proc struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Proc) Reset() {
-	*x = Proc{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Proc) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Proc) ProtoMessage() {}
-
-func (x *Proc) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Proc.ProtoReflect.Descriptor instead.
-func (*Proc) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
-}
-
-func (x *Proc) GetPath() string {
-	if x != nil {
-		return x.Path
-	}
-	return ""
-}
-
-type Devpts struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Devpts) Reset() {
-	*x = Devpts{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Devpts) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Devpts) ProtoMessage() {}
-
-func (x *Devpts) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Devpts.ProtoReflect.Descriptor instead.
-func (*Devpts) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
-}
-
-func (x *Devpts) GetPath() string {
-	if x != nil {
-		return x.Path
-	}
-	return ""
-}
-
 type StartRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
@@ -3423,7 +3302,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3435,7 +3314,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3448,7 +3327,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *StartRequest) GetSessionId() string {
@@ -3491,7 +3370,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3503,7 +3382,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3516,7 +3395,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Descriptor) GetName() string {
@@ -3551,7 +3430,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3563,7 +3442,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3576,7 +3455,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *StartResponse) GetHasState() bool {
@@ -3607,7 +3486,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3619,7 +3498,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3632,7 +3511,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *FinishRequest) GetSessionId() string {
@@ -3686,7 +3565,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3698,7 +3577,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3711,7 +3590,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *FinishResponse) GetLines() []string {
@@ -3736,7 +3615,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3748,7 +3627,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3761,7 +3640,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SessionRequest) GetMessage() isSessionRequest_Message {
@@ -3838,7 +3717,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3850,7 +3729,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3863,7 +3742,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SessionResponse) GetMessage() isSessionResponse_Message {
@@ -3976,7 +3855,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3988,7 +3867,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4001,7 +3880,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -4022,7 +3901,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4034,7 +3913,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4047,7 +3926,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Event) GetName() string {
@@ -4076,7 +3955,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4088,7 +3967,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4101,7 +3980,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Progress) GetText() string {
@@ -4137,7 +4016,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4149,7 +4028,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4162,7 +4041,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Question) GetId() uint64 {
@@ -4198,7 +4077,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4210,7 +4089,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4223,7 +4102,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -4258,7 +4137,7 @@ type Dial struct {
 
 func (x *Dial) Reset() {
 	*x = Dial{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4270,7 +4149,7 @@ func (x *Dial) String() string {
 func (*Dial) ProtoMessage() {}
 
 func (x *Dial) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4283,7 +4162,7 @@ func (x *Dial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dial.ProtoReflect.Descriptor instead.
 func (*Dial) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Dial) GetId() uint64 {
@@ -4311,7 +4190,7 @@ type DialResult struct {
 
 func (x *DialResult) Reset() {
 	*x = DialResult{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4323,7 +4202,7 @@ func (x *DialResult) String() string {
 func (*DialResult) ProtoMessage() {}
 
 func (x *DialResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4336,7 +4215,7 @@ func (x *DialResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResult.ProtoReflect.Descriptor instead.
 func (*DialResult) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *DialResult) GetId() uint64 {
@@ -4370,7 +4249,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4382,7 +4261,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4395,7 +4274,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Stop) GetReason() string {
@@ -4528,7 +4407,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\tBoundHost\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
-	"\x04port\x18\x03 \x01(\rR\x04port\"\xd3\x04\n" +
+	"\x04port\x18\x03 \x01(\rR\x04port\"\xf7\x03\n" +
 	"\x04Step\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12&\n" +
 	"\x03env\x18\x02 \x01(\v2\x12.nono.layer.v1.EnvH\x00R\x03env\x12)\n" +
@@ -4541,9 +4420,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\aseccomp\x18\t \x01(\v2\x16.nono.layer.v1.SeccompH\x00R\aseccomp\x125\n" +
 	"\blistener\x18\n" +
 	" \x01(\v2\x17.nono.layer.v1.ListenerH\x00R\blistener\x12/\n" +
-	"\x06dialer\x18\v \x01(\v2\x15.nono.layer.v1.DialerH\x00R\x06dialer\x12)\n" +
-	"\x04proc\x18\f \x01(\v2\x13.nono.layer.v1.ProcH\x00R\x04proc\x12/\n" +
-	"\x06devpts\x18\r \x01(\v2\x15.nono.layer.v1.DevptsH\x00R\x06devptsB\x06\n" +
+	"\x06dialer\x18\v \x01(\v2\x15.nono.layer.v1.DialerH\x00R\x06dialerB\x06\n" +
 	"\x04step\"D\n" +
 	"\x03Env\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
@@ -4599,11 +4476,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x04port\x18\x04 \x01(\rR\x04port\x12!\n" +
 	"\flocal_prefix\x18\x05 \x01(\tR\vlocalPrefix\"\x1e\n" +
 	"\x06Dialer\x12\x14\n" +
-	"\x05ports\x18\x01 \x03(\rR\x05ports\"\x1a\n" +
-	"\x04Proc\x12\x12\n" +
-	"\x04path\x18\x01 \x01(\tR\x04path\"\x1c\n" +
-	"\x06Devpts\x12\x12\n" +
-	"\x04path\x18\x01 \x01(\tR\x04path\"\x94\x01\n" +
+	"\x05ports\x18\x01 \x03(\rR\x05ports\"\x94\x01\n" +
 	"\fStartRequest\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x1a\n" +
@@ -4780,7 +4653,7 @@ func file_nono_layer_v1_layer_proto_rawDescGZIP() []byte {
 }
 
 var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 14)
-var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
+var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Kind)(0),                 // 0: nono.layer.v1.Kind
 	(Lifetime)(0),             // 1: nono.layer.v1.Lifetime
@@ -4830,26 +4703,24 @@ var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(*Seccomp)(nil),           // 45: nono.layer.v1.Seccomp
 	(*Listener)(nil),          // 46: nono.layer.v1.Listener
 	(*Dialer)(nil),            // 47: nono.layer.v1.Dialer
-	(*Proc)(nil),              // 48: nono.layer.v1.Proc
-	(*Devpts)(nil),            // 49: nono.layer.v1.Devpts
-	(*StartRequest)(nil),      // 50: nono.layer.v1.StartRequest
-	(*Descriptor)(nil),        // 51: nono.layer.v1.Descriptor
-	(*StartResponse)(nil),     // 52: nono.layer.v1.StartResponse
-	(*FinishRequest)(nil),     // 53: nono.layer.v1.FinishRequest
-	(*FinishResponse)(nil),    // 54: nono.layer.v1.FinishResponse
-	(*SessionRequest)(nil),    // 55: nono.layer.v1.SessionRequest
-	(*SessionResponse)(nil),   // 56: nono.layer.v1.SessionResponse
-	(*Beat)(nil),              // 57: nono.layer.v1.Beat
-	(*Event)(nil),             // 58: nono.layer.v1.Event
-	(*Progress)(nil),          // 59: nono.layer.v1.Progress
-	(*Question)(nil),          // 60: nono.layer.v1.Question
-	(*Answer)(nil),            // 61: nono.layer.v1.Answer
-	(*Dial)(nil),              // 62: nono.layer.v1.Dial
-	(*DialResult)(nil),        // 63: nono.layer.v1.DialResult
-	(*Stop)(nil),              // 64: nono.layer.v1.Stop
-	nil,                       // 65: nono.layer.v1.PlanRequest.HostVariablesEntry
-	nil,                       // 66: nono.layer.v1.PlanResponse.SecretsEntry
-	nil,                       // 67: nono.layer.v1.Event.FieldsEntry
+	(*StartRequest)(nil),      // 48: nono.layer.v1.StartRequest
+	(*Descriptor)(nil),        // 49: nono.layer.v1.Descriptor
+	(*StartResponse)(nil),     // 50: nono.layer.v1.StartResponse
+	(*FinishRequest)(nil),     // 51: nono.layer.v1.FinishRequest
+	(*FinishResponse)(nil),    // 52: nono.layer.v1.FinishResponse
+	(*SessionRequest)(nil),    // 53: nono.layer.v1.SessionRequest
+	(*SessionResponse)(nil),   // 54: nono.layer.v1.SessionResponse
+	(*Beat)(nil),              // 55: nono.layer.v1.Beat
+	(*Event)(nil),             // 56: nono.layer.v1.Event
+	(*Progress)(nil),          // 57: nono.layer.v1.Progress
+	(*Question)(nil),          // 58: nono.layer.v1.Question
+	(*Answer)(nil),            // 59: nono.layer.v1.Answer
+	(*Dial)(nil),              // 60: nono.layer.v1.Dial
+	(*DialResult)(nil),        // 61: nono.layer.v1.DialResult
+	(*Stop)(nil),              // 62: nono.layer.v1.Stop
+	nil,                       // 63: nono.layer.v1.PlanRequest.HostVariablesEntry
+	nil,                       // 64: nono.layer.v1.PlanResponse.SecretsEntry
+	nil,                       // 65: nono.layer.v1.Event.FieldsEntry
 }
 var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	0,  // 0: nono.layer.v1.DescribeResponse.kind:type_name -> nono.layer.v1.Kind
@@ -4872,13 +4743,13 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	23, // 17: nono.layer.v1.PlanRequest.command:type_name -> nono.layer.v1.Command
 	21, // 18: nono.layer.v1.PlanRequest.policy:type_name -> nono.layer.v1.Policy
 	29, // 19: nono.layer.v1.PlanRequest.facts:type_name -> nono.layer.v1.Fact
-	65, // 20: nono.layer.v1.PlanRequest.host_variables:type_name -> nono.layer.v1.PlanRequest.HostVariablesEntry
+	63, // 20: nono.layer.v1.PlanRequest.host_variables:type_name -> nono.layer.v1.PlanRequest.HostVariablesEntry
 	24, // 21: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
 	34, // 22: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
 	27, // 23: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
 	29, // 24: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
 	28, // 25: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	66, // 26: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	64, // 26: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
 	8,  // 27: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
 	9,  // 28: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
 	30, // 29: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
@@ -4895,42 +4766,40 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	45, // 40: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
 	46, // 41: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
 	47, // 42: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	48, // 43: nono.layer.v1.Step.proc:type_name -> nono.layer.v1.Proc
-	49, // 44: nono.layer.v1.Step.devpts:type_name -> nono.layer.v1.Devpts
-	36, // 45: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	10, // 46: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	11, // 47: nono.layer.v1.Test.op:type_name -> nono.layer.v1.Op
-	43, // 48: nono.layer.v1.Condition.tests:type_name -> nono.layer.v1.Test
-	44, // 49: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	12, // 50: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	51, // 51: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	12, // 52: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	13, // 53: nono.layer.v1.FinishRequest.reason:type_name -> nono.layer.v1.EndReason
-	57, // 54: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	61, // 55: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	63, // 56: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	57, // 57: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	58, // 58: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	59, // 59: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	60, // 60: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	62, // 61: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	64, // 62: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	67, // 63: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	14, // 64: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	25, // 65: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	50, // 66: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	53, // 67: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	55, // 68: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	15, // 69: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	26, // 70: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	52, // 71: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	54, // 72: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	56, // 73: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	69, // [69:74] is the sub-list for method output_type
-	64, // [64:69] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	36, // 43: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	10, // 44: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	11, // 45: nono.layer.v1.Test.op:type_name -> nono.layer.v1.Op
+	43, // 46: nono.layer.v1.Condition.tests:type_name -> nono.layer.v1.Test
+	44, // 47: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	12, // 48: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	49, // 49: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	12, // 50: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	13, // 51: nono.layer.v1.FinishRequest.reason:type_name -> nono.layer.v1.EndReason
+	55, // 52: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	59, // 53: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	61, // 54: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	55, // 55: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	56, // 56: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	57, // 57: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	58, // 58: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	60, // 59: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	62, // 60: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	65, // 61: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	14, // 62: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	25, // 63: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	48, // 64: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	51, // 65: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	53, // 66: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	15, // 67: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	26, // 68: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	50, // 69: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	52, // 70: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	54, // 71: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	67, // [67:72] is the sub-list for method output_type
+	62, // [62:67] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }
@@ -4955,8 +4824,6 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Step_Seccomp)(nil),
 		(*Step_Listener)(nil),
 		(*Step_Dialer)(nil),
-		(*Step_Proc)(nil),
-		(*Step_Devpts)(nil),
 	}
 	file_nono_layer_v1_layer_proto_msgTypes[22].OneofWrappers = []any{
 		(*Part_Literal)(nil),
@@ -4964,12 +4831,12 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Part_Secret)(nil),
 		(*Part_Listener)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[41].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[39].OneofWrappers = []any{
 		(*SessionRequest_Beat)(nil),
 		(*SessionRequest_Answer)(nil),
 		(*SessionRequest_Dialled)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[42].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[40].OneofWrappers = []any{
 		(*SessionResponse_Beat)(nil),
 		(*SessionResponse_Event)(nil),
 		(*SessionResponse_Progress)(nil),
@@ -4983,7 +4850,7 @@ func file_nono_layer_v1_layer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nono_layer_v1_layer_proto_rawDesc), len(file_nono_layer_v1_layer_proto_rawDesc)),
 			NumEnums:      14,
-			NumMessages:   54,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

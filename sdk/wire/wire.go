@@ -1,9 +1,10 @@
 // Package wire is the part of the contract that both ends agree on below package sdk: the constants of the handshake, and the
 // conversion of policies and fragments between Go and the messages of package layerpb.
 //
-// Encoding is a plain translation. Decoding what a layer sent is where core stops trusting: an enum's zero or a value that nobody
-// knows, a path that is not absolute and clean, a name with a control character, a step that only core may send, or simply too much
-// of anything is an error that names the field. [Strict] adds the fields that this version does not know.
+// Encoding is a plain translation. Decoding what a layer sent is where core stops trusting: an enum's
+// zero or a value that nobody knows, a name with a control character, too much of anything, and a step
+// that [fragment.Check] refuses are errors that name the field. [Strict] adds the fields that this version
+// does not know. A step that only core may have has no message at all.
 //
 //	if err := wire.Strict(resp); err != nil { ... }           // "steps[3].bind has the unknown field 9"
 //	steps, err := wire.DecodeSteps(resp.GetSteps())           // "step 3 (bind): path: \"etc\" is not absolute and clean"

@@ -43,8 +43,6 @@ func TestEveryStepOfALayerIsGenerated(t *testing.T) {
 	for i := range fields.Len() {
 		missing[string(fields.Get(i).Name())] = true
 	}
-	delete(missing, "proc") // core's own
-	delete(missing, "devpts")
 	for seed := range 200 {
 		for _, s := range steps().Example(seed) {
 			delete(missing, fragment.Name(s))
@@ -189,8 +187,6 @@ func TestRefused(t *testing.T) {
 	}{
 		{bind(func(*fragment.Bind) {}), ""},
 		{seccomp(func(*fragment.Seccomp) {}), ""},
-		{fragment.Proc{Path: "/proc"}, "only core may send this step"},
-		{fragment.Devpts{Path: "/dev/pts"}, "only core may send this step"},
 		{bind(func(b *fragment.Bind) { b.Path = "a" }), "step 0 (bind): path: \"a\" is not absolute and clean"},
 		{bind(func(b *fragment.Bind) { b.Path = "/a/../b" }), "not absolute and clean"},
 		{bind(func(b *fragment.Bind) { b.Path = "/a/" }), "not absolute and clean"},
@@ -212,6 +208,7 @@ func TestRefused(t *testing.T) {
 		{seccomp(func(s *fragment.Seccomp) { s.Syscalls = []string{"bpf "} }), "is not a name"},
 		{seccomp(func(s *fragment.Seccomp) { s.Errno = "13" }), "errno:"},
 		{seccomp(func(s *fragment.Seccomp) { s.When = []fragment.Condition{{}} }), "condition 0: it has no test"},
+		{seccomp(func(s *fragment.Seccomp) { s.When[0][0].Arg = 6 }), "arg: a system call has the arguments 0 to 5, not 6"},
 		{seccomp(func(s *fragment.Seccomp) { s.When[0][0].Values = nil }), "values: there are none"},
 		{fragment.Listener{Name: "a", Network: fragment.TCP}, ""},
 		{fragment.Listener{Network: fragment.TCP}, "name: it is empty"},
@@ -260,7 +257,8 @@ func TestNotEncoded(t *testing.T) {
 		&fragment.Mask{Path: "/a"},
 		fragment.Landlock{Path: "/a", Rights: []fragment.Right{"all"}},
 		fragment.Listener{Name: "a"},
-		fragment.Seccomp{When: []fragment.Condition{{{Arg: 6, Op: fragment.OpIn}}}},
+		fragment.Seccomp{When: []fragment.Condition{{{Arg: -1, Op: fragment.OpIn}}}},
+		fragment.Pseudo{Path: "/proc", Type: fragment.Procfs},
 	} {
 		if _, err := wire.EncodeSteps([]fragment.Step{s}); err == nil {
 			t.Errorf("%#v was encoded", s)

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -176,10 +177,19 @@ func (l *launcher) receiveRecipe() error {
 	if l.recipe, err = recipe.Open(fds[0]); err != nil {
 		return fail("taking the recipe", err)
 	}
-	if err := l.recipe.Check(); err != nil {
+	return recipeFailure(l.recipe.Check())
+}
+
+func recipeFailure(err error) error {
+	var bad *recipe.StepError
+	if !errors.As(err, &bad) {
 		return fail("taking the recipe", err)
 	}
-	return nil
+	f := &failure{rule: bad.Step.Rule(), step: fragment.Name(bad.Step), doing: "taking the recipe", err: err}
+	if m, ok := bad.Step.(fragment.Mount); ok {
+		f.path = m.At()
+	}
+	return f
 }
 
 // handOver tells core that the sandbox stands, and gives it what was opened inside.

@@ -33,7 +33,7 @@ func mountProc(l *launcher) error {
 }
 
 // mountProcAt puts the fresh /proc into the view, and takes the machine's part out of reach, for every user and whatever layers are on.
-func (l *launcher) mountProcAt(s fragment.Proc) error {
+func (l *launcher) mountProcAt(s fragment.Pseudo) error {
 	target, err := l.directory(s.Path)
 	if err != nil {
 		return err

@@ -136,10 +136,13 @@ func (l *launcher) mount(m fragment.Mount) error {
 		return l.file(s)
 	case fragment.Link:
 		return l.link(s.Path, s.Target)
-	case fragment.Proc:
-		return l.mountProcAt(s)
-	case fragment.Devpts:
-		return l.devpts(s)
+	case fragment.Pseudo:
+		switch s.Type {
+		case fragment.Procfs:
+			return l.mountProcAt(s)
+		case fragment.Devpts:
+			return l.devpts(s)
+		}
 	}
 	return fmt.Errorf("nono-init does not know how to mount a %T", m)
 }
@@ -217,9 +220,6 @@ func (l *launcher) tmpfs(s fragment.Tmpfs) error {
 
 // newTmpfs makes a tmpfs that is mounted nowhere yet.
 func (l *launcher) newTmpfs(s fragment.Tmpfs) (int, error) {
-	if s.Size == 0 {
-		return -1, errors.New("a tmpfs without a limit would be the machine's memory")
-	}
 	mount, err := newMount("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV,
 		option{"size", strconv.FormatUint(s.Size, 10)},
 		// Empty files and links take memory that the size does not count.
@@ -318,7 +318,7 @@ func (l *launcher) link(at, target string) error {
 }
 
 // devpts mounts a fresh instance of pseudo-terminals, with the ptmx that goes with it.
-func (l *launcher) devpts(s fragment.Devpts) error {
+func (l *launcher) devpts(s fragment.Pseudo) error {
 	mount, err := newMount("devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, option{"ptmxmode", "0666"}, option{"mode", "0620"})
 	if err != nil {
 		return fail("making a devpts", err)

@@ -8,24 +8,11 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// Check refuses a recipe that leaves something open that nono-init would have to guess. It runs inside nono-init, so that what core
-// forgot is an error and never a weaker sandbox.
+// Check refuses a recipe that leaves something open that nono-init would have to guess. It runs inside
+// nono-init, so that what core forgot is an error and never a weaker sandbox.
 func (r *Recipe) Check() error {
-	if len(r.Mounts) == 0 {
-		return errors.New("the recipe has no root")
-	}
-	for i, s := range r.Mounts {
-		m, ok := s.(fragment.Mount)
-		if !ok {
-			return fmt.Errorf("the recipe mounts a step of the kind %s", fragment.Name(s))
-		}
-		at := m.At()
-		if at != path.Clean(at) || !path.IsAbs(at) {
-			return fmt.Errorf("the recipe mounts at %q, which is not an absolute, clean path", at)
-		}
-		if (at == "/") != (i == 0) {
-			return errors.New("the recipe's first mount, and only that, must be the root")
-		}
+	if err := r.checkSteps(); err != nil {
+		return err
 	}
 	switch {
 	case len(r.Seccomp) == 0 || len(r.Seccomp)%8 != 0:
@@ -38,6 +25,56 @@ func (r *Recipe) Check() error {
 		return errors.New("the recipe has no arguments, not even the program's name")
 	case !path.IsAbs(r.Dir):
 		return fmt.Errorf("the recipe's directory %q is not an absolute path", r.Dir)
+	}
+	return nil
+}
+
+func (r *Recipe) checkSteps() error {
+	if len(r.Mounts) == 0 {
+		return errors.New("the recipe has no root")
+	}
+	for i, s := range r.Mounts {
+		if err := checkStep(s); err != nil {
+			return err
+		}
+		m, ok := s.(fragment.Mount)
+		if !ok {
+			return fmt.Errorf("the recipe mounts a step of the kind %s", fragment.Name(s))
+		}
+		if (m.At() == "/") != (i == 0) {
+			return errors.New("the recipe's first mount, and only that, must be the root")
+		}
+	}
+	for _, s := range r.Landlock {
+		if err := checkStep(s); err != nil {
+			return err
+		}
+	}
+	for _, s := range r.Listeners {
+		if err := checkStep(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// StepError is a step of a recipe that makes no sense.
+type StepError struct {
+	Step fragment.Step
+	Err  error
+}
+
+// Error implements error.
+func (e *StepError) Error() string {
+	return fmt.Sprintf("the recipe's %s step: %v", fragment.Name(e.Step), e.Err)
+}
+
+// Unwrap implements errors.Unwrap.
+func (e *StepError) Unwrap() error { return e.Err }
+
+func checkStep(s fragment.Step) error {
+	if err := fragment.Check(s); err != nil {
+		return &StepError{s, err}
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/sdk/fragment"
@@ -60,8 +62,8 @@ func TestEncode(t *testing.T) {
 		fragment.Mask{For: "r", Path: "/m", Directory: true, Readable: true},
 		fragment.File{For: "r", Path: "/f", Mode: 0o444, Content: []byte{0, 0xff, '\n'}},
 		fragment.Link{For: "r", Path: "/l", Target: "a/../b"},
-		fragment.Proc{For: "r", Path: "/proc"},
-		fragment.Devpts{For: "r", Path: "/dev/pts"},
+		fragment.Pseudo{For: "r", Path: "/proc", Type: fragment.Procfs},
+		fragment.Pseudo{For: "r", Path: "/dev/pts", Type: fragment.Devpts},
 	)
 	r.Landlock = []fragment.Landlock{{For: "r", Path: "/", Rights: []fragment.Right{fragment.RightRead}}}
 	r.LandlockABI = 7
@@ -88,6 +90,31 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+// FuzzDecode: whatever nono-init takes for a recipe it reads the same again, and nothing makes it fall over.
+func FuzzDecode(f *testing.F) {
+	data, err := sample().encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add([]byte{2, 0, 0, 0, '{', '}'})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		first, err := decode(data)
+		if err != nil {
+			return
+		}
+		again, err := first.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := decode(again)
+		if err != nil || !cmp.Equal(first, second, cmpopts.EquateEmpty()) {
+			t.Fatalf("%v\nread  %+v\nagain %+v", err, first, second)
+		}
+		_ = first.Check()
+	})
+}
+
 func TestUnsealed(t *testing.T) {
 	fd, err := newMemfd()
 	if err != nil {
@@ -110,12 +137,18 @@ func TestCheck(t *testing.T) {
 		{func(r *Recipe) { r.Mounts = nil }, "no root"},
 		{func(r *Recipe) { r.Mounts = r.Mounts[1:] }, "must be the root"},
 		{func(r *Recipe) { r.Mounts = append(r.Mounts, r.Mounts[0]) }, "must be the root"},
-		{func(r *Recipe) { r.Mounts[1] = fragment.Bind{Path: "usr"} }, "absolute, clean"},
-		{func(r *Recipe) { r.Mounts[1] = fragment.Bind{Path: "/usr/../etc"} }, "absolute, clean"},
+		{func(r *Recipe) { r.Mounts[1] = fragment.Bind{Path: "usr"} }, "not absolute and clean"},
+		{func(r *Recipe) { r.Mounts[1] = fragment.Bind{Path: "/usr/../etc"} }, "not absolute and clean"},
 		{func(r *Recipe) { r.Mounts[1] = fragment.Env{Name: "X"} }, "of the kind env"},
+		{func(r *Recipe) { r.Mounts[1] = nil }, "not a <nil>"},
+		{func(r *Recipe) { r.Mounts[1] = fragment.Bind{Path: "/usr"} }, "bind step: the layer did not look"},
+		{func(r *Recipe) { r.Landlock = []fragment.Landlock{{Path: "/"}} }, "landlock step: rights: there are none"},
+		{func(r *Recipe) { r.Listeners = []fragment.Listener{{}} }, "listener step: name: it is empty"},
 		{func(r *Recipe) { r.Seccomp = nil }, "no filter"},
 		{func(r *Recipe) { r.Seccomp = make([]byte, 9) }, "no filter"},
-		{func(r *Recipe) { r.Landlock = []fragment.Landlock{{Path: "/"}} }, "no Landlock version"},
+		{func(r *Recipe) {
+			r.Landlock = []fragment.Landlock{{Path: "/", Rights: []fragment.Right{fragment.RightRead}}}
+		}, "no Landlock version"},
 		{func(r *Recipe) { r.Executable = "true" }, "not an absolute path"},
 		{func(r *Recipe) { r.Args = nil }, "no arguments"},
 		{func(r *Recipe) { r.Dir = "" }, "not an absolute path"},

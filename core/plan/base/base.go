@@ -132,9 +132,9 @@ func (c *composer) mounts() error {
 		return err
 	}
 	c.share.Fixed = append(c.share.Fixed,
-		fragment.Proc{For: RuleProc, Path: "/proc"},
+		fragment.Pseudo{For: RuleProc, Path: "/proc", Type: fragment.Procfs},
 		fragment.Tmpfs{For: RuleDevices, Path: "/dev", Size: devSize, Mode: 0o755},
-		fragment.Devpts{For: RuleDevices, Path: "/dev/pts"},
+		fragment.Pseudo{For: RuleDevices, Path: "/dev/pts", Type: fragment.Devpts},
 		fragment.Tmpfs{For: RuleDevices, Path: "/dev/shm", Size: sharedSize, Mode: 0o777 | fs.ModeSticky},
 		// The instance's own multiplexer: the host's /dev/ptmx would make terminals of the host.
 		fragment.Link{For: RuleDevices, Path: "/dev/ptmx", Target: "pts/ptmx"},

@@ -79,12 +79,14 @@ func (m *Merger) refuseBeneath(v view.View) {
 		if s.At() == "/" {
 			continue
 		}
-		switch over := v.Cover(path.Dir(s.At())); over.Mount.(type) {
-		case fragment.Link, fragment.File, fragment.Devpts:
+		over := v.Cover(path.Dir(s.At()))
+		switch o := over.Mount.(type) {
+		case fragment.Link, fragment.File:
 			m.conflict(originOf(over), originOf(s), "nothing can lie beneath %s, which is %s", over.At(), view.Describe(over.Mount))
-		case fragment.Proc:
-			if _, ok := s.Mount.(fragment.Mask); !ok {
-				m.conflict(originOf(over), originOf(s), "%s cannot be shown at %s: /proc is the session's own", view.Describe(s.Mount), s.At())
+		case fragment.Pseudo:
+			if _, mask := s.Mount.(fragment.Mask); !mask || o.Type != fragment.Procfs {
+				m.conflict(originOf(over), originOf(s), "%s cannot be shown at %s: %s is the session's own",
+					view.Describe(s.Mount), s.At(), o.Path)
 			}
 		}
 	}
@@ -97,8 +99,8 @@ const (
 	weakest     strength = iota // an empty directory, where nothing is granted
 	writable                    // a bind
 	readOnly                    // a bind
+	symbolic                    // a link: unites with nothing weaker
 	fixedFile                   // a file of the plan's own
-	symbolic                    // a link: unites with nothing
 	fixedSystem                 // proc, devpts: core's alone
 	hidden                      // a mask
 )
@@ -116,7 +118,7 @@ func strengthOf(s fragment.Mount) strength {
 		return fixedFile
 	case fragment.Link:
 		return symbolic
-	case fragment.Proc, fragment.Devpts:
+	case fragment.Pseudo:
 		return fixedSystem
 	case fragment.Mask:
 		return hidden
@@ -134,7 +136,7 @@ func (m *Merger) unite(steps []view.Mount) view.Mount {
 	for _, s := range steps {
 		top = max(top, strengthOf(s.Mount))
 	}
-	if top != hidden {
+	if top == symbolic {
 		m.refuseBesideLink(steps)
 	}
 	strongest := slices.IndexFunc(steps, func(s view.Mount) bool { return strengthOf(s.Mount) == top })
@@ -156,8 +158,9 @@ func (m *Merger) unite(steps []view.Mount) view.Mount {
 	return one
 }
 
-// refuseBesideLink reports a link and another step at one path: the policy's paths are free of links, so one of the two was
-// made from an old look at the file system.
+// refuseBesideLink reports a link and a bind or a tmpfs at one path: the policy's paths are free of
+// links, so one of the two was made from an old look at the file system. A file is another matter: a
+// layer that brings its own /etc/resolv.conf means the name, and on most desktops that is a link.
 func (m *Merger) refuseBesideLink(steps []view.Mount) {
 	link := slices.IndexFunc(steps, func(s view.Mount) bool { return strengthOf(s.Mount) == symbolic })
 	other := slices.IndexFunc(steps, func(s view.Mount) bool { return strengthOf(s.Mount) != symbolic })
@@ -190,7 +193,7 @@ func uniteTwo(a, b fragment.Mount) (fragment.Mount, bool) {
 	case fragment.Link:
 		b, ok := b.(fragment.Link)
 		return a, ok && a.Target == b.Target
-	case fragment.Proc, fragment.Devpts:
+	case fragment.Pseudo:
 		return a, false // core sends one of each
 	}
 	panic(fmt.Sprintf("a mount step of an unknown type: %T", a))

@@ -70,10 +70,13 @@ func given(s fragment.Mount) []fragment.Right {
 		return []fragment.Right{fragment.RightRead, fragment.RightExecute, fragment.RightWrite}
 	case fragment.File:
 		return []fragment.Right{fragment.RightRead}
-	case fragment.Proc:
-		return []fragment.Right{fragment.RightRead, fragment.RightWrite}
-	case fragment.Devpts:
-		return []fragment.Right{fragment.RightRead, fragment.RightWrite, fragment.RightDevice}
+	case fragment.Pseudo:
+		switch s.Type {
+		case fragment.Procfs:
+			return []fragment.Right{fragment.RightRead, fragment.RightWrite}
+		case fragment.Devpts:
+			return []fragment.Right{fragment.RightRead, fragment.RightWrite, fragment.RightDevice}
+		}
 	case fragment.Link, fragment.Mask: // a link leads elsewhere, a mask gives nothing
 	}
 	return nil

@@ -134,10 +134,7 @@ func landed(m fragment.Mount, at string) fragment.Mount {
 	case fragment.File:
 		s.Path = at
 		return s
-	case fragment.Proc:
-		s.Path = at
-		return s
-	case fragment.Devpts:
+	case fragment.Pseudo:
 		s.Path = at
 		return s
 	}

@@ -36,10 +36,13 @@ func Describe(s fragment.Mount) string {
 		return "hidden: a file without rights"
 	case fragment.File:
 		return fmt.Sprintf("a file of nono's own, %d bytes", len(s.Content))
-	case fragment.Proc:
-		return "processes of the session"
-	case fragment.Devpts:
-		return "terminals of the session"
+	case fragment.Pseudo:
+		switch s.Type {
+		case fragment.Procfs:
+			return "processes of the session"
+		case fragment.Devpts:
+			return "terminals of the session"
+		}
 	}
 	panic(fmt.Sprintf("a mount step of an unknown type: %T", s))
 }
