@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -84,19 +85,11 @@ func TestMessagesSurvive(t *testing.T) {
 		text := rapid.String()
 		word := rapid.StringMatching(`[a-z]{1,10}`)
 		req := &sdk.PlanRequest{
-			SessionID: text.Draw(r, "session"),
-			Host: sdk.Host{
-				Tier: rapid.SampledFrom([]sdk.Tier{sdk.TierA, sdk.TierB}).Draw(r, "tier"), LandlockABI: rapid.IntRange(0, 9).Draw(r, "abi"),
-				Kernel: text.Draw(r, "kernel"), UID: rapid.IntRange(0, 1<<30).Draw(r, "uid"), GID: rapid.IntRange(0, 1<<30).Draw(r, "gid"),
-				Home: text.Draw(r, "home"),
-			},
-			Command:       sdk.Command{Args: rapid.SliceOfN(text, 1, 3).Draw(r, "args"), Executable: text.Draw(r, "exe"), Dir: text.Draw(r, "dir")},
-			Policy:        policy.Policy{Disabled: []policy.Disabled{{Kind: policy.KindNetwork, Source: policy.Source{Origin: policy.OriginFlag, Flag: "-x"}}}},
-			Settings:      rapid.SliceOfN(rapid.Byte(), 1, 9).Draw(r, "settings"),
-			Facts:         facts().Draw(r, "facts"),
-			HostVariables: rapid.MapOfN(word, text, 1, 3).Draw(r, "variables"),
-			Documents:     []sdk.Document{{Path: text.Draw(r, "path"), SHA256: sha256.Sum256([]byte("x")), Content: []byte("x")}},
-			Dir:           text.Draw(r, "own"), Ask: rapid.Bool().Draw(r, "ask"),
+			Run: run(r),
+			Documents: []sdk.Document{{
+				Path: text.Draw(r, "path"), SHA256: sha256.Sum256([]byte("x")), Content: []byte("x"),
+			}},
+			Ask: rapid.Bool().Draw(r, "ask"),
 		}
 		m.answer = &sdk.PlanResponse{
 			Fragment: fragment.Fragment{Steps: []fragment.Step{fragment.Mask{Path: "/a"}}},
@@ -109,7 +102,7 @@ func TestMessagesSurvive(t *testing.T) {
 				Severity:  rapid.SampledFrom([]sdk.Severity{sdk.SeverityError, sdk.SeverityWarning}).Draw(r, "severity"),
 				Attribute: word.Draw(r, "attribute"), Rule: "custom.b", Summary: word.Draw(r, "summary"), Detail: word.Draw(r, "detail"),
 			}},
-			Secrets: rapid.MapOfN(word, rapid.SliceOfN(rapid.Byte(), 1, 9), 1, 3).Draw(r, "secrets"),
+			Secrets: secrets(r),
 		}
 		got, err := kit.Host.Plan(t.Context(), req)
 		if err != nil {
@@ -122,6 +115,89 @@ func TestMessagesSurvive(t *testing.T) {
 			r.Fatalf("the request: %s", diff)
 		}
 	})
+}
+
+// run is what each request begins with.
+func run(r *rapid.T) sdk.Run {
+	text, word := rapid.String(), rapid.StringMatching(`[a-z]{1,10}`)
+	return sdk.Run{
+		SessionID: text.Draw(r, "session"),
+		Host: sdk.Host{
+			Tier:        rapid.SampledFrom([]sdk.Tier{sdk.TierA, sdk.TierB}).Draw(r, "tier"),
+			LandlockABI: rapid.IntRange(0, 9).Draw(r, "abi"), Kernel: text.Draw(r, "kernel"),
+			UID: rapid.IntRange(0, 1<<30).Draw(r, "uid"), GID: rapid.IntRange(0, 1<<30).Draw(r, "gid"),
+			Home: text.Draw(r, "home"),
+		},
+		Command: sdk.Command{
+			Args:       rapid.SliceOfN(text, 1, 3).Draw(r, "args"),
+			Executable: text.Draw(r, "exe"), Dir: text.Draw(r, "dir"),
+		},
+		Policy: policy.Policy{Disabled: []policy.Disabled{{
+			Kind: policy.KindNetwork, Source: policy.Source{Origin: policy.OriginFlag, Flag: "-x"},
+		}}},
+		Settings:      rapid.SliceOfN(rapid.Byte(), 1, 9).Draw(r, "settings"),
+		Facts:         facts().Draw(r, "facts"),
+		HostVariables: rapid.MapOfN(word, word, 1, 3).Draw(r, "variables"),
+		Dir:           text.Draw(r, "own"), StateDir: text.Draw(r, "kept"),
+	}
+}
+
+func secrets(r *rapid.T) map[string]sdk.Secret {
+	word := rapid.StringMatching(`[a-z]{1,10}`)
+	value := rapid.Custom(func(r *rapid.T) sdk.Secret {
+		return sdk.NewSecret(rapid.SliceOfN(rapid.Byte(), 1, 9).Draw(r, "secret"))
+	})
+	return rapid.MapOfN(word, value, 1, 3).Draw(r, "secrets")
+}
+
+// TestStartAndFinishKnowWhatPlanKnew: the run, and the layer's own secrets; Finish also the end.
+func TestStartAndFinishKnowWhatPlanKnew(t *testing.T) {
+	m := newMirror()
+	kit := layertest.New(t, m)
+	rapid.Check(t, func(r *rapid.T) {
+		start := &sdk.StartRequest{Run: run(r), Secrets: secrets(r)}
+		if _, err := kit.Host.Start(t.Context(), start, nil); err != nil {
+			r.Fatal(err)
+		}
+		began := rapid.Int64Range(1, 1<<60)
+		finish := &sdk.FinishRequest{
+			Run: start.Run, Secrets: start.Secrets, Stored: rapid.Bool().Draw(r, "stored"),
+			End: sdk.End{
+				Reason: sdk.EndExited, ExitCode: rapid.IntRange(0, 255).Draw(r, "code"),
+				Signal:  syscall.Signal(rapid.IntRange(0, 64).Draw(r, "signal")),
+				Started: time.Unix(0, began.Draw(r, "began")), Ended: time.Unix(0, began.Draw(r, "ended")),
+			},
+			State: []byte("s"),
+		}
+		if _, err := kit.Host.Finish(t.Context(), finish); err != nil {
+			r.Fatal(err)
+		}
+		listeners := cmpopts.IgnoreFields(sdk.StartRequest{}, "Listeners")
+		if diff := cmp.Diff(start, m.start, noSession, listeners); diff != "" {
+			r.Errorf("Start: %s", diff)
+		}
+		if diff := cmp.Diff(finish, m.finish, noSession); diff != "" {
+			r.Errorf("Finish: %s", diff)
+		}
+	})
+}
+
+// TestHostVariablesAreInTheEnvironment: libraries look for them there.
+func TestHostVariablesAreInTheEnvironment(t *testing.T) {
+	const name = "DBUS_SESSION_BUS_ADDRESS"
+	t.Setenv(name, "") // put back at the end
+	m := newMirror()
+	var seen string
+	m.planning = func(context.Context, *sdk.PlanRequest) error {
+		seen = os.Getenv(name)
+		return nil
+	}
+	req := layertest.Request(nil)
+	req.HostVariables = map[string]string{name: "unix:path=/run/bus"}
+	layertest.New(t, m).Plan(req)
+	if seen != "unix:path=/run/bus" {
+		t.Errorf("Plan saw %q", seen)
+	}
 }
 
 func facts() *rapid.Generator[[]fact.Fact] {
@@ -142,18 +218,20 @@ func TestStateSurvives(t *testing.T) {
 	kit := layertest.New(t, m)
 	for _, state := range [][]byte{nil, {}, []byte("state")} {
 		m.state = state
-		got := kit.Start(&sdk.StartRequest{}, nil).State
+		got := kit.Start(&sdk.StartRequest{Run: layertest.Request(nil).Run}, nil).State
 		if (got == nil) != (state == nil) || string(got) != string(state) {
 			t.Errorf("Start returned %#v for %#v", got, state)
 		}
 		for _, reason := range []sdk.EndReason{
 			sdk.EndExited, sdk.EndSignalled, sdk.EndLayerLost, sdk.EndStopped, sdk.EndStartFailed, sdk.EndCoreLost,
 		} {
-			want := &sdk.FinishRequest{SessionID: "s", Reason: reason, Settings: []byte("{}"), Dir: "/d", State: state}
+			want := &sdk.FinishRequest{
+				Run: layertest.Request(nil).Run, End: sdk.End{Reason: reason}, State: state,
+			}
 			if lines := kit.Finish(want).Lines; len(lines) != 2 {
 				t.Errorf("lines %q", lines)
 			}
-			if diff := cmp.Diff(want, m.finish, noSession); diff != "" {
+			if diff := cmp.Diff(want, m.finish, noSession, cmpopts.EquateEmpty()); diff != "" {
 				t.Error(diff)
 			}
 		}
@@ -236,10 +314,9 @@ func TestSession(t *testing.T) {
 	if got := kit.WaitEvent("it.began").Fields["n"]; got != "1" {
 		t.Errorf("the event's field: %q", got)
 	}
-	for deadline := time.Now().Add(time.Minute); len(kit.Stopped()) == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it was not stopped")
-		}
+	// Known before Plan could answer: what was stopped in it must not begin.
+	if got := kit.Stopped(); len(got) != 1 || got[0] != "that was all" {
+		t.Errorf("stopped: %q", got)
 	}
 }
 
@@ -249,9 +326,10 @@ func TestWhoHasASession(t *testing.T) {
 	m := newMirror()
 	kit := layertest.New(t, m)
 	kit.Plan(layertest.Request(nil))
-	kit.Start(&sdk.StartRequest{}, nil)
+	run := layertest.Request(nil).Run
+	kit.Start(&sdk.StartRequest{Run: run}, nil)
 	fresh := layertest.New(t, m)
-	fresh.Finish(&sdk.FinishRequest{Reason: sdk.EndCoreLost})
+	fresh.Finish(&sdk.FinishRequest{Run: run, End: sdk.End{Reason: sdk.EndCoreLost}})
 	for call, session := range map[string]*sdk.Session{
 		"Plan": m.plan.Session, "Start": m.start.Session, "Finish": m.finish.Session,
 	} {
@@ -395,7 +473,7 @@ func TestBadAnswers(t *testing.T) {
 		"has_state": {State: []byte("s")},
 	} {
 		l.start = m
-		_, err := c.Start(t.Context(), &sdk.StartRequest{}, nil)
+		_, err := c.Start(t.Context(), &sdk.StartRequest{Run: layertest.Request(nil).Run}, nil)
 		expect(t, "Start", err, want)
 	}
 }

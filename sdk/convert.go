@@ -1,6 +1,8 @@
 package sdk
 
 import (
+	"syscall"
+
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/wire"
 )
@@ -16,7 +18,7 @@ func encodeDescription(d Description) (*layerpb.DescribeResponse, error) {
 	}
 	m := &layerpb.DescribeResponse{
 		Name: d.Name, Version: d.Version, Build: d.Build, Kind: kind, Lifetime: lifetime,
-		HostVariables: d.HostVariables,
+		HostVariables: d.HostVariables, StateDir: d.StateDir,
 	}
 	for _, s := range d.Settings {
 		t, err := wire.EncodeEnum(wire.SettingTypes, s.Type)
@@ -30,17 +32,13 @@ func encodeDescription(d Description) (*layerpb.DescribeResponse, error) {
 	return m, nil
 }
 
-func decodePlanRequest(m *layerpb.PlanRequest) (*PlanRequest, error) {
+// decodeRun is what each request begins with.
+func decodeRun(m *layerpb.Run) (Run, error) {
 	host := m.GetHost()
 	tier, tierErr := wire.DecodeEnum[Tier](wire.Tiers, host.GetTier())
 	p, policyErr := wire.DecodePolicy(m.GetPolicy())
 	facts, factsErr := wire.DecodeFacts(m.GetFacts())
-	err := wire.First(
-		wire.At(tierErr, "tier"), wire.At(policyErr, "policy"), wire.At(factsErr, "facts"))
-	if err != nil {
-		return nil, err
-	}
-	r := &PlanRequest{
+	return Run{
 		SessionID: m.GetSessionId(),
 		Host: Host{
 			Tier: tier, LandlockABI: int(host.GetLandlockAbi()), Kernel: host.GetKernel(),
@@ -51,9 +49,17 @@ func decodePlanRequest(m *layerpb.PlanRequest) (*PlanRequest, error) {
 			Executable: m.GetCommand().GetExecutable(),
 			Dir:        m.GetCommand().GetDir(),
 		},
-		Policy: p, Settings: m.GetSettings(), Facts: facts,
-		HostVariables: m.GetHostVariables(), Dir: m.GetDir(), Ask: m.GetAsk(),
+		Policy: p, Settings: m.GetSettings(), Facts: facts, HostVariables: m.GetHostVariables(),
+		Dir: m.GetDir(), StateDir: m.GetStateDir(),
+	}, wire.First(wire.At(tierErr, "tier"), wire.At(policyErr, "policy"), wire.At(factsErr, "facts"))
+}
+
+func decodePlanRequest(m *layerpb.PlanRequest) (*PlanRequest, error) {
+	run, err := decodeRun(m.GetRun())
+	if err != nil {
+		return nil, err
 	}
+	r := &PlanRequest{Run: run, Ask: m.GetAsk()}
 	for i, d := range m.GetDocuments() {
 		sum, err := wire.Digest(d.GetSha256())
 		if err != nil {
@@ -71,7 +77,10 @@ func encodePlanResponse(r *PlanResponse) (*layerpb.PlanResponse, error) {
 	if err := wire.First(stepsErr, wire.At(factsErr, "facts")); err != nil {
 		return nil, err
 	}
-	m := &layerpb.PlanResponse{Steps: steps, Facts: facts, Secrets: r.Secrets}
+	m := &layerpb.PlanResponse{Steps: steps, Facts: facts, Secrets: map[string][]byte{}}
+	for name, secret := range r.Secrets {
+		m.Secrets[name] = secret.Reveal()
+	}
 	for i, c := range r.Coverage {
 		held, err := wire.EncodeEnum(wire.Degrees, c.Held)
 		if err != nil {
@@ -93,11 +102,30 @@ func encodePlanResponse(r *PlanResponse) (*layerpb.PlanResponse, error) {
 	return m, nil
 }
 
+func decodeStartRequest(m *layerpb.StartRequest) (*StartRequest, error) {
+	run, err := decodeRun(m.GetRun())
+	return &StartRequest{Run: run, Secrets: decodeSecrets(m.GetSecrets())}, err
+}
+
+func decodeSecrets(in map[string][]byte) map[string]Secret {
+	out := make(map[string]Secret, len(in))
+	for name, value := range in {
+		out[name] = NewSecret(value)
+	}
+	return out
+}
+
 func decodeFinishRequest(m *layerpb.FinishRequest) (*FinishRequest, error) {
-	reason, reasonErr := wire.DecodeEnum[EndReason](wire.EndReasons, m.GetReason())
+	run, runErr := decodeRun(m.GetRun())
+	end := m.GetEnd()
+	reason, reasonErr := wire.DecodeEnum[EndReason](wire.EndReasons, end.GetReason())
 	state, stateErr := wire.State(m.GetHasState(), m.GetState())
 	return &FinishRequest{
-		SessionID: m.GetSessionId(), Reason: reason, Settings: m.GetSettings(), Dir: m.GetDir(),
-		State: state,
-	}, wire.First(wire.At(reasonErr, "reason"), stateErr)
+		Run: run,
+		End: End{
+			Reason: reason, ExitCode: int(end.GetExitCode()), Signal: syscall.Signal(end.GetSignal()),
+			Started: wire.DecodeTime(end.GetStarted()), Ended: wire.DecodeTime(end.GetEnded()),
+		},
+		Stored: m.GetStored(), Secrets: decodeSecrets(m.GetSecrets()), State: state,
+	}, wire.First(runErr, wire.At(reasonErr, "the end"), stateErr)
 }

@@ -34,6 +34,8 @@ package sdk
 
 import (
 	"context"
+	"syscall"
+	"time"
 
 	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/fragment"
@@ -84,8 +86,10 @@ type Description struct {
 	Lifetime Lifetime
 	// Settings are the attributes that the layer's block in HCL may have, besides plugin and enabled.
 	Settings []Setting
-	// HostVariables are the user's variables that Plan needs to see.
+	// HostVariables are the user's variables that the layer needs to see.
 	HostVariables []string
+	// StateDir asks for a directory of the layer's own that outlives sessions: [Run].StateDir.
+	StateDir bool
 }
 
 // Setting is one attribute of the layer's block. Core checks the block against the declared settings before Plan is called.
@@ -148,25 +152,36 @@ type Document struct {
 	Content []byte
 }
 
-// PlanRequest is all that a layer plans from. Every layer gets everything.
-type PlanRequest struct {
+// Run is what each call of a run is told. It is the same in Plan, Start and Finish.
+type Run struct {
 	SessionID string
 	Host      Host
 	Command   Command
 	Policy    policy.Policy
-	// Settings is the layer's block as a JSON object, already checked against the settings it declared.
+	// Settings is the layer's block as a JSON object, already checked against the settings it
+	// declared.
 	Settings []byte
 	// Facts are what layers planned before this one have found out.
 	Facts []fact.Fact
-	// HostVariables holds those that Describe asked for and that are set.
+	// HostVariables holds those that Describe asked for and that are set. They are in the process's
+	// own environment too, where libraries look for them.
 	HostVariables map[string]string
-	Documents     []Document
 	// Dir is a directory of this layer's own for this session. It may not exist in a dry run.
 	Dir string
-	// Ask is false where nobody can answer (`nono plan`, `nono doctor`): no prompt, no foreign command, unknowns said as such.
-	Ask bool
+	// StateDir is a directory of this layer's own that outlives sessions, empty unless Describe asked
+	// for it. Sessions that run at the same time share it. It may not exist in a dry run.
+	StateDir string
 	// Session is the stream with core; an ephemeral layer has none.
 	Session *Session
+}
+
+// PlanRequest is all that a layer plans from. Every layer gets everything.
+type PlanRequest struct {
+	Run
+	Documents []Document
+	// Ask is false where nobody can answer (`nono plan`, `nono doctor`): no prompt, no foreign
+	// command, unknowns said as such.
+	Ask bool
 }
 
 // PlanResponse is a layer's share of the plan.
@@ -177,7 +192,7 @@ type PlanResponse struct {
 	Facts       []fact.Fact
 	Diagnostics []Diagnostic
 	// Secrets are the values that Secret parts of env steps stand for. They live in core's memory only.
-	Secrets map[string][]byte
+	Secrets map[string]Secret
 }
 
 // Coverage is how far one rule is held.
@@ -222,13 +237,12 @@ const (
 
 // StartRequest arms a layer.
 type StartRequest struct {
-	SessionID string
-	Settings  []byte
-	Dir       string
-	// Listeners are the sockets of the fragment's listener steps, by name. The layer owns and closes them.
+	Run
+	// Secrets are those that the layer's Plan returned.
+	Secrets map[string]Secret
+	// Listeners are the sockets of the fragment's listener steps, by name. The layer owns and closes
+	// them.
 	Listeners map[string]Socket
-	// Session is the stream with core; an ephemeral layer has none.
-	Session *Session
 }
 
 // StartResponse says that the layer is armed.
@@ -250,16 +264,28 @@ const (
 	EndCoreLost    EndReason = "core lost"    // core died; this is the next start cleaning up
 )
 
+// End is how a run ended.
+type End struct {
+	Reason EndReason
+	// ExitCode is the agent's, where it ended by itself; Signal is the one that ended it, or 0.
+	ExitCode int
+	Signal   syscall.Signal
+	// Started is when the gate was opened and Ended when the agent was gone; each is zero where it is
+	// not known, as for an agent that never was.
+	Started, Ended time.Time
+}
+
 // FinishRequest releases what Start took.
 type FinishRequest struct {
-	SessionID string
-	Reason    EndReason
-	Settings  []byte
-	Dir       string
+	Run
+	End End
+	// Stored says that the core which ran the session is dead, and that this request was made from
+	// what it had stored. HostVariables and Secrets are never stored, so they are missing then.
+	Stored bool
+	// Secrets are those that the layer's Plan returned.
+	Secrets map[string]Secret
 	// State is what Start returned; nil if it did not return.
 	State []byte
-	// Session is the stream with core.
-	Session *Session
 }
 
 // FinishResponse is the layer's part of the report at the end of a run.

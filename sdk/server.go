@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 
@@ -71,7 +72,7 @@ func (s *server) Plan(ctx context.Context, m *layerpb.PlanRequest) (*layerpb.Pla
 	if err != nil {
 		return nil, misunderstood(err)
 	}
-	if req.Session, err = s.openSession(ctx); err != nil {
+	if err := s.begin(ctx, &req.Run); err != nil {
 		return nil, err
 	}
 	resp, err := s.layer.Plan(ctx, req)
@@ -91,12 +92,14 @@ func (s *server) Start(ctx context.Context, m *layerpb.StartRequest) (*layerpb.S
 	if !ok {
 		return nil, status.Error(codes.Unimplemented, "the layer has no Start")
 	}
-	req := &StartRequest{SessionID: m.GetSessionId(), Settings: m.GetSettings(), Dir: m.GetDir()}
-	var err error
+	req, err := decodeStartRequest(m)
+	if err != nil {
+		return nil, misunderstood(err)
+	}
 	if req.Listeners, err = s.takeListeners(ctx, m.GetListeners()); err != nil {
 		return nil, misunderstood(err)
 	}
-	if req.Session, err = s.openSession(ctx); err != nil {
+	if err := s.begin(ctx, &req.Run); err != nil {
 		return nil, err
 	}
 	resp, err := starter.Start(ctx, req)
@@ -119,7 +122,7 @@ func (s *server) Finish(ctx context.Context, m *layerpb.FinishRequest) (*layerpb
 	if err != nil {
 		return nil, misunderstood(err)
 	}
-	if req.Session, err = s.openSession(ctx); err != nil {
+	if err := s.begin(ctx, &req.Run); err != nil {
 		return nil, err
 	}
 	resp, err := starter.Finish(ctx, req)
@@ -143,17 +146,24 @@ func (s *server) Session(stream layerpb.Layer_SessionServer) error {
 	return s.session.serve()
 }
 
-// openSession is the session for a call, once core has opened it. Core opens the stream before it
-// makes the call, but the two may be taken up in either order here.
-func (s *server) openSession(ctx context.Context) (*Session, error) {
+// begin gives a call what does not come with its message: the session, once core has opened it, and
+// the host variables where libraries look for them. Core opens the stream before it makes the call,
+// but the two may be taken up in either order here.
+func (s *server) begin(ctx context.Context, run *Run) error {
+	for name, value := range run.HostVariables {
+		if err := os.Setenv(name, value); err != nil {
+			return misunderstood(wire.At(err, "host variable %s", name))
+		}
+	}
 	if s.describe().Lifetime == Ephemeral {
-		return nil, nil
+		return nil
 	}
 	select {
 	case <-s.session.opened:
-		return s.session, nil
+		run.Session = s.session
+		return nil
 	case <-ctx.Done():
-		return nil, status.FromContextError(ctx.Err()).Err()
+		return status.FromContextError(ctx.Err()).Err()
 	}
 }
 

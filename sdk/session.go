@@ -65,12 +65,18 @@ func (s *Session) Progress(text string, done, total uint64) error {
 	}})
 }
 
-// Stop asks core to end the run, and says why: a quota used up, for instance. It does not wait for
+// Stop asks core to end the run, and says why: a quota used up, for instance. Before the gate is
+// opened, the run is refused for that reason. Stop returns when core knows, and does not wait for
 // the end.
 func (s *Session) Stop(reason string) error {
-	return s.send(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Stop{
-		Stop: &layerpb.Stop{Reason: reason},
-	}})
+	// Waited for, so that a Plan or Start in which the layer stopped the run cannot have succeeded
+	// before core hears of it.
+	_, err := s.request(context.Background(), func(id uint64) *layerpb.SessionResponse {
+		return &layerpb.SessionResponse{Message: &layerpb.SessionResponse_Stop{
+			Stop: &layerpb.Stop{Id: id, Reason: reason},
+		}}
+	})
+	return err
 }
 
 // Ask puts a question to the user and waits for the answer. What is typed is not shown if hidden. Nobody can be asked where
@@ -195,6 +201,8 @@ func (s *Session) serve() error {
 			_ = s.send(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Beat{Beat: m.Beat}})
 		case *layerpb.SessionRequest_Answer:
 			s.answer(m.Answer.GetId(), &layerpb.SessionRequest{Message: m})
+		case *layerpb.SessionRequest_Stopping:
+			s.answer(m.Stopping.GetId(), &layerpb.SessionRequest{Message: m})
 		case *layerpb.SessionRequest_Dialled:
 			s.answer(m.Dialled.GetId(), &layerpb.SessionRequest{Message: m})
 		}

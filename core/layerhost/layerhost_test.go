@@ -31,11 +31,11 @@ func TestLife(t *testing.T) {
 	if _, err := planned(t, l, &recorder{}); err != nil {
 		t.Fatal(err)
 	}
-	started, err := l.Start(t.Context(), &sdk.StartRequest{SessionID: "s"}, nil)
+	started, err := l.Start(t.Context(), &sdk.StartRequest{Run: tierA}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := l.Finish(t.Context(), &sdk.FinishRequest{SessionID: "s", Reason: sdk.EndExited, State: started.State})
+	report, err := l.Finish(t.Context(), &sdk.FinishRequest{Run: tierA, End: exited, State: started.State})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,18 +101,18 @@ func upTo(t *testing.T, l *Layer, last string) error {
 		{"describe", func() error { _, err := l.Describe(ctx); return err }},
 		{"session", func() error { return l.OpenSession(ctx, &recorder{}) }},
 		{"plan", func() error {
-			_, err := l.Plan(ctx, &sdk.PlanRequest{SessionID: "s", Host: sdk.Host{Tier: sdk.TierA}})
+			_, err := l.Plan(ctx, &sdk.PlanRequest{Run: tierA})
 			return err
 		}},
 		{"start", func() error {
-			r, err := l.Start(ctx, &sdk.StartRequest{SessionID: "s"}, nil)
+			r, err := l.Start(ctx, &sdk.StartRequest{Run: tierA}, nil)
 			if err == nil {
 				state = r.State
 			}
 			return err
 		}},
 		{"finish", func() error {
-			_, err := l.Finish(ctx, &sdk.FinishRequest{SessionID: "s", Reason: sdk.EndExited, State: state})
+			_, err := l.Finish(ctx, &sdk.FinishRequest{Run: tierA, End: exited, State: state})
 			return err
 		}},
 	} {
@@ -175,7 +175,7 @@ func TestStopIsPassedOn(t *testing.T) {
 	if _, err := planned(t, l, h); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Start(t.Context(), &sdk.StartRequest{SessionID: "s"}, nil); err != nil {
+	if _, err := l.Start(t.Context(), &sdk.StartRequest{Run: tierA}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
@@ -249,7 +249,9 @@ func TestRequestTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	for size, ok := range map[int]bool{3 << 20: true, 5 << 20: false} {
-		_, err := l.Plan(t.Context(), &sdk.PlanRequest{Host: sdk.Host{Tier: sdk.TierA}, Settings: make([]byte, size)})
+		run := tierA
+		run.Settings = make([]byte, size)
+		_, err := l.Plan(t.Context(), &sdk.PlanRequest{Run: run})
 		if (err == nil) != ok {
 			t.Errorf("%d bytes: %v", size, err)
 		}

@@ -302,8 +302,14 @@ func planned(t *testing.T, l *Layer, h host.Handler) (*sdk.PlanResponse, error) 
 	if err := l.OpenSession(t.Context(), h); err != nil {
 		return nil, err
 	}
-	return l.Plan(t.Context(), &sdk.PlanRequest{SessionID: "s", Host: sdk.Host{Tier: sdk.TierA}})
+	return l.Plan(t.Context(), &sdk.PlanRequest{Run: tierA})
 }
+
+// tierA is the least that a request says of its run, and exited how it went.
+var (
+	tierA  = sdk.Run{SessionID: "s", Host: sdk.Host{Tier: sdk.TierA}}
+	exited = sdk.End{Reason: sdk.EndExited}
+)
 
 func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 

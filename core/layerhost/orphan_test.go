@@ -92,7 +92,7 @@ func hostRole() {
 	check(err)
 	check(l.OpenSession(ctx, &recorder{}))
 	time.AfterFunc(200*time.Millisecond, func() { fmt.Println(l.PID()) })
-	_, err = l.Plan(ctx, &sdk.PlanRequest{Host: sdk.Host{Tier: sdk.TierA}})
+	_, err = l.Plan(ctx, &sdk.PlanRequest{Run: tierA})
 	check(err)
 	select {}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/plantest"
 	"github.com/nono-run/nono/core/plan/show"
+	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -166,7 +167,7 @@ func TestVariableOfALayer(t *testing.T) {
 			}
 			for i, step := range tt.steps {
 				s := plantest.Custom([]string{"a/a", "b/b"}[i], step)
-				s.Response.Secrets = map[string][]byte{"k": []byte("v")}
+				s.Response.Secrets = map[string]sdk.Secret{"k": sdk.NewSecret([]byte("v"))}
 				in.Layers = append(in.Layers, s)
 			}
 			if tt.conflict == nil {
@@ -193,7 +194,7 @@ func TestPlanHoldsNoSecret(t *testing.T) {
 		policy.EnvRule{ID: "environment.pass.9", Source: plantest.At(3), Action: policy.EnvPass, Name: "TOKEN"},
 		policy.EnvRule{ID: "environment.set.0", Source: flagged, Action: policy.EnvSet, Name: "KEY", Secret: "env.KEY"})
 	s := plantest.Custom("acme/x", fragment.Env{Name: "ACME", Value: fragment.Text("id:", fragment.SecretValue("k"))})
-	s.Response.Secrets = map[string][]byte{"k": []byte("canary-of-a-layer")}
+	s.Response.Secrets = map[string]sdk.Secret{"k": sdk.NewSecret([]byte("canary-of-a-layer"))}
 	in.Layers = append(in.Layers, s)
 	p := plantest.Make(t, in)
 

@@ -13,9 +13,11 @@ import (
 
 // A handler is core's end of one layer's session.
 type handler struct {
-	run  *run
-	name string
+	run    *run
+	member *member
 }
+
+func (h *handler) name() string { return h.member.binary.Name }
 
 // Event implements host.Handler. Events are shown with -v.
 func (h *handler) Event(name string, fields map[string]string) {
@@ -23,16 +25,16 @@ func (h *handler) Event(name string, fields map[string]string) {
 	for _, k := range slices.Sorted(maps.Keys(fields)) {
 		b.WriteString(" " + k + "=" + fields[k])
 	}
-	h.run.req.Out.Detail("[%s] %s%s", h.name, name, b.String())
+	h.run.req.Out.Detail("[%s] %s%s", h.name(), name, b.String())
 }
 
 // Progress implements host.Handler.
 func (h *handler) Progress(text string, done, total uint64) {
 	if total > 0 {
-		h.run.req.Out.Detail("[%s] %s: %d of %d", h.name, text, done, total)
+		h.run.req.Out.Detail("[%s] %s: %d of %d", h.name(), text, done, total)
 		return
 	}
-	h.run.req.Out.Detail("[%s] %s", h.name, text)
+	h.run.req.Out.Detail("[%s] %s", h.name(), text)
 }
 
 // Ask implements host.Handler. No layer that asks is built yet, and an answer that nobody gave would be worse than none.
@@ -50,17 +52,25 @@ func (h *handler) Dial(ctx context.Context, port uint16) (*os.File, error) {
 		return nil, errors.New("the agent does not run yet")
 	}
 	for _, d := range h.run.plan.Dialers {
-		if d.Layer == h.name && slices.Contains(d.Ports, port) {
+		if d.Layer == h.name() && slices.Contains(d.Ports, port) {
 			return h.run.init.Dial(ctx, port)
 		}
 	}
 	return nil, errors.New("no dialer step of this layer names the port")
 }
 
-// Stop implements host.Handler.
+// Stop implements host.Handler. Before the gate is opened it calls the start off.
 func (h *handler) Stop(reason string) {
+	var problem error = diag.Errorf("layer %s ended the run: %s", h.name(), reason)
 	select {
-	case h.run.stops <- diag.Errorf("layer %s ended the run: %s", h.name, reason):
+	case <-h.run.opened:
+	default:
+		problem = h.member.problem(
+			diag.Errorf("layer %s refused to let the run begin: %s", h.name(), reason))
+		h.run.refuse(problem)
+	}
+	select {
+	case h.run.stops <- problem:
 	default:
 	}
 }

@@ -29,6 +29,7 @@ type member struct {
 	dir         string // its own, in the run's
 	description sdk.Description
 	settings    []byte
+	known       sdk.Run // what every call of the run is told
 	share       *sdk.PlanResponse
 	listeners   map[string]*os.File
 
@@ -102,12 +103,12 @@ func (m *member) openSession(ctx context.Context, r *run, layer *layerhost.Layer
 	if m.description.Lifetime == sdk.Ephemeral {
 		return nil
 	}
-	return m.problem(layer.OpenSession(ctx, &handler{run: r, name: m.binary.Name}))
+	return m.problem(layer.OpenSession(ctx, &handler{run: r, member: m}))
 }
 
 // makeShare asks the layer for its share of the plan. An ephemeral layer is not needed after that, and nobody waits for its end.
 func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error {
-	req := &sdk.PlanRequest{
+	m.known = sdk.Run{
 		SessionID:     r.dir.ID,
 		Host:          r.host,
 		Command:       r.command(),
@@ -115,16 +116,24 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error
 		Settings:      m.settings,
 		Facts:         facts,
 		HostVariables: map[string]string{},
-		Documents:     r.req.Config.Documents,
 		Dir:           m.dir,
-		Ask:           r.ask,
 	}
 	for _, name := range m.description.HostVariables {
 		if value, ok := r.req.Lookup(name); ok {
-			req.HostVariables[name] = value
+			m.known.HostVariables[name] = value
 		}
 	}
-	share, err := m.layer.Plan(ctx, req)
+	if m.description.StateDir {
+		m.known.StateDir = r.req.Dirs.Layer(m.description.Name)
+		if !r.dry {
+			if err := r.req.Dirs.MakeLayer(m.description.Name); err != nil {
+				return m.problem(err)
+			}
+		}
+	}
+	share, err := m.layer.Plan(ctx, &sdk.PlanRequest{
+		Run: m.known, Documents: r.req.Config.Documents, Ask: !r.dry,
+	})
 	if err != nil {
 		return m.problem(err)
 	}
@@ -169,7 +178,8 @@ func (m *member) why() string {
 // arm calls Start. From then on the loss of a resident layer ends the run.
 func (m *member) arm(ctx context.Context, r *run) error {
 	m.armed = true
-	answer, err := m.layer.Start(ctx, &sdk.StartRequest{SessionID: r.dir.ID, Settings: m.settings, Dir: m.dir}, m.listeners)
+	req := &sdk.StartRequest{Run: m.known, Secrets: m.share.Secrets}
+	answer, err := m.layer.Start(ctx, req, m.listeners)
 	m.closeListeners() // the layer has its own by now
 	if err != nil {
 		return m.problem(err)
@@ -187,8 +197,10 @@ func (m *member) arm(ctx context.Context, r *run) error {
 }
 
 // finish calls Finish: in the process that was armed if it lives, in a fresh one otherwise.
-func (m *member) finish(ctx context.Context, r *run, reason sdk.EndReason) (*sdk.FinishResponse, error) {
-	req := &sdk.FinishRequest{SessionID: r.dir.ID, Reason: reason, Settings: m.settings, Dir: m.dir, State: m.state}
+func (m *member) finish(
+	ctx context.Context, r *run, end sdk.End,
+) (*sdk.FinishResponse, error) {
+	req := &sdk.FinishRequest{Run: m.known, End: end, Secrets: m.share.Secrets, State: m.state}
 	if m.description.Lifetime != sdk.Resident || m.isLost() {
 		return m.finishAfresh(ctx, r, req)
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -28,9 +29,11 @@ import (
 
 // A run is one session while it is under way.
 type run struct {
-	req     *Request
-	time    *stopwatch
-	ask     bool   // whether there is a user to ask: false for `nono plan`
+	req  *Request
+	time *stopwatch
+	dry  bool // nothing is asked, made or run: `nono plan`
+	// refuse calls the start off.
+	refuse  context.CancelCauseFunc
 	bin     string // where nono's own programs are
 	dir     *runDir
 	tool    *toolchain.Toolchain
@@ -40,6 +43,7 @@ type run struct {
 	members []*member
 	plan    *plan.Plan
 	opened  chan struct{} // closed when the gate is open: the agent runs
+	began   time.Time     // when that was
 
 	reports []*leftovers
 	lines   []string // of the layers' reports
@@ -51,10 +55,17 @@ type run struct {
 
 // open settles what can be settled without a process, and then starts them all: the layers first, for they take longest, and
 // nono-init at once beside them.
-func open(ctx context.Context, req *Request, ask bool) (*run, error) {
+//
+// Before the gate is opened, a layer may call the start off, with refuse.
+func open(
+	ctx context.Context, refuse context.CancelCauseFunc, req *Request, dry bool,
+) (*run, error) {
 	watch := startWatch(req.Began)
 	watch.Lap("policy")
-	r := &run{time: watch, req: req, ask: ask, losses: make(chan error, 1), stops: make(chan error, 1), opened: make(chan struct{})}
+	r := &run{
+		time: watch, req: req, dry: dry, refuse: refuse, opened: make(chan struct{}),
+		losses: make(chan error, 1), stops: make(chan error, 1),
+	}
 	var err error
 	if r.bin, err = layerhost.Locate(); err != nil {
 		return nil, err
@@ -291,7 +302,11 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	secrets := plan.Secrets{plan.Core: r.req.Secrets}
 	for _, m := range r.members {
-		secrets[m.description.Name] = m.share.Secrets
+		own := map[string][]byte{}
+		for name, secret := range m.share.Secrets {
+			own[name] = secret.Reveal()
+		}
+		secrets[m.description.Name] = own
 	}
 	todo, err := r.plan.Recipe(secrets, r.req.Lookup, hostfile.Host)
 	if err != nil {
@@ -345,7 +360,7 @@ func (r *run) lost() error {
 }
 
 // finish lets each layer that was armed release what it took, the last one first. It always runs, and every layer is heard.
-func (r *run) finish(reason sdk.EndReason) error {
+func (r *run) finish(end sdk.End) error {
 	// No context: however the run ended, this is done. The layer host bounds each call.
 	ctx := context.Background()
 	var problems diag.Problems
@@ -353,7 +368,7 @@ func (r *run) finish(reason sdk.EndReason) error {
 		if !m.armed {
 			continue
 		}
-		answer, err := m.finish(ctx, r, reason)
+		answer, err := m.finish(ctx, r, end)
 		if err != nil {
 			problems = append(problems, asProblems(err)...)
 			continue

@@ -20,7 +20,9 @@ const DefaultGrace = 10 * time.Second
 func Plan(ctx context.Context, req *Request) (*plan.Plan, error) {
 	ctx, sig := interruptible(ctx)
 	defer sig.Stop()
-	r, err := open(ctx, req, false)
+	ctx, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
+	r, err := open(ctx, refuse, req, true)
 	if err != nil {
 		return nil, cause(ctx, err)
 	}
@@ -37,8 +39,11 @@ func Run(ctx context.Context, req *Request) (int, error) {
 	// Until the agent runs, a signal ends the start.
 	ctx, sig := interruptible(ctx)
 	defer sig.Stop()
+	// So does a layer.
+	ctx, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
 
-	r, err := open(ctx, req, true)
+	r, err := open(ctx, refuse, req, false)
 	if err != nil {
 		return 0, cause(ctx, err)
 	}
@@ -50,7 +55,11 @@ func Run(ctx context.Context, req *Request) (int, error) {
 	reason, exit, err := r.run(ctx, sig)
 	// Before Finish, however the run went: a start that is called off while the gate opens may have an agent all the same.
 	r.endInit()
-	if finishErr := r.finish(reason); finishErr != nil {
+	end := sdk.End{Reason: reason, ExitCode: exit.Code, Signal: exit.Signal, Started: r.began}
+	if !r.began.IsZero() {
+		end.Ended = time.Now()
+	}
+	if finishErr := r.finish(end); finishErr != nil {
 		req.Out.Error(finishErr) // and no more than that: how the run ended is still told by what ended it
 	}
 	r.report(exit)
@@ -82,6 +91,7 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 	if err := r.init.Go(ctx); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, execProblem(err)
 	}
+	r.began = time.Now()
 	close(r.opened)
 	r.time.Lap("exec")
 	r.req.Out.Detail("%s", r.time)
@@ -121,6 +131,11 @@ func (r *run) watch(ctx context.Context, sig *signals) (sdk.EndReason, launch.Ex
 		reason, exit = sdk.EndSignalled, launch.Exit{Signal: syscall.SIGKILL}
 	case <-ctx.Done(): // by whoever called
 		reason, err = sdk.EndSignalled, context.Cause(ctx)
+		select {
+		case err = <-r.stops: // by a layer, in the moment in which the gate was opened
+			reason = sdk.EndStopped
+		default:
+		}
 	}
 	r.init.Kill()
 	<-ended

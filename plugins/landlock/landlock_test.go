@@ -26,14 +26,14 @@ func TestPlan(t *testing.T) {
 	if err := os.Mkdir(project, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	req := &sdk.PlanRequest{
+	req := &sdk.PlanRequest{Run: sdk.Run{
 		Host:    sdk.Host{Tier: sdk.TierA, LandlockABI: 7, Home: home},
 		Command: sdk.Command{Dir: project},
 		Policy: policy.Policy{Filesystem: []policy.PathRule{{
 			ID: "filesystem.allow.0", Source: policy.Source{Origin: policy.OriginFlag, Flag: "--allow-cwd"},
 			Access: policy.Allow, Path: project, Type: policy.Directory,
 		}}},
-	}
+	}}
 	response := layertest.New(t, New()).Plan(req)
 	found := false
 	for _, s := range response.Fragment.Steps {

@@ -95,7 +95,10 @@ func (c *Client) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespo
 func (c *Client) Start(
 	ctx context.Context, req *sdk.StartRequest, listeners map[string]*os.File,
 ) (*sdk.StartResponse, error) {
-	m := &layerpb.StartRequest{SessionId: req.SessionID, Settings: req.Settings, Dir: req.Dir}
+	m, err := encodeStartRequest(req)
+	if err != nil {
+		return nil, fmt.Errorf("writing the request: %w", err)
+	}
 	for _, name := range slices.Sorted(maps.Keys(listeners)) {
 		d, err := c.send(name, listeners[name])
 		if err != nil {

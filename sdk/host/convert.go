@@ -24,7 +24,7 @@ func decodeDescription(m *layerpb.DescribeResponse) (sdk.Description, error) {
 	lifetime, lifetimeErr := wire.DecodeEnum[sdk.Lifetime](wire.Lifetimes, m.GetLifetime())
 	d := sdk.Description{
 		Name: m.GetName(), Version: m.GetVersion(), Build: m.GetBuild(), Kind: kind,
-		Lifetime: lifetime, HostVariables: m.GetHostVariables(),
+		Lifetime: lifetime, HostVariables: m.GetHostVariables(), StateDir: m.GetStateDir(),
 	}
 	err := wire.First(
 		wire.Strict(m),
@@ -71,20 +71,15 @@ func decodeSettings(in []*layerpb.Setting) ([]sdk.Setting, error) {
 	return out, nil
 }
 
-func encodePlanRequest(r *sdk.PlanRequest) (*layerpb.PlanRequest, error) {
+// encodeRun is what each request begins with.
+func encodeRun(r *sdk.Run) (*layerpb.Run, error) {
 	tier, tierErr := wire.EncodeEnum(wire.Tiers, r.Host.Tier)
 	p, policyErr := wire.EncodePolicy(r.Policy)
 	facts, factsErr := wire.EncodeFacts(r.Facts)
 	abi, abiErr := wire.Unsigned(r.Host.LandlockABI)
 	uid, uidErr := wire.Unsigned(r.Host.UID)
 	gid, gidErr := wire.Unsigned(r.Host.GID)
-	err := wire.First(
-		wire.At(tierErr, "tier"), wire.At(policyErr, "policy"), wire.At(factsErr, "facts"),
-		wire.At(wire.First(abiErr, uidErr, gidErr), "host"))
-	if err != nil {
-		return nil, err
-	}
-	m := &layerpb.PlanRequest{
+	m := &layerpb.Run{
 		SessionId: r.SessionID,
 		Host: &layerpb.Host{
 			Tier: tier, LandlockAbi: abi, Kernel: r.Host.Kernel, Uid: uid, Gid: gid,
@@ -94,8 +89,19 @@ func encodePlanRequest(r *sdk.PlanRequest) (*layerpb.PlanRequest, error) {
 			Args: r.Command.Args, Executable: r.Command.Executable, Dir: r.Command.Dir,
 		},
 		Policy: p, Settings: r.Settings, Facts: facts, HostVariables: r.HostVariables,
-		Dir: r.Dir, Ask: r.Ask,
+		Dir: r.Dir, StateDir: r.StateDir,
 	}
+	return m, wire.First(
+		wire.At(tierErr, "tier"), wire.At(policyErr, "policy"), wire.At(factsErr, "facts"),
+		wire.At(wire.First(abiErr, uidErr, gidErr), "host"))
+}
+
+func encodePlanRequest(r *sdk.PlanRequest) (*layerpb.PlanRequest, error) {
+	run, err := encodeRun(&r.Run)
+	if err != nil {
+		return nil, err
+	}
+	m := &layerpb.PlanRequest{Run: run, Ask: r.Ask}
 	for _, d := range r.Documents {
 		m.Documents = append(m.Documents,
 			&layerpb.Document{Path: d.Path, Sha256: d.SHA256[:], Content: d.Content})
@@ -113,11 +119,12 @@ func decodePlanResponse(m *layerpb.PlanResponse) (*sdk.PlanResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &sdk.PlanResponse{Secrets: m.GetSecrets()}
-	for name := range r.Secrets {
+	r := &sdk.PlanResponse{Secrets: make(map[string]sdk.Secret, len(m.GetSecrets()))}
+	for name, value := range m.GetSecrets() {
 		if err := wire.Name(name); err != nil {
 			return nil, wire.At(err, "the name of a secret")
 		}
+		r.Secrets[name] = sdk.NewSecret(value)
 	}
 	steps, stepsErr := wire.DecodeSteps(m.GetSteps())
 	facts, factsErr := wire.DecodeFacts(m.GetFacts())
@@ -180,12 +187,32 @@ func decodeStartResponse(m *layerpb.StartResponse) (*sdk.StartResponse, error) {
 	return &sdk.StartResponse{State: state}, err
 }
 
+func encodeStartRequest(r *sdk.StartRequest) (*layerpb.StartRequest, error) {
+	run, err := encodeRun(&r.Run)
+	return &layerpb.StartRequest{Run: run, Secrets: encodeSecrets(r.Secrets)}, err
+}
+
+func encodeSecrets(in map[string]sdk.Secret) map[string][]byte {
+	out := make(map[string][]byte, len(in))
+	for name, secret := range in {
+		out[name] = secret.Reveal()
+	}
+	return out
+}
+
 func encodeFinishRequest(r *sdk.FinishRequest) (*layerpb.FinishRequest, error) {
-	reason, err := wire.EncodeEnum(wire.EndReasons, r.Reason)
+	run, runErr := encodeRun(&r.Run)
+	reason, reasonErr := wire.EncodeEnum(wire.EndReasons, r.End.Reason)
+	code, codeErr := wire.Unsigned(r.End.ExitCode)
+	signal, signalErr := wire.Unsigned(int(r.End.Signal))
 	return &layerpb.FinishRequest{
-		SessionId: r.SessionID, Reason: reason, Settings: r.Settings, Dir: r.Dir,
-		HasState: r.State != nil, State: r.State,
-	}, wire.At(err, "reason")
+		Run: run,
+		End: &layerpb.End{
+			Reason: reason, ExitCode: code, Signal: signal,
+			Started: wire.EncodeTime(r.End.Started), Ended: wire.EncodeTime(r.End.Ended),
+		},
+		Stored: r.Stored, Secrets: encodeSecrets(r.Secrets), HasState: r.State != nil, State: r.State,
+	}, wire.First(runErr, wire.At(wire.First(reasonErr, codeErr, signalErr), "the end"))
 }
 
 func decodeFinishResponse(m *layerpb.FinishResponse) (*sdk.FinishResponse, error) {

@@ -142,7 +142,11 @@ func (s *Stream) take(ctx context.Context, m *layerpb.SessionResponse) error {
 			return &BadAnswer{wire.At(err, "stop")}
 		}
 		s.handler.Stop(m.Stop.GetReason())
-		return nil
+		return s.beside(func() {
+			s.send(&layerpb.SessionRequest{Message: &layerpb.SessionRequest_Stopping{
+				Stopping: &layerpb.Stopping{Id: m.Stop.GetId()},
+			}})
+		})
 	case *layerpb.SessionResponse_Question:
 		if err := wire.Text(m.Question.GetText()); err != nil {
 			return &BadAnswer{wire.At(err, "question")}

@@ -843,6 +843,8 @@ type DescribeResponse struct {
 	Lifetime      Lifetime               `protobuf:"varint,5,opt,name=lifetime,proto3,enum=nono.layer.v1.Lifetime" json:"lifetime,omitempty"`
 	Settings      []*Setting             `protobuf:"bytes,6,rep,name=settings,proto3" json:"settings,omitempty"`
 	HostVariables []string               `protobuf:"bytes,7,rep,name=host_variables,json=hostVariables,proto3" json:"host_variables,omitempty"`
+	// state_dir asks for a directory of the layer's own that outlives sessions.
+	StateDir      bool `protobuf:"varint,8,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -924,6 +926,13 @@ func (x *DescribeResponse) GetHostVariables() []string {
 		return x.HostVariables
 	}
 	return nil
+}
+
+func (x *DescribeResponse) GetStateDir() bool {
+	if x != nil {
+		return x.StateDir
+	}
+	return false
 }
 
 type Setting struct {
@@ -1578,7 +1587,8 @@ func (x *Document) GetContent() []byte {
 	return nil
 }
 
-type PlanRequest struct {
+// Run is what each call of a run is told.
+type Run struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	Host          *Host                  `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
@@ -1587,16 +1597,118 @@ type PlanRequest struct {
 	Settings      []byte                 `protobuf:"bytes,5,opt,name=settings,proto3" json:"settings,omitempty"`
 	Facts         []*Fact                `protobuf:"bytes,6,rep,name=facts,proto3" json:"facts,omitempty"`
 	HostVariables map[string]string      `protobuf:"bytes,7,rep,name=host_variables,json=hostVariables,proto3" json:"host_variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Documents     []*Document            `protobuf:"bytes,8,rep,name=documents,proto3" json:"documents,omitempty"`
-	Dir           string                 `protobuf:"bytes,9,opt,name=dir,proto3" json:"dir,omitempty"`
-	Ask           bool                   `protobuf:"varint,10,opt,name=ask,proto3" json:"ask,omitempty"`
+	// dir is the layer's own for this session, state_dir its own across sessions.
+	Dir           string `protobuf:"bytes,8,opt,name=dir,proto3" json:"dir,omitempty"`
+	StateDir      string `protobuf:"bytes,9,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Run) Reset() {
+	*x = Run{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Run) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Run) ProtoMessage() {}
+
+func (x *Run) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Run.ProtoReflect.Descriptor instead.
+func (*Run) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Run) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *Run) GetHost() *Host {
+	if x != nil {
+		return x.Host
+	}
+	return nil
+}
+
+func (x *Run) GetCommand() *Command {
+	if x != nil {
+		return x.Command
+	}
+	return nil
+}
+
+func (x *Run) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *Run) GetSettings() []byte {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *Run) GetFacts() []*Fact {
+	if x != nil {
+		return x.Facts
+	}
+	return nil
+}
+
+func (x *Run) GetHostVariables() map[string]string {
+	if x != nil {
+		return x.HostVariables
+	}
+	return nil
+}
+
+func (x *Run) GetDir() string {
+	if x != nil {
+		return x.Dir
+	}
+	return ""
+}
+
+func (x *Run) GetStateDir() string {
+	if x != nil {
+		return x.StateDir
+	}
+	return ""
+}
+
+type PlanRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Run           *Run                   `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	Documents     []*Document            `protobuf:"bytes,2,rep,name=documents,proto3" json:"documents,omitempty"`
+	Ask           bool                   `protobuf:"varint,3,opt,name=ask,proto3" json:"ask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1608,7 +1720,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1621,54 +1733,12 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
 }
 
-func (x *PlanRequest) GetSessionId() string {
+func (x *PlanRequest) GetRun() *Run {
 	if x != nil {
-		return x.SessionId
-	}
-	return ""
-}
-
-func (x *PlanRequest) GetHost() *Host {
-	if x != nil {
-		return x.Host
-	}
-	return nil
-}
-
-func (x *PlanRequest) GetCommand() *Command {
-	if x != nil {
-		return x.Command
-	}
-	return nil
-}
-
-func (x *PlanRequest) GetPolicy() *Policy {
-	if x != nil {
-		return x.Policy
-	}
-	return nil
-}
-
-func (x *PlanRequest) GetSettings() []byte {
-	if x != nil {
-		return x.Settings
-	}
-	return nil
-}
-
-func (x *PlanRequest) GetFacts() []*Fact {
-	if x != nil {
-		return x.Facts
-	}
-	return nil
-}
-
-func (x *PlanRequest) GetHostVariables() map[string]string {
-	if x != nil {
-		return x.HostVariables
+		return x.Run
 	}
 	return nil
 }
@@ -1678,13 +1748,6 @@ func (x *PlanRequest) GetDocuments() []*Document {
 		return x.Documents
 	}
 	return nil
-}
-
-func (x *PlanRequest) GetDir() string {
-	if x != nil {
-		return x.Dir
-	}
-	return ""
 }
 
 func (x *PlanRequest) GetAsk() bool {
@@ -1707,7 +1770,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +1782,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +1795,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PlanResponse) GetSteps() []*Step {
@@ -1782,7 +1845,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1794,7 +1857,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1807,7 +1870,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Coverage) GetRule() string {
@@ -1851,7 +1914,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +1926,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +1939,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Diagnostic) GetSeverity() Severity {
@@ -1929,7 +1992,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1941,7 +2004,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1954,7 +2017,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Fact) GetFact() isFact_Fact {
@@ -2038,7 +2101,7 @@ type VerifiedFile struct {
 
 func (x *VerifiedFile) Reset() {
 	*x = VerifiedFile{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2050,7 +2113,7 @@ func (x *VerifiedFile) String() string {
 func (*VerifiedFile) ProtoMessage() {}
 
 func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2063,7 +2126,7 @@ func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifiedFile.ProtoReflect.Descriptor instead.
 func (*VerifiedFile) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *VerifiedFile) GetPath() string {
@@ -2089,7 +2152,7 @@ type CredentialMissing struct {
 
 func (x *CredentialMissing) Reset() {
 	*x = CredentialMissing{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2101,7 +2164,7 @@ func (x *CredentialMissing) String() string {
 func (*CredentialMissing) ProtoMessage() {}
 
 func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2114,7 +2177,7 @@ func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialMissing.ProtoReflect.Descriptor instead.
 func (*CredentialMissing) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CredentialMissing) GetService() string {
@@ -2133,7 +2196,7 @@ type Proxy struct {
 
 func (x *Proxy) Reset() {
 	*x = Proxy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2145,7 +2208,7 @@ func (x *Proxy) String() string {
 func (*Proxy) ProtoMessage() {}
 
 func (x *Proxy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2158,7 +2221,7 @@ func (x *Proxy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proxy.ProtoReflect.Descriptor instead.
 func (*Proxy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Proxy) GetListener() string {
@@ -2179,7 +2242,7 @@ type BoundHost struct {
 
 func (x *BoundHost) Reset() {
 	*x = BoundHost{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2254,7 @@ func (x *BoundHost) String() string {
 func (*BoundHost) ProtoMessage() {}
 
 func (x *BoundHost) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2267,7 @@ func (x *BoundHost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoundHost.ProtoReflect.Descriptor instead.
 func (*BoundHost) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BoundHost) GetService() string {
@@ -2251,7 +2314,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2263,7 +2326,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2276,7 +2339,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Step) GetRule() string {
@@ -2457,7 +2520,7 @@ type Env struct {
 
 func (x *Env) Reset() {
 	*x = Env{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2469,7 +2532,7 @@ func (x *Env) String() string {
 func (*Env) ProtoMessage() {}
 
 func (x *Env) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2482,7 +2545,7 @@ func (x *Env) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Env.ProtoReflect.Descriptor instead.
 func (*Env) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Env) GetName() string {
@@ -2514,7 +2577,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2526,7 +2589,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2539,7 +2602,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Part) GetPart() isPart_Part {
@@ -2628,7 +2691,7 @@ type Bind struct {
 
 func (x *Bind) Reset() {
 	*x = Bind{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2640,7 +2703,7 @@ func (x *Bind) String() string {
 func (*Bind) ProtoMessage() {}
 
 func (x *Bind) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2653,7 +2716,7 @@ func (x *Bind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bind.ProtoReflect.Descriptor instead.
 func (*Bind) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Bind) GetPath() string {
@@ -2715,7 +2778,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2727,7 +2790,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2740,7 +2803,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Link) GetPath() string {
@@ -2770,7 +2833,7 @@ type Tmpfs struct {
 
 func (x *Tmpfs) Reset() {
 	*x = Tmpfs{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2782,7 +2845,7 @@ func (x *Tmpfs) String() string {
 func (*Tmpfs) ProtoMessage() {}
 
 func (x *Tmpfs) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2795,7 +2858,7 @@ func (x *Tmpfs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tmpfs.ProtoReflect.Descriptor instead.
 func (*Tmpfs) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Tmpfs) GetPath() string {
@@ -2837,7 +2900,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2849,7 +2912,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2862,7 +2925,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Mask) GetPath() string {
@@ -2897,7 +2960,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2909,7 +2972,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2922,7 +2985,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *File) GetPath() string {
@@ -2956,7 +3019,7 @@ type Landlock struct {
 
 func (x *Landlock) Reset() {
 	*x = Landlock{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2968,7 +3031,7 @@ func (x *Landlock) String() string {
 func (*Landlock) ProtoMessage() {}
 
 func (x *Landlock) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2981,7 +3044,7 @@ func (x *Landlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Landlock.ProtoReflect.Descriptor instead.
 func (*Landlock) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Landlock) GetPath() string {
@@ -3010,7 +3073,7 @@ type Test struct {
 
 func (x *Test) Reset() {
 	*x = Test{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3022,7 +3085,7 @@ func (x *Test) String() string {
 func (*Test) ProtoMessage() {}
 
 func (x *Test) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3035,7 +3098,7 @@ func (x *Test) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Test.ProtoReflect.Descriptor instead.
 func (*Test) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Test) GetArg() uint32 {
@@ -3075,7 +3138,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3087,7 +3150,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3100,7 +3163,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Condition) GetTests() []*Test {
@@ -3121,7 +3184,7 @@ type Seccomp struct {
 
 func (x *Seccomp) Reset() {
 	*x = Seccomp{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3133,7 +3196,7 @@ func (x *Seccomp) String() string {
 func (*Seccomp) ProtoMessage() {}
 
 func (x *Seccomp) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3146,7 +3209,7 @@ func (x *Seccomp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seccomp.ProtoReflect.Descriptor instead.
 func (*Seccomp) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Seccomp) GetSyscalls() []string {
@@ -3183,7 +3246,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3195,7 +3258,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3208,7 +3271,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Listener) GetName() string {
@@ -3255,7 +3318,7 @@ type Dialer struct {
 
 func (x *Dialer) Reset() {
 	*x = Dialer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3267,7 +3330,7 @@ func (x *Dialer) String() string {
 func (*Dialer) ProtoMessage() {}
 
 func (x *Dialer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3280,7 +3343,7 @@ func (x *Dialer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dialer.ProtoReflect.Descriptor instead.
 func (*Dialer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Dialer) GetPorts() []uint32 {
@@ -3291,18 +3354,18 @@ func (x *Dialer) GetPorts() []uint32 {
 }
 
 type StartRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	Settings      []byte                 `protobuf:"bytes,2,opt,name=settings,proto3" json:"settings,omitempty"`
-	Dir           string                 `protobuf:"bytes,3,opt,name=dir,proto3" json:"dir,omitempty"`
-	Listeners     []*Descriptor          `protobuf:"bytes,4,rep,name=listeners,proto3" json:"listeners,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Run   *Run                   `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	// secrets are those that the layer's Plan returned.
+	Secrets       map[string][]byte `protobuf:"bytes,2,rep,name=secrets,proto3" json:"secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Listeners     []*Descriptor     `protobuf:"bytes,3,rep,name=listeners,proto3" json:"listeners,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3314,7 +3377,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3327,28 +3390,21 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
 }
 
-func (x *StartRequest) GetSessionId() string {
+func (x *StartRequest) GetRun() *Run {
 	if x != nil {
-		return x.SessionId
-	}
-	return ""
-}
-
-func (x *StartRequest) GetSettings() []byte {
-	if x != nil {
-		return x.Settings
+		return x.Run
 	}
 	return nil
 }
 
-func (x *StartRequest) GetDir() string {
+func (x *StartRequest) GetSecrets() map[string][]byte {
 	if x != nil {
-		return x.Dir
+		return x.Secrets
 	}
-	return ""
+	return nil
 }
 
 func (x *StartRequest) GetListeners() []*Descriptor {
@@ -3370,7 +3426,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3382,7 +3438,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3395,7 +3451,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Descriptor) GetName() string {
@@ -3430,7 +3486,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3442,7 +3498,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3455,7 +3511,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *StartResponse) GetHasState() bool {
@@ -3472,21 +3528,103 @@ func (x *StartResponse) GetState() []byte {
 	return nil
 }
 
+// End is how a run ended.
+type End struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Reason EndReason              `protobuf:"varint,1,opt,name=reason,proto3,enum=nono.layer.v1.EndReason" json:"reason,omitempty"`
+	// exit_code is the agent's, where it ended by itself; signal is the one that ended it, or 0.
+	ExitCode uint32 `protobuf:"varint,2,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
+	Signal   uint32 `protobuf:"varint,3,opt,name=signal,proto3" json:"signal,omitempty"`
+	// The times are nanoseconds since 1970; 0 is one that is not known. started is when the gate was
+	// opened.
+	Started       int64 `protobuf:"varint,4,opt,name=started,proto3" json:"started,omitempty"`
+	Ended         int64 `protobuf:"varint,5,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *End) Reset() {
+	*x = End{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *End) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*End) ProtoMessage() {}
+
+func (x *End) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use End.ProtoReflect.Descriptor instead.
+func (*End) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *End) GetReason() EndReason {
+	if x != nil {
+		return x.Reason
+	}
+	return EndReason_END_REASON_UNSPECIFIED
+}
+
+func (x *End) GetExitCode() uint32 {
+	if x != nil {
+		return x.ExitCode
+	}
+	return 0
+}
+
+func (x *End) GetSignal() uint32 {
+	if x != nil {
+		return x.Signal
+	}
+	return 0
+}
+
+func (x *End) GetStarted() int64 {
+	if x != nil {
+		return x.Started
+	}
+	return 0
+}
+
+func (x *End) GetEnded() int64 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
 type FinishRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	Reason        EndReason              `protobuf:"varint,2,opt,name=reason,proto3,enum=nono.layer.v1.EndReason" json:"reason,omitempty"`
-	Settings      []byte                 `protobuf:"bytes,3,opt,name=settings,proto3" json:"settings,omitempty"`
-	Dir           string                 `protobuf:"bytes,4,opt,name=dir,proto3" json:"dir,omitempty"`
-	HasState      bool                   `protobuf:"varint,5,opt,name=has_state,json=hasState,proto3" json:"has_state,omitempty"`
-	State         []byte                 `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Run   *Run                   `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	End   *End                   `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	// stored: the core that ran the session is dead, and this was made from what it had stored. The
+	// host variables of the run and the secrets are never stored, so they are missing.
+	Stored        bool              `protobuf:"varint,3,opt,name=stored,proto3" json:"stored,omitempty"`
+	Secrets       map[string][]byte `protobuf:"bytes,4,rep,name=secrets,proto3" json:"secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	HasState      bool              `protobuf:"varint,5,opt,name=has_state,json=hasState,proto3" json:"has_state,omitempty"`
+	State         []byte            `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3498,7 +3636,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3511,35 +3649,35 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
 }
 
-func (x *FinishRequest) GetSessionId() string {
+func (x *FinishRequest) GetRun() *Run {
 	if x != nil {
-		return x.SessionId
-	}
-	return ""
-}
-
-func (x *FinishRequest) GetReason() EndReason {
-	if x != nil {
-		return x.Reason
-	}
-	return EndReason_END_REASON_UNSPECIFIED
-}
-
-func (x *FinishRequest) GetSettings() []byte {
-	if x != nil {
-		return x.Settings
+		return x.Run
 	}
 	return nil
 }
 
-func (x *FinishRequest) GetDir() string {
+func (x *FinishRequest) GetEnd() *End {
 	if x != nil {
-		return x.Dir
+		return x.End
 	}
-	return ""
+	return nil
+}
+
+func (x *FinishRequest) GetStored() bool {
+	if x != nil {
+		return x.Stored
+	}
+	return false
+}
+
+func (x *FinishRequest) GetSecrets() map[string][]byte {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
 }
 
 func (x *FinishRequest) GetHasState() bool {
@@ -3565,7 +3703,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3577,7 +3715,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3590,7 +3728,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *FinishResponse) GetLines() []string {
@@ -3608,6 +3746,7 @@ type SessionRequest struct {
 	//	*SessionRequest_Beat
 	//	*SessionRequest_Answer
 	//	*SessionRequest_Dialled
+	//	*SessionRequest_Stopping
 	Message       isSessionRequest_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3615,7 +3754,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3627,7 +3766,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3640,7 +3779,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SessionRequest) GetMessage() isSessionRequest_Message {
@@ -3677,6 +3816,15 @@ func (x *SessionRequest) GetDialled() *DialResult {
 	return nil
 }
 
+func (x *SessionRequest) GetStopping() *Stopping {
+	if x != nil {
+		if x, ok := x.Message.(*SessionRequest_Stopping); ok {
+			return x.Stopping
+		}
+	}
+	return nil
+}
+
 type isSessionRequest_Message interface {
 	isSessionRequest_Message()
 }
@@ -3693,11 +3841,17 @@ type SessionRequest_Dialled struct {
 	Dialled *DialResult `protobuf:"bytes,3,opt,name=dialled,proto3,oneof"`
 }
 
+type SessionRequest_Stopping struct {
+	Stopping *Stopping `protobuf:"bytes,4,opt,name=stopping,proto3,oneof"`
+}
+
 func (*SessionRequest_Beat) isSessionRequest_Message() {}
 
 func (*SessionRequest_Answer) isSessionRequest_Message() {}
 
 func (*SessionRequest_Dialled) isSessionRequest_Message() {}
+
+func (*SessionRequest_Stopping) isSessionRequest_Message() {}
 
 // SessionResponse goes from the layer to core.
 type SessionResponse struct {
@@ -3717,7 +3871,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3729,7 +3883,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3742,7 +3896,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SessionResponse) GetMessage() isSessionResponse_Message {
@@ -3855,7 +4009,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3867,7 +4021,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3880,7 +4034,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -3901,7 +4055,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3913,7 +4067,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3926,7 +4080,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Event) GetName() string {
@@ -3955,7 +4109,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3967,7 +4121,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3980,7 +4134,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Progress) GetText() string {
@@ -4016,7 +4170,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4028,7 +4182,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4041,7 +4195,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Question) GetId() uint64 {
@@ -4077,7 +4231,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4089,7 +4243,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4102,7 +4256,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -4137,7 +4291,7 @@ type Dial struct {
 
 func (x *Dial) Reset() {
 	*x = Dial{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4149,7 +4303,7 @@ func (x *Dial) String() string {
 func (*Dial) ProtoMessage() {}
 
 func (x *Dial) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4162,7 +4316,7 @@ func (x *Dial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dial.ProtoReflect.Descriptor instead.
 func (*Dial) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Dial) GetId() uint64 {
@@ -4190,7 +4344,7 @@ type DialResult struct {
 
 func (x *DialResult) Reset() {
 	*x = DialResult{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4202,7 +4356,7 @@ func (x *DialResult) String() string {
 func (*DialResult) ProtoMessage() {}
 
 func (x *DialResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4215,7 +4369,7 @@ func (x *DialResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResult.ProtoReflect.Descriptor instead.
 func (*DialResult) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *DialResult) GetId() uint64 {
@@ -4239,17 +4393,18 @@ func (x *DialResult) GetError() string {
 	return ""
 }
 
-// Stop asks core to end the agent.
+// Stop asks core to end the run, or not to let it begin. Core answers that it will.
 type Stop struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4261,7 +4416,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4274,7 +4429,14 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *Stop) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
 }
 
 func (x *Stop) GetReason() string {
@@ -4284,12 +4446,56 @@ func (x *Stop) GetReason() string {
 	return ""
 }
 
+type Stopping struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stopping) Reset() {
+	*x = Stopping{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stopping) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stopping) ProtoMessage() {}
+
+func (x *Stopping) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
+func (*Stopping) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *Stopping) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
 var File_nono_layer_v1_layer_proto protoreflect.FileDescriptor
 
 const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\n" +
 	"\x19nono/layer/v1/layer.proto\x12\rnono.layer.v1\"\x11\n" +
-	"\x0fDescribeRequest\"\x8f\x02\n" +
+	"\x0fDescribeRequest\"\xac\x02\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
@@ -4297,7 +4503,8 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x04kind\x18\x04 \x01(\x0e2\x13.nono.layer.v1.KindR\x04kind\x123\n" +
 	"\blifetime\x18\x05 \x01(\x0e2\x17.nono.layer.v1.LifetimeR\blifetime\x122\n" +
 	"\bsettings\x18\x06 \x03(\v2\x16.nono.layer.v1.SettingR\bsettings\x12%\n" +
-	"\x0ehost_variables\x18\a \x03(\tR\rhostVariables\"\x94\x01\n" +
+	"\x0ehost_variables\x18\a \x03(\tR\rhostVariables\x12\x1b\n" +
+	"\tstate_dir\x18\b \x01(\bR\bstateDir\"\x94\x01\n" +
 	"\aSetting\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1a.nono.layer.v1.SettingTypeR\x04type\x12\x1a\n" +
@@ -4352,23 +4559,25 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\bDocument\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x12\x18\n" +
-	"\acontent\x18\x03 \x01(\fR\acontent\"\xf0\x03\n" +
-	"\vPlanRequest\x12\x1d\n" +
+	"\acontent\x18\x03 \x01(\fR\acontent\"\xb4\x03\n" +
+	"\x03Run\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12'\n" +
 	"\x04host\x18\x02 \x01(\v2\x13.nono.layer.v1.HostR\x04host\x120\n" +
 	"\acommand\x18\x03 \x01(\v2\x16.nono.layer.v1.CommandR\acommand\x12-\n" +
 	"\x06policy\x18\x04 \x01(\v2\x15.nono.layer.v1.PolicyR\x06policy\x12\x1a\n" +
 	"\bsettings\x18\x05 \x01(\fR\bsettings\x12)\n" +
-	"\x05facts\x18\x06 \x03(\v2\x13.nono.layer.v1.FactR\x05facts\x12T\n" +
-	"\x0ehost_variables\x18\a \x03(\v2-.nono.layer.v1.PlanRequest.HostVariablesEntryR\rhostVariables\x125\n" +
-	"\tdocuments\x18\b \x03(\v2\x17.nono.layer.v1.DocumentR\tdocuments\x12\x10\n" +
-	"\x03dir\x18\t \x01(\tR\x03dir\x12\x10\n" +
-	"\x03ask\x18\n" +
-	" \x01(\bR\x03ask\x1a@\n" +
+	"\x05facts\x18\x06 \x03(\v2\x13.nono.layer.v1.FactR\x05facts\x12L\n" +
+	"\x0ehost_variables\x18\a \x03(\v2%.nono.layer.v1.Run.HostVariablesEntryR\rhostVariables\x12\x10\n" +
+	"\x03dir\x18\b \x01(\tR\x03dir\x12\x1b\n" +
+	"\tstate_dir\x18\t \x01(\tR\bstateDir\x1a@\n" +
 	"\x12HostVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd6\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"|\n" +
+	"\vPlanRequest\x12$\n" +
+	"\x03run\x18\x01 \x01(\v2\x12.nono.layer.v1.RunR\x03run\x125\n" +
+	"\tdocuments\x18\x02 \x03(\v2\x17.nono.layer.v1.DocumentR\tdocuments\x12\x10\n" +
+	"\x03ask\x18\x03 \x01(\bR\x03ask\"\xd6\x02\n" +
 	"\fPlanResponse\x12)\n" +
 	"\x05steps\x18\x01 \x03(\v2\x13.nono.layer.v1.StepR\x05steps\x123\n" +
 	"\bcoverage\x18\x02 \x03(\v2\x17.nono.layer.v1.CoverageR\bcoverage\x12)\n" +
@@ -4476,13 +4685,14 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x04port\x18\x04 \x01(\rR\x04port\x12!\n" +
 	"\flocal_prefix\x18\x05 \x01(\tR\vlocalPrefix\"\x1e\n" +
 	"\x06Dialer\x12\x14\n" +
-	"\x05ports\x18\x01 \x03(\rR\x05ports\"\x94\x01\n" +
-	"\fStartRequest\x12\x1d\n" +
-	"\n" +
-	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x1a\n" +
-	"\bsettings\x18\x02 \x01(\fR\bsettings\x12\x10\n" +
-	"\x03dir\x18\x03 \x01(\tR\x03dir\x127\n" +
-	"\tlisteners\x18\x04 \x03(\v2\x19.nono.layer.v1.DescriptorR\tlisteners\"h\n" +
+	"\x05ports\x18\x01 \x03(\rR\x05ports\"\xed\x01\n" +
+	"\fStartRequest\x12$\n" +
+	"\x03run\x18\x01 \x01(\v2\x12.nono.layer.v1.RunR\x03run\x12B\n" +
+	"\asecrets\x18\x02 \x03(\v2(.nono.layer.v1.StartRequest.SecretsEntryR\asecrets\x127\n" +
+	"\tlisteners\x18\x03 \x03(\v2\x19.nono.layer.v1.DescriptorR\tlisteners\x1a:\n" +
+	"\fSecretsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"h\n" +
 	"\n" +
 	"Descriptor\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
@@ -4490,21 +4700,30 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\anetwork\x18\x03 \x01(\x0e2\x16.nono.layer.v1.NetworkR\anetwork\"B\n" +
 	"\rStartResponse\x12\x1b\n" +
 	"\thas_state\x18\x01 \x01(\bR\bhasState\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\fR\x05state\"\xc1\x01\n" +
-	"\rFinishRequest\x12\x1d\n" +
-	"\n" +
-	"session_id\x18\x01 \x01(\tR\tsessionId\x120\n" +
-	"\x06reason\x18\x02 \x01(\x0e2\x18.nono.layer.v1.EndReasonR\x06reason\x12\x1a\n" +
-	"\bsettings\x18\x03 \x01(\fR\bsettings\x12\x10\n" +
-	"\x03dir\x18\x04 \x01(\tR\x03dir\x12\x1b\n" +
+	"\x05state\x18\x02 \x01(\fR\x05state\"\x9c\x01\n" +
+	"\x03End\x120\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x18.nono.layer.v1.EndReasonR\x06reason\x12\x1b\n" +
+	"\texit_code\x18\x02 \x01(\rR\bexitCode\x12\x16\n" +
+	"\x06signal\x18\x03 \x01(\rR\x06signal\x12\x18\n" +
+	"\astarted\x18\x04 \x01(\x03R\astarted\x12\x14\n" +
+	"\x05ended\x18\x05 \x01(\x03R\x05ended\"\xa7\x02\n" +
+	"\rFinishRequest\x12$\n" +
+	"\x03run\x18\x01 \x01(\v2\x12.nono.layer.v1.RunR\x03run\x12$\n" +
+	"\x03end\x18\x02 \x01(\v2\x12.nono.layer.v1.EndR\x03end\x12\x16\n" +
+	"\x06stored\x18\x03 \x01(\bR\x06stored\x12C\n" +
+	"\asecrets\x18\x04 \x03(\v2).nono.layer.v1.FinishRequest.SecretsEntryR\asecrets\x12\x1b\n" +
 	"\thas_state\x18\x05 \x01(\bR\bhasState\x12\x14\n" +
-	"\x05state\x18\x06 \x01(\fR\x05state\"&\n" +
+	"\x05state\x18\x06 \x01(\fR\x05state\x1a:\n" +
+	"\fSecretsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"&\n" +
 	"\x0eFinishResponse\x12\x14\n" +
-	"\x05lines\x18\x01 \x03(\tR\x05lines\"\xae\x01\n" +
+	"\x05lines\x18\x01 \x03(\tR\x05lines\"\xe5\x01\n" +
 	"\x0eSessionRequest\x12)\n" +
 	"\x04beat\x18\x01 \x01(\v2\x13.nono.layer.v1.BeatH\x00R\x04beat\x12/\n" +
 	"\x06answer\x18\x02 \x01(\v2\x15.nono.layer.v1.AnswerH\x00R\x06answer\x125\n" +
-	"\adialled\x18\x03 \x01(\v2\x19.nono.layer.v1.DialResultH\x00R\adialledB\t\n" +
+	"\adialled\x18\x03 \x01(\v2\x19.nono.layer.v1.DialResultH\x00R\adialled\x125\n" +
+	"\bstopping\x18\x04 \x01(\v2\x17.nono.layer.v1.StoppingH\x00R\bstoppingB\t\n" +
 	"\amessage\"\xb9\x02\n" +
 	"\x0fSessionResponse\x12)\n" +
 	"\x04beat\x18\x01 \x01(\v2\x13.nono.layer.v1.BeatH\x00R\x04beat\x12,\n" +
@@ -4541,9 +4760,12 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"DialResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\fR\x05token\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error\"\x1e\n" +
-	"\x04Stop\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason*\x9c\x01\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\".\n" +
+	"\x04Stop\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x1a\n" +
+	"\bStopping\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id*\x9c\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -4653,7 +4875,7 @@ func file_nono_layer_v1_layer_proto_rawDescGZIP() []byte {
 }
 
 var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 14)
-var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Kind)(0),                 // 0: nono.layer.v1.Kind
 	(Lifetime)(0),             // 1: nono.layer.v1.Lifetime
@@ -4680,47 +4902,52 @@ var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(*Host)(nil),              // 22: nono.layer.v1.Host
 	(*Command)(nil),           // 23: nono.layer.v1.Command
 	(*Document)(nil),          // 24: nono.layer.v1.Document
-	(*PlanRequest)(nil),       // 25: nono.layer.v1.PlanRequest
-	(*PlanResponse)(nil),      // 26: nono.layer.v1.PlanResponse
-	(*Coverage)(nil),          // 27: nono.layer.v1.Coverage
-	(*Diagnostic)(nil),        // 28: nono.layer.v1.Diagnostic
-	(*Fact)(nil),              // 29: nono.layer.v1.Fact
-	(*VerifiedFile)(nil),      // 30: nono.layer.v1.VerifiedFile
-	(*CredentialMissing)(nil), // 31: nono.layer.v1.CredentialMissing
-	(*Proxy)(nil),             // 32: nono.layer.v1.Proxy
-	(*BoundHost)(nil),         // 33: nono.layer.v1.BoundHost
-	(*Step)(nil),              // 34: nono.layer.v1.Step
-	(*Env)(nil),               // 35: nono.layer.v1.Env
-	(*Part)(nil),              // 36: nono.layer.v1.Part
-	(*Bind)(nil),              // 37: nono.layer.v1.Bind
-	(*Link)(nil),              // 38: nono.layer.v1.Link
-	(*Tmpfs)(nil),             // 39: nono.layer.v1.Tmpfs
-	(*Mask)(nil),              // 40: nono.layer.v1.Mask
-	(*File)(nil),              // 41: nono.layer.v1.File
-	(*Landlock)(nil),          // 42: nono.layer.v1.Landlock
-	(*Test)(nil),              // 43: nono.layer.v1.Test
-	(*Condition)(nil),         // 44: nono.layer.v1.Condition
-	(*Seccomp)(nil),           // 45: nono.layer.v1.Seccomp
-	(*Listener)(nil),          // 46: nono.layer.v1.Listener
-	(*Dialer)(nil),            // 47: nono.layer.v1.Dialer
-	(*StartRequest)(nil),      // 48: nono.layer.v1.StartRequest
-	(*Descriptor)(nil),        // 49: nono.layer.v1.Descriptor
-	(*StartResponse)(nil),     // 50: nono.layer.v1.StartResponse
-	(*FinishRequest)(nil),     // 51: nono.layer.v1.FinishRequest
-	(*FinishResponse)(nil),    // 52: nono.layer.v1.FinishResponse
-	(*SessionRequest)(nil),    // 53: nono.layer.v1.SessionRequest
-	(*SessionResponse)(nil),   // 54: nono.layer.v1.SessionResponse
-	(*Beat)(nil),              // 55: nono.layer.v1.Beat
-	(*Event)(nil),             // 56: nono.layer.v1.Event
-	(*Progress)(nil),          // 57: nono.layer.v1.Progress
-	(*Question)(nil),          // 58: nono.layer.v1.Question
-	(*Answer)(nil),            // 59: nono.layer.v1.Answer
-	(*Dial)(nil),              // 60: nono.layer.v1.Dial
-	(*DialResult)(nil),        // 61: nono.layer.v1.DialResult
-	(*Stop)(nil),              // 62: nono.layer.v1.Stop
-	nil,                       // 63: nono.layer.v1.PlanRequest.HostVariablesEntry
-	nil,                       // 64: nono.layer.v1.PlanResponse.SecretsEntry
-	nil,                       // 65: nono.layer.v1.Event.FieldsEntry
+	(*Run)(nil),               // 25: nono.layer.v1.Run
+	(*PlanRequest)(nil),       // 26: nono.layer.v1.PlanRequest
+	(*PlanResponse)(nil),      // 27: nono.layer.v1.PlanResponse
+	(*Coverage)(nil),          // 28: nono.layer.v1.Coverage
+	(*Diagnostic)(nil),        // 29: nono.layer.v1.Diagnostic
+	(*Fact)(nil),              // 30: nono.layer.v1.Fact
+	(*VerifiedFile)(nil),      // 31: nono.layer.v1.VerifiedFile
+	(*CredentialMissing)(nil), // 32: nono.layer.v1.CredentialMissing
+	(*Proxy)(nil),             // 33: nono.layer.v1.Proxy
+	(*BoundHost)(nil),         // 34: nono.layer.v1.BoundHost
+	(*Step)(nil),              // 35: nono.layer.v1.Step
+	(*Env)(nil),               // 36: nono.layer.v1.Env
+	(*Part)(nil),              // 37: nono.layer.v1.Part
+	(*Bind)(nil),              // 38: nono.layer.v1.Bind
+	(*Link)(nil),              // 39: nono.layer.v1.Link
+	(*Tmpfs)(nil),             // 40: nono.layer.v1.Tmpfs
+	(*Mask)(nil),              // 41: nono.layer.v1.Mask
+	(*File)(nil),              // 42: nono.layer.v1.File
+	(*Landlock)(nil),          // 43: nono.layer.v1.Landlock
+	(*Test)(nil),              // 44: nono.layer.v1.Test
+	(*Condition)(nil),         // 45: nono.layer.v1.Condition
+	(*Seccomp)(nil),           // 46: nono.layer.v1.Seccomp
+	(*Listener)(nil),          // 47: nono.layer.v1.Listener
+	(*Dialer)(nil),            // 48: nono.layer.v1.Dialer
+	(*StartRequest)(nil),      // 49: nono.layer.v1.StartRequest
+	(*Descriptor)(nil),        // 50: nono.layer.v1.Descriptor
+	(*StartResponse)(nil),     // 51: nono.layer.v1.StartResponse
+	(*End)(nil),               // 52: nono.layer.v1.End
+	(*FinishRequest)(nil),     // 53: nono.layer.v1.FinishRequest
+	(*FinishResponse)(nil),    // 54: nono.layer.v1.FinishResponse
+	(*SessionRequest)(nil),    // 55: nono.layer.v1.SessionRequest
+	(*SessionResponse)(nil),   // 56: nono.layer.v1.SessionResponse
+	(*Beat)(nil),              // 57: nono.layer.v1.Beat
+	(*Event)(nil),             // 58: nono.layer.v1.Event
+	(*Progress)(nil),          // 59: nono.layer.v1.Progress
+	(*Question)(nil),          // 60: nono.layer.v1.Question
+	(*Answer)(nil),            // 61: nono.layer.v1.Answer
+	(*Dial)(nil),              // 62: nono.layer.v1.Dial
+	(*DialResult)(nil),        // 63: nono.layer.v1.DialResult
+	(*Stop)(nil),              // 64: nono.layer.v1.Stop
+	(*Stopping)(nil),          // 65: nono.layer.v1.Stopping
+	nil,                       // 66: nono.layer.v1.Run.HostVariablesEntry
+	nil,                       // 67: nono.layer.v1.PlanResponse.SecretsEntry
+	nil,                       // 68: nono.layer.v1.StartRequest.SecretsEntry
+	nil,                       // 69: nono.layer.v1.FinishRequest.SecretsEntry
+	nil,                       // 70: nono.layer.v1.Event.FieldsEntry
 }
 var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	0,  // 0: nono.layer.v1.DescribeResponse.kind:type_name -> nono.layer.v1.Kind
@@ -4739,67 +4966,74 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	19, // 13: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
 	20, // 14: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
 	7,  // 15: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
-	22, // 16: nono.layer.v1.PlanRequest.host:type_name -> nono.layer.v1.Host
-	23, // 17: nono.layer.v1.PlanRequest.command:type_name -> nono.layer.v1.Command
-	21, // 18: nono.layer.v1.PlanRequest.policy:type_name -> nono.layer.v1.Policy
-	29, // 19: nono.layer.v1.PlanRequest.facts:type_name -> nono.layer.v1.Fact
-	63, // 20: nono.layer.v1.PlanRequest.host_variables:type_name -> nono.layer.v1.PlanRequest.HostVariablesEntry
-	24, // 21: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
-	34, // 22: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
-	27, // 23: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
-	29, // 24: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
-	28, // 25: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	64, // 26: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
-	8,  // 27: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
-	9,  // 28: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
-	30, // 29: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
-	31, // 30: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
-	32, // 31: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
-	33, // 32: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
-	35, // 33: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
-	37, // 34: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
-	38, // 35: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
-	39, // 36: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
-	40, // 37: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
-	41, // 38: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
-	42, // 39: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
-	45, // 40: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
-	46, // 41: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
-	47, // 42: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	36, // 43: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	10, // 44: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	11, // 45: nono.layer.v1.Test.op:type_name -> nono.layer.v1.Op
-	43, // 46: nono.layer.v1.Condition.tests:type_name -> nono.layer.v1.Test
-	44, // 47: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	12, // 48: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	49, // 49: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	12, // 50: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	13, // 51: nono.layer.v1.FinishRequest.reason:type_name -> nono.layer.v1.EndReason
-	55, // 52: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	59, // 53: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	61, // 54: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	55, // 55: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	56, // 56: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	57, // 57: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	58, // 58: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	60, // 59: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	62, // 60: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	65, // 61: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	14, // 62: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	25, // 63: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	48, // 64: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	51, // 65: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	53, // 66: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	15, // 67: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	26, // 68: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	50, // 69: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	52, // 70: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	54, // 71: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	67, // [67:72] is the sub-list for method output_type
-	62, // [62:67] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	22, // 16: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
+	23, // 17: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
+	21, // 18: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
+	30, // 19: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
+	66, // 20: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Run.HostVariablesEntry
+	25, // 21: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
+	24, // 22: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
+	35, // 23: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
+	28, // 24: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
+	30, // 25: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
+	29, // 26: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
+	67, // 27: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	8,  // 28: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
+	9,  // 29: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
+	31, // 30: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
+	32, // 31: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
+	33, // 32: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
+	34, // 33: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
+	36, // 34: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
+	38, // 35: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
+	39, // 36: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
+	40, // 37: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
+	41, // 38: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
+	42, // 39: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
+	43, // 40: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
+	46, // 41: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
+	47, // 42: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
+	48, // 43: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
+	37, // 44: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	10, // 45: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	11, // 46: nono.layer.v1.Test.op:type_name -> nono.layer.v1.Op
+	44, // 47: nono.layer.v1.Condition.tests:type_name -> nono.layer.v1.Test
+	45, // 48: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	12, // 49: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	25, // 50: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
+	68, // 51: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	50, // 52: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	12, // 53: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	13, // 54: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
+	25, // 55: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
+	52, // 56: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
+	69, // 57: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	57, // 58: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	61, // 59: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	63, // 60: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	65, // 61: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	57, // 62: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	58, // 63: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	59, // 64: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	60, // 65: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	62, // 66: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	64, // 67: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	70, // 68: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	14, // 69: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	26, // 70: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	49, // 71: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	53, // 72: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	55, // 73: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	15, // 74: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	27, // 75: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	51, // 76: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	54, // 77: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	56, // 78: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	74, // [74:79] is the sub-list for method output_type
+	69, // [69:74] is the sub-list for method input_type
+	69, // [69:69] is the sub-list for extension type_name
+	69, // [69:69] is the sub-list for extension extendee
+	0,  // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }
@@ -4807,13 +5041,13 @@ func file_nono_layer_v1_layer_proto_init() {
 	if File_nono_layer_v1_layer_proto != nil {
 		return
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[15].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[16].OneofWrappers = []any{
 		(*Fact_VerifiedFile)(nil),
 		(*Fact_CredentialMissing)(nil),
 		(*Fact_Proxy)(nil),
 		(*Fact_BoundHost)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[20].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[21].OneofWrappers = []any{
 		(*Step_Env)(nil),
 		(*Step_Bind)(nil),
 		(*Step_Link)(nil),
@@ -4825,18 +5059,19 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Step_Listener)(nil),
 		(*Step_Dialer)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[22].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[23].OneofWrappers = []any{
 		(*Part_Literal)(nil),
 		(*Part_Host)(nil),
 		(*Part_Secret)(nil),
 		(*Part_Listener)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[39].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[41].OneofWrappers = []any{
 		(*SessionRequest_Beat)(nil),
 		(*SessionRequest_Answer)(nil),
 		(*SessionRequest_Dialled)(nil),
+		(*SessionRequest_Stopping)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[40].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[42].OneofWrappers = []any{
 		(*SessionResponse_Beat)(nil),
 		(*SessionResponse_Event)(nil),
 		(*SessionResponse_Progress)(nil),
@@ -4850,7 +5085,7 @@ func file_nono_layer_v1_layer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nono_layer_v1_layer_proto_rawDesc), len(file_nono_layer_v1_layer_proto_rawDesc)),
 			NumEnums:      14,
-			NumMessages:   52,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

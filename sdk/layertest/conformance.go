@@ -1,11 +1,11 @@
 package layertest
 
 import (
-	"bytes"
 	"net"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,11 +57,12 @@ func (s suite) kit(t *testing.T) *Kit {
 	return Over(t, s.connect(t))
 }
 
-// request is a request with the options' settings and a directory of the layer's own that does not exist yet.
+// request is a request with the options' settings and a directory of the layer's own that does not
+// exist yet.
 func (s suite) request(t *testing.T) *sdk.PlanRequest {
 	t.Helper()
 	r := Request(s.options.Settings)
-	r.Dir = filepath.Join(t.TempDir(), "own")
+	r.Dir, r.StateDir = filepath.Join(t.TempDir(), "own"), t.TempDir()
 	return r
 }
 
@@ -148,8 +149,9 @@ func (s suite) secrets(t *testing.T) {
 					t.Errorf("%s has the secret %q, which the answer does not give", env.Name, part.Secret)
 				}
 			}
-			for name, value := range resp.Secrets {
-				if len(value) > 0 && bytes.Contains([]byte(part.Literal), value) {
+			for name, secret := range resp.Secrets {
+				value := string(secret.Reveal())
+				if value != "" && strings.Contains(part.Literal, value) {
 					t.Errorf("%s holds the secret %q in clear", env.Name, name)
 				}
 			}
@@ -194,10 +196,12 @@ func (s suite) ephemeral(t *testing.T) {
 	if k.Description.Lifetime != sdk.Ephemeral {
 		return
 	}
-	if _, err := k.Host.Start(t.Context(), &sdk.StartRequest{}, nil); err == nil {
+	run := s.request(t).Run
+	if _, err := k.Host.Start(t.Context(), &sdk.StartRequest{Run: run}, nil); err == nil {
 		t.Error("it could be started")
 	}
-	if _, err := k.Host.Finish(t.Context(), &sdk.FinishRequest{Reason: sdk.EndExited}); err == nil {
+	finish := &sdk.FinishRequest{Run: run, End: sdk.End{Reason: sdk.EndExited}}
+	if _, err := k.Host.Finish(t.Context(), finish); err == nil {
 		t.Error("it could be finished")
 	}
 }
@@ -209,7 +213,9 @@ func (s suite) finishWithoutStart(t *testing.T) {
 	}
 	req := s.request(t)
 	for range 2 {
-		k.Finish(&sdk.FinishRequest{SessionID: req.SessionID, Reason: sdk.EndCoreLost, Settings: req.Settings, Dir: req.Dir})
+		k.Finish(&sdk.FinishRequest{
+			Run: req.Run, End: sdk.End{Reason: sdk.EndCoreLost}, Stored: true,
+		})
 	}
 }
 
@@ -219,13 +225,15 @@ func (s suite) startAndFinish(t *testing.T) {
 		return
 	}
 	req := s.request(t)
-	listeners := Listeners(t, k.Plan(req).Fragment)
+	planned := k.Plan(req)
 	must(t, os.Mkdir(req.Dir, 0o700))
-	started := k.Start(&sdk.StartRequest{SessionID: req.SessionID, Settings: req.Settings, Dir: req.Dir}, listeners)
+	started := k.Start(&sdk.StartRequest{Run: req.Run, Secrets: planned.Secrets},
+		Listeners(t, planned.Fragment))
 	fresh := s.kit(t)
 	for range 2 {
 		fresh.Finish(&sdk.FinishRequest{
-			SessionID: req.SessionID, Reason: sdk.EndExited, Settings: req.Settings, Dir: req.Dir, State: started.State,
+			Run: req.Run, End: sdk.End{Reason: sdk.EndExited}, Secrets: planned.Secrets,
+			State: started.State,
 		})
 	}
 }

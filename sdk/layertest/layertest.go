@@ -108,12 +108,17 @@ func Request(settings map[string]any) *sdk.PlanRequest {
 	if settings == nil {
 		raw = []byte("{}")
 	}
-	return &sdk.PlanRequest{
+	return &sdk.PlanRequest{Run: sdk.Run{
 		SessionID: "test",
-		Host:      sdk.Host{Tier: sdk.TierA, LandlockABI: 7, Kernel: "6.18.0", UID: os.Getuid(), GID: os.Getgid(), Home: "/home/test"},
-		Command:   sdk.Command{Args: []string{"true"}, Executable: "/bin/true", Dir: "/home/test/project"},
-		Settings:  raw,
-	}
+		Host: sdk.Host{
+			Tier: sdk.TierA, LandlockABI: 7, Kernel: "6.18.0", UID: os.Getuid(), GID: os.Getgid(),
+			Home: "/home/test",
+		},
+		Command: sdk.Command{
+			Args: []string{"true"}, Executable: "/bin/true", Dir: "/home/test/project",
+		},
+		Settings: raw,
+	}}
 }
 
 // Plan calls Plan.

@@ -53,7 +53,7 @@ func (l *layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 	case "coverage":
 		resp.Coverage = []sdk.Coverage{{Rule: "network.allow.0", Held: sdk.Enforced}}
 	case "secrets":
-		resp.Secrets = map[string][]byte{"token": []byte("s3cret")}
+		resp.Secrets = map[string]sdk.Secret{"token": sdk.NewSecret([]byte("s3cret"))}
 		resp.Fragment.Steps = []fragment.Step{fragment.Env{Name: "TOKEN", Value: fragment.Text("s3cret")}}
 	case "reads":
 		if req.Dir != "" {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 )
 
 // Digest is a SHA-256 from the wire.
@@ -32,4 +33,20 @@ func State(has bool, state []byte) ([]byte, error) {
 		return []byte{}, nil
 	}
 	return state, nil
+}
+
+// EncodeTime is a time for the wire; the zero time is 0.
+func EncodeTime(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// DecodeTime is a time from the wire; 0 is the zero time.
+func DecodeTime(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n)
 }

@@ -477,6 +477,17 @@ func TestLayerFailsBeforeTheAgent(t *testing.T) {
 		}
 	}
 	for _, call := range []string{"plan", "start"} {
+		t.Run("echo-stop-"+call, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t)
+			u.useEcho(fmt.Sprintf("misbehave = %q", "stop-"+call))
+			u.neverRan(u.guard(configured("sh", "-c", ran)...).refusedOnce(
+				"layer test/echo refused to let the run begin: the echo layer was told to stop", "agent.hcl:3"))
+			if call == "plan" {
+				plan := append([]string{"plan"}, configured("true")[1:]...)
+				u.refused(u.nono(plan...), "refused to let the run begin")
+			}
+		})
 		t.Run("echo-refuse-"+call, func(t *testing.T) {
 			t.Parallel()
 			u := newUser(t)
@@ -686,6 +697,32 @@ sys.stdin.readline()
 	quiet := u.guard(configured("true")...).succeeds()
 	if strings.Contains(quiet.Stderr, "echo.planned") {
 		t.Errorf("events are shown without -v\n%s", quiet)
+	}
+}
+
+// TestLayerKeepsState: what a layer leaves in its state directory is there in the next run, for it
+// and for nobody inside. Finish knows how the run ended.
+func TestLayerKeepsState(t *testing.T) {
+	u := newUser(t)
+	u.useEcho("")
+	u.succeeds(u.nono(append([]string{"plan"}, configured("true")[1:]...)...))
+	dir := "~/.local/state/nono/layers/test.echo"
+	if u.exists(dir) {
+		t.Error("a plan made the directory")
+	}
+	for _, run := range []string{"1", "2"} {
+		agent := fmt.Sprintf("cat %s/runs; ls -a %s; exit 7", u.path(dir), u.path(dir))
+		r := u.guard(append([]string{"run", "-v"}, configured("sh", "-c", agent)[1:]...)...).end()
+		if r.Code != 7 || r.Stdout != "" {
+			t.Errorf("the agent sees the directory\n%s", r)
+		}
+		if want := "echo.finished code=7 command=sh runs=" + run + " secrets=1"; !strings.Contains(r.Stderr, want) {
+			t.Errorf("%q is missing\n%s", want, r)
+		}
+	}
+	info, err := os.Stat(u.path(dir))
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the directory: %v, %v", info, err)
 	}
 }
 

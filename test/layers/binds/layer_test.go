@@ -45,10 +45,10 @@ func must(t *testing.T, err error) {
 
 // request asks for rules such as "allow home/proj", "default deny home/.ssh" or "read usr/bin as bin".
 func request(root string, lines ...string) *sdk.PlanRequest {
-	req := &sdk.PlanRequest{
+	req := &sdk.PlanRequest{Run: sdk.Run{
 		Host:    sdk.Host{Tier: sdk.TierA, LandlockABI: 7, Home: filepath.Join(root, "home")},
 		Command: sdk.Command{Dir: filepath.Join(root, "home/proj")},
-	}
+	}}
 	for i, line := range lines {
 		words, source := strings.Fields(line), policy.Source{Origin: policy.OriginFlag, Flag: line}
 		if words[0] == "default" {

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/nono-run/nono/sdk"
@@ -30,7 +33,7 @@ const (
 
 // misbehaviours are what the setting of that name can ask for; armed is a moment after Start.
 var misbehaviours = append(misbehave.All("plan", "start", "armed", "finish"),
-	"refuse-plan", "refuse-start", "stop-armed", "refuse-finish")
+	"refuse-plan", "refuse-start", "stop-plan", "stop-start", "stop-armed", "refuse-finish")
 
 type settings struct {
 	Greeting  string  `json:"greeting"`
@@ -46,6 +49,7 @@ func (*layer) Describe() sdk.Description {
 	misbehave.At("describe", misbehave.Early())
 	return sdk.Description{
 		Name: "test/echo", Version: "1.0.0", Kind: policy.KindCustom, Lifetime: sdk.Resident,
+		StateDir: true,
 		Settings: []sdk.Setting{
 			{Name: "greeting", Type: sdk.SettingString, Help: "what it sends first on a connection that it dials"},
 			{Name: "dial_port", Type: sdk.SettingNumber, Help: "the port inside that it dials"},
@@ -65,7 +69,14 @@ func (*layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, 
 	if s.Misbehave == "refuse-plan" {
 		return nil, errors.New("the echo layer was told to refuse the plan")
 	}
-	resp := &sdk.PlanResponse{Secrets: map[string][]byte{token: []byte(rand.Text())}}
+	if s.Misbehave == "stop-plan" {
+		if err := req.Session.Stop("the echo layer was told to stop"); err != nil {
+			return nil, err
+		}
+	}
+	resp := &sdk.PlanResponse{Secrets: map[string]sdk.Secret{
+		token: sdk.NewSecret([]byte(rand.Text())),
+	}}
 	if s.DialPort < 0 || s.DialPort > 65535 || s.DialPort != float64(int(s.DialPort)) {
 		resp.Diagnostics = append(resp.Diagnostics, sdk.Diagnostic{
 			Severity: sdk.SeverityError, Attribute: "dial_port", Summary: fmt.Sprintf("%v is not a port", s.DialPort), Detail: "give a number from 1 to 65535",
@@ -92,6 +103,14 @@ func (*layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartRespons
 	misbehave.At("start", s.Misbehave)
 	if s.Misbehave == "refuse-start" {
 		return nil, errors.New("the echo layer was told to refuse to start")
+	}
+	if s.Misbehave == "stop-start" {
+		if err := req.Session.Stop("the echo layer was told to stop"); err != nil {
+			return nil, err
+		}
+	}
+	if err := count(req.StateDir); err != nil {
+		return nil, fmt.Errorf("counting the runs: %w", err)
 	}
 	l, err := req.Listeners[listener].Listener()
 	if err != nil {
@@ -137,7 +156,39 @@ func (*layer) Finish(_ context.Context, req *sdk.FinishRequest) (*sdk.FinishResp
 	if req.State != nil {
 		armed = "was armed"
 	}
-	return &sdk.FinishResponse{Lines: []string{fmt.Sprintf("echo %s; the run ended: %s", armed, req.Reason)}}, nil
+	how := fmt.Sprintf("echo %s; the run ended: %s", armed, req.End.Reason)
+	n, err := counted(req.StateDir)
+	if err != nil {
+		return nil, fmt.Errorf("counting the runs: %w", err)
+	}
+	err = req.Session.Event("echo.finished", map[string]string{
+		"runs": fmt.Sprint(n), "code": fmt.Sprint(req.End.ExitCode),
+		"secrets": fmt.Sprint(len(req.Secrets)), "command": req.Command.Args[0],
+	})
+	return &sdk.FinishResponse{Lines: []string{how}}, err
+}
+
+// runs is the file in the state directory that has a byte for each run that was started.
+const runs = "runs"
+
+// count remembers a run.
+func count(stateDir string) error {
+	path := filepath.Join(stateDir, runs)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(".")
+	return errors.Join(err, f.Close())
+}
+
+// counted is how many runs were started.
+func counted(stateDir string) (int, error) {
+	content, err := os.ReadFile(filepath.Join(stateDir, runs))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	return len(content), err
 }
 
 // serve gives each connection back what it sends.

@@ -20,9 +20,10 @@ func TestContract(t *testing.T) {
 func TestServesAnEcho(t *testing.T) {
 	kit := layertest.New(t, &layer{})
 	req := layertest.Request(nil)
+	req.StateDir = t.TempDir()
 	listeners := layertest.Listeners(t, kit.Plan(req).Fragment)
 	addr := addressOf(t, listeners[listener])
-	state := kit.Start(&sdk.StartRequest{SessionID: req.SessionID, Settings: req.Settings}, listeners).State
+	state := kit.Start(&sdk.StartRequest{Run: req.Run}, listeners).State
 	kit.WaitEvent("echo.armed")
 
 	c, err := net.Dial("tcp", addr)
@@ -37,7 +38,9 @@ func TestServesAnEcho(t *testing.T) {
 	if n := kit.WaitEvent("echo.closed").Fields["bytes"]; n != "5" {
 		t.Errorf("%s bytes were echoed", n)
 	}
-	report := kit.Finish(&sdk.FinishRequest{SessionID: req.SessionID, Reason: sdk.EndExited, State: state})
+	report := kit.Finish(&sdk.FinishRequest{
+		Run: req.Run, End: sdk.End{Reason: sdk.EndExited}, State: state,
+	})
 	if want := "echo was armed; the run ended: exited"; report.Lines[0] != want {
 		t.Errorf("reported %q", report.Lines)
 	}
@@ -72,8 +75,9 @@ func TestDialsIn(t *testing.T) {
 		return c.(*net.TCPConn).File()
 	}
 	req := layertest.Request(map[string]any{"dial_port": 9000, "greeting": "good morning"})
+	req.StateDir = t.TempDir()
 	f := kit.Plan(req).Fragment
-	kit.Start(&sdk.StartRequest{SessionID: req.SessionID, Settings: req.Settings}, layertest.Listeners(t, f))
+	kit.Start(&sdk.StartRequest{Run: req.Run}, layertest.Listeners(t, f))
 	if answer := kit.WaitEvent("echo.greeted").Fields["answer"]; answer != "GOOD MORNING" {
 		t.Errorf("the answer was %q", answer)
 	}
