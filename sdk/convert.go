@@ -18,7 +18,7 @@ func encodeDescription(d Description) (*layerpb.DescribeResponse, error) {
 	}
 	m := &layerpb.DescribeResponse{
 		Name: d.Name, Version: d.Version, Build: d.Build, Kind: kind, Lifetime: lifetime,
-		HostVariables: d.HostVariables, StateDir: d.StateDir,
+		HostVariables: d.HostVariables, StateDir: d.StateDir, Pure: d.Pure,
 	}
 	for _, s := range d.Settings {
 		t, err := wire.EncodeEnum(wire.SettingTypes, s.Type)
@@ -59,7 +59,11 @@ func decodePlanRequest(m *layerpb.PlanRequest) (*PlanRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &PlanRequest{Run: run, Ask: m.GetAsk()}
+	view, err := wire.DecodePlaces(m.GetPlaces())
+	if err != nil {
+		return nil, wire.At(err, "places")
+	}
+	r := &PlanRequest{Run: run, Ask: m.GetAsk(), Places: view}
 	for i, d := range m.GetDocuments() {
 		sum, err := wire.Digest(d.GetSha256())
 		if err != nil {

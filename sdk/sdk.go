@@ -39,6 +39,7 @@ import (
 
 	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/places"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -90,6 +91,9 @@ type Description struct {
 	HostVariables []string
 	// StateDir asks for a directory of the layer's own that outlives sessions: [Run].StateDir.
 	StateDir bool
+	// Pure says that Plan looks at nothing but its request: at no file, no clock, no network. So it
+	// gives one answer to one request. Every filesystem layer is so.
+	Pure bool
 }
 
 // Setting is one attribute of the layer's block. Core checks the block against the declared settings before Plan is called.
@@ -179,6 +183,9 @@ type Run struct {
 type PlanRequest struct {
 	Run
 	Documents []Document
+	// Places is what the agent sees of the files. Only the layer of the kind filesystem gets it, and
+	// turns it into something that the kernel holds.
+	Places places.View
 	// Ask is false where nobody can answer (`nono plan`, `nono doctor`): no prompt, no foreign
 	// command, unknowns said as such.
 	Ask bool

@@ -25,6 +25,7 @@ func decodeDescription(m *layerpb.DescribeResponse) (sdk.Description, error) {
 	d := sdk.Description{
 		Name: m.GetName(), Version: m.GetVersion(), Build: m.GetBuild(), Kind: kind,
 		Lifetime: lifetime, HostVariables: m.GetHostVariables(), StateDir: m.GetStateDir(),
+		Pure: m.GetPure(),
 	}
 	err := wire.First(
 		wire.Strict(m),
@@ -101,7 +102,11 @@ func encodePlanRequest(r *sdk.PlanRequest) (*layerpb.PlanRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &layerpb.PlanRequest{Run: run, Ask: r.Ask}
+	view, err := wire.EncodePlaces(r.Places)
+	if err != nil {
+		return nil, wire.At(err, "places")
+	}
+	m := &layerpb.PlanRequest{Run: run, Ask: r.Ask, Places: view}
 	for _, d := range r.Documents {
 		m.Documents = append(m.Documents,
 			&layerpb.Document{Path: d.Path, Sha256: d.SHA256[:], Content: d.Content})

@@ -480,6 +480,138 @@ func (Tier) EnumDescriptor() ([]byte, []int) {
 	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{7}
 }
 
+type Shows int32
+
+const (
+	Shows_SHOWS_UNSPECIFIED Shows = 0
+	// the host's own file or directory
+	Shows_SHOWS_HOST Shows = 1
+	// an empty directory that the session has for itself
+	Shows_SHOWS_PRIVATE Shows = 2
+	// a stand-in without rights for what is denied
+	Shows_SHOWS_HIDDEN Shows = 3
+	// an empty directory that cannot be written
+	Shows_SHOWS_EMPTY Shows = 4
+)
+
+// Enum value maps for Shows.
+var (
+	Shows_name = map[int32]string{
+		0: "SHOWS_UNSPECIFIED",
+		1: "SHOWS_HOST",
+		2: "SHOWS_PRIVATE",
+		3: "SHOWS_HIDDEN",
+		4: "SHOWS_EMPTY",
+	}
+	Shows_value = map[string]int32{
+		"SHOWS_UNSPECIFIED": 0,
+		"SHOWS_HOST":        1,
+		"SHOWS_PRIVATE":     2,
+		"SHOWS_HIDDEN":      3,
+		"SHOWS_EMPTY":       4,
+	}
+)
+
+func (x Shows) Enum() *Shows {
+	p := new(Shows)
+	*p = x
+	return p
+}
+
+func (x Shows) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Shows) Descriptor() protoreflect.EnumDescriptor {
+	return file_nono_layer_v1_layer_proto_enumTypes[8].Descriptor()
+}
+
+func (Shows) Type() protoreflect.EnumType {
+	return &file_nono_layer_v1_layer_proto_enumTypes[8]
+}
+
+func (x Shows) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Shows.Descriptor instead.
+func (Shows) EnumDescriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{8}
+}
+
+type Standing int32
+
+const (
+	Standing_STANDING_UNSPECIFIED Standing = 0
+	Standing_STANDING_ABSENT      Standing = 1
+	Standing_STANDING_OWN         Standing = 2
+	Standing_STANDING_KEPT        Standing = 3
+	Standing_STANDING_SHOWN       Standing = 4
+	Standing_STANDING_OVERRULED   Standing = 5
+	Standing_STANDING_MASKED      Standing = 6
+	Standing_STANDING_STUB        Standing = 7
+	Standing_STANDING_UNSEEN      Standing = 8
+	Standing_STANDING_READ_ONLY   Standing = 9
+	Standing_STANDING_UNKNOWN     Standing = 10
+)
+
+// Enum value maps for Standing.
+var (
+	Standing_name = map[int32]string{
+		0:  "STANDING_UNSPECIFIED",
+		1:  "STANDING_ABSENT",
+		2:  "STANDING_OWN",
+		3:  "STANDING_KEPT",
+		4:  "STANDING_SHOWN",
+		5:  "STANDING_OVERRULED",
+		6:  "STANDING_MASKED",
+		7:  "STANDING_STUB",
+		8:  "STANDING_UNSEEN",
+		9:  "STANDING_READ_ONLY",
+		10: "STANDING_UNKNOWN",
+	}
+	Standing_value = map[string]int32{
+		"STANDING_UNSPECIFIED": 0,
+		"STANDING_ABSENT":      1,
+		"STANDING_OWN":         2,
+		"STANDING_KEPT":        3,
+		"STANDING_SHOWN":       4,
+		"STANDING_OVERRULED":   5,
+		"STANDING_MASKED":      6,
+		"STANDING_STUB":        7,
+		"STANDING_UNSEEN":      8,
+		"STANDING_READ_ONLY":   9,
+		"STANDING_UNKNOWN":     10,
+	}
+)
+
+func (x Standing) Enum() *Standing {
+	p := new(Standing)
+	*p = x
+	return p
+}
+
+func (x Standing) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Standing) Descriptor() protoreflect.EnumDescriptor {
+	return file_nono_layer_v1_layer_proto_enumTypes[9].Descriptor()
+}
+
+func (Standing) Type() protoreflect.EnumType {
+	return &file_nono_layer_v1_layer_proto_enumTypes[9]
+}
+
+func (x Standing) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Standing.Descriptor instead.
+func (Standing) EnumDescriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{9}
+}
+
 type Held int32
 
 const (
@@ -516,11 +648,11 @@ func (x Held) String() string {
 }
 
 func (Held) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[8].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[10].Descriptor()
 }
 
 func (Held) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[8]
+	return &file_nono_layer_v1_layer_proto_enumTypes[10]
 }
 
 func (x Held) Number() protoreflect.EnumNumber {
@@ -529,7 +661,7 @@ func (x Held) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Held.Descriptor instead.
 func (Held) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{8}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{10}
 }
 
 type Severity int32
@@ -565,11 +697,11 @@ func (x Severity) String() string {
 }
 
 func (Severity) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[9].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[11].Descriptor()
 }
 
 func (Severity) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[9]
+	return &file_nono_layer_v1_layer_proto_enumTypes[11]
 }
 
 func (x Severity) Number() protoreflect.EnumNumber {
@@ -578,7 +710,7 @@ func (x Severity) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Severity.Descriptor instead.
 func (Severity) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{9}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
 }
 
 type Right int32
@@ -623,11 +755,11 @@ func (x Right) String() string {
 }
 
 func (Right) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[10].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[12].Descriptor()
 }
 
 func (Right) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[10]
+	return &file_nono_layer_v1_layer_proto_enumTypes[12]
 }
 
 func (x Right) Number() protoreflect.EnumNumber {
@@ -636,7 +768,7 @@ func (x Right) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Right.Descriptor instead.
 func (Right) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{10}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
 }
 
 type Op int32
@@ -672,11 +804,11 @@ func (x Op) String() string {
 }
 
 func (Op) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[11].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[13].Descriptor()
 }
 
 func (Op) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[11]
+	return &file_nono_layer_v1_layer_proto_enumTypes[13]
 }
 
 func (x Op) Number() protoreflect.EnumNumber {
@@ -685,7 +817,7 @@ func (x Op) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Op.Descriptor instead.
 func (Op) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
 }
 
 type Network int32
@@ -721,11 +853,11 @@ func (x Network) String() string {
 }
 
 func (Network) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[12].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[14].Descriptor()
 }
 
 func (Network) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[12]
+	return &file_nono_layer_v1_layer_proto_enumTypes[14]
 }
 
 func (x Network) Number() protoreflect.EnumNumber {
@@ -734,7 +866,7 @@ func (x Network) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Network.Descriptor instead.
 func (Network) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
 }
 
 type EndReason int32
@@ -782,11 +914,11 @@ func (x EndReason) String() string {
 }
 
 func (EndReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[13].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[15].Descriptor()
 }
 
 func (EndReason) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[13]
+	return &file_nono_layer_v1_layer_proto_enumTypes[15]
 }
 
 func (x EndReason) Number() protoreflect.EnumNumber {
@@ -795,7 +927,7 @@ func (x EndReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EndReason.Descriptor instead.
 func (EndReason) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
 }
 
 type DescribeRequest struct {
@@ -844,7 +976,9 @@ type DescribeResponse struct {
 	Settings      []*Setting             `protobuf:"bytes,6,rep,name=settings,proto3" json:"settings,omitempty"`
 	HostVariables []string               `protobuf:"bytes,7,rep,name=host_variables,json=hostVariables,proto3" json:"host_variables,omitempty"`
 	// state_dir asks for a directory of the layer's own that outlives sessions.
-	StateDir      bool `protobuf:"varint,8,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"`
+	StateDir bool `protobuf:"varint,8,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"`
+	// pure says that Plan looks at nothing but its request, and so gives one answer to one request.
+	Pure          bool `protobuf:"varint,9,opt,name=pure,proto3" json:"pure,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -931,6 +1065,13 @@ func (x *DescribeResponse) GetHostVariables() []string {
 func (x *DescribeResponse) GetStateDir() bool {
 	if x != nil {
 		return x.StateDir
+	}
+	return false
+}
+
+func (x *DescribeResponse) GetPure() bool {
+	if x != nil {
+		return x.Pure
 	}
 	return false
 }
@@ -1698,10 +1839,12 @@ func (x *Run) GetStateDir() string {
 }
 
 type PlanRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Run           *Run                   `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
-	Documents     []*Document            `protobuf:"bytes,2,rep,name=documents,proto3" json:"documents,omitempty"`
-	Ask           bool                   `protobuf:"varint,3,opt,name=ask,proto3" json:"ask,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Run       *Run                   `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	Documents []*Document            `protobuf:"bytes,2,rep,name=documents,proto3" json:"documents,omitempty"`
+	Ask       bool                   `protobuf:"varint,3,opt,name=ask,proto3" json:"ask,omitempty"`
+	// places is for the layer of the kind filesystem alone.
+	Places        *Places `protobuf:"bytes,4,opt,name=places,proto3" json:"places,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1757,6 +1900,420 @@ func (x *PlanRequest) GetAsk() bool {
 	return false
 }
 
+func (x *PlanRequest) GetPlaces() *Places {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
+// Places is what the agent sees of the files, worked out from the policy and from what stands on the
+// host. Package sdk/places explains it, and what a filesystem layer owes.
+type Places struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// places come sorted by path, so that parents come first.
+	Places []*Place     `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
+	Links  []*PlaceLink `protobuf:"bytes,2,rep,name=links,proto3" json:"links,omitempty"`
+	// rules says of every filesystem rule how it stands, in the order of the policy.
+	Rules         []*PlaceRule `protobuf:"bytes,3,rep,name=rules,proto3" json:"rules,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Places) Reset() {
+	*x = Places{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Places) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Places) ProtoMessage() {}
+
+func (x *Places) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Places.ProtoReflect.Descriptor instead.
+func (*Places) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Places) GetPlaces() []*Place {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
+func (x *Places) GetLinks() []*PlaceLink {
+	if x != nil {
+		return x.Links
+	}
+	return nil
+}
+
+func (x *Places) GetRules() []*PlaceRule {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+type Place struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Path  []byte                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Shows Shows                  `protobuf:"varint,2,opt,name=shows,proto3,enum=nono.layer.v1.Shows" json:"shows,omitempty"`
+	Rule  string                 `protobuf:"bytes,3,opt,name=rule,proto3" json:"rule,omitempty"`
+	// what stands on the host at path
+	Type   FileType `protobuf:"varint,4,opt,name=type,proto3,enum=nono.layer.v1.FileType" json:"type,omitempty"`
+	Device uint64   `protobuf:"varint,5,opt,name=device,proto3" json:"device,omitempty"`
+	Inode  uint64   `protobuf:"varint,6,opt,name=inode,proto3" json:"inode,omitempty"`
+	Names  uint64   `protobuf:"varint,7,opt,name=names,proto3" json:"names,omitempty"`
+	Rights *Rights  `protobuf:"bytes,8,opt,name=rights,proto3" json:"rights,omitempty"`
+	// devices: device files may be opened there.
+	Devices bool `protobuf:"varint,9,opt,name=devices,proto3" json:"devices,omitempty"`
+	// pin is the rule that would come to mean another file if the place were renamed.
+	Pin string `protobuf:"bytes,10,opt,name=pin,proto3" json:"pin,omitempty"`
+	// readable: a hidden file is seen as an empty one.
+	Readable bool `protobuf:"varint,11,opt,name=readable,proto3" json:"readable,omitempty"`
+	// mode of a private directory: the permission bits, and 01000 for sticky.
+	Mode uint32 `protobuf:"varint,12,opt,name=mode,proto3" json:"mode,omitempty"`
+	// report: the user is told at the end what was left in the private directory.
+	Report        bool `protobuf:"varint,13,opt,name=report,proto3" json:"report,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Place) Reset() {
+	*x = Place{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Place) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Place) ProtoMessage() {}
+
+func (x *Place) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Place.ProtoReflect.Descriptor instead.
+func (*Place) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Place) GetPath() []byte {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *Place) GetShows() Shows {
+	if x != nil {
+		return x.Shows
+	}
+	return Shows_SHOWS_UNSPECIFIED
+}
+
+func (x *Place) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *Place) GetType() FileType {
+	if x != nil {
+		return x.Type
+	}
+	return FileType_FILE_TYPE_UNSPECIFIED
+}
+
+func (x *Place) GetDevice() uint64 {
+	if x != nil {
+		return x.Device
+	}
+	return 0
+}
+
+func (x *Place) GetInode() uint64 {
+	if x != nil {
+		return x.Inode
+	}
+	return 0
+}
+
+func (x *Place) GetNames() uint64 {
+	if x != nil {
+		return x.Names
+	}
+	return 0
+}
+
+func (x *Place) GetRights() *Rights {
+	if x != nil {
+		return x.Rights
+	}
+	return nil
+}
+
+func (x *Place) GetDevices() bool {
+	if x != nil {
+		return x.Devices
+	}
+	return false
+}
+
+func (x *Place) GetPin() string {
+	if x != nil {
+		return x.Pin
+	}
+	return ""
+}
+
+func (x *Place) GetReadable() bool {
+	if x != nil {
+		return x.Readable
+	}
+	return false
+}
+
+func (x *Place) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *Place) GetReport() bool {
+	if x != nil {
+		return x.Report
+	}
+	return false
+}
+
+type Rights struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Read          bool                   `protobuf:"varint,1,opt,name=read,proto3" json:"read,omitempty"`
+	Write         bool                   `protobuf:"varint,2,opt,name=write,proto3" json:"write,omitempty"`
+	Execute       bool                   `protobuf:"varint,3,opt,name=execute,proto3" json:"execute,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rights) Reset() {
+	*x = Rights{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rights) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rights) ProtoMessage() {}
+
+func (x *Rights) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rights.ProtoReflect.Descriptor instead.
+func (*Rights) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Rights) GetRead() bool {
+	if x != nil {
+		return x.Read
+	}
+	return false
+}
+
+func (x *Rights) GetWrite() bool {
+	if x != nil {
+		return x.Write
+	}
+	return false
+}
+
+func (x *Rights) GetExecute() bool {
+	if x != nil {
+		return x.Execute
+	}
+	return false
+}
+
+type PlaceLink struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          []byte                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Target        []byte                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	Rule          string                 `protobuf:"bytes,3,opt,name=rule,proto3" json:"rule,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlaceLink) Reset() {
+	*x = PlaceLink{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlaceLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlaceLink) ProtoMessage() {}
+
+func (x *PlaceLink) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlaceLink.ProtoReflect.Descriptor instead.
+func (*PlaceLink) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PlaceLink) GetPath() []byte {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *PlaceLink) GetTarget() []byte {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *PlaceLink) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+type PlaceRule struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Rule   string                 `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	Path   []byte                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	Is     Standing               `protobuf:"varint,3,opt,name=is,proto3,enum=nono.layer.v1.Standing" json:"is,omitempty"`
+	Rights *Rights                `protobuf:"bytes,4,opt,name=rights,proto3" json:"rights,omitempty"`
+	// replaceable: a program outside can replace the file by rename, and the new one is not held.
+	Replaceable   bool `protobuf:"varint,5,opt,name=replaceable,proto3" json:"replaceable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlaceRule) Reset() {
+	*x = PlaceRule{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlaceRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlaceRule) ProtoMessage() {}
+
+func (x *PlaceRule) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlaceRule.ProtoReflect.Descriptor instead.
+func (*PlaceRule) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *PlaceRule) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *PlaceRule) GetPath() []byte {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *PlaceRule) GetIs() Standing {
+	if x != nil {
+		return x.Is
+	}
+	return Standing_STANDING_UNSPECIFIED
+}
+
+func (x *PlaceRule) GetRights() *Rights {
+	if x != nil {
+		return x.Rights
+	}
+	return nil
+}
+
+func (x *PlaceRule) GetReplaceable() bool {
+	if x != nil {
+		return x.Replaceable
+	}
+	return false
+}
+
 type PlanResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Steps         []*Step                `protobuf:"bytes,1,rep,name=steps,proto3" json:"steps,omitempty"`
@@ -1770,7 +2327,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1782,7 +2339,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1795,7 +2352,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PlanResponse) GetSteps() []*Step {
@@ -1845,7 +2402,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1857,7 +2414,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1870,7 +2427,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Coverage) GetRule() string {
@@ -1914,7 +2471,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +2483,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +2496,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Diagnostic) GetSeverity() Severity {
@@ -1992,7 +2549,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2004,7 +2561,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2017,7 +2574,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Fact) GetFact() isFact_Fact {
@@ -2101,7 +2658,7 @@ type VerifiedFile struct {
 
 func (x *VerifiedFile) Reset() {
 	*x = VerifiedFile{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2113,7 +2670,7 @@ func (x *VerifiedFile) String() string {
 func (*VerifiedFile) ProtoMessage() {}
 
 func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2126,7 +2683,7 @@ func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifiedFile.ProtoReflect.Descriptor instead.
 func (*VerifiedFile) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *VerifiedFile) GetPath() string {
@@ -2152,7 +2709,7 @@ type CredentialMissing struct {
 
 func (x *CredentialMissing) Reset() {
 	*x = CredentialMissing{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2164,7 +2721,7 @@ func (x *CredentialMissing) String() string {
 func (*CredentialMissing) ProtoMessage() {}
 
 func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2177,7 +2734,7 @@ func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialMissing.ProtoReflect.Descriptor instead.
 func (*CredentialMissing) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CredentialMissing) GetService() string {
@@ -2196,7 +2753,7 @@ type Proxy struct {
 
 func (x *Proxy) Reset() {
 	*x = Proxy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2208,7 +2765,7 @@ func (x *Proxy) String() string {
 func (*Proxy) ProtoMessage() {}
 
 func (x *Proxy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2221,7 +2778,7 @@ func (x *Proxy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proxy.ProtoReflect.Descriptor instead.
 func (*Proxy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Proxy) GetListener() string {
@@ -2242,7 +2799,7 @@ type BoundHost struct {
 
 func (x *BoundHost) Reset() {
 	*x = BoundHost{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2254,7 +2811,7 @@ func (x *BoundHost) String() string {
 func (*BoundHost) ProtoMessage() {}
 
 func (x *BoundHost) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2267,7 +2824,7 @@ func (x *BoundHost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoundHost.ProtoReflect.Descriptor instead.
 func (*BoundHost) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *BoundHost) GetService() string {
@@ -2314,7 +2871,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2326,7 +2883,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2339,7 +2896,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Step) GetRule() string {
@@ -2520,7 +3077,7 @@ type Env struct {
 
 func (x *Env) Reset() {
 	*x = Env{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2532,7 +3089,7 @@ func (x *Env) String() string {
 func (*Env) ProtoMessage() {}
 
 func (x *Env) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2545,7 +3102,7 @@ func (x *Env) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Env.ProtoReflect.Descriptor instead.
 func (*Env) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Env) GetName() string {
@@ -2577,7 +3134,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2589,7 +3146,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2602,7 +3159,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Part) GetPart() isPart_Part {
@@ -2691,7 +3248,7 @@ type Bind struct {
 
 func (x *Bind) Reset() {
 	*x = Bind{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2703,7 +3260,7 @@ func (x *Bind) String() string {
 func (*Bind) ProtoMessage() {}
 
 func (x *Bind) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2716,7 +3273,7 @@ func (x *Bind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bind.ProtoReflect.Descriptor instead.
 func (*Bind) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Bind) GetPath() string {
@@ -2778,7 +3335,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2790,7 +3347,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2803,7 +3360,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Link) GetPath() string {
@@ -2833,7 +3390,7 @@ type Tmpfs struct {
 
 func (x *Tmpfs) Reset() {
 	*x = Tmpfs{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2845,7 +3402,7 @@ func (x *Tmpfs) String() string {
 func (*Tmpfs) ProtoMessage() {}
 
 func (x *Tmpfs) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2858,7 +3415,7 @@ func (x *Tmpfs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tmpfs.ProtoReflect.Descriptor instead.
 func (*Tmpfs) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Tmpfs) GetPath() string {
@@ -2900,7 +3457,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2912,7 +3469,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2925,7 +3482,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Mask) GetPath() string {
@@ -2960,7 +3517,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2972,7 +3529,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2985,7 +3542,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *File) GetPath() string {
@@ -3019,7 +3576,7 @@ type Landlock struct {
 
 func (x *Landlock) Reset() {
 	*x = Landlock{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3031,7 +3588,7 @@ func (x *Landlock) String() string {
 func (*Landlock) ProtoMessage() {}
 
 func (x *Landlock) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3044,7 +3601,7 @@ func (x *Landlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Landlock.ProtoReflect.Descriptor instead.
 func (*Landlock) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Landlock) GetPath() string {
@@ -3073,7 +3630,7 @@ type Test struct {
 
 func (x *Test) Reset() {
 	*x = Test{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3085,7 +3642,7 @@ func (x *Test) String() string {
 func (*Test) ProtoMessage() {}
 
 func (x *Test) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3098,7 +3655,7 @@ func (x *Test) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Test.ProtoReflect.Descriptor instead.
 func (*Test) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Test) GetArg() uint32 {
@@ -3138,7 +3695,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3150,7 +3707,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3163,7 +3720,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Condition) GetTests() []*Test {
@@ -3184,7 +3741,7 @@ type Seccomp struct {
 
 func (x *Seccomp) Reset() {
 	*x = Seccomp{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3196,7 +3753,7 @@ func (x *Seccomp) String() string {
 func (*Seccomp) ProtoMessage() {}
 
 func (x *Seccomp) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3209,7 +3766,7 @@ func (x *Seccomp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seccomp.ProtoReflect.Descriptor instead.
 func (*Seccomp) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Seccomp) GetSyscalls() []string {
@@ -3246,7 +3803,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3258,7 +3815,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3271,7 +3828,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Listener) GetName() string {
@@ -3318,7 +3875,7 @@ type Dialer struct {
 
 func (x *Dialer) Reset() {
 	*x = Dialer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3330,7 +3887,7 @@ func (x *Dialer) String() string {
 func (*Dialer) ProtoMessage() {}
 
 func (x *Dialer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3343,7 +3900,7 @@ func (x *Dialer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dialer.ProtoReflect.Descriptor instead.
 func (*Dialer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Dialer) GetPorts() []uint32 {
@@ -3365,7 +3922,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3377,7 +3934,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3390,7 +3947,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *StartRequest) GetRun() *Run {
@@ -3426,7 +3983,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3438,7 +3995,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3451,7 +4008,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Descriptor) GetName() string {
@@ -3486,7 +4043,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3498,7 +4055,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3511,7 +4068,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *StartResponse) GetHasState() bool {
@@ -3545,7 +4102,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3557,7 +4114,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3570,7 +4127,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *End) GetReason() EndReason {
@@ -3624,7 +4181,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3636,7 +4193,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3649,7 +4206,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *FinishRequest) GetRun() *Run {
@@ -3703,7 +4260,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3715,7 +4272,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3728,7 +4285,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *FinishResponse) GetLines() []string {
@@ -3754,7 +4311,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3766,7 +4323,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3779,7 +4336,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SessionRequest) GetMessage() isSessionRequest_Message {
@@ -3871,7 +4428,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3883,7 +4440,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3896,7 +4453,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SessionResponse) GetMessage() isSessionResponse_Message {
@@ -4009,7 +4566,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4021,7 +4578,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4034,7 +4591,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -4055,7 +4612,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4067,7 +4624,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4080,7 +4637,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Event) GetName() string {
@@ -4109,7 +4666,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4121,7 +4678,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4134,7 +4691,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Progress) GetText() string {
@@ -4170,7 +4727,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4182,7 +4739,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4195,7 +4752,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Question) GetId() uint64 {
@@ -4231,7 +4788,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4243,7 +4800,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4256,7 +4813,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -4291,7 +4848,7 @@ type Dial struct {
 
 func (x *Dial) Reset() {
 	*x = Dial{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4303,7 +4860,7 @@ func (x *Dial) String() string {
 func (*Dial) ProtoMessage() {}
 
 func (x *Dial) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4316,7 +4873,7 @@ func (x *Dial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dial.ProtoReflect.Descriptor instead.
 func (*Dial) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Dial) GetId() uint64 {
@@ -4344,7 +4901,7 @@ type DialResult struct {
 
 func (x *DialResult) Reset() {
 	*x = DialResult{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4356,7 +4913,7 @@ func (x *DialResult) String() string {
 func (*DialResult) ProtoMessage() {}
 
 func (x *DialResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4369,7 +4926,7 @@ func (x *DialResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResult.ProtoReflect.Descriptor instead.
 func (*DialResult) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *DialResult) GetId() uint64 {
@@ -4404,7 +4961,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4416,7 +4973,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4429,7 +4986,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Stop) GetId() uint64 {
@@ -4455,7 +5012,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4467,7 +5024,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4480,7 +5037,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Stopping) GetId() uint64 {
@@ -4495,7 +5052,7 @@ var File_nono_layer_v1_layer_proto protoreflect.FileDescriptor
 const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\n" +
 	"\x19nono/layer/v1/layer.proto\x12\rnono.layer.v1\"\x11\n" +
-	"\x0fDescribeRequest\"\xac\x02\n" +
+	"\x0fDescribeRequest\"\xc0\x02\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
@@ -4504,7 +5061,8 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\blifetime\x18\x05 \x01(\x0e2\x17.nono.layer.v1.LifetimeR\blifetime\x122\n" +
 	"\bsettings\x18\x06 \x03(\v2\x16.nono.layer.v1.SettingR\bsettings\x12%\n" +
 	"\x0ehost_variables\x18\a \x03(\tR\rhostVariables\x12\x1b\n" +
-	"\tstate_dir\x18\b \x01(\bR\bstateDir\"\x94\x01\n" +
+	"\tstate_dir\x18\b \x01(\bR\bstateDir\x12\x12\n" +
+	"\x04pure\x18\t \x01(\bR\x04pure\"\x94\x01\n" +
 	"\aSetting\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1a.nono.layer.v1.SettingTypeR\x04type\x12\x1a\n" +
@@ -4573,11 +5131,45 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\tstate_dir\x18\t \x01(\tR\bstateDir\x1a@\n" +
 	"\x12HostVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"|\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xab\x01\n" +
 	"\vPlanRequest\x12$\n" +
 	"\x03run\x18\x01 \x01(\v2\x12.nono.layer.v1.RunR\x03run\x125\n" +
 	"\tdocuments\x18\x02 \x03(\v2\x17.nono.layer.v1.DocumentR\tdocuments\x12\x10\n" +
-	"\x03ask\x18\x03 \x01(\bR\x03ask\"\xd6\x02\n" +
+	"\x03ask\x18\x03 \x01(\bR\x03ask\x12-\n" +
+	"\x06places\x18\x04 \x01(\v2\x15.nono.layer.v1.PlacesR\x06places\"\x96\x01\n" +
+	"\x06Places\x12,\n" +
+	"\x06places\x18\x01 \x03(\v2\x14.nono.layer.v1.PlaceR\x06places\x12.\n" +
+	"\x05links\x18\x02 \x03(\v2\x18.nono.layer.v1.PlaceLinkR\x05links\x12.\n" +
+	"\x05rules\x18\x03 \x03(\v2\x18.nono.layer.v1.PlaceRuleR\x05rules\"\xef\x02\n" +
+	"\x05Place\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\fR\x04path\x12*\n" +
+	"\x05shows\x18\x02 \x01(\x0e2\x14.nono.layer.v1.ShowsR\x05shows\x12\x12\n" +
+	"\x04rule\x18\x03 \x01(\tR\x04rule\x12+\n" +
+	"\x04type\x18\x04 \x01(\x0e2\x17.nono.layer.v1.FileTypeR\x04type\x12\x16\n" +
+	"\x06device\x18\x05 \x01(\x04R\x06device\x12\x14\n" +
+	"\x05inode\x18\x06 \x01(\x04R\x05inode\x12\x14\n" +
+	"\x05names\x18\a \x01(\x04R\x05names\x12-\n" +
+	"\x06rights\x18\b \x01(\v2\x15.nono.layer.v1.RightsR\x06rights\x12\x18\n" +
+	"\adevices\x18\t \x01(\bR\adevices\x12\x10\n" +
+	"\x03pin\x18\n" +
+	" \x01(\tR\x03pin\x12\x1a\n" +
+	"\breadable\x18\v \x01(\bR\breadable\x12\x12\n" +
+	"\x04mode\x18\f \x01(\rR\x04mode\x12\x16\n" +
+	"\x06report\x18\r \x01(\bR\x06report\"L\n" +
+	"\x06Rights\x12\x12\n" +
+	"\x04read\x18\x01 \x01(\bR\x04read\x12\x14\n" +
+	"\x05write\x18\x02 \x01(\bR\x05write\x12\x18\n" +
+	"\aexecute\x18\x03 \x01(\bR\aexecute\"K\n" +
+	"\tPlaceLink\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\fR\x04path\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\fR\x06target\x12\x12\n" +
+	"\x04rule\x18\x03 \x01(\tR\x04rule\"\xad\x01\n" +
+	"\tPlaceRule\x12\x12\n" +
+	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\fR\x04path\x12'\n" +
+	"\x02is\x18\x03 \x01(\x0e2\x17.nono.layer.v1.StandingR\x02is\x12-\n" +
+	"\x06rights\x18\x04 \x01(\v2\x15.nono.layer.v1.RightsR\x06rights\x12 \n" +
+	"\vreplaceable\x18\x05 \x01(\bR\vreplaceable\"\xd6\x02\n" +
 	"\fPlanResponse\x12)\n" +
 	"\x05steps\x18\x01 \x03(\v2\x13.nono.layer.v1.StepR\x05steps\x123\n" +
 	"\bcoverage\x18\x02 \x03(\v2\x17.nono.layer.v1.CoverageR\bcoverage\x12)\n" +
@@ -4820,7 +5412,27 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\n" +
 	"\x06TIER_A\x10\x01\x12\n" +
 	"\n" +
-	"\x06TIER_B\x10\x02*W\n" +
+	"\x06TIER_B\x10\x02*d\n" +
+	"\x05Shows\x12\x15\n" +
+	"\x11SHOWS_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"SHOWS_HOST\x10\x01\x12\x11\n" +
+	"\rSHOWS_PRIVATE\x10\x02\x12\x10\n" +
+	"\fSHOWS_HIDDEN\x10\x03\x12\x0f\n" +
+	"\vSHOWS_EMPTY\x10\x04*\xf5\x01\n" +
+	"\bStanding\x12\x18\n" +
+	"\x14STANDING_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fSTANDING_ABSENT\x10\x01\x12\x10\n" +
+	"\fSTANDING_OWN\x10\x02\x12\x11\n" +
+	"\rSTANDING_KEPT\x10\x03\x12\x12\n" +
+	"\x0eSTANDING_SHOWN\x10\x04\x12\x16\n" +
+	"\x12STANDING_OVERRULED\x10\x05\x12\x13\n" +
+	"\x0fSTANDING_MASKED\x10\x06\x12\x11\n" +
+	"\rSTANDING_STUB\x10\a\x12\x13\n" +
+	"\x0fSTANDING_UNSEEN\x10\b\x12\x16\n" +
+	"\x12STANDING_READ_ONLY\x10\t\x12\x14\n" +
+	"\x10STANDING_UNKNOWN\x10\n" +
+	"*W\n" +
 	"\x04Held\x12\x14\n" +
 	"\x10HELD_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rHELD_ENFORCED\x10\x01\x12\x10\n" +
@@ -4874,8 +5486,8 @@ func file_nono_layer_v1_layer_proto_rawDescGZIP() []byte {
 	return file_nono_layer_v1_layer_proto_rawDescData
 }
 
-var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 14)
-var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
+var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 16)
+var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Kind)(0),                 // 0: nono.layer.v1.Kind
 	(Lifetime)(0),             // 1: nono.layer.v1.Lifetime
@@ -4885,155 +5497,171 @@ var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(FileType)(0),             // 5: nono.layer.v1.FileType
 	(EnvAction)(0),            // 6: nono.layer.v1.EnvAction
 	(Tier)(0),                 // 7: nono.layer.v1.Tier
-	(Held)(0),                 // 8: nono.layer.v1.Held
-	(Severity)(0),             // 9: nono.layer.v1.Severity
-	(Right)(0),                // 10: nono.layer.v1.Right
-	(Op)(0),                   // 11: nono.layer.v1.Op
-	(Network)(0),              // 12: nono.layer.v1.Network
-	(EndReason)(0),            // 13: nono.layer.v1.EndReason
-	(*DescribeRequest)(nil),   // 14: nono.layer.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 15: nono.layer.v1.DescribeResponse
-	(*Setting)(nil),           // 16: nono.layer.v1.Setting
-	(*Source)(nil),            // 17: nono.layer.v1.Source
-	(*PathRule)(nil),          // 18: nono.layer.v1.PathRule
-	(*EnvRule)(nil),           // 19: nono.layer.v1.EnvRule
-	(*Disabled)(nil),          // 20: nono.layer.v1.Disabled
-	(*Policy)(nil),            // 21: nono.layer.v1.Policy
-	(*Host)(nil),              // 22: nono.layer.v1.Host
-	(*Command)(nil),           // 23: nono.layer.v1.Command
-	(*Document)(nil),          // 24: nono.layer.v1.Document
-	(*Run)(nil),               // 25: nono.layer.v1.Run
-	(*PlanRequest)(nil),       // 26: nono.layer.v1.PlanRequest
-	(*PlanResponse)(nil),      // 27: nono.layer.v1.PlanResponse
-	(*Coverage)(nil),          // 28: nono.layer.v1.Coverage
-	(*Diagnostic)(nil),        // 29: nono.layer.v1.Diagnostic
-	(*Fact)(nil),              // 30: nono.layer.v1.Fact
-	(*VerifiedFile)(nil),      // 31: nono.layer.v1.VerifiedFile
-	(*CredentialMissing)(nil), // 32: nono.layer.v1.CredentialMissing
-	(*Proxy)(nil),             // 33: nono.layer.v1.Proxy
-	(*BoundHost)(nil),         // 34: nono.layer.v1.BoundHost
-	(*Step)(nil),              // 35: nono.layer.v1.Step
-	(*Env)(nil),               // 36: nono.layer.v1.Env
-	(*Part)(nil),              // 37: nono.layer.v1.Part
-	(*Bind)(nil),              // 38: nono.layer.v1.Bind
-	(*Link)(nil),              // 39: nono.layer.v1.Link
-	(*Tmpfs)(nil),             // 40: nono.layer.v1.Tmpfs
-	(*Mask)(nil),              // 41: nono.layer.v1.Mask
-	(*File)(nil),              // 42: nono.layer.v1.File
-	(*Landlock)(nil),          // 43: nono.layer.v1.Landlock
-	(*Test)(nil),              // 44: nono.layer.v1.Test
-	(*Condition)(nil),         // 45: nono.layer.v1.Condition
-	(*Seccomp)(nil),           // 46: nono.layer.v1.Seccomp
-	(*Listener)(nil),          // 47: nono.layer.v1.Listener
-	(*Dialer)(nil),            // 48: nono.layer.v1.Dialer
-	(*StartRequest)(nil),      // 49: nono.layer.v1.StartRequest
-	(*Descriptor)(nil),        // 50: nono.layer.v1.Descriptor
-	(*StartResponse)(nil),     // 51: nono.layer.v1.StartResponse
-	(*End)(nil),               // 52: nono.layer.v1.End
-	(*FinishRequest)(nil),     // 53: nono.layer.v1.FinishRequest
-	(*FinishResponse)(nil),    // 54: nono.layer.v1.FinishResponse
-	(*SessionRequest)(nil),    // 55: nono.layer.v1.SessionRequest
-	(*SessionResponse)(nil),   // 56: nono.layer.v1.SessionResponse
-	(*Beat)(nil),              // 57: nono.layer.v1.Beat
-	(*Event)(nil),             // 58: nono.layer.v1.Event
-	(*Progress)(nil),          // 59: nono.layer.v1.Progress
-	(*Question)(nil),          // 60: nono.layer.v1.Question
-	(*Answer)(nil),            // 61: nono.layer.v1.Answer
-	(*Dial)(nil),              // 62: nono.layer.v1.Dial
-	(*DialResult)(nil),        // 63: nono.layer.v1.DialResult
-	(*Stop)(nil),              // 64: nono.layer.v1.Stop
-	(*Stopping)(nil),          // 65: nono.layer.v1.Stopping
-	nil,                       // 66: nono.layer.v1.Run.HostVariablesEntry
-	nil,                       // 67: nono.layer.v1.PlanResponse.SecretsEntry
-	nil,                       // 68: nono.layer.v1.StartRequest.SecretsEntry
-	nil,                       // 69: nono.layer.v1.FinishRequest.SecretsEntry
-	nil,                       // 70: nono.layer.v1.Event.FieldsEntry
+	(Shows)(0),                // 8: nono.layer.v1.Shows
+	(Standing)(0),             // 9: nono.layer.v1.Standing
+	(Held)(0),                 // 10: nono.layer.v1.Held
+	(Severity)(0),             // 11: nono.layer.v1.Severity
+	(Right)(0),                // 12: nono.layer.v1.Right
+	(Op)(0),                   // 13: nono.layer.v1.Op
+	(Network)(0),              // 14: nono.layer.v1.Network
+	(EndReason)(0),            // 15: nono.layer.v1.EndReason
+	(*DescribeRequest)(nil),   // 16: nono.layer.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 17: nono.layer.v1.DescribeResponse
+	(*Setting)(nil),           // 18: nono.layer.v1.Setting
+	(*Source)(nil),            // 19: nono.layer.v1.Source
+	(*PathRule)(nil),          // 20: nono.layer.v1.PathRule
+	(*EnvRule)(nil),           // 21: nono.layer.v1.EnvRule
+	(*Disabled)(nil),          // 22: nono.layer.v1.Disabled
+	(*Policy)(nil),            // 23: nono.layer.v1.Policy
+	(*Host)(nil),              // 24: nono.layer.v1.Host
+	(*Command)(nil),           // 25: nono.layer.v1.Command
+	(*Document)(nil),          // 26: nono.layer.v1.Document
+	(*Run)(nil),               // 27: nono.layer.v1.Run
+	(*PlanRequest)(nil),       // 28: nono.layer.v1.PlanRequest
+	(*Places)(nil),            // 29: nono.layer.v1.Places
+	(*Place)(nil),             // 30: nono.layer.v1.Place
+	(*Rights)(nil),            // 31: nono.layer.v1.Rights
+	(*PlaceLink)(nil),         // 32: nono.layer.v1.PlaceLink
+	(*PlaceRule)(nil),         // 33: nono.layer.v1.PlaceRule
+	(*PlanResponse)(nil),      // 34: nono.layer.v1.PlanResponse
+	(*Coverage)(nil),          // 35: nono.layer.v1.Coverage
+	(*Diagnostic)(nil),        // 36: nono.layer.v1.Diagnostic
+	(*Fact)(nil),              // 37: nono.layer.v1.Fact
+	(*VerifiedFile)(nil),      // 38: nono.layer.v1.VerifiedFile
+	(*CredentialMissing)(nil), // 39: nono.layer.v1.CredentialMissing
+	(*Proxy)(nil),             // 40: nono.layer.v1.Proxy
+	(*BoundHost)(nil),         // 41: nono.layer.v1.BoundHost
+	(*Step)(nil),              // 42: nono.layer.v1.Step
+	(*Env)(nil),               // 43: nono.layer.v1.Env
+	(*Part)(nil),              // 44: nono.layer.v1.Part
+	(*Bind)(nil),              // 45: nono.layer.v1.Bind
+	(*Link)(nil),              // 46: nono.layer.v1.Link
+	(*Tmpfs)(nil),             // 47: nono.layer.v1.Tmpfs
+	(*Mask)(nil),              // 48: nono.layer.v1.Mask
+	(*File)(nil),              // 49: nono.layer.v1.File
+	(*Landlock)(nil),          // 50: nono.layer.v1.Landlock
+	(*Test)(nil),              // 51: nono.layer.v1.Test
+	(*Condition)(nil),         // 52: nono.layer.v1.Condition
+	(*Seccomp)(nil),           // 53: nono.layer.v1.Seccomp
+	(*Listener)(nil),          // 54: nono.layer.v1.Listener
+	(*Dialer)(nil),            // 55: nono.layer.v1.Dialer
+	(*StartRequest)(nil),      // 56: nono.layer.v1.StartRequest
+	(*Descriptor)(nil),        // 57: nono.layer.v1.Descriptor
+	(*StartResponse)(nil),     // 58: nono.layer.v1.StartResponse
+	(*End)(nil),               // 59: nono.layer.v1.End
+	(*FinishRequest)(nil),     // 60: nono.layer.v1.FinishRequest
+	(*FinishResponse)(nil),    // 61: nono.layer.v1.FinishResponse
+	(*SessionRequest)(nil),    // 62: nono.layer.v1.SessionRequest
+	(*SessionResponse)(nil),   // 63: nono.layer.v1.SessionResponse
+	(*Beat)(nil),              // 64: nono.layer.v1.Beat
+	(*Event)(nil),             // 65: nono.layer.v1.Event
+	(*Progress)(nil),          // 66: nono.layer.v1.Progress
+	(*Question)(nil),          // 67: nono.layer.v1.Question
+	(*Answer)(nil),            // 68: nono.layer.v1.Answer
+	(*Dial)(nil),              // 69: nono.layer.v1.Dial
+	(*DialResult)(nil),        // 70: nono.layer.v1.DialResult
+	(*Stop)(nil),              // 71: nono.layer.v1.Stop
+	(*Stopping)(nil),          // 72: nono.layer.v1.Stopping
+	nil,                       // 73: nono.layer.v1.Run.HostVariablesEntry
+	nil,                       // 74: nono.layer.v1.PlanResponse.SecretsEntry
+	nil,                       // 75: nono.layer.v1.StartRequest.SecretsEntry
+	nil,                       // 76: nono.layer.v1.FinishRequest.SecretsEntry
+	nil,                       // 77: nono.layer.v1.Event.FieldsEntry
 }
 var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	0,  // 0: nono.layer.v1.DescribeResponse.kind:type_name -> nono.layer.v1.Kind
 	1,  // 1: nono.layer.v1.DescribeResponse.lifetime:type_name -> nono.layer.v1.Lifetime
-	16, // 2: nono.layer.v1.DescribeResponse.settings:type_name -> nono.layer.v1.Setting
+	18, // 2: nono.layer.v1.DescribeResponse.settings:type_name -> nono.layer.v1.Setting
 	2,  // 3: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
 	3,  // 4: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
-	17, // 5: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
+	19, // 5: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
 	4,  // 6: nono.layer.v1.PathRule.access:type_name -> nono.layer.v1.Access
 	5,  // 7: nono.layer.v1.PathRule.type:type_name -> nono.layer.v1.FileType
-	17, // 8: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
+	19, // 8: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
 	6,  // 9: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
 	0,  // 10: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
-	17, // 11: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
-	18, // 12: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
-	19, // 13: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
-	20, // 14: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
+	19, // 11: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
+	20, // 12: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
+	21, // 13: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
+	22, // 14: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
 	7,  // 15: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
-	22, // 16: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
-	23, // 17: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
-	21, // 18: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
-	30, // 19: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
-	66, // 20: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Run.HostVariablesEntry
-	25, // 21: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
-	24, // 22: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
-	35, // 23: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
-	28, // 24: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
-	30, // 25: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
-	29, // 26: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	67, // 27: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
-	8,  // 28: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
-	9,  // 29: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
-	31, // 30: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
-	32, // 31: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
-	33, // 32: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
-	34, // 33: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
-	36, // 34: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
-	38, // 35: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
-	39, // 36: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
-	40, // 37: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
-	41, // 38: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
-	42, // 39: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
-	43, // 40: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
-	46, // 41: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
-	47, // 42: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
-	48, // 43: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	37, // 44: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	10, // 45: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	11, // 46: nono.layer.v1.Test.op:type_name -> nono.layer.v1.Op
-	44, // 47: nono.layer.v1.Condition.tests:type_name -> nono.layer.v1.Test
-	45, // 48: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	12, // 49: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	25, // 50: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
-	68, // 51: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
-	50, // 52: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	12, // 53: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	13, // 54: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
-	25, // 55: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
-	52, // 56: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
-	69, // 57: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
-	57, // 58: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	61, // 59: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	63, // 60: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	65, // 61: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
-	57, // 62: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	58, // 63: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	59, // 64: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	60, // 65: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	62, // 66: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	64, // 67: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	70, // 68: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	14, // 69: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	26, // 70: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	49, // 71: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	53, // 72: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	55, // 73: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	15, // 74: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	27, // 75: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	51, // 76: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	54, // 77: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	56, // 78: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	74, // [74:79] is the sub-list for method output_type
-	69, // [69:74] is the sub-list for method input_type
-	69, // [69:69] is the sub-list for extension type_name
-	69, // [69:69] is the sub-list for extension extendee
-	0,  // [0:69] is the sub-list for field type_name
+	24, // 16: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
+	25, // 17: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
+	23, // 18: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
+	37, // 19: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
+	73, // 20: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Run.HostVariablesEntry
+	27, // 21: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
+	26, // 22: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
+	29, // 23: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
+	30, // 24: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
+	32, // 25: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
+	33, // 26: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
+	8,  // 27: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
+	5,  // 28: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
+	31, // 29: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
+	9,  // 30: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
+	31, // 31: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
+	42, // 32: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
+	35, // 33: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
+	37, // 34: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
+	36, // 35: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
+	74, // 36: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	10, // 37: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
+	11, // 38: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
+	38, // 39: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
+	39, // 40: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
+	40, // 41: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
+	41, // 42: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
+	43, // 43: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
+	45, // 44: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
+	46, // 45: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
+	47, // 46: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
+	48, // 47: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
+	49, // 48: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
+	50, // 49: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
+	53, // 50: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
+	54, // 51: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
+	55, // 52: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
+	44, // 53: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	12, // 54: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	13, // 55: nono.layer.v1.Test.op:type_name -> nono.layer.v1.Op
+	51, // 56: nono.layer.v1.Condition.tests:type_name -> nono.layer.v1.Test
+	52, // 57: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	14, // 58: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	27, // 59: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
+	75, // 60: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	57, // 61: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	14, // 62: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	15, // 63: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
+	27, // 64: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
+	59, // 65: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
+	76, // 66: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	64, // 67: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	68, // 68: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	70, // 69: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	72, // 70: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	64, // 71: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	65, // 72: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	66, // 73: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	67, // 74: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	69, // 75: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	71, // 76: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	77, // 77: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	16, // 78: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	28, // 79: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	56, // 80: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	60, // 81: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	62, // 82: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	17, // 83: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	34, // 84: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	58, // 85: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	61, // 86: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	63, // 87: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	83, // [83:88] is the sub-list for method output_type
+	78, // [78:83] is the sub-list for method input_type
+	78, // [78:78] is the sub-list for extension type_name
+	78, // [78:78] is the sub-list for extension extendee
+	0,  // [0:78] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }
@@ -5041,13 +5669,13 @@ func file_nono_layer_v1_layer_proto_init() {
 	if File_nono_layer_v1_layer_proto != nil {
 		return
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[16].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[21].OneofWrappers = []any{
 		(*Fact_VerifiedFile)(nil),
 		(*Fact_CredentialMissing)(nil),
 		(*Fact_Proxy)(nil),
 		(*Fact_BoundHost)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[21].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[26].OneofWrappers = []any{
 		(*Step_Env)(nil),
 		(*Step_Bind)(nil),
 		(*Step_Link)(nil),
@@ -5059,19 +5687,19 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Step_Listener)(nil),
 		(*Step_Dialer)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[23].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[28].OneofWrappers = []any{
 		(*Part_Literal)(nil),
 		(*Part_Host)(nil),
 		(*Part_Secret)(nil),
 		(*Part_Listener)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[41].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[46].OneofWrappers = []any{
 		(*SessionRequest_Beat)(nil),
 		(*SessionRequest_Answer)(nil),
 		(*SessionRequest_Dialled)(nil),
 		(*SessionRequest_Stopping)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[42].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[47].OneofWrappers = []any{
 		(*SessionResponse_Beat)(nil),
 		(*SessionResponse_Event)(nil),
 		(*SessionResponse_Progress)(nil),
@@ -5084,8 +5712,8 @@ func file_nono_layer_v1_layer_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nono_layer_v1_layer_proto_rawDesc), len(file_nono_layer_v1_layer_proto_rawDesc)),
-			NumEnums:      14,
-			NumMessages:   57,
+			NumEnums:      16,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

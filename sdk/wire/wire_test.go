@@ -116,6 +116,14 @@ func TestEnumsAreWhole(t *testing.T) {
 		"Access":    func(n int32) error { return rule(1, layerpb.Access(n), 1) },
 		"FileType":  func(n int32) error { return rule(1, 1, layerpb.FileType(n)) },
 		"EnvAction": envRule,
+		"Shows": func(n int32) error {
+			_, err := wire.DecodePlaces(&layerpb.Places{Places: []*layerpb.Place{{Shows: layerpb.Shows(n), Type: 1}}})
+			return err
+		},
+		"Standing": func(n int32) error {
+			_, err := wire.DecodePlaces(&layerpb.Places{Rules: []*layerpb.PlaceRule{{Is: layerpb.Standing(n)}}})
+			return err
+		},
 	} {
 		values := layerpb.File_nono_layer_v1_layer_proto.Enums().ByName(protoreflect.Name(name)).Values()
 		for i := range values.Len() {
