@@ -131,9 +131,11 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error
 			}
 		}
 	}
-	share, err := m.layer.Plan(ctx, &sdk.PlanRequest{
-		Run: m.known, Documents: r.req.Config.Documents, Ask: !r.dry,
-	})
+	req := &sdk.PlanRequest{Run: m.known, Documents: r.req.Config.Documents, Ask: !r.dry}
+	if m.block.Kind == policy.KindFilesystem {
+		req.Places = r.places
+	}
+	share, err := m.layer.Plan(ctx, req)
 	if err != nil {
 		return m.problem(err)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/places"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -41,9 +42,12 @@ type run struct {
 	init    *launch.Init
 	host    sdk.Host
 	members []*member
+	places  places.View
 	plan    *plan.Plan
 	opened  chan struct{} // closed when the gate is open: the agent runs
 	began   time.Time     // when that was
+
+	problems diag.Problems // warnings, to be shown with the plan's
 
 	reports []*leftovers
 	lines   []string // of the layers' reports
@@ -193,6 +197,11 @@ func (r *run) makePlan(ctx context.Context) error {
 	}
 	var facts []fact.Fact
 	for _, row := range kinds.PlanOrder() {
+		if slices.Contains(row, policy.KindFilesystem) { // the layers before may have added rules
+			if err := r.findPlaces(); err != nil {
+				return err
+			}
+		}
 		var calls []func() error
 		for _, m := range r.members {
 			if slices.Contains(row, m.block.Kind) {
@@ -260,6 +269,7 @@ func (r *run) planInput() plan.Input {
 	}
 	in.GitIdentity, _ = base.GitIdentity(req.Dirs.Home, req.Dirs.UserConfig, readConfiguration)
 	in.Notices = append(in.Notices, req.Config.Notices...)
+	in.Notices = append(in.Notices, r.problems...)
 	return in
 }
 

@@ -1,31 +1,31 @@
-// Package landlock is nono's filesystem layer on Linux. It compiles the filesystem rules of a policy into two defences that hold
-// independently of each other:
+// Package landlock is nono's filesystem layer on Linux. Core has worked out what the agent is to see of
+// the files ([places.View]); the layer turns that into two defences that hold independently of each other:
 //
-//   - the view: a mount namespace in which only what was granted exists. What is granted is bound at its own path, what is
-//     denied inside a grant is masked, what is protected is bound read-only;
+//   - the view: a mount namespace in which only what was granted exists. A place that shows the host's
+//     own is a bind of it, what is denied is a mask, a private directory is a file system in memory;
 //   - Landlock rules on top of the view, which give each granted path its rights.
 //
-// The layer is ephemeral: it reads the host, answers with data, and is gone before the agent starts.
+// The layer is ephemeral and pure: it answers with data that follow from its request alone, and is
+// gone before the agent starts.
 //
-//	response, err := landlock.New().Plan(ctx, &sdk.PlanRequest{Host: host, Command: command, Policy: policy})
+//	response, err := landlock.New().Plan(ctx, &sdk.PlanRequest{Host: host, Policy: policy, Places: view})
 //
-// # How the view is made
+// # How mounts hold it
 //
-// Inside a mount namespace the deepest mount decides. So a view is a list of the places where something changes on the way down:
-// a grant, a mask, a protection, a private directory. The layer walks these places, parents first, asks the policy's own decision
-// ([policy.Decider.Path]) what each of them allows, and emits a mount where that differs from what the mount above shows already. A
-// policy of a hundred rules that say the same about nested paths is one mount.
-//
-// A mount point cannot be renamed or removed, but its parent can, and then the path that a rule speaks of means something
-// else. So each directory between a writable grant and a masked or protected path beneath it is pinned: bound onto itself. The price is
-// that a rename or a hard link across a pinned directory fails with EXDEV, as between two file systems.
+// Inside a mount namespace the deepest mount decides, just as the deepest place does, so each place is
+// one mount. A mount point cannot be renamed or removed. Its parent can, and then the path that a rule
+// speaks of means something else; so a directory that places call a pin is bound onto itself. The
+// price is that a rename or a hard link across such a directory fails with EXDEV, as between two file
+// systems.
 //
 // # What it cannot hold
 //
-//   - A program outside that replaces a masked or read-only file by rename takes the mount with it, and the new file is bare. The
-//     coverage of a rule about a single file says so. Directories are safe against that.
-//   - A file that has several names is denied or protected by one of them only; a warning says so.
-//   - A grant without execution keeps programs from being started from there. It does not keep an interpreter from reading them.
+//   - A program outside that replaces a masked or read-only file by rename takes the mount with it, and
+//     the new file is bare. The coverage of a rule about a single file says so. Directories are safe
+//     against that.
+//   - A file that has several names is denied or protected by one of them only. Core warns of that.
+//   - A grant without execution keeps programs from being started from there. It does not keep an
+//     interpreter from reading them.
 package landlock
 
 import (
@@ -35,13 +35,14 @@ import (
 	"fmt"
 
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
 // New returns the layer.
-func New() sdk.Layer { return layer{tree: hostTree{}} }
+func New() sdk.Layer { return layer{} }
 
-type layer struct{ tree tree }
+type layer struct{}
 
 // Describe implements sdk.Layer.
 func (layer) Describe() sdk.Description {
@@ -55,15 +56,11 @@ func (layer) Describe() sdk.Description {
 			Type: sdk.SettingNumber,
 			Help: "how much the private home and each temporary directory may hold, in MiB (1024 if not set)",
 		}},
-		HostVariables: []string{variableHOME, variableTMPDIR},
+		Pure: true,
 	}
 }
 
-const (
-	settingPrivateSize = "private_size"
-	variableHOME       = "HOME"
-	variableTMPDIR     = "TMPDIR"
-)
+const settingPrivateSize = "private_size"
 
 // Plan implements sdk.Layer.
 func (l layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
@@ -74,15 +71,20 @@ func (l layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse,
 	if problem != nil {
 		return &sdk.PlanResponse{Diagnostics: []sdk.Diagnostic{*problem}}, nil
 	}
-	return compile(l.tree, request{
-		policy:      &req.Policy,
-		home:        req.Host.Home,
-		dir:         req.Command.Dir,
-		homeName:    req.HostVariables[variableHOME],
-		tmpdir:      temporary(&req.Policy, req.HostVariables),
-		privateSize: size,
-		landlock:    req.Host.LandlockABI > 0,
-	}), nil
+	kernel := req.Host.LandlockABI > 0
+	answer := &sdk.PlanResponse{
+		Fragment: fragment.Fragment{Steps: mounts(req.Places, size)},
+		Coverage: coverage(req.Places.Rules, kernel),
+	}
+	if kernel {
+		answer.Fragment.Steps = append(answer.Fragment.Steps, rules(req.Places.Places)...)
+	} else if len(req.Places.Rules) > 0 {
+		answer.Diagnostics = []sdk.Diagnostic{{
+			Severity: sdk.SeverityWarning,
+			Summary:  "this kernel has no Landlock: the mount view alone holds the filesystem rules",
+		}}
+	}
+	return answer, nil
 }
 
 // privateSize reads the one setting.
@@ -106,18 +108,6 @@ func privateSize(settings []byte) (uint64, *sdk.Diagnostic) {
 		Summary: fmt.Sprintf("%s must be at least 1 MiB, and is %v", settingPrivateSize, *s.PrivateSize),
 		Detail:  "write it as a number of MiB: " + settingPrivateSize + " = 4096",
 	}
-}
-
-// temporary is the value that the agent's TMPDIR will have, or nothing.
-func temporary(p *policy.Policy, host map[string]string) string {
-	decision := policy.NewDecider(p).Variable(variableTMPDIR)
-	switch {
-	case !decision.Allowed:
-		return ""
-	case decision.Rule.Action == policy.EnvSet:
-		return decision.Rule.Value
-	}
-	return host[variableTMPDIR]
 }
 
 // Interface guard.

@@ -1,8 +1,10 @@
 package landlock
 
 import (
+	"context"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"testing"
 
@@ -10,6 +12,8 @@ import (
 
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/hostfile/hosttest"
+	"github.com/nono-run/nono/sdk/places"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -19,10 +23,7 @@ func TestViewIsThePolicysDecision(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tree := drawTree(t)
 		p := drawRules(t, tree)
-		req := ada(p)
-		req.dir = rapid.SampledFrom(directories(tree)).Draw(t, "current directory")
-		req.landlock = true
-		got := compile(tree, req)
+		got := plan(t, tree, p, rapid.SampledFrom(directories(tree)).Draw(t, "current directory"))
 		sim := simulate(got.Fragment.Steps)
 
 		sim.checkMountable(t, tree)
@@ -35,7 +36,7 @@ func TestViewIsThePolicysDecision(t *testing.T) {
 }
 
 // drawTree makes a small tree beneath the places that matter: the home, a system directory, the temporary ones.
-func drawTree(t *rapid.T) fakeTree {
+func drawTree(t *rapid.T) hosttest.Tree {
 	lines := []string{"/home/ada/", "/tmp/", "/usr/", "/srv/"}
 	for range rapid.IntRange(0, 14).Draw(t, "entries") {
 		line := drawPath(t, "entry")
@@ -46,9 +47,7 @@ func drawTree(t *rapid.T) fakeTree {
 	}
 	// What has something beneath it is a directory, whatever was drawn.
 	slices.SortFunc(lines, func(a, b string) int { return len(b) - len(a) })
-	tree := fakeTree{}
-	maps.Copy(tree, newTree(lines...))
-	return tree
+	return hosttest.New(lines...)
 }
 
 // drawPath makes paths of few names, so that they often meet.
@@ -66,7 +65,7 @@ func drawPath(t *rapid.T, label string) string {
 	return path
 }
 
-func drawRules(t *rapid.T, tree fakeTree) *policy.Policy {
+func drawRules(t *rapid.T, tree hosttest.Tree) *policy.Policy {
 	var lines []string
 	existing := slices.Sorted(maps.Keys(tree))
 	for range rapid.IntRange(0, 8).Draw(t, "rules") {
@@ -78,11 +77,46 @@ func drawRules(t *rapid.T, tree fakeTree) *policy.Policy {
 		}
 		lines = append(lines, line)
 	}
-	return rules(tree, lines...)
+	return tree.Policy(lines...)
 }
 
-func directories(tree fakeTree) []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(tree)), func(p string) bool { return !tree[p].node.isDirectory() })
+// plan is the layer's answer about a tree.
+func plan(t failer, tree hosttest.Tree, p *policy.Policy, dir string) *sdk.PlanResponse {
+	response, err := New().Plan(context.Background(), request(tree, p, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response
+}
+
+type failer interface{ Fatal(args ...any) }
+
+// request is that of a user ada, as core would make it.
+func request(tree hosttest.Tree, p *policy.Policy, dir string) *sdk.PlanRequest {
+	view, _ := places.Compute(places.Input{
+		Policy: p, Home: "/home/ada", Dir: dir, Look: tree.Look,
+		Lookup: func(string) (string, bool) { return "", false },
+	})
+	return &sdk.PlanRequest{Places: view, Run: sdk.Run{
+		Host:    sdk.Host{Tier: sdk.TierA, LandlockABI: 7, Home: "/home/ada"},
+		Command: sdk.Command{Dir: dir}, Policy: *p,
+	}}
+}
+
+func exists(n hosttest.Node) bool { return n.Type != "" }
+
+// ancestors lists the directories strictly above p, nearest first, ending with "/".
+func ancestors(p string) []string {
+	var above []string
+	for p != "/" {
+		p = path.Dir(p)
+		above = append(above, p)
+	}
+	return above
+}
+
+func directories(tree hosttest.Tree) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(tree)), func(p string) bool { return tree[p].Type != policy.Directory })
 }
 
 // simulation is the part of the kernel that matters here.
@@ -118,59 +152,61 @@ func (s simulation) shows(path string) fragment.Mount {
 }
 
 // host is what the mounts let the agent do with the host's file at path.
-func (s simulation) host(path string) rights {
+func (s simulation) host(path string) places.Rights {
 	b, ok := s.shows(path).(fragment.Bind)
 	if !ok {
-		return rights{}
+		return places.Rights{}
 	}
-	return rights{true, b.Writable, !b.NoExec}
+	return places.Rights{Read: true, Write: b.Writable, Execute: !b.NoExec}
 }
 
-func (s simulation) given(path string) rights {
-	var r rights
+func (s simulation) given(path string) places.Rights {
+	var r places.Rights
 	for _, p := range append([]string{path}, ancestors(path)...) {
-		r.read = r.read || slices.Contains(s.landlock[p], fragment.RightRead)
-		r.write = r.write || slices.Contains(s.landlock[p], fragment.RightWrite)
-		r.execute = r.execute || slices.Contains(s.landlock[p], fragment.RightExecute)
+		r.Read = r.Read || slices.Contains(s.landlock[p], fragment.RightRead)
+		r.Write = r.Write || slices.Contains(s.landlock[p], fragment.RightWrite)
+		r.Execute = r.Execute || slices.Contains(s.landlock[p], fragment.RightExecute)
 	}
 	return r
 }
 
 func (s simulation) checkDecision(t *rapid.T, p *policy.Policy, path string) {
-	want := (&compiler{decide: policy.NewDecider(p)}).rights(path)
+	decide := policy.NewDecider(p)
+	may := func(op policy.Op) bool { return decide.Path(path, op).Allowed }
+	want := places.Rights{Read: may(policy.OpRead), Write: may(policy.OpWrite), Execute: may(policy.OpExecute)}
 	got, landlock := s.host(path), s.given(path)
 	// A temporary directory that is only readable is the session's own instead, so that there is a place to write.
-	if tmp, ok := s.shows(path).(fragment.Tmpfs); ok && policy.Within(tmp.Path, "/tmp") && !want.write {
-		want = rights{}
+	if tmp, ok := s.shows(path).(fragment.Tmpfs); ok && policy.Within(tmp.Path, "/tmp") && !want.Write {
+		want = places.Rights{}
 	}
 	if got != want {
 		t.Errorf("%s: the view gives %+v, the policy %+v", path, got, want)
 	}
-	if (want.read && !landlock.read) || (want.write && !landlock.write) || (want.execute && !landlock.execute) {
+	if (want.Read && !landlock.Read) || (want.Write && !landlock.Write) || (want.Execute && !landlock.Execute) {
 		t.Errorf("%s: Landlock gives %+v, the policy %+v", path, landlock, want)
 	}
 	granted := func(a ...policy.Access) bool {
 		return slices.ContainsFunc(p.Filesystem, func(r policy.PathRule) bool { return slices.Contains(a, r.Access) && policy.Within(path, r.Path) })
 	}
 	private := policy.Within(path, "/home/ada") || policy.Within(path, "/tmp") || policy.Within(path, "/var/tmp")
-	if landlock.write && !private && !granted(policy.Allow, policy.Write) {
+	if landlock.Write && !private && !granted(policy.Allow, policy.Write) {
 		t.Errorf("%s: Landlock lets it be written, and no rule does", path)
 	}
-	if landlock.execute && !private && !granted(policy.Allow, policy.Read) {
+	if landlock.Execute && !private && !granted(policy.Allow, policy.Read) {
 		t.Errorf("%s: Landlock lets it be executed, and no rule does", path)
 	}
 }
 
 // checkMountable: a mount needs something to stand on, which in what is the host's must be there already.
-func (s simulation) checkMountable(t *rapid.T, tree fakeTree) {
+func (s simulation) checkMountable(t *rapid.T, tree hosttest.Tree) {
 	for path, m := range s.mounts {
 		if path == "/" {
 			continue
 		}
-		n := tree[path].node
+		n := tree[path]
 		switch above := s.shows(ancestors(path)[0]).(type) {
 		case fragment.Bind:
-			if !n.exists() {
+			if !exists(n) {
 				t.Errorf("%v: nothing is there to mount on", m)
 			}
 		case fragment.Mask:
@@ -182,29 +218,29 @@ func (s simulation) checkMountable(t *rapid.T, tree fakeTree) {
 		}
 		switch m := m.(type) {
 		case fragment.Bind:
-			if m.Inode != n.inode || m.Inode == 0 {
-				t.Errorf("%v: inode %d, want %d", m, m.Inode, n.inode)
+			if m.Inode != n.Inode || m.Inode == 0 {
+				t.Errorf("%v: inode %d, want %d", m, m.Inode, n.Inode)
 			}
 		case fragment.Mask:
-			if m.Directory != n.isDirectory() {
-				t.Errorf("%v: stands for a %s", m, n.kind)
+			if m.Directory != (n.Type == policy.Directory) {
+				t.Errorf("%v: stands for a %s", m, n.Type)
 			}
 		case fragment.Tmpfs:
-			if n.exists() && !n.isDirectory() {
-				t.Errorf("%v: stands for a %s", m, n.kind)
+			if exists(n) && !(n.Type == policy.Directory) {
+				t.Errorf("%v: stands for a %s", m, n.Type)
 			}
 		}
 	}
 }
 
 // checkPins: what a rule takes away cannot come back by renaming a directory above it, for a mount point is not renamed.
-func (s simulation) checkPins(t *rapid.T, tree fakeTree, p *policy.Policy) {
+func (s simulation) checkPins(t *rapid.T, tree hosttest.Tree, p *policy.Policy) {
 	for _, r := range p.Filesystem {
-		if r.Access.Grants() || !tree[r.Path].node.exists() {
+		if r.Access.Grants() || !exists(tree[r.Path]) {
 			continue
 		}
 		for _, a := range append([]string{r.Path}, ancestors(r.Path)...) {
-			if a == "/" || !s.host(ancestors(a)[0]).write {
+			if a == "/" || !s.host(ancestors(a)[0]).Write {
 				continue
 			}
 			if _, ok := s.mounts[a]; !ok {

@@ -1,82 +1,92 @@
 package landlock
 
 import (
-	"maps"
-	"slices"
+	"path"
 
 	"github.com/nono-run/nono/sdk/fragment"
-	"github.com/nono-run/nono/sdk/policy"
+	"github.com/nono-run/nono/sdk/places"
 )
 
-// grantLandlock adds the Landlock rules. They can only give, and what a directory is given holds beneath it: masks and protections are
-// the view's. So only grants have a rule, and a grant that adds nothing to one above it has none.
-func (c *compiler) grantLandlock() {
-	if !c.landlock {
-		return
-	}
-	all := map[string]given{"/": {rights: []fragment.Right{fragment.RightList}}} // what is in the view may be listed
-	for i := range c.policy.Filesystem {
-		r := &c.policy.Filesystem[i]
-		if r.Access.Grants() && c.nodes[r.Path].exists() && r.Type != policy.Missing && !ofCore(r.Path) && c.denial(r.Path) == nil {
-			all[r.Path] = all[r.Path].with(r, c.nodes[r.Path])
+// rules are the Landlock rules. They can only give, and what a directory is given holds beneath it:
+// what is denied or protected there is held by the view. So there is a rule only where a place gives
+// more than those above it do.
+func rules(all []places.Place) []fragment.Step {
+	given := map[string]rights{"/": list} // at a path and above; what is in the view may be listed
+	steps := []fragment.Step{fragment.Landlock{Path: "/", Rights: list.names()}}
+	for _, p := range all { // parents first
+		gives, above := rightsOf(p), above(given, p.Path)
+		more := gives &^ above
+		if more == 0 {
+			continue
 		}
-	}
-	for p := range c.private {
-		if c.view[p].shows == showsPrivate {
-			all[p] = all[p].with(nil, node{})
+		given[p.Path] = above | gives
+		rule := fragment.Landlock{For: p.Rule, Path: p.Path, Rights: (more | gives&read).names()}
+		if p.Path == "/" {
+			rule.Rights = given["/"].names()
+			steps = steps[:0]
 		}
+		steps = append(steps, rule)
 	}
-	for _, p := range slices.Sorted(maps.Keys(all)) {
-		if rights := all[p].beyond(all, p); len(rights) > 0 {
-			c.rules = append(c.rules, fragment.Landlock{For: all[p].rule, Path: p, Rights: rights})
+	return steps
+}
+
+// above is what is given at the directories above p, and at p itself so far.
+func above(given map[string]rights, p string) rights {
+	for {
+		if r, ok := given[p]; ok {
+			return r
 		}
+		p = path.Dir(p)
 	}
 }
 
-// given is what Landlock rules give at one path.
-type given struct {
-	rule   policy.RuleID
-	rights []fragment.Right
+// rights is a set of Landlock's rights.
+type rights uint8
+
+const (
+	list rights = 1 << iota
+	read
+	execute
+	write
+	device
+)
+
+// rightsOf is what a place gives.
+func rightsOf(p places.Place) rights {
+	switch p.Shows {
+	case places.Private:
+		return read | execute | write
+	case places.Host:
+		var r rights
+		for _, has := range []struct {
+			it    bool
+			right rights
+		}{
+			{p.Rights.Read, read},
+			{p.Rights.Execute, execute},
+			{p.Rights.Write, write},
+			{p.Devices, device},
+		} {
+			if has.it {
+				r |= has.right
+			}
+		}
+		return r
+	case places.Hidden, places.Empty:
+	}
+	return 0
 }
 
-// with adds what a grant gives; no grant stands for a private directory.
-func (g given) with(r *policy.PathRule, n node) given {
-	rights := []fragment.Right{fragment.RightRead}
-	if r == nil || r.Access.Writable() {
-		rights = append(rights, fragment.RightWrite)
-	}
-	if r == nil || r.Access != policy.Write {
-		rights = append(rights, fragment.RightExecute)
-	}
-	if r != nil && isDevice(r.Path, n) {
-		rights = append(rights, fragment.RightDevice)
-	}
-	for _, right := range rights {
-		if !slices.Contains(g.rights, right) {
-			g.rights = append(slices.Clone(g.rights), right)
+// names are the rights of the set.
+func (r rights) names() []fragment.Right {
+	var names []fragment.Right
+	for i, name := range []fragment.Right{
+		fragment.RightList, fragment.RightRead, fragment.RightExecute, fragment.RightWrite,
+		fragment.RightDevice,
+	} {
+		if r&(1<<i) != 0 {
+			names = append(names, name)
 		}
 	}
-	if r != nil && g.rule == "" {
-		g.rule = r.ID
-	}
-	return g
-}
-
-// beyond lists the rights at p in their usual order, or nothing if the rules above p give them all.
-func (g given) beyond(all map[string]given, p string) []fragment.Right {
-	var above, rights []fragment.Right
-	for _, a := range ancestors(p) {
-		above = append(above, all[a].rights...)
-	}
-	adds := false
-	for _, right := range []fragment.Right{fragment.RightList, fragment.RightRead, fragment.RightExecute, fragment.RightWrite, fragment.RightDevice} {
-		if slices.Contains(g.rights, right) {
-			rights = append(rights, right)
-			adds = adds || !slices.Contains(above, right)
-		}
-	}
-	if !adds {
-		return nil
-	}
-	return rights
+	return names
 }

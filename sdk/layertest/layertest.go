@@ -34,8 +34,11 @@ import (
 
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/host"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/lifeline"
 	"github.com/nono-run/nono/sdk/peer"
+	"github.com/nono-run/nono/sdk/places"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // patience is how long the kit waits for anything. It is long, for a test machine may be busy; nothing waits for it in vain but a
@@ -121,14 +124,31 @@ func Request(settings map[string]any) *sdk.PlanRequest {
 	}}
 }
 
-// Plan calls Plan.
+// Plan calls Plan. A filesystem layer gets the places that core would have worked out from the policy
+// and from the files of this machine, unless the request has some already.
 func (k *Kit) Plan(req *sdk.PlanRequest) *sdk.PlanResponse {
 	k.t.Helper()
-	resp, err := k.Host.Plan(k.t.Context(), req)
+	resp, err := k.Host.Plan(k.t.Context(), placed(req, k.Description.Kind))
 	if err != nil {
 		k.t.Fatalf("Plan: %v", err)
 	}
 	return resp
+}
+
+// placed is the request with its places.
+func placed(req *sdk.PlanRequest, kind policy.Kind) *sdk.PlanRequest {
+	if kind != policy.KindFilesystem || len(req.Places.Places) > 0 {
+		return req
+	}
+	with := *req
+	with.Places, _ = places.Compute(places.Input{
+		Policy: &req.Policy, Home: req.Host.Home, Dir: req.Command.Dir, Look: hostfile.Host,
+		Lookup: func(name string) (string, bool) {
+			value, ok := req.HostVariables[name]
+			return value, ok
+		},
+	})
+	return &with
 }
 
 // Start calls Start.

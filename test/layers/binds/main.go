@@ -4,8 +4,7 @@
 //	layer "filesystem" { plugin = "test/binds" }
 //	plugin "test/binds" { path = "bin/nono-layer-binds" }
 //
-// It goes about the same policy in the plainest way there is: every grant is bound, every denial masked, every protection bound
-// read-only, one after the other, and core takes out what is said twice. It uses no Landlock.
+// It holds the same places in the plainest way there is, with a mount for each, and uses no Landlock.
 package main
 
 import "github.com/nono-run/nono/sdk"

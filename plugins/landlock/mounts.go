@@ -1,0 +1,41 @@
+package landlock
+
+import (
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/places"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// mounts is the view, a mount a place.
+func mounts(v places.View, privateSize uint64) []fragment.Step {
+	steps := make([]fragment.Step, 0, len(v.Places)+len(v.Links))
+	for _, p := range v.Places {
+		steps = append(steps, mount(p, privateSize))
+	}
+	for _, l := range v.Links {
+		steps = append(steps, fragment.Link{For: l.Rule, Path: l.Path, Target: l.Target})
+	}
+	return steps
+}
+
+func mount(p places.Place, privateSize uint64) fragment.Step {
+	switch p.Shows {
+	case places.Host:
+		return fragment.Bind{
+			For: p.Rule, Path: p.Path, Writable: p.Rights.Write, NoExec: !p.Rights.Execute,
+			Devices: p.Devices, Device: p.Device, Inode: p.Inode,
+		}
+	case places.Private:
+		return fragment.Tmpfs{
+			For: p.Rule, Path: p.Path, Size: privateSize, Mode: p.Mode, Report: p.Report,
+		}
+	case places.Empty:
+		const page = 4096 // the least that a file system in memory can have
+		return fragment.Tmpfs{For: p.Rule, Path: p.Path, Size: page, Mode: 0o555}
+	case places.Hidden:
+	}
+	// What is not known is hidden, which gives nothing.
+	return fragment.Mask{
+		For: p.Rule, Path: p.Path, Directory: p.Type == policy.Directory, Readable: p.Readable,
+	}
+}
