@@ -23,7 +23,11 @@ type Options struct {
 
 // Conformance holds a layer to the contract. Each call of newLayer makes a layer as a fresh process would have it.
 func Conformance(t *testing.T, newLayer func() sdk.Layer, o Options) {
+	if isSealedChild() {
+		planSealed(t, newLayer(), o)
+	}
 	Suite(t, func(t testing.TB) Host { return inProcess(t, newLayer()) }, o)
+	t.Run("a layer that calls itself pure looks at no file", func(t *testing.T) { holdSealed(t, newLayer) })
 }
 
 // Suite holds to the contract what connect starts: a layer in a fresh process, each time.
@@ -38,6 +42,7 @@ func Suite(t *testing.T, connect func(t testing.TB) Host, o Options) {
 		{"coverage is about rules of its own kind, each once", s.coverage},
 		{"what a fragment calls a secret is there, and never in clear", s.secrets},
 		{"Plan only reads, and asks nobody where nobody can answer", s.planOnlyReads},
+		{"a layer that calls itself pure gives one answer to one request", s.pure},
 		{"a beat is answered", s.beats},
 		{"an ephemeral layer has neither Start nor Finish", s.ephemeral},
 		{"Finish works in a fresh process, for a session that was never started, and twice", s.finishWithoutStart},
@@ -113,9 +118,7 @@ func sample(t *testing.T) policy.Policy {
 
 func (s suite) coverage(t *testing.T) {
 	k := s.kit(t)
-	req := s.request(t)
-	req.Policy = sample(t)
-	req.Command.Dir = req.Policy.Filesystem[0].Path
+	req := s.sampleRequest(t)
 	seen := map[policy.RuleID]bool{}
 	for _, c := range k.Plan(req).Coverage {
 		if c.Rule.Kind() != k.Description.Kind {

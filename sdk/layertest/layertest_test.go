@@ -29,12 +29,15 @@ func (l *layer) Describe() sdk.Description {
 	d := sdk.Description{
 		Name: "test/layer", Version: "1", Kind: policy.KindFilesystem, Lifetime: sdk.Resident,
 		Settings: []sdk.Setting{{Name: "port", Type: sdk.SettingNumber, Help: "a port"}},
+		Pure:     true,
 	}
 	switch l.breaks {
 	case "describe":
 		d.Version = fmt.Sprint(described.Add(1))
 	case "settings":
 		d.Settings[0].Name = "enabled"
+	case "impure":
+		d.Pure = false
 	case "ephemeral":
 		d.Lifetime = sdk.Ephemeral
 	}
@@ -59,6 +62,17 @@ func (l *layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 		if req.Dir != "" {
 			return resp, os.Mkdir(req.Dir, 0o700)
 		}
+	case "wavers":
+		resp.Coverage = append(resp.Coverage, sdk.Coverage{Held: sdk.Partial, Rule: policy.RuleID(fmt.Sprint("filesystem.", described.Add(1)))})
+	case "looks":
+		_, _ = os.Lstat("/etc/passwd")
+	case "looks beside": // in another goroutine
+		looked := make(chan struct{})
+		go func() {
+			defer close(looked)
+			_, _ = os.ReadFile("/etc/passwd")
+		}()
+		<-looked
 	case "asks":
 		_, _ = req.Session.Ask(ctx, "may I?", false)
 	case "port":
@@ -100,15 +114,19 @@ func TestBrokenLayers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for breaks, promise := range map[string]string{
-		"describe":  "Describe_gives_the_same_answer",
-		"settings":  "Describe_gives_the_same_answer",
-		"empty":     "an_empty_policy",
-		"coverage":  "coverage_is_about",
-		"secrets":   "what_a_fragment_calls_a_secret",
-		"reads":     "Plan_only_reads",
-		"asks":      "Plan_only_reads",
-		"ephemeral": "an_ephemeral_layer",
-		"twice":     "finished twice",
+		"describe":     "Describe_gives_the_same_answer",
+		"settings":     "Describe_gives_the_same_answer",
+		"empty":        "an_empty_policy",
+		"coverage":     "coverage_is_about",
+		"secrets":      "what_a_fragment_calls_a_secret",
+		"reads":        "Plan_only_reads",
+		"asks":         "Plan_only_reads",
+		"impure":       "gives_one_answer_to_one_request",
+		"wavers":       "gives_one_answer_to_one_request",
+		"looks":        "SIGSYS",
+		"looks beside": "SIGSYS",
+		"ephemeral":    "an_ephemeral_layer",
+		"twice":        "finished twice",
 	} {
 		c := exec.Command(exe, "-test.run=^TestBroken$")
 		c.Env = append(os.Environ(), "LAYERTEST_BREAKS="+breaks, "TMPDIR="+t.TempDir())
