@@ -9,6 +9,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/launch/filter"
+	"github.com/nono-run/nono/core/plan/view"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
@@ -178,5 +179,15 @@ func (m *maker) collectDiagnostics() {
 			// An unknown severity is an error: what nobody understands does not start.
 			m.problem(diag.Problem{Severity: diag.Error, Summary: text, Detail: d.Detail}, at)
 		}
+	}
+}
+
+// checkDirectory holds the filesystem layer to a current directory that exists, which is one of the
+// places that it was told.
+func (m *maker) checkDirectory(v view.View) {
+	dir := m.in.Command.Dir
+	in, empty := v.Cover(dir).Mount.(fragment.Tmpfs)
+	if files, ok := m.layer(policy.KindFilesystem); ok && empty && in.Path != dir && !v.AnyBeneath(dir) {
+		m.flaw(files.Name, "", "the current directory %s does not exist in what it shows", dir)
 	}
 }

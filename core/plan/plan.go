@@ -282,7 +282,7 @@ func newMaker(in Input) (*maker, error) {
 	network, _ := m.layer(policy.KindNetwork)
 	var err error
 	m.base, err = base.Compose(base.Input{
-		Host: in.Host, Dir: in.Command.Dir, Policy: &in.Policy, NetworkLayer: network.Name, GitIdentity: in.GitIdentity, Look: in.Look,
+		Host: in.Host, Policy: &in.Policy, NetworkLayer: network.Name, GitIdentity: in.GitIdentity, Look: in.Look,
 	})
 	if err != nil {
 		return nil, asProblems(err)
@@ -356,6 +356,7 @@ func (m *maker) mounts(p *Plan) view.View {
 		m.problem(diag.Errorf("this plan needs %d mounts, and more than %d make no sense", n, MaxMounts).
 			Try("grant or deny whole directories rather than what lies in them"), policy.Source{})
 	}
+	m.checkDirectory(v)
 	return v
 }
 

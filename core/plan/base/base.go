@@ -33,7 +33,6 @@ const (
 	RuleEnvironment policy.RuleID = "base.environment"
 	RuleSelf        policy.RuleID = "base.self"
 	RuleIdentity    policy.RuleID = "base.identity"
-	RuleDirectory   policy.RuleID = "base.directory"
 )
 
 // Share is what core wants of a plan.
@@ -52,7 +51,6 @@ type Share struct {
 // Input is what the base fragment depends on.
 type Input struct {
 	Host   sdk.Host
-	Dir    string // the command's current directory
 	Policy *policy.Policy
 	// NetworkLayer is the name of the layer that lets traffic through; empty if there is none.
 	NetworkLayer string
@@ -119,7 +117,6 @@ func (c *composer) hold(id policy.RuleID, about policy.Kind, says, by string) {
 const (
 	rootSize   = 1 << 20   // names of mount points and links only
 	devSize    = 64 << 10  // the same
-	emptySize  = 64 << 10  // an empty directory
 	sharedSize = 512 << 20 // /dev/shm: Python's multiprocessing and browsers put whole data sets there
 )
 
@@ -185,9 +182,8 @@ func (c *composer) root() error {
 	return nil
 }
 
-// fill adds what core puts into directories that the filesystem layer left empty: git's identity in a private home, and the
-// current directory where nobody granted it. In a bind the user's real file is there or deliberately not; and a mount point
-// made in a bind would be made on the host.
+// fill adds what core puts into directories that the filesystem layer left empty: git's identity in a private home. In a bind the
+// user's real file is there or deliberately not; and a mount point made in a bind would be made on the host.
 func (c *composer) fill() {
 	if len(c.in.GitIdentity) > 0 {
 		c.hold(RuleIdentity, "", "git knows the user's name and email, and nothing else of the user's git settings", "a file of nono's own")
@@ -195,6 +191,4 @@ func (c *composer) fill() {
 			For: RuleIdentity, Path: path.Join(c.in.Host.Home, ".gitconfig"), Mode: 0o444, Content: c.in.GitIdentity,
 		})
 	}
-	c.hold(RuleDirectory, "", "the current directory exists, empty where it is not granted", "a directory in memory")
-	c.share.Fill = append(c.share.Fill, fragment.Tmpfs{For: RuleDirectory, Path: c.in.Dir, Size: emptySize, Mode: 0o755})
 }

@@ -180,7 +180,9 @@ func TestSummary(t *testing.T) {
 		{"nothing granted", func() plan.Input {
 			in := plantest.Input(plantest.Machine())
 			in.Policy.Filesystem = nil
-			in.Layers = []plan.Share{plantest.Binds(plantest.Machine(), in.Policy)}
+			layer := plantest.Binds(plantest.Machine(), in.Policy)
+			layer.Response.Fragment.Steps = append(layer.Response.Fragment.Steps, fragment.Tmpfs{Path: "/home/ada/proj", Size: 4096, Mode: 0o555})
+			in.Layers = []plan.Share{layer}
 			return in
 		}, "no path granted; network closed; home private; current directory empty; tier A"},
 		{"what was granted is not there", func() plan.Input {
