@@ -89,7 +89,7 @@ func TestMessagesSurvive(t *testing.T) {
 			Documents: []sdk.Document{{
 				Path: text.Draw(r, "path"), SHA256: sha256.Sum256([]byte("x")), Content: []byte("x"),
 			}},
-			Ask: rapid.Bool().Draw(r, "ask"),
+			DryRun: rapid.Bool().Draw(r, "dry"),
 		}
 		m.answer = &sdk.PlanResponse{
 			Fragment: fragment.Fragment{Steps: []fragment.Step{fragment.Mask{Path: "/a"}}},
@@ -278,7 +278,7 @@ func TestLayersErrors(t *testing.T) {
 
 func TestSession(t *testing.T) {
 	m := newMirror()
-	var answer string
+	var answer sdk.Secret
 	var refused, dialled error
 	m.planning = func(ctx context.Context, req *sdk.PlanRequest) error {
 		err := errors.Join(
@@ -287,23 +287,23 @@ func TestSession(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if answer, err = req.Session.Ask(ctx, "who?", true); err != nil {
+		if answer, err = req.Session.AskHidden(ctx, "who?"); err != nil {
 			return err
 		}
-		_, refused = req.Session.Ask(ctx, "and you?", false)
+		_, refused = req.Session.Ask(ctx, "and you?")
 		_, dialled = req.Session.Dial(ctx, 80)
 		return req.Session.Stop("that was all")
 	}
 	kit := layertest.New(t, m)
 	kit.Answer = func(text string, hidden bool) (string, error) {
 		if text == "who?" && hidden {
-			return "me", nil
+			return "me\xff", nil
 		}
 		return "", errors.New("none of your business")
 	}
 	kit.Plan(layertest.Request(nil))
-	if answer != "me" {
-		t.Errorf("the answer was %q", answer)
+	if got := string(answer.Reveal()); got != "me\xff" {
+		t.Errorf("the answer was %q", got)
 	}
 	if refused == nil || !strings.Contains(refused.Error(), "none of your business") {
 		t.Errorf("the refused question: %v", refused)
@@ -345,7 +345,7 @@ func TestWhoHasASession(t *testing.T) {
 	m.description.Lifetime = sdk.Ephemeral
 	layertest.New(t, struct{ sdk.Layer }{m}).Plan(layertest.Request(nil))
 	none := m.plan.Session
-	_, askErr := none.Ask(t.Context(), "?", false)
+	_, askErr := none.Ask(t.Context(), "?")
 	_, dialErr := none.Dial(t.Context(), 80)
 	for call, err := range map[string]error{
 		"Event": none.Event("nothing", nil), "Progress": none.Progress("", 0, 0),

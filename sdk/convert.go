@@ -63,7 +63,7 @@ func decodePlanRequest(m *layerpb.PlanRequest) (*PlanRequest, error) {
 	if err != nil {
 		return nil, wire.At(err, "places")
 	}
-	r := &PlanRequest{Run: run, Ask: m.GetAsk(), Places: view}
+	r := &PlanRequest{Run: run, DryRun: m.GetDryRun(), Places: view}
 	for i, d := range m.GetDocuments() {
 		sum, err := wire.Digest(d.GetSha256())
 		if err != nil {

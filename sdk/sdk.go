@@ -186,9 +186,9 @@ type PlanRequest struct {
 	// Places is what the agent sees of the files. Only the layer of the kind filesystem gets it, and
 	// turns it into something that the kernel holds.
 	Places places.View
-	// Ask is false where nobody can answer (`nono plan`, `nono doctor`): no prompt, no foreign
-	// command, unknowns said as such.
-	Ask bool
+	// DryRun says that nothing is going to be run (`nono plan`, `nono doctor`): ask nobody, run no
+	// foreign command, and say of what is unknown that it is.
+	DryRun bool
 }
 
 // PlanResponse is a layer's share of the plan.

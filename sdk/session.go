@@ -21,6 +21,8 @@ var (
 	ErrNoSession = errors.New("there is no session: an ephemeral layer has none")
 	// ErrSessionOver means that the stream has ended. Core is gone then, and the process about to be.
 	ErrSessionOver = errors.New("the session is over")
+	// ErrNobody means that nobody can answer a question: there is no terminal, or the agent has it.
+	ErrNobody = errors.New("nobody can answer")
 )
 
 // Session is the layer's end of the stream with core. A bracket or resident layer has one in each of
@@ -79,21 +81,37 @@ func (s *Session) Stop(reason string) error {
 	return err
 }
 
-// Ask puts a question to the user and waits for the answer. What is typed is not shown if hidden. Nobody can be asked where
-// PlanRequest.Ask is false.
-func (s *Session) Ask(ctx context.Context, text string, hidden bool) (string, error) {
-	answer, err := s.request(ctx, func(id uint64) *layerpb.SessionResponse {
-		return &layerpb.SessionResponse{Message: &layerpb.SessionResponse_Question{
-			Question: &layerpb.Question{Id: id, Text: text, Hidden: hidden},
-		}}
+// Ask puts a question to the user and waits for the answer, a line. Questions are asked one after
+// another, each with the name of its layer, and an open one stops the clock of the layer's call.
+// Where nobody can answer the error is [ErrNobody], at once: without a terminal, in a dry run, and
+// while the agent runs, which has the terminal then.
+func (s *Session) Ask(ctx context.Context, text string) (string, error) {
+	answer, err := s.ask(ctx, &layerpb.Question{Text: text})
+	return string(answer), err
+}
+
+// AskHidden is Ask for what must not be seen on the terminal.
+func (s *Session) AskHidden(ctx context.Context, text string) (Secret, error) {
+	answer, err := s.ask(ctx, &layerpb.Question{Text: text, Hidden: true})
+	return NewSecret(answer), err
+}
+
+func (s *Session) ask(ctx context.Context, q *layerpb.Question) ([]byte, error) {
+	m, err := s.request(ctx, func(id uint64) *layerpb.SessionResponse {
+		q.Id = id
+		return &layerpb.SessionResponse{Message: &layerpb.SessionResponse_Question{Question: q}}
 	})
 	if err != nil {
-		return "", fmt.Errorf("asking the user: %w", err)
+		return nil, fmt.Errorf("asking the user: %w", err)
 	}
-	if reason := answer.GetAnswer().GetError(); reason != "" {
-		return "", fmt.Errorf("asking the user: %s", reason)
+	answer := m.GetAnswer()
+	switch {
+	case answer.GetNobody():
+		return nil, fmt.Errorf("asking the user: %w: %s", ErrNobody, answer.GetError())
+	case answer.GetError() != "":
+		return nil, fmt.Errorf("asking the user: %s", answer.GetError())
 	}
-	return answer.GetAnswer().GetText(), nil
+	return answer.GetText(), nil
 }
 
 // Dial connects to a port of the loopback inside, one of those that the fragment's dialer step names.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -48,14 +49,15 @@ const lastMoments = time.Second
 
 var errTooLate = errors.New("deadline")
 
-// call makes one call: within the limit, which progress extends, and with one reason if it fails.
+// call makes one call: within the limit, which progress extends and a question to the user suspends,
+// and with one reason if it fails.
 func call[T any](ctx context.Context, l *Layer, name string, limit time.Duration, f func(context.Context) (T, error)) (T, error) {
 	within, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	timer := time.AfterFunc(limit, func() { cancel(errTooLate) })
-	defer timer.Stop()
-	l.setExtend(func() { timer.Reset(limit) })
-	defer l.setExtend(nil)
+	clock := newClock(limit, func() { cancel(errTooLate) })
+	defer clock.Stop()
+	l.setClock(clock)
+	defer l.setClock(nil)
 
 	v, err := f(within)
 	if err == nil {
@@ -73,10 +75,89 @@ func call[T any](ctx context.Context, l *Layer, name string, limit time.Duration
 	return none, l.explain(name, err)
 }
 
-func (l *Layer) setExtend(f func()) {
+// setClock makes the clock that of the call in progress. Questions may be open from before.
+func (l *Layer) setClock(c *clock) {
 	l.mu.Lock()
-	l.extend = f
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	l.clock = c
+	if c != nil && l.asking > 0 {
+		c.Suspend()
+	}
+}
+
+// asked counts the questions that are open; while there is one, the layer is not what is waited for.
+func (l *Layer) asked(change int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asking += change
+	switch {
+	case l.clock == nil:
+	case l.asking > 0:
+		l.clock.Suspend()
+	default:
+		l.clock.Resume()
+	}
+}
+
+// A clock is the time that a call has left.
+type clock struct {
+	limit time.Duration
+	over  func()
+
+	mu        sync.Mutex
+	timer     *time.Timer
+	suspended bool
+	stopped   bool
+}
+
+func newClock(limit time.Duration, over func()) *clock {
+	c := &clock{limit: limit, over: over}
+	c.timer = time.AfterFunc(limit, c.fire)
+	return c
+}
+
+func (c *clock) fire() {
+	c.mu.Lock()
+	due := !c.suspended && !c.stopped
+	c.mu.Unlock()
+	if due {
+		c.over()
+	}
+}
+
+// Extend begins the limit anew.
+func (c *clock) Extend() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.suspended && !c.stopped {
+		c.timer.Reset(c.limit)
+	}
+}
+
+// Suspend lets no time pass.
+func (c *clock) Suspend() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.suspended = true
+	c.timer.Stop()
+}
+
+// Resume begins the limit anew.
+func (c *clock) Resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.suspended && !c.stopped {
+		c.timer.Reset(c.limit)
+	}
+	c.suspended = false
+}
+
+// Stop ends the clock.
+func (c *clock) Stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = true
+	c.timer.Stop()
 }
 
 // explain finds the one reason behind an error of a call, or of the session.

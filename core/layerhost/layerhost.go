@@ -92,7 +92,8 @@ type Layer struct {
 	tail    tail
 
 	mu      sync.Mutex
-	extend  func() // puts the deadline of the call in progress off; nil when there is none
+	clock   *clock // of the call in progress; nil when there is none
+	asking  int    // how many questions of its are open
 	ending  bool   // core wants it to end
 	failure *Failure
 	lost    chan struct{}
@@ -224,7 +225,7 @@ func (l *Layer) OpenSession(ctx context.Context, h host.Handler) error {
 	return err
 }
 
-// progress puts off the deadline of the call in progress.
+// progress keeps the clock of the call in progress.
 type progress struct {
 	host.Handler
 	layer *Layer
@@ -233,11 +234,18 @@ type progress struct {
 // Progress implements host.Handler.
 func (p progress) Progress(text string, done, total uint64) {
 	p.layer.mu.Lock()
-	if p.layer.extend != nil {
-		p.layer.extend()
+	if p.layer.clock != nil {
+		p.layer.clock.Extend()
 	}
 	p.layer.mu.Unlock()
 	p.Handler.Progress(text, done, total)
+}
+
+// Ask implements host.Handler.
+func (p progress) Ask(ctx context.Context, text string, hidden bool) (string, error) {
+	p.layer.asked(1)
+	defer p.layer.asked(-1)
+	return p.Handler.Ask(ctx, text, hidden)
 }
 
 // Plan asks for the layer's share of the plan.

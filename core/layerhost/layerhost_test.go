@@ -265,6 +265,23 @@ func TestProgressExtendsTheDeadline(t *testing.T) {
 	}
 }
 
+// TestAQuestionStopsTheClock: the user may think for longer than the layer may take.
+func TestAQuestionStopsTheClock(t *testing.T) {
+	h := &recorder{answer: func() string {
+		time.Sleep(2 * short().Plan)
+		return "yes"
+	}}
+	if _, err := planned(t, begin(t, builtin(t, "ask")), h); err != nil {
+		t.Fatal(err)
+	}
+	// And it goes on afterwards.
+	h = &recorder{answer: func() string { return "hang" }}
+	_, err := planned(t, begin(t, builtin(t, "ask")), h)
+	if err == nil || !strings.Contains(err.Error(), "it hangs") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestStrayOutputDoesNoHarm(t *testing.T) {
 	for _, mode := range []string{"stray", "stray-flood"} {
 		t.Run(mode, func(t *testing.T) {

@@ -203,6 +203,13 @@ func (l *testLayer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRe
 			}
 			time.Sleep(300 * time.Millisecond)
 		}
+	case "ask":
+		switch answer, err := req.Session.Ask(ctx, "may I?"); {
+		case err != nil:
+			return nil, err
+		case answer == "hang":
+			time.Sleep(time.Hour)
+		}
 	case "env":
 		for _, v := range os.Environ() {
 			resp.Fragment.Steps = append(resp.Fragment.Steps, fragment.Env{Name: "V", Value: fragment.Text(v)})
@@ -336,6 +343,7 @@ func running(pid int) bool {
 
 // recorder is a handler that remembers.
 type recorder struct {
+	answer  func() string
 	mu      sync.Mutex
 	stopped []string
 }
@@ -343,7 +351,10 @@ type recorder struct {
 func (r *recorder) Event(string, map[string]string) {}
 func (r *recorder) Progress(string, uint64, uint64) {}
 func (r *recorder) Ask(context.Context, string, bool) (string, error) {
-	return "", errors.New("nobody is there")
+	if r.answer == nil {
+		return "", sdk.ErrNobody
+	}
+	return r.answer(), nil
 }
 
 func (r *recorder) Dial(context.Context, uint16) (*os.File, error) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/sdk/prompt"
 )
 
 // A handler is core's end of one layer's session.
@@ -37,9 +38,9 @@ func (h *handler) Progress(text string, done, total uint64) {
 	h.run.req.Out.Detail("[%s] %s", h.name(), text)
 }
 
-// Ask implements host.Handler. No layer that asks is built yet, and an answer that nobody gave would be worse than none.
-func (h *handler) Ask(context.Context, string, bool) (string, error) {
-	return "", errors.New("there is nobody to ask")
+// Ask implements host.Handler.
+func (h *handler) Ask(ctx context.Context, text string, hidden bool) (string, error) {
+	return h.run.asker.Ask(ctx, h.name(), text, prompt.Echo(!hidden))
 }
 
 // Dial implements host.Handler: nono-init connects inside, to a port of the layer's own dialer step.

@@ -131,7 +131,7 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error
 			}
 		}
 	}
-	req := &sdk.PlanRequest{Run: m.known, Documents: r.req.Config.Documents, Ask: !r.dry}
+	req := &sdk.PlanRequest{Run: m.known, Documents: r.req.Config.Documents, DryRun: r.dry}
 	if m.block.Kind == policy.KindFilesystem {
 		req.Places = r.places
 	}

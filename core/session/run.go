@@ -46,6 +46,7 @@ type run struct {
 	plan    *plan.Plan
 	opened  chan struct{} // closed when the gate is open: the agent runs
 	began   time.Time     // when that was
+	asker   *asker
 
 	problems diag.Problems // warnings, to be shown with the plan's
 
@@ -69,6 +70,7 @@ func open(
 	r := &run{
 		time: watch, req: req, dry: dry, refuse: refuse, opened: make(chan struct{}),
 		losses: make(chan error, 1), stops: make(chan error, 1),
+		asker: newAsker(req.Stdin, req.Stderr, dry),
 	}
 	var err error
 	if r.bin, err = layerhost.Locate(); err != nil {
@@ -400,6 +402,7 @@ func (r *run) endInit() {
 
 // close ends what is left. It may be called at any point after open has begun.
 func (r *run) close() {
+	r.asker.Yield("the run is over")
 	r.endInit()
 	var wg sync.WaitGroup
 	for _, m := range r.members {

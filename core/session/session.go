@@ -59,6 +59,8 @@ func Run(ctx context.Context, req *Request) (int, error) {
 	if !r.began.IsZero() {
 		end.Ended = time.Now()
 	}
+	r.asker.TakeBack()
+	sig.Handle(func(syscall.Signal) { r.asker.Interrupt() })
 	if finishErr := r.finish(end); finishErr != nil {
 		req.Out.Error(finishErr) // and no more than that: how the run ended is still told by what ended it
 	}
@@ -88,6 +90,7 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
 	r.time.Lap("arming")
+	r.asker.Yield("the agent has the terminal")
 	if err := r.init.Go(ctx); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, execProblem(err)
 	}

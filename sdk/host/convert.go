@@ -106,7 +106,7 @@ func encodePlanRequest(r *sdk.PlanRequest) (*layerpb.PlanRequest, error) {
 	if err != nil {
 		return nil, wire.At(err, "places")
 	}
-	m := &layerpb.PlanRequest{Run: run, Ask: r.Ask, Places: view}
+	m := &layerpb.PlanRequest{Run: run, DryRun: r.DryRun, Places: view}
 	for _, d := range r.Documents {
 		m.Documents = append(m.Documents,
 			&layerpb.Document{Path: d.Path, Sha256: d.SHA256[:], Content: d.Content})

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/wire"
 )
@@ -23,6 +24,7 @@ type Handler interface {
 	Event(name string, fields map[string]string)
 	Progress(text string, done, total uint64)
 	Stop(reason string)
+	// Ask gets an answer from the user. Where nobody can answer the error is [sdk.ErrNobody].
 	Ask(ctx context.Context, text string, hidden bool) (string, error)
 	// Dial connects to a port of the loopback inside. The file is closed once it has been passed on.
 	Dial(ctx context.Context, port uint16) (*os.File, error)
@@ -177,9 +179,9 @@ func (s *Stream) ask(ctx context.Context, q *layerpb.Question) *layerpb.SessionR
 	a := &layerpb.Answer{Id: q.GetId()}
 	text, err := s.handler.Ask(ctx, q.GetText(), q.GetHidden())
 	if err != nil {
-		a.Error = reason(err)
+		a.Error, a.Nobody = reason(err), errors.Is(err, sdk.ErrNobody)
 	} else {
-		a.Text = text
+		a.Text = []byte(text)
 	}
 	return &layerpb.SessionRequest{Message: &layerpb.SessionRequest_Answer{Answer: a}}
 }

@@ -1842,7 +1842,8 @@ type PlanRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Run       *Run                   `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	Documents []*Document            `protobuf:"bytes,2,rep,name=documents,proto3" json:"documents,omitempty"`
-	Ask       bool                   `protobuf:"varint,3,opt,name=ask,proto3" json:"ask,omitempty"`
+	// dry_run: nothing is going to be run. No prompt, no foreign command; unknowns are said as such.
+	DryRun bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	// places is for the layer of the kind filesystem alone.
 	Places        *Places `protobuf:"bytes,4,opt,name=places,proto3" json:"places,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1893,9 +1894,9 @@ func (x *PlanRequest) GetDocuments() []*Document {
 	return nil
 }
 
-func (x *PlanRequest) GetAsk() bool {
+func (x *PlanRequest) GetDryRun() bool {
 	if x != nil {
-		return x.Ask
+		return x.DryRun
 	}
 	return false
 }
@@ -4779,9 +4780,11 @@ func (x *Question) GetHidden() bool {
 type Answer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	Text  string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	Text  []byte                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
 	// error says why there is no answer.
-	Error         string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	Error string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	// nobody: nobody can be asked now. Asking again in the same call gives the same.
+	Nobody        bool `protobuf:"varint,4,opt,name=nobody,proto3" json:"nobody,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4823,11 +4826,11 @@ func (x *Answer) GetId() uint64 {
 	return 0
 }
 
-func (x *Answer) GetText() string {
+func (x *Answer) GetText() []byte {
 	if x != nil {
 		return x.Text
 	}
-	return ""
+	return nil
 }
 
 func (x *Answer) GetError() string {
@@ -4835,6 +4838,13 @@ func (x *Answer) GetError() string {
 		return x.Error
 	}
 	return ""
+}
+
+func (x *Answer) GetNobody() bool {
+	if x != nil {
+		return x.Nobody
+	}
+	return false
 }
 
 // Dial asks for a connection to a port of the loopback inside, one of the dialer step's.
@@ -5131,11 +5141,11 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\tstate_dir\x18\t \x01(\tR\bstateDir\x1a@\n" +
 	"\x12HostVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xab\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb2\x01\n" +
 	"\vPlanRequest\x12$\n" +
 	"\x03run\x18\x01 \x01(\v2\x12.nono.layer.v1.RunR\x03run\x125\n" +
-	"\tdocuments\x18\x02 \x03(\v2\x17.nono.layer.v1.DocumentR\tdocuments\x12\x10\n" +
-	"\x03ask\x18\x03 \x01(\bR\x03ask\x12-\n" +
+	"\tdocuments\x18\x02 \x03(\v2\x17.nono.layer.v1.DocumentR\tdocuments\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\x12-\n" +
 	"\x06places\x18\x04 \x01(\v2\x15.nono.layer.v1.PlacesR\x06places\"\x96\x01\n" +
 	"\x06Places\x12,\n" +
 	"\x06places\x18\x01 \x03(\v2\x14.nono.layer.v1.PlaceR\x06places\x12.\n" +
@@ -5340,11 +5350,12 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\bQuestion\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x16\n" +
-	"\x06hidden\x18\x03 \x01(\bR\x06hidden\"B\n" +
+	"\x06hidden\x18\x03 \x01(\bR\x06hidden\"Z\n" +
 	"\x06Answer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error\"*\n" +
+	"\x04text\x18\x02 \x01(\fR\x04text\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12\x16\n" +
+	"\x06nobody\x18\x04 \x01(\bR\x06nobody\"*\n" +
 	"\x04Dial\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\rR\x04port\"H\n" +

@@ -170,7 +170,7 @@ func (s suite) secrets(t *testing.T) {
 func (s suite) planOnlyReads(t *testing.T) {
 	k := s.kit(t)
 	req := s.request(t)
-	req.Ask = false
+	req.DryRun = true
 	k.Plan(req)
 	if _, err := os.Lstat(req.Dir); !os.IsNotExist(err) {
 		t.Errorf("Plan made %s", req.Dir)

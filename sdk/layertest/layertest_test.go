@@ -74,7 +74,7 @@ func (l *layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 		}()
 		<-looked
 	case "asks":
-		_, _ = req.Session.Ask(ctx, "may I?", false)
+		_, _ = req.Session.Ask(ctx, "may I?")
 	case "port":
 		resp.Diagnostics = []sdk.Diagnostic{{Severity: sdk.SeverityError, Attribute: "port", Summary: "it is not a port"}}
 	}

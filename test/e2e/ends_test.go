@@ -492,6 +492,22 @@ func (tty *terminal) run(g *guarded) {
 	go func() { _, _ = io.Copy(&g.out, tty) }() // to the end, which is an error here
 }
 
+// settings are how the terminal treats what is typed.
+func (tty *terminal) settings(t *testing.T) unix.Termios {
+	t.Helper()
+	raw, err := tty.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s *unix.Termios
+	var askErr error
+	err = raw.Control(func(fd uintptr) { s, askErr = unix.IoctlGetTermios(int(fd), unix.TCGETS) })
+	if err := errors.Join(err, askErr); err != nil {
+		t.Fatal(err)
+	}
+	return *s
+}
+
 func (tty *terminal) types(t *testing.T, text string) {
 	t.Helper()
 	if _, err := tty.WriteString(text); err != nil {

@@ -726,6 +726,97 @@ func TestLayerKeepsState(t *testing.T) {
 	}
 }
 
+// TestLayerAsks has a layer ask the user, in each of its calls, at a terminal.
+func TestLayerAsks(t *testing.T) {
+	const question = `nono: layer test/echo asks: what is the\x1b[2J word? `
+	begin := func(t *testing.T, settings string) (*terminal, *guarded) {
+		u := newUser(t)
+		u.Program = "nono-short" // a call may take two seconds there
+		u.useEcho(settings)
+		tty := newTerminal(t)
+		g := u.guarded(append([]string{"run", "-v"}, configured("sh", "-c", "echo ran > ran; exit 7")[1:]...)...)
+		tty.run(g)
+		return tty, g
+	}
+	for _, moment := range []string{"plan", "start", "finish"} {
+		t.Run("in "+moment, func(t *testing.T) {
+			t.Parallel()
+			tty, g := begin(t, fmt.Sprintf("ask = %q", moment))
+			g.wait(&g.out, question)
+			time.Sleep(5 * time.Second) // for longer than the call may take: the user may think
+			tty.types(t, "sesame\n")
+			r := g.end()
+			if r.Code != 7 || !strings.Contains(r.Stdout, "echo.asked answer=sesame") {
+				t.Errorf("it was not told\n%s", r)
+			}
+			if strings.Count(r.Stdout, "sesame") != 1 {
+				t.Errorf("what was typed is on the screen\n%s", r)
+			}
+		})
+		t.Run("interrupted in "+moment, func(t *testing.T) {
+			t.Parallel()
+			tty, g := begin(t, fmt.Sprintf("ask = %q", moment))
+			before := tty.settings(t)
+			g.wait(&g.out, question)
+			if during := tty.settings(t); during == before || during.Lflag&unix.ECHO != 0 {
+				t.Errorf("the terminal echoes what is typed")
+			}
+			tty.types(t, "ses\x03")
+			r := g.end()
+			if after := tty.settings(t); after != before {
+				t.Errorf("the terminal's settings were %+v and are %+v", before, after)
+			}
+			if moment == "finish" {
+				if r.Code != 7 || !strings.Contains(r.Stdout, "the user interrupted the questions") {
+					t.Errorf("the layer was not told\n%s", r)
+				}
+				return
+			}
+			if r.Code != 128+int(syscall.SIGINT) || g.u.exists("ran") {
+				t.Errorf("the start went on\n%s", r)
+			}
+		})
+	}
+	t.Run("while the agent has the terminal", func(t *testing.T) {
+		t.Parallel()
+		u := newUser(t)
+		u.useEcho(`ask = "armed"`)
+		tty := newTerminal(t)
+		g := u.guarded(append([]string{"run", "-v"}, configured("sh", "-c", "read line; exit 7")[1:]...)...)
+		tty.run(g)
+		g.wait(&g.out, "nobody can answer: the agent has the terminal")
+		tty.types(t, "for the agent\n")
+		if r := g.end(); r.Code != 7 || strings.Contains(r.Stdout, "asks:") {
+			t.Errorf("the question was shown\n%s", r)
+		}
+	})
+}
+
+// TestNobodyToAsk: where nobody can answer, the layer hears of it at once.
+func TestNobodyToAsk(t *testing.T) {
+	for _, moment := range []string{"plan", "start", "finish"} {
+		u := newUser(t)
+		u.useEcho(fmt.Sprintf("ask = %q", moment))
+		g := u.guarded(append([]string{"run", "-v"}, configured("true")[1:]...)...)
+		g.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // whoever runs the tests may have a terminal
+		r := g.start().succeeds()
+		if !strings.Contains(r.Stderr, "nobody can answer: there is no terminal") {
+			t.Errorf("in %s it was not told\n%s", moment, r)
+		}
+	}
+	t.Run("in a plan", func(t *testing.T) {
+		u := newUser(t)
+		u.useEcho(`ask = "plan"`)
+		tty := newTerminal(t)
+		g := u.guarded(append([]string{"plan", "-v"}, configured("true")[1:]...)...)
+		tty.run(g)
+		r := g.end()
+		if r.Code != 0 || !strings.Contains(r.Stdout, "nobody can answer: nothing is going to be run") {
+			t.Errorf("it was not told\n%s", r)
+		}
+	})
+}
+
 // TestEchoDialsIn has the layer connect to a port that the agent serves. It tries to before there is an agent, too: that fails, and does no
 // harm to the start.
 func TestEchoDialsIn(t *testing.T) {

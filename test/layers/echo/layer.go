@@ -40,6 +40,7 @@ type settings struct {
 	DialPort  float64 `json:"dial_port"`
 	ArmSlowly bool    `json:"arm_slowly"`
 	Misbehave string  `json:"misbehave"`
+	Ask       string  `json:"ask"`
 }
 
 type layer struct{}
@@ -54,18 +55,25 @@ func (*layer) Describe() sdk.Description {
 			{Name: "greeting", Type: sdk.SettingString, Help: "what it sends first on a connection that it dials"},
 			{Name: "dial_port", Type: sdk.SettingNumber, Help: "the port inside that it dials"},
 			{Name: "arm_slowly", Type: sdk.SettingBool, Help: "let Start take its time"},
+			{
+				Name: "ask", Type: sdk.SettingString, OneOf: []string{"plan", "start", "armed", "finish"},
+				Help: "when it asks the user a question",
+			},
 			{Name: "misbehave", Type: sdk.SettingString, OneOf: misbehaviours, Help: "how it fails, for tests"},
 		},
 	}
 }
 
 // Plan implements sdk.Layer.
-func (*layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
+func (*layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
 	s, err := parse(req.Settings)
 	if err != nil {
 		return nil, err
 	}
 	misbehave.At("plan", s.Misbehave)
+	if err := s.askAt(ctx, "plan", req.Session); err != nil {
+		return nil, err
+	}
 	if s.Misbehave == "refuse-plan" {
 		return nil, errors.New("the echo layer was told to refuse the plan")
 	}
@@ -95,12 +103,15 @@ func (*layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, 
 }
 
 // Start implements sdk.Starter.
-func (*layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartResponse, error) {
+func (*layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartResponse, error) {
 	s, err := parse(req.Settings)
 	if err != nil {
 		return nil, err
 	}
 	misbehave.At("start", s.Misbehave)
+	if err := s.askAt(ctx, "start", req.Session); err != nil {
+		return nil, err
+	}
 	if s.Misbehave == "refuse-start" {
 		return nil, errors.New("the echo layer was told to refuse to start")
 	}
@@ -123,6 +134,9 @@ func (*layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartRespons
 	go func() {
 		time.Sleep(soon)
 		misbehave.At("armed", s.Misbehave)
+		if err := s.askAt(context.Background(), "armed", req.Session); err != nil {
+			sdk.Logger().Error("asking", "error", err)
+		}
 		if s.Misbehave == "stop-armed" {
 			if err := req.Session.Stop("the echo layer was told to stop"); err != nil {
 				sdk.Logger().Error("stopping", "error", err)
@@ -143,12 +157,15 @@ func (*layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartRespons
 }
 
 // Finish implements sdk.Starter. There is nothing to release; it reports whether Start had returned.
-func (*layer) Finish(_ context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
+func (*layer) Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
 	s, err := parse(req.Settings)
 	if err != nil {
 		return nil, err
 	}
 	misbehave.At("finish", s.Misbehave)
+	if err := s.askAt(ctx, "finish", req.Session); err != nil {
+		return nil, err
+	}
 	if s.Misbehave == "refuse-finish" {
 		return nil, errors.New("the echo layer was told to refuse to finish")
 	}
@@ -189,6 +206,23 @@ func counted(stateDir string) (int, error) {
 		return 0, nil
 	}
 	return len(content), err
+}
+
+// askAt asks the user, if this is the moment to, and tells of the answer. That nobody can be asked
+// is an answer too.
+func (s settings) askAt(ctx context.Context, moment string, session *sdk.Session) error {
+	if s.Ask != moment {
+		return nil
+	}
+	answer, err := session.AskHidden(ctx, "what is the\x1b[2J word?")
+	said := string(answer.Reveal())
+	if errors.Is(err, sdk.ErrNobody) {
+		said, err = err.Error(), nil
+	}
+	if err != nil {
+		return err
+	}
+	return session.Event("echo.asked", map[string]string{"answer": said})
 }
 
 // serve gives each connection back what it sends.

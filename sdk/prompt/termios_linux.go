@@ -1,0 +1,9 @@
+package prompt
+
+import "golang.org/x/sys/unix"
+
+// How the system is asked for a terminal's settings, and told new ones while input is dropped.
+const (
+	getTermios      = unix.TCGETS
+	setTermiosFlush = unix.TCSETSF
+)
