@@ -33,7 +33,8 @@ network, no other process and no file of yours. The command given here replaces 
 A file named by -c may grant what lies beneath its own directory. What it asks for beyond that is refused, each line named, unless
 --approve is given.
 
-The exit code is the command's own; 125 when nono refused or failed, 126 and 127 when the command cannot be executed or found.`,
+The exit code is the command's own; 125 when nono refused or failed, or a layer could not clean up after a command that
+ended with 0; 126 and 127 when the command cannot be executed or found.`,
 		Example: `  nono run --allow-cwd -- python my_agent.py
   nono run --allow-cwd --read ~/data -- claude
   nono run -c agent.hcl

@@ -111,7 +111,7 @@ func (t *tail) Lines() []string {
 func readable(line []byte) string {
 	var fields map[string]any
 	if len(line) == 0 || line[0] != '{' || json.Unmarshal(line, &fields) != nil {
-		return strings.TrimRight(string(line), "\r\n")
+		return strings.ReplaceAll(strings.TrimRight(string(line), "\r\n"), "\t", "    ")
 	}
 	message, ok := fields["@message"].(string)
 	if !ok {
@@ -158,10 +158,31 @@ func (q quiet) Error(msg string, args ...any) { q.Trace(msg, args...) }
 // Named implements hclog.Logger.
 func (q quiet) Named(name string) hclog.Logger {
 	if name == q.layer {
-		return q.lines
+		return printed{q.lines}
 	}
 	q.Logger = q.Logger.Named(name)
 	return q
+}
+
+// printed is the logger for what a layer writes to stderr. What it logs comes with fields; all else it
+// has only printed, which is debug output whatever the text begins with. A panic above all: it is shown
+// once, with the failure that it is the reason of.
+type printed struct{ hclog.Logger }
+
+// Info implements hclog.Logger.
+func (p printed) Info(msg string, args ...any) { p.at(p.Logger.Info, msg, args) }
+
+// Warn implements hclog.Logger.
+func (p printed) Warn(msg string, args ...any) { p.at(p.Logger.Warn, msg, args) }
+
+// Error implements hclog.Logger.
+func (p printed) Error(msg string, args ...any) { p.at(p.Logger.Error, msg, args) }
+
+func (p printed) at(level func(string, ...any), msg string, args []any) {
+	if len(args) == 0 {
+		level = p.Debug
+	}
+	level(msg, args...)
 }
 
 // lineLogger is where go-plugin writes what a layer printed after it began to serve.

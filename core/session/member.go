@@ -207,8 +207,8 @@ func (m *member) finish(
 		return m.finishAfresh(ctx, r, req)
 	}
 	answer, err := m.layer.Finish(ctx, req)
-	if err == nil {
-		return answer, nil
+	if err == nil || ctx.Err() != nil {
+		return answer, err
 	}
 	answer, freshErr := m.finishAfresh(ctx, r, req)
 	if freshErr != nil {

@@ -371,25 +371,6 @@ func (r *run) lost() error {
 	}
 }
 
-// finish lets each layer that was armed release what it took, the last one first. It always runs, and every layer is heard.
-func (r *run) finish(end sdk.End) error {
-	// No context: however the run ended, this is done. The layer host bounds each call.
-	ctx := context.Background()
-	var problems diag.Problems
-	for _, m := range slices.Backward(r.members) {
-		if !m.armed {
-			continue
-		}
-		answer, err := m.finish(ctx, r, end)
-		if err != nil {
-			problems = append(problems, asProblems(err)...)
-			continue
-		}
-		r.lines = append(r.lines, answer.Lines...)
-	}
-	return problems.Err()
-}
-
 // endInit ends nono-init, and with it everything inside. It may be called more than once.
 func (r *run) endInit() {
 	if r.init == nil {

@@ -59,12 +59,14 @@ func Run(ctx context.Context, req *Request) (int, error) {
 	if !r.began.IsZero() {
 		end.Ended = time.Now()
 	}
-	r.asker.TakeBack()
-	sig.Handle(func(syscall.Signal) { r.asker.Interrupt() })
-	if finishErr := r.finish(end); finishErr != nil {
+	finishErr := r.finish(sig, end)
+	r.report(exit)
+	if err == nil && exit.Status() == 0 {
+		return 0, finishErr
+	}
+	if finishErr != nil {
 		req.Out.Error(finishErr) // and no more than that: how the run ended is still told by what ended it
 	}
-	r.report(exit)
 	if err != nil {
 		return 0, cause(ctx, err)
 	}

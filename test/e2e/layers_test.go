@@ -464,8 +464,8 @@ func TestLayerFailsBeforeTheAgent(t *testing.T) {
 					u.write("agent.hcl", layerConfig(layer.block, "test/"+layer.name, path, settings))
 					r := u.guard(configured("sh", "-c", ran)...).refusedOnce(
 						fmt.Sprintf("layer test/%s, %s: %s", layer.name, inCall[moment], says), "agent.hcl:3")
-					if failure == "panic" && !strings.Contains(r.Stderr, "the layer was told to panic") {
-						t.Errorf("the panic itself is missing\n%s", r)
+					if n := strings.Count(r.Stderr, "the layer was told to panic"); failure == "panic" && n != 1 {
+						t.Errorf("the panic itself is told %d times\n%s", n, r)
 					}
 					u.neverRan(r)
 					// Whose Start was called is owed a Finish, whatever became of it.
@@ -637,7 +637,7 @@ func TestEchoKilled(t *testing.T) {
 	g.refusedOnce("layer test/echo: it was killed by signal 9")
 }
 
-// TestFinishFails has the agent end well, and a layer that cannot clean up. That is said, and the agent's own code is kept.
+// TestFinishFails has a layer that cannot clean up. That is said, and the agent's own code is kept, unless it is the code of success.
 func TestFinishFails(t *testing.T) {
 	for failure, says := range map[string]string{
 		"die-finish":    "layer test/echo, Finish: it was killed by signal 9",
@@ -650,11 +650,44 @@ func TestFinishFails(t *testing.T) {
 			u := newUser(t)
 			u.Program = "nono-short"
 			u.useEcho(fmt.Sprintf("misbehave = %q", failure))
-			r := u.guard(configured("sh", "-c", "exit 7")...).end()
-			if r.Code != 7 || !strings.Contains(r.Stderr, says) {
-				t.Errorf("want code 7 and %q\n%s", says, r)
+			for code, want := range map[int]int{7: 7, 0: 125} {
+				r := u.guard(configured("sh", "-c", fmt.Sprint("exit ", code))...).end()
+				if r.Code != want || !strings.Contains(r.Stderr, says) {
+					t.Errorf("want code %d and %q\n%s", want, says, r)
+				}
+				u.oneCause(r)
 			}
-			u.oneCause(r)
+		})
+	}
+}
+
+// TestFinishIsCalledOff has a layer whose Finish hangs, and a user who does not wait for its deadline.
+func TestFinishIsCalledOff(t *testing.T) {
+	const says = "layer test/echo was not waited for, and may have left something behind: cleaning up was ended by "
+	for name, signals := range map[string][]syscall.Signal{
+		"SIGINT":  {syscall.SIGINT, syscall.SIGINT},
+		"SIGTERM": {syscall.SIGTERM},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t)
+			u.useEcho(`misbehave = "wait-finish"`)
+			g := u.guard(append([]string{"run", "-v"}, configured("true")[1:]...)...)
+			g.wait(&g.err, "echo.finishing")
+			began := time.Now()
+			for i, s := range signals {
+				g.signal(s)
+				if i < len(signals)-1 {
+					g.wait(&g.err, "nono: test/echo cleans up; Ctrl-C again ends that too")
+				}
+			}
+			r := g.end()
+			if r.Code != 125 || !strings.Contains(r.Stderr, says+name) {
+				t.Errorf("want code 125 and %q\n%s", says+name, r)
+			}
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("it took %s: the deadline was waited for", took)
+			}
 		})
 	}
 }

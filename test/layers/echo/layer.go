@@ -33,7 +33,7 @@ const (
 
 // misbehaviours are what the setting of that name can ask for; armed is a moment after Start.
 var misbehaviours = append(misbehave.All("plan", "start", "armed", "finish"),
-	"refuse-plan", "refuse-start", "stop-plan", "stop-start", "stop-armed", "refuse-finish")
+	"refuse-plan", "refuse-start", "stop-plan", "stop-start", "stop-armed", "refuse-finish", "wait-finish")
 
 type settings struct {
 	Greeting  string  `json:"greeting"`
@@ -166,8 +166,13 @@ func (*layer) Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishRe
 	if err := s.askAt(ctx, "finish", req.Session); err != nil {
 		return nil, err
 	}
-	if s.Misbehave == "refuse-finish" {
+	switch s.Misbehave {
+	case "refuse-finish":
 		return nil, errors.New("the echo layer was told to refuse to finish")
+	case "wait-finish":
+		err := req.Session.Event("echo.finishing", nil)
+		<-ctx.Done()
+		return nil, errors.Join(err, ctx.Err())
 	}
 	armed := "was not armed"
 	if req.State != nil {
