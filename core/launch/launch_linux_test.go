@@ -130,6 +130,21 @@ func TestView(t *testing.T) {
 	})
 }
 
+// TestFileOverLink: a file stands at its path also where the host has a link, of which nothing is seen.
+func TestFileOverLink(t *testing.T) {
+	host := t.TempDir()
+	if err := os.WriteFile(filepath.Join(host, "real"), []byte("of the host"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real", filepath.Join(host, "link")); err != nil {
+		t.Fatal(err)
+	}
+	tries := []string{"read=/granted/link", "read=/granted/real", "rename=/granted/link,/granted/other"}
+	b := newBox(t, tries...)
+	b.mount(bind(t, host, "/granted", true), fragment.File{Path: "/granted/link", Mode: 0o444, Content: []byte("of the plan")})
+	b.want(t, map[string]string{tries[0]: "of the plan", tries[1]: "of the host", tries[2]: "EBUSY"})
+}
+
 // TestReport: core can look at what was left in a private directory, after the end.
 func TestReport(t *testing.T) {
 	b := newBox(t, "write=/home/ada/left")

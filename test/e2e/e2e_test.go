@@ -230,7 +230,13 @@ type running struct {
 // start starts a command with this standard input.
 func (u *user) start(stdin string, args ...string) *running {
 	u.t.Helper()
-	r := &running{Cmd: u.command(args...), done: make(chan error, 1)}
+	return u.begin(u.command(args...), stdin)
+}
+
+// begin starts a command that is not nono, or not directly.
+func (u *user) begin(cmd *exec.Cmd, stdin string) *running {
+	u.t.Helper()
+	r := &running{Cmd: cmd, done: make(chan error, 1)}
 	r.Stdin, r.Stdout, r.Stderr = strings.NewReader(stdin), &r.out, &r.err
 	// A background process of the agent that survived would keep the pipes open: that is a failure to be seen, not to be waited for.
 	r.WaitDelay = 5 * time.Second

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -896,4 +897,47 @@ func TestLayersProblemHasItsLine(t *testing.T) {
 	r := u.nono(configured("/bin/sh", "-c", ran)...)
 	u.refused(r, "  agent.hcl:4:15\n     4 |   dial_port = 99999\n")
 	u.neverRan(r)
+}
+
+// TestFileOverLink: a layer's file stands at its path even where that is a link of the system's, as
+// /etc/resolv.conf is on most desktops. The test makes such a desktop: a mount namespace with another /etc.
+func TestFileOverLink(t *testing.T) {
+	u := newUser(t)
+	u.copyEtc("~/etc")
+	u.write("~/resolved/stub.conf", "nameserver of the host\n")
+	if err := errors.Join(
+		os.RemoveAll(u.path("~/etc/resolv.conf")),
+		os.Symlink(u.path("~/resolved/stub.conf"), u.path("~/etc/resolv.conf")),
+	); err != nil {
+		t.Fatal(err)
+	}
+	u.write("plain.hcl", "filesystem { allow = [\".\"] }\n")
+	u.useEcho(`file_at = "/etc/resolv.conf"`)
+	desktop := func(config string) result {
+		cmd := u.command("run", "-c", config, "--approve", "--", "cat", "/etc/resolv.conf")
+		// The namespace is made as root of a user namespace; a second one gives the user back.
+		inside := append([]string{"unshare", "--user", fmt.Sprintf("--map-user=%d", os.Getuid()), fmt.Sprintf("--map-group=%d", os.Getgid()), "--"}, cmd.Args...)
+		cmd.Path = "/usr/bin/unshare"
+		cmd.Args = append([]string{"unshare", "--user", "--map-root-user", "--mount", "--",
+			"/bin/sh", "-c", `mount --bind "$HOME/etc" /etc && exec "$@"`, "sh"}, inside...)
+		return u.finish(u.begin(cmd, ""))
+	}
+	for config, want := range map[string]string{
+		"plain.hcl": "nameserver of the host\n", // without the layer the link leads where it leads
+		"agent.hcl": "of the echo layer\n",
+	} {
+		if got := u.succeeds(desktop(config)).Stdout; got != want {
+			t.Errorf("%s: /etc/resolv.conf holds %q, want %q", config, got, want)
+		}
+	}
+}
+
+// copyEtc makes a directory with what everybody may read of /etc.
+func (u *user) copyEtc(name string) {
+	u.t.Helper()
+	// Some of it only root may read, which is no loss; so the exit code says nothing.
+	_ = exec.Command("cp", "-a", "/etc", u.path(name)).Run()
+	if !u.exists(name + "/passwd") {
+		u.t.Fatal("/etc was not copied")
+	}
 }

@@ -294,7 +294,9 @@ func (l *launcher) file(s fragment.File) error {
 	if err != nil {
 		return err
 	}
-	return l.put(tree, s.Path, false)
+	// Over a link of the host's, too: a layer that brings its own /etc/resolv.conf means the name. Every
+	// other step is about what was seen at its path, and a link that came to stand there is an error.
+	return l.putAt(tree, s.Path, unix.O_NOFOLLOW)
 }
 
 // link makes a symbolic link. The same link twice is one.
@@ -331,13 +333,14 @@ func (l *launcher) devpts(s fragment.Pseudo) error {
 
 // put attaches a tree at a path of the view, and makes the mount point if it lies in a tmpfs of ours.
 func (l *launcher) put(tree int, at string, directory bool) error {
-	var target int
-	var err error
 	if directory {
-		target, err = l.directory(at)
-	} else {
-		target, err = l.point(at, false)
+		return l.putAt(tree, at, unix.O_DIRECTORY)
 	}
+	return l.putAt(tree, at, 0)
+}
+
+func (l *launcher) putAt(tree int, at string, flags uint64) error {
+	target, err := l.point(at, flags)
 	if err != nil {
 		return err
 	}
@@ -348,17 +351,15 @@ func (l *launcher) put(tree int, at string, directory bool) error {
 }
 
 // directory opens a directory of the view, and makes it if need be.
-func (l *launcher) directory(at string) (int, error) { return l.point(at, true) }
+func (l *launcher) directory(at string) (int, error) { return l.point(at, unix.O_DIRECTORY) }
 
-// point opens a place of the view for something to be put there.
-func (l *launcher) point(at string, directory bool) (int, error) {
+// point opens a place of the view for something to be put there. The flags are O_DIRECTORY for a
+// directory, and O_NOFOLLOW where a link may stand.
+func (l *launcher) point(at string, flags uint64) (int, error) {
+	directory := flags == unix.O_DIRECTORY
 	relative := at[1:]
 	if relative == "" {
 		relative = "."
-	}
-	var flags uint64
-	if directory {
-		flags = unix.O_DIRECTORY
 	}
 	fd, err := openBeneath(l.view.root, relative, flags)
 	if errors.Is(err, unix.ENOENT) {

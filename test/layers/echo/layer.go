@@ -39,6 +39,7 @@ type settings struct {
 	Greeting  string  `json:"greeting"`
 	DialPort  float64 `json:"dial_port"`
 	ArmSlowly bool    `json:"arm_slowly"`
+	FileAt    string  `json:"file_at"`
 	Misbehave string  `json:"misbehave"`
 	Ask       string  `json:"ask"`
 }
@@ -59,6 +60,7 @@ func (*layer) Describe() sdk.Description {
 				Name: "ask", Type: sdk.SettingString, OneOf: []string{"plan", "start", "armed", "finish"},
 				Help: "when it asks the user a question",
 			},
+			{Name: "file_at", Type: sdk.SettingString, Help: "where it puts a file of its own"},
 			{Name: "misbehave", Type: sdk.SettingString, OneOf: misbehaviours, Help: "how it fails, for tests"},
 		},
 	}
@@ -98,6 +100,10 @@ func (*layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse
 	}
 	if s.DialPort != 0 {
 		resp.Fragment.Steps = append(resp.Fragment.Steps, fragment.Dialer{Ports: []uint16{uint16(s.DialPort)}})
+	}
+	if s.FileAt != "" {
+		file := fragment.File{Path: s.FileAt, Mode: 0o444, Content: []byte("of the echo layer\n")}
+		resp.Fragment.Steps = append(resp.Fragment.Steps, file)
 	}
 	return resp, req.Session.Event("echo.planned", map[string]string{"tier": string(req.Host.Tier)})
 }
