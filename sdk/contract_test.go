@@ -437,7 +437,7 @@ func TestBadAnswers(t *testing.T) {
 		"twice": func(m *layerpb.DescribeResponse) {
 			m.Settings = []*layerpb.Setting{{Name: "a", Type: 1}, {Name: "a", Type: 1}}
 		},
-		"host variable": func(m *layerpb.DescribeResponse) { m.HostVariables = []string{"A=B"} },
+		"host variable": func(m *layerpb.DescribeResponse) { m.HostVariables = [][]byte{[]byte("A=B")} },
 		"unknown field": func(m *layerpb.DescribeResponse) {
 			m.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 999, protowire.VarintType), 1))
 		},
@@ -454,7 +454,7 @@ func TestBadAnswers(t *testing.T) {
 		"diagnostic 0":       {Diagnostics: []*layerpb.Diagnostic{{Summary: "a"}}},
 		"summary":            {Diagnostics: []*layerpb.Diagnostic{{Severity: 1}}},
 		"fact 0":             {Facts: []*layerpb.Fact{{}}},
-		"32 bytes":           {Facts: []*layerpb.Fact{{Fact: &layerpb.Fact_VerifiedFile{VerifiedFile: &layerpb.VerifiedFile{Path: "/a"}}}}},
+		"32 bytes":           {Facts: []*layerpb.Fact{{Fact: &layerpb.Fact_VerifiedFile{VerifiedFile: &layerpb.VerifiedFile{Path: []byte("/a")}}}}},
 		"name of a secret":   {Secrets: map[string][]byte{"a\n": nil}},
 		"step 0 (none)":      {Steps: []*layerpb.Step{{}}},
 		"16385 coverage ent": {Coverage: make([]*layerpb.Coverage, 16385)},

@@ -18,7 +18,7 @@ func encodeDescription(d Description) (*layerpb.DescribeResponse, error) {
 	}
 	m := &layerpb.DescribeResponse{
 		Name: d.Name, Version: d.Version, Build: d.Build, Kind: kind, Lifetime: lifetime,
-		HostVariables: d.HostVariables, StateDir: d.StateDir, Pure: d.Pure,
+		HostVariables: wire.EncodeStrings(d.HostVariables), StateDir: d.StateDir, Pure: d.Pure,
 	}
 	for _, s := range d.Settings {
 		t, err := wire.EncodeEnum(wire.SettingTypes, s.Type)
@@ -42,15 +42,16 @@ func decodeRun(m *layerpb.Run) (Run, error) {
 		SessionID: m.GetSessionId(),
 		Host: Host{
 			Tier: tier, LandlockABI: int(host.GetLandlockAbi()), Kernel: host.GetKernel(),
-			UID: int(host.GetUid()), GID: int(host.GetGid()), Home: host.GetHome(),
+			UID: int(host.GetUid()), GID: int(host.GetGid()), Home: string(host.GetHome()),
 		},
 		Command: Command{
-			Args:       m.GetCommand().GetArgs(),
-			Executable: m.GetCommand().GetExecutable(),
-			Dir:        m.GetCommand().GetDir(),
+			Args:       wire.DecodeStrings(m.GetCommand().GetArgs()),
+			Executable: string(m.GetCommand().GetExecutable()),
+			Dir:        string(m.GetCommand().GetDir()),
 		},
-		Policy: p, Settings: m.GetSettings(), Facts: facts, HostVariables: m.GetHostVariables(),
-		Dir: m.GetDir(), StateDir: m.GetStateDir(),
+		Policy: p, Settings: m.GetSettings(), Facts: facts,
+		HostVariables: wire.DecodeVariables(m.GetHostVariables()),
+		Dir:           string(m.GetDir()), StateDir: string(m.GetStateDir()),
 	}, wire.First(wire.At(tierErr, "tier"), wire.At(policyErr, "policy"), wire.At(factsErr, "facts"))
 }
 
@@ -70,7 +71,7 @@ func decodePlanRequest(m *layerpb.PlanRequest) (*PlanRequest, error) {
 			return nil, wire.At(err, "document %d", i)
 		}
 		r.Documents = append(r.Documents,
-			Document{Path: d.GetPath(), SHA256: sum, Content: d.GetContent()})
+			Document{Path: string(d.GetPath()), SHA256: sum, Content: d.GetContent()})
 	}
 	return r, nil
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/lifeline"
@@ -25,11 +26,21 @@ func NewServer(l Layer, end *lifeline.Layer, check peer.Check) *grpc.Server {
 		grpc.Creds(peer.Credentials(check)),
 		grpc.MaxRecvMsgSize(wire.MaxMessage),
 		grpc.MaxSendMsgSize(wire.MaxMessage),
+		grpc.UnaryInterceptor(escapeText),
 	)
 	layerpb.RegisterLayerServer(s, &server{
 		layer: l, descriptors: end, session: newSession(end),
 	})
 	return s
+}
+
+// escapeText lets an answer show a path that is not UTF-8.
+func escapeText(ctx context.Context, req any, _ *grpc.UnaryServerInfo, call grpc.UnaryHandler) (any, error) {
+	resp, err := call(ctx, req)
+	if m, ok := resp.(proto.Message); ok && err == nil {
+		wire.EscapeText(m)
+	}
+	return resp, err
 }
 
 // server translates calls. It recovers no panic, and neither does gRPC: a layer in an unknown state must not go on answering.

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/lifeline"
+	"github.com/nono-run/nono/sdk/wire"
 )
 
 // givenUp is how long a socket is waited for that nobody wants any more.
@@ -55,7 +57,7 @@ func newSession(descriptors *lifeline.Layer) *Session {
 // Event tells of something that happened, for the session's log and for -v. Fields hold no secret.
 func (s *Session) Event(name string, fields map[string]string) error {
 	return s.send(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Event{
-		Event: &layerpb.Event{Name: name, Fields: fields},
+		Event: &layerpb.Event{Name: name, Fields: maps.Clone(fields)},
 	}})
 }
 
@@ -155,6 +157,7 @@ func (s *Session) send(m *layerpb.SessionResponse) error {
 		return ErrSessionOver
 	case <-s.opened:
 	}
+	wire.EscapeText(m)
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if err := s.stream.Send(m); err != nil {

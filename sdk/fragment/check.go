@@ -17,8 +17,8 @@ import (
 // what would make core or the kernel work for seconds.
 const (
 	maxPath       = 4095      // PATH_MAX, less its NUL
-	maxName       = 256       // of rules, listeners, secrets, variables
-	maxLiteral    = 128 << 10 // of one variable: the kernel's own limit
+	maxName       = 256       // of rules, listeners, secrets
+	maxVariable   = 128 << 10 // of one variable: the kernel's own limit
 	maxFile       = 64 << 10
 	maxParts      = 256
 	maxPorts      = 1024
@@ -89,14 +89,16 @@ func CheckName(s string) error {
 	return nil
 }
 
-// CheckVariable checks the name of an environment variable. The kernel takes anything without "=" and
-// NUL; control characters have no honest use and would upset a plan's print.
+// CheckVariable checks the name of an environment variable. As to the kernel, it may hold any bytes but
+// "=" and NUL.
 func CheckVariable(s string) error {
-	if err := CheckName(s); err != nil {
-		return err
-	}
-	if strings.Contains(s, "=") {
-		return fmt.Errorf("%q holds a =", s)
+	switch {
+	case s == "":
+		return errors.New("it is empty")
+	case len(s) > maxVariable:
+		return fmt.Errorf("%d bytes, at most %d are taken", len(s), maxVariable)
+	case strings.ContainsAny(s, "=\x00"):
+		return fmt.Errorf("%q holds a = or a NUL", s)
 	}
 	return nil
 }
@@ -148,7 +150,7 @@ func (p Part) check() error {
 		return field("secret", CheckName(p.Secret))
 	case p.Listener != "":
 		return field("listener", CheckName(p.Listener))
-	case len(p.Literal) > maxLiteral || strings.ContainsRune(p.Literal, 0):
+	case len(p.Literal) > maxVariable || strings.ContainsRune(p.Literal, 0):
 		return errors.New("the literal is too long or holds a NUL")
 	}
 	return nil

@@ -24,8 +24,8 @@ func decodeDescription(m *layerpb.DescribeResponse) (sdk.Description, error) {
 	lifetime, lifetimeErr := wire.DecodeEnum[sdk.Lifetime](wire.Lifetimes, m.GetLifetime())
 	d := sdk.Description{
 		Name: m.GetName(), Version: m.GetVersion(), Build: m.GetBuild(), Kind: kind,
-		Lifetime: lifetime, HostVariables: m.GetHostVariables(), StateDir: m.GetStateDir(),
-		Pure: m.GetPure(),
+		Lifetime: lifetime, HostVariables: wire.DecodeStrings(m.GetHostVariables()),
+		StateDir: m.GetStateDir(), Pure: m.GetPure(),
 	}
 	err := wire.First(
 		wire.Strict(m),
@@ -84,13 +84,15 @@ func encodeRun(r *sdk.Run) (*layerpb.Run, error) {
 		SessionId: r.SessionID,
 		Host: &layerpb.Host{
 			Tier: tier, LandlockAbi: abi, Kernel: r.Host.Kernel, Uid: uid, Gid: gid,
-			Home: r.Host.Home,
+			Home: []byte(r.Host.Home),
 		},
 		Command: &layerpb.Command{
-			Args: r.Command.Args, Executable: r.Command.Executable, Dir: r.Command.Dir,
+			Args: wire.EncodeStrings(r.Command.Args), Executable: []byte(r.Command.Executable),
+			Dir: []byte(r.Command.Dir),
 		},
-		Policy: p, Settings: r.Settings, Facts: facts, HostVariables: r.HostVariables,
-		Dir: r.Dir, StateDir: r.StateDir,
+		Policy: p, Settings: r.Settings, Facts: facts,
+		HostVariables: wire.EncodeVariables(r.HostVariables),
+		Dir:           []byte(r.Dir), StateDir: []byte(r.StateDir),
 	}
 	return m, wire.First(
 		wire.At(tierErr, "tier"), wire.At(policyErr, "policy"), wire.At(factsErr, "facts"),
@@ -109,7 +111,7 @@ func encodePlanRequest(r *sdk.PlanRequest) (*layerpb.PlanRequest, error) {
 	m := &layerpb.PlanRequest{Run: run, DryRun: r.DryRun, Places: view}
 	for _, d := range r.Documents {
 		m.Documents = append(m.Documents,
-			&layerpb.Document{Path: d.Path, Sha256: d.SHA256[:], Content: d.Content})
+			&layerpb.Document{Path: []byte(d.Path), Sha256: d.SHA256[:], Content: d.Content})
 	}
 	return m, nil
 }

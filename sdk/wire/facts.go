@@ -17,7 +17,7 @@ func EncodeFacts(facts []fact.Fact) ([]*layerpb.Fact, error) {
 		switch f := f.(type) {
 		case fact.VerifiedFile:
 			m.Fact = &layerpb.Fact_VerifiedFile{
-				VerifiedFile: &layerpb.VerifiedFile{Path: f.Path, Sha256: f.SHA256[:]},
+				VerifiedFile: &layerpb.VerifiedFile{Path: []byte(f.Path), Sha256: f.SHA256[:]},
 			}
 		case fact.CredentialMissing:
 			m.Fact = &layerpb.Fact_CredentialMissing{
@@ -56,10 +56,9 @@ func DecodeFacts(in []*layerpb.Fact) ([]fact.Fact, error) {
 func decodeFact(m *layerpb.Fact) (fact.Fact, error) {
 	switch m := m.GetFact().(type) {
 	case *layerpb.Fact_VerifiedFile:
-		v := m.VerifiedFile
-		sum, err := Digest(v.GetSha256())
-		return fact.VerifiedFile{Path: v.GetPath(), SHA256: sum},
-			First(err, At(Path(v.GetPath()), "path"))
+		path := string(m.VerifiedFile.GetPath())
+		sum, err := Digest(m.VerifiedFile.GetSha256())
+		return fact.VerifiedFile{Path: path, SHA256: sum}, First(err, At(Path(path), "path"))
 	case *layerpb.Fact_CredentialMissing:
 		service := m.CredentialMissing.GetService()
 		return fact.CredentialMissing{Service: service}, At(Name(service), "service")

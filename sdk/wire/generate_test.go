@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"io/fs"
+	"strings"
 
 	"pgregory.net/rapid"
 
@@ -13,8 +14,10 @@ import (
 
 var (
 	names = rapid.StringMatching(`[a-zA-Z_][a-zA-Z0-9_.-]{0,20}`)
-	paths = rapid.StringMatching(`(/[a-z][a-z .é]{0,8}){1,5}`)
-	rules = rapid.Custom(func(t *rapid.T) policy.RuleID {
+	// Paths, names and values of variables are bytes, and need not be text.
+	paths     = rapid.Custom(func(t *rapid.T) string { return "/" + anyBytes("/.", 1, 20).Draw(t, "path") })
+	variables = anyBytes("=", 1, 20)
+	rules     = rapid.Custom(func(t *rapid.T) policy.RuleID {
 		return policy.RuleID(rapid.StringMatching(`(filesystem\.deny\.[0-9])?`).Draw(t, "rule"))
 	})
 	ports = rapid.Uint16Range(1, 65535)
@@ -23,7 +26,7 @@ var (
 func steps() *rapid.Generator[[]fragment.Step] {
 	return rapid.SliceOfN(rapid.OneOf(
 		step(func(t *rapid.T) fragment.Step {
-			return fragment.Env{For: rules.Draw(t, "for"), Name: names.Draw(t, "name"), Value: rapid.SliceOfN(parts(), 0, 4).Draw(t, "value")}
+			return fragment.Env{For: rules.Draw(t, "for"), Name: variables.Draw(t, "name"), Value: rapid.SliceOfN(parts(), 0, 4).Draw(t, "value")}
 		}),
 		step(func(t *rapid.T) fragment.Step {
 			return fragment.Bind{
@@ -33,7 +36,7 @@ func steps() *rapid.Generator[[]fragment.Step] {
 			}
 		}),
 		step(func(t *rapid.T) fragment.Step {
-			return fragment.Link{For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"), Target: rapid.StringMatching(`[a-z./]{1,20}`).Draw(t, "to")}
+			return fragment.Link{For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"), Target: anyBytes("", 1, 20).Draw(t, "to")}
 		}),
 		step(func(t *rapid.T) fragment.Step {
 			return fragment.Tmpfs{
@@ -85,9 +88,9 @@ func parts() *rapid.Generator[fragment.Part] {
 	return rapid.Custom(func(t *rapid.T) fragment.Part {
 		switch rapid.IntRange(0, 3).Draw(t, "part") {
 		case 0:
-			return fragment.Part{Literal: rapid.StringMatching(`[^\x00]{0,20}`).Draw(t, "literal")}
+			return fragment.Part{Literal: anyBytes("", 0, 20).Draw(t, "literal")}
 		case 1:
-			return fragment.HostVariable(names.Draw(t, "host"))
+			return fragment.HostVariable(variables.Draw(t, "host"))
 		case 2:
 			return fragment.SecretValue(names.Draw(t, "secret"))
 		default:
@@ -108,6 +111,19 @@ func conditions() *rapid.Generator[fragment.Condition] {
 	})
 }
 
+// anyBytes are strings of any bytes but NUL and those in without.
+func anyBytes(without string, least, most int) *rapid.Generator[string] {
+	return rapid.Custom(func(t *rapid.T) string {
+		b := rapid.SliceOfN(rapid.ByteMin(1), least, most).Draw(t, "bytes")
+		for i, c := range b {
+			if strings.IndexByte(without, c) >= 0 {
+				b[i] = 0xff
+			}
+		}
+		return string(b)
+	})
+}
+
 func modes(t *rapid.T) fs.FileMode { return fs.FileMode(rapid.Uint32Range(0, 0o777).Draw(t, "mode")) }
 
 func policies() *rapid.Generator[policy.Policy] {
@@ -122,7 +138,7 @@ func policies() *rapid.Generator[policy.Policy] {
 			}), 1, 5).Draw(t, "filesystem"),
 			Environment: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.EnvRule {
 				return policy.EnvRule{
-					ID: rules.Draw(t, "id"), Source: source(t), Name: names.Draw(t, "name"), Value: rapid.String().Draw(t, "value"),
+					ID: rules.Draw(t, "id"), Source: source(t), Name: variables.Draw(t, "name"), Value: anyBytes("", 0, 20).Draw(t, "value"),
 					Action: rapid.SampledFrom([]policy.EnvAction{policy.EnvPass, policy.EnvSet, policy.EnvDeny}).Draw(t, "action"),
 					Secret: names.Draw(t, "secret"),
 				}
@@ -143,7 +159,7 @@ func source(t *rapid.T) policy.Source {
 		Origin: rapid.SampledFrom([]policy.Origin{
 			policy.OriginBase, policy.OriginDefault, policy.OriginConfig, policy.OriginProfile, policy.OriginFile, policy.OriginCommand, policy.OriginFlag,
 		}).Draw(t, "origin"),
-		File: rapid.String().Draw(t, "file"), Flag: rapid.String().Draw(t, "flag"),
+		File: anyBytes("", 0, 20).Draw(t, "file"), Flag: anyBytes("", 0, 20).Draw(t, "flag"),
 		Line: n.Draw(t, "line"), Column: n.Draw(t, "column"), EndLine: n.Draw(t, "endline"), EndColumn: n.Draw(t, "endcolumn"),
 	}
 }

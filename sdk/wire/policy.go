@@ -69,7 +69,7 @@ func encodePathRule(r policy.PathRule) (*layerpb.PathRule, error) {
 	access, accessErr := accesses.Encode(r.Access)
 	fileType, typeErr := fileTypes.Encode(r.Type)
 	return &layerpb.PathRule{
-		Id: string(r.ID), Source: source, Access: access, Path: r.Path, Name: r.Name, Type: fileType,
+		Id: string(r.ID), Source: source, Access: access, Path: []byte(r.Path), Name: []byte(r.Name), Type: fileType,
 	}, first(sourceErr, field("access", accessErr), field("type", typeErr))
 }
 
@@ -78,7 +78,7 @@ func decodePathRule(m *layerpb.PathRule) (policy.PathRule, error) {
 	access, accessErr := accesses.Decode(m.GetAccess())
 	fileType, typeErr := fileTypes.Decode(m.GetType())
 	return policy.PathRule{
-		ID: policy.RuleID(m.GetId()), Source: source, Access: access, Path: m.GetPath(), Name: m.GetName(), Type: fileType,
+		ID: policy.RuleID(m.GetId()), Source: source, Access: access, Path: string(m.GetPath()), Name: string(m.GetName()), Type: fileType,
 	}, first(sourceErr, field("access", accessErr), field("type", typeErr))
 }
 
@@ -86,7 +86,7 @@ func encodeEnvRule(r policy.EnvRule) (*layerpb.EnvRule, error) {
 	source, sourceErr := encodeSource(r.Source)
 	action, actionErr := envActions.Encode(r.Action)
 	return &layerpb.EnvRule{
-		Id: string(r.ID), Source: source, Action: action, Name: r.Name, Value: r.Value, Secret: r.Secret,
+		Id: string(r.ID), Source: source, Action: action, Name: []byte(r.Name), Value: []byte(r.Value), Secret: r.Secret,
 	}, first(sourceErr, field("action", actionErr))
 }
 
@@ -94,7 +94,7 @@ func decodeEnvRule(m *layerpb.EnvRule) (policy.EnvRule, error) {
 	source, sourceErr := decodeSource(m.GetSource())
 	action, actionErr := envActions.Decode(m.GetAction())
 	return policy.EnvRule{
-		ID: policy.RuleID(m.GetId()), Source: source, Action: action, Name: m.GetName(), Value: m.GetValue(), Secret: m.GetSecret(),
+		ID: policy.RuleID(m.GetId()), Source: source, Action: action, Name: string(m.GetName()), Value: string(m.GetValue()), Secret: m.GetSecret(),
 	}, first(sourceErr, field("action", actionErr))
 }
 
@@ -103,7 +103,7 @@ func encodeSource(s policy.Source) (*layerpb.Source, error) {
 	if err != nil {
 		return nil, field("source", err)
 	}
-	m := &layerpb.Source{Origin: origin, File: s.File, Flag: s.Flag}
+	m := &layerpb.Source{Origin: origin, File: []byte(s.File), Flag: []byte(s.Flag)}
 	for _, n := range []struct {
 		from int
 		to   *uint32
@@ -119,7 +119,7 @@ func encodeSource(s policy.Source) (*layerpb.Source, error) {
 func decodeSource(m *layerpb.Source) (policy.Source, error) {
 	origin, err := origins.Decode(m.GetOrigin())
 	return policy.Source{
-		Origin: origin, File: m.GetFile(), Flag: m.GetFlag(),
+		Origin: origin, File: string(m.GetFile()), Flag: string(m.GetFlag()),
 		Line: int(m.GetLine()), Column: int(m.GetColumn()), EndLine: int(m.GetEndLine()), EndColumn: int(m.GetEndColumn()),
 	}, field("source", err)
 }

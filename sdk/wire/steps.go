@@ -33,19 +33,19 @@ func EncodeSteps(steps []fragment.Step) ([]*layerpb.Step, error) {
 func encodeStep(m *layerpb.Step, s fragment.Step) error {
 	switch s := s.(type) {
 	case fragment.Env:
-		m.Step = &layerpb.Step_Env{Env: &layerpb.Env{Name: s.Name, Value: encodeValue(s.Value)}}
+		m.Step = &layerpb.Step_Env{Env: &layerpb.Env{Name: []byte(s.Name), Value: encodeValue(s.Value)}}
 	case fragment.Bind:
 		m.Step = &layerpb.Step_Bind{Bind: &layerpb.Bind{
-			Path: s.Path, From: s.From, Writable: s.Writable, NoExec: s.NoExec, Devices: s.Devices, Device: s.Device, Inode: s.Inode,
+			Path: []byte(s.Path), From: []byte(s.From), Writable: s.Writable, NoExec: s.NoExec, Devices: s.Devices, Device: s.Device, Inode: s.Inode,
 		}}
 	case fragment.Link:
-		m.Step = &layerpb.Step_Link{Link: &layerpb.Link{Path: s.Path, Target: s.Target}}
+		m.Step = &layerpb.Step_Link{Link: &layerpb.Link{Path: []byte(s.Path), Target: []byte(s.Target)}}
 	case fragment.Tmpfs:
-		m.Step = &layerpb.Step_Tmpfs{Tmpfs: &layerpb.Tmpfs{Path: s.Path, Size: s.Size, Mode: encodeMode(s.Mode), Report: s.Report}}
+		m.Step = &layerpb.Step_Tmpfs{Tmpfs: &layerpb.Tmpfs{Path: []byte(s.Path), Size: s.Size, Mode: encodeMode(s.Mode), Report: s.Report}}
 	case fragment.Mask:
-		m.Step = &layerpb.Step_Mask{Mask: &layerpb.Mask{Path: s.Path, Directory: s.Directory, Readable: s.Readable}}
+		m.Step = &layerpb.Step_Mask{Mask: &layerpb.Mask{Path: []byte(s.Path), Directory: s.Directory, Readable: s.Readable}}
 	case fragment.File:
-		m.Step = &layerpb.Step_File{File: &layerpb.File{Path: s.Path, Mode: encodeMode(s.Mode), Content: s.Content}}
+		m.Step = &layerpb.Step_File{File: &layerpb.File{Path: []byte(s.Path), Mode: encodeMode(s.Mode), Content: s.Content}}
 	case fragment.Landlock:
 		return encodeLandlock(m, s)
 	case fragment.Seccomp:
@@ -77,13 +77,13 @@ func encodeValue(v fragment.Value) []*layerpb.Part {
 		m := &layerpb.Part{}
 		switch {
 		case p.Host != "":
-			m.Part = &layerpb.Part_Host{Host: p.Host}
+			m.Part = &layerpb.Part_Host{Host: []byte(p.Host)}
 		case p.Secret != "":
 			m.Part = &layerpb.Part_Secret{Secret: p.Secret}
 		case p.Listener != "":
 			m.Part = &layerpb.Part_Listener{Listener: p.Listener}
 		default:
-			m.Part = &layerpb.Part_Literal{Literal: p.Literal}
+			m.Part = &layerpb.Part_Literal{Literal: []byte(p.Literal)}
 		}
 		out = append(out, m)
 	}
@@ -99,7 +99,7 @@ func encodeMode(m fs.FileMode) uint32 {
 }
 
 func encodeLandlock(m *layerpb.Step, s fragment.Landlock) error {
-	out := &layerpb.Landlock{Path: s.Path}
+	out := &layerpb.Landlock{Path: []byte(s.Path)}
 	for _, r := range s.Rights {
 		w, err := rights.Encode(r)
 		if err != nil {
@@ -168,21 +168,21 @@ func decodeStep(m *layerpb.Step, rule policy.RuleID) (fragment.Step, error) {
 	case *layerpb.Step_Bind:
 		b := s.Bind
 		return fragment.Bind{
-			For: rule, Path: b.GetPath(), From: b.GetFrom(), Writable: b.GetWritable(), NoExec: b.GetNoExec(),
+			For: rule, Path: string(b.GetPath()), From: string(b.GetFrom()), Writable: b.GetWritable(), NoExec: b.GetNoExec(),
 			Devices: b.GetDevices(), Device: b.GetDevice(), Inode: b.GetInode(),
 		}, nil
 	case *layerpb.Step_Link:
-		return fragment.Link{For: rule, Path: s.Link.GetPath(), Target: s.Link.GetTarget()}, nil
+		return fragment.Link{For: rule, Path: string(s.Link.GetPath()), Target: string(s.Link.GetTarget())}, nil
 	case *layerpb.Step_Tmpfs:
 		t := s.Tmpfs
 		mode, err := decodeMode(t.GetMode())
-		return fragment.Tmpfs{For: rule, Path: t.GetPath(), Size: t.GetSize(), Mode: mode, Report: t.GetReport()}, err
+		return fragment.Tmpfs{For: rule, Path: string(t.GetPath()), Size: t.GetSize(), Mode: mode, Report: t.GetReport()}, err
 	case *layerpb.Step_Mask:
 		k := s.Mask
-		return fragment.Mask{For: rule, Path: k.GetPath(), Directory: k.GetDirectory(), Readable: k.GetReadable()}, nil
+		return fragment.Mask{For: rule, Path: string(k.GetPath()), Directory: k.GetDirectory(), Readable: k.GetReadable()}, nil
 	case *layerpb.Step_File:
 		mode, err := decodeMode(s.File.GetMode())
-		return fragment.File{For: rule, Path: s.File.GetPath(), Mode: mode, Content: s.File.GetContent()}, err
+		return fragment.File{For: rule, Path: string(s.File.GetPath()), Mode: mode, Content: s.File.GetContent()}, err
 	case *layerpb.Step_Landlock:
 		return decodeLandlock(s.Landlock, rule)
 	case *layerpb.Step_Seccomp:
@@ -199,7 +199,7 @@ func decodeStep(m *layerpb.Step, rule policy.RuleID) (fragment.Step, error) {
 }
 
 func decodeEnv(m *layerpb.Env, rule policy.RuleID) (fragment.Step, error) {
-	s := fragment.Env{For: rule, Name: m.GetName()}
+	s := fragment.Env{For: rule, Name: string(m.GetName())}
 	for i, p := range m.GetValue() {
 		part, err := decodePart(p)
 		if err != nil {
@@ -214,9 +214,9 @@ func decodePart(m *layerpb.Part) (fragment.Part, error) {
 	var p fragment.Part
 	switch m := m.GetPart().(type) {
 	case *layerpb.Part_Literal:
-		return fragment.Part{Literal: m.Literal}, nil
+		return fragment.Part{Literal: string(m.Literal)}, nil
 	case *layerpb.Part_Host:
-		p.Host = m.Host
+		p.Host = string(m.Host)
 	case *layerpb.Part_Secret:
 		p.Secret = m.Secret
 	case *layerpb.Part_Listener:
@@ -245,7 +245,7 @@ func decodeMode(bits uint32) (fs.FileMode, error) {
 }
 
 func decodeLandlock(m *layerpb.Landlock, rule policy.RuleID) (fragment.Step, error) {
-	s := fragment.Landlock{For: rule, Path: m.GetPath()}
+	s := fragment.Landlock{For: rule, Path: string(m.GetPath())}
 	for _, w := range m.GetRights() {
 		r, err := rights.Decode(w)
 		if err != nil {

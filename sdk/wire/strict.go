@@ -2,6 +2,8 @@ package wire
 
 import (
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -45,6 +47,69 @@ func strictField(f protoreflect.FieldDescriptor, v protoreflect.Value, at string
 	default:
 		return strict(v.Message(), at)
 	}
+}
+
+// EscapeText makes valid UTF-8 of all text in a message that a layer sends: of a byte that is not, such as
+// one of a path in a diagnostic, becomes \xff. gRPC refuses such a message, without saying which field it
+// was.
+func EscapeText(m proto.Message) { escapeText(m.ProtoReflect()) }
+
+func escapeText(m protoreflect.Message) {
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.IsMap():
+			escapeMap(f, v.Map())
+		case f.IsList():
+			for i := range v.List().Len() {
+				if item, ok := escaped(f, v.List().Get(i)); ok {
+					v.List().Set(i, item)
+				}
+			}
+		default:
+			if text, ok := escaped(f, v); ok {
+				m.Set(f, text)
+			}
+		}
+		return true
+	})
+}
+
+func escapeMap(f protoreflect.FieldDescriptor, m protoreflect.Map) {
+	m.Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
+		key, keyChanged := escaped(f.MapKey(), k.Value())
+		value, valueChanged := escaped(f.MapValue(), v)
+		if keyChanged || valueChanged {
+			m.Clear(k)
+			m.Set(key.MapKey(), value)
+		}
+		return true
+	})
+}
+
+// escaped is a value with its text escaped, and whether that is another value. Messages are changed where
+// they are.
+func escaped(f protoreflect.FieldDescriptor, v protoreflect.Value) (protoreflect.Value, bool) {
+	switch f.Kind() {
+	case protoreflect.MessageKind:
+		escapeText(v.Message())
+	case protoreflect.StringKind:
+		if s := v.String(); !utf8.ValidString(s) {
+			return protoreflect.ValueOfString(escapeBytes(s)), true
+		}
+	}
+	return v, false
+}
+
+func escapeBytes(s string) string {
+	var b strings.Builder
+	for i, r := range s {
+		if r == utf8.RuneError && !strings.HasPrefix(s[i:], "\ufffd") {
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 func join(at, name string) string {

@@ -3,8 +3,12 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
+
+	"github.com/nono-run/nono/sdk/layerpb"
 )
 
 // Digest is a SHA-256 from the wire.
@@ -33,6 +37,42 @@ func State(has bool, state []byte) ([]byte, error) {
 		return []byte{}, nil
 	}
 	return state, nil
+}
+
+// EncodeStrings are strings that need not be text, for the wire.
+func EncodeStrings(in []string) [][]byte {
+	out := make([][]byte, len(in))
+	for i, s := range in {
+		out[i] = []byte(s)
+	}
+	return out
+}
+
+// DecodeStrings are strings that need not be text, from the wire.
+func DecodeStrings(in [][]byte) []string {
+	var out []string
+	for _, b := range in {
+		out = append(out, string(b))
+	}
+	return out
+}
+
+// EncodeVariables are variables with their values, sorted.
+func EncodeVariables(in map[string]string) []*layerpb.Variable {
+	var out []*layerpb.Variable
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		out = append(out, &layerpb.Variable{Name: []byte(name), Value: []byte(in[name])})
+	}
+	return out
+}
+
+// DecodeVariables are variables with their values.
+func DecodeVariables(in []*layerpb.Variable) map[string]string {
+	out := make(map[string]string, len(in))
+	for _, v := range in {
+		out[string(v.GetName())] = string(v.GetValue())
+	}
+	return out
 }
 
 // EncodeTime is a time for the wire; the zero time is 0.

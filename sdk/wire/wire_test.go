@@ -101,7 +101,7 @@ func TestEnumsAreWhole(t *testing.T) {
 		"Network": func(n int32) error { _, err := wire.Networks.Decode(layerpb.Network(n)); return err },
 		"Right": func(n int32) error {
 			_, err := wire.DecodeSteps([]*layerpb.Step{{Step: &layerpb.Step_Landlock{Landlock: &layerpb.Landlock{
-				Path: "/a", Rights: []layerpb.Right{layerpb.Right(n)},
+				Path: []byte("/a"), Rights: []layerpb.Right{layerpb.Right(n)},
 			}}}})
 			return err
 		},
@@ -226,6 +226,8 @@ func TestRefused(t *testing.T) {
 		{fragment.Dialer{}, "ports: there are none"},
 		{fragment.Dialer{Ports: []uint16{0}}, "0 is not a port"},
 		{fragment.Env{Name: "A=B"}, "holds a ="},
+		{fragment.Env{Name: "A\xff\n"}, ""},
+		{fragment.Env{}, "name: it is empty"},
 		{fragment.Env{Name: "A\x00"}, "name:"},
 		{fragment.Env{Name: "A", Value: fragment.Text("a\x00b")}, "NUL"},
 		{fragment.Env{Name: "A", Value: fragment.Text("many\nlines")}, ""},
@@ -239,6 +241,37 @@ func TestRefused(t *testing.T) {
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%+v: got %v, want %q", c.step, err, c.want)
 		}
+	}
+}
+
+// TestEscapeText: a message can be sent whatever a layer put into its text; bytes stay what they were.
+func TestEscapeText(t *testing.T) {
+	const bad, good = "caf\xe9 \ufffd é", `caf\xe9 ` + "\ufffd é"
+	m := &layerpb.SessionResponse{Message: &layerpb.SessionResponse_Event{
+		Event: &layerpb.Event{Name: bad, Fields: map[string]string{bad: bad, "plain": "plain"}},
+	}}
+	want := &layerpb.SessionResponse{Message: &layerpb.SessionResponse_Event{
+		Event: &layerpb.Event{Name: good, Fields: map[string]string{good: good, "plain": "plain"}},
+	}}
+	wire.EscapeText(m)
+	if !proto.Equal(m, want) {
+		t.Errorf("got %v", m)
+	}
+	lists := &layerpb.PlanResponse{
+		Diagnostics: []*layerpb.Diagnostic{{Summary: bad}},
+		Steps: []*layerpb.Step{
+			{Step: &layerpb.Step_Mask{Mask: &layerpb.Mask{Path: []byte(bad)}}},
+			{Step: &layerpb.Step_Seccomp{Seccomp: &layerpb.Seccomp{Syscalls: []string{"a", bad}}}},
+		},
+		Secrets: map[string][]byte{bad: []byte(bad)},
+	}
+	wire.EscapeText(lists)
+	if _, err := proto.Marshal(lists); err != nil {
+		t.Error(err)
+	}
+	if lists.GetDiagnostics()[0].GetSummary() != good || lists.GetSteps()[1].GetSeccomp().GetSyscalls()[1] != good ||
+		string(lists.GetSteps()[0].GetMask().GetPath()) != bad || string(lists.GetSecrets()[good]) != bad {
+		t.Errorf("got %v", lists)
 	}
 }
 

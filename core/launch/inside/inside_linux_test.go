@@ -110,7 +110,8 @@ func TestDependencies(t *testing.T) {
 	}
 	const own, goLandlock = "github.com/nono-run/nono/", "github.com/landlock-lsm/go-landlock/landlock"
 	allowed := []string{
-		own + "cmd/nono-init", own + "core/launch/inside", own + "core/launch/recipe", own + "sdk/fragment", own + "sdk/policy",
+		own + "cmd/nono-init", own + "core/launch/inside", own + "core/launch/recipe", own + "sdk/bytejson",
+		own + "sdk/fragment", own + "sdk/policy",
 		goLandlock, goLandlock + "/internal", goLandlock + "/syscall",
 		"golang.org/x/sys/unix", "kernel.org/pub/linux/libs/security/libcap/psx",
 	}

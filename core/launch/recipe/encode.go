@@ -2,10 +2,10 @@ package recipe
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 
+	"github.com/nono-run/nono/sdk/bytejson"
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
@@ -14,7 +14,7 @@ import (
 func (r *Recipe) encode() ([]byte, error) {
 	rest := *r
 	rest.Seccomp = nil
-	text, err := json.Marshal(rest)
+	text, err := bytejson.Marshal(rest)
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +28,7 @@ func decode(data []byte) (*Recipe, error) {
 	}
 	size, data := binary.NativeEndian.Uint32(data), data[4:]
 	r := &Recipe{}
-	if err := json.Unmarshal(data[:size], r); err != nil {
+	if err := bytejson.Unmarshal(data[:size], r); err != nil {
 		return nil, fmt.Errorf("parsing the recipe: %w", err)
 	}
 	r.Seccomp = data[size:]

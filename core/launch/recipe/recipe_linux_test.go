@@ -61,7 +61,7 @@ func TestEncode(t *testing.T) {
 		fragment.Tmpfs{For: "r", Path: "/t", Size: 1 << 40, Mode: 0o777 | os.ModeSticky, Report: true},
 		fragment.Mask{For: "r", Path: "/m", Directory: true, Readable: true},
 		fragment.File{For: "r", Path: "/f", Mode: 0o444, Content: []byte{0, 0xff, '\n'}},
-		fragment.Link{For: "r", Path: "/l", Target: "a/../b"},
+		fragment.Link{For: "r", Path: "/l\xe9", Target: "a/../b\xff"},
 		fragment.Pseudo{For: "r", Path: "/proc", Type: fragment.Procfs},
 		fragment.Pseudo{For: "r", Path: "/dev/pts", Type: fragment.Devpts},
 	)
@@ -69,6 +69,9 @@ func TestEncode(t *testing.T) {
 	r.LandlockABI = 7
 	r.Listeners = []fragment.Listener{{For: "r", Name: "n", Network: fragment.UDP, Address: "::1", Port: 53, LocalPrefix: "198.18.0.0/15"}}
 	r.Dial = []uint16{1, 65535}
+	r.Executable, r.Dir = "/bin/caf\xe9", "/\xff"
+	r.Args = []string{"a\xffb", "\uef80", ""}
+	r.Env = []string{"N\xe9=\xff<&>"}
 	data, err := r.encode()
 	if err != nil {
 		t.Fatal(err)

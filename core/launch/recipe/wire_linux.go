@@ -1,12 +1,13 @@
 package recipe
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/sdk/bytejson"
 )
 
 // Lifeline is the descriptor on which nono-init finds its end of the socket that it shares with core. It is a SEQPACKET socket:
@@ -28,7 +29,7 @@ const (
 // Send writes one message, and descriptors with it. The caller keeps the descriptors and closes them. Send may be called from
 // several goroutines: a frame is written whole or not at all.
 func Send(fd int, message any, descriptors ...int) error {
-	frame, err := json.Marshal(message)
+	frame, err := bytejson.Marshal(message)
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func Receive(fd int, message any) ([]int, error) {
 	case n == 0:
 		err = io.EOF
 	default:
-		err = json.Unmarshal(frame[:n], message)
+		err = bytejson.Unmarshal(frame[:n], message)
 	}
 	if err != nil {
 		CloseAll(descriptors)

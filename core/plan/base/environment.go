@@ -1,7 +1,6 @@
 package base
 
 import (
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -33,7 +32,7 @@ type Environment struct {
 func (e Environment) Variables() (asked, defaults []fragment.Env, problems diag.Problems) {
 	host := map[string]string{}
 	for _, v := range e.Environ {
-		if name, value, ok := strings.Cut(v, "="); ok && CheckName(name) == nil {
+		if name, value, ok := strings.Cut(v, "="); ok && fragment.CheckVariable(name) == nil {
 			host[name] = value
 		}
 	}
@@ -49,8 +48,8 @@ func (e Environment) Variables() (asked, defaults []fragment.Env, problems diag.
 	for name := range names {
 		d := e.Decide.Variable(name)
 		if d.Allowed && d.Rule.Action == policy.EnvSet {
-			if err := CheckName(name); err != nil {
-				problems = append(problems, diag.Errorf("cannot set a variable: %s", err).At(d.Rule.Source))
+			if err := fragment.CheckVariable(name); err != nil {
+				problems = append(problems, diag.Errorf("cannot set a variable: its name: %s", err).At(d.Rule.Source))
 				continue
 			}
 		}
@@ -121,12 +120,4 @@ func (e Environment) searchPath(user string) string {
 		return systemPath // an empty PATH means the current directory to some shells
 	}
 	return strings.Join(dirs, ":")
-}
-
-// CheckName reports what cannot be a variable's name.
-func CheckName(name string) error {
-	if name == "" || strings.ContainsAny(name, "=\x00") {
-		return fmt.Errorf("%q cannot be a variable's name", name)
-	}
-	return nil
 }
