@@ -34,7 +34,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -220,11 +219,6 @@ func (l *loader) canonical() {
 		return
 	}
 	l.home = home.path
-	for what, dir := range map[string]string{"home directory": l.home, "current directory": l.Dir} {
-		if !utf8.ValidString(dir) {
-			l.problems = append(l.problems, diag.Errorf("the %s's name is not UTF-8, and rules are: %s", what, dir).Try("rename it"))
-		}
-	}
 }
 
 // read loads the files there are. The default profile is part of the program; the user's config.hcl may be missing; a file that was

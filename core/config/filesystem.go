@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"unicode/utf8"
 
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -230,12 +229,7 @@ func (l *loader) missing(access policy.Access, path string, it item) {
 const longestPath = 4095
 
 func (l *loader) add(access policy.Access, name string, p *place, at policy.Source) {
-	switch {
-	// A link may lead to such a name, and a pattern may match one: an agent that made it must not get a rule dropped without a word.
-	case !utf8.ValidString(p.path), !utf8.ValidString(name):
-		l.fail(at, "cannot %s %s: its name is not UTF-8", access, l.homely(p.path)).Try("rename it or remove it").add(l)
-		return
-	case len(p.path) > longestPath:
+	if len(p.path) > longestPath {
 		l.fail(at, "cannot %s a path of %d bytes: no file has one of more than %d", access, len(p.path), longestPath).add(l)
 		return
 	}

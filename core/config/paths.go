@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk/policy"
@@ -59,8 +58,6 @@ func (e expander) expand(s string) (string, *badPath) {
 		return "", &badPath{says: "a path is missing", hint: "for the current directory write ."}
 	case strings.ContainsRune(s, 0):
 		return "", &badPath{says: "a path cannot hold a NUL byte"}
-	case !utf8.ValidString(s):
-		return "", &badPath{says: "the path is not UTF-8, and rules are", hint: "name the directory above it"}
 	case s == "~" || strings.HasPrefix(s, "~/"):
 		s = "$HOME" + s[1:]
 	case s[0] == '~':

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -230,7 +229,7 @@ func read(file, prefix string) (string, bool) {
 		return "", false
 	}
 	path, ok := strings.CutPrefix(strings.TrimRight(string(content), "\r\n"), prefix)
-	return path, ok && path != "" && utf8.ValidString(path) && !strings.ContainsRune(path, 0)
+	return path, ok && path != "" && !strings.ContainsRune(path, 0)
 }
 
 func (l *loader) isType(path string, t policy.FileType) bool {

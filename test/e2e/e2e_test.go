@@ -1,5 +1,5 @@
 // Package e2e runs nono as a user does: the programs that `make build` builds, real commands, a real kernel. Nothing of nono is imported but
-// for building it.
+// for building it, and bytejson, by which anybody reads what nono prints as JSON.
 //
 // Each test gets a user of its own, a home with nothing in it, and a project. Whoever runs the tests runs them as an ordinary user and, for
 // the few that say so, as root.

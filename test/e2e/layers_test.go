@@ -918,8 +918,10 @@ func TestFileOverLink(t *testing.T) {
 		// The namespace is made as root of a user namespace; a second one gives the user back.
 		inside := append([]string{"unshare", "--user", fmt.Sprintf("--map-user=%d", os.Getuid()), fmt.Sprintf("--map-group=%d", os.Getgid()), "--"}, cmd.Args...)
 		cmd.Path = "/usr/bin/unshare"
-		cmd.Args = append([]string{"unshare", "--user", "--map-root-user", "--mount", "--",
-			"/bin/sh", "-c", `mount --bind "$HOME/etc" /etc && exec "$@"`, "sh"}, inside...)
+		cmd.Args = append([]string{
+			"unshare", "--user", "--map-root-user", "--mount", "--",
+			"/bin/sh", "-c", `mount --bind "$HOME/etc" /etc && exec "$@"`, "sh",
+		}, inside...)
 		return u.finish(u.begin(cmd, ""))
 	}
 	for config, want := range map[string]string{

@@ -13,10 +13,10 @@
 package merge
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/nono-run/nono/core/plan/view"
+	"github.com/nono-run/nono/sdk/bytejson"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -123,7 +123,7 @@ func originOf(m view.Mount) Origin { return Origin{m.Rule(), m.Layer} }
 
 // canonical is a step as bytes, to order steps by when nothing else tells them apart.
 func canonical(s fragment.Step) []byte {
-	b, err := json.Marshal(fragment.List{s})
+	b, err := bytejson.Marshal(fragment.List{s})
 	if err != nil {
 		panic(fmt.Sprintf("a step that cannot be printed: %v", err)) // its fields are strings and numbers
 	}
