@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,6 +30,7 @@ import (
 	"github.com/nono-run/nono/sdk/lifeline"
 	"github.com/nono-run/nono/sdk/peer"
 	"github.com/nono-run/nono/sdk/policy"
+	"github.com/nono-run/nono/sdk/wire"
 )
 
 // mirror is a layer that keeps what it was asked, and answers what a test wants.
@@ -74,12 +76,14 @@ func (m *mirror) Finish(_ context.Context, req *sdk.FinishRequest) (*sdk.FinishR
 	return &sdk.FinishResponse{Lines: []string{"one", "two"}}, m.err
 }
 
-// noSession leaves a request's session out of a comparison: it is no part of the message.
-var noSession = cmpopts.IgnoreTypes((*sdk.Session)(nil))
+// noSession leaves what is no test's to say out of a comparison of requests: the session, and what
+// core is.
+var noSession = cmpopts.IgnoreTypes((*sdk.Session)(nil), sdk.Core{})
 
 // TestMessagesSurvive takes random requests and answers through a layer and back.
 func TestMessagesSurvive(t *testing.T) {
 	m := newMirror()
+	m.description.Kind = policy.KindCredentials // as the facts have it
 	kit := layertest.New(t, m)
 	rapid.Check(t, func(r *rapid.T) {
 		text := rapid.String()
@@ -200,16 +204,75 @@ func TestHostVariablesAreInTheEnvironment(t *testing.T) {
 	}
 }
 
+// facts are what a credentials layer may say, which the mirror is for them.
 func facts() *rapid.Generator[[]fact.Fact] {
 	word := rapid.StringMatching(`[a-z]{1,10}`)
 	return rapid.SliceOfN(rapid.Custom(func(r *rapid.T) fact.Fact {
 		return rapid.SampledFrom([]fact.Fact{
-			fact.VerifiedFile{Path: "/" + word.Draw(r, "path"), SHA256: sha256.Sum256([]byte("y"))},
 			fact.CredentialMissing{Service: word.Draw(r, "service")},
-			fact.Proxy{Listener: word.Draw(r, "listener")},
-			fact.BoundHost{Service: "s", Host: word.Draw(r, "host"), Port: rapid.Uint16Min(1).Draw(r, "port")},
+			fact.BoundHost{
+				Service: "s", Host: word.Draw(r, "host"), Port: rapid.Uint16Min(1).Draw(r, "port"),
+			},
 		}).Draw(r, "fact")
 	}), 1, 4)
+}
+
+// TestFactsBelongToAKind has a layer of each kind say each fact. What is taken arrives at another
+// layer.
+func TestFactsBelongToAKind(t *testing.T) {
+	listener := fragment.Listener{Name: "proxy", Network: fragment.TCP}
+	for _, said := range []fact.Fact{
+		fact.VerifiedFile{Path: "/a", SHA256: sha256.Sum256([]byte("y"))},
+		fact.CredentialMissing{Service: "s"},
+		fact.BoundHost{Service: "s", Host: "h", Port: 443},
+		fact.Proxy{Listener: "proxy"},
+	} {
+		for _, kind := range []policy.Kind{
+			policy.KindTrust, policy.KindCredentials, policy.KindNetwork, policy.KindSnapshot,
+			policy.KindCustom, policy.KindFilesystem,
+		} {
+			m := newMirror()
+			m.description.Kind = kind
+			m.answer.Facts = []fact.Fact{said}
+			m.answer.Fragment.Steps = []fragment.Step{listener}
+			kit := layertest.New(t, m)
+			resp, err := kit.Host.Plan(t.Context(), layertest.Request(nil))
+			if kind != said.Kind() {
+				var bad *host.BadAnswer
+				if !errors.As(err, &bad) || !strings.Contains(err.Error(), "only a "+string(said.Kind())) {
+					t.Errorf("a %s layer says %s: %v", kind, said.Name(), err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Errorf("a %s layer says %s: %v", kind, said.Name(), err)
+				continue
+			}
+			want := said
+			if proxy, ok := want.(fact.Proxy); ok {
+				proxy.Layer = "test/mirror"
+				want = proxy
+			}
+			m.answer = &sdk.PlanResponse{}
+			next := layertest.Request(nil)
+			next.Facts = resp.Facts
+			kit.Plan(next)
+			if diff := cmp.Diff([]fact.Fact{want}, m.plan.Facts); diff != "" {
+				t.Errorf("the next layer is told: %s", diff)
+			}
+		}
+	}
+	for want, said := range map[string]fact.Proxy{
+		`no listener "other"`: {Listener: "other"},
+		"core says":           {Listener: "proxy", Layer: "acme/other"},
+	} {
+		m := newMirror()
+		m.description.Kind = policy.KindNetwork
+		m.answer.Facts = []fact.Fact{said}
+		m.answer.Fragment.Steps = []fragment.Step{listener}
+		_, err := layertest.New(t, m).Host.Plan(t.Context(), layertest.Request(nil))
+		expect(t, "Plan", err, want)
+	}
 }
 
 // TestStateSurvives: no state and an empty one are different news for Finish.
@@ -357,6 +420,57 @@ func TestWhoHasASession(t *testing.T) {
 	}
 }
 
+// olderCore has the features of this one but for some.
+func olderCore(without ...string) *layerpb.Core {
+	features := slices.DeleteFunc(slices.Clone(wire.Features()), func(f string) bool {
+		return slices.Contains(without, f)
+	})
+	return &layerpb.Core{Version: "0.0.9", Revision: 0, Features: features}
+}
+
+// TestOlderCore: what core does not know is left out where it is only of comfort; otherwise the layer
+// says what it needs.
+func TestOlderCore(t *testing.T) {
+	m := newMirror()
+	m.description.Settings = []sdk.Setting{
+		{Name: "a", Type: sdk.SettingString, Required: true, Help: "one"},
+	}
+	m.answer.Fragment.Steps = []fragment.Step{fragment.Mask{Path: "/a", Readable: true}}
+	rpc := layerOf(t, m)
+	ask := func(without ...string) (*layerpb.DescribeResponse, error) {
+		return rpc.Describe(t.Context(), &layerpb.DescribeRequest{Core: olderCore(without...)})
+	}
+	if d, err := ask("Setting.help"); err != nil || d.GetSettings()[0].GetHelp() != "" {
+		t.Errorf("got %v, %v", d, err)
+	}
+	if d, err := ask(); err != nil || d.GetSettings()[0].GetHelp() != "one" {
+		t.Errorf("the control: %v, %v", d, err)
+	}
+	_, err := ask("Setting.required")
+	if want := "it needs a nono that knows Setting.required, and this is nono 0.0.9"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v", err)
+	}
+	stream, err := rpc.Session(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stream.CloseSend() }()
+	for _, test := range []struct{ without, want string }{
+		{"", ""}, {"Step.mask", "Step.mask"}, {"Mask.readable", "Mask.readable"}, {"Step.env", ""},
+	} {
+		req := &layerpb.PlanRequest{Run: &layerpb.Run{
+			Host: &layerpb.Host{Tier: layerpb.Tier_TIER_A}, Core: olderCore(test.without),
+		}}
+		_, err := rpc.Plan(t.Context(), req)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("without %q: %v", test.without, err)
+		}
+		if m.plan.Core.Version != "0.0.9" || m.plan.Core.Knows(test.without) {
+			t.Errorf("the layer was told of %+v", m.plan.Core)
+		}
+	}
+}
+
 // liar is a layer that answers with messages of a test's choice.
 type liar struct {
 	layerpb.UnimplementedLayerServer
@@ -389,6 +503,24 @@ func (l *liar) Session(s layerpb.Layer_SessionServer) error {
 // serve makes a client of a server that is not ours.
 func serve(t *testing.T, l layerpb.LayerServer) *host.Client {
 	t.Helper()
+	s := grpc.NewServer(grpc.Creds(peer.Credentials(peer.Is(os.Getpid()))))
+	layerpb.RegisterLayerServer(s, l)
+	line, child, err := lifeline.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = line.Close(), child.Close() })
+	return host.NewClient(connect(t, s), line)
+}
+
+// layerOf speaks to a layer without the host's half.
+func layerOf(t *testing.T, l sdk.Layer) layerpb.LayerClient {
+	t.Helper()
+	return layerpb.NewLayerClient(connect(t, sdk.NewServer(l, nil, peer.Is(os.Getpid()))))
+}
+
+func connect(t *testing.T, s *grpc.Server) *grpc.ClientConn {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "sdk")
 	if err != nil {
 		t.Fatal(err)
@@ -397,23 +529,17 @@ func serve(t *testing.T, l layerpb.LayerServer) *host.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	me := peer.Credentials(peer.Is(os.Getpid()))
-	s := grpc.NewServer(grpc.Creds(me))
-	layerpb.RegisterLayerServer(s, l)
 	go func() { _ = s.Serve(listener) }()
+	me := peer.Credentials(peer.Is(os.Getpid()))
 	conn, err := grpc.NewClient("unix:"+listener.Addr().String(), host.DialOptions(me)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	line, child, err := lifeline.Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		_, _, _, _ = conn.Close(), line.Close(), child.Close(), os.RemoveAll(dir)
+		_, _ = conn.Close(), os.RemoveAll(dir)
 		s.Stop()
 	})
-	return host.NewClient(conn, line)
+	return conn
 }
 
 // TestBadAnswers lists answers that break the contract, beside one of each that does not.

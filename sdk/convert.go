@@ -19,6 +19,7 @@ func encodeDescription(d Description) (*layerpb.DescribeResponse, error) {
 	m := &layerpb.DescribeResponse{
 		Name: d.Name, Version: d.Version, Build: d.Build, Kind: kind, Lifetime: lifetime,
 		HostVariables: wire.EncodeStrings(d.HostVariables), StateDir: d.StateDir, Pure: d.Pure,
+		NeedsNono: d.NeedsNono,
 	}
 	for _, s := range d.Settings {
 		t, err := wire.EncodeEnum(wire.SettingTypes, s.Type)
@@ -32,6 +33,12 @@ func encodeDescription(d Description) (*layerpb.DescribeResponse, error) {
 	return m, nil
 }
 
+func decodeCore(m *layerpb.Core) Core {
+	return Core{
+		Version: m.GetVersion(), Revision: int(m.GetRevision()), Features: m.GetFeatures(),
+	}
+}
+
 // decodeRun is what each request begins with.
 func decodeRun(m *layerpb.Run) (Run, error) {
 	host := m.GetHost()
@@ -39,6 +46,7 @@ func decodeRun(m *layerpb.Run) (Run, error) {
 	p, policyErr := wire.DecodePolicy(m.GetPolicy())
 	facts, factsErr := wire.DecodeFacts(m.GetFacts())
 	return Run{
+		Core:      decodeCore(m.GetCore()),
 		SessionID: m.GetSessionId(),
 		Host: Host{
 			Tier: tier, LandlockABI: int(host.GetLandlockAbi()), Kernel: host.GetKernel(),

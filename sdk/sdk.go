@@ -34,6 +34,7 @@ package sdk
 
 import (
 	"context"
+	"slices"
 	"syscall"
 	"time"
 
@@ -91,6 +92,9 @@ type Description struct {
 	HostVariables []string
 	// StateDir asks for a directory of the layer's own that outlives sessions: [Run].StateDir.
 	StateDir bool
+	// NeedsNono is the oldest version of nono that the layer works with, such as "0.2.0"; empty: any.
+	// An older one refuses the layer and says so.
+	NeedsNono string
 	// Pure says that Plan looks at nothing but its request: at no file, no clock, no network. So it
 	// gives one answer to one request. Every filesystem layer is so.
 	Pure bool
@@ -156,8 +160,23 @@ type Document struct {
 	Content []byte
 }
 
+// Core is what a layer is told of its host.
+type Core struct {
+	// Version is nono's own, such as "0.1.0"; Revision is that of the contract.
+	Version  string
+	Revision int
+	// Features are the fields and enum values of package layerpb that core knows in an answer.
+	Features []string
+}
+
+// Knows reports whether core knows a field or an enum value: "Bind.no_exec", "Right.RIGHT_READ". What
+// core does not know need not be said: the SDK leaves out what is only of comfort, and refuses the
+// rest in core's stead.
+func (c *Core) Knows(feature string) bool { return slices.Contains(c.Features, feature) }
+
 // Run is what each call of a run is told. It is the same in Plan, Start and Finish.
 type Run struct {
+	Core      Core
 	SessionID string
 	Host      Host
 	Command   Command

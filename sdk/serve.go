@@ -21,6 +21,10 @@ import (
 //	go build -ldflags "-X github.com/nono-run/nono/sdk.Build=ID"
 var Build = "dev"
 
+// Version is the release of nono that this program was built with: core's own for core, and the SDK's
+// for a layer. It is set by the build, as Build is.
+var Version = "0.1.0-dev"
+
 // Serve is a layer's main. It serves until core is done with the layer, and does not return: when the lifeline ends the process does,
 // at once, for nobody is left to wait for.
 func Serve(l Layer) {

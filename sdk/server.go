@@ -54,6 +54,14 @@ type server struct {
 	described *Description
 }
 
+// fits makes an answer one that core understands, or says what core lacks.
+func fits(m proto.Message, core *Core) error {
+	if err := wire.Fit(m, core.Knows); err != nil {
+		return own(fmt.Errorf("%w, and this is nono %s", err, core.Version))
+	}
+	return nil
+}
+
 // describe is the layer's answer, asked for once: all of a process goes by the same one.
 func (s *server) describe() Description {
 	s.mu.Lock()
@@ -67,14 +75,18 @@ func (s *server) describe() Description {
 }
 
 // Describe implements layerpb.LayerServer.
-func (s *server) Describe(context.Context, *layerpb.DescribeRequest) (*layerpb.DescribeResponse, error) {
+func (s *server) Describe(_ context.Context, req *layerpb.DescribeRequest) (*layerpb.DescribeResponse, error) {
 	d := s.describe()
 	// Core goes by the lifetime; a Start that is never called, or one that is missing, would be found out much later.
 	if _, starter := s.layer.(Starter); starter == (d.Lifetime == Ephemeral) {
 		return nil, own(fmt.Errorf("a layer of the lifetime %q: has Start and Finish: %t", d.Lifetime, starter))
 	}
 	m, err := encodeDescription(d)
-	return m, own(err)
+	if err != nil {
+		return nil, own(err)
+	}
+	core := decodeCore(req.GetCore())
+	return m, fits(m, &core)
 }
 
 // Plan implements layerpb.LayerServer.
@@ -94,7 +106,10 @@ func (s *server) Plan(ctx context.Context, m *layerpb.PlanRequest) (*layerpb.Pla
 		return nil, own(errors.New("the layer returned neither a plan nor an error"))
 	}
 	out, err := encodePlanResponse(resp)
-	return out, own(err)
+	if err != nil {
+		return nil, own(err)
+	}
+	return out, fits(out, &req.Core)
 }
 
 // Start implements layerpb.LayerServer.

@@ -26,6 +26,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/sdk"
 )
 
 // ExitOurs is the exit code of every failure that is nono's and not the agent's.
@@ -110,7 +111,7 @@ The kernel enforces it, and nothing inside can widen it.`,
 		Example: `  nono run --allow-cwd -- python my_agent.py
   nono run -c agent.hcl
   nono plan -c agent.hcl`,
-		Version:           Version,
+		Version:           sdk.Version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // nono has its own

@@ -9,9 +9,6 @@ import (
 	"github.com/nono-run/nono/sdk"
 )
 
-// Version is nono's release; it is set by the build.
-var Version = "0.1.0-dev"
-
 func (a *App) newVersion() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -26,7 +23,7 @@ func (a *App) newVersion() *cobra.Command {
 				Go      string `json:"go"`
 				OS      string `json:"os"`
 				Arch    string `json:"arch"`
-			}{Version, sdk.Build, runtime.Version(), runtime.GOOS, runtime.GOARCH}
+			}{sdk.Version, sdk.Build, runtime.Version(), runtime.GOOS, runtime.GOARCH}
 			if asJSON {
 				return a.printJSON(v)
 			}
@@ -39,5 +36,5 @@ func (a *App) newVersion() *cobra.Command {
 }
 
 func versionLine() string {
-	return fmt.Sprintf("nono %s (build %s, %s, %s/%s)\n", Version, sdk.Build, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("nono %s (build %s, %s, %s/%s)\n", sdk.Version, sdk.Build, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

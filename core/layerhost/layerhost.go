@@ -28,12 +28,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
+	"golang.org/x/mod/semver"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
 
@@ -201,11 +203,22 @@ func (l *Layer) meant(d sdk.Description) error {
 		return &host.BadAnswer{Err: fmt.Errorf("it says that its name is %q", d.Name)}
 	case l.spec.Kind != "" && d.Kind != l.spec.Kind:
 		return &host.BadAnswer{Err: fmt.Errorf("it is a %s layer, and was to be the %s layer", d.Kind, l.spec.Kind)}
+	case d.NeedsNono != "" && !semver.IsValid("v"+d.NeedsNono):
+		return &host.BadAnswer{Err: fmt.Errorf("the version of nono that it needs is %q", d.NeedsNono)}
+	case d.NeedsNono != "" && semver.Compare(release(), "v"+d.NeedsNono) < 0:
+		return &Failure{Layer: l.spec.Name, Call: "Describe", What: fmt.Sprintf(
+			"it needs nono %s or later, and this is nono %s", d.NeedsNono, sdk.Version)}
 	case l.spec.Binary.Builtin && d.Build != l.spec.Build:
 		return &Failure{Layer: l.spec.Name, Call: "Describe", What: fmt.Sprintf(
 			"it is from another build (%s) than nono itself (%s); install all of nono's programs together", d.Build, l.spec.Build)}
 	}
 	return nil
+}
+
+// release is nono's version, without what marks it as not yet released: that has all of the release.
+func release() string {
+	v := "v" + sdk.Version
+	return strings.TrimSuffix(v, semver.Prerelease(v))
 }
 
 // OpenSession opens the stream of a bracket or resident layer, before its first call.

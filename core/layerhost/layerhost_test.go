@@ -226,12 +226,14 @@ func TestBadStarts(t *testing.T) {
 
 func TestBadAnswers(t *testing.T) {
 	for mode, want := range map[string]string{
-		"build":  "from another build (another)",
-		"name":   `its name is "somebody-else"`,
-		"kind":   "it is a network layer",
-		"large":  "too large",
-		"proc":   "only core may send this step",
-		"refuse": "no, says the layer",
+		"build":      "from another build (another)",
+		"name":       `its name is "somebody-else"`,
+		"kind":       "it is a network layer",
+		"newer":      "it needs nono 99.1.0 or later, and this is nono " + sdk.Version,
+		"no-version": `the version of nono that it needs is "latest"`,
+		"large":      "too large",
+		"proc":       "only core may send this step",
+		"refuse":     "no, says the layer",
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -240,6 +242,12 @@ func TestBadAnswers(t *testing.T) {
 				t.Fatalf("got %v, want %q", err, want)
 			}
 		})
+	}
+}
+
+func TestLayerForAnOlderNono(t *testing.T) {
+	if _, err := planned(t, begin(t, builtin(t, "older")), &recorder{}); err != nil {
+		t.Error(err)
 	}
 }
 

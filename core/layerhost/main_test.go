@@ -174,6 +174,12 @@ func (l *testLayer) Describe() sdk.Description {
 		d.Name = "somebody-else"
 	case "kind":
 		d.Kind = policy.KindNetwork
+	case "newer":
+		d.NeedsNono = "99.1.0"
+	case "older":
+		d.NeedsNono = "0.1.0" // which a version before its release has, too
+	case "no-version":
+		d.NeedsNono = "latest"
 	case "grandchild-die-plan":
 	}
 	if l.mode == "die-plan" && strings.Contains(os.Args[0], "grandchild") {

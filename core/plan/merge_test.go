@@ -332,7 +332,7 @@ func TestFlawsOfALayer(t *testing.T) {
 		{fragment.Env{Name: "PATH", Value: fragment.Text("/evil")}, "no layer sets it"},
 		{fragment.Env{Name: "A", Value: fragment.Value{{Host: "B", Secret: "C"}}}, "two things at once"},
 		{fragment.Env{Name: "A", Value: fragment.Text(fragment.SecretValue("key"))}, "did not return"},
-		{fragment.Env{Name: "A", Value: fragment.Text(fragment.ListenerAddress("x"))}, "no layer has"},
+		{fragment.Env{Name: "A", Value: fragment.Text(fragment.ListenerAddress("x"))}, "the layer does not have"},
 		{fragment.Mask{For: "filesystem.deny.99", Path: "/x"}, `no rule "filesystem.deny.99"`},
 		{fragment.Mask{For: "base.proc", Path: "/x"}, "nono's own"},
 	}

@@ -420,9 +420,8 @@ func (m *maker) environment(v view.View, listeners []Listener) []Variable {
 	}
 	for _, e := range m.steps.Variables {
 		for _, part := range e.Value {
-			known := slices.ContainsFunc(listeners, func(l Listener) bool { return l.Name == part.Listener })
-			if part.Listener != "" && !known {
-				m.flaw(e.Layer, e.Rule, "%s uses the listener %q, which no layer has", e.Name, part.Listener)
+			if _, ok := merge.Find(listeners, e.Layer, part.Listener); part.Listener != "" && !ok {
+				m.flaw(e.Layer, e.Rule, "%s uses the listener %q, which the layer does not have", e.Name, part.Listener)
 			}
 		}
 	}

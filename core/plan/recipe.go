@@ -11,6 +11,7 @@ import (
 
 	"github.com/nono-run/nono/core/launch/filter"
 	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/core/plan/merge"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
@@ -66,7 +67,9 @@ func (p *Plan) Recipe(secrets Secrets, host func(string) (string, bool), look ho
 		r.LandlockABI = p.Host.LandlockABI
 	}
 	for _, l := range p.Listeners {
-		r.Listeners = append(r.Listeners, l.Listener)
+		step := l.Listener
+		step.Name = l.ID() // two layers may use one name
+		r.Listeners = append(r.Listeners, step)
 	}
 	for _, d := range p.Dialers {
 		r.Dial = append(r.Dial, d.Ports...)
@@ -107,7 +110,7 @@ func (p *Plan) resolveEnv(secrets Secrets, host func(string) (string, bool)) ([]
 		var b strings.Builder
 		b.WriteString(v.Name + "=")
 		for _, part := range v.Value {
-			s, err := p.resolvePart(part, secrets[v.Layer], host)
+			s, err := p.resolvePart(part, v.Layer, secrets[v.Layer], host)
 			if err != nil {
 				return nil, fmt.Errorf("preparing the variable %s: %w", v.Name, err)
 			}
@@ -120,7 +123,9 @@ func (p *Plan) resolveEnv(secrets Secrets, host func(string) (string, bool)) ([]
 }
 
 // resolvePart fills in one part. No error here may hold the value.
-func (p *Plan) resolvePart(part fragment.Part, secrets map[string][]byte, host func(string) (string, bool)) (string, error) {
+func (p *Plan) resolvePart(
+	part fragment.Part, layer string, secrets map[string][]byte, host func(string) (string, bool),
+) (string, error) {
 	switch {
 	case part.Secret != "":
 		value, ok := secrets[part.Secret]
@@ -138,12 +143,11 @@ func (p *Plan) resolvePart(part fragment.Part, secrets map[string][]byte, host f
 		}
 		return value, nil
 	case part.Listener != "":
-		for _, l := range p.Listeners {
-			if l.Name == part.Listener {
-				return l.Dialled(), nil
-			}
+		l, ok := merge.Find(p.Listeners, layer, part.Listener)
+		if !ok {
+			return "", fmt.Errorf("layer %s has no listener %q", layer, part.Listener)
 		}
-		return "", fmt.Errorf("there is no listener %q", part.Listener)
+		return l.Dialled(), nil
 	}
 	return part.Literal, nil
 }

@@ -27,11 +27,11 @@ func TestRecipe(t *testing.T) {
 		plantest.Custom("a/a",
 			fragment.Listener{Name: "proxy", Network: fragment.TCP},
 			fragment.Env{Name: "PROXY", Value: fragment.Text("http://", fragment.ListenerAddress("proxy"), "/")},
-			fragment.Env{Name: "DNS", Value: fragment.Text(fragment.ListenerAddress("dns"))},
 			fragment.Dialer{Ports: []uint16{9000, 80}},
 			fragment.Landlock{Path: "/usr", Rights: []fragment.Right{fragment.RightRead}}),
 		plantest.Custom("b/b",
-			fragment.Listener{Name: "dns", Network: fragment.UDP, Address: "0.0.0.0", Port: 53},
+			fragment.Listener{Name: "proxy", Network: fragment.UDP, Address: "0.0.0.0", Port: 53},
+			fragment.Env{Name: "DNS", Value: fragment.Text(fragment.ListenerAddress("proxy"))},
 			fragment.Dialer{Ports: []uint16{80}}))
 	p := plantest.Make(t, in)
 	r, err := p.Recipe(nil, unset, in.Look)
@@ -42,8 +42,8 @@ func TestRecipe(t *testing.T) {
 		t.Errorf("environment: %q", r.Env)
 	}
 	want := []fragment.Listener{
-		{Name: "dns", Network: fragment.UDP, Address: "0.0.0.0", Port: 53},
-		{Name: "proxy", Network: fragment.TCP, Address: "127.0.0.1", Port: 61000},
+		{Name: "a/a:proxy", Network: fragment.TCP, Address: "127.0.0.1", Port: 61000},
+		{Name: "b/b:proxy", Network: fragment.UDP, Address: "0.0.0.0", Port: 53},
 	}
 	if diff := cmp.Diff(want, r.Listeners); diff != "" {
 		t.Errorf("listeners (-want +got):\n%s", diff)
@@ -78,7 +78,7 @@ func TestRecipeRefuses(t *testing.T) {
 		{"another layer's secret", fragment.Text(fragment.SecretValue("k")), plan.Secrets{"b/b": {"k": []byte("v")}}, `the secret "k" is not there`},
 		{"a secret that no variable can hold", fragment.Text(fragment.SecretValue("k")), plan.Secrets{"a/a": {"k": []byte("canary\x00")}}, "zero byte"},
 		{"a variable that the user has not", fragment.Text(fragment.HostVariable("NOT_SET")), nil, "your own variable NOT_SET is not set"},
-		{"a listener that nobody has", fragment.Text(fragment.ListenerAddress("x")), nil, `there is no listener "x"`},
+		{"a listener that nobody has", fragment.Text(fragment.ListenerAddress("x")), nil, `layer a/a has no listener "x"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -177,7 +177,7 @@ func TestListeners(t *testing.T) {
 		{"one port, two addresses", tcp("a", "127.0.0.2", 80), tcp("b", "127.0.0.3", 80), "127.0.0.2:80 127.0.0.3:80"},
 		{"one port", tcp("a", "", 80), tcp("b", "127.0.0.1", 80), "both want port 80"},
 		{"one port, one on all addresses", tcp("a", "0.0.0.0", 80), tcp("b", "127.0.0.1", 80), "both want port 80"},
-		{"one name", tcp("a", "", 80), tcp("a", "", 81), `two listeners are called "a"`},
+		{"one name, two layers", tcp("a", "", 80), tcp("a", "", 81), "127.0.0.1:80 127.0.0.1:81"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -344,7 +344,7 @@ func (r *run) hand(listeners map[string]*os.File) {
 	for _, l := range r.plan.Listeners {
 		for _, m := range r.members {
 			if m.description.Name == l.Layer {
-				m.listeners[l.Name] = listeners[l.Name]
+				m.listeners[l.Name] = listeners[l.ID()]
 			}
 		}
 	}

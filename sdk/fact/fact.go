@@ -7,14 +7,22 @@
 //		if proxy, ok := f.(fact.Proxy); ok { ... }
 //	}
 //
-// The list of facts is closed: layers never talk to one another, and so one can be swapped for
-// another of its kind.
+// The list of facts is closed, and each belongs to one kind of layer: layers never talk to one another,
+// and so one can be swapped for another of its kind.
 package fact
+
+import "github.com/nono-run/nono/sdk/policy"
 
 // Fact is one of the types of this package.
 //
 //sumtype:decl
-type Fact interface{ fact() }
+type Fact interface {
+	// Kind is the one kind of layer that may say this.
+	Kind() policy.Kind
+	// Name is what the contract calls it.
+	Name() string
+	fact()
+}
 
 // VerifiedFile is a file whose signature was checked.
 type VerifiedFile struct {
@@ -25,8 +33,12 @@ type VerifiedFile struct {
 // CredentialMissing is a service for which no source had a key.
 type CredentialMissing struct{ Service string }
 
-// Proxy is a proxy inside, by its listener.
-type Proxy struct{ Listener string }
+// Proxy is a proxy inside, by its listener. Names of listeners are their layer's own: whose it is,
+// core fills in.
+type Proxy struct {
+	Listener string
+	Layer    string
+}
 
 // BoundHost is a host that may be reached through the credential layer only.
 type BoundHost struct {
@@ -34,6 +46,30 @@ type BoundHost struct {
 	Host    string
 	Port    uint16
 }
+
+// Kind implements Fact.
+func (VerifiedFile) Kind() policy.Kind { return policy.KindTrust }
+
+// Name implements Fact.
+func (VerifiedFile) Name() string { return "verified_file" }
+
+// Kind implements Fact.
+func (CredentialMissing) Kind() policy.Kind { return policy.KindCredentials }
+
+// Name implements Fact.
+func (CredentialMissing) Name() string { return "credential_missing" }
+
+// Kind implements Fact.
+func (Proxy) Kind() policy.Kind { return policy.KindNetwork }
+
+// Name implements Fact.
+func (Proxy) Name() string { return "proxy" }
+
+// Kind implements Fact.
+func (BoundHost) Kind() policy.Kind { return policy.KindCredentials }
+
+// Name implements Fact.
+func (BoundHost) Name() string { return "bound_host" }
 
 func (VerifiedFile) fact()      {}
 func (CredentialMissing) fact() {}

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/lifeline"
@@ -33,6 +34,8 @@ import (
 type Client struct {
 	rpc      layerpb.LayerClient
 	lifeline *lifeline.Host
+	// described is what the layer said of itself.
+	described sdk.Description
 }
 
 // NewClient speaks to the layer at the other end of conn, and passes it descriptors over the lifeline.
@@ -67,17 +70,19 @@ func badAnswer[T any](v T, err error) (T, error) {
 	return v, nil
 }
 
-// Describe asks the layer what it is.
+// Describe asks the layer what it is. It is the first call.
 func (c *Client) Describe(ctx context.Context) (sdk.Description, error) {
-	m, err := c.rpc.Describe(ctx, &layerpb.DescribeRequest{})
+	m, err := c.rpc.Describe(ctx, &layerpb.DescribeRequest{Core: core()})
 	if err != nil {
 		return sdk.Description{}, err
 	}
-	return badAnswer(decodeDescription(m))
+	d, err := badAnswer(decodeDescription(m))
+	c.described = d
+	return d, err
 }
 
 // Plan asks for the layer's share of the plan. The session of a layer that is not ephemeral must be
-// open by then; req.Session is not used.
+// open by then; req.Session and req.Core are not used.
 func (c *Client) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
 	m, err := encodePlanRequest(req)
 	if err != nil {
@@ -87,7 +92,38 @@ func (c *Client) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespo
 	if err != nil {
 		return nil, err
 	}
-	return badAnswer(decodePlanResponse(answer))
+	resp, err := decodePlanResponse(answer)
+	if err == nil {
+		err = c.takeFacts(resp)
+	}
+	return badAnswer(resp, err)
+}
+
+// takeFacts checks that the layer said only what a layer of its kind may, of itself, and completes it.
+func (c *Client) takeFacts(resp *sdk.PlanResponse) error {
+	for i, f := range resp.Facts {
+		if f.Kind() != c.described.Kind {
+			return fmt.Errorf("fact %d: only a %s layer says %s, and this is a %s layer",
+				i, f.Kind(), f.Name(), c.described.Kind)
+		}
+		proxy, ok := f.(fact.Proxy)
+		if !ok {
+			continue
+		}
+		if proxy.Layer != "" {
+			return fmt.Errorf("fact %d: whose listener it is, core says", i)
+		}
+		own := slices.ContainsFunc(resp.Fragment.Steps, func(s fragment.Step) bool {
+			l, ok := s.(fragment.Listener)
+			return ok && l.Name == proxy.Listener
+		})
+		if !own {
+			return fmt.Errorf("fact %d: the layer has no listener %q", i, proxy.Listener)
+		}
+		proxy.Layer = c.described.Name
+		resp.Facts[i] = proxy
+	}
+	return nil
 }
 
 // Start arms the layer and hands it the sockets of its listener steps, which stay the caller's as

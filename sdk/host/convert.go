@@ -25,7 +25,7 @@ func decodeDescription(m *layerpb.DescribeResponse) (sdk.Description, error) {
 	d := sdk.Description{
 		Name: m.GetName(), Version: m.GetVersion(), Build: m.GetBuild(), Kind: kind,
 		Lifetime: lifetime, HostVariables: wire.DecodeStrings(m.GetHostVariables()),
-		StateDir: m.GetStateDir(), Pure: m.GetPure(),
+		StateDir: m.GetStateDir(), Pure: m.GetPure(), NeedsNono: m.GetNeedsNono(),
 	}
 	err := wire.First(
 		wire.Strict(m),
@@ -72,6 +72,13 @@ func decodeSettings(in []*layerpb.Setting) ([]sdk.Setting, error) {
 	return out, nil
 }
 
+// core is what a layer is told of its host.
+func core() *layerpb.Core {
+	return &layerpb.Core{
+		Version: sdk.Version, Revision: wire.Revision, Features: wire.Features(),
+	}
+}
+
 // encodeRun is what each request begins with.
 func encodeRun(r *sdk.Run) (*layerpb.Run, error) {
 	tier, tierErr := wire.EncodeEnum(wire.Tiers, r.Host.Tier)
@@ -81,6 +88,7 @@ func encodeRun(r *sdk.Run) (*layerpb.Run, error) {
 	uid, uidErr := wire.Unsigned(r.Host.UID)
 	gid, gidErr := wire.Unsigned(r.Host.GID)
 	m := &layerpb.Run{
+		Core:      core(),
 		SessionId: r.SessionID,
 		Host: &layerpb.Host{
 			Tier: tier, LandlockAbi: abi, Kernel: r.Host.Kernel, Uid: uid, Gid: gid,

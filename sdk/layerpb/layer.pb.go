@@ -931,15 +931,81 @@ func (EndReason) EnumDescriptor() ([]byte, []int) {
 	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
 }
 
+// Core is what a layer is told of its host.
+type Core struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// version is nono's own, such as "0.1.0".
+	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// revision is that of the contract, within the proto package.
+	Revision uint32 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// features are the fields and enum values that core knows in an answer: "Bind.no_exec",
+	// "Right.RIGHT_READ". What else a layer says is an error.
+	Features      []string `protobuf:"bytes,3,rep,name=features,proto3" json:"features,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Core) Reset() {
+	*x = Core{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Core) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Core) ProtoMessage() {}
+
+func (x *Core) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Core.ProtoReflect.Descriptor instead.
+func (*Core) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Core) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Core) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Core) GetFeatures() []string {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
 type DescribeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Core          *Core                  `protobuf:"bytes,1,opt,name=core,proto3" json:"core,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DescribeRequest) Reset() {
 	*x = DescribeRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[0]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -951,7 +1017,7 @@ func (x *DescribeRequest) String() string {
 func (*DescribeRequest) ProtoMessage() {}
 
 func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[0]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -964,7 +1030,14 @@ func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{0}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DescribeRequest) GetCore() *Core {
+	if x != nil {
+		return x.Core
+	}
+	return nil
 }
 
 type DescribeResponse struct {
@@ -979,14 +1052,16 @@ type DescribeResponse struct {
 	// state_dir asks for a directory of the layer's own that outlives sessions.
 	StateDir bool `protobuf:"varint,8,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"`
 	// pure says that Plan looks at nothing but its request, and so gives one answer to one request.
-	Pure          bool `protobuf:"varint,9,opt,name=pure,proto3" json:"pure,omitempty"`
+	Pure bool `protobuf:"varint,9,opt,name=pure,proto3" json:"pure,omitempty"`
+	// needs_nono is the oldest version of nono that the layer works with; empty: any.
+	NeedsNono     string `protobuf:"bytes,10,opt,name=needs_nono,json=needsNono,proto3" json:"needs_nono,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DescribeResponse) Reset() {
 	*x = DescribeResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[1]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -998,7 +1073,7 @@ func (x *DescribeResponse) String() string {
 func (*DescribeResponse) ProtoMessage() {}
 
 func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[1]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1011,7 +1086,7 @@ func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
 func (*DescribeResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{1}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *DescribeResponse) GetName() string {
@@ -1077,6 +1152,13 @@ func (x *DescribeResponse) GetPure() bool {
 	return false
 }
 
+func (x *DescribeResponse) GetNeedsNono() string {
+	if x != nil {
+		return x.NeedsNono
+	}
+	return ""
+}
+
 type Setting struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1090,7 +1172,7 @@ type Setting struct {
 
 func (x *Setting) Reset() {
 	*x = Setting{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[2]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1184,7 @@ func (x *Setting) String() string {
 func (*Setting) ProtoMessage() {}
 
 func (x *Setting) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[2]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1197,7 @@ func (x *Setting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Setting.ProtoReflect.Descriptor instead.
 func (*Setting) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{2}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Setting) GetName() string {
@@ -1168,7 +1250,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[3]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1180,7 +1262,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[3]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1193,7 +1275,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{3}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Source) GetOrigin() Origin {
@@ -1259,7 +1341,7 @@ type PathRule struct {
 
 func (x *PathRule) Reset() {
 	*x = PathRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[4]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1271,7 +1353,7 @@ func (x *PathRule) String() string {
 func (*PathRule) ProtoMessage() {}
 
 func (x *PathRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[4]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1284,7 +1366,7 @@ func (x *PathRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PathRule.ProtoReflect.Descriptor instead.
 func (*PathRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{4}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PathRule) GetId() string {
@@ -1343,7 +1425,7 @@ type EnvRule struct {
 
 func (x *EnvRule) Reset() {
 	*x = EnvRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[5]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1355,7 +1437,7 @@ func (x *EnvRule) String() string {
 func (*EnvRule) ProtoMessage() {}
 
 func (x *EnvRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[5]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1368,7 +1450,7 @@ func (x *EnvRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvRule.ProtoReflect.Descriptor instead.
 func (*EnvRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{5}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *EnvRule) GetId() string {
@@ -1423,7 +1505,7 @@ type Disabled struct {
 
 func (x *Disabled) Reset() {
 	*x = Disabled{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[6]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1435,7 +1517,7 @@ func (x *Disabled) String() string {
 func (*Disabled) ProtoMessage() {}
 
 func (x *Disabled) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[6]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1448,7 +1530,7 @@ func (x *Disabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disabled.ProtoReflect.Descriptor instead.
 func (*Disabled) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{6}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Disabled) GetKind() Kind {
@@ -1476,7 +1558,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[7]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1570,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[7]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1583,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{7}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Policy) GetFilesystem() []*PathRule {
@@ -1539,7 +1621,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[8]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1551,7 +1633,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[8]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1564,7 +1646,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{8}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Host) GetTier() Tier {
@@ -1620,7 +1702,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[9]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1632,7 +1714,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[9]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1645,7 +1727,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{9}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Command) GetArgs() [][]byte {
@@ -1680,7 +1762,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[10]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1692,7 +1774,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[10]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1705,7 +1787,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{10}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Document) GetPath() []byte {
@@ -1739,7 +1821,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1751,7 +1833,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1764,7 +1846,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Variable) GetName() []byte {
@@ -1794,13 +1876,14 @@ type Run struct {
 	// dir is the layer's own for this session, state_dir its own across sessions.
 	Dir           []byte `protobuf:"bytes,8,opt,name=dir,proto3" json:"dir,omitempty"`
 	StateDir      []byte `protobuf:"bytes,9,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"`
+	Core          *Core  `protobuf:"bytes,10,opt,name=core,proto3" json:"core,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1812,7 +1895,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1825,7 +1908,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Run) GetSessionId() string {
@@ -1891,6 +1974,13 @@ func (x *Run) GetStateDir() []byte {
 	return nil
 }
 
+func (x *Run) GetCore() *Core {
+	if x != nil {
+		return x.Core
+	}
+	return nil
+}
+
 type PlanRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Run       *Run                   `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
@@ -1905,7 +1995,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1917,7 +2007,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1930,7 +2020,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PlanRequest) GetRun() *Run {
@@ -1976,7 +2066,7 @@ type Places struct {
 
 func (x *Places) Reset() {
 	*x = Places{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1988,7 +2078,7 @@ func (x *Places) String() string {
 func (*Places) ProtoMessage() {}
 
 func (x *Places) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2001,7 +2091,7 @@ func (x *Places) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Places.ProtoReflect.Descriptor instead.
 func (*Places) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Places) GetPlaces() []*Place {
@@ -2052,7 +2142,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2064,7 +2154,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2077,7 +2167,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Place) GetPath() []byte {
@@ -2182,7 +2272,7 @@ type Rights struct {
 
 func (x *Rights) Reset() {
 	*x = Rights{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2284,7 @@ func (x *Rights) String() string {
 func (*Rights) ProtoMessage() {}
 
 func (x *Rights) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2297,7 @@ func (x *Rights) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rights.ProtoReflect.Descriptor instead.
 func (*Rights) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Rights) GetRead() bool {
@@ -2242,7 +2332,7 @@ type PlaceLink struct {
 
 func (x *PlaceLink) Reset() {
 	*x = PlaceLink{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2254,7 +2344,7 @@ func (x *PlaceLink) String() string {
 func (*PlaceLink) ProtoMessage() {}
 
 func (x *PlaceLink) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2267,7 +2357,7 @@ func (x *PlaceLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceLink.ProtoReflect.Descriptor instead.
 func (*PlaceLink) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PlaceLink) GetPath() []byte {
@@ -2305,7 +2395,7 @@ type PlaceRule struct {
 
 func (x *PlaceRule) Reset() {
 	*x = PlaceRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2317,7 +2407,7 @@ func (x *PlaceRule) String() string {
 func (*PlaceRule) ProtoMessage() {}
 
 func (x *PlaceRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2330,7 +2420,7 @@ func (x *PlaceRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceRule.ProtoReflect.Descriptor instead.
 func (*PlaceRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PlaceRule) GetRule() string {
@@ -2381,7 +2471,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2393,7 +2483,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2406,7 +2496,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PlanResponse) GetSteps() []*Step {
@@ -2456,7 +2546,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2468,7 +2558,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2481,7 +2571,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Coverage) GetRule() string {
@@ -2525,7 +2615,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2537,7 +2627,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2550,7 +2640,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Diagnostic) GetSeverity() Severity {
@@ -2603,7 +2693,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2615,7 +2705,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2628,7 +2718,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Fact) GetFact() isFact_Fact {
@@ -2712,7 +2802,7 @@ type VerifiedFile struct {
 
 func (x *VerifiedFile) Reset() {
 	*x = VerifiedFile{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2724,7 +2814,7 @@ func (x *VerifiedFile) String() string {
 func (*VerifiedFile) ProtoMessage() {}
 
 func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2737,7 +2827,7 @@ func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifiedFile.ProtoReflect.Descriptor instead.
 func (*VerifiedFile) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *VerifiedFile) GetPath() []byte {
@@ -2763,7 +2853,7 @@ type CredentialMissing struct {
 
 func (x *CredentialMissing) Reset() {
 	*x = CredentialMissing{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2775,7 +2865,7 @@ func (x *CredentialMissing) String() string {
 func (*CredentialMissing) ProtoMessage() {}
 
 func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2788,7 +2878,7 @@ func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialMissing.ProtoReflect.Descriptor instead.
 func (*CredentialMissing) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CredentialMissing) GetService() string {
@@ -2799,15 +2889,17 @@ func (x *CredentialMissing) GetService() string {
 }
 
 type Proxy struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Listener      string                 `protobuf:"bytes,1,opt,name=listener,proto3" json:"listener,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Listener string                 `protobuf:"bytes,1,opt,name=listener,proto3" json:"listener,omitempty"`
+	// layer is whose listener it is. Core fills it in.
+	Layer         string `protobuf:"bytes,2,opt,name=layer,proto3" json:"layer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Proxy) Reset() {
 	*x = Proxy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2819,7 +2911,7 @@ func (x *Proxy) String() string {
 func (*Proxy) ProtoMessage() {}
 
 func (x *Proxy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2832,12 +2924,19 @@ func (x *Proxy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proxy.ProtoReflect.Descriptor instead.
 func (*Proxy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Proxy) GetListener() string {
 	if x != nil {
 		return x.Listener
+	}
+	return ""
+}
+
+func (x *Proxy) GetLayer() string {
+	if x != nil {
+		return x.Layer
 	}
 	return ""
 }
@@ -2853,7 +2952,7 @@ type BoundHost struct {
 
 func (x *BoundHost) Reset() {
 	*x = BoundHost{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2865,7 +2964,7 @@ func (x *BoundHost) String() string {
 func (*BoundHost) ProtoMessage() {}
 
 func (x *BoundHost) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2878,7 +2977,7 @@ func (x *BoundHost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoundHost.ProtoReflect.Descriptor instead.
 func (*BoundHost) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BoundHost) GetService() string {
@@ -2925,7 +3024,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2937,7 +3036,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2950,7 +3049,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Step) GetRule() string {
@@ -3131,7 +3230,7 @@ type Env struct {
 
 func (x *Env) Reset() {
 	*x = Env{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3143,7 +3242,7 @@ func (x *Env) String() string {
 func (*Env) ProtoMessage() {}
 
 func (x *Env) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3156,7 +3255,7 @@ func (x *Env) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Env.ProtoReflect.Descriptor instead.
 func (*Env) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Env) GetName() []byte {
@@ -3188,7 +3287,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3200,7 +3299,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3213,7 +3312,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Part) GetPart() isPart_Part {
@@ -3302,7 +3401,7 @@ type Bind struct {
 
 func (x *Bind) Reset() {
 	*x = Bind{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3314,7 +3413,7 @@ func (x *Bind) String() string {
 func (*Bind) ProtoMessage() {}
 
 func (x *Bind) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3327,7 +3426,7 @@ func (x *Bind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bind.ProtoReflect.Descriptor instead.
 func (*Bind) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Bind) GetPath() []byte {
@@ -3389,7 +3488,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3401,7 +3500,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3414,7 +3513,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Link) GetPath() []byte {
@@ -3444,7 +3543,7 @@ type Tmpfs struct {
 
 func (x *Tmpfs) Reset() {
 	*x = Tmpfs{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3456,7 +3555,7 @@ func (x *Tmpfs) String() string {
 func (*Tmpfs) ProtoMessage() {}
 
 func (x *Tmpfs) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3469,7 +3568,7 @@ func (x *Tmpfs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tmpfs.ProtoReflect.Descriptor instead.
 func (*Tmpfs) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Tmpfs) GetPath() []byte {
@@ -3511,7 +3610,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3523,7 +3622,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3536,7 +3635,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Mask) GetPath() []byte {
@@ -3571,7 +3670,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3583,7 +3682,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3596,7 +3695,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *File) GetPath() []byte {
@@ -3630,7 +3729,7 @@ type Landlock struct {
 
 func (x *Landlock) Reset() {
 	*x = Landlock{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3642,7 +3741,7 @@ func (x *Landlock) String() string {
 func (*Landlock) ProtoMessage() {}
 
 func (x *Landlock) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3655,7 +3754,7 @@ func (x *Landlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Landlock.ProtoReflect.Descriptor instead.
 func (*Landlock) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Landlock) GetPath() []byte {
@@ -3684,7 +3783,7 @@ type Test struct {
 
 func (x *Test) Reset() {
 	*x = Test{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3696,7 +3795,7 @@ func (x *Test) String() string {
 func (*Test) ProtoMessage() {}
 
 func (x *Test) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3709,7 +3808,7 @@ func (x *Test) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Test.ProtoReflect.Descriptor instead.
 func (*Test) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Test) GetArg() uint32 {
@@ -3749,7 +3848,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3761,7 +3860,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3774,7 +3873,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Condition) GetTests() []*Test {
@@ -3795,7 +3894,7 @@ type Seccomp struct {
 
 func (x *Seccomp) Reset() {
 	*x = Seccomp{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3807,7 +3906,7 @@ func (x *Seccomp) String() string {
 func (*Seccomp) ProtoMessage() {}
 
 func (x *Seccomp) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3820,7 +3919,7 @@ func (x *Seccomp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seccomp.ProtoReflect.Descriptor instead.
 func (*Seccomp) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Seccomp) GetSyscalls() []string {
@@ -3857,7 +3956,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3869,7 +3968,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3882,7 +3981,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Listener) GetName() string {
@@ -3929,7 +4028,7 @@ type Dialer struct {
 
 func (x *Dialer) Reset() {
 	*x = Dialer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3941,7 +4040,7 @@ func (x *Dialer) String() string {
 func (*Dialer) ProtoMessage() {}
 
 func (x *Dialer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3954,7 +4053,7 @@ func (x *Dialer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dialer.ProtoReflect.Descriptor instead.
 func (*Dialer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Dialer) GetPorts() []uint32 {
@@ -3976,7 +4075,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3988,7 +4087,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4001,7 +4100,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *StartRequest) GetRun() *Run {
@@ -4037,7 +4136,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4049,7 +4148,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4062,7 +4161,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Descriptor) GetName() string {
@@ -4097,7 +4196,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4109,7 +4208,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4122,7 +4221,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *StartResponse) GetHasState() bool {
@@ -4156,7 +4255,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4168,7 +4267,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4181,7 +4280,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *End) GetReason() EndReason {
@@ -4235,7 +4334,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4247,7 +4346,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4260,7 +4359,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *FinishRequest) GetRun() *Run {
@@ -4314,7 +4413,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4326,7 +4425,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4339,7 +4438,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *FinishResponse) GetLines() []string {
@@ -4365,7 +4464,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4377,7 +4476,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4390,7 +4489,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SessionRequest) GetMessage() isSessionRequest_Message {
@@ -4482,7 +4581,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4494,7 +4593,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4507,7 +4606,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SessionResponse) GetMessage() isSessionResponse_Message {
@@ -4620,7 +4719,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4632,7 +4731,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4645,7 +4744,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -4666,7 +4765,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4678,7 +4777,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4691,7 +4790,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Event) GetName() string {
@@ -4720,7 +4819,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4732,7 +4831,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4745,7 +4844,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Progress) GetText() string {
@@ -4781,7 +4880,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4793,7 +4892,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4806,7 +4905,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Question) GetId() uint64 {
@@ -4844,7 +4943,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4856,7 +4955,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4869,7 +4968,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -4911,7 +5010,7 @@ type Dial struct {
 
 func (x *Dial) Reset() {
 	*x = Dial{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4923,7 +5022,7 @@ func (x *Dial) String() string {
 func (*Dial) ProtoMessage() {}
 
 func (x *Dial) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4936,7 +5035,7 @@ func (x *Dial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dial.ProtoReflect.Descriptor instead.
 func (*Dial) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Dial) GetId() uint64 {
@@ -4964,7 +5063,7 @@ type DialResult struct {
 
 func (x *DialResult) Reset() {
 	*x = DialResult{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4976,7 +5075,7 @@ func (x *DialResult) String() string {
 func (*DialResult) ProtoMessage() {}
 
 func (x *DialResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4989,7 +5088,7 @@ func (x *DialResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResult.ProtoReflect.Descriptor instead.
 func (*DialResult) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DialResult) GetId() uint64 {
@@ -5024,7 +5123,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5036,7 +5135,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5049,7 +5148,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Stop) GetId() uint64 {
@@ -5075,7 +5174,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5087,7 +5186,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5100,7 +5199,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Stopping) GetId() uint64 {
@@ -5114,8 +5213,13 @@ var File_nono_layer_v1_layer_proto protoreflect.FileDescriptor
 
 const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\n" +
-	"\x19nono/layer/v1/layer.proto\x12\rnono.layer.v1\"\x11\n" +
-	"\x0fDescribeRequest\"\xc0\x02\n" +
+	"\x19nono/layer/v1/layer.proto\x12\rnono.layer.v1\"X\n" +
+	"\x04Core\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\rR\brevision\x12\x1a\n" +
+	"\bfeatures\x18\x03 \x03(\tR\bfeatures\":\n" +
+	"\x0fDescribeRequest\x12'\n" +
+	"\x04core\x18\x01 \x01(\v2\x13.nono.layer.v1.CoreR\x04core\"\xdf\x02\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
@@ -5125,7 +5229,10 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\bsettings\x18\x06 \x03(\v2\x16.nono.layer.v1.SettingR\bsettings\x12%\n" +
 	"\x0ehost_variables\x18\a \x03(\fR\rhostVariables\x12\x1b\n" +
 	"\tstate_dir\x18\b \x01(\bR\bstateDir\x12\x12\n" +
-	"\x04pure\x18\t \x01(\bR\x04pure\"\x94\x01\n" +
+	"\x04pure\x18\t \x01(\bR\x04pure\x12\x1d\n" +
+	"\n" +
+	"needs_nono\x18\n" +
+	" \x01(\tR\tneedsNono\"\x94\x01\n" +
 	"\aSetting\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1a.nono.layer.v1.SettingTypeR\x04type\x12\x1a\n" +
@@ -5183,7 +5290,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\acontent\x18\x03 \x01(\fR\acontent\"4\n" +
 	"\bVariable\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"\xe4\x02\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\x8d\x03\n" +
 	"\x03Run\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12'\n" +
@@ -5194,7 +5301,9 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x05facts\x18\x06 \x03(\v2\x13.nono.layer.v1.FactR\x05facts\x12>\n" +
 	"\x0ehost_variables\x18\a \x03(\v2\x17.nono.layer.v1.VariableR\rhostVariables\x12\x10\n" +
 	"\x03dir\x18\b \x01(\fR\x03dir\x12\x1b\n" +
-	"\tstate_dir\x18\t \x01(\fR\bstateDir\"\xb2\x01\n" +
+	"\tstate_dir\x18\t \x01(\fR\bstateDir\x12'\n" +
+	"\x04core\x18\n" +
+	" \x01(\v2\x13.nono.layer.v1.CoreR\x04core\"\xb2\x01\n" +
 	"\vPlanRequest\x12$\n" +
 	"\x03run\x18\x01 \x01(\v2\x12.nono.layer.v1.RunR\x03run\x125\n" +
 	"\tdocuments\x18\x02 \x03(\v2\x17.nono.layer.v1.DocumentR\tdocuments\x12\x17\n" +
@@ -5265,9 +5374,10 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x04path\x18\x01 \x01(\fR\x04path\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\"-\n" +
 	"\x11CredentialMissing\x12\x18\n" +
-	"\aservice\x18\x01 \x01(\tR\aservice\"#\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\"9\n" +
 	"\x05Proxy\x12\x1a\n" +
-	"\blistener\x18\x01 \x01(\tR\blistener\"M\n" +
+	"\blistener\x18\x01 \x01(\tR\blistener\x12\x14\n" +
+	"\x05layer\x18\x02 \x01(\tR\x05layer\"M\n" +
 	"\tBoundHost\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
@@ -5551,7 +5661,7 @@ func file_nono_layer_v1_layer_proto_rawDescGZIP() []byte {
 }
 
 var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 16)
-var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
+var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Kind)(0),                 // 0: nono.layer.v1.Kind
 	(Lifetime)(0),             // 1: nono.layer.v1.Lifetime
@@ -5569,163 +5679,166 @@ var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Op)(0),                   // 13: nono.layer.v1.Op
 	(Network)(0),              // 14: nono.layer.v1.Network
 	(EndReason)(0),            // 15: nono.layer.v1.EndReason
-	(*DescribeRequest)(nil),   // 16: nono.layer.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 17: nono.layer.v1.DescribeResponse
-	(*Setting)(nil),           // 18: nono.layer.v1.Setting
-	(*Source)(nil),            // 19: nono.layer.v1.Source
-	(*PathRule)(nil),          // 20: nono.layer.v1.PathRule
-	(*EnvRule)(nil),           // 21: nono.layer.v1.EnvRule
-	(*Disabled)(nil),          // 22: nono.layer.v1.Disabled
-	(*Policy)(nil),            // 23: nono.layer.v1.Policy
-	(*Host)(nil),              // 24: nono.layer.v1.Host
-	(*Command)(nil),           // 25: nono.layer.v1.Command
-	(*Document)(nil),          // 26: nono.layer.v1.Document
-	(*Variable)(nil),          // 27: nono.layer.v1.Variable
-	(*Run)(nil),               // 28: nono.layer.v1.Run
-	(*PlanRequest)(nil),       // 29: nono.layer.v1.PlanRequest
-	(*Places)(nil),            // 30: nono.layer.v1.Places
-	(*Place)(nil),             // 31: nono.layer.v1.Place
-	(*Rights)(nil),            // 32: nono.layer.v1.Rights
-	(*PlaceLink)(nil),         // 33: nono.layer.v1.PlaceLink
-	(*PlaceRule)(nil),         // 34: nono.layer.v1.PlaceRule
-	(*PlanResponse)(nil),      // 35: nono.layer.v1.PlanResponse
-	(*Coverage)(nil),          // 36: nono.layer.v1.Coverage
-	(*Diagnostic)(nil),        // 37: nono.layer.v1.Diagnostic
-	(*Fact)(nil),              // 38: nono.layer.v1.Fact
-	(*VerifiedFile)(nil),      // 39: nono.layer.v1.VerifiedFile
-	(*CredentialMissing)(nil), // 40: nono.layer.v1.CredentialMissing
-	(*Proxy)(nil),             // 41: nono.layer.v1.Proxy
-	(*BoundHost)(nil),         // 42: nono.layer.v1.BoundHost
-	(*Step)(nil),              // 43: nono.layer.v1.Step
-	(*Env)(nil),               // 44: nono.layer.v1.Env
-	(*Part)(nil),              // 45: nono.layer.v1.Part
-	(*Bind)(nil),              // 46: nono.layer.v1.Bind
-	(*Link)(nil),              // 47: nono.layer.v1.Link
-	(*Tmpfs)(nil),             // 48: nono.layer.v1.Tmpfs
-	(*Mask)(nil),              // 49: nono.layer.v1.Mask
-	(*File)(nil),              // 50: nono.layer.v1.File
-	(*Landlock)(nil),          // 51: nono.layer.v1.Landlock
-	(*Test)(nil),              // 52: nono.layer.v1.Test
-	(*Condition)(nil),         // 53: nono.layer.v1.Condition
-	(*Seccomp)(nil),           // 54: nono.layer.v1.Seccomp
-	(*Listener)(nil),          // 55: nono.layer.v1.Listener
-	(*Dialer)(nil),            // 56: nono.layer.v1.Dialer
-	(*StartRequest)(nil),      // 57: nono.layer.v1.StartRequest
-	(*Descriptor)(nil),        // 58: nono.layer.v1.Descriptor
-	(*StartResponse)(nil),     // 59: nono.layer.v1.StartResponse
-	(*End)(nil),               // 60: nono.layer.v1.End
-	(*FinishRequest)(nil),     // 61: nono.layer.v1.FinishRequest
-	(*FinishResponse)(nil),    // 62: nono.layer.v1.FinishResponse
-	(*SessionRequest)(nil),    // 63: nono.layer.v1.SessionRequest
-	(*SessionResponse)(nil),   // 64: nono.layer.v1.SessionResponse
-	(*Beat)(nil),              // 65: nono.layer.v1.Beat
-	(*Event)(nil),             // 66: nono.layer.v1.Event
-	(*Progress)(nil),          // 67: nono.layer.v1.Progress
-	(*Question)(nil),          // 68: nono.layer.v1.Question
-	(*Answer)(nil),            // 69: nono.layer.v1.Answer
-	(*Dial)(nil),              // 70: nono.layer.v1.Dial
-	(*DialResult)(nil),        // 71: nono.layer.v1.DialResult
-	(*Stop)(nil),              // 72: nono.layer.v1.Stop
-	(*Stopping)(nil),          // 73: nono.layer.v1.Stopping
-	nil,                       // 74: nono.layer.v1.PlanResponse.SecretsEntry
-	nil,                       // 75: nono.layer.v1.StartRequest.SecretsEntry
-	nil,                       // 76: nono.layer.v1.FinishRequest.SecretsEntry
-	nil,                       // 77: nono.layer.v1.Event.FieldsEntry
+	(*Core)(nil),              // 16: nono.layer.v1.Core
+	(*DescribeRequest)(nil),   // 17: nono.layer.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 18: nono.layer.v1.DescribeResponse
+	(*Setting)(nil),           // 19: nono.layer.v1.Setting
+	(*Source)(nil),            // 20: nono.layer.v1.Source
+	(*PathRule)(nil),          // 21: nono.layer.v1.PathRule
+	(*EnvRule)(nil),           // 22: nono.layer.v1.EnvRule
+	(*Disabled)(nil),          // 23: nono.layer.v1.Disabled
+	(*Policy)(nil),            // 24: nono.layer.v1.Policy
+	(*Host)(nil),              // 25: nono.layer.v1.Host
+	(*Command)(nil),           // 26: nono.layer.v1.Command
+	(*Document)(nil),          // 27: nono.layer.v1.Document
+	(*Variable)(nil),          // 28: nono.layer.v1.Variable
+	(*Run)(nil),               // 29: nono.layer.v1.Run
+	(*PlanRequest)(nil),       // 30: nono.layer.v1.PlanRequest
+	(*Places)(nil),            // 31: nono.layer.v1.Places
+	(*Place)(nil),             // 32: nono.layer.v1.Place
+	(*Rights)(nil),            // 33: nono.layer.v1.Rights
+	(*PlaceLink)(nil),         // 34: nono.layer.v1.PlaceLink
+	(*PlaceRule)(nil),         // 35: nono.layer.v1.PlaceRule
+	(*PlanResponse)(nil),      // 36: nono.layer.v1.PlanResponse
+	(*Coverage)(nil),          // 37: nono.layer.v1.Coverage
+	(*Diagnostic)(nil),        // 38: nono.layer.v1.Diagnostic
+	(*Fact)(nil),              // 39: nono.layer.v1.Fact
+	(*VerifiedFile)(nil),      // 40: nono.layer.v1.VerifiedFile
+	(*CredentialMissing)(nil), // 41: nono.layer.v1.CredentialMissing
+	(*Proxy)(nil),             // 42: nono.layer.v1.Proxy
+	(*BoundHost)(nil),         // 43: nono.layer.v1.BoundHost
+	(*Step)(nil),              // 44: nono.layer.v1.Step
+	(*Env)(nil),               // 45: nono.layer.v1.Env
+	(*Part)(nil),              // 46: nono.layer.v1.Part
+	(*Bind)(nil),              // 47: nono.layer.v1.Bind
+	(*Link)(nil),              // 48: nono.layer.v1.Link
+	(*Tmpfs)(nil),             // 49: nono.layer.v1.Tmpfs
+	(*Mask)(nil),              // 50: nono.layer.v1.Mask
+	(*File)(nil),              // 51: nono.layer.v1.File
+	(*Landlock)(nil),          // 52: nono.layer.v1.Landlock
+	(*Test)(nil),              // 53: nono.layer.v1.Test
+	(*Condition)(nil),         // 54: nono.layer.v1.Condition
+	(*Seccomp)(nil),           // 55: nono.layer.v1.Seccomp
+	(*Listener)(nil),          // 56: nono.layer.v1.Listener
+	(*Dialer)(nil),            // 57: nono.layer.v1.Dialer
+	(*StartRequest)(nil),      // 58: nono.layer.v1.StartRequest
+	(*Descriptor)(nil),        // 59: nono.layer.v1.Descriptor
+	(*StartResponse)(nil),     // 60: nono.layer.v1.StartResponse
+	(*End)(nil),               // 61: nono.layer.v1.End
+	(*FinishRequest)(nil),     // 62: nono.layer.v1.FinishRequest
+	(*FinishResponse)(nil),    // 63: nono.layer.v1.FinishResponse
+	(*SessionRequest)(nil),    // 64: nono.layer.v1.SessionRequest
+	(*SessionResponse)(nil),   // 65: nono.layer.v1.SessionResponse
+	(*Beat)(nil),              // 66: nono.layer.v1.Beat
+	(*Event)(nil),             // 67: nono.layer.v1.Event
+	(*Progress)(nil),          // 68: nono.layer.v1.Progress
+	(*Question)(nil),          // 69: nono.layer.v1.Question
+	(*Answer)(nil),            // 70: nono.layer.v1.Answer
+	(*Dial)(nil),              // 71: nono.layer.v1.Dial
+	(*DialResult)(nil),        // 72: nono.layer.v1.DialResult
+	(*Stop)(nil),              // 73: nono.layer.v1.Stop
+	(*Stopping)(nil),          // 74: nono.layer.v1.Stopping
+	nil,                       // 75: nono.layer.v1.PlanResponse.SecretsEntry
+	nil,                       // 76: nono.layer.v1.StartRequest.SecretsEntry
+	nil,                       // 77: nono.layer.v1.FinishRequest.SecretsEntry
+	nil,                       // 78: nono.layer.v1.Event.FieldsEntry
 }
 var file_nono_layer_v1_layer_proto_depIdxs = []int32{
-	0,  // 0: nono.layer.v1.DescribeResponse.kind:type_name -> nono.layer.v1.Kind
-	1,  // 1: nono.layer.v1.DescribeResponse.lifetime:type_name -> nono.layer.v1.Lifetime
-	18, // 2: nono.layer.v1.DescribeResponse.settings:type_name -> nono.layer.v1.Setting
-	2,  // 3: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
-	3,  // 4: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
-	19, // 5: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
-	4,  // 6: nono.layer.v1.PathRule.access:type_name -> nono.layer.v1.Access
-	5,  // 7: nono.layer.v1.PathRule.type:type_name -> nono.layer.v1.FileType
-	19, // 8: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
-	6,  // 9: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
-	0,  // 10: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
-	19, // 11: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
-	20, // 12: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
-	21, // 13: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
-	22, // 14: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
-	7,  // 15: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
-	24, // 16: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
-	25, // 17: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
-	23, // 18: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
-	38, // 19: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
-	27, // 20: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
-	28, // 21: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
-	26, // 22: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
-	30, // 23: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
-	31, // 24: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
-	33, // 25: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
-	34, // 26: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
-	8,  // 27: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
-	5,  // 28: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
-	32, // 29: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
-	9,  // 30: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
-	32, // 31: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
-	43, // 32: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
-	36, // 33: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
-	38, // 34: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
-	37, // 35: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	74, // 36: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
-	10, // 37: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
-	11, // 38: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
-	39, // 39: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
-	40, // 40: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
-	41, // 41: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
-	42, // 42: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
-	44, // 43: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
-	46, // 44: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
-	47, // 45: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
-	48, // 46: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
-	49, // 47: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
-	50, // 48: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
-	51, // 49: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
-	54, // 50: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
-	55, // 51: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
-	56, // 52: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	45, // 53: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	12, // 54: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	13, // 55: nono.layer.v1.Test.op:type_name -> nono.layer.v1.Op
-	52, // 56: nono.layer.v1.Condition.tests:type_name -> nono.layer.v1.Test
-	53, // 57: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	14, // 58: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	28, // 59: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
-	75, // 60: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
-	58, // 61: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	14, // 62: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	15, // 63: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
-	28, // 64: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
-	60, // 65: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
-	76, // 66: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
-	65, // 67: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	69, // 68: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	71, // 69: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	73, // 70: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
-	65, // 71: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	66, // 72: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	67, // 73: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	68, // 74: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	70, // 75: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	72, // 76: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	77, // 77: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	16, // 78: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	29, // 79: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	57, // 80: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	61, // 81: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	63, // 82: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	17, // 83: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	35, // 84: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	59, // 85: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	62, // 86: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	64, // 87: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	83, // [83:88] is the sub-list for method output_type
-	78, // [78:83] is the sub-list for method input_type
-	78, // [78:78] is the sub-list for extension type_name
-	78, // [78:78] is the sub-list for extension extendee
-	0,  // [0:78] is the sub-list for field type_name
+	16, // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
+	0,  // 1: nono.layer.v1.DescribeResponse.kind:type_name -> nono.layer.v1.Kind
+	1,  // 2: nono.layer.v1.DescribeResponse.lifetime:type_name -> nono.layer.v1.Lifetime
+	19, // 3: nono.layer.v1.DescribeResponse.settings:type_name -> nono.layer.v1.Setting
+	2,  // 4: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
+	3,  // 5: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
+	20, // 6: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
+	4,  // 7: nono.layer.v1.PathRule.access:type_name -> nono.layer.v1.Access
+	5,  // 8: nono.layer.v1.PathRule.type:type_name -> nono.layer.v1.FileType
+	20, // 9: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
+	6,  // 10: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
+	0,  // 11: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
+	20, // 12: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
+	21, // 13: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
+	22, // 14: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
+	23, // 15: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
+	7,  // 16: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
+	25, // 17: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
+	26, // 18: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
+	24, // 19: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
+	39, // 20: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
+	28, // 21: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
+	16, // 22: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
+	29, // 23: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
+	27, // 24: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
+	31, // 25: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
+	32, // 26: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
+	34, // 27: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
+	35, // 28: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
+	8,  // 29: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
+	5,  // 30: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
+	33, // 31: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
+	9,  // 32: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
+	33, // 33: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
+	44, // 34: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
+	37, // 35: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
+	39, // 36: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
+	38, // 37: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
+	75, // 38: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	10, // 39: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
+	11, // 40: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
+	40, // 41: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
+	41, // 42: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
+	42, // 43: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
+	43, // 44: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
+	45, // 45: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
+	47, // 46: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
+	48, // 47: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
+	49, // 48: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
+	50, // 49: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
+	51, // 50: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
+	52, // 51: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
+	55, // 52: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
+	56, // 53: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
+	57, // 54: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
+	46, // 55: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	12, // 56: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	13, // 57: nono.layer.v1.Test.op:type_name -> nono.layer.v1.Op
+	53, // 58: nono.layer.v1.Condition.tests:type_name -> nono.layer.v1.Test
+	54, // 59: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	14, // 60: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	29, // 61: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
+	76, // 62: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	59, // 63: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	14, // 64: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	15, // 65: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
+	29, // 66: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
+	61, // 67: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
+	77, // 68: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	66, // 69: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	70, // 70: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	72, // 71: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	74, // 72: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	66, // 73: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	67, // 74: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	68, // 75: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	69, // 76: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	71, // 77: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	73, // 78: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	78, // 79: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	17, // 80: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	30, // 81: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	58, // 82: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	62, // 83: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	64, // 84: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	18, // 85: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	36, // 86: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	60, // 87: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	63, // 88: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	65, // 89: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	85, // [85:90] is the sub-list for method output_type
+	80, // [80:85] is the sub-list for method input_type
+	80, // [80:80] is the sub-list for extension type_name
+	80, // [80:80] is the sub-list for extension extendee
+	0,  // [0:80] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }
@@ -5733,13 +5846,13 @@ func file_nono_layer_v1_layer_proto_init() {
 	if File_nono_layer_v1_layer_proto != nil {
 		return
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[22].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[23].OneofWrappers = []any{
 		(*Fact_VerifiedFile)(nil),
 		(*Fact_CredentialMissing)(nil),
 		(*Fact_Proxy)(nil),
 		(*Fact_BoundHost)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[27].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[28].OneofWrappers = []any{
 		(*Step_Env)(nil),
 		(*Step_Bind)(nil),
 		(*Step_Link)(nil),
@@ -5751,19 +5864,19 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Step_Listener)(nil),
 		(*Step_Dialer)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[29].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[30].OneofWrappers = []any{
 		(*Part_Literal)(nil),
 		(*Part_Host)(nil),
 		(*Part_Secret)(nil),
 		(*Part_Listener)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[47].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[48].OneofWrappers = []any{
 		(*SessionRequest_Beat)(nil),
 		(*SessionRequest_Answer)(nil),
 		(*SessionRequest_Dialled)(nil),
 		(*SessionRequest_Stopping)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[48].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[49].OneofWrappers = []any{
 		(*SessionResponse_Beat)(nil),
 		(*SessionResponse_Event)(nil),
 		(*SessionResponse_Progress)(nil),
@@ -5777,7 +5890,7 @@ func file_nono_layer_v1_layer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nono_layer_v1_layer_proto_rawDesc), len(file_nono_layer_v1_layer_proto_rawDesc)),
 			NumEnums:      16,
-			NumMessages:   62,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,7 +24,7 @@ func EncodeFacts(facts []fact.Fact) ([]*layerpb.Fact, error) {
 				CredentialMissing: &layerpb.CredentialMissing{Service: f.Service},
 			}
 		case fact.Proxy:
-			m.Fact = &layerpb.Fact_Proxy{Proxy: &layerpb.Proxy{Listener: f.Listener}}
+			m.Fact = &layerpb.Fact_Proxy{Proxy: &layerpb.Proxy{Listener: f.Listener, Layer: f.Layer}}
 		case fact.BoundHost:
 			m.Fact = &layerpb.Fact_BoundHost{BoundHost: &layerpb.BoundHost{
 				Service: f.Service, Host: f.Host, Port: uint32(f.Port),
@@ -64,7 +64,8 @@ func decodeFact(m *layerpb.Fact) (fact.Fact, error) {
 		return fact.CredentialMissing{Service: service}, At(Name(service), "service")
 	case *layerpb.Fact_Proxy:
 		listener := m.Proxy.GetListener()
-		return fact.Proxy{Listener: listener}, At(Name(listener), "listener")
+		return fact.Proxy{Listener: listener, Layer: m.Proxy.GetLayer()},
+			At(Name(listener), "listener")
 	case *layerpb.Fact_BoundHost:
 		b := m.BoundHost
 		if b.GetPort() == 0 || b.GetPort() > math.MaxUint16 {

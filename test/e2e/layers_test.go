@@ -851,6 +851,38 @@ func TestNobodyToAsk(t *testing.T) {
 	})
 }
 
+// TestTwoLayersOneListenerName: names are local. Two layers call a listener "echo", and each serves
+// its own.
+func TestTwoLayersOneListenerName(t *testing.T) {
+	u := newUser(t)
+	second := "~/layers/nono-layer-second"
+	u.write(second, fmt.Sprintf("#!/bin/sh\nLAYER_NAME=test/second exec %s/nono-layer-echo\n", layers))
+	if err := os.Chmod(u.path(second), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	u.write("agent.hcl", layerConfig("echo", "test/echo", layers+"/nono-layer-echo", "")+fmt.Sprintf(
+		"layer \"second\" {\n  plugin = \"test/second\"\n  variables = \"SECOND\"\n}\nplugin \"test/second\" { path = %q }\n",
+		u.path(second)))
+	u.write("prog.py", `
+import os, socket
+for name in "ECHO", "SECOND":
+    host, port = os.environ[name + "_ADDR"].rsplit(":", 1)
+    s = socket.create_connection((host, int(port)))
+    s.sendall(name.encode())
+    print(port, s.recv(100).decode())
+    s.close()
+`)
+	r := u.guard(append([]string{"run", "-v"}, configured("/usr/bin/python3", "prog.py")[1:]...)...).succeeds()
+	if r.Stdout != "61000 ECHO\n61001 SECOND\n" {
+		t.Errorf("they do not both serve\n%s", r)
+	}
+	for _, layer := range []string{"[test/echo]", "[test/second]"} {
+		if !strings.Contains(r.Stderr, layer+" echo.accepted") {
+			t.Errorf("%s served nobody\n%s", layer, r)
+		}
+	}
+}
+
 // TestEchoDialsIn has the layer connect to a port that the agent serves. It tries to before there is an agent, too: that fails, and does no
 // harm to the start.
 func TestEchoDialsIn(t *testing.T) {

@@ -21,6 +21,18 @@ type Listener struct {
 	Layer string `json:"layer"`
 }
 
+// Find is the listener that a layer calls by this name: names are local to their layer.
+func Find(all []Listener, layer, name string) (Listener, bool) {
+	i := slices.IndexFunc(all, func(l Listener) bool { return l.Layer == layer && l.Name == name })
+	if i < 0 {
+		return Listener{}, false
+	}
+	return all[i], true
+}
+
+// ID tells the listener from those of other layers.
+func (l Listener) ID() string { return l.Layer + ":" + l.Name }
+
 // Dialer is the ports of the loopback inside that a layer may connect to.
 type Dialer struct {
 	Layer string   `json:"layer"`
@@ -40,8 +52,8 @@ func (m *Merger) Listeners(listeners []Listener) ([]Listener, error) {
 	for i, a := range all {
 		for _, b := range all[:i] {
 			switch {
-			case a.Name == b.Name:
-				m.conflict(b.origin(), a.origin(), "two listeners are called %q", a.Name)
+			case a.ID() == b.ID():
+				m.conflict(b.origin(), a.origin(), "two listeners of layer %s are called %q", a.Layer, a.Name)
 			case a.Port != 0 && a.Port == b.Port && overlap(a, b):
 				m.conflict(b.origin(), a.origin(), "the listeners %q and %q both want port %d", b.Name, a.Name, a.Port)
 			}

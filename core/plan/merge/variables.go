@@ -60,8 +60,11 @@ func comparePart(a, b fragment.Part) int {
 	)
 }
 
-// sameValue compares what can be compared without knowing a secret: two layers' secrets differ even where their names agree.
+// sameValue compares what can be compared before there are values: two layers' secrets and listeners
+// differ even where their names agree.
 func sameValue(a, b Variable) bool {
-	secret := slices.ContainsFunc(a.Value, func(p fragment.Part) bool { return p.Secret != "" })
-	return slices.Equal(a.Value, b.Value) && (!secret || a.Layer == b.Layer)
+	local := slices.ContainsFunc(a.Value, func(p fragment.Part) bool {
+		return p.Secret != "" || p.Listener != ""
+	})
+	return slices.Equal(a.Value, b.Value) && (!local || a.Layer == b.Layer)
 }

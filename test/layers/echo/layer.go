@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -42,6 +43,7 @@ type settings struct {
 	FileAt    string  `json:"file_at"`
 	Misbehave string  `json:"misbehave"`
 	Ask       string  `json:"ask"`
+	Variables string  `json:"variables"`
 }
 
 type layer struct{}
@@ -50,7 +52,7 @@ type layer struct{}
 func (*layer) Describe() sdk.Description {
 	misbehave.At("describe", misbehave.Early())
 	return sdk.Description{
-		Name: "test/echo", Version: "1.0.0", Kind: policy.KindCustom, Lifetime: sdk.Resident,
+		Name: cmp.Or(os.Getenv("LAYER_NAME"), "test/echo"), Version: "1.0.0", Kind: policy.KindCustom, Lifetime: sdk.Resident,
 		StateDir: true,
 		Settings: []sdk.Setting{
 			{Name: "greeting", Type: sdk.SettingString, Help: "what it sends first on a connection that it dials"},
@@ -61,6 +63,10 @@ func (*layer) Describe() sdk.Description {
 				Help: "when it asks the user a question",
 			},
 			{Name: "file_at", Type: sdk.SettingString, Help: "where it puts a file of its own"},
+			{
+				Name: "variables", Type: sdk.SettingString,
+				Help: "what its variables begin with, instead of ECHO",
+			},
 			{Name: "misbehave", Type: sdk.SettingString, OneOf: misbehaviours, Help: "how it fails, for tests"},
 		},
 	}
@@ -93,10 +99,11 @@ func (*layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse
 		})
 		return resp, nil
 	}
+	variables := cmp.Or(s.Variables, "ECHO")
 	resp.Fragment.Steps = []fragment.Step{
 		fragment.Listener{Name: listener, Network: fragment.TCP},
-		fragment.Env{Name: "ECHO_ADDR", Value: fragment.Text(fragment.ListenerAddress(listener))},
-		fragment.Env{Name: "ECHO_TOKEN", Value: fragment.Text(fragment.SecretValue(token))},
+		fragment.Env{Name: variables + "_ADDR", Value: fragment.Text(fragment.ListenerAddress(listener))},
+		fragment.Env{Name: variables + "_TOKEN", Value: fragment.Text(fragment.SecretValue(token))},
 	}
 	if s.DialPort != 0 {
 		resp.Fragment.Steps = append(resp.Fragment.Steps, fragment.Dialer{Ports: []uint16{uint16(s.DialPort)}})
