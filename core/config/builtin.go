@@ -1,25 +1,30 @@
 package config
 
-import "github.com/nono-run/nono/sdk/policy"
+import (
+	"github.com/nono-run/nono/core/config/language"
+	"github.com/nono-run/nono/sdk/policy"
+)
 
 //go:generate go test -count=1 -run ^TestBuiltin$ -update .
 
-// builtinTree is what parse makes of the default profile. To parse it took half of the time that Load takes, at each start of
-// each run, for a text that never changes: so it is parsed when nono is built, into builtin_data.go. TestBuiltin holds that the two
-// are the same.
-func builtinTree() *tree {
-	root := &tree{is: language, attrs: map[string]*setting{}}
+// builtinTree is what language.Parse makes of the default profile. To parse it took half of the time
+// that Load takes, at each start of each run, for a text that never changes: so it is parsed when nono
+// is built, into builtin_data.go. TestBuiltin holds that the two are the same.
+func builtinTree() *language.Tree {
+	root := &language.Tree{Is: grammar, Attributes: map[string]*language.Value{}}
 	for _, b := range builtin {
-		is := language.blocks[b.name]
-		block := &tree{is: is, name: b.name, at: b.at.source(), attrs: map[string]*setting{}}
+		is := grammar.Blocks[b.name]
+		block := &language.Tree{Is: is, Name: b.name, Source: b.at.source(), Attributes: map[string]*language.Value{}}
 		for _, a := range b.attrs {
-			s := &setting{is: is.attrs[a.name], name: a.name, at: a.at.source(), items: make([]item, len(a.items))}
-			for i, it := range a.items {
-				s.items[i] = item{text: it.text, at: it.at.source()}
+			v := &language.Value{
+				Is: is.Attributes[a.name], Name: a.name, Source: a.at.source(), Items: make([]language.Item, len(a.items)),
 			}
-			block.attrs[a.name] = s
+			for i, it := range a.items {
+				v.Items[i] = language.Item{Text: it.text, Source: it.at.source()}
+			}
+			block.Attributes[a.name] = v
 		}
-		root.blocks = append(root.blocks, block)
+		root.Blocks = append(root.Blocks, block)
 	}
 	return root
 }
@@ -47,5 +52,8 @@ type (
 const builtinFile = "default.hcl"
 
 func (s span) source() policy.Source {
-	return policy.Source{Origin: policy.OriginDefault, File: builtinFile, Line: s[0], Column: s[1], EndLine: s[2], EndColumn: s[3]}
+	return policy.Source{
+		Origin: policy.OriginDefault, File: builtinFile,
+		Line: s[0], Column: s[1], EndLine: s[2], EndColumn: s[3],
+	}
 }

@@ -16,12 +16,18 @@
 // In this order: the built-in default profile, the user's own config.hcl, the file named by -c, the flags. Lists unite; of single
 // values the last wins. Nothing is picked up from the current directory by itself. Every rule keeps its source.
 //
+// # Blocks
+//
+// The language is a table of blocks, in block.go. Each has a file of its own that says what may stand
+// in it, what rules it gives, and what it asks for. How a text is read is core/config/language's.
+//
 // # What is settled here
 //
-// The language is in grammar.go, as a table. Paths come out absolute and with their links resolved, so that everything downstream
-// compares names and never looks again. Default protections are written relative to a project and come out as rules about paths
-// that exist. What a file from elsewhere asks for beyond its own directory is refused unless it is approved (approve.go). All of
-// this happens before any process is started, and touches nothing: the same for `nono plan`.
+// Paths come out absolute and with their links resolved, so that everything downstream compares names
+// and never looks again. Default protections are written relative to a project and come out as rules
+// about paths that exist. What a file from elsewhere asks for beyond its own directory is refused
+// unless it is approved (approve.go). All of this happens before any process is started, and touches
+// nothing: the same for `nono plan`.
 //
 // # What is checked later
 //
@@ -30,15 +36,11 @@
 package config
 
 import (
-	"cmp"
-	"fmt"
-	"path/filepath"
+	"maps"
 	"slices"
 
-	"github.com/hashicorp/hcl/v2"
-
 	"github.com/nono-run/nono/core/diag"
-	"github.com/nono-run/nono/profiles"
+	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -114,7 +116,6 @@ type Config struct {
 	BestEffortSource policy.Source
 
 	plugins map[string]Plugin
-	texts   map[string]*text // by the name under which hcl knows them
 }
 
 // Plugin is the plugin block of this name; its zero value if there is none.
@@ -123,257 +124,138 @@ func (c *Config) Plugin(name string) Plugin { return c.plugins[name] }
 // Plugins are all plugin blocks, by name.
 func (c *Config) Plugins() []Plugin {
 	var all []Plugin
-	for _, name := range sortedNames(c.plugins) {
+	for _, name := range slices.Sorted(maps.Keys(c.plugins)) {
 		all = append(all, c.plugins[name])
 	}
 	return all
 }
 
-// Ask is one thing that a file asks for, said in a few words.
-type Ask struct {
-	Says   string
-	Source policy.Source
+// Layer is the merged block of this name.
+func (c *Config) Layer(name string) (Layer, bool) {
+	for _, l := range c.Layers {
+		if l.Name == name {
+			return l, true
+		}
+	}
+	return Layer{}, false
 }
 
-// loader is one call of Load. Its fields fill up in the order of the steps there.
-type loader struct {
-	Options
-	home  string // resolved
-	vars  expander
-	paths resolver
+// Running are the layers that this run has something to do for: those of the kinds that always run,
+// and the custom layers that a block names; none that is switched off. The other kinds are not built
+// yet, and what would need them has been refused.
+func (c *Config) Running() []Layer {
+	var run []Layer
+	for _, k := range kinds.Own() {
+		l, ok := c.Layer(string(k.Name))
+		if !ok {
+			l = Layer{Name: string(k.Name), Kind: k.Name}
+		}
+		if k.Always && l.Off == nil {
+			run = append(run, l)
+		}
+	}
+	for _, l := range c.Layers {
+		if l.Kind == policy.KindCustom && l.Off == nil {
+			run = append(run, l)
+		}
+	}
+	return run
+}
 
-	texts    []*text
-	trees    []*tree
-	problems diag.Problems
+// Settings checks a layer's block against the settings that the layer declares, and returns them as a
+// JSON object. Without a block the object is empty, and a setting that is required is a problem.
+func (c *Config) Settings(name string, declared []sdk.Setting) ([]byte, diag.Problems) {
+	l, _ := c.Layer(name)
+	object, problems := l.settings.Decode(declared)
+	for i, p := range problems {
+		if p.Source == (policy.Source{}) {
+			problems[i].Summary = "layer " + quote(name) + ": " + p.Summary
+			problems[i].Source = l.Source
+		}
+	}
+	return object, problems
+}
 
-	rules    []rule
-	patterns []pattern
-	globs    []glob
-	hidden   []hidden
-	lifts    map[int]bool // the rules, by index, that lift a protection
-	env      []policy.EnvRule
-	programs []program
-	blocks   map[policy.Kind][]policy.Source // the lines that ask something of a kind
-	secrets  map[string][]byte
-
-	cfg *Config
+// SettingSource is where a setting of a layer stands, so that a layer's own complaint about it can be
+// shown with its line.
+func (c *Config) SettingSource(name, attribute string) (policy.Source, bool) {
+	l, _ := c.Layer(name)
+	return l.settings.Source(attribute)
 }
 
 // Load reads all sources and returns the policy, or every problem that it found.
+//
+// Each stage needs what those before it found, and reports all that it finds itself before the next
+// begins: a user wants to mend a file once, and not to be told of problems that only follow from
+// others.
 func Load(o Options) (Loaded, error) {
-	l := &loader{
-		Options: o, vars: newExpander(o), paths: resolver{seen: map[string]*place{}},
-		blocks: map[policy.Kind][]policy.Source{}, lifts: map[int]bool{},
-		secrets: map[string][]byte{},
-		cfg:     &Config{plugins: map[string]Plugin{}, texts: map[string]*text{}},
+	found := &report{}
+	host := newHost(o, found)
+	if err := found.err(); err != nil {
+		return Loaded{}, err
 	}
-	// Each step needs what those before it found, and reports all that it finds itself: a user wants to mend a file once, and
-	// not to be told of problems that only follow from others.
-	for _, step := range []func(*loader){
-		(*loader).canonical,
-		(*loader).read,        // the files, checked against the language
-		(*loader).refuseLater, // what is understood and cannot be honoured yet
-		(*loader).build,       // rules, variables, layers, from files and flags
-		(*loader).protect,     // the default protections, as rules
-		(*loader).settle,      // what the -c file asks for
-		(*loader).prove,       // nothing that an agent can change decides what the next one may do
-		(*loader).finish,
-	} {
-		step(l)
-		if l.problems.Failed() {
-			l.sort()
-			return Loaded{Texts: l.shownTexts()}, l.problems
-		}
+	sources := host.sources(found) // the files, held against the language
+	loaded := Loaded{Texts: shown(sources)}
+	if err := found.err(); err != nil {
+		return loaded, err
 	}
-	return Loaded{Config: l.cfg, Secrets: l.secrets, Texts: l.shownTexts()}, nil
+	refuseLater(found, sources) // what is understood and cannot be honoured yet
+	if err := found.err(); err != nil {
+		return loaded, err
+	}
+	draft := read(host, found, sources) // what blocks and flags say, as rules
+	if err := found.err(); err != nil {
+		return loaded, err
+	}
+	absent := draft.protections() // the default protections, as rules
+	if err := found.err(); err != nil {
+		return loaded, err
+	}
+	asks := draft.approve(sources) // what the -c file asks for
+	if err := found.err(); err != nil {
+		return loaded, err
+	}
+	draft.prove() // nothing that an agent can change decides what the next one may do
+	if err := found.err(); err != nil {
+		return loaded, err
+	}
+	loaded.Config = draft.config(sources, asks, absent)
+	loaded.Secrets = draft.variables.secrets()
+	return loaded, nil
 }
 
-// shownTexts are the texts as a printer wants them.
-func (l *loader) shownTexts() diag.Texts {
-	texts := make(diag.Texts, len(l.texts))
-	for i, t := range l.texts {
-		texts[i] = diag.Text{Origin: t.origin, File: t.shown, Content: t.src}
+// config is the draft when nothing is left to settle.
+func (r *reader) config(sources []*source, asks []Ask, absent []string) *Config {
+	paths := make([]policy.PathRule, len(r.rules))
+	for i := range r.rules {
+		paths[i] = r.rules[i].PathRule
+	}
+	off := policy.Policy{Disabled: r.disabled()}
+	cfg := &Config{
+		Command: r.command, CommandSource: r.commandSource, Arguments: r.arguments,
+		Policy: off.With(paths, r.variables.rules()),
+		Layers: r.sorted(), plugins: r.plugins,
+		Asks: asks, Absent: absent,
+	}
+	for _, s := range sources {
+		if s.named != "" {
+			cfg.Documents = append(cfg.Documents, s.document())
+			cfg.Files = append(cfg.Files, s.named)
+		}
+	}
+	if v := r.bestEffort; v != nil {
+		cfg.BestEffort, cfg.BestEffortSource = v.Yes, v.Source
+	}
+	r.tell(cfg)
+	cfg.Notices = r.notices
+	return cfg
+}
+
+// shown are the sources as a printer wants them.
+func shown(sources []*source) diag.Texts {
+	texts := make(diag.Texts, len(sources))
+	for i, s := range sources {
+		texts[i] = s.Text
 	}
 	return texts
-}
-
-// sort puts the problems into the order in which the sources are read; flags keep theirs.
-func (l *loader) sort() {
-	slices.SortStableFunc(l.problems, func(a, b diag.Problem) int {
-		return cmp.Or(
-			cmp.Compare(order(a.Source.Origin), order(b.Source.Origin)),
-			cmp.Compare(a.Source.Line, b.Source.Line), cmp.Compare(a.Source.Column, b.Source.Column),
-		)
-	})
-}
-
-func order(o policy.Origin) int {
-	return slices.Index([]policy.Origin{policy.OriginDefault, policy.OriginConfig, policy.OriginFile, policy.OriginFlag}, o)
-}
-
-// canonical makes the directories that other paths are compared with comparable.
-func (l *loader) canonical() {
-	home, err := l.paths.resolve(l.Home)
-	if err != nil || !filepath.IsAbs(l.Home) {
-		l.problems = append(l.problems, diag.Errorf("cannot find the home directory %q", l.Home).Try("set HOME to its absolute path"))
-		return
-	}
-	l.home = home.path
-}
-
-// read loads the files there are. The default profile is part of the program; the user's config.hcl may be missing; a file that was
-// named may not.
-func (l *loader) read() {
-	l.texts = append(l.texts, &text{origin: policy.OriginDefault, shown: builtinFile, src: profiles.Default})
-	if t := l.ownConfig(); t != nil {
-		l.texts = append(l.texts, t)
-	}
-	if t := l.namedFile(); t != nil {
-		l.texts = append(l.texts, t)
-	}
-	for _, t := range l.texts {
-		if t.origin == policy.OriginDefault {
-			l.trees = append(l.trees, builtinTree())
-		} else {
-			tree, problems := parse(t)
-			l.problems = append(l.problems, problems...)
-			l.trees = append(l.trees, tree)
-		}
-		l.cfg.texts[t.name()] = t
-		if t.path != "" {
-			l.cfg.Documents = append(l.cfg.Documents, t.document())
-			l.cfg.Files = append(l.cfg.Files, t.named)
-		}
-	}
-}
-
-// build turns the trees, and then the flags, into rules.
-func (l *loader) build() {
-	for i, t := range l.texts {
-		l.top(l.trees[i])
-		for _, b := range l.trees[i].blocks {
-			l.block(t, b)
-		}
-	}
-	for _, f := range l.Flags {
-		l.flag(f)
-	}
-	l.expandGlobs()
-	l.refuseHidden()
-	l.layers()
-}
-
-func (l *loader) top(root *tree) {
-	if s, ok := root.attrs["command"]; ok {
-		if len(s.items) == 0 || s.items[0].text == "" {
-			l.fail(s.at, "command names no program").Try(`write command = ["python", "my_agent.py"]`).add(l)
-		}
-		l.cfg.Command, l.cfg.CommandSource = words(s.items), s.at
-	}
-	l.cfg.Arguments = append(l.cfg.Arguments, words(root.list("arguments"))...)
-	if s, ok := root.attrs["best_effort"]; ok {
-		l.cfg.BestEffort, l.cfg.BestEffortSource = s.yes, s.at
-	}
-	for _, name := range []string{"command", "arguments"} {
-		for _, it := range root.list(name) {
-			if !isWord(it.text) {
-				l.fail(it.at, "%s holds a NUL byte, which no argument can", name).add(l)
-			}
-		}
-	}
-}
-
-func (l *loader) block(t *text, b *tree) {
-	switch b.name {
-	case "filesystem":
-		l.filesystem(t, b)
-	case "environment":
-		l.environment(b)
-	case "plugin":
-		l.plugin(t, b)
-	case "layer": // merged when all have been read
-	case "network", "trust", "limits": // empty: refuseLater has seen to it
-	default:
-		panic(fmt.Sprintf("the language has a block %q that nothing reads", b.name))
-	}
-	if kind, ok := kindOfBlock[b.name]; ok && t.origin != policy.OriginDefault {
-		l.blocks[kind] = append(l.blocks[kind], b.at)
-	}
-}
-
-var kindOfBlock = map[string]policy.Kind{"filesystem": policy.KindFilesystem, "network": policy.KindNetwork, "trust": policy.KindTrust}
-
-// flag adds one flag, with the same meaning as the same rule in a file.
-func (l *loader) flag(f Flag) {
-	at := policy.Source{Origin: policy.OriginFlag, Flag: "--" + f.Name + " " + f.Value}
-	switch f.Name {
-	case "allow-cwd":
-		at.Flag = "--allow-cwd"
-		l.path(&text{origin: policy.OriginFlag, dir: l.Dir}, policy.Allow, item{text: l.Dir, at: at}, literally)
-	case "allow", "read", "write":
-		l.path(&text{origin: policy.OriginFlag, dir: l.Dir}, policy.Access(f.Name), item{text: f.Value, at: at}, expanded)
-	case "env":
-		l.envFlag(f.Value)
-	case "disable": // settled with the layer blocks, which it beats
-	default:
-		l.fail(at, "--%s is not a rule", f.Name).add(l)
-	}
-}
-
-// finish gives the rules their ids and says what the user should know.
-func (l *loader) finish() {
-	paths := make([]policy.PathRule, len(l.rules))
-	for i := range l.rules {
-		paths[i] = l.rules[i].PathRule
-	}
-	l.cfg.Policy = l.cfg.Policy.With(paths, l.env)
-	l.notices()
-}
-
-// failure is a problem that is being put together.
-type failure struct{ diag.Problem }
-
-// fail starts a problem at a line or a flag; add makes it count.
-func (l *loader) fail(at policy.Source, format string, args ...any) failure {
-	return failure{diag.Errorf(format, args...).At(at)}
-}
-
-// Try adds what to do about it.
-func (f failure) Try(format string, args ...any) failure {
-	return failure{f.Problem.Try(format, args...)}
-}
-
-func (f failure) add(l *loader) { l.problems = append(l.problems, f.Problem) }
-
-func (l *loader) notice(at policy.Source, format string, args ...any) {
-	l.cfg.Notices = append(l.cfg.Notices, diag.Warningf(format, args...).At(at))
-}
-
-func words(items []item) []string {
-	out := make([]string, len(items))
-	for i, it := range items {
-		out[i] = it.text
-	}
-	return out
-}
-
-func compare(a, b string) int { return cmp.Compare(a, b) }
-
-func sortedNames[V any](m map[string]V) []string {
-	names := make([]string, 0, len(m))
-	for n := range m {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// inOrder lists attributes as they stand in the file: hcl keeps them in a map.
-func inOrder(attrs hcl.Attributes) []*hcl.Attribute {
-	list := make([]*hcl.Attribute, 0, len(attrs))
-	for _, a := range attrs {
-		list = append(list, a)
-	}
-	slices.SortFunc(list, func(a, b *hcl.Attribute) int { return cmp.Compare(a.Range.Start.Byte, b.Range.Start.Byte) })
-	return list
 }

@@ -1,80 +1,170 @@
 package config
 
 import (
-	"slices"
+	"fmt"
 	"strings"
 
+	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// environment reads an environment block.
-func (l *loader) environment(b *tree) {
-	for _, it := range b.list("pass") {
-		l.variable(policy.EnvRule{Action: policy.EnvPass, Name: it.text, Source: it.at})
+// environment is which variables the agent has.
+var environment = block{
+	name: "environment",
+	grammar: &language.Block{Attributes: map[string]language.Attribute{
+		"pass": {Shape: language.StringList},
+		"set":  {Shape: language.Variables},
+		"deny": {Shape: language.StringList},
+	}},
+	read:  (*reader).environment,
+	asks:  (*reader).environmentAsks,
+	flags: map[string]func(*reader, Flag){"env": (*reader).envFlag},
+}
+
+// variables are the rules about variables, in the order in which they were stated. A variable has one
+// value: a later source that sets it, or that passes exactly this name, replaces an earlier one.
+type variables struct {
+	stated []stated
+	values map[string]int // where a variable gets its value, in stated
+}
+
+// stated is one rule; the value of --env NAME=VALUE stands beside it and never in it.
+type stated struct {
+	policy.EnvRule
+	secret   []byte
+	replaced bool
+}
+
+func (v *variables) add(rule policy.EnvRule, secret []byte) {
+	if rule.Action != policy.EnvDeny {
+		if old, ok := v.values[rule.Name]; ok {
+			v.stated[old].replaced = true
+		}
+		delete(v.values, rule.Name)
 	}
-	for _, it := range b.list("deny") {
-		l.variable(policy.EnvRule{Action: policy.EnvDeny, Name: it.text, Source: it.at})
+	if rule.Action == policy.EnvSet {
+		if v.values == nil {
+			v.values = map[string]int{}
+		}
+		v.values[rule.Name] = len(v.stated)
 	}
-	for _, it := range b.list("set") {
-		if !isWord(it.text) {
-			l.fail(it.at, "the value of %s holds a NUL byte, which no variable can", it.key).add(l)
+	v.stated = append(v.stated, stated{EnvRule: rule, secret: secret})
+}
+
+// rules are those that hold.
+func (v *variables) rules() []policy.EnvRule {
+	var rules []policy.EnvRule
+	for _, s := range v.stated {
+		if !s.replaced {
+			rules = append(rules, s.EnvRule)
+		}
+	}
+	return rules
+}
+
+// secrets are the values of those that hold.
+func (v *variables) secrets() map[string][]byte {
+	secrets := map[string][]byte{}
+	for _, s := range v.stated {
+		if !s.replaced && s.Secret != "" {
+			secrets[s.Secret] = s.secret
+		}
+	}
+	return secrets
+}
+
+func (r *reader) environment(_ *source, t *language.Tree) {
+	for _, it := range t.List("pass") {
+		r.variable(policy.EnvRule{Action: policy.EnvPass, Name: it.Text, Source: it.Source}, nil)
+	}
+	for _, it := range t.List("deny") {
+		r.variable(policy.EnvRule{Action: policy.EnvDeny, Name: it.Text, Source: it.Source}, nil)
+	}
+	for _, it := range t.List("set") {
+		if !isWord(it.Text) {
+			r.add(problem(it.Source, "the value of %s holds a NUL byte, which no variable can", it.Key))
 			continue
 		}
-		l.variable(policy.EnvRule{Action: policy.EnvSet, Name: it.key, Value: it.text, Source: it.at})
+		r.variable(policy.EnvRule{Action: policy.EnvSet, Name: it.Key, Value: it.Text, Source: it.Source}, nil)
 	}
 }
 
-// envFlag reads --env NAME or --env NAME=VALUE. The value goes to core's memory and nowhere else: not into the rule, and not
-// into its source, which is printed.
-func (l *loader) envFlag(given string) {
-	name, value, set := strings.Cut(given, "=")
+// envFlag reads --env NAME or --env NAME=VALUE. The value goes to core's memory and nowhere else: not
+// into the rule, and not into its source, which is printed.
+func (r *reader) envFlag(f Flag) {
+	name, value, set := strings.Cut(f.Value, "=")
 	at := policy.Source{Origin: policy.OriginFlag, Flag: "--env " + name}
 	if !set {
-		l.variable(policy.EnvRule{Action: policy.EnvPass, Name: name, Source: at})
-		if _, ok := l.Lookup(name); !ok && isVariable(name) {
-			l.notice(at, "%s is not set here, so there is nothing to pass", name)
+		r.variable(policy.EnvRule{Action: policy.EnvPass, Name: name, Source: at}, nil)
+		if _, ok := r.Lookup(name); !ok && isVariable(name) {
+			r.notice(at, "%s is not set here, so there is nothing to pass", name)
 		}
 		return
 	}
 	if !isWord(value) {
-		l.fail(at, "the value of %s holds a NUL byte, which no variable can", name).add(l)
+		r.add(problem(at, "the value of %s holds a NUL byte, which no variable can", name))
 		return
 	}
-	secret := "env." + name
-	if l.variable(policy.EnvRule{Action: policy.EnvSet, Name: name, Secret: secret, Source: at}) {
-		l.secrets[secret] = []byte(value)
-	}
+	r.variable(policy.EnvRule{Action: policy.EnvSet, Name: name, Secret: "env." + name, Source: at}, []byte(value))
 }
 
-// variable adds a rule. A variable has one value: a later source that sets it, or that passes exactly this name, replaces an
-// earlier value.
-func (l *loader) variable(r policy.EnvRule) bool {
-	name := r.Name
-	if r.Action != policy.EnvSet {
+// variable adds a rule.
+func (r *reader) variable(rule policy.EnvRule, secret []byte) {
+	name := rule.Name
+	if rule.Action != policy.EnvSet {
 		name = strings.TrimSuffix(name, "*")
 	}
-	if !isVariable(name) && (name != "" || r.Name == "") {
-		f := l.fail(r.Source, "%s is not the name of a variable", quote(r.Name))
-		if strings.Contains(r.Name, "*") {
-			f = f.Try("a * may stand at the end of a name that is passed or denied, and nowhere else")
+	if !isVariable(name) && (name != "" || rule.Name == "") {
+		p := problem(rule.Source, "%s is not the name of a variable", quote(rule.Name))
+		if strings.Contains(rule.Name, "*") {
+			p = p.Try("a * may stand at the end of a name that is passed or denied, and nowhere else")
 		} else {
-			f = f.Try("a name is letters, digits and underscores, and does not start with a digit")
+			p = p.Try("a name is letters, digits and underscores, and does not start with a digit")
 		}
-		f.add(l)
-		return false
+		r.add(p)
+		return
 	}
-	if r.Action != policy.EnvDeny {
-		l.env = slices.DeleteFunc(l.env, func(old policy.EnvRule) bool { return old.Action == policy.EnvSet && old.Name == r.Name })
-		if r.Action == policy.EnvPass {
-			delete(l.secrets, "env."+r.Name)
-		}
-	}
-	l.env = append(l.env, r)
-	return true
+	r.variables.add(rule, secret)
 }
 
 // isVariable reports whether s can name a variable.
 func isVariable(s string) bool { return s != "" && variableName(s) == s }
 
-// isWord reports whether s can be an argument or a value.
-func isWord(s string) bool { return !strings.ContainsRune(s, 0) }
+// environmentAsks are the variables that the file passes, and those that it sets although nothing may
+// inherit them.
+func (r *reader) environmentAsks(s *source, _ *language.Tree) []Ask {
+	// What the other sources say, sorted by what is asked of it: a denial must be seen beneath a pass,
+	// and a pattern is covered by a pattern alone.
+	var given, patterns, denied policy.Policy
+	rules := r.variables.rules()
+	for _, rule := range rules {
+		if rule.Source.Origin == s.Origin {
+			continue
+		}
+		given.Environment = append(given.Environment, rule)
+		if rule.Action == policy.EnvDeny {
+			denied.Environment = append(denied.Environment, rule)
+		}
+		if rule.Action == policy.EnvPass && strings.HasSuffix(rule.Name, "*") {
+			patterns.Environment = append(patterns.Environment, rule)
+		}
+	}
+	names, wider, never := policy.NewDecider(&given), policy.NewDecider(&patterns), policy.NewDecider(&denied)
+	passed := func(name string) bool {
+		if strings.HasSuffix(name, "*") {
+			return wider.Variable(name).Allowed
+		}
+		return names.Variable(name).Allowed
+	}
+	var asks []Ask
+	for _, rule := range rules {
+		switch {
+		case rule.Source.Origin != s.Origin:
+		case rule.Action == policy.EnvPass && !passed(rule.Name):
+			asks = append(asks, Ask{"to see your variable " + rule.Name, rule.Source})
+		case rule.Action == policy.EnvSet && never.Variable(rule.Name).Rule != nil:
+			asks = append(asks, Ask{fmt.Sprintf("to set %s, which changes what programs do", rule.Name), rule.Source})
+		}
+	}
+	return asks
+}

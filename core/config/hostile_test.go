@@ -75,7 +75,7 @@ func TestPathsLongerThanAnyFiles(t *testing.T) {
 	w := newWorld(t)
 	w.file("proj/agent.hcl", "filesystem {\n  deny = [\""+strings.Repeat("a/", 3000)+"\"]\n}\n")
 	w.flags("-c agent.hcl")
-	if _, err := config.Load(w.options); err == nil || !strings.Contains(err.Error(), "no file has one of more than") {
+	if _, err := config.Load(w.options); err == nil || !strings.Contains(err.Error(), "no file has a path of more than") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,82 +1,49 @@
 package config
 
 import (
-	"strings"
+	"maps"
+	"slices"
 
-	"github.com/nono-run/nono/core/kinds"
-	"github.com/nono-run/nono/sdk/policy"
+	"github.com/nono-run/nono/core/config/language"
 )
 
-// refuseLater refuses, by name, what the language has and this version cannot honour, and what no file from elsewhere may say, whatever
-// is approved. The second comes first where both are true: it will not change.
-func (l *loader) refuseLater() {
-	for i, t := range l.texts {
-		l.later(t, l.trees[i])
+// refuseLater refuses, by name, what the language has and this version cannot honour, and what no
+// file from elsewhere may say, whatever is approved. The second comes first where both are true: it
+// will not change.
+func refuseLater(r *report, sources []*source) {
+	for _, s := range sources {
+		r.later(s, s.tree)
 	}
 }
 
-func (l *loader) later(t *text, b *tree) {
-	if b.is.later {
-		l.fail(b.at, "%s is not built yet", b.title()).Try("remove the block; nothing would honour it").add(l)
+func (r *report) later(s *source, t *language.Tree) {
+	if t.Is.Later {
+		r.add(problem(t.Source, "%s is not built yet", t.Title()).Try("remove the block; nothing would honour it"))
 	}
-	for _, name := range sortedNames(b.attrs) {
-		s := b.attrs[name]
+	for _, name := range slices.Sorted(maps.Keys(t.Attributes)) {
+		v := t.Attributes[name]
 		switch {
-		case s.is.ownOnly && t.foreign:
-			l.fail(s.at, "%s of %s may only be said by your own config.hcl", quote(name), b.title()).
-				Try("remove it here; no approval makes it valid in this file").add(l)
-		case s.is.later && !b.is.later:
-			l.fail(s.at, "%s is not built yet", where(b, name)).Try("remove it; nothing would honour it").add(l)
+		case v.Is.OwnOnly && s.foreign:
+			r.add(problem(v.Source, "%s of %s may only be said by your own config.hcl", quote(name), t.Title()).
+				Try("remove it here; no approval makes it valid in this file"))
+		case v.Is.Later && !t.Is.Later:
+			r.add(problem(v.Source, "%s is not built yet", where(t, name)).Try("remove it; nothing would honour it"))
 		}
 	}
-	for _, name := range []string{"command", "arguments"} {
-		for _, it := range b.list(name) {
-			if b.is == language && strings.Contains(it.text, "{{credential.") {
-				l.fail(it.at, "{{credential...}} is not built yet").Try("write the value itself").add(l)
-			}
-		}
+	if refuse := blockOf(t).refuse; refuse != nil {
+		refuse(r, s, t)
 	}
-	switch b.name {
-	case "layer":
-		l.laterLayer(t, b)
-	case "filesystem":
-		l.laterPatterns(t, b)
-	}
-	for _, inner := range b.blocks {
-		if !b.is.later {
-			l.later(t, inner)
+	for _, inner := range t.Blocks {
+		if !t.Is.Later {
+			r.later(s, inner)
 		}
 	}
 }
 
 // where is an attribute as it is spoken of.
-func where(b *tree, attr string) string {
-	if b.name == "" {
-		return quote(attr)
+func where(t *language.Tree, attribute string) string {
+	if t.Name == "" {
+		return quote(attribute)
 	}
-	return quote(attr) + " of " + b.title()
-}
-
-// laterPatterns refuses patterns, where the language has them. The default profile has a few, and they are its own (see defaultPath).
-func (l *loader) laterPatterns(t *text, b *tree) {
-	for _, it := range append(b.list("deny"), b.list("protect")...) {
-		if t.origin != policy.OriginDefault && strings.ContainsAny(it.text, "*?") {
-			l.fail(it.at, "%s is a pattern, and patterns are not built yet", quote(it.text)).Try("name the paths one by one").add(l)
-		}
-	}
-}
-
-// laterLayer refuses to name a program, or to set anything, for a kind of layer that nothing starts yet. To switch one off is
-// harmless: it is off.
-func (l *loader) laterLayer(t *text, b *tree) {
-	kind, ok := kinds.Of(policy.Kind(b.label))
-	if !ok || kind.Built() {
-		return
-	}
-	if s, ok := b.attrs["enabled"]; ok && kind.Name == policy.KindTrust && t.foreign && !s.yes {
-		l.fail(s.at, "no file from elsewhere may switch off the trust layer").Try("remove it here; no approval makes it valid in this file").add(l)
-	}
-	if b.attrs["plugin"] != nil || len(b.rest) > 0 {
-		l.fail(b.at, "%s is not built yet", b.title()).Try("remove the block; no layer of this kind is started").add(l)
-	}
+	return quote(attribute) + " of " + t.Title()
 }

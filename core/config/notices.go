@@ -1,84 +1,123 @@
 package config
 
 import (
+	"fmt"
 	"path/filepath"
+	"slices"
 
+	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// notices says what the user may not have meant. None of it stops a run.
-func (l *loader) notices() {
-	l.announce()
-	if l.cfg.BestEffort {
-		l.notice(l.cfg.BestEffortSource, "best_effort is on: the run goes on where a rule cannot be held")
+// tell says what the user may not have meant. None of it stops a run.
+func (r *reader) tell(cfg *Config) {
+	r.announce(cfg.Layers)
+	if cfg.BestEffort {
+		r.notice(cfg.BestEffortSource, "best_effort is on: the run goes on where a rule cannot be held")
 	}
-	l.wideGrants()
-	l.uselessGrants()
-	l.deniedVariables()
-	l.foreignGit()
-	l.dotEnv()
+	r.wideGrants()
+	r.uselessGrants()
+	all := policy.NewDecider(&cfg.Policy)
+	r.deniedVariables(all, cfg.Policy.Environment)
+	// The same decisions as of the rules alone: what is granted, whether or not anything holds it.
+	granted := r.decider()
+	r.foreignGit(granted)
+	r.dotEnv(granted)
+}
+
+// announce says what is off, and which lines that overrides.
+func (r *reader) announce(layers []Layer) {
+	for _, l := range layers {
+		if l.Off == nil {
+			continue
+		}
+		says := fmt.Sprintf("the layer %q is off", l.Name)
+		if kind, ok := kinds.Of(l.Kind); ok && kind.Without != "" {
+			says = fmt.Sprintf("the %s layer is off: %s", l.Name, kind.Without)
+		}
+		overridden := ""
+		for _, at := range slices.Concat(r.lines[l.Kind], l.overrides) {
+			if at.Line != l.Off.Source.Line || at.File != l.Off.Source.File {
+				overridden += ", " + at.String()
+			}
+		}
+		if overridden != "" && l.Off.Source.Flag != "" {
+			says += "; overrides " + overridden[len(", "):]
+		}
+		r.notice(l.Off.Source, "%s", says)
+	}
 }
 
 // wideGrants are grants of the home directory, or of what contains it.
-func (l *loader) wideGrants() {
-	for i := range l.rules {
-		r := &l.rules[i]
-		if !r.Source.Asked() || !r.Access.Grants() || !policy.Within(l.home, r.Path) {
+func (r *reader) wideGrants() {
+	for i := range r.rules {
+		g := &r.rules[i]
+		if !g.Source.Asked() || !g.Access.Grants() || !policy.Within(r.home, g.Path) {
 			continue
 		}
-		if r.Path == l.home {
-			l.notice(r.Source, "this grants your whole home directory, but for what is denied by default")
+		if g.Path == r.home {
+			r.notice(g.Source, "this grants your whole home directory, but for what is denied by default")
 		} else {
-			l.notice(r.Source, "this grants %s, and your whole home directory in it, but for what is denied by default", r.Path)
+			r.notice(g.Source, "this grants %s, and your whole home directory in it, but for what is denied by default", g.Path)
 		}
 	}
 }
 
 // uselessGrants are grants of writing what stays protected.
-func (l *loader) uselessGrants() {
-	for i := range l.rules {
-		r := &l.rules[i]
-		if !r.Source.Asked() || !r.Access.Writable() {
+func (r *reader) uselessGrants() {
+	byPath := map[string][]*rule{}
+	for i := range r.rules {
+		if p := &r.rules[i]; p.Access == policy.Protect {
+			byPath[p.Path] = append(byPath[p.Path], p)
+		}
+	}
+	for i := range r.rules {
+		g := &r.rules[i]
+		if !g.Source.Asked() || !g.Access.Writable() {
 			continue
 		}
-		for j := range l.rules {
-			p := &l.rules[j]
-			if p.Access != policy.Protect || !policy.Within(r.Path, p.Path) {
-				continue
+		for at := g.Path; ; at = filepath.Dir(at) {
+			if protections := byPath[at]; len(protections) > 0 {
+				r.useless(g, protections[0])
+				break
 			}
-			if p.Source.Asked() {
-				l.notice(r.Source, "%s stays protected (%s)", l.homely(r.Path), p.Source)
-			} else {
-				l.notice(r.Source, "%s stays protected (%s); a write rule that names %s lifts that", l.homely(r.Path), p.Source, l.homely(p.Path))
+			if at == "/" {
+				break
 			}
 		}
 	}
+}
+
+func (r *reader) useless(g, protection *rule) {
+	if protection.Source.Asked() {
+		r.notice(g.Source, "%s stays protected (%s)", r.homely(g.Path), protection.Source)
+		return
+	}
+	r.notice(g.Source, "%s stays protected (%s); a write rule that names %s lifts that",
+		r.homely(g.Path), protection.Source, r.homely(protection.Path))
 }
 
 // deniedVariables are names that the user passes and denies.
-func (l *loader) deniedVariables() {
-	decide := policy.NewDecider(&l.cfg.Policy)
-	for i := range l.env {
-		r := &l.env[i]
-		if r.Action != policy.EnvPass || !r.Source.Asked() || !isVariable(r.Name) {
+func (r *reader) deniedVariables(all *policy.Decider, rules []policy.EnvRule) {
+	for _, pass := range rules {
+		if pass.Action != policy.EnvPass || !pass.Source.Asked() || !isVariable(pass.Name) {
 			continue
 		}
-		if d := decide.Variable(r.Name); !d.Allowed && d.Rule != nil {
-			l.notice(r.Source, "%s is not passed: %s denies it", r.Name, d.Rule.Source)
+		if d := all.Variable(pass.Name); !d.Allowed && d.Rule != nil {
+			r.notice(pass.Source, "%s is not passed: %s denies it", pass.Name, d.Rule.Source)
 		}
 	}
 }
 
-// foreignGit names the git directory that git, run in the current directory, would look for and not find: that of a worktree or of a
-// submodule, or of a project of which only a part is granted.
-func (l *loader) foreignGit() {
-	all := l.decision()
-	if !all.Path(l.Dir, policy.OpRead).Allowed {
+// foreignGit names the git directory that git, run in the current directory, would look for and not
+// find: that of a worktree or of a submodule, or of a project of which only a part is granted.
+func (r *reader) foreignGit(granted *policy.Decider) {
+	if !granted.Path(r.Dir, policy.OpRead).Allowed {
 		return
 	}
-	for dir := l.Dir; ; dir = filepath.Dir(dir) {
-		if found := l.gitDirs(dir); len(found) > 0 {
-			l.nameGit(all, dir, found)
+	for dir := r.Dir; ; dir = filepath.Dir(dir) {
+		if found := r.projects.GitDirs(dir); len(found) > 0 {
+			r.nameGit(granted, dir, found)
 			return
 		}
 		if dir == "/" {
@@ -87,47 +126,51 @@ func (l *loader) foreignGit() {
 	}
 }
 
-func (l *loader) nameGit(all *policy.Decider, root string, dirs []string) {
+func (r *reader) nameGit(granted *policy.Decider, root string, dirs []string) {
 	// The shared directory, which is last, usually contains the worktree's own; then one flag is enough.
 	for i, dir := range dirs {
-		at, err := l.paths.resolve(dir)
-		if err != nil || all.Path(at.path, policy.OpRead).Allowed {
+		to, err := r.resolve(dir)
+		if err != nil || granted.Path(to.Path, policy.OpRead).Allowed {
 			continue
 		}
-		if last := dirs[len(dirs)-1]; i < len(dirs)-1 && policy.Within(at.path, last) {
+		if last := dirs[len(dirs)-1]; i < len(dirs)-1 && policy.Within(to.Path, last) {
 			continue
 		}
-		if at.path != root && !policy.Within(at.path, root+"/.git") && !l.leadsBack(dirs[0], root) {
-			l.notice(policy.Source{}, "%s names %s as the git directory, which is not granted and does not name this project", l.homely(root+"/.git"), l.homely(at.path))
+		if to.Path != root && !policy.Within(to.Path, root+"/.git") && !r.projects.LeadsBack(dirs[0], root) {
+			r.notice(policy.Source{}, "%s names %s as the git directory, which is not granted and does not name this project",
+				r.homely(root+"/.git"), r.homely(to.Path))
 			continue
 		}
-		if at.path == filepath.Join(root, ".git") && root != l.Dir {
-			// Git looks for it in the directories above, and would take all that lies in them and is not there for deleted.
-			l.notice(policy.Source{}, "the git directory of %s is %s, which is not granted, and git needs what lies between as well: --allow %s grants both",
-				l.homely(l.Dir), l.homely(at.path), l.homely(root))
+		if to.Path == filepath.Join(root, ".git") && root != r.Dir {
+			// Git looks for it in the directories above, and would take all that lies in them and is not
+			// there for deleted.
+			r.notice(policy.Source{},
+				"the git directory of %s is %s, which is not granted, and git needs what lies between as well: --allow %s grants both",
+				r.homely(r.Dir), r.homely(to.Path), r.homely(root))
 			continue
 		}
-		l.notice(policy.Source{}, "the git directory of %s is %s, which is not granted; --allow %s grants it", l.homely(l.Dir), l.homely(at.path), l.homely(at.path))
+		r.notice(policy.Source{}, "the git directory of %s is %s, which is not granted; --allow %s grants it",
+			r.homely(r.Dir), r.homely(to.Path), r.homely(to.Path))
 	}
 }
 
 // dotEnv names each project's .env that the agent can read, with the line that would deny it.
-func (l *loader) dotEnv() {
-	all := l.decision()
-	roots := []string{l.Dir}
-	for _, r := range l.rules {
-		if r.Source.Asked() && r.Access.Grants() && r.Type == policy.Directory {
-			roots = append(roots, r.Path)
+func (r *reader) dotEnv(granted *policy.Decider) {
+	roots := []string{r.Dir}
+	for _, g := range r.rules {
+		if g.Source.Asked() && g.Access.Grants() && g.Type == policy.Directory {
+			roots = append(roots, g.Path)
 		}
 	}
 	seen := map[string]bool{}
 	for _, root := range roots {
 		path := filepath.Join(root, ".env")
-		at, err := l.paths.resolve(path)
-		if err != nil || at.typ != policy.Regular || seen[at.path] || !all.Path(at.path, policy.OpRead).Allowed {
+		to, err := r.resolve(path)
+		readable := err == nil && to.Entry.Type == policy.Regular && granted.Path(to.Path, policy.OpRead).Allowed
+		if !readable || seen[to.Path] {
 			continue
 		}
-		seen[at.path] = true
-		l.notice(policy.Source{}, "%s can be read inside; filesystem { deny = [\"%s\"] } would hide it", l.homely(path), l.homely(path))
+		seen[to.Path] = true
+		r.notice(policy.Source{}, "%s can be read inside; filesystem { deny = [\"%s\"] } would hide it", r.homely(path), r.homely(path))
 	}
 }

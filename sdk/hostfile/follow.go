@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // MaxLinks is how many links a lookup follows, as in the kernel.
@@ -45,13 +47,15 @@ func (r Route) Links() []Hop {
 }
 
 // Follow resolves an absolute name the way the kernel does, and remembers each step of it. What does
-// not exist is taken as written. It is an error where the host does not let us look, and ELOOP or
-// ENAMETOOLONG where the kernel would say so.
+// not exist is taken as written, but for a ".." behind it: that is ENOENT, and ENOTDIR behind a file.
+// It is an error where the host does not let us look, and ELOOP or ENAMETOOLONG where the kernel would
+// say so.
 func Follow(look Look, name string) (Route, error) {
 	if len(name) > MaxPath {
 		return Route{}, &fs.PathError{Op: "following", Path: name[:64] + "...", Err: unix.ENAMETOOLONG}
 	}
 	r := Route{Path: "/"}
+	at := policy.Directory // what stands at r.Path
 	todo := strings.Split(name, "/")
 	for links := 0; len(todo) > 0; {
 		next := todo[0]
@@ -60,7 +64,10 @@ func Follow(look Look, name string) (Route, error) {
 		case "", ".":
 			continue
 		case "..":
-			r.Path = path.Dir(r.Path)
+			if err := leavable(at); err != nil {
+				return r, &fs.PathError{Op: "following", Path: name, Err: err}
+			}
+			r.Path, at = path.Dir(r.Path), policy.Directory
 			continue
 		}
 		h, err := step(look, r.Path, next)
@@ -69,7 +76,7 @@ func Follow(look Look, name string) (Route, error) {
 		}
 		r.Hops = append(r.Hops, h)
 		if !h.Entry.IsLink() {
-			r.Path = h.Path
+			r.Path, at = h.Path, h.Entry.Type
 			continue
 		}
 		if links++; links > MaxLinks {
@@ -84,6 +91,18 @@ func Follow(look Look, name string) (Route, error) {
 	var err error
 	r.Entry, err = look(r.Path)
 	return r, err
+}
+
+// leavable is what the kernel says of a ".." behind something of this type.
+func leavable(at policy.FileType) error {
+	switch at {
+	case policy.Directory:
+		return nil
+	case policy.Missing:
+		return unix.ENOENT
+	case policy.Regular, policy.Special:
+	}
+	return unix.ENOTDIR
 }
 
 // step looks up one name in a directory.

@@ -25,7 +25,7 @@ func Read(name string, limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case route.Entry.Type == policy.Missing:
-		return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
+		return nil, &fs.PathError{Op: "read", Path: name, Err: unix.ENOENT}
 	case route.Entry.Type != policy.Regular:
 		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrNotRegular}
 	}

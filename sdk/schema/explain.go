@@ -163,9 +163,16 @@ func names(s *hcl.BodySchema) (attrs, blocks []string) {
 	return attrs, blocks
 }
 
+// longestSlip is how long a name may be for a slip in it to be looked for. Nothing that anyone means has
+// more, and the search takes the cube of it.
+const longestSlip = 64
+
 // Nearest is the known name that was probably meant, or "". About a third of the letters may be wrong: hcl's own fixed limit of two
 // takes "ab" for "os".
 func Nearest(given string, known []string) string {
+	if len(given) > longestSlip {
+		return ""
+	}
 	best, distance := "", max(1, (len(given)+1)/3)+1
 	for _, k := range known {
 		if strings.EqualFold(k, given) {

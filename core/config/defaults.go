@@ -1,0 +1,127 @@
+package config
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/nono-run/nono/core/config/language"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// defaults is what the default profile says of paths, as far as it is no rule yet.
+type defaults struct {
+	patterns []pattern
+	globs    []glob
+	hidden   []hidden
+}
+
+// pattern is a default protection as it is written: relative to whatever project is granted.
+type pattern struct {
+	path string // ".git/hooks"
+	typ  policy.FileType
+	at   policy.Source
+}
+
+// glob is a path of the default profile with * in it.
+type glob struct {
+	access policy.Access
+	path   string
+	at     policy.Source
+}
+
+// hidden is a path of the default profile that nono could not look at.
+type hidden struct {
+	access policy.Access
+	path   string
+	at     policy.Source
+	err    error
+}
+
+// defaultPath is a rule of the default profile. What does not exist is left out without a word, and
+// what does not apply to this system, too: the profile lists what may be there on any. Only here may
+// * stand in a path; it is replaced by what exists.
+func (r *reader) defaultPath(access policy.Access, it language.Item) {
+	if access == policy.Protect && !strings.HasPrefix(it.Text, "~") && !strings.HasPrefix(it.Text, "$") {
+		p := pattern{path: strings.TrimSuffix(it.Text, "/"), typ: policy.Regular, at: it.Source}
+		if p.path != it.Text {
+			p.typ = policy.Directory
+		}
+		r.defaults.patterns = append(r.defaults.patterns, p)
+		return
+	}
+	path, bad := r.expand(it.Text)
+	switch {
+	case bad != nil && bad.unset:
+	case bad != nil || !filepath.IsAbs(path):
+		r.add(problem(it.Source, "the built-in profile has a path that cannot be read: %s", it.Text))
+	case strings.ContainsRune(path, '*'):
+		r.defaults.globs = append(r.defaults.globs, glob{access, path, it.Source})
+	default:
+		r.ifExists(access, path, it.Source)
+	}
+}
+
+func (r *reader) ifExists(access policy.Access, path string, at policy.Source) {
+	to, err := r.resolve(path)
+	switch {
+	case err != nil:
+		r.defaults.hidden = append(r.defaults.hidden, hidden{access, path, at, err})
+	case to.Entry.Type != policy.Missing && !r.stated[statement{access, to.Path}]:
+		r.state(access, path, to, at)
+	}
+}
+
+// expandGlobs adds what the patterns of the default profile match, once all grants are known: to list
+// a large /tmp in order to deny what nothing grants would cost each start for nothing.
+func (r *reader) expandGlobs() {
+	all := r.grants(func(*rule) bool { return true })
+	for _, g := range r.defaults.globs {
+		before, _, _ := strings.Cut(g.path, "*")
+		dir, err := r.resolve(filepath.Dir(before + "x"))
+		if err != nil || dir.Entry.Type != policy.Directory || !all.Path(dir.Path, policy.OpRead).Allowed {
+			continue
+		}
+		if !listable(dir.Path) {
+			unseen := &fs.PathError{Op: "list", Path: dir.Path + "/*", Err: fs.ErrPermission}
+			r.defaults.hidden = append(r.defaults.hidden, hidden{g.access, g.path, g.at, unseen})
+			continue
+		}
+		found, err := filepath.Glob(g.path)
+		if err != nil {
+			r.add(problem(g.at, "the built-in profile has a pattern that cannot be read: %v", err))
+		}
+		for _, path := range found {
+			r.ifExists(g.access, path, g.at)
+		}
+	}
+}
+
+// listable reports whether a directory's names can be read. filepath.Glob takes one where they cannot
+// for an empty one.
+func listable(dir string) bool {
+	f, err := os.Open(dir)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	_, err = f.Readdirnames(1)
+	return err == nil || errors.Is(err, io.EOF)
+}
+
+// refuseHidden refuses grants in which a default denial may be hidden. An agent that could change a
+// directory once may have taken away its own right to search it, so that this start sees nothing
+// there to deny, and gives the right back to itself inside.
+func (r *reader) refuseHidden() {
+	all := r.grants(func(*rule) bool { return true })
+	for _, h := range r.defaults.hidden {
+		blocked, ours := r.blocked(h.err)
+		if !h.access.Grants() && ours && all.Path(blocked, policy.OpRead).Allowed {
+			r.add(problem(h.at, "cannot see whether there is a %s to %s: %s cannot be searched, and is granted",
+				r.homely(h.path), h.access, r.homely(blocked)).Try("chmod u+rx %s", r.homely(blocked)))
+		}
+	}
+}

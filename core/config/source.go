@@ -1,0 +1,155 @@
+package config
+
+import (
+	"crypto/sha256"
+	"errors"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/nono-run/nono/core/config/language"
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/profiles"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// source is one of the places that a policy is read from: the default profile, a file, the flags.
+type source struct {
+	diag.Text
+	tree *language.Tree // none for the flags
+	// named is the path that it was found by, path the real one; empty where it is no file.
+	named, path string
+	// dir is what relative paths are relative to; "" where they are not allowed.
+	dir string
+	// foreign is true for a file that others may have written: it may do some things by itself, and
+	// asks for the rest.
+	foreign bool
+}
+
+// maxFile is far beyond any policy that a person can read, and keeps what a stranger's file can make
+// the parser do small.
+const maxFile = 64 << 10
+
+// sources are the texts there are, parsed. The default profile is part of the program; the user's
+// config.hcl may be missing; a file that was named may not.
+func (h *host) sources(r *report) []*source {
+	profile := diag.Text{Origin: policy.OriginDefault, File: builtinFile, Content: profiles.Default}
+	all := []*source{{Text: profile, tree: builtinTree()}}
+	own := h.ownConfig(r)
+	if own != nil {
+		all = append(all, own)
+	}
+	// It may be the user's config.hcl, which has been read.
+	if named := h.namedFile(r); named != nil && (own == nil || named.path != own.path) {
+		all = append(all, named)
+	}
+	for _, s := range all[1:] {
+		var problems diag.Problems
+		if s.tree, problems = language.Parse(s.Text, grammar); problems.Failed() {
+			r.problems = append(r.problems, problems...)
+			continue
+		}
+		s.bound(r)
+	}
+	return all
+}
+
+// ownConfig is the user's own config.hcl, if there is one.
+func (h *host) ownConfig(r *report) *source {
+	path := filepath.Join(h.ConfigDir, "config.hcl")
+	s := &source{Text: diag.Text{Origin: policy.OriginConfig, File: h.homely(path)}}
+	if err := h.load(s, path); err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			r.add(h.unreadable(s.File, err))
+		}
+		return nil
+	}
+	return s
+}
+
+// namedFile is the file of -c, if one was named.
+func (h *host) namedFile(r *report) *source {
+	if h.File == "" {
+		return nil
+	}
+	// ".." is taken as it is written, for the file as for its directory: ../agent.hcl depends on no
+	// name in the current directory.
+	path := filepath.Clean(h.File)
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(h.Dir, path)
+	}
+	s := &source{Text: diag.Text{Origin: policy.OriginFile, File: h.File}}
+	err := h.load(s, path)
+	if err == nil {
+		// The directory is that of the name that was given, and not of what a link there leads to:
+		// that is where the project is.
+		var dir hostfile.Route
+		dir, err = h.resolve(filepath.Dir(path))
+		s.dir = dir.Path
+	}
+	if err != nil {
+		r.add(h.unreadable(h.File, err))
+		return nil
+	}
+	own, err := h.resolve(h.ConfigDir)
+	s.foreign = err != nil || own.Entry.Type != policy.Directory ||
+		!policy.Within(s.path, own.Path) || !policy.Within(s.dir, own.Path)
+	return s
+}
+
+// load reads the file and keeps what was read: layers are shown these bytes, and not what the file
+// may hold later.
+func (h *host) load(s *source, path string) error {
+	at, err := h.resolve(path)
+	if err != nil {
+		return err
+	}
+	if at.Entry.Type == policy.Directory {
+		return errors.New("it is a directory")
+	}
+	if s.Content, err = hostfile.Read(path, maxFile+1); err != nil {
+		return err
+	}
+	if len(s.Content) > maxFile {
+		return errors.New("it is larger than 64 KiB")
+	}
+	s.named, s.path = path, at.Path
+	return nil
+}
+
+func (h *host) unreadable(shown string, err error) diag.Problem {
+	p := diag.Errorf("cannot read %s: %v", shown, reason(err))
+	if errors.Is(err, fs.ErrNotExist) && !strings.HasPrefix(shown, "/") {
+		p = p.Try("looked for it in %s", h.Dir)
+	}
+	return p
+}
+
+// maxRules is how many paths and names one source may have. Five thousand denials take a tenth of a
+// second to read here, and so many grants, each a project to look into, most of one; the plan and the
+// layers pay for each of them again (BenchmarkRules). A file of 64 KiB could hold three times as many.
+const maxRules = 5000
+
+// bound refuses a file with more rules than anyone wrote by hand.
+func (s *source) bound(r *report) {
+	n := 0
+	for _, b := range s.tree.Blocks {
+		for _, name := range slices.Sorted(maps.Keys(b.Attributes)) {
+			v := b.Attributes[name]
+			if n += len(v.Items); n > maxRules {
+				r.add(problem(v.Source, "%s has more than %d rules, and no more are taken", s.File, maxRules).
+					Try("name the directory that many of them lie in"))
+				return
+			}
+		}
+	}
+}
+
+// document is the file as layers are shown it.
+func (s *source) document() sdk.Document {
+	return sdk.Document{Path: s.path, SHA256: sha256.Sum256(s.Content), Content: s.Content}
+}
