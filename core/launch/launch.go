@@ -90,7 +90,7 @@ type StepError struct {
 	Rule policy.RuleID
 	// Step is its name.
 	Step string
-	// Path is what it was about, if it was about a path.
+	// Path is what it was about: a path, or the name of a listener; empty if it was neither.
 	Path string
 	// Errno is the kernel's answer, 0 if it was not the kernel that refused.
 	Errno syscall.Errno

@@ -3,7 +3,6 @@ package plan
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/core/diag"
@@ -139,22 +138,8 @@ func (m *maker) checkEnv(s Share, e fragment.Env) error {
 		if _, ok := s.Response.Secrets[part.Secret]; part.Secret != "" && !ok {
 			return fmt.Errorf("%s uses the secret %q, which the layer did not return", e.Name, part.Secret)
 		}
-		if part.Host != "" && !m.mayTell(s, part.Host) {
-			return fmt.Errorf("%s tells the agent your variable %s, which nothing passes", e.Name, part.Host)
-		}
 	}
 	return nil
-}
-
-// mayTell reports whether a layer may put the value of one of the user's variables into the agent's environment: one that the policy
-// passes, or that the layer declared and was told, unless the user denies it.
-func (m *maker) mayTell(s Share, name string) bool {
-	d := m.decide.Variable(name)
-	if d.Allowed {
-		return true
-	}
-	denied := d.Rule != nil && d.Rule.Source.Asked()
-	return !denied && slices.Contains(s.HostVariables, name)
 }
 
 // collectDiagnostics turns what the layers said about settings and rules into problems and notices with their lines.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/plan/view"
@@ -45,24 +46,36 @@ func (m *maker) serves(id policy.RuleID, v view.View) bool {
 	return true
 }
 
-// answers collects the layers' coverage. A layer answers for the rules of its own kind, once each, in words that exist.
+// answers collects the layers' coverage. A layer answers for the rules of its own kind, once each, in words that exist. What it says
+// of others is its flaw alone, told once, and does not stand in the way of who is to answer.
 func (m *maker) answers() map[policy.RuleID]sdk.Coverage {
 	all := map[policy.RuleID]sdk.Coverage{}
 	for _, s := range m.layers {
+		var others []policy.RuleID
 		for _, c := range s.Response.Coverage {
 			_, known := m.rules[c.Rule]
 			_, twice := all[c.Rule]
 			switch {
 			case !known:
 				m.flaw(s.Name, "", "it answers for the rule %q, which does not exist", c.Rule)
+				continue
 			case c.Rule.Kind() != s.Kind:
-				m.flaw(s.Name, c.Rule, "it is a %s layer and answers for %q, which is not its to hold", s.Kind, c.Rule)
+				others = append(others, c.Rule)
+				continue
 			case twice:
 				m.flaw(s.Name, c.Rule, "it answers twice for %q", c.Rule)
 			case c.Held != sdk.Enforced && c.Held != sdk.Partial && c.Held != sdk.Unavailable:
 				m.flaw(s.Name, c.Rule, "it says that %q is %q, which means nothing", c.Rule, c.Held)
 			}
 			all[c.Rule] = c
+		}
+		if len(others) > 0 {
+			more := ""
+			if len(others) > 1 {
+				more = fmt.Sprintf(", and for %d more rules", len(others)-1)
+			}
+			first := slices.Min(others)
+			m.flaw(s.Name, first, "it is a %s layer and answers for %q%s, which is not its to hold", s.Kind, first, more)
 		}
 	}
 	return all

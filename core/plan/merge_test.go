@@ -69,7 +69,7 @@ func TestUnite(t *testing.T) {
 			for _, order := range [][2]fragment.Mount{{tt.a, tt.b}, {tt.b, tt.a}} {
 				in := plantest.Input(host)
 				in.Policy.Filesystem = append(in.Policy.Filesystem,
-					plantest.Rule("filesystem.allow.1", plantest.At(10), policy.Allow, p), plantest.Rule("filesystem.read.1", plantest.At(11), policy.Read, p))
+					plantest.Rule("filesystem.allow.1", plantest.ByDefault, policy.Allow, p), plantest.Rule("filesystem.read.1", plantest.ByDefault, policy.Read, p))
 				fs := plantest.Binds(host, policy.Policy{Filesystem: in.Policy.Filesystem[:3]})
 				fs.Response.Coverage = plantest.Binds(host, in.Policy).Response.Coverage
 				in.Layers = []plan.Share{fs, plantest.Custom("a/a", order[0]), plantest.Custom("b/b", order[1])}
@@ -107,7 +107,7 @@ func TestEveryKindOfStepReachesThePlan(t *testing.T) {
 		fragment.Mask{Path: "/marked"},
 		fragment.File{Path: "/marked", Mode: 0o444},
 		fragment.Env{Name: "MARKED", Value: fragment.Text("x")},
-		fragment.Landlock{Path: "/marked", Rights: []fragment.Right{fragment.RightRead}},
+		fragment.Landlock{Path: "/home/ada/data/marked", Rights: []fragment.Right{fragment.RightRead}},
 		fragment.Seccomp{Syscalls: []string{"getcpu"}, Errno: "EXFULL"},
 		fragment.Listener{Name: "marked", Network: fragment.TCP},
 		fragment.Dialer{Ports: []uint16{64321}},
@@ -121,9 +121,9 @@ func TestEveryKindOfStepReachesThePlan(t *testing.T) {
 			t.Errorf("no step here is one of %s", field.Name)
 		}
 	}
-	mark := regexp.MustCompile(`(?i)"/?marked"|EXFULL|64321`)
+	mark := regexp.MustCompile(`(?i)[/"]marked"|EXFULL|64321`)
 	for _, s := range steps {
-		in := plantest.Input(host)
+		in := plantest.Grant(host, policy.Allow, "/home/ada/data")
 		in.Layers = append(in.Layers, plantest.Custom("acme/x", s))
 		text, err := json.Marshal(plantest.Make(t, in))
 		if err != nil || !mark.Match(text) {
@@ -227,6 +227,7 @@ func TestBeneath(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			in := plantest.Input(host)
+			plantest.Permit(&in, policy.Read, "/home/ada/data")
 			in.Layers = append(in.Layers, plantest.Custom("acme/x", tt.steps...))
 			if tt.want != "" {
 				if got := plantest.Refused(t, in); !strings.Contains(got, tt.want) {
@@ -278,7 +279,7 @@ func TestMountsAreSortedParentsFirst(t *testing.T) {
 		fragment.Mask{Path: "/usr/lib", Directory: true}, fragment.Tmpfs{Path: "/usr-local", Size: 1, Mode: 0o755}))
 	var got []string
 	for _, s := range plantest.Make(t, in).Mounts {
-		got = append(got, s.(fragment.Mount).At())
+		got = append(got, s.At())
 	}
 	if got[0] != "/" || !slices.IsSortedFunc(got, view.ComparePaths) {
 		t.Errorf("order: %v", got)

@@ -9,12 +9,13 @@
 //
 // [Make] is pure but for looking at the host's files through [hostfile.Look]. It is the order of packages that have one idea each:
 //
-//	base     core's own share: what every session has, whatever layers run
-//	merge    one step of several: precedence or conflict
-//	protect  what keeps nono's own files from the agent, added to the merged view
-//	proof    shows about the finished plan what an agent cannot reach, without knowing how the plan was made
-//	view     what all of them speak of: mounts by path, of which the deepest decides
-//	show     a plan for people
+//	base      core's own share: what every session has, whatever layers run
+//	merge     one step of several: precedence or conflict
+//	authorize what a layer would give the agent, held against the policy
+//	protect   what keeps nono's own files from the agent, added to the merged view
+//	proof     shows about the finished plan what an agent cannot reach, without knowing how the plan was made
+//	view      what all of them speak of: mounts by path, of which the deepest decides
+//	show      a plan for people
 //
 // What is left here is the plan as a value, how far each rule is held and by whom, and the recipe.
 //
@@ -49,6 +50,7 @@ import (
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/kinds"
+	"github.com/nono-run/nono/core/plan/authorize"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/merge"
 	"github.com/nono-run/nono/core/plan/proof"
@@ -66,18 +68,22 @@ const Core = "nono"
 
 // Plan is what a run will do, complete and in order, with nothing secret in it.
 type Plan struct {
-	Session   string              `json:"session"`
-	Host      sdk.Host            `json:"host"`
-	Command   sdk.Command         `json:"command"`
-	Layers    []Layer             `json:"layers"`
-	Disabled  []policy.Disabled   `json:"disabled,omitempty"`
-	Rules     []Rule              `json:"rules"`
-	Mounts    fragment.List       `json:"mounts"`
-	Env       []Variable          `json:"env"`
-	Landlock  []fragment.Landlock `json:"landlock,omitempty"`
-	Seccomp   []fragment.Seccomp  `json:"seccomp"`
-	Listeners []Listener          `json:"listeners,omitempty"`
-	Dialers   []Dialer            `json:"dialers,omitempty"`
+	Session   string            `json:"session"`
+	Host      sdk.Host          `json:"host"`
+	Command   sdk.Command       `json:"command"`
+	Layers    []Layer           `json:"layers"`
+	Disabled  []policy.Disabled `json:"disabled,omitempty"`
+	Rules     []Rule            `json:"rules"`
+	Mounts    []view.Mount      `json:"mounts"`
+	Env       []Variable        `json:"env"`
+	Landlock  []merge.Grant     `json:"landlock,omitempty"`
+	Seccomp   []merge.Filter    `json:"seccomp"`
+	Listeners []Listener        `json:"listeners,omitempty"`
+	Dialers   []Dialer          `json:"dialers,omitempty"`
+	// Through are the layers that carry traffic between the session and what lies outside it.
+	Through []string `json:"network_through,omitempty"`
+	// Lost are the steps of layers that others took the place of.
+	Lost []merge.Loss `json:"lost,omitempty"`
 	// Make are directories of nono's own that do not exist yet and that a grant would let the agent make: parents first.
 	Make    []string `json:"make,omitempty"`
 	Notices []Notice `json:"notices,omitempty"`
@@ -140,6 +146,8 @@ type Share struct {
 	Response *sdk.PlanResponse
 	// HostVariables are those of the user's variables that the layer declared, and was told.
 	HostVariables []string
+	// Source is the line of the policy that brought the layer in; zero for one that always runs.
+	Source policy.Source
 	// Setting finds the line of one of the layer's settings, for a diagnostic; nil if it has none.
 	Setting func(attribute string) policy.Source
 }
@@ -192,12 +200,13 @@ func Make(in Input) (*Plan, error) {
 		Command:  in.Command,
 		Layers:   m.layerList(),
 		Disabled: in.Policy.Disabled,
+		Through:  m.through(),
 	}
 	v := m.mounts(p)
 	if m.problems.Failed() {
 		return nil, m.problems // what follows asks what is in the view
 	}
-	p.Mounts = list(v)
+	p.Mounts = v.Mounts()
 	p.Landlock = m.merger.Rights(m.steps.Rights, v)
 	p.Listeners = m.listeners()
 	p.Dialers = merge.Dialers(m.steps.Dialers)
@@ -205,7 +214,8 @@ func Make(in Input) (*Plan, error) {
 	p.Seccomp = merge.Filters(m.own.Filters, m.steps.Filters)
 	m.reportConflicts()
 	p.Rules = m.coverage(v)
-	m.doubtGrants(v)
+	p.Lost = m.merger.Losses()
+	m.authorize(v)
 	m.doubt(p)
 	p.Notices = m.allNotices()
 	if m.problems.Failed() {
@@ -220,14 +230,33 @@ func Make(in Input) (*Plan, error) {
 }
 
 // View is what the agent sees.
-func (p *Plan) View() view.View {
-	mounts := make([]view.Mount, 0, len(p.Mounts))
-	for _, s := range p.Mounts {
-		if m, ok := s.(fragment.Mount); ok {
-			mounts = append(mounts, view.Mount{Mount: m})
+func (p *Plan) View() view.View { return view.New(p.Mounts) }
+
+// LayerOf is the layer that a step of the launcher's is there for, by the kind of the step and the path or the listener that it
+// is about. It is false for what core itself wants.
+func (p *Plan) LayerOf(step, about string) (string, bool) {
+	layer := Core
+	switch step {
+	case fragment.Name(fragment.Landlock{}):
+		for _, g := range p.Landlock {
+			if g.Path == about {
+				layer = strings.Join(g.Layers, ", ")
+			}
+		}
+	case fragment.Name(fragment.Listener{}):
+		for _, l := range p.Listeners {
+			if l.ID() == about {
+				layer = l.Layer
+			}
+		}
+	default:
+		for _, m := range p.Mounts {
+			if m.At() == about && fragment.Name(m.Mount) == step {
+				layer = m.Layer
+			}
 		}
 	}
-	return view.New(mounts)
+	return layer, layer != Core
 }
 
 // Prove shows that nothing of nono's own can be changed, replaced, or (for its directories) read from inside, whatever else the
@@ -266,6 +295,7 @@ type maker struct {
 }
 
 func newMaker(in Input) (*maker, error) {
+	in.Look = hostfile.Once(in.Look)
 	m := &maker{
 		in:     in,
 		layers: slices.Clone(in.Layers),
@@ -279,10 +309,9 @@ func newMaker(in Input) (*maker, error) {
 	slices.SortFunc(m.layers, func(a, b Share) int {
 		return cmp.Or(kinds.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
 	})
-	network, _ := m.layer(policy.KindNetwork)
 	var err error
 	m.base, err = base.Compose(base.Input{
-		Host: in.Host, Policy: &in.Policy, NetworkLayer: network.Name, GitIdentity: in.GitIdentity, Look: in.Look,
+		Host: in.Host, Policy: &in.Policy, Through: m.through(), GitIdentity: in.GitIdentity, Look: in.Look,
 	})
 	if err != nil {
 		return nil, asProblems(err)
@@ -322,6 +351,25 @@ func (m *maker) layer(k policy.Kind) (Share, bool) {
 		return Share{}, false
 	}
 	return m.layers[i], true
+}
+
+// through lists the layers that carry traffic: that of the network, and whoever serves a socket inside or dials one.
+func (m *maker) through() []string {
+	var names []string
+	for _, s := range m.layers {
+		carries := s.Kind == policy.KindNetwork
+		if s.Response != nil {
+			carries = carries || slices.ContainsFunc(s.Response.Fragment.Steps, func(step fragment.Step) bool {
+				_, serves := step.(fragment.Listener)
+				_, dials := step.(fragment.Dialer)
+				return serves || dials
+			})
+		}
+		if carries {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 func (m *maker) disabled(k policy.Kind) bool { return m.in.Policy.IsDisabled(k) }
@@ -377,10 +425,9 @@ func (m *maker) gather() {
 // tellYielded says where a layer's step for a rule of the user's stands where core has its own, which stays: swapping a layer
 // must never take a part of the base fragment away.
 func (m *maker) tellYielded() {
-	for _, l := range m.merger.Lost {
-		if l.To.Layer == Core && m.asked(l.Mount.Rule()) && slices.Contains(m.base.Fixed, l.To.Mount) {
-			m.notice(m.sourceOf(l.Mount.Rule()), "", "%s inside is always nono's own; layer %s cannot put the host's there",
-				l.Mount.At(), l.Mount.Layer)
+	for _, s := range m.merger.Yielded {
+		if m.asked(s.Rule()) {
+			m.notice(m.sourceOf(s.Rule()), "", "%s inside is always nono's own; layer %s cannot put the host's there", s.At(), s.Layer)
 		}
 	}
 }
@@ -391,14 +438,6 @@ func ofCore(steps []fragment.Mount) []view.Mount {
 		mounts[i] = view.Mount{Mount: s, Layer: Core}
 	}
 	return mounts
-}
-
-func list(v view.View) fragment.List {
-	l := make(fragment.List, len(v.Mounts()))
-	for i, m := range v.Mounts() {
-		l[i] = m.Mount
-	}
-	return l
 }
 
 func (m *maker) listeners() []Listener {
@@ -450,6 +489,26 @@ func writable(v view.View, dir string) bool {
 	return false
 }
 
+// authorize holds what the layers give the agent against what the policy does.
+func (m *maker) authorize(v view.View) {
+	m.problems = append(m.problems, authorize.Check(authorize.Input{
+		View: v, Rights: m.steps.Rights, Variables: m.steps.Variables, Core: Core, Decide: m.decide, Home: m.in.Host.Home,
+		Told: func(layer, name string) bool { return slices.Contains(m.share(layer).HostVariables, name) },
+		Blame: func(o merge.Origin) policy.Source {
+			return cmp.Or(m.sourceOf(o.Rule), m.share(o.Layer).Source)
+		},
+	})...)
+}
+
+// share is the share of a layer.
+func (m *maker) share(name string) Share {
+	i := slices.IndexFunc(m.layers, func(s Share) bool { return s.Name == name })
+	if i < 0 {
+		return Share{}
+	}
+	return m.layers[i]
+}
+
 // problem records a problem, at its line where there is one.
 func (m *maker) problem(p diag.Problem, at policy.Source) {
 	m.problems = append(m.problems, p.At(at))
@@ -464,17 +523,42 @@ func (m *maker) report(p diag.Problem) {
 	m.problem(p, p.Source)
 }
 
-// reportConflicts tells of what the merge could not unite.
+// mostConflicts is how many conflicts of the same two layers are told one by one.
+const mostConflicts = 5
+
+// reportConflicts tells of what the merge could not unite, at the line that the user wrote if there is one, or else at that which
+// brought in a layer that is not nono's own.
 func (m *maker) reportConflicts() {
+	type pair struct{ one, other string }
+	told := map[pair]int{}
+	var pairs []pair
 	for _, c := range m.merger.Conflicts {
-		one, other := m.originOf(c.One), m.originOf(c.Other)
-		at := one.source
-		if at == (policy.Source{}) {
-			at = other.source
+		between := pair{min(c.One.Layer, c.Other.Layer), max(c.One.Layer, c.Other.Layer)}
+		if told[between]++; told[between] == 1 {
+			pairs = append(pairs, between)
 		}
+		if told[between] > mostConflicts {
+			continue
+		}
+		one, other := m.originOf(c.One), m.originOf(c.Other)
+		at := cmp.Or(m.askedSource(c.One), m.askedSource(c.Other), m.share(c.One.Layer).Source, m.share(c.Other.Layer).Source,
+			one.source, other.source)
 		m.problem(diag.Errorf("%s", c.Text).Try("the one comes from %s\nthe other comes from %s\ntake one of them out", one.text, other.text), at)
 	}
+	for _, between := range pairs {
+		if more := told[between] - mostConflicts; more > 0 {
+			m.problem(diag.Errorf("layers %s and %s contradict each other in %d more steps", between.one, between.other, more), policy.Source{})
+		}
+	}
 	m.merger.Conflicts = nil
+}
+
+// askedSource is the line of a step's rule if the user wrote it.
+func (m *maker) askedSource(o merge.Origin) policy.Source {
+	if !m.asked(o.Rule) {
+		return policy.Source{}
+	}
+	return m.sourceOf(o.Rule)
 }
 
 func (m *maker) notice(at policy.Source, detail, format string, args ...any) {

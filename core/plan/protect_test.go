@@ -14,6 +14,7 @@ import (
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/plantest"
 	"github.com/nono-run/nono/core/plan/proof"
+	"github.com/nono-run/nono/core/plan/view"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -26,13 +27,13 @@ func shielded(p *plan.Plan) []string {
 			continue
 		}
 		kind := "mask"
-		if b, ok := s.(fragment.Bind); ok {
+		if b, ok := s.Mount.(fragment.Bind); ok {
 			kind = "read-only"
 			if b.Writable {
 				kind = "pin"
 			}
 		}
-		out = append(out, kind+" "+s.(fragment.Mount).At())
+		out = append(out, kind+" "+s.At())
 	}
 	return out
 }
@@ -86,6 +87,7 @@ func TestSelfProtection(t *testing.T) {
 				rw, ro := host.Bind("", "/home/ada/.cache", true), host.Bind("", "/home/ada/.cache", false)
 				ro.Path, ro.From = "/srv/cache", ro.Path
 				in.Layers = append(in.Layers, plantest.Custom("acme/x", rw, ro))
+				plantest.Permit(&in, policy.Allow, "/home/ada/.cache")
 				return in
 			},
 			want: []string{"mask /home/ada/.cache/nono", "mask /srv/cache/nono"},
@@ -129,6 +131,7 @@ func TestSelfProtection(t *testing.T) {
 				in := plantest.Input(host)
 				b := host.Bind("", "/home/ada/.config", true)
 				b.Path, b.From = "/srv/config", "/home/ada/.config"
+				plantest.Permit(&in, policy.Allow, "/home/ada/.config")
 				in.Layers = append(in.Layers, plantest.Custom("acme/x", b))
 				return in
 			},
@@ -144,6 +147,7 @@ func TestSelfProtection(t *testing.T) {
 				b := host.Bind("", "/home/ada", true)           // the same device and inode ...
 				b.Path = "/mnt/home/ada"                        // ... under another name
 				in.Layers = []plan.Share{plantest.Binds(host, in.Policy), plantest.Custom("acme/x", b)}
+				plantest.Permit(&in, policy.Allow, "/mnt/home/ada")
 				in.Own.Directories = in.Own.Directories[:1]
 				return in
 			},
@@ -280,7 +284,7 @@ func TestProofMissesNothing(t *testing.T) {
 			without := *p
 			without.Mounts = slices.Delete(slices.Clone(p.Mounts), i, i+1)
 			if err := without.Prove(in.Own, in.Look); err == nil {
-				t.Errorf("%s: proved without %s at %s", name, fragment.Name(s), s.(fragment.Mount).At())
+				t.Errorf("%s: proved without %s at %s", name, fragment.Name(s.Mount), s.At())
 			}
 		}
 	}
@@ -296,26 +300,26 @@ func TestProofRefuses(t *testing.T) {
 	moved.Path, moved.From = "/srv/x", moved.Path
 	tests := []struct {
 		name   string
-		mounts fragment.List
+		mounts []fragment.Mount
 		want   string // empty: it holds
 	}{
-		{"nothing of it is shown", fragment.List{root, host.Bind("", "/usr", true)}, ""},
-		{"hidden, in a read-only home", fragment.List{root, host.Bind("", "/home/ada", false), mask}, ""},
-		{"readable", fragment.List{root, host.Bind("", "/home/ada", false)}, "can be read at /home/ada/.config/nono"},
-		{"inside it", fragment.List{root, host.Bind("", "/home/ada/.config/nono/config.hcl", false)}, "can be read at"},
-		{"writable", fragment.List{root, host.Bind("", "/home/ada/.config/nono", true)}, "can be changed at /home/ada/.config/nono"},
-		{"an ancestor is not pinned", fragment.List{
+		{"nothing of it is shown", []fragment.Mount{root, host.Bind("", "/usr", true)}, ""},
+		{"hidden, in a read-only home", []fragment.Mount{root, host.Bind("", "/home/ada", false), mask}, ""},
+		{"readable", []fragment.Mount{root, host.Bind("", "/home/ada", false)}, "can be read at /home/ada/.config/nono"},
+		{"inside it", []fragment.Mount{root, host.Bind("", "/home/ada/.config/nono/config.hcl", false)}, "can be read at"},
+		{"writable", []fragment.Mount{root, host.Bind("", "/home/ada/.config/nono", true)}, "can be changed at /home/ada/.config/nono"},
+		{"an ancestor is not pinned", []fragment.Mount{
 			root, host.Bind("", "/home/ada", true), mask, host.Bind("", "/home/ada/proj", true),
 			host.Bind("", "/home/ada/proj/agent.hcl", false),
 		}, "/home/ada/.config, on the way to /home/ada/.config/nono"},
-		{"a file shown elsewhere", fragment.List{root, moved}, "can be changed at /srv/x"},
-		{"the parent mounted over its child", fragment.List{root, mask, host.Bind("", "/home/ada", false)}, "can be read at"},
-		{"a mask that a link leads astray", fragment.List{
+		{"a file shown elsewhere", []fragment.Mount{root, moved}, "can be changed at /srv/x"},
+		{"the parent mounted over its child", []fragment.Mount{root, mask, host.Bind("", "/home/ada", false)}, "can be read at"},
+		{"a mask that a link leads astray", []fragment.Mount{
 			root, host.Bind("", "/home/ada", false),
 			fragment.Link{Path: "/home/ada/.config", Target: "/elsewhere"},
 			mask,
 		}, ""},
-		{"a mount that a link leads there", fragment.List{
+		{"a mount that a link leads there", []fragment.Mount{
 			root, host.Bind("", "/home/ada/.config", false), mask,
 			fragment.Link{Path: "/l", Target: "home/ada/.config"},
 			func() fragment.Bind {
@@ -324,7 +328,7 @@ func TestProofRefuses(t *testing.T) {
 				return b
 			}(),
 		}, "can be read at /home/ada/.config/nono"},
-		{"links in a circle", fragment.List{
+		{"links in a circle", []fragment.Mount{
 			root,
 			fragment.Link{Path: "/a", Target: "b"},
 			fragment.Link{Path: "/b", Target: "a"},
@@ -333,7 +337,11 @@ func TestProofRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := (&plan.Plan{Mounts: tt.mounts}).Prove(own, host.Look)
+			made := &plan.Plan{}
+			for _, m := range tt.mounts {
+				made.Mounts = append(made.Mounts, view.Mount{Mount: m})
+			}
+			err := made.Prove(own, host.Look)
 			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("the proof says %v, wanted %q", err, tt.want)
 			}
@@ -367,6 +375,7 @@ func TestSelfProtectionHoldsForRandomPolicies(t *testing.T) {
 			in.Layers = nil
 		}
 		in.Layers = append(in.Layers, plantest.Custom("acme/x", rapid.SliceOfN(anyMount(host, dirs), 0, 4).Draw(t, "steps")...))
+		plantest.Permit(&in, policy.Allow, "/home", "/srv") // what it shows is granted; what of it is nono's own is not
 		p, err := plan.Make(in)
 		if err != nil {
 			if strings.Contains(err.Error(), "checking the plan") {
@@ -446,7 +455,7 @@ func anyMount(host plantest.Tree, dirs []string) *rapid.Generator[fragment.Step]
 func walk(p *plan.Plan, host plantest.Tree, own proof.Own) string {
 	mounts := map[string]fragment.Mount{}
 	for _, s := range p.Mounts {
-		mounts[s.(fragment.Mount).At()] = s.(fragment.Mount)
+		mounts[s.At()] = s.Mount
 	}
 	names := map[string]bool{} // every name on the way to something of nono's own
 	for _, o := range slices.Concat(own.Directories, own.Programs, own.Documents) {

@@ -50,13 +50,13 @@ func (p *Plan) Recipe(secrets Secrets, host func(string) (string, bool), look ho
 	if err != nil {
 		return nil, err
 	}
-	program, err := filter.Assemble(p.Seccomp)
+	program, err := filter.Assemble(p.filters())
 	if err != nil {
 		return nil, err
 	}
 	r := &recipe.Recipe{
 		Mounts:     mounts,
-		Landlock:   p.Landlock,
+		Landlock:   p.rights(),
 		Seccomp:    program,
 		Executable: p.Command.Executable,
 		Args:       p.Command.Args,
@@ -79,12 +79,31 @@ func (p *Plan) Recipe(secrets Secrets, host func(string) (string, bool), look ho
 	return r, nil
 }
 
+// rights are the Landlock rules without their layers.
+func (p *Plan) rights() []fragment.Landlock {
+	var all []fragment.Landlock
+	for _, g := range p.Landlock {
+		all = append(all, g.Landlock)
+	}
+	return all
+}
+
+// filters are the rules of the system-call filter without their layers.
+func (p *Plan) filters() []fragment.Seccomp {
+	all := make([]fragment.Seccomp, len(p.Seccomp))
+	for i, f := range p.Seccomp {
+		all[i] = f.Seccomp
+	}
+	return all
+}
+
 // identified fills in the device and inode of directories that did not exist when the plan was made. They must be directories:
 // in the meantime the agent of another session may have put a link there.
 func (p *Plan) identified(look hostfile.Look) (fragment.List, error) {
-	mounts := slices.Clone(p.Mounts)
-	for i, s := range mounts {
-		b, ok := s.(fragment.Bind)
+	mounts := make(fragment.List, len(p.Mounts))
+	for i, s := range p.Mounts {
+		mounts[i] = s.Mount
+		b, ok := s.Mount.(fragment.Bind)
 		if !ok || b.Inode != 0 {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/plantest"
 	"github.com/nono-run/nono/core/plan/proof"
+	"github.com/nono-run/nono/core/plan/view"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
@@ -54,14 +55,14 @@ func TestRecipe(t *testing.T) {
 	if len(r.Landlock) == 0 || r.LandlockABI != 7 {
 		t.Errorf("Landlock: %d grants, ABI %d", len(r.Landlock), r.LandlockABI)
 	}
-	program, err := filter.Assemble(p.Seccomp)
+	program, err := filter.Assemble(plantest.Filters(p))
 	if err != nil || len(program) == 0 || !slices.Equal(program, r.Seccomp) {
 		t.Errorf("filter of %d bytes, %v", len(r.Seccomp), err)
 	}
 	if r.Executable != in.Command.Executable || !slices.Equal(r.Args, in.Command.Args) || r.Dir != in.Command.Dir {
 		t.Errorf("command: %s %q in %s", r.Executable, r.Args, r.Dir)
 	}
-	if diff := cmp.Diff(p.Mounts, r.Mounts); diff != "" {
+	if diff := cmp.Diff(plantest.Mounts(p), r.Mounts); diff != "" {
 		t.Errorf("mounts (-plan +recipe):\n%s", diff)
 	}
 }
@@ -90,7 +91,7 @@ func TestRecipeRefuses(t *testing.T) {
 		})
 	}
 	t.Run("a bind that nobody looked at", func(t *testing.T) {
-		p := &plan.Plan{Mounts: fragment.List{fragment.Bind{Path: "/usr"}}}
+		p := &plan.Plan{Mounts: []view.Mount{{Mount: fragment.Bind{Path: "/usr"}}}}
 		if _, err := p.Recipe(nil, unset, plantest.Machine().Look); err == nil || !strings.Contains(err.Error(), "nobody looked at it") {
 			t.Errorf("error: %v", err)
 		}
@@ -114,6 +115,7 @@ func TestMakeOwn(t *testing.T) {
 	}
 	in.Layers = []plan.Share{plantest.Binds(plantest.Tree{}, policy.Policy{}), plantest.Custom("a/a", fragment.Bind{Path: home, Writable: true, Device: e.Device, Inode: e.Inode})}
 	in.Layers[0].Response.Fragment.Steps = nil
+	plantest.Permit(&in, policy.Allow, home)
 	p := plantest.Make(t, in)
 
 	if _, err := p.Recipe(nil, unset, hostfile.Host); err == nil || !strings.Contains(err.Error(), "is none") {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,11 +39,38 @@ type member struct {
 	state []byte
 }
 
-func findLayer(block config.Layer, cfg *config.Config, places layerhost.Places) (*member, error) {
-	name := block.Plugin
-	if kind, ok := kinds.Of(block.Kind); ok && name == "" {
-		name = kind.BuiltIn(runtime.GOOS)
+// program is the name of the program that is a block's layer; empty if there is none.
+func program(block config.Layer) string {
+	if kind, ok := kinds.Of(block.Kind); ok && block.Plugin == "" {
+		return kind.BuiltIn(runtime.GOOS)
 	}
+	return block.Plugin
+}
+
+// checkPrograms refuses two blocks with one program: a layer's name is whose secrets, listeners and steps something is, so a
+// program is one layer of a run.
+func checkPrograms(blocks []config.Layer) error {
+	var problems diag.Problems
+	first := map[string]config.Layer{}
+	for _, b := range blocks {
+		name := program(b)
+		other, twice := first[name]
+		if name == "" || !twice {
+			first[name] = b
+			continue
+		}
+		where := ""
+		if other.Source != (policy.Source{}) {
+			where = ", at " + other.Source.String()
+		}
+		problems = append(problems, diag.Errorf("layer %q is the program %s, and so is layer %q%s", b.Name, name, other.Name, where).
+			At(cmp.Or(b.PluginSource, b.Source)).Try("a program is one layer of a run: put what both blocks say into one of them"))
+	}
+	return problems.Err()
+}
+
+func findLayer(block config.Layer, cfg *config.Config, places layerhost.Places) (*member, error) {
+	name := program(block)
 	if name == "" {
 		return nil, diag.Errorf("nono has no %s layer of its own on %s", block.Name, runtime.GOOS).At(block.Source).
 			Try("name a program in a block layer %q: plugin = \"VENDOR/NAME\"; or run without one: --disable %s", block.Name, block.Name)
@@ -163,6 +191,7 @@ func (m *member) planShare(cfg *config.Config) plan.Share {
 		},
 		Response:      m.share,
 		HostVariables: m.description.HostVariables,
+		Source:        m.block.Source,
 		Setting: func(attribute string) policy.Source {
 			at, _ := cfg.SettingSource(m.block.Name, attribute)
 			return at

@@ -53,15 +53,24 @@ func (r *run) commandProblem(err error) error {
 	return err
 }
 
-// stepProblem shows a failed step of the launcher at the line that the step is there for.
+// stepProblem shows a failed step of the launcher with the layer and the rule that it is there for.
 func (r *run) stepProblem(err error) error {
 	var step *launch.StepError
 	if !errors.As(err, &step) {
 		return err
 	}
-	p := diag.Errorf("building the sandbox: %s", step.Text)
+	layer, ok := r.plan.LayerOf(step.Step, step.Path)
+	if !ok {
+		return diag.Errorf("building the sandbox: %s", step.Text)
+	}
+	p := diag.Errorf("building the sandbox: layer %s: %s", layer, step.Text)
 	if rule, ok := r.policy.Find(step.Rule); ok {
-		p = p.At(rule.Source)
+		return p.At(rule.Source).Try("it is there for %q", rule.Says)
+	}
+	for _, m := range r.members {
+		if m.description.Name == layer {
+			p = p.At(m.block.Source)
+		}
 	}
 	return p
 }

@@ -118,6 +118,9 @@ func (r *run) resolveCommand() error {
 func (r *run) findLayers() ([]*member, error) {
 	places := layerhost.Places{Builtin: r.bin, Plugins: r.req.Dirs.Plugins()}
 	blocks := r.req.Config.Running()
+	if err := checkPrograms(blocks); err != nil {
+		return nil, err
+	}
 	members := make([]*member, len(blocks))
 	finds := make([]func() error, len(blocks))
 	for i, block := range blocks {

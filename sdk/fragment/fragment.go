@@ -163,8 +163,10 @@ const (
 	RightDevice  Right = "device"  // ioctl on devices
 )
 
-// Landlock grants rights beneath a path inside. Once any fragment has such a step, what none grants is refused; for mount steps of
-// a fragment that has none, core grants what the mount itself gives.
+// Landlock grants rights beneath a path inside. Once any fragment has such a step, what none grants is
+// refused; for mount steps of a fragment that has none, core grants what the mount itself gives. What
+// the policy does not give is an error; what it gives, and the mount that is seen there does not, is
+// left out.
 type Landlock struct {
 	For    policy.RuleID `json:"rule"`
 	Path   string        `json:"path"`

@@ -19,7 +19,7 @@ import (
 )
 
 // programs is the directory with nono, nono-init and the built-in layers; nono-short beside them has short deadlines. layers is the
-// directory with the tests' own layers: nono-layer-echo, nono-layer-binds, nono-layer-rogue.
+// directory with the tests' own layers: nono-layer-echo, nono-layer-binds, nono-layer-rogue, nono-layer-greedy.
 var programs, layers string
 
 // prober is the attacker of the attack tests.
@@ -64,6 +64,7 @@ func buildAndRun(m *testing.M) int {
 		{layers + "/nono-layer-echo", "./test/layers/echo"},
 		{layers + "/nono-layer-binds", "./test/layers/binds"},
 		{layers + "/nono-layer-rogue", "./test/layers/rogue"},
+		{layers + "/nono-layer-greedy", "./test/layers/greedy"},
 		{prober, "./test/e2e/prober"},
 	} {
 		if err := build(b[0], b[1]); err != nil {

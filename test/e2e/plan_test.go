@@ -86,7 +86,7 @@ environment {
 		`read +/usr +default\.hcl:\d+:\d+ +read-only bind mount, Landlock`,
 		`deny +~/\.ssh +default\.hcl:\d+:\d+ +a stub without rights in its place`,
 		`deny +~/proj/secret\.txt +agent\.hcl:4:14 +masked`,
-		`/home/.*/proj|/root/.*/proj|/.*/proj +the host's, writable +filesystem\.allow\.0`,
+		`/home/.*/proj|/root/.*/proj|/.*/proj +the host's, writable +landlock +filesystem\.allow\.0`,
 		`only the session's own processes can be seen and signalled +process namespace`,
 	} {
 		if !regexp.MustCompile(`(?m)^  (` + line + `)$`).MatchString(r.Stdout) {

@@ -59,7 +59,7 @@ type Failed struct {
 	Rule policy.RuleID `json:"rule,omitempty"`
 	// Step is the step's name: one of the launcher's own ("pivot", "landlock"), or a fragment's ("bind", "listener").
 	Step string `json:"step"`
-	// Path is what the step was about, if it was about a path.
+	// Path is what the step was about: a path, or the name of a listener; empty if it was neither.
 	Path string `json:"path,omitempty"`
 	// Errno is the kernel's answer, 0 if it was not the kernel that refused.
 	Errno int `json:"errno,omitempty"`

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk"
@@ -52,8 +53,8 @@ type Share struct {
 type Input struct {
 	Host   sdk.Host
 	Policy *policy.Policy
-	// NetworkLayer is the name of the layer that lets traffic through; empty if there is none.
-	NetworkLayer string
+	// Through are the layers that carry traffic between the session and what lies outside.
+	Through []string
 	// GitIdentity is the content of the small ~/.gitconfig shown in a private home; see [GitIdentity].
 	GitIdentity []byte
 	Look        hostfile.Look
@@ -91,8 +92,8 @@ func (c *composer) rules() {
 		"fresh /proc, read-only parts and masks")
 	c.hold(RuleIPC, "", "no shared memory, semaphore or message queue of the host", "IPC namespace")
 	network := "no network but a loopback of the session's own"
-	if c.in.NetworkLayer != "" {
-		network = "no network but what the layer " + c.in.NetworkLayer + " lets through"
+	if len(c.in.Through) > 0 {
+		network = "no network but what layer " + strings.Join(c.in.Through, " or ") + " lets through"
 	}
 	c.hold(RuleNetwork, policy.KindNetwork, network, "network namespace")
 	c.hold(RuleDevices, "", "only null, zero, full, random, urandom, tty and the session's own terminals", "private /dev")

@@ -2,23 +2,19 @@ package merge
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
-
-	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// Filters is core's own seccomp rules as they stand, and then each of the layers' once, in an order
-// that is the same each time. A filter only takes away, so rules never contradict each other.
-func Filters(own, layers []Filter) []fragment.Seccomp {
-	rest := make([]fragment.Seccomp, 0, len(layers))
-	for _, f := range layers {
-		rest = append(rest, f.Seccomp)
-	}
-	slices.SortFunc(rest, func(a, b fragment.Seccomp) int { return bytes.Compare(canonical(a), canonical(b)) })
-	rest = slices.CompactFunc(rest, func(a, b fragment.Seccomp) bool { return bytes.Equal(canonical(a), canonical(b)) })
-	var all []fragment.Seccomp
-	for _, f := range own {
-		all = append(all, f.Seccomp)
-	}
-	return append(all, rest...)
+// Filters is core's own seccomp rules as they stand, and then each of a layer's once, in an order that
+// is the same each time. A filter only takes away, so rules never contradict each other.
+func Filters(own, layers []Filter) []Filter {
+	rest := slices.Clone(layers)
+	slices.SortFunc(rest, compareFilters)
+	rest = slices.CompactFunc(rest, func(a, b Filter) bool { return compareFilters(a, b) == 0 })
+	return append(slices.Clone(own), rest...)
+}
+
+func compareFilters(a, b Filter) int {
+	return cmp.Or(bytes.Compare(canonical(a.Seccomp), canonical(b.Seccomp)), cmp.Compare(a.Layer, b.Layer))
 }

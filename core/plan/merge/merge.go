@@ -13,7 +13,10 @@
 package merge
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/nono-run/nono/core/plan/view"
 	"github.com/nono-run/nono/sdk/bytejson"
@@ -46,10 +49,11 @@ type Right struct {
 // Filter is a seccomp step and the layer that sent it.
 type Filter struct {
 	fragment.Seccomp
-	Layer string
+	Layer string `json:"layer"`
 }
 
-// Gather sorts the steps by what they do. A kind that nobody would apply is an error.
+// Gather sorts the steps by what they do, in an order that does not depend on that of the shares. A
+// kind that nobody would apply is an error.
 func Gather(shares []Share) (Steps, error) {
 	var all Steps
 	for _, s := range shares {
@@ -59,7 +63,18 @@ func Gather(shares []Share) (Steps, error) {
 			}
 		}
 	}
+	slices.SortFunc(all.Rights, func(a, b Right) int {
+		return cmp.Or(view.ComparePaths(a.Path, b.Path), compareSteps(a.Landlock, a.Layer, b.Landlock, b.Layer))
+	})
+	slices.SortFunc(all.Variables, func(a, b Variable) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), compareSteps(a.step(), a.Layer, b.step(), b.Layer))
+	})
 	return all, nil
+}
+
+// compareSteps orders steps of which nothing else says which comes first.
+func compareSteps(a fragment.Step, layerA string, b fragment.Step, layerB string) int {
+	return cmp.Or(cmp.Compare(layerA, layerB), cmp.Compare(a.Rule(), b.Rule()), bytes.Compare(canonical(a), canonical(b)))
 }
 
 func (all *Steps) add(step fragment.Step, layer string) error {
@@ -93,8 +108,10 @@ type Merger struct {
 	Asked func(policy.RuleID) bool
 	// Conflicts are the pairs of steps that cannot both be.
 	Conflicts []Conflict
-	// Lost are the mounts that another one took the place of.
-	Lost []Loss
+	// Lost are the steps that others took the place of, and Yielded those of them that stood where a
+	// fixed mount does.
+	Lost    []Loss
+	Yielded []view.Mount
 }
 
 // Conflict is two things that cannot both be.
@@ -106,20 +123,56 @@ type Conflict struct {
 
 // Origin is where a step comes from.
 type Origin struct {
-	Rule  policy.RuleID
-	Layer string
+	Rule  policy.RuleID `json:"rule,omitempty"`
+	Layer string        `json:"layer"`
 }
 
-// Loss is a mount that is not in the view, and the one that is instead.
+// OriginOf is where a mount comes from.
+func OriginOf(m view.Mount) Origin { return Origin{m.Rule(), m.Layer} }
+
+// Loss is something that a layer asked for and that another step took the place of.
 type Loss struct {
-	Mount, To view.Mount
+	// Of is the path or the variable that it was about.
+	Of   string `json:"of"`
+	Lost Claim  `json:"lost"`
+	To   Claim  `json:"to"`
+}
+
+// Claim is what a step wanted, in a few words.
+type Claim struct {
+	Origin
+	What string `json:"what"`
+}
+
+func claim(m view.Mount) Claim {
+	what := view.Describe(m.Mount)
+	return Claim{OriginOf(m), what}
+}
+
+func (m *Merger) lose(lost, to view.Mount) {
+	over := claim(to)
+	if to.At() != lost.At() {
+		over.What += ", at " + to.At()
+	}
+	m.Lost = append(m.Lost, Loss{lost.At(), claim(lost), over})
+}
+
+// Losses are what was lost, in an order that is the same each time.
+func (m *Merger) Losses() []Loss {
+	all := slices.Clone(m.Lost)
+	slices.SortFunc(all, func(a, b Loss) int {
+		return cmp.Or(view.ComparePaths(a.Of, b.Of), a.Lost.compare(b.Lost), a.To.compare(b.To))
+	})
+	return all
+}
+
+func (c Claim) compare(d Claim) int {
+	return cmp.Or(cmp.Compare(c.Layer, d.Layer), cmp.Compare(c.Rule, d.Rule), cmp.Compare(c.What, d.What))
 }
 
 func (m *Merger) conflict(one, other Origin, format string, args ...any) {
 	m.Conflicts = append(m.Conflicts, Conflict{fmt.Sprintf(format, args...), one, other})
 }
-
-func originOf(m view.Mount) Origin { return Origin{m.Rule(), m.Layer} }
 
 // canonical is a step as bytes, to order steps by when nothing else tells them apart.
 func canonical(s fragment.Step) []byte {

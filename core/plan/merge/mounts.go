@@ -28,7 +28,8 @@ func (m *Merger) Mounts(steps, fixed, fill []view.Mount) view.View {
 	all := slices.Clone(fixed)
 	for _, s := range steps {
 		if f, ok := held[s.At()]; ok && strengthOf(s.Mount) != hidden {
-			m.Lost = append(m.Lost, Loss{s, f})
+			m.lose(s, f)
+			m.Yielded = append(m.Yielded, s)
 			continue
 		}
 		all = append(all, s)
@@ -60,7 +61,7 @@ func (m *Merger) merge(steps []view.Mount) view.View {
 	for _, p := range paths {
 		if mask.Mount != nil && policy.Within(p, mask.At()) {
 			for _, s := range byPath[p] {
-				m.Lost = append(m.Lost, Loss{s, mask})
+				m.lose(s, mask)
 			}
 			continue
 		}
@@ -73,8 +74,12 @@ func (m *Merger) merge(steps []view.Mount) view.View {
 	return view.New(out)
 }
 
-// refuseBeneath reports steps that lie beneath something that is no directory.
+// refuseBeneath reports steps that lie beneath something that is no directory: one conflict for all
+// steps of a layer beneath one such place.
 func (m *Merger) refuseBeneath(v view.View) {
+	type meeting struct{ over, layer string }
+	var order []meeting
+	met := map[meeting][]view.Mount{}
 	for _, s := range v.Mounts() {
 		if s.At() == "/" {
 			continue
@@ -82,13 +87,32 @@ func (m *Merger) refuseBeneath(v view.View) {
 		over := v.Cover(path.Dir(s.At()))
 		switch o := over.Mount.(type) {
 		case fragment.Link, fragment.File:
-			m.conflict(originOf(over), originOf(s), "nothing can lie beneath %s, which is %s", over.At(), view.Describe(over.Mount))
 		case fragment.Pseudo:
-			if _, mask := s.Mount.(fragment.Mask); !mask || o.Type != fragment.Procfs {
-				m.conflict(originOf(over), originOf(s), "%s cannot be shown at %s: %s is the session's own",
-					view.Describe(s.Mount), s.At(), o.Path)
+			if _, mask := s.Mount.(fragment.Mask); mask && o.Type == fragment.Procfs {
+				continue
 			}
+		default:
+			continue
 		}
+		key := meeting{over.At(), s.Layer}
+		if met[key] == nil {
+			order = append(order, key)
+		}
+		met[key] = append(met[key], s)
+	}
+	for _, key := range order {
+		over, _ := v.At(key.over)
+		first, more := met[key][0], ""
+		if n := len(met[key]) - 1; n > 0 {
+			more = fmt.Sprintf(" (and %d more)", n)
+		}
+		if o, ok := over.Mount.(fragment.Pseudo); ok {
+			m.conflict(OriginOf(over), OriginOf(first), "%s cannot be shown at %s%s: %s is the session's own",
+				view.Describe(first.Mount), first.At(), more, o.Path)
+			continue
+		}
+		m.conflict(OriginOf(over), OriginOf(first), "nothing can lie beneath %s, which is %s: %s is to stand at %s%s",
+			over.At(), view.Describe(over.Mount), view.Describe(first.Mount), first.At(), more)
 	}
 }
 
@@ -145,11 +169,11 @@ func (m *Merger) unite(steps []view.Mount) view.Mount {
 		switch {
 		case i == strongest:
 		case strengthOf(s.Mount) != top:
-			m.Lost = append(m.Lost, Loss{s, steps[strongest]})
+			m.lose(s, steps[strongest])
 		default:
 			united, ok := uniteTwo(one.Mount, s.Mount)
 			if !ok {
-				m.conflict(originOf(one), originOf(s), "two steps disagree about %s: %s, and %s", s.At(), view.Describe(one.Mount), view.Describe(s.Mount))
+				m.conflict(OriginOf(one), OriginOf(s), "two steps disagree about %s: %s, and %s", s.At(), view.Describe(one.Mount), view.Describe(s.Mount))
 				return one
 			}
 			one.Mount = united
@@ -165,7 +189,7 @@ func (m *Merger) refuseBesideLink(steps []view.Mount) {
 	link := slices.IndexFunc(steps, func(s view.Mount) bool { return strengthOf(s.Mount) == symbolic })
 	other := slices.IndexFunc(steps, func(s view.Mount) bool { return strengthOf(s.Mount) != symbolic })
 	if link >= 0 && other >= 0 {
-		m.conflict(originOf(steps[link]), originOf(steps[other]), "two steps disagree about %s: %s, and %s",
+		m.conflict(OriginOf(steps[link]), OriginOf(steps[other]), "two steps disagree about %s: %s, and %s",
 			steps[link].At(), view.Describe(steps[link].Mount), view.Describe(steps[other].Mount))
 	}
 }
@@ -204,8 +228,7 @@ func uniteTwo(a, b fragment.Mount) (fragment.Mount, bool) {
 func (m *Merger) compare(a, b view.Mount) int {
 	return cmp.Or(
 		m.compareRules(a.Rule(), b.Rule()),
-		cmp.Compare(a.Layer, b.Layer),
-		bytes.Compare(canonical(a.Mount), canonical(b.Mount)),
+		compareSteps(a.Mount, a.Layer, b.Mount, b.Layer),
 	)
 }
 

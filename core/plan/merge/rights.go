@@ -3,6 +3,7 @@ package merge
 import (
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/nono-run/nono/core/plan/view"
 	"github.com/nono-run/nono/sdk/fragment"
@@ -11,24 +12,98 @@ import (
 // AllRights are the rights in the order in which they are printed.
 var AllRights = []fragment.Right{fragment.RightList, fragment.RightRead, fragment.RightExecute, fragment.RightWrite, fragment.RightDevice}
 
-// Rights unites the Landlock rules at a path. They are empty unless a layer uses Landlock; then what nobody grants is refused,
-// and so each mount of a layer that does not, and of core, is completed by what the mount itself gives.
-func (m *Merger) Rights(rights []Right, v view.View) []fragment.Landlock {
+// Grant is what Landlock gives at a path, and the layers that it is there for.
+type Grant struct {
+	fragment.Landlock
+	Layers []string `json:"layers"`
+}
+
+// Rights makes one grant a path of the Landlock rules. No rule gives more than the mount does that is
+// seen at its path: what lost the merge opens nothing.
+//
+// There are none unless a layer uses Landlock. Then what nobody grants is refused, and so each mount
+// of a layer that does not use it, and of core, is completed by what the mount itself gives.
+func (m *Merger) Rights(rights []Right, v view.View) []Grant {
 	if len(rights) == 0 {
 		return nil
 	}
+	all := map[string]*Grant{}
 	uses := map[string]bool{}
-	var grants []fragment.Landlock
 	for _, r := range rights {
 		uses[r.Layer] = true
-		grants = append(grants, r.Landlock)
+		over := v.Cover(r.Path)
+		kept, lost := clip(r.Rights, Given(over.Mount))
+		if len(lost) > 0 {
+			m.Lost = append(m.Lost, Loss{r.Path, Claim{Origin{r.For, r.Layer}, "Landlock: " + Words(lost)}, claim(over)})
+		}
+		m.grant(all, r.Path, kept, Origin{r.For, r.Layer})
 	}
 	for _, s := range v.Mounts() {
-		if rs := given(s.Mount); len(rs) > 0 && !uses[s.Layer] && !lessens(s.Mount, v) {
-			grants = append(grants, fragment.Landlock{For: s.Rule(), Path: s.At(), Rights: rs})
+		root := s.At() == "/" && empty(s.Mount)
+		if !root && !uses[s.Layer] && !lessens(s.Mount, v) {
+			m.grant(all, s.At(), Given(s.Mount), OriginOf(s))
 		}
 	}
-	return m.uniteGrants(grants, v)
+	out := make([]Grant, 0, len(all))
+	for _, g := range all {
+		slices.Sort(g.Layers)
+		out = append(out, *g)
+	}
+	slices.SortFunc(out, func(a, b Grant) int { return view.ComparePaths(a.Path, b.Path) })
+	return out
+}
+
+// empty reports an empty directory. One at the root is not completed: a grant reaches everything
+// beneath its path.
+func empty(s fragment.Mount) bool {
+	_, ok := s.(fragment.Tmpfs)
+	return ok
+}
+
+// grant adds rights at a path.
+func (m *Merger) grant(all map[string]*Grant, at string, rights []fragment.Right, from Origin) {
+	if len(rights) == 0 {
+		return
+	}
+	g, ok := all[at]
+	if !ok {
+		g = &Grant{Landlock: fragment.Landlock{For: from.Rule, Path: at}}
+		all[at] = g
+	}
+	if m.compareRules(from.Rule, g.For) < 0 {
+		g.For = from.Rule
+	}
+	g.Rights = uniteRights(g.Rights, rights)
+	if !slices.Contains(g.Layers, from.Layer) {
+		g.Layers = append(g.Layers, from.Layer)
+	}
+}
+
+// clip divides rights into those that are within a limit and those that are not. To list a directory
+// is part of reading it.
+func clip(rights, limit []fragment.Right) (within, beyond []fragment.Right) {
+	for _, r := range rights {
+		if Within(r, limit) {
+			within = append(within, r)
+		} else {
+			beyond = append(beyond, r)
+		}
+	}
+	return within, beyond
+}
+
+// Within reports whether one right is among others, or part of one.
+func Within(r fragment.Right, rights []fragment.Right) bool {
+	return slices.Contains(rights, r) || r == fragment.RightList && slices.Contains(rights, fragment.RightRead)
+}
+
+// Words is the rights as a plan prints them.
+func Words(rights []fragment.Right) string {
+	words := make([]string, len(rights))
+	for i, r := range rights {
+		words[i] = string(r)
+	}
+	return strings.Join(words, " ")
 }
 
 // lessens reports a bind that shows what the mount above shows anyway, with no more rights: a pin, or
@@ -39,12 +114,12 @@ func lessens(s fragment.Mount, v view.View) bool {
 		return false
 	}
 	over, ok := v.Cover(path.Dir(b.Path)).Mount.(fragment.Bind)
-	more := func(r fragment.Right) bool { return !slices.Contains(given(over), r) }
-	return ok && view.Moved(b.Path, over.Path, over.Source()) == b.Source() && !slices.ContainsFunc(given(b), more)
+	more := func(r fragment.Right) bool { return !slices.Contains(Given(over), r) }
+	return ok && view.Moved(b.Path, over.Path, over.Source()) == b.Source() && !slices.ContainsFunc(Given(b), more)
 }
 
-// given says for Landlock what a mount says for the view.
-func given(s fragment.Mount) []fragment.Right {
+// Given says for Landlock what a mount says for the view.
+func Given(s fragment.Mount) []fragment.Right {
 	switch s := s.(type) {
 	case fragment.Bind:
 		rights := []fragment.Right{fragment.RightRead}
@@ -59,11 +134,12 @@ func given(s fragment.Mount) []fragment.Right {
 		}
 		return rights
 	case fragment.Tmpfs:
-		// A grant reaches everything beneath its path. One on the empty root would open all that other layers closed, and one
-		// for writing on /dev every device; so the root has none, and in /dev each device has its own.
+		// A grant reaches everything beneath its path. One for reading on the empty root would open all that other layers
+		// closed, and one for writing on /dev every device; so in the root names can be listed, and in /dev each device has
+		// rights of its own.
 		switch s.Path {
 		case "/":
-			return nil
+			return []fragment.Right{fragment.RightList}
 		case "/dev":
 			return []fragment.Right{fragment.RightRead}
 		}
@@ -80,27 +156,6 @@ func given(s fragment.Mount) []fragment.Right {
 	case fragment.Link, fragment.Mask: // a link leads elsewhere, a mask gives nothing
 	}
 	return nil
-}
-
-// uniteGrants makes one grant a path, sorted. What lies at or beneath a mask is left out: there is nothing to open there.
-func (m *Merger) uniteGrants(grants []fragment.Landlock, v view.View) []fragment.Landlock {
-	byPath := map[string]fragment.Landlock{}
-	for _, g := range grants {
-		if _, masked := v.Cover(g.Path).Mount.(fragment.Mask); masked {
-			continue
-		}
-		old, ok := byPath[g.Path]
-		if !ok || m.compareRules(g.For, old.For) < 0 {
-			old.For = g.For
-		}
-		byPath[g.Path] = fragment.Landlock{For: old.For, Path: g.Path, Rights: uniteRights(old.Rights, g.Rights)}
-	}
-	out := make([]fragment.Landlock, 0, len(byPath))
-	for _, g := range byPath {
-		out = append(out, g)
-	}
-	slices.SortFunc(out, func(a, b fragment.Landlock) int { return view.ComparePaths(a.Path, b.Path) })
-	return out
 }
 
 func uniteRights(a, b []fragment.Right) []fragment.Right {

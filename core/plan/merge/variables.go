@@ -3,6 +3,7 @@ package merge
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
@@ -32,7 +33,9 @@ func (m *Merger) Variables(vars, defaults []Variable) []Variable {
 		}
 	}
 	for _, v := range defaults {
-		if _, ok := byName[v.Name]; !ok {
+		if over, ok := byName[v.Name]; ok {
+			m.Lost = append(m.Lost, Loss{v.Name, v.claim(), over.claim()})
+		} else {
 			byName[v.Name] = v
 		}
 	}
@@ -44,21 +47,35 @@ func (m *Merger) Variables(vars, defaults []Variable) []Variable {
 	return out
 }
 
+func (v Variable) claim() Claim { return Claim{Origin{v.Rule, v.Layer}, v.Text()} }
+
+// Text is the value as it can be shown: the user's own values and secrets are not in a plan.
+func (v Variable) Text() string {
+	var b strings.Builder
+	for _, part := range v.Value {
+		switch {
+		case part.Host != "":
+			b.WriteString("<your " + part.Host + ">")
+		case part.Secret != "":
+			b.WriteString("<secret>")
+		case part.Listener != "":
+			b.WriteString("<address of " + part.Listener + ">")
+		default:
+			b.WriteString(part.Literal)
+		}
+	}
+	return b.String()
+}
+
 func (m *Merger) compareVariables(a, b Variable) int {
 	return cmp.Or(
 		cmp.Compare(a.Name, b.Name),
 		m.compareRules(a.Rule, b.Rule),
-		cmp.Compare(a.Layer, b.Layer),
-		slices.CompareFunc(a.Value, b.Value, comparePart),
+		compareSteps(a.step(), a.Layer, b.step(), b.Layer),
 	)
 }
 
-func comparePart(a, b fragment.Part) int {
-	return slices.Compare(
-		[]string{a.Literal, a.Host, a.Secret, a.Listener},
-		[]string{b.Literal, b.Host, b.Secret, b.Listener},
-	)
-}
+func (v Variable) step() fragment.Env { return fragment.Env{For: v.Rule, Name: v.Name, Value: v.Value} }
 
 // sameValue compares what can be compared before there are values: two layers' secrets and listeners
 // differ even where their names agree.

@@ -193,11 +193,8 @@ func Refused(t *testing.T, in plan.Input) string {
 
 // MountAt is what the plan mounts at a path; nil if nothing.
 func MountAt(p *plan.Plan, at string) fragment.Mount {
-	i := slices.IndexFunc(p.Mounts, func(s fragment.Step) bool { return s.(fragment.Mount).At() == at })
-	if i < 0 {
-		return nil
-	}
-	return p.Mounts[i].(fragment.Mount)
+	m, _ := p.View().At(at)
+	return m.Mount
 }
 
 // Value is the value of a variable in a plan.
@@ -215,4 +212,37 @@ func Grant(host Tree, a policy.Access, p string) plan.Input {
 	in.Policy.Filesystem = append(in.Policy.Filesystem, Rule("filesystem.allow.1", At(5), a, p))
 	in.Layers = []plan.Share{Binds(host, in.Policy)}
 	return in
+}
+
+// Permit adds grants that the filesystem layer shows nothing of: what another layer may show.
+func Permit(in *plan.Input, access policy.Access, paths ...string) {
+	for _, p := range paths {
+		r := Rule(policy.RuleID("filesystem.permit."+p), ByDefault, access, p)
+		in.Policy.Filesystem = append(in.Policy.Filesystem, r)
+		for i, s := range in.Layers {
+			if s.Kind == policy.KindFilesystem {
+				response := *s.Response
+				response.Coverage = append(slices.Clone(response.Coverage), sdk.Coverage{Rule: r.ID, Held: sdk.Enforced, By: "another layer"})
+				in.Layers[i].Response = &response
+			}
+		}
+	}
+}
+
+// Mounts is the plan's mount steps without their layers.
+func Mounts(p *plan.Plan) fragment.List {
+	var steps fragment.List
+	for _, m := range p.Mounts {
+		steps = append(steps, m.Mount)
+	}
+	return steps
+}
+
+// Filters is the plan's seccomp steps without their layers.
+func Filters(p *plan.Plan) []fragment.Seccomp {
+	var steps []fragment.Seccomp
+	for _, f := range p.Seccomp {
+		steps = append(steps, f.Seccomp)
+	}
+	return steps
 }

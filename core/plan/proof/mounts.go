@@ -40,14 +40,10 @@ func Over(v view.View) *Mounts {
 
 // Play mounts the steps in their order, as nono-init does: a later one hides what an earlier one put at its path or beneath it,
 // and a path that leads through a link of the view lands where the link leads.
-func Play(steps fragment.List) (*Mounts, error) {
+func Play(steps []view.Mount) (*Mounts, error) {
 	p := played{at: map[string]fragment.Mount{}, beneath: map[string]int{}}
 	for _, s := range steps {
-		mnt, ok := s.(fragment.Mount)
-		if !ok {
-			return nil, fmt.Errorf("a %s step among the mounts", fragment.Name(s))
-		}
-		if err := p.mount(mnt); err != nil {
+		if err := p.mount(s.Mount); err != nil {
 			return nil, err
 		}
 	}

@@ -49,12 +49,13 @@ func Add(in Input) Outcome {
 	for _, r := range in.Policy.Rules() {
 		p.sources[r.ID] = r.Source
 	}
-	p.add(p.hideControls(proof.Over(p.out.View)))
+	p.reach = proof.Over(p.out.View)
+	p.add(p.hideControls())
 	for _, t := range in.Targets {
 		p.refuseGrantsOf(t)
 		p.warnOfLinks(t)
 		// One at a time, parents first: once a directory is read-only, what lies in it needs nothing more.
-		p.add(p.shield(t, proof.Over(p.out.View)))
+		p.add(p.shield(t))
 	}
 	slices.SortFunc(p.out.Make, view.ComparePaths)
 	p.out.Make = slices.Compact(p.out.Make)
@@ -64,6 +65,7 @@ func Add(in Input) Outcome {
 type protector struct {
 	in      Input
 	out     Outcome
+	reach   *proof.Mounts // of the view so far
 	sources map[policy.RuleID]policy.Source
 }
 
@@ -76,6 +78,7 @@ func (p *protector) add(steps []fragment.Mount) {
 		more[i] = view.Mount{Mount: s, Layer: p.in.Layer}
 	}
 	p.out.View = p.in.Merge(p.out.View, more)
+	p.reach = proof.Over(p.out.View)
 }
 
 // problem records a problem at the line of a rule; the empty rule has none.
@@ -84,7 +87,7 @@ func (p *protector) problem(d diag.Problem, rule policy.RuleID) {
 }
 
 // hideControls masks each control that a bind shows, wherever that bind shows it.
-func (p *protector) hideControls(m *proof.Mounts) []fragment.Mount {
+func (p *protector) hideControls() []fragment.Mount {
 	var masks []fragment.Mount
 	for _, control := range p.in.Controls {
 		e, err := p.in.Look(control)
@@ -96,8 +99,8 @@ func (p *protector) hideControls(m *proof.Mounts) []fragment.Mount {
 			continue // hidden by what is mounted over it
 		}
 		route := hostfile.Route{Path: control, Entry: e}
-		shown := m.Inner(route)
-		for _, s := range m.Sights(route, hostfile.Hop{Path: control, Entry: e}) {
+		shown := p.reach.Inner(route)
+		for _, s := range p.reach.Sights(route, hostfile.Hop{Path: control, Entry: e}) {
 			if s.Bind.Source() == control {
 				shown = append(shown, s.Bind)
 				continue
@@ -144,16 +147,16 @@ func (p *protector) warnOfLinks(t proof.Target) {
 
 // shield returns the steps that one target needs, for every bind that shows it or a name on the way to it, and notes the
 // directories that must be made.
-func (p *protector) shield(t proof.Target, m *proof.Mounts) []fragment.Mount {
+func (p *protector) shield(t proof.Target) []fragment.Mount {
 	if t.Hidden {
-		for _, b := range m.Inner(t.Route) {
+		for _, b := range p.reach.Inner(t.Route) {
 			p.problem(diag.Errorf("%s cannot be shown inside: it lies in %s", b.Source(), t.What), b.For)
 		}
 	}
 	var sights []proof.Sight
 	making := false // whether one of them would let the agent make what is missing
 	for _, h := range t.Hops {
-		for _, s := range m.Sights(t.Route, h) {
+		for _, s := range p.reach.Sights(t.Route, h) {
 			sights = append(sights, s)
 			making = making || s.Bind.Writable && h.Entry.Type == policy.Missing
 		}

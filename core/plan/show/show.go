@@ -14,6 +14,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
+	"github.com/nono-run/nono/core/plan/merge"
 	"github.com/nono-run/nono/core/plan/view"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
@@ -236,7 +237,7 @@ func (pr *printer) paths() {
 func (pr *printer) private() [][]string {
 	var dirs []string
 	for _, s := range pr.plan.Mounts {
-		if t, ok := s.(fragment.Tmpfs); ok && t.Path != "/" && !policy.Within(t.Path, "/dev") &&
+		if t, ok := s.Mount.(fragment.Tmpfs); ok && t.Path != "/" && !policy.Within(t.Path, "/dev") &&
 			(t.Path != pr.plan.Command.Dir || t.Path == pr.plan.Host.Home) {
 			dirs = append(dirs, pr.short(t.Path))
 		}
@@ -254,10 +255,10 @@ func (pr *printer) own() [][]string {
 		if s.Rule() != base.RuleSelf {
 			continue
 		}
-		if m, ok := s.(fragment.Mask); ok {
+		if m, ok := s.Mount.(fragment.Mask); ok {
 			rows = append(rows, []string{"hide", pr.short(m.Path), "nono's own files"})
 		}
-		if b, ok := s.(fragment.Bind); ok && !b.Writable {
+		if b, ok := s.Mount.(fragment.Bind); ok && !b.Writable {
 			rows = append(rows, []string{"protect", pr.short(b.Path), "nono's programs, or a policy of this run"})
 		}
 	}
@@ -339,29 +340,12 @@ func (pr *printer) environment() {
 		} else if v.Layer == plan.Core {
 			from = "nono"
 		}
-		rows = append(rows, []string{v.Name, from, valueText(v)}) // the value last: PATH is long
+		rows = append(rows, []string{v.Name, from, v.Text()}) // the value last: PATH is long
 	}
 	if len(inherited) > 0 {
 		rows = append(rows, []string{"inherited: " + strings.Join(inherited, " ")})
 	}
 	pr.section("environment", rows)
-}
-
-func valueText(v plan.Variable) string {
-	var b strings.Builder
-	for _, part := range v.Value {
-		switch {
-		case part.Host != "":
-			b.WriteString("<your " + part.Host + ">")
-		case part.Secret != "":
-			b.WriteString("<secret>")
-		case part.Listener != "":
-			b.WriteString("<address of " + part.Listener + ">")
-		default:
-			b.WriteString(part.Literal)
-		}
-	}
-	return b.String()
 }
 
 func (pr *printer) network() {
@@ -405,25 +389,27 @@ func (pr *printer) notices() {
 
 func (pr *printer) mounts() {
 	var rows [][]string
-	for _, s := range pr.plan.Mounts {
-		if m, ok := s.(fragment.Mount); ok {
-			rows = append(rows, []string{m.At(), view.Describe(m), string(m.Rule())})
-		}
+	for _, m := range pr.plan.Mounts {
+		rows = append(rows, []string{m.At(), view.Describe(m.Mount), m.Layer, string(m.Rule())})
 	}
 	pr.section("mounts", rows)
 	rows = nil
 	for _, g := range pr.plan.Landlock {
-		rows = append(rows, []string{g.Path, rightsText(g.Rights), string(g.For)})
+		rows = append(rows, []string{g.Path, merge.Words(g.Rights), strings.Join(g.Layers, ", "), string(g.For)})
 	}
 	pr.section("landlock", rows)
-}
-
-func rightsText(rights []fragment.Right) string {
-	out := make([]string, len(rights))
-	for i, r := range rights {
-		out[i] = string(r)
+	rows = nil
+	for _, f := range pr.plan.Seccomp {
+		if f.Layer != plan.Core {
+			rows = append(rows, []string{strings.Join(f.Syscalls, " "), f.Errno, f.Layer, string(f.For)})
+		}
 	}
-	return strings.Join(out, " ")
+	pr.section("system calls that layers refuse", rows)
+	rows = nil
+	for _, l := range pr.plan.Lost {
+		rows = append(rows, []string{l.Of, l.Lost.What + " (" + l.Lost.Layer + ")", "lost to " + l.To.What + " (" + l.To.Layer + ")"})
+	}
+	pr.section("lost", rows)
 }
 
 func (pr *printer) short(p string) string { return pr.plan.short(p) }
@@ -436,6 +422,8 @@ const summaryGrants = 4
 // Summary is the line at the start of a run, without the "nono: " before it, and a second line if something is not held:
 //
 //	rw ~/proj; network closed; home private; tier A
+//
+// It names every layer that is not nono's own, with what it serves inside.
 func Summary(made *plan.Plan) string {
 	p := read(made)
 	parts := p.grantsText()
@@ -446,6 +434,7 @@ func Summary(made *plan.Plan) string {
 	if dir := p.dirText("", ""); dir != "" {
 		parts = append(parts, "current directory "+dir)
 	}
+	parts = append(parts, p.foreignText()...)
 	parts = append(parts, fmt.Sprintf("tier %s", p.Host.Tier))
 	line := strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
 	if not := p.notHeld(); not != "" {
@@ -506,15 +495,35 @@ func (p *page) grantsText() []string {
 }
 
 func (p *page) networkText() string {
-	if p.disabled(policy.KindNetwork) {
+	switch {
+	case p.disabled(policy.KindNetwork):
 		return "network open"
-	}
-	for _, l := range p.Layers {
-		if l.Kind == policy.KindNetwork {
-			return "network through " + policy.Printable(l.Name)
-		}
+	case len(p.Through) > 0:
+		return "network through " + policy.Printable(strings.Join(p.Through, ", "))
 	}
 	return "network closed"
+}
+
+// foreignText names each layer that is not nono's own, and what it serves inside.
+func (p *page) foreignText() []string {
+	var parts []string
+	for _, l := range p.Layers {
+		if l.BuiltIn {
+			continue
+		}
+		part := "layer " + policy.Printable(l.Name)
+		var serves []string
+		for _, s := range p.Listeners {
+			if s.Layer == l.Name {
+				serves = append(serves, string(s.Network)+" "+s.Dialled())
+			}
+		}
+		if len(serves) > 0 {
+			part += " serves " + strings.Join(serves, ", ")
+		}
+		parts = append(parts, part)
+	}
+	return parts
 }
 
 // homeText says whose home directory the agent has.

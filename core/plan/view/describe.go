@@ -35,7 +35,7 @@ func Describe(s fragment.Mount) string {
 		}
 		return "hidden: a file without rights"
 	case fragment.File:
-		return fmt.Sprintf("a file of nono's own, %d bytes", len(s.Content))
+		return fmt.Sprintf("a file of the session's own, %d bytes", len(s.Content))
 	case fragment.Pseudo:
 		switch s.Type {
 		case fragment.Procfs:
