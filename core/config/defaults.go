@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -103,7 +105,8 @@ func (r *reader) expandGlobs() {
 // listable reports whether a directory's names can be read. filepath.Glob takes one where they cannot
 // for an empty one.
 func listable(dir string) bool {
-	f, err := os.Open(dir)
+	// Not to wait for whoever put a pipe there meanwhile.
+	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return false
 	}

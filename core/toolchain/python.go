@@ -27,8 +27,7 @@ func (r *resolver) needPython(program, resolved string) *Error {
 // userPackages grants the user's own packages, which are where they are by name alone. Where links lead elsewhere they are left out:
 // Python runs without them, and the links may be an agent's work.
 func (r *resolver) userPackages(dir string) *Error {
-	info, err := r.host.stat(dir)
-	if err != nil || !info.IsDir() {
+	if !r.host.isDirectory(dir) {
 		return nil
 	}
 	resolved, links, err := r.host.follow(dir)

@@ -97,7 +97,7 @@ func (r *resolver) versions(m manager) (versions []string, by string) {
 	}
 	files = append(files, path.Join(m.dir(r), "version"))
 	for _, file := range files {
-		content, err := r.host.read(file, 4096)
+		content, err := r.host.content(file, 4096)
 		if err != nil {
 			continue
 		}
@@ -119,7 +119,7 @@ func (r *resolver) installed(m manager, version string) (string, bool) {
 		if v == "" || v == "." || !fs.ValidPath(v) {
 			continue
 		}
-		if info, err := r.host.stat(path.Join(all, v)); err == nil && info.IsDir() {
+		if r.host.isDirectory(path.Join(all, v)) {
 			return path.Join(all, v), true
 		}
 		var newest string

@@ -21,7 +21,6 @@ package toolchain
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -45,8 +44,8 @@ type Request struct {
 	// NamedBy is the file that names the command, where nobody typed it and nobody approved of what the file asks for.
 	NamedBy string
 
-	// files is the host's file system, but for tests.
-	files fs.ReadLinkFS
+	// host is this machine, but for tests.
+	host *host
 }
 
 // Toolchain is what a command needs.
@@ -126,10 +125,10 @@ func (e *Error) try(format string, args ...any) *Error {
 
 // Resolve finds out what the command runs. It reads, and runs nothing.
 func Resolve(req Request) (*Toolchain, error) {
-	if req.files == nil {
-		req.files = os.DirFS("/").(fs.ReadLinkFS)
+	if req.host == nil {
+		req.host = thisHost()
 	}
-	r := &resolver{Request: req, decide: policy.NewDecider(req.Policy), host: host{req.files}, tc: &Toolchain{Arg0: req.Name, home: req.Home}}
+	r := &resolver{Request: req, decide: policy.NewDecider(req.Policy), tc: &Toolchain{Arg0: req.Name, home: req.Home}}
 	for _, m := range managers {
 		r.tc.Shims = append(r.tc.Shims, m.shims(r))
 	}
@@ -144,7 +143,6 @@ func Resolve(req Request) (*Toolchain, error) {
 type resolver struct {
 	Request
 	decide *policy.Decider
-	host   host
 	tc     *Toolchain
 	// chosenBy is the variable or the file that chose among the versions of a tool.
 	chosenBy string
@@ -203,7 +201,7 @@ func (r *resolver) search(name string, without ...string) (string, *Error) {
 			continue
 		}
 		file := path.Join(dir, name)
-		if info, err := r.host.stat(file); err != nil || info.IsDir() {
+		if found, err := r.host.stat(file); err != nil || found.Type == policy.Directory {
 			continue
 		}
 		err := r.check(file)
@@ -232,15 +230,15 @@ func (r *resolver) suggest(err *Error, name string) *Error {
 
 // check reports whether a file can be executed, as far as its mode says.
 func (r *resolver) check(file string) *Error {
-	info, err := r.host.stat(file)
+	found, err := r.host.stat(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fail(notFound, "cannot run %s: there is no such file", file)
 	case err != nil:
 		return fail(notExecutable, "cannot run %s: %s", file, reason(err))
-	case info.IsDir():
+	case found.Type == policy.Directory:
 		return fail(notExecutable, "cannot run %s: it is a directory", file)
-	case info.Mode()&0o111 == 0:
+	case found.Type == policy.Regular && !found.Executable:
 		return fail(notExecutable, "cannot run %s: the file is not executable", file).try("chmod +x %s", file)
 	}
 	return nil
@@ -320,12 +318,12 @@ func (r *resolver) grant(name, why string) *Error {
 			return r.refuse(file, resolved)
 		}
 	}
-	info, err := r.host.stat(resolved)
+	found, err := r.host.stat(resolved)
 	if err != nil {
 		return fail(notExecutable, "cannot look at %s, which %s needs: %s", name, r.Name, reason(err))
 	}
 	read := Read{Path: resolved, Name: name, Type: policy.Regular, Why: why}
-	if info.IsDir() {
+	if found.Type == policy.Directory {
 		read.Type = policy.Directory
 	}
 	if r.chosenBy != "" {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,12 +13,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
 // tree makes a file system from lines: "/bin/sh" is a program, "/etc/hosts: TEXT" a file that cannot be executed ("\n" is a new line),
 // "/bin -> usr/bin" a link, "/usr/bin/tool! TEXT" a program with text in it, "/dir/" a directory, "/pipe|" a pipe.
-func tree(lines ...string) fstest.MapFS {
+func tree(lines ...string) *host {
 	files := fstest.MapFS{}
 	for _, line := range lines {
 		text := func(s string) []byte { return []byte(strings.ReplaceAll(s, `\n`, "\n")) }
@@ -35,7 +37,63 @@ func tree(lines ...string) fstest.MapFS {
 			files[unrooted(line)] = &fstest.MapFile{Mode: 0o755, Data: []byte("\x7fELF")}
 		}
 	}
-	return files
+	return &host{look: look(files), content: content(files), names: listing(files)}
+}
+
+// unrooted is a path as package fs wants it.
+func unrooted(p string) string {
+	if p = strings.TrimPrefix(path.Clean(p), "/"); p != "" {
+		return p
+	}
+	return "."
+}
+
+// look is the file system's Look.
+func look(files fstest.MapFS) hostfile.Look {
+	return func(name string) (hostfile.Entry, error) {
+		info, err := files.Lstat(unrooted(name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return hostfile.Entry{Type: policy.Missing}, nil
+		} else if err != nil {
+			return hostfile.Entry{}, err
+		}
+		switch {
+		case info.IsDir():
+			return hostfile.Entry{Type: policy.Directory}, nil
+		case info.Mode().IsRegular():
+			return hostfile.Entry{Type: policy.Regular, Executable: info.Mode()&0o111 != 0}, nil
+		case info.Mode()&fs.ModeSymlink != 0:
+			target, err := files.ReadLink(unrooted(name))
+			return hostfile.Entry{Type: policy.Special, Target: target}, err
+		}
+		return hostfile.Entry{Type: policy.Special}, nil
+	}
+}
+
+// content reads as hostfile.Read does.
+func content(files fstest.MapFS) func(string, int64) ([]byte, error) {
+	return func(name string, limit int64) ([]byte, error) {
+		route, err := hostfile.Follow(look(files), name)
+		if err != nil {
+			return nil, err
+		}
+		if route.Entry.Type != policy.Regular {
+			return nil, &fs.PathError{Op: "read", Path: name, Err: hostfile.ErrNotRegular}
+		}
+		all, err := files.ReadFile(unrooted(route.Path))
+		return all[:min(int64(len(all)), limit)], err
+	}
+}
+
+func listing(files fstest.MapFS) func(string) ([]string, error) {
+	return func(dir string) ([]string, error) {
+		entries, err := files.ReadDir(unrooted(dir))
+		var names []string
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return names, err
+	}
 }
 
 // granted is the policy of a session in /home/ada/proj: the system, and the project to change.
@@ -52,14 +110,14 @@ func read(path string) policy.PathRule {
 }
 
 // resolve is Resolve for ada. The environment is written NAME=VALUE.
-func resolve(files fstest.MapFS, p *policy.Policy, name string, environ ...string) (*Toolchain, error) {
+func resolve(machine *host, p *policy.Policy, name string, environ ...string) (*Toolchain, error) {
 	env := map[string]string{"PATH": "/home/ada/.pyenv/shims:/usr/local/bin:/usr/bin:/bin"}
 	for _, e := range environ {
 		k, v, _ := strings.Cut(e, "=")
 		env[k] = v
 	}
 	return Resolve(Request{
-		Name: name, Dir: "/home/ada/proj", Home: "/home/ada", Policy: p, files: files,
+		Name: name, Dir: "/home/ada/proj", Home: "/home/ada", Policy: p, host: machine,
 		Lookup: func(k string) (string, bool) { v, ok := env[k]; return v, ok },
 	})
 }
@@ -444,17 +502,16 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// closedFS is a file system with a directory that may not be entered.
-type closedFS struct {
-	fstest.MapFS
-	dir string
-}
-
-func (c closedFS) Lstat(name string) (fs.FileInfo, error) {
-	if strings.HasPrefix(name, c.dir+"/") {
-		return nil, &fs.PathError{Op: "lstat", Path: name, Err: fs.ErrPermission}
+// closed is the machine with a directory that may not be entered.
+func closed(h *host, dir string) *host {
+	open := h.look
+	h.look = func(name string) (hostfile.Entry, error) {
+		if strings.HasPrefix(name, dir+"/") {
+			return hostfile.Entry{}, &fs.PathError{Op: "lstat", Path: name, Err: fs.ErrPermission}
+		}
+		return open(name)
 	}
-	return c.MapFS.Lstat(name)
+	return h
 }
 
 // A directory of PATH that may not be entered is no reason to say anything else than that the command is not there, or to miss it in the
@@ -463,7 +520,7 @@ func TestClosedDirectoryInPATH(t *testing.T) {
 	find := func(name string) (*Toolchain, error) {
 		return Resolve(Request{
 			Name: name, Dir: "/home/ada/proj", Home: "/home/ada", Policy: granted(),
-			files:  closedFS{tree(append(machine, "/opt/closed/node")...), "opt/closed"},
+			host:   closed(tree(append(machine, "/opt/closed/node")...), "/opt/closed"),
 			Lookup: func(k string) (string, bool) { return "/opt/closed:/usr/bin", k == "PATH" },
 		})
 	}
@@ -479,7 +536,7 @@ func TestClosedDirectoryInPATH(t *testing.T) {
 // A pipe in the place of a version file, of an environment's file or of a program must not hold the start up.
 func TestPipesAreNotOpened(t *testing.T) {
 	files := tree(append(machine, "/home/ada/proj/.python-version|", "/home/ada/proj/.venv/pyvenv.cfg|", "/home/ada/proj/.venv/bin/python|")...)
-	if _, err := (host{files}).read("/home/ada/proj/.python-version", 10); !errors.Is(err, fs.ErrInvalid) {
+	if _, err := files.content("/home/ada/proj/.python-version", 10); !errors.Is(err, hostfile.ErrNotRegular) {
 		t.Errorf("reading a pipe: %v, want a refusal", err)
 	}
 	tc, err := resolve(files, granted(), "python")
@@ -577,7 +634,7 @@ func TestCommandOfAPolicyFile(t *testing.T) {
 	files := tree(append(machine, "/home/ada/other/bin/python -> /usr/bin/python3.11", `/home/ada/other/pyvenv.cfg: home = /usr/bin\n`)...)
 	run := func(name, namedBy, path string, more ...policy.PathRule) (*Toolchain, error) {
 		return Resolve(Request{
-			Name: name, Dir: "/home/ada/proj", Home: "/home/ada", Policy: granted(more...), NamedBy: namedBy, files: files,
+			Name: name, Dir: "/home/ada/proj", Home: "/home/ada", Policy: granted(more...), NamedBy: namedBy, host: files,
 			Lookup: func(k string) (string, bool) { return path, k == "PATH" },
 		})
 	}

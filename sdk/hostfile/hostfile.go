@@ -37,6 +37,9 @@ type Entry struct {
 	Inode  uint64
 	// Links is the number of names that the file has.
 	Links uint64
+	// Executable says that somebody may execute it, as far as its mode says; of a directory it means
+	// nothing.
+	Executable bool
 	// Target is set for a symbolic link, whose Type is policy.Special.
 	Target string
 	// Fixed, for a directory, says that this user can neither change its entries nor give himself
@@ -66,6 +69,7 @@ func Host(path string) (Entry, error) {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		e.Type = policy.Regular
+		e.Executable = st.Mode&0o111 != 0
 	case unix.S_IFDIR:
 		e.Type = policy.Directory
 		e.Fixed = int(st.Uid) != unix.Geteuid() &&

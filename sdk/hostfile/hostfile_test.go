@@ -115,6 +115,10 @@ func TestHost(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	program := filepath.Join(dir, "program")
+	if err := os.WriteFile(program, nil, 0o610); err != nil {
+		t.Fatal(err)
+	}
 	for name, err := range map[string]error{
 		"link":   os.Symlink("file", filepath.Join(dir, "link")),
 		"linked": os.Link(file, filepath.Join(dir, "linked")),
@@ -126,6 +130,7 @@ func TestHost(t *testing.T) {
 	for name, want := range map[string]hostfile.Entry{
 		dir:                            {Type: policy.Directory},
 		file:                           {Type: policy.Regular, Links: 2},
+		program:                        {Type: policy.Regular, Links: 1, Executable: true},
 		filepath.Join(dir, "link"):     {Type: policy.Special, Target: "file"},
 		filepath.Join(dir, "no"):       {Type: policy.Missing},
 		filepath.Join(file, "no", "x"): {Type: policy.Missing},
