@@ -29,6 +29,7 @@ import (
 	"github.com/nono-run/nono/sdk/layertest"
 	"github.com/nono-run/nono/sdk/lifeline"
 	"github.com/nono-run/nono/sdk/peer"
+	"github.com/nono-run/nono/sdk/places"
 	"github.com/nono-run/nono/sdk/policy"
 	"github.com/nono-run/nono/sdk/wire"
 )
@@ -94,6 +95,9 @@ func TestMessagesSurvive(t *testing.T) {
 				Path: text.Draw(r, "path"), SHA256: sha256.Sum256([]byte("x")), Content: []byte("x"),
 			}},
 			DryRun: rapid.Bool().Draw(r, "dry"),
+			Places: places.View{Places: []places.Place{{
+				Path: string(rapid.SliceOf(rapid.Byte()).Draw(r, "place")), Shows: places.Host, Type: policy.Regular,
+			}}},
 		}
 		m.answer = &sdk.PlanResponse{
 			Fragment: fragment.Fragment{Steps: []fragment.Step{fragment.Mask{Path: "/a"}}},
@@ -311,6 +315,7 @@ func TestDescriptionSurvives(t *testing.T) {
 		{Name: "e", Type: sdk.SettingStringMap},
 	}
 	m.description.HostVariables = []string{"ACME_KEY"}
+	m.description.Pure = true
 	for _, lifetime := range []sdk.Lifetime{sdk.Ephemeral, sdk.Bracket, sdk.Resident} {
 		m.description.Lifetime = lifetime
 		var l sdk.Layer = m
@@ -320,6 +325,22 @@ func TestDescriptionSurvives(t *testing.T) {
 		if diff := cmp.Diff(m.description, layertest.New(t, l).Description); diff != "" {
 			t.Error(diff)
 		}
+	}
+}
+
+// A request that does not fit into a message is refused with the reason, before it is sent.
+func TestPolicyTooLargeToBeSent(t *testing.T) {
+	req := layertest.Request(nil)
+	source := policy.Source{Origin: policy.OriginFlag, Flag: "--allow-cwd"}
+	for i := range 1 + wire.MaxMessage/4000 {
+		req.Policy.Filesystem = append(req.Policy.Filesystem, policy.PathRule{
+			ID: policy.RuleID(fmt.Sprint("filesystem.deny.", i)), Source: source, Access: policy.Deny,
+			Path: "/" + strings.Repeat("x", 4000), Type: policy.Missing,
+		})
+	}
+	_, err := layertest.New(t, newMirror()).Host.Plan(t.Context(), req)
+	if err == nil || !strings.Contains(err.Error(), "names too many files") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -177,8 +177,13 @@ type Input struct {
 	Look hostfile.Look
 }
 
-// MaxMounts is where a plan becomes absurd: a thousand binds already cost 50 ms, and more is a glob that went wrong.
-const MaxMounts = 2000
+// The most of what a run is made from. A rule costs about 0.1 ms of a start and a mount as much, so
+// these are starts of one or two seconds; what goes beyond is a list that a program wrote, and should
+// have been a rule about a directory.
+const (
+	MaxRules  = 8192
+	MaxMounts = 12288
+)
 
 // Make merges the layers' shares and core's own into a plan. An error is of type [diag.Problems] and lists everything found.
 func Make(in Input) (*Plan, error) {
@@ -401,7 +406,7 @@ func (m *maker) mounts(p *Plan) view.View {
 	p.Make = protected.Make
 	v = protected.View.Collapse()
 	if n := len(v.Mounts()); n > MaxMounts {
-		m.problem(diag.Errorf("this plan needs %d mounts, and more than %d make no sense", n, MaxMounts).
+		m.problem(diag.Errorf("this plan needs %d mounts, and at most %d can be made", n, MaxMounts).
 			Try("grant or deny whole directories rather than what lies in them"), policy.Source{})
 	}
 	m.checkDirectory(v)

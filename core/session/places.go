@@ -4,10 +4,33 @@ import (
 	"slices"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/places"
 	"github.com/nono-run/nono/sdk/policy"
 )
+
+// wide says what to do about a policy that is too long.
+const wide = "grant or deny whole directories rather than what lies in them"
+
+// boundRules refuses a policy that is too long before anybody works on it.
+func (r *run) boundRules() error {
+	rules := r.policy.Filesystem
+	if len(rules) <= plan.MaxRules {
+		return nil
+	}
+	return diag.Errorf("the policy has %d rules about files, and at most %d can be held",
+		len(rules), plan.MaxRules).At(rules[plan.MaxRules].Source).Try(wide)
+}
+
+// boundPlaces refuses a view that would need too many mounts, before a layer is asked for them.
+func boundPlaces(v places.View) error {
+	if n := len(v.Places) + len(v.Links); n > plan.MaxMounts {
+		return diag.Errorf("the rules about files need %d mounts, and at most %d can be made", n, plan.MaxMounts).
+			Try(wide)
+	}
+	return nil
+}
 
 // findPlaces works out what the agent sees of the files, if there is a filesystem layer to hold it. What
 // is wrong there is told by core, whichever layer that is.
@@ -20,6 +43,9 @@ func (r *run) findPlaces() error {
 	r.places, found = places.Compute(places.Input{
 		Policy: &r.policy, Home: r.host.Home, Dir: r.req.Dir, Lookup: r.req.Lookup, Look: hostfile.Host,
 	})
+	if err := boundPlaces(r.places); err != nil {
+		return err
+	}
 	lines := map[policy.RuleID]policy.Source{}
 	for _, rule := range r.policy.Filesystem {
 		lines[rule.ID] = rule.Source

@@ -79,6 +79,9 @@ func open(
 	if err := r.resolveCommand(); err != nil {
 		return nil, err
 	}
+	if err := r.boundRules(); err != nil {
+		return nil, err
+	}
 	if r.members, err = r.findLayers(); err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fact"
@@ -85,6 +86,9 @@ func (c *Client) Describe(ctx context.Context) (sdk.Description, error) {
 // open by then; req.Session and req.Core are not used.
 func (c *Client) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
 	m, err := encodePlanRequest(req)
+	if err == nil {
+		err = fits(m)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("writing the request: %w", err)
 	}
@@ -122,6 +126,15 @@ func (c *Client) takeFacts(resp *sdk.PlanResponse) error {
 		}
 		proxy.Layer = c.described.Name
 		resp.Facts[i] = proxy
+	}
+	return nil
+}
+
+// fits reports a request that is too large. It has the whole policy in it.
+func fits(m proto.Message) error {
+	if n := proto.Size(m); n > wire.MaxMessage {
+		return fmt.Errorf("it has %d bytes, and at most %d can be sent: the policy names too many files, or too long ones",
+			n, wire.MaxMessage)
 	}
 	return nil
 }

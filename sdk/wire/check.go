@@ -11,7 +11,7 @@ import (
 // The most of each thing that a layer may send. They are far above what an honest layer needs, and far
 // below what would make core or the kernel work for seconds. What one step may hold is fragment's to say.
 const (
-	MaxSteps       = 4096
+	MaxSteps       = 32768 // for each of the mounts that a plan may have a bind and a Landlock rule
 	MaxCoverage    = 16384
 	MaxFacts       = 4096
 	MaxDiagnostics = 1024

@@ -30,5 +30,5 @@ const (
 	// LogVariable names the variable that holds the level below which a layer need not log.
 	LogVariable = "NONO_LOG"
 	// MaxMessage bounds every message, both ways.
-	MaxMessage = 4 << 20
+	MaxMessage = 8 << 20
 )

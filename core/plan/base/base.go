@@ -116,7 +116,7 @@ func (c *composer) hold(id policy.RuleID, about policy.Kind, says, by string) {
 
 // Sizes of what core keeps in memory. They are limits, not reservations.
 const (
-	rootSize   = 1 << 20   // names of mount points and links only
+	rootSize   = 64 << 20  // names of mount points and links only: a page each
 	devSize    = 64 << 10  // the same
 	sharedSize = 512 << 20 // /dev/shm: Python's multiprocessing and browsers put whole data sets there
 )
