@@ -28,6 +28,7 @@ func main() {
 	flag.StringVar(&o.codex, "codex", "bench/node_modules", "where npm put @openai/codex")
 	flag.IntVar(&o.runs, "n", 40, "measured runs of each sandbox")
 	flag.IntVar(&o.warmup, "warmup", 5, "runs of each before that")
+	flag.IntVar(&o.grown, "grown", 9, "runs of nono for each size of policy")
 	flag.IntVar(&o.watched, "watched", 20, "runs of nono that are watched for the CPU time of each process")
 	asJSON := flag.Bool("json", false, "print JSON instead of a table")
 	markdown := flag.String("markdown", "", "also write the table to this file")
@@ -41,13 +42,13 @@ func main() {
 
 // options are the flags.
 type options struct {
-	nono, codex           string
-	runs, warmup, watched int
+	nono, codex                  string
+	runs, warmup, watched, grown int
 }
 
 func run(o options, asJSON bool, markdown string) error {
-	if o.runs < 1 || o.warmup < 0 || o.watched < 0 {
-		return fmt.Errorf("-n is at least 1, and -warmup and -watched are not negative")
+	if o.runs < 1 || o.warmup < 0 || o.watched < 0 || o.grown < 0 {
+		return fmt.Errorf("-n is at least 1, and -warmup, -watched and -grown are not negative")
 	}
 	where, err := newPlace()
 	if err != nil {
@@ -82,6 +83,15 @@ func run(o options, asJSON bool, markdown string) error {
 				return err
 			}
 		}
+	}
+	if nono, err := filepath.Abs(o.nono); err == nil && exists(nono) && o.grown > 0 {
+		if r.Growth, err = grow(nono, where.root, o.grown); err != nil {
+			return err
+		}
+		if r.Refusal, err = refusal(nono, where.work); err != nil {
+			return err
+		}
+		r.Grown = o.grown
 	}
 	if markdown != "" {
 		if err := os.WriteFile(markdown, []byte(r.markdown()), 0o644); err != nil {

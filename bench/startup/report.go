@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -21,6 +22,9 @@ type report struct {
 	Watched   int       `json:"watched,omitempty"`
 	Processes []process `json:"processes,omitempty"`
 	Phases    []phase   `json:"phases,omitempty"`
+	Grown     int       `json:"grown,omitempty"`
+	Growth    []growth  `json:"growth,omitempty"`
+	Refusal   string    `json:"refusal,omitempty"`
 	Missing   []string  `json:"missing,omitempty"`
 }
 
@@ -89,6 +93,25 @@ func (r report) phaseRows() [][]string {
 	})
 }
 
+// growthRows is the table of starts against the size of the policy, its header first.
+func (r report) growthRows() [][]string {
+	header := []string{""}
+	for _, n := range numbers {
+		header = append(header, strconv.Itoa(n))
+	}
+	rows := [][]string{append(header, "one more, at the end")}
+	for _, g := range r.Growth {
+		row := []string{g.What}
+		for _, ms := range g.Medians {
+			row = append(row, fmt.Sprintf("%.0f ms", ms))
+		}
+		last := len(numbers) - 1
+		slope := (g.Medians[last] - g.Medians[last-1]) / float64(numbers[last]-numbers[last-1])
+		rows = append(rows, append(row, fmt.Sprintf("%.2f ms", slope)))
+	}
+	return rows
+}
+
 func (r report) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "start-up of `true`: %d runs each, interleaved, after %d to warm up; %s\n\n", r.Runs, r.Warmup, r.Machine)
@@ -98,6 +121,11 @@ func (r report) text() string {
 		table(&b, r.processRows())
 		fmt.Fprintf(&b, "\nphases of nono's start, medians of %d runs\n\n", r.Watched)
 		table(&b, r.phaseRows())
+	}
+	if len(r.Growth) > 0 {
+		fmt.Fprintf(&b, "\nstart-up against the size of the policy, medians of %d runs\n\n", r.Grown)
+		table(&b, r.growthRows())
+		fmt.Fprintf(&b, "\n9000 grants: %s\n", r.Refusal)
 	}
 	return b.String()
 }
@@ -125,6 +153,12 @@ func (r report) markdown() string {
 	}
 	for _, m := range r.Missing {
 		fmt.Fprintf(&b, "- left out: %s\n", m)
+	}
+	if len(r.Growth) > 0 {
+		fmt.Fprintf(&b, "\n## Against the size of the policy\n\nMedians of %d runs each. What there is many of lies in one directory: directories that are granted\n"+
+			"for writing, each a mount; files denied in a directory that is granted; and read rules beneath a grant, which change nothing.\n\n", r.Grown)
+		markdownTable(&b, r.growthRows())
+		fmt.Fprintf(&b, "\nBeyond the limit, 9000 grants: `%s`\n", r.Refusal)
 	}
 	if len(r.Processes) > 0 {
 		fmt.Fprintf(&b, "\n## Where nono's CPU time goes\n\nMedians of %d runs of their own, in which each process's CPU clock was read without pause.\n\n", r.Watched)
