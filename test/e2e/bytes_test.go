@@ -62,6 +62,25 @@ func TestBytesOfFileNames(t *testing.T) {
 	})
 }
 
+// TestBytesOfCommands: the name of the program itself, here a script that is told its own name.
+func TestBytesOfCommands(t *testing.T) {
+	withAndWithout(t, func(t *testing.T, u *user, flags ...string) {
+		u.write(latin1, "#!/bin/sh\nprintf %s \"$0\"\n")
+		if err := os.Chmod(u.path(latin1), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		args := append(append([]string{"run"}, flags...), "--", "./"+latin1)
+		if got := u.succeeds(u.nono(args...)).Stdout; got != "./"+latin1 && got != u.path(latin1) {
+			t.Errorf("got %q", got)
+		}
+		// What nono says of one that is not there is escaped.
+		args[len(args)-1] = "./no" + latin1
+		if r := u.nono(args...); r.Code != 127 || !strings.Contains(r.Stderr, `/nocaf\xe9: there is no such file`) {
+			t.Errorf("a command that is not there\n%s", r)
+		}
+	})
+}
+
 // TestBytesOfDirectories: a current directory whose name is not UTF-8, and grants of such a directory by flag
 // and through a link.
 func TestBytesOfDirectories(t *testing.T) {
