@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"path"
 	"slices"
 
 	"github.com/nono-run/nono/core/diag"
@@ -121,13 +122,14 @@ func (m *maker) required(id policy.RuleID) bool {
 
 // granted reports whether a path lies in a grant, anyone's.
 func (m *maker) granted(name string) bool {
-	for i := range m.in.Policy.Filesystem {
-		g := &m.in.Policy.Filesystem[i]
-		if g.Access.Grants() && g.Type != policy.Missing && policy.Within(name, g.Path) {
+	for ; ; name = path.Dir(name) {
+		if m.grants[name] {
 			return true
 		}
+		if name == "/" || name == "." {
+			return false
+		}
 	}
-	return false
 }
 
 // insist refuses the run for a rule that must be held and is not, or announces it where the user said best_effort.

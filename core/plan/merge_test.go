@@ -290,15 +290,18 @@ func TestMountsAreSortedParentsFirst(t *testing.T) {
 }
 
 func TestAbsurdPlanIsRefused(t *testing.T) {
-	host := plantest.Machine()
-	in := plantest.Input(host)
+	in := plantest.Input(plantest.Machine())
 	var steps []fragment.Step
 	for i := range plan.MaxMounts {
 		steps = append(steps, fragment.Mask{Path: fmt.Sprintf("/home/ada/proj/f%d", i)})
 	}
 	in.Layers = append(in.Layers, plantest.Custom("acme/x", steps...))
-	if got := plantest.Refused(t, in); !strings.Contains(got, fmt.Sprintf("at most %d can be made", plan.MaxMounts)) {
+	want := fmt.Sprintf("layer acme/x asks for %d mounts, and at most %[1]d can be made", plan.MaxMounts)
+	if got := plantest.Refused(t, in); !strings.Contains(got, want) {
 		t.Error(got)
+	}
+	if got := plantest.Refused(t, deniedInput(plan.MaxMounts/2)); !strings.Contains(got, "this plan needs") || strings.Contains(got, "layer") {
+		t.Errorf("a layer is blamed for the user's rules: %s", got)
 	}
 }
 

@@ -291,6 +291,7 @@ type maker struct {
 	rules  map[policy.RuleID]policy.Rule
 	paths  map[policy.RuleID]policy.PathRule
 	decide *policy.Decider
+	grants map[string]bool // the paths of all grants that are there
 	base   base.Share
 	// own and steps are the steps of core and of the layers by what they do.
 	own, steps merge.Steps
@@ -307,6 +308,7 @@ func newMaker(in Input) (*maker, error) {
 		rules:  map[policy.RuleID]policy.Rule{},
 		paths:  map[policy.RuleID]policy.PathRule{},
 		decide: policy.NewDecider(&in.Policy),
+		grants: map[string]bool{},
 	}
 	m.merger.Asked = m.asked
 	// The order in which layers were started means nothing. Their own order is that of the Plan calls, and within a kind that
@@ -326,6 +328,9 @@ func newMaker(in Input) (*maker, error) {
 	}
 	for _, r := range in.Policy.Filesystem {
 		m.paths[r.ID] = r
+		if r.Access.Grants() && r.Type != policy.Missing {
+			m.grants[r.Path] = true
+		}
 	}
 	for _, n := range in.Notices {
 		m.notices = append(m.notices, Notice{Text: n.Summary, Detail: n.Detail, Source: n.Source})
@@ -405,12 +410,30 @@ func (m *maker) mounts(p *Plan) view.View {
 	m.reportConflicts()
 	p.Make = protected.Make
 	v = protected.View.Collapse()
-	if n := len(v.Mounts()); n > MaxMounts {
-		m.problem(diag.Errorf("this plan needs %d mounts, and at most %d can be made", n, MaxMounts).
-			Try("grant or deny whole directories rather than what lies in them"), policy.Source{})
-	}
+	m.checkSize(v)
 	m.checkDirectory(v)
 	return v
+}
+
+// checkSize refuses a view of too many mounts, and names the layer that most of them come from if it is not the one that holds
+// the rules about files.
+func (m *maker) checkSize(v view.View) {
+	n := len(v.Mounts())
+	if n <= MaxMounts {
+		return
+	}
+	of := map[string]int{}
+	for _, s := range v.Mounts() {
+		of[s.Layer]++
+	}
+	for _, s := range m.layers {
+		if s.Kind != policy.KindFilesystem && of[s.Name] > n/2 {
+			m.problem(diag.Errorf("layer %s asks for %d mounts, and at most %d can be made", s.Name, of[s.Name], MaxMounts), s.Source)
+			return
+		}
+	}
+	m.problem(diag.Errorf("this plan needs %d mounts, and at most %d can be made", n, MaxMounts).
+		Try("grant or deny whole directories rather than what lies in them"), policy.Source{})
 }
 
 // gather sorts all steps by what they do.
@@ -573,8 +596,10 @@ func (m *maker) notice(at policy.Source, detail, format string, args ...any) {
 // allNotices is each notice once; two layers may have noticed the same.
 func (m *maker) allNotices() []Notice {
 	var out []Notice
+	seen := map[Notice]bool{}
 	for _, n := range m.notices {
-		if !slices.Contains(out, n) {
+		if !seen[n] {
+			seen[n] = true
 			out = append(out, n)
 		}
 	}
