@@ -22,13 +22,14 @@ var numbers = []int{10, 100, 1000, 5000}
 
 // many is what there is many of, with the policy that names all of it.
 var many = []struct {
-	what  string
-	files bool // rather than directories
-	hcl   string
+	what    string
+	access  string
+	files   bool // rather than directories
+	granted bool // whether the directory that they lie in is
 }{
-	{"rules that change nothing", false, "allow = [\".\"]\nread = [%s]"},
-	{"grants", false, "allow = [%s]"},
-	{"denials", true, "allow = [\".\"]\ndeny = [%s]"},
+	{"rules that change nothing", "read", false, true},
+	{"grants", "allow", false, false},
+	{"denials", "deny", true, true},
 }
 
 // grow runs nono n times for each number of each thing, in turn.
@@ -39,13 +40,17 @@ func grow(nono, root string, n int) ([]growth, error) {
 		dirs := make([]string, len(numbers))
 		for k, number := range numbers {
 			dirs[k] = filepath.Join(root, fmt.Sprintf("grow-%d-%d", i, number))
-			if err := furnish(dirs[k], number, m.files, m.hcl); err != nil {
+			if err := furnish(dirs[k], number, m.files, m.access); err != nil {
 				return nil, err
 			}
 		}
 		for range n {
 			for k := range numbers {
-				cmd := exec.Command(nono, "run", "-s", "-c", "agent.hcl", "--", "true")
+				cmd := exec.Command(nono, "run", "-s", "-c", "agent.hcl")
+				if m.granted {
+					cmd.Args = append(cmd.Args, "--allow-cwd")
+				}
+				cmd.Args = append(cmd.Args, "--", "true")
 				cmd.Dir = dirs[k]
 				s, err := once(cmd)
 				if err != nil {
@@ -64,7 +69,7 @@ func grow(nono, root string, n int) ([]growth, error) {
 }
 
 // furnish makes a directory of so many files or directories, and the policy that names them.
-func furnish(dir string, n int, files bool, hcl string) error {
+func furnish(dir string, n int, files bool, access string) error {
 	if err := os.MkdirAll(filepath.Join(dir, "d"), 0o700); err != nil {
 		return err
 	}
@@ -82,12 +87,12 @@ func furnish(dir string, n int, files bool, hcl string) error {
 			return err
 		}
 	}
-	policy := "filesystem {\n" + fmt.Sprintf(hcl, strings.Join(names, ",")) + "\n}\n"
+	policy := "filesystem {\n" + access + " = [" + strings.Join(names, ",") + "]\n}\n"
 	return os.WriteFile(filepath.Join(dir, "agent.hcl"), []byte(policy), 0o600)
 }
 
-// refusal is what nono says to more grants than it takes. They are flags, for a policy file may not be
-// so long.
+// refusal is what nono says to more grants than it takes. They are flags, for a policy file may
+// not be so long.
 func refusal(nono, dir string) (string, error) {
 	const tooMany = 9000
 	args := []string{"run"}
