@@ -32,8 +32,8 @@ func boundPlaces(v places.View) error {
 	return nil
 }
 
-// findPlaces works out what the agent sees of the files, if there is a filesystem layer to hold it. What
-// is wrong there is told by core, whichever layer that is.
+// findPlaces works out what the agent sees of the files, if there is a filesystem layer to hold
+// it. What is wrong there is told by core, whichever layer that is.
 func (r *run) findPlaces() error {
 	ofFiles := func(m *member) bool { return m.block.Kind == policy.KindFilesystem }
 	if !slices.ContainsFunc(r.members, ofFiles) {

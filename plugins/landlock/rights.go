@@ -7,9 +7,9 @@ import (
 	"github.com/nono-run/nono/sdk/places"
 )
 
-// rules are the Landlock rules. They can only give, and what a directory is given holds beneath it:
-// what is denied or protected there is held by the view. So there is a rule only where a place gives
-// more than those above it do.
+// rules are the Landlock rules. They can only give, and what a directory is given holds beneath
+// it: what is denied or protected there is held by the view. So there is a rule only where a
+// place gives more than those above it do.
 func rules(all []places.Place) []fragment.Step {
 	given := map[string]rights{"/": list} // at a path and above; what is in the view may be listed
 	steps := []fragment.Step{fragment.Landlock{Path: "/", Rights: list.names()}}

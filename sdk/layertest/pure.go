@@ -13,8 +13,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// pure holds that a layer which calls itself pure gives one answer to one request, and that one whose
-// places core has worked out calls itself so.
+// pure holds that a layer which calls itself pure gives one answer to one request, and that one
+// whose places core has worked out calls itself so.
 func (s suite) pure(t *testing.T) {
 	k := s.kit(t)
 	if k.Description.Kind == policy.KindFilesystem && !k.Description.Pure {

@@ -19,8 +19,8 @@ var looking = append([]uint32{
 	unix.SYS_NAME_TO_HANDLE_AT, unix.SYS_OPEN_BY_HANDLE_AT, unix.SYS_EXECVE,
 }, lookingHere...)
 
-// seal ends this process as soon as one of its threads looks at a file. Go's runtime then prints what
-// all goroutines were doing.
+// seal ends this process as soon as one of its threads looks at a file. Go's runtime then prints
+// what all goroutines were doing.
 func seal() error {
 	const offsetOfNumber = 0 // in struct seccomp_data
 	n := len(looking)

@@ -3,6 +3,7 @@ package places
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"path"
@@ -36,12 +37,13 @@ type Problem struct {
 	Detail  string
 }
 
-// Compute works out the view. What it answers follows from its input and from what Look says, and it
-// changes nothing. With a problem that is fatal, the view means nothing.
+// Compute works out the view. What it answers follows from its input and from what Look says, and
+// it changes nothing. With a problem that is fatal, the view means nothing.
 func Compute(in Input) (View, []Problem) {
 	c := &computer{
 		Input: in, look: hostfile.Once(in.Look), decide: policy.NewDecider(in.Policy),
-		stands: map[string]hostfile.Entry{}, granted: map[string]bool{}, byDefault: map[string]bool{},
+		stands:  map[string]hostfile.Entry{},
+		granted: map[string]bool{}, byDefault: map[string]bool{},
 		private: map[string]fs.FileMode{}, pins: map[string]policy.RuleID{},
 		view: map[string]Place{"/": {}, "/proc": {}, "/dev": {}}, // core's own, whatever layers run
 	}
@@ -150,7 +152,8 @@ func (c *computer) lookAtRules() {
 	}
 }
 
-// lookAt looks at one rule's path. If it cannot be looked at, that is a problem only where it may matter.
+// lookAt looks at one rule's path. If it cannot be looked at, that is a problem only where it may
+// matter.
 func (c *computer) lookAt(r *policy.PathRule) (hostfile.Entry, bool) {
 	e, err := c.look(r.Path)
 	switch {
@@ -159,15 +162,15 @@ func (c *computer) lookAt(r *policy.PathRule) (hostfile.Entry, bool) {
 	case err == nil:
 		// The policy holds no links. Something swapped one in, and what is decided from it would be
 		// about another path.
-		c.fail(r, "the path became a symbolic link while the plan was made: "+r.Path, "run the command again")
+		c.fail(r, "the path became a symbolic link while the plan was made: "+r.Path, again)
 	case r.Access.Grants():
 		if r.Source.Asked() {
 			c.warn(r, "cannot grant what cannot be looked at: "+reason(err),
 				"the agent has the same rights as you, and would not reach it either")
 		}
 	case c.rights(path.Dir(r.Path)).Read:
-		// An agent that once had its parent could have taken away its own right to search it, to give
-		// it back to itself inside.
+		// An agent that once had its parent could have taken away its own right to search it, to
+		// give it back to itself inside.
 		c.fail(r, "cannot hide or protect what cannot be looked at: "+reason(err),
 			"make its parent directories searchable for you, or narrow the grant that contains it")
 	}
@@ -189,7 +192,7 @@ func (c *computer) usable(r *policy.PathRule, e hostfile.Entry) bool {
 	case r.Type == policy.Missing:
 		return false // it was not there when the policy was read; whoever read it has said so
 	case e.Type != r.Type:
-		c.fail(r, "the path changed while the plan was made: "+r.Path, "run the command again")
+		c.fail(r, "the path changed while the plan was made: "+r.Path, again)
 		return false
 	case ofCore(r.Path):
 		if r.Source.Asked() {
@@ -201,13 +204,14 @@ func (c *computer) usable(r *policy.PathRule, e hostfile.Entry) bool {
 		return false // the common devices are core's; only what the user asks for is added
 	}
 	if d := c.denial(r.Path); d != nil && r.Source.Asked() {
-		c.warn(r, "the grant of "+r.Path+" gives nothing: "+d.Path+" is denied by "+d.Source.String(),
+		c.warn(r, fmt.Sprintf("the grant of %s gives nothing: %s is denied by %s", r.Path, d.Path, d.Source),
 			"a denial beats every grant, at any depth")
 	}
 	return true
 }
 
-// findPrivate settles which directories the session has for itself: the home, and the temporary ones.
+// findPrivate settles which directories the session has for itself: the home, and the temporary
+// ones.
 func (c *computer) findPrivate() {
 	c.home = c.addPrivate(c.Home, 0o700)
 	if home, ok := c.Lookup("HOME"); ok && path.IsAbs(home) {
@@ -215,7 +219,8 @@ func (c *computer) findPrivate() {
 	}
 	c.addPrivate("/tmp", 0o777|fs.ModeSticky)
 	c.addPrivate("/var/tmp", 0o777|fs.ModeSticky)
-	// A TMPDIR beneath /tmp or the home has to exist there too; one elsewhere is as private as these.
+	// A TMPDIR beneath /tmp or the home has to exist there too; one elsewhere is as private as
+	// these.
 	c.addPrivate(c.tmpdir(), 0o700)
 }
 
@@ -253,9 +258,9 @@ func (c *computer) addPrivate(dir string, mode fs.FileMode) string {
 	return p
 }
 
-// isPrivate reports whether p is the session's own directory rather than the host's. The home is the
-// host's where a grant reaches it. A temporary directory is so only where a grant names it or makes it
-// writable: with `read = ["/"]` a program must still find a place to write.
+// isPrivate reports whether p is the session's own directory rather than the host's. The home is
+// the host's where a grant reaches it. A temporary directory is so only where a grant names it or
+// makes it writable: with `read = ["/"]` a program must still find a place to write.
 func (c *computer) isPrivate(p string) bool {
 	if _, ok := c.private[p]; !ok {
 		return false
@@ -267,8 +272,8 @@ func (c *computer) isPrivate(p string) bool {
 	return !may.Write && !(may.Read && c.granted[p])
 }
 
-// findPins settles which directories must not be renamed, or the path of a denial or a protection would
-// come to mean another file: those above it that lie in a directory the agent may write.
+// findPins settles which directories must not be renamed, or the path of a denial or a protection
+// would come to mean another file: those above it that lie in a directory the agent may write.
 func (c *computer) findPins() {
 	seen := map[string]bool{}
 	for i := range c.Policy.Filesystem {
@@ -283,7 +288,7 @@ func (c *computer) findPins() {
 			}
 			e, err := c.look(p)
 			if err != nil || e.Type != policy.Directory {
-				c.fail(r, "a directory above the path changed while the plan was made: "+p, "run the command again")
+				c.fail(r, "a directory above the path changed while the plan was made: "+p, again)
 				break
 			}
 			c.stands[p], c.pins[p] = e, r.ID
@@ -313,7 +318,9 @@ func (c *computer) settle(p string) {
 		return // nothing beneath what is denied comes back
 	}
 	e, may, deny := c.stands[p], c.rights(p), c.denial(p)
-	at := Place{Path: p, Type: cmp.Or(e.Type, policy.Missing), Device: e.Device, Inode: e.Inode, Names: e.Links}
+	at := Place{
+		Path: p, Type: cmp.Or(e.Type, policy.Missing), Device: e.Device, Inode: e.Inode, Names: e.Links,
+	}
 	switch {
 	case deny != nil && deny.Path == p && c.mustHide(deny, above):
 		at.Shows, at.Rule = Hidden, deny.ID
@@ -331,9 +338,10 @@ func (c *computer) settle(p string) {
 	c.view[p] = at
 }
 
-// mustHide reports whether a denied path needs a stand-in. Inside a grant it does. Elsewhere nothing
-// is there to hide, but a directory that is denied by default is seen as one that may not be entered:
-// a program that looks for ~/.ssh is told so rather than that there is none, and does not make one.
+// mustHide reports whether a denied path needs a stand-in. Inside a grant it does. Elsewhere
+// nothing is there to hide, but a directory that is denied by default is seen as one that may not
+// be entered: a program that looks for ~/.ssh is told so rather than that there is none, and does
+// not make one.
 func (c *computer) mustHide(deny *policy.PathRule, above Place) bool {
 	switch {
 	case above.Shows == Host:
@@ -368,7 +376,8 @@ func (c *computer) reason(p string) policy.RuleID {
 	return ""
 }
 
-// findLinks finds the links on the way to a granted or private path, but for those that a place shows.
+// findLinks finds the links on the way to a granted or private path, but for those that a place
+// shows.
 func (c *computer) findLinks() {
 	for i := range c.Policy.Filesystem {
 		r := &c.Policy.Filesystem[i]
@@ -396,8 +405,8 @@ func (c *computer) findLinks() {
 	slices.SortFunc(c.links, func(a, b Link) int { return cmp.Compare(a.Path, b.Path) })
 }
 
-// showDir sees to it that the command's current directory exists. Where nothing grants it, it is empty
-// and cannot be written: a result that the agent left there would be lost without a word.
+// showDir sees to it that the command's current directory exists. Where nothing grants it, it is
+// empty and cannot be written: a result that the agent left there would be lost without a word.
 func (c *computer) showDir() {
 	if !path.IsAbs(c.Dir) {
 		return
@@ -435,6 +444,9 @@ func (c *computer) places() []Place {
 	}
 	return all
 }
+
+// again is what to do where the host's files changed under the eyes that looked at them.
+const again = "run the command again"
 
 func (c *computer) fail(r *policy.PathRule, summary, detail string) {
 	c.problems = append(c.problems, Problem{true, r.ID, summary, detail})

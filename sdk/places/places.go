@@ -1,6 +1,6 @@
-// Package places works out what the agent sees of the files: at which paths something changes on the
-// way down from the root, and how. Every filesystem layer would have to find the same, so it is found
-// once, by core, as plain data, and handed to the layer with the plan request:
+// Package places works out what the agent sees of the files: at which paths something changes on
+// the way down from the root, and how. Every filesystem layer would have to find the same, so it
+// is found once, by core, as plain data, and handed to the layer with the plan request:
 //
 //	view, problems := places.Compute(places.Input{
 //		Policy: &policy, Home: home, Dir: dir, Lookup: os.LookupEnv, Look: hostfile.Host,
@@ -20,20 +20,21 @@
 //
 // # What a filesystem layer owes
 //
-//   - Each place is seen inside as its Shows says, down to the next place beneath it. Outside of all
-//     places nothing of the host is there.
-//   - What a place gives is no more than its Rights, however the file is reached: a directory with a
-//     Pin cannot be renamed or removed from inside, for then the path of the rule that the pin names
-//     would come to mean another file.
+//   - Each place is seen inside as its Shows says, down to the next place beneath it. Outside of
+//     all places nothing of the host is there.
+//   - What a place gives is no more than its Rights, however the file is reached: a directory
+//     with a Pin cannot be renamed or removed from inside, for then the path of the rule that the
+//     pin names would come to mean another file.
 //   - The file that is shown is the one that Device and Inode name, or the run does not start.
-//   - Each link of Links leads where its Target says. A program that was asked for by such a name is
-//     found by it.
+//   - Each link of Links leads where its Target says. A program that was asked for by such a name
+//     is found by it.
 //   - The command's current directory exists. If nothing else shows it, it is a place of its own.
-//   - For each rule of Rules, coverage says by what the layer holds it. How far it has to be held is
-//     in the rule's Is: what [Absent] or [Unseen] says holds by itself once the places are as they say.
+//   - For each rule of Rules, coverage says by what the layer holds it. How far it has to be held
+//     is in the rule's Is: what [Absent] or [Unseen] says holds by itself once the places are as
+//     they say.
 //
-// A filesystem layer looks at no file of the host. What it answers follows from its request alone; it
-// says so in its description (sdk.Description.Pure), and the test kit holds it to that.
+// A filesystem layer looks at no file of the host. What it answers follows from its request
+// alone; it says so in its description (sdk.Description.Pure), and the test kit holds it to that.
 package places
 
 import (
@@ -70,8 +71,8 @@ type Place struct {
 	// Rule is what the place is there for; empty for what every session has.
 	Rule policy.RuleID
 
-	// Type is what stands on the host at Path. For the host's own and for what is hidden, Device and
-	// Inode say which file that is, and Names how many names it has.
+	// Type is what stands on the host at Path. For the host's own and for what is hidden, Device
+	// and Inode say which file that is, and Names how many names it has.
 	Type   policy.FileType
 	Device uint64
 	Inode  uint64
@@ -84,8 +85,8 @@ type Place struct {
 	// Pin is the rule that would come to mean another file if the place were renamed.
 	Pin policy.RuleID
 
-	// Readable says that what is hidden, a file, is seen as an empty one rather than one that may not
-	// be opened: programs read the files that are denied by default without being told to.
+	// Readable says that what is hidden, a file, is seen as an empty one rather than one that may
+	// not be opened: programs read the files that are denied by default without being told to.
 	Readable bool
 
 	// Mode is a private directory's mode. How much it may hold is the layer's to say.
@@ -113,8 +114,8 @@ type Rule struct {
 	Is   Standing
 	// Rights are what is given in the end of what the rule grants.
 	Rights Rights
-	// Replaceable says that the rule is about a single file. A program outside that saves such a file
-	// by rename puts a new one in its place, which a mount over the old one does not hold.
+	// Replaceable says that the rule is about a single file. A program outside that saves such a
+	// file by rename puts a new one in its place, which a mount over the old one does not hold.
 	Replaceable bool
 }
 
@@ -125,11 +126,11 @@ type Standing string
 const (
 	Absent    Standing = "absent"    // nothing is there
 	Own       Standing = "own"       // every session has its own of what the rule is about
-	Kept      Standing = "kept"      // as Own, and the rule denies it: core puts it there all the same
+	Kept      Standing = "kept"      // as Own, and denied: core puts it there all the same
 	Shown     Standing = "shown"     // a grant: the place at its path or above gives Rights
 	Overruled Standing = "overruled" // a grant or a protection of what is denied
 	Masked    Standing = "masked"    // a denial of what a grant would show: a hidden place is there
-	Stub      Standing = "stub"      // a denial of what no grant shows: a hidden place is there nevertheless
+	Stub      Standing = "stub"      // a denial of what no grant shows: a hidden place all the same
 	Unseen    Standing = "unseen"    // a denial or a protection of what no grant shows
 	ReadOnly  Standing = "read-only" // a protection: no place gives writing there
 	Unknown   Standing = "unknown"   // nobody knows what the rule wants

@@ -1,5 +1,5 @@
-// Package hosttest plays a host's files in a test, so that what looks at them can be tried with files
-// that no disk holds.
+// Package hosttest plays a host's files in a test, so that what looks at them can be tried with
+// files that no disk holds.
 //
 //	tree := hosttest.New("/home/ada/proj/", "/home/ada/proj/.env *2", "/bin -> usr/bin")
 //	view, _ := places.Compute(places.Input{
@@ -26,8 +26,9 @@ type Node struct {
 	Closed bool
 }
 
-// New makes a tree of lines: "/dir/", "/file", "/link -> target", "/device!", "/file *2" for a file of
-// two names, and "/dir/ closed" for a directory that may not be searched. Parents need not be written.
+// New makes a tree of lines: "/dir/", "/file", "/link -> target", "/device!", "/file *2" for a
+// file of two names, and "/dir/ closed" for a directory that may not be searched. Parents need
+// not be written.
 func New(lines ...string) Tree {
 	t := Tree{}
 	for _, line := range append([]string{"/"}, lines...) {
@@ -78,9 +79,9 @@ func (t Tree) Look(p string) (hostfile.Entry, error) {
 	return hostfile.Entry{Type: policy.Missing}, nil
 }
 
-// Policy makes filesystem rules of lines such as "allow /home/ada/proj", with "default" in front for
-// one of the default profile, and "as NAME" behind for a path that was asked for by another name. The
-// id is the line's access and number: "allow.0".
+// Policy makes filesystem rules of lines such as "allow /home/ada/proj", with "default" in front
+// for one of the default profile, and "as NAME" behind for a path that was asked for by another
+// name. The id is the line's access and number: "allow.0".
 func (t Tree) Policy(lines ...string) *policy.Policy {
 	var p policy.Policy
 	for i, line := range lines {
