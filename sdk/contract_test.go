@@ -312,7 +312,15 @@ func TestDescriptionSurvives(t *testing.T) {
 		{Name: "b", Type: sdk.SettingNumber, Required: true},
 		{Name: "c", Type: sdk.SettingBool},
 		{Name: "d", Type: sdk.SettingStringList},
-		{Name: "e", Type: sdk.SettingStringMap},
+		{Name: "e", Type: sdk.SettingStringMap, Default: map[string]string{"x": "y"}},
+		{Name: "f", Type: sdk.SettingInteger, Default: 7},
+		{Name: "g", Type: sdk.SettingNumber, Default: 0.5},
+		{Name: "h", Type: sdk.SettingString, Default: "", Sensitive: true},
+		{Name: "i", Type: sdk.SettingBool, Default: false},
+		{Name: "j", Type: sdk.SettingStringList, Default: []string{}},
+		{Name: "k", Type: sdk.SettingObject, Settings: []sdk.Setting{
+			{Name: "a", Type: sdk.SettingInteger, Required: true, Help: "one"},
+		}},
 	}
 	m.description.HostVariables = []string{"ACME_KEY"}
 	m.description.Pure = true
@@ -583,6 +591,19 @@ func TestBadAnswers(t *testing.T) {
 		"setting 0":     func(m *layerpb.DescribeResponse) { m.Settings = []*layerpb.Setting{{Name: "a"}} },
 		"twice": func(m *layerpb.DescribeResponse) {
 			m.Settings = []*layerpb.Setting{{Name: "a", Type: 1}, {Name: "a", Type: 1}}
+		},
+		"within an object": func(m *layerpb.DescribeResponse) {
+			object := layerpb.SettingType_SETTING_TYPE_OBJECT
+			inner := &layerpb.Setting{Name: "c", Type: 1}
+			m.Settings = []*layerpb.Setting{{Name: "a", Type: object, Settings: []*layerpb.Setting{
+				{Name: "b", Type: object, Settings: []*layerpb.Setting{inner}},
+			}}}
+		},
+		"only an object": func(m *layerpb.DescribeResponse) {
+			m.Settings = []*layerpb.Setting{{Name: "a", Type: 1, Settings: []*layerpb.Setting{{Name: "b", Type: 1}}}}
+		},
+		"default": func(m *layerpb.DescribeResponse) {
+			m.Settings = []*layerpb.Setting{{Name: "a", Type: 1, Default: []byte("5")}}
 		},
 		"host variable": func(m *layerpb.DescribeResponse) { m.HostVariables = [][]byte{[]byte("A=B")} },
 		"unknown field": func(m *layerpb.DescribeResponse) {

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"encoding/json"
 	"syscall"
 
 	"github.com/nono-run/nono/sdk/layerpb"
@@ -21,16 +22,31 @@ func encodeDescription(d Description) (*layerpb.DescribeResponse, error) {
 		HostVariables: wire.EncodeStrings(d.HostVariables), StateDir: d.StateDir, Pure: d.Pure,
 		NeedsNono: d.NeedsNono,
 	}
-	for _, s := range d.Settings {
-		t, err := wire.EncodeEnum(wire.SettingTypes, s.Type)
+	var err error
+	m.Settings, err = encodeSettings(d.Settings)
+	return m, err
+}
+
+func encodeSettings(in []Setting) ([]*layerpb.Setting, error) {
+	var out []*layerpb.Setting
+	for _, s := range in {
+		t, typeErr := wire.EncodeEnum(wire.SettingTypes, s.Type)
+		inner, innerErr := encodeSettings(s.Settings)
+		m := &layerpb.Setting{
+			Name: s.Name, Type: t, Required: s.Required, OneOf: s.OneOf, Help: s.Help,
+			Sensitive: s.Sensitive, Settings: inner,
+		}
+		var defaultErr error
+		if s.Default != nil {
+			m.Default, defaultErr = json.Marshal(s.Default)
+		}
+		err := wire.First(typeErr, innerErr, wire.At(defaultErr, "default"))
 		if err != nil {
 			return nil, wire.At(err, "setting %q", s.Name)
 		}
-		m.Settings = append(m.Settings, &layerpb.Setting{
-			Name: s.Name, Type: t, Required: s.Required, OneOf: s.OneOf, Help: s.Help,
-		})
+		out = append(out, m)
 	}
-	return m, nil
+	return out, nil
 }
 
 func decodeCore(m *layerpb.Core) Core {

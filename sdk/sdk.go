@@ -105,8 +105,16 @@ type Setting struct {
 	Name     string
 	Type     SettingType
 	Required bool
+	// Default is what counts where nobody sets a value: a string, bool, int, float64, []string or
+	// map[string]string, as the type has it.
+	Default any
 	// OneOf, for a string, lists all that is valid; empty: anything.
 	OneOf []string
+	// Sensitive says that neither the value nor the line with it is to be shown to anybody: a
+	// password, for instance. Take it into a [Secret].
+	Sensitive bool
+	// Settings are those of an object, which are no objects themselves.
+	Settings []Setting
 	// Help is one line for the user.
 	Help string
 }
@@ -118,9 +126,11 @@ type SettingType string
 const (
 	SettingString     SettingType = "string"
 	SettingNumber     SettingType = "number"
+	SettingInteger    SettingType = "integer"
 	SettingBool       SettingType = "bool"
 	SettingStringList SettingType = "list(string)"
 	SettingStringMap  SettingType = "map(string)"
+	SettingObject     SettingType = "object" // retry = { attempts = 3 }
 )
 
 // Host is what the run stands on.
@@ -181,9 +191,8 @@ type Run struct {
 	Host      Host
 	Command   Command
 	Policy    policy.Policy
-	// Settings is the layer's block as a JSON object, already checked against the settings it
-	// declared.
-	Settings []byte
+	// Settings is the layer's block, already checked against the settings it declared.
+	Settings Settings
 	// Facts are what layers planned before this one have found out.
 	Facts []fact.Fact
 	// HostVariables holds those that Describe asked for and that are set. They are in the process's

@@ -36,6 +36,7 @@
 package config
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 
@@ -176,6 +177,19 @@ func (c *Config) Settings(name string, declared []sdk.Setting) ([]byte, diag.Pro
 	return object, problems
 }
 
+// Sensitive are the places of the layer's settings that are not to be shown.
+func (c *Config) Sensitive(name string, declared []sdk.Setting) []policy.Source {
+	l, _ := c.Layer(name)
+	var at []policy.Source
+	for _, s := range declared {
+		source, set := l.settings.Source(s.Name)
+		if set && (s.Sensitive || slices.ContainsFunc(s.Settings, func(s sdk.Setting) bool { return s.Sensitive })) {
+			at = append(at, source)
+		}
+	}
+	return at
+}
+
 // SettingSource is where a setting of a layer stands, so that a layer's own complaint about it can be
 // shown with its line.
 func (c *Config) SettingSource(name, attribute string) (policy.Source, bool) {
@@ -188,14 +202,21 @@ func (c *Config) SettingSource(name, attribute string) (policy.Source, bool) {
 // Each stage needs what those before it found, and reports all that it finds itself before the next
 // begins: a user wants to mend a file once, and not to be told of problems that only follow from
 // others.
-func Load(o Options) (Loaded, error) {
+func Load(o Options) (loaded Loaded, err error) {
 	found := &report{}
 	host := newHost(o, found)
 	if err := found.err(); err != nil {
 		return Loaded{}, err
 	}
 	sources := host.sources(found) // the files, held against the language
-	loaded := Loaded{Texts: shown(sources)}
+	loaded.Texts = shown(sources)
+	// Which of the layers' settings hold a secret only the layers can tell, and none was asked: a
+	// refusal shows no line of theirs.
+	defer func() {
+		if err != nil {
+			hideSettings(loaded.Texts, sources)
+		}
+	}()
 	if err := found.err(); err != nil {
 		return loaded, err
 	}
@@ -256,6 +277,22 @@ func shown(sources []*source) diag.Texts {
 	texts := make(diag.Texts, len(sources))
 	for i, s := range sources {
 		texts[i] = s.Text
+		texts[i].Content = bytes.Clone(s.Content) // its own: lines of it may be hidden
 	}
 	return texts
+}
+
+// hideSettings hides what files say in layers' own settings.
+func hideSettings(texts diag.Texts, sources []*source) {
+	for _, s := range sources {
+		if s.tree == nil {
+			continue
+		}
+		for _, b := range s.tree.Blocks {
+			for _, name := range b.Settings.Names() {
+				at, _ := b.Settings.Source(name)
+				texts.Hide(at)
+			}
+		}
+	}
 }

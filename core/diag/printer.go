@@ -42,6 +42,9 @@ func (p *Printer) With(texts Texts) *Printer {
 	return &with
 }
 
+// Hide shows no problem with these lines any more; see [Texts.Hide].
+func (p *Printer) Hide(at policy.Source) { p.texts.Hide(at) }
+
 // Line says something that the user should know, unless the run is silent.
 func (p *Printer) Line(format string, args ...any) {
 	if !p.silent {

@@ -18,6 +18,22 @@ type Text struct {
 	Content []byte
 }
 
+// Hide makes the texts forget the lines that a source spans, in every copy of them: a problem there
+// is shown with its place alone.
+func (ts Texts) Hide(at policy.Source) {
+	for _, t := range ts {
+		if t.Origin != at.Origin || t.File != at.File {
+			continue
+		}
+		for n := at.Line; n >= 1 && n <= max(at.Line, at.EndLine); n++ {
+			line := nthLine(t.Content, n)
+			for i := range line {
+				line[i] = ' '
+			}
+		}
+	}
+}
+
 // line is the text of a source's line, without its end. It is empty for a flag, for a file that is
 // not among the texts, and for a line that the file does not have.
 func (ts Texts) line(at policy.Source) string {
@@ -26,21 +42,25 @@ func (ts Texts) line(at policy.Source) string {
 	}
 	for _, t := range ts {
 		if t.Origin == at.Origin && t.File == at.File {
-			return nthLine(t.Content, at.Line)
+			line := nthLine(t.Content, at.Line)
+			if len(bytes.TrimSpace(line)) == 0 {
+				return "" // nothing to show, or hidden
+			}
+			return strings.TrimSuffix(string(line), "\r")
 		}
 	}
 	return ""
 }
 
-// nthLine is one line of a text; the first is 1.
-func nthLine(text []byte, n int) string {
+// nthLine is one line of a text, in the text; the first is 1.
+func nthLine(text []byte, n int) []byte {
 	for ; n > 1; n-- {
 		_, rest, ok := bytes.Cut(text, []byte("\n"))
 		if !ok {
-			return ""
+			return nil
 		}
 		text = rest
 	}
 	line, _, _ := bytes.Cut(text, []byte("\n"))
-	return strings.TrimSuffix(string(line), "\r")
+	return line
 }

@@ -28,14 +28,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
-	"golang.org/x/mod/semver"
+	"github.com/hashicorp/go-version"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
 
@@ -203,22 +202,29 @@ func (l *Layer) meant(d sdk.Description) error {
 		return &host.BadAnswer{Err: fmt.Errorf("it says that its name is %q", d.Name)}
 	case l.spec.Kind != "" && d.Kind != l.spec.Kind:
 		return &host.BadAnswer{Err: fmt.Errorf("it is a %s layer, and was to be the %s layer", d.Kind, l.spec.Kind)}
-	case d.NeedsNono != "" && !semver.IsValid("v"+d.NeedsNono):
-		return &host.BadAnswer{Err: fmt.Errorf("the version of nono that it needs is %q", d.NeedsNono)}
-	case d.NeedsNono != "" && semver.Compare(release(), "v"+d.NeedsNono) < 0:
-		return &Failure{Layer: l.spec.Name, Call: "Describe", What: fmt.Sprintf(
-			"it needs nono %s or later, and this is nono %s", d.NeedsNono, sdk.Version)}
 	case l.spec.Binary.Builtin && d.Build != l.spec.Build:
 		return &Failure{Layer: l.spec.Name, Call: "Describe", What: fmt.Sprintf(
 			"it is from another build (%s) than nono itself (%s); install all of nono's programs together", d.Build, l.spec.Build)}
 	}
-	return nil
+	return l.suffices(d.NeedsNono)
 }
 
-// release is nono's version, without what marks it as not yet released: that has all of the release.
-func release() string {
-	v := "v" + sdk.Version
-	return strings.TrimSuffix(v, semver.Prerelease(v))
+// suffices reports a layer that needs a newer nono. A version that is not yet released counts as the
+// release.
+func (l *Layer) suffices(need string) error {
+	if need == "" {
+		return nil
+	}
+	wanted, err := version.NewSemver(need)
+	if err != nil {
+		return &host.BadAnswer{Err: fmt.Errorf("the version of nono that it needs is %q", need)}
+	}
+	have, err := version.NewSemver(sdk.Version)
+	if err == nil && have.Core().LessThan(wanted) {
+		return &Failure{Layer: l.spec.Name, Call: "Describe", What: fmt.Sprintf(
+			"it needs nono %s or later, and this is nono %s", need, sdk.Version)}
+	}
+	return err
 }
 
 // OpenSession opens the stream of a bracket or resident layer, before its first call.

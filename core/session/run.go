@@ -244,6 +244,9 @@ func (r *run) makePlan(ctx context.Context) error {
 func (r *run) checkSettings() error {
 	var problems diag.Problems
 	for _, m := range r.members {
+		for _, at := range r.req.Config.Sensitive(m.block.Name, m.description.Settings) {
+			r.req.Out.Hide(at)
+		}
 		settings, found := r.req.Config.Settings(m.block.Name, m.description.Settings)
 		m.settings = settings
 		problems = append(problems, found...)

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,7 +34,6 @@ func decodeDescription(m *layerpb.DescribeResponse) (sdk.Description, error) {
 		wire.At(wire.Name(d.Version), "version"),
 		wire.At(wire.Name(d.Build), "build"),
 		wire.At(kindErr, "kind"), wire.At(lifetimeErr, "lifetime"),
-		wire.Count("settings", len(m.GetSettings()), wire.MaxSettings),
 		wire.Count("host variables", len(d.HostVariables), wire.MaxSettings),
 	)
 	if err != nil {
@@ -44,32 +44,81 @@ func decodeDescription(m *layerpb.DescribeResponse) (sdk.Description, error) {
 			return sdk.Description{}, wire.At(err, "host variable")
 		}
 	}
-	d.Settings, err = decodeSettings(m.GetSettings())
+	d.Settings, err = decodeSettings(m.GetSettings(), 1)
 	return d, err
 }
 
-func decodeSettings(in []*layerpb.Setting) ([]sdk.Setting, error) {
+// deepest is how many levels of settings there are.
+const deepest = 2
+
+func decodeSettings(in []*layerpb.Setting, level int) ([]sdk.Setting, error) {
+	if err := wire.Count("settings", len(in), wire.MaxSettings); err != nil {
+		return nil, err
+	}
 	var out []sdk.Setting
 	for i, m := range in {
-		t, err := wire.DecodeEnum[sdk.SettingType](wire.SettingTypes, m.GetType())
-		s := sdk.Setting{
-			Name: m.GetName(), Type: t, Required: m.GetRequired(), OneOf: m.GetOneOf(),
-			Help: m.GetHelp(),
+		s, err := decodeSetting(m, level)
+		if err == nil && slices.ContainsFunc(out, func(o sdk.Setting) bool { return o.Name == s.Name }) {
+			err = fmt.Errorf("%q is declared twice", s.Name)
 		}
-		err = wire.First(
-			wire.At(wire.Name(s.Name), "name"), wire.At(err, "type"), wire.At(wire.Text(s.Help), "help"))
 		if err != nil {
 			return nil, wire.At(err, "setting %d", i)
-		}
-		if slices.ContainsFunc(out, func(o sdk.Setting) bool { return o.Name == s.Name }) {
-			return nil, fmt.Errorf("setting %d: %q is declared twice", i, s.Name)
-		}
-		if len(s.OneOf) > 0 && t != sdk.SettingString {
-			return nil, fmt.Errorf("setting %d: only a string can be one of a list", i)
 		}
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+func decodeSetting(m *layerpb.Setting, level int) (sdk.Setting, error) {
+	t, typeErr := wire.DecodeEnum[sdk.SettingType](wire.SettingTypes, m.GetType())
+	inner, innerErr := decodeSettings(m.GetSettings(), level+1)
+	s := sdk.Setting{
+		Name: m.GetName(), Type: t, Required: m.GetRequired(), OneOf: m.GetOneOf(),
+		Sensitive: m.GetSensitive(), Settings: inner, Help: m.GetHelp(),
+	}
+	err := wire.First(
+		wire.At(wire.Name(s.Name), "name"), wire.At(typeErr, "type"), innerErr,
+		wire.At(wire.Text(s.Help), "help"))
+	switch {
+	case err != nil:
+	case len(s.OneOf) > 0 && t != sdk.SettingString:
+		err = errors.New("only a string can be one of a list")
+	case len(inner) > 0 && t != sdk.SettingObject:
+		err = errors.New("only an object has settings")
+	case t == sdk.SettingObject && level == deepest:
+		err = errors.New("an object within an object")
+	case len(m.GetDefault()) > 0:
+		s.Default, err = decodeDefault(t, m.GetDefault())
+	}
+	return s, err
+}
+
+// decodeDefault reads a default into the type that the setting has in Go.
+func decodeDefault(t sdk.SettingType, raw []byte) (any, error) {
+	switch t {
+	case sdk.SettingString:
+		return decodeAs[string](t, raw)
+	case sdk.SettingNumber:
+		return decodeAs[float64](t, raw)
+	case sdk.SettingInteger:
+		return decodeAs[int](t, raw)
+	case sdk.SettingBool:
+		return decodeAs[bool](t, raw)
+	case sdk.SettingStringList:
+		return decodeAs[[]string](t, raw)
+	case sdk.SettingStringMap:
+		return decodeAs[map[string]string](t, raw)
+	case sdk.SettingObject:
+	}
+	return nil, errors.New("default: an object has none; its settings may")
+}
+
+func decodeAs[T any](t sdk.SettingType, raw []byte) (any, error) {
+	var v *T // null is no value
+	if err := json.Unmarshal(raw, &v); err != nil || v == nil {
+		return nil, fmt.Errorf("default: it is no %s", t)
+	}
+	return *v, nil
 }
 
 // core is what a layer is told of its host.

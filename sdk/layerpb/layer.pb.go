@@ -154,6 +154,9 @@ const (
 	SettingType_SETTING_TYPE_BOOL        SettingType = 3
 	SettingType_SETTING_TYPE_STRING_LIST SettingType = 4
 	SettingType_SETTING_TYPE_STRING_MAP  SettingType = 5
+	SettingType_SETTING_TYPE_INTEGER     SettingType = 6
+	// settings of their own, in braces
+	SettingType_SETTING_TYPE_OBJECT SettingType = 7
 )
 
 // Enum value maps for SettingType.
@@ -165,6 +168,8 @@ var (
 		3: "SETTING_TYPE_BOOL",
 		4: "SETTING_TYPE_STRING_LIST",
 		5: "SETTING_TYPE_STRING_MAP",
+		6: "SETTING_TYPE_INTEGER",
+		7: "SETTING_TYPE_OBJECT",
 	}
 	SettingType_value = map[string]int32{
 		"SETTING_TYPE_UNSPECIFIED": 0,
@@ -173,6 +178,8 @@ var (
 		"SETTING_TYPE_BOOL":        3,
 		"SETTING_TYPE_STRING_LIST": 4,
 		"SETTING_TYPE_STRING_MAP":  5,
+		"SETTING_TYPE_INTEGER":     6,
+		"SETTING_TYPE_OBJECT":      7,
 	}
 )
 
@@ -1160,12 +1167,18 @@ func (x *DescribeResponse) GetNeedsNono() string {
 }
 
 type Setting struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Type          SettingType            `protobuf:"varint,2,opt,name=type,proto3,enum=nono.layer.v1.SettingType" json:"type,omitempty"`
-	Required      bool                   `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
-	OneOf         []string               `protobuf:"bytes,4,rep,name=one_of,json=oneOf,proto3" json:"one_of,omitempty"`
-	Help          string                 `protobuf:"bytes,5,opt,name=help,proto3" json:"help,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Name     string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Type     SettingType            `protobuf:"varint,2,opt,name=type,proto3,enum=nono.layer.v1.SettingType" json:"type,omitempty"`
+	Required bool                   `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
+	OneOf    []string               `protobuf:"bytes,4,rep,name=one_of,json=oneOf,proto3" json:"one_of,omitempty"`
+	Help     string                 `protobuf:"bytes,5,opt,name=help,proto3" json:"help,omitempty"`
+	// default is the value as JSON where nobody sets one; empty: there is none.
+	Default []byte `protobuf:"bytes,6,opt,name=default,proto3" json:"default,omitempty"`
+	// sensitive: neither the value nor the line with it is ever shown.
+	Sensitive bool `protobuf:"varint,7,opt,name=sensitive,proto3" json:"sensitive,omitempty"`
+	// settings are those of an object. They are not objects themselves.
+	Settings      []*Setting `protobuf:"bytes,8,rep,name=settings,proto3" json:"settings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1233,6 +1246,27 @@ func (x *Setting) GetHelp() string {
 		return x.Help
 	}
 	return ""
+}
+
+func (x *Setting) GetDefault() []byte {
+	if x != nil {
+		return x.Default
+	}
+	return nil
+}
+
+func (x *Setting) GetSensitive() bool {
+	if x != nil {
+		return x.Sensitive
+	}
+	return false
+}
+
+func (x *Setting) GetSettings() []*Setting {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
 }
 
 type Source struct {
@@ -5232,13 +5266,16 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x04pure\x18\t \x01(\bR\x04pure\x12\x1d\n" +
 	"\n" +
 	"needs_nono\x18\n" +
-	" \x01(\tR\tneedsNono\"\x94\x01\n" +
+	" \x01(\tR\tneedsNono\"\x80\x02\n" +
 	"\aSetting\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1a.nono.layer.v1.SettingTypeR\x04type\x12\x1a\n" +
 	"\brequired\x18\x03 \x01(\bR\brequired\x12\x15\n" +
 	"\x06one_of\x18\x04 \x03(\tR\x05oneOf\x12\x12\n" +
-	"\x04help\x18\x05 \x01(\tR\x04help\"\xc5\x01\n" +
+	"\x04help\x18\x05 \x01(\tR\x04help\x12\x18\n" +
+	"\adefault\x18\x06 \x01(\fR\adefault\x12\x1c\n" +
+	"\tsensitive\x18\a \x01(\bR\tsensitive\x122\n" +
+	"\bsettings\x18\b \x03(\v2\x16.nono.layer.v1.SettingR\bsettings\"\xc5\x01\n" +
 	"\x06Source\x12-\n" +
 	"\x06origin\x18\x01 \x01(\x0e2\x15.nono.layer.v1.OriginR\x06origin\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\fR\x04file\x12\x12\n" +
@@ -5546,14 +5583,16 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x14LIFETIME_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12LIFETIME_EPHEMERAL\x10\x01\x12\x14\n" +
 	"\x10LIFETIME_BRACKET\x10\x02\x12\x15\n" +
-	"\x11LIFETIME_RESIDENT\x10\x03*\xaf\x01\n" +
+	"\x11LIFETIME_RESIDENT\x10\x03*\xe2\x01\n" +
 	"\vSettingType\x12\x1c\n" +
 	"\x18SETTING_TYPE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13SETTING_TYPE_STRING\x10\x01\x12\x17\n" +
 	"\x13SETTING_TYPE_NUMBER\x10\x02\x12\x15\n" +
 	"\x11SETTING_TYPE_BOOL\x10\x03\x12\x1c\n" +
 	"\x18SETTING_TYPE_STRING_LIST\x10\x04\x12\x1b\n" +
-	"\x17SETTING_TYPE_STRING_MAP\x10\x05*\xa2\x01\n" +
+	"\x17SETTING_TYPE_STRING_MAP\x10\x05\x12\x18\n" +
+	"\x14SETTING_TYPE_INTEGER\x10\x06\x12\x17\n" +
+	"\x13SETTING_TYPE_OBJECT\x10\a*\xa2\x01\n" +
 	"\x06Origin\x12\x16\n" +
 	"\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vORIGIN_BASE\x10\x01\x12\x12\n" +
@@ -5749,96 +5788,97 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	1,  // 2: nono.layer.v1.DescribeResponse.lifetime:type_name -> nono.layer.v1.Lifetime
 	19, // 3: nono.layer.v1.DescribeResponse.settings:type_name -> nono.layer.v1.Setting
 	2,  // 4: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
-	3,  // 5: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
-	20, // 6: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
-	4,  // 7: nono.layer.v1.PathRule.access:type_name -> nono.layer.v1.Access
-	5,  // 8: nono.layer.v1.PathRule.type:type_name -> nono.layer.v1.FileType
-	20, // 9: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
-	6,  // 10: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
-	0,  // 11: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
-	20, // 12: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
-	21, // 13: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
-	22, // 14: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
-	23, // 15: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
-	7,  // 16: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
-	25, // 17: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
-	26, // 18: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
-	24, // 19: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
-	39, // 20: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
-	28, // 21: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
-	16, // 22: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
-	29, // 23: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
-	27, // 24: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
-	31, // 25: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
-	32, // 26: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
-	34, // 27: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
-	35, // 28: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
-	8,  // 29: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
-	5,  // 30: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
-	33, // 31: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
-	9,  // 32: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
-	33, // 33: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
-	44, // 34: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
-	37, // 35: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
-	39, // 36: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
-	38, // 37: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	75, // 38: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
-	10, // 39: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
-	11, // 40: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
-	40, // 41: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
-	41, // 42: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
-	42, // 43: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
-	43, // 44: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
-	45, // 45: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
-	47, // 46: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
-	48, // 47: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
-	49, // 48: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
-	50, // 49: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
-	51, // 50: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
-	52, // 51: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
-	55, // 52: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
-	56, // 53: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
-	57, // 54: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	46, // 55: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	12, // 56: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	13, // 57: nono.layer.v1.Test.op:type_name -> nono.layer.v1.Op
-	53, // 58: nono.layer.v1.Condition.tests:type_name -> nono.layer.v1.Test
-	54, // 59: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	14, // 60: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	29, // 61: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
-	76, // 62: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
-	59, // 63: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	14, // 64: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	15, // 65: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
-	29, // 66: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
-	61, // 67: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
-	77, // 68: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
-	66, // 69: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	70, // 70: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	72, // 71: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	74, // 72: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
-	66, // 73: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	67, // 74: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	68, // 75: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	69, // 76: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	71, // 77: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	73, // 78: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	78, // 79: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	17, // 80: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	30, // 81: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	58, // 82: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	62, // 83: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	64, // 84: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	18, // 85: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	36, // 86: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	60, // 87: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	63, // 88: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	65, // 89: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	85, // [85:90] is the sub-list for method output_type
-	80, // [80:85] is the sub-list for method input_type
-	80, // [80:80] is the sub-list for extension type_name
-	80, // [80:80] is the sub-list for extension extendee
-	0,  // [0:80] is the sub-list for field type_name
+	19, // 5: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
+	3,  // 6: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
+	20, // 7: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
+	4,  // 8: nono.layer.v1.PathRule.access:type_name -> nono.layer.v1.Access
+	5,  // 9: nono.layer.v1.PathRule.type:type_name -> nono.layer.v1.FileType
+	20, // 10: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
+	6,  // 11: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
+	0,  // 12: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
+	20, // 13: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
+	21, // 14: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
+	22, // 15: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
+	23, // 16: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
+	7,  // 17: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
+	25, // 18: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
+	26, // 19: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
+	24, // 20: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
+	39, // 21: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
+	28, // 22: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
+	16, // 23: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
+	29, // 24: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
+	27, // 25: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
+	31, // 26: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
+	32, // 27: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
+	34, // 28: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
+	35, // 29: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
+	8,  // 30: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
+	5,  // 31: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
+	33, // 32: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
+	9,  // 33: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
+	33, // 34: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
+	44, // 35: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
+	37, // 36: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
+	39, // 37: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
+	38, // 38: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
+	75, // 39: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	10, // 40: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
+	11, // 41: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
+	40, // 42: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
+	41, // 43: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
+	42, // 44: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
+	43, // 45: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
+	45, // 46: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
+	47, // 47: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
+	48, // 48: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
+	49, // 49: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
+	50, // 50: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
+	51, // 51: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
+	52, // 52: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
+	55, // 53: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
+	56, // 54: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
+	57, // 55: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
+	46, // 56: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	12, // 57: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	13, // 58: nono.layer.v1.Test.op:type_name -> nono.layer.v1.Op
+	53, // 59: nono.layer.v1.Condition.tests:type_name -> nono.layer.v1.Test
+	54, // 60: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	14, // 61: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	29, // 62: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
+	76, // 63: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	59, // 64: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	14, // 65: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	15, // 66: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
+	29, // 67: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
+	61, // 68: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
+	77, // 69: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	66, // 70: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	70, // 71: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	72, // 72: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	74, // 73: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	66, // 74: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	67, // 75: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	68, // 76: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	69, // 77: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	71, // 78: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	73, // 79: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	78, // 80: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	17, // 81: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	30, // 82: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	58, // 83: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	62, // 84: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	64, // 85: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	18, // 86: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	36, // 87: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	60, // 88: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	63, // 89: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	65, // 90: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	86, // [86:91] is the sub-list for method output_type
+	81, // [81:86] is the sub-list for method input_type
+	81, // [81:81] is the sub-list for extension type_name
+	81, // [81:81] is the sub-list for extension extendee
+	0,  // [0:81] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }

@@ -23,6 +23,14 @@ func Literals(body *hclsyntax.Body, source func(filename string) []byte) []Probl
 	return sorted(ps)
 }
 
+// Unwritten is the problem of [Literals] for a value that must not be repeated.
+func Unwritten(name string, at hcl.Range) Problem {
+	return Problem{
+		Range: at, Summary: fmt.Sprintf("the value of %q must be written out", name),
+		Detail: "a string stands in quotes, and ${ in it is written $${",
+	}
+}
+
 // literal returns the first thing in the expression that would have to be evaluated.
 func literal(expr hclsyntax.Expression, source func(string) []byte) *Problem {
 	first := func(exprs ...hclsyntax.Expression) *Problem {

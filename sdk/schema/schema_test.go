@@ -15,19 +15,28 @@ var settings = []sdk.Setting{
 	{Name: "strict", Type: sdk.SettingBool},
 	{Name: "hosts", Type: sdk.SettingStringList},
 	{Name: "labels", Type: sdk.SettingStringMap},
+	{Name: "size", Type: sdk.SettingInteger, Default: 5},
+	{Name: "level", Type: sdk.SettingString, OneOf: []string{"low", "high"}, Sensitive: true},
+	{Name: "pool", Type: sdk.SettingObject, Settings: []sdk.Setting{
+		{Name: "workers", Type: sdk.SettingInteger, Required: true},
+		{Name: "name", Type: sdk.SettingString, Default: "p"},
+	}},
 }
 
 func TestParse(t *testing.T) {
 	tests := []struct{ name, src, want string }{
-		{"nothing", ``, `{}`},
+		{"nothing", ``, `{"size":5}`},
+		{"whole numbers", "size = -7.0", `{"size":-7}`},
+		{"an object", "pool = { workers = 2 }", `{"pool":{"name":"p","workers":2},"size":5}`},
+		{"an object on lines", "pool = {\n  workers = 2\n  name = \"q\"\n}", `{"pool":{"name":"q","workers":2},"size":5}`},
 		{
 			"every type", "mode = \"proxy\"\nurl = \"\"\nretries = 3\nstrict = false\nhosts = [\"a\", \"b\"]\nlabels = { x = \"1\", \"y z\" = \"2\" }",
-			`{"hosts":["a","b"],"labels":{"x":"1","y z":"2"},"mode":"proxy","retries":3,"strict":false,"url":""}`,
+			`{"hosts":["a","b"],"labels":{"x":"1","y z":"2"},"mode":"proxy","retries":3,"size":5,"strict":false,"url":""}`,
 		},
-		{"empty list and map", "hosts = []\nlabels = {}", `{"hosts":[],"labels":{}}`},
-		{"fraction and sign", `retries = -1.5`, `{"retries":-1.5}`},
-		{"a heredoc", "url = <<EOT\na\nEOT\n", `{"url":"a\n"}`},
-		{"escapes", `url = "$${x} \"q\" \u00e9"`, `{"url":"${x} \"q\" é"}`},
+		{"empty list and map", "hosts = []\nlabels = {}", `{"hosts":[],"labels":{},"size":5}`},
+		{"fraction and sign", `retries = -1.5`, `{"retries":-1.5,"size":5}`},
+		{"a heredoc", "url = <<EOT\na\nEOT\n", `{"size":5,"url":"a\n"}`},
+		{"escapes", `url = "$${x} \"q\" \u00e9"`, `{"size":5,"url":"${x} \"q\" é"}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -50,7 +59,7 @@ func TestProblems(t *testing.T) {
 		detail    string
 	}{
 		{"misspelt", "url = \"a\"\nmdoe = \"proxy\"", 2, `unknown attribute "mdoe"`, `did you mean "mode"?`},
-		{"nothing like it", `zzzzz = 1`, 1, `unknown attribute "zzzzz"`, "known here: hosts, labels, mode, retries, strict, url"},
+		{"nothing like it", `zzzzz = 1`, 1, `unknown attribute "zzzzz"`, "known here: hosts, labels, level, mode, pool, retries, size, strict, url"},
 		{"a block", `mode {}`, 1, `unknown block "mode"`, `did you mean the attribute mode = ...?`},
 		{"not one of them", `mode = "nmespace"`, 1, `"mode" cannot be "nmespace"`, `did you mean "namespace"?`},
 		{"a number for a string", `url = 5`, 1, `"url" must be a string in quotes: "..."`, ""},
@@ -62,6 +71,14 @@ func TestProblems(t *testing.T) {
 		{"a map with a name twice", `labels = { a = "1", a = "2" }`, 1, `"labels" has "a" twice`, ""},
 		{"a number without end", `retries = 1e9999999`, 1, `"retries" must be a number that a float64 can hold`, ""},
 		{"a number without beginning", `retries = -1e-9999999`, 1, `"retries" must be a number that a float64 can hold`, ""},
+		{"a fraction", `size = 1.5`, 1, `"size" must be a whole number`, ""},
+		{"a large number", `size = 9223372036854775808`, 1, `"size" must be a whole number of at most 64 bits`, ""},
+		{"a string for an object", `pool = "a"`, 1, `"pool" must be settings in braces: { NAME = VALUE }`, ""},
+		{"misspelt in an object", `pool = { wrkers = 1, workers = 2 }`, 1, `"pool" has no setting "wrkers"`, `did you mean "workers"?`},
+		{"missing in an object", "\npool = { name = \"x\" }", 2, `"pool" lacks "workers"`, ""},
+		{"wrong in an object", "pool = {\n  workers = \"2\"\n}", 2, `"workers" must be a whole number`, ""},
+		{"twice in an object", `pool = { workers = 1, workers = 2 }`, 1, `"pool" has "workers" twice`, ""},
+		{"a sensitive value", `level = "hihg"`, 1, `"level" cannot be that`, `it is one of "low", "high"`},
 		{"null", `url = null`, 1, `"url" must be a string in quotes: "..."`, ""},
 		{"a variable", `url = "${env.HOME}/x"`, 1, "${...} is not evaluated here", `write "$HOME/x"`},
 		{"a bare word", `mode = proxy`, 1, "proxy stands without quotes", `there are no variables here; a string is written "proxy"`},
@@ -117,6 +134,12 @@ func TestCheck(t *testing.T) {
 		setting sdk.Setting
 		want    string
 	}{
+		{"a default of another type", sdk.Setting{Name: "a", Type: sdk.SettingInteger, Default: "5"}, "the default is no integer"},
+		{"a default of none of them", sdk.Setting{Name: "a", Type: sdk.SettingString, OneOf: []string{"x"}, Default: "y"}, "none of the values"},
+		{"required with a default", sdk.Setting{Name: "a", Type: sdk.SettingBool, Required: true, Default: true}, "has no default"},
+		{"an object without settings", sdk.Setting{Name: "a", Type: sdk.SettingObject}, "has settings"},
+		{"settings in a string", sdk.Setting{Name: "a", Type: sdk.SettingString, Settings: []sdk.Setting{{Name: "b", Type: sdk.SettingBool}}}, "has settings"},
+		{"an object in an object", sdk.Setting{Name: "a", Type: sdk.SettingObject, Settings: []sdk.Setting{{Name: "b", Type: sdk.SettingObject}}}, "an object within an object"},
 		{"good", sdk.Setting{Name: "a_1", Type: sdk.SettingString}, ""},
 		{"no name", sdk.Setting{Type: sdk.SettingString}, "lower-case letters"},
 		{"upper case", sdk.Setting{Name: "Mode", Type: sdk.SettingString}, "lower-case letters"},

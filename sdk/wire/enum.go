@@ -116,6 +116,8 @@ var (
 		{"bool", layerpb.SettingType_SETTING_TYPE_BOOL},
 		{"list(string)", layerpb.SettingType_SETTING_TYPE_STRING_LIST},
 		{"map(string)", layerpb.SettingType_SETTING_TYPE_STRING_MAP},
+		{"integer", layerpb.SettingType_SETTING_TYPE_INTEGER},
+		{"object", layerpb.SettingType_SETTING_TYPE_OBJECT},
 	}
 	Tiers = Enum[string, layerpb.Tier]{
 		{"A", layerpb.Tier_TIER_A},

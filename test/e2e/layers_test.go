@@ -883,6 +883,41 @@ for name in "ECHO", "SECOND":
 	}
 }
 
+// TestSensitiveSetting: whatever goes wrong, what a sensitive setting says is not shown, nor its line.
+func TestSensitiveSetting(t *testing.T) {
+	const secret = "s3cret-of-the-user"
+	value := fmt.Sprintf("password = %q", secret)
+	for name, test := range map[string]struct{ settings, says string }{
+		"of another type":          {"password = [\"" + secret + "\"]", `"password" must be a string in quotes`},
+		"without quotes":           {"password = " + strings.ReplaceAll(secret, "-", "_"), `the value of "password" must be written out`},
+		"the layer refuses it":     {value + "\n  misbehave = \"refuse-password\"", "it is too short"},
+		"something else fails":     {value + "\n  misbehave = \"refuse-plan\"", "told to refuse"},
+		"another is misspelt":      {value + "\n  pasword = \"x\"", `unknown attribute "pasword"`},
+		"the file is not approved": {value, "is not approved"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUser(t)
+			u.useEcho(test.settings)
+			args := append([]string{"run", "-v"}, configured("true")[1:]...)
+			if name == "the file is not approved" {
+				args = []string{"run", "-v", "-c", "agent.hcl", "--", "true"}
+			}
+			r := u.refused(u.nono(args...), test.says, "agent.hcl:")
+			if strings.Contains(r.Stderr, "s3cret") {
+				t.Errorf("it is shown\n%s", r)
+			}
+		})
+	}
+	u := newUser(t)
+	u.useEcho(value)
+	for _, args := range [][]string{{"run", "-v"}, {"plan", "-v"}, {"plan", "--json"}} {
+		r := u.succeeds(u.nono(append(args, configured("true")[1:]...)...))
+		if strings.Contains(r.Stdout+r.Stderr, "s3cret") {
+			t.Errorf("%v shows it\n%s", args, r)
+		}
+	}
+}
+
 // TestEchoDialsIn has the layer connect to a port that the agent serves. It tries to before there is an agent, too: that fails, and does no
 // harm to the start.
 func TestEchoDialsIn(t *testing.T) {

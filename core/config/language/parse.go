@@ -33,7 +33,10 @@ func Parse(text diag.Text, grammar *Block) (*Tree, diag.Problems) {
 		return nil, p.found
 	}
 	body := file.Body.(*hclsyntax.Body)
-	if p.add(schema.Literals(body, p.content)...); p.found.Failed() {
+	for _, found := range schema.Literals(body, p.content) {
+		p.add(p.discreet(body, found))
+	}
+	if p.found.Failed() {
 		return nil, p.found
 	}
 	root := p.block(grammar, body)
@@ -143,6 +146,24 @@ func (p *parser) block(is *Block, body *hclsyntax.Body) *Tree {
 		out.Blocks = append(out.Blocks, inner)
 	}
 	return out
+}
+
+// discreet is a problem without the words of the file, where those may be a layer's secret; nor is
+// there anything left of them to be shown with it.
+func (p *parser) discreet(body *hclsyntax.Body, found schema.Problem) schema.Problem {
+	for _, b := range body.Blocks {
+		if is := p.grammar.Blocks[b.Type]; is == nil || !is.Settings {
+			continue
+		}
+		for name, a := range b.Body.Attributes {
+			_, ours := p.grammar.Blocks[b.Type].Attributes[name]
+			if !ours && a.Expr.Range().ContainsPos(found.Range.Start) {
+				diag.Texts{p.text}.Hide(p.source(a.SrcRange))
+				return schema.Unwritten(name, found.Range)
+			}
+		}
+	}
+	return found
 }
 
 // settings are the attributes of a layer block that are the layer's own. Whether it knows them is

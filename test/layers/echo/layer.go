@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,7 +33,7 @@ const (
 
 // misbehaviours are what the setting of that name can ask for; armed is a moment after Start.
 var misbehaviours = append(misbehave.All("plan", "start", "armed", "finish"),
-	"refuse-plan", "refuse-start", "stop-plan", "stop-start", "stop-armed", "refuse-finish", "wait-finish")
+	"refuse-plan", "refuse-start", "refuse-password", "stop-plan", "stop-start", "stop-armed", "refuse-finish", "wait-finish")
 
 type settings struct {
 	Greeting  string  `json:"greeting"`
@@ -44,6 +43,8 @@ type settings struct {
 	Misbehave string  `json:"misbehave"`
 	Ask       string  `json:"ask"`
 	Variables string  `json:"variables"`
+
+	Password sdk.Secret `json:"password"`
 }
 
 type layer struct{}
@@ -67,6 +68,10 @@ func (*layer) Describe() sdk.Description {
 				Name: "variables", Type: sdk.SettingString,
 				Help: "what its variables begin with, instead of ECHO",
 			},
+			{
+				Name: "password", Type: sdk.SettingString, Sensitive: true,
+				Help: "what nobody is to see",
+			},
 			{Name: "misbehave", Type: sdk.SettingString, OneOf: misbehaviours, Help: "how it fails, for tests"},
 		},
 	}
@@ -74,8 +79,8 @@ func (*layer) Describe() sdk.Description {
 
 // Plan implements sdk.Layer.
 func (*layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
-	s, err := parse(req.Settings)
-	if err != nil {
+	var s settings
+	if err := req.Settings.Decode(&s); err != nil {
 		return nil, err
 	}
 	misbehave.At("plan", s.Misbehave)
@@ -84,6 +89,11 @@ func (*layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse
 	}
 	if s.Misbehave == "refuse-plan" {
 		return nil, errors.New("the echo layer was told to refuse the plan")
+	}
+	if s.Misbehave == "refuse-password" {
+		return &sdk.PlanResponse{Diagnostics: []sdk.Diagnostic{{
+			Severity: sdk.SeverityError, Attribute: "password", Summary: "it is too short",
+		}}}, nil
 	}
 	if s.Misbehave == "stop-plan" {
 		if err := req.Session.Stop("the echo layer was told to stop"); err != nil {
@@ -117,8 +127,8 @@ func (*layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse
 
 // Start implements sdk.Starter.
 func (*layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartResponse, error) {
-	s, err := parse(req.Settings)
-	if err != nil {
+	var s settings
+	if err := req.Settings.Decode(&s); err != nil {
 		return nil, err
 	}
 	misbehave.At("start", s.Misbehave)
@@ -171,8 +181,8 @@ func (*layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 
 // Finish implements sdk.Starter. There is nothing to release; it reports whether Start had returned.
 func (*layer) Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
-	s, err := parse(req.Settings)
-	if err != nil {
+	var s settings
+	if err := req.Settings.Decode(&s); err != nil {
 		return nil, err
 	}
 	misbehave.At("finish", s.Misbehave)
@@ -300,17 +310,6 @@ func exchange(c net.Conn, greeting string) (string, error) {
 		return "", err
 	}
 	return string(answer[:n]), nil
-}
-
-func parse(raw []byte) (settings, error) {
-	var s settings
-	if len(raw) == 0 {
-		return s, nil
-	}
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return s, fmt.Errorf("reading the settings: %w", err)
-	}
-	return s, nil
 }
 
 // Interface guard.
