@@ -23,6 +23,7 @@ import (
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/layertest"
 	"github.com/nono-run/nono/sdk/peer"
+	"github.com/nono-run/nono/sdk/wire"
 )
 
 // TestLife takes an honest layer through all its calls, which is the positive control of every test below.
@@ -256,7 +257,7 @@ func TestRequestTooLarge(t *testing.T) {
 	if err := upTo(t, l, "session"); err != nil {
 		t.Fatal(err)
 	}
-	for size, ok := range map[int]bool{3 << 20: true, 5 << 20: false} {
+	for size, ok := range map[int]bool{wire.MaxMessage - 1<<20: true, wire.MaxMessage + 1<<20: false} {
 		run := tierA
 		run.Settings = make([]byte, size)
 		_, err := l.Plan(t.Context(), &sdk.PlanRequest{Run: run})
