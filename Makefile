@@ -21,7 +21,7 @@ TESTFLAGS ?= -count=1
 PACKAGES ?= ./...
 REPORT := $(GO) run ./test/report -skips test/skips.txt
 
-.PHONY: help build demo test race vet lint fmt generate tools bench clean
+.PHONY: help build demo test race fuzz vet lint fmt generate tools bench clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,15 @@ race: export CGO_ENABLED := 1
 # test/e2e runs programs that are built without it, so there it would look at nothing but the tests.
 race: ## the tests with the race detector (needs a C compiler)
 	@$(REPORT) -- $(GO) test -json -race $(TESTFLAGS) $$($(GO) list $(PACKAGES) | grep -v /test/e2e)
+
+# go runs one fuzz target at a time, so they are found by their names first.
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target in turn, for FUZZTIME (30s) each
+	@$(GO) test -list '^Fuzz' $(PACKAGES) \
+		| awk '/^Fuzz/ { names[++n] = $$1 } /^ok/ { for (i = 1; i <= n; i++) print $$2, names[i]; n = 0 }' \
+		| while read -r package name; do \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package"; \
+		done
 
 vet: ## go vet, also for macOS
 	$(GO) vet ./...

@@ -455,49 +455,4 @@ func listing(t *testing.T, root string) string {
 	return b.String()
 }
 
-// FuzzLoad: whatever a file holds, it is read into a policy that keeps to its own directory, or refused with words for it.
-func FuzzLoad(f *testing.F) {
-	archives, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, name := range archives {
-		content, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		_, file, ok := strings.Cut(string(content), "-- proj/agent.hcl --\n")
-		if ok {
-			file, _, _ = strings.Cut(file, "\n-- ")
-			f.Add(file)
-		}
-	}
-	w := newWorld(f)
-	w.flags("-c agent.hcl")
-	system := decide(load(f, func() *world { w.file("proj/agent.hcl", ""); return w }()))
-	f.Fuzz(func(t *testing.T, src string) {
-		w.tb = t
-		w.file("proj/agent.hcl", src)
-		loaded, err := config.Load(w.options)
-		var problems diag.Problems
-		switch {
-		case err == nil:
-		case !errors.As(err, &problems) || len(problems) == 0:
-			t.Fatalf("not a problem: %v", err)
-		default:
-			for _, p := range problems {
-				if p.Summary == "" || p.Source.Line == 0 {
-					t.Fatalf("a problem without words or line: %+v", p)
-				}
-			}
-			return
-		}
-		for _, r := range loaded.Config.Policy.Filesystem {
-			if r.Access.Grants() && !policy.Within(r.Path, w.root+"/proj") && !system.Path(r.Path, policy.OpRead).Allowed {
-				t.Fatalf("%s of %s without being asked", r.Access, r.Path)
-			}
-		}
-	})
-}
-
 func decide(cfg *config.Config) *policy.Decider { return policy.NewDecider(&cfg.Policy) }

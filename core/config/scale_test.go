@@ -101,7 +101,7 @@ func TestTextsThatNameMuch(t *testing.T) {
 func TestChainOfLinks(t *testing.T) {
 	soon(t)
 	w := newWorld(t)
-	for i := range 2_000 {
+	for i := range 200 {
 		if err := os.Symlink(fmt.Sprintf("l%d", i+1), filepath.Join(w.root, "proj", fmt.Sprintf("l%d", i))); err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func TestChainOfLinks(t *testing.T) {
 	if _, err := config.Load(w.options); err == nil || !strings.Contains(err.Error(), "too many levels of symbolic links") {
 		t.Errorf("got %v", err)
 	}
-	w.options.Flags[0].Value = "l1970"
+	w.options.Flags[0].Value = "l170"
 	if _, err := config.Load(w.options); err != nil {
 		t.Errorf("thirty links: %v", err)
 	}

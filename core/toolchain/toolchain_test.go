@@ -676,3 +676,30 @@ func TestRules(t *testing.T) {
 		t.Errorf("%+v of %+v", d, d.Rule)
 	}
 }
+
+// FuzzResolve: whatever stands in the files that a project brings, what they add to the policy lies in
+// one of the roots, or is granted already.
+func FuzzResolve(f *testing.F) {
+	f.Add("3.9.18\n", "#!/usr/bin/env python\n", "home = /usr/bin\n")
+	f.Add("../../..\n", "#!/home/ada/secret/tool\n", "home = /home/ada/secret\n")
+	f.Add("3.11", "#!"+pyenv+"3.9.18/bin/python", "home = "+pyenv+"3.11.7/bin\ninclude-system-site-packages = true\n")
+	f.Fuzz(func(t *testing.T, version, firstLine, venv string) {
+		put := func(name, content string) string { return name + "! " + strings.ReplaceAll(content, `\n`, `\ n`) }
+		files := tree(append(machine, "/home/ada/secret/tool", "/home/ada/secret/bin/python",
+			put("/home/ada/proj/.python-version", version), put("/home/ada/proj/tool", firstLine),
+			put("/home/ada/proj/.venv/pyvenv.cfg", venv), "/home/ada/proj/.venv/bin/python -> /usr/bin/python3")...)
+		for _, name := range []string{"./tool", "python", ".venv/bin/python"} {
+			p := granted()
+			tc, err := resolve(files, p, name)
+			if err != nil {
+				continue
+			}
+			decide := policy.NewDecider(p)
+			for _, r := range tc.Reads {
+				if !policy.Within(r.Path, path.Clean(pyenv)) && !decide.Path(r.Path, policy.OpExecute).Allowed {
+					t.Fatalf("%s adds %+v", name, r)
+				}
+			}
+		}
+	})
+}

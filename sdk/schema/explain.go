@@ -54,8 +54,6 @@ func explain(d *hcl.Diagnostic, known *hcl.BodySchema, source func(string) []byt
 	case strings.HasPrefix(d.Summary, "Missing ") && strings.Contains(d.Summary, " for ") && strings.HasPrefix(d.Detail, "All "):
 		label, block, _ = strings.Cut(strings.TrimPrefix(d.Summary, "Missing "), " for ")
 		return Problem{Summary: fmt.Sprintf("a %s block needs a name", block), Detail: fmt.Sprintf("write %s %q {", block, label)}
-	case strings.HasPrefix(d.Summary, "Unexpected ") && strings.HasSuffix(d.Summary, " block"):
-		return Problem{Summary: fmt.Sprintf("there is no block %s here", name)}
 	}
 	if d.Summary == "Missing item separator" && strings.ContainsAny(name, "}=\n") {
 		return unclosedList // hcl took what follows for the next item

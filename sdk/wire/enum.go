@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/nono-run/nono/sdk/fragment"
@@ -25,7 +26,7 @@ func (e Enum[G, P]) Encode(g G) (P, error) {
 			return p.Wire, nil
 		}
 	}
-	return 0, fmt.Errorf("the unknown %T %q", g, string(g))
+	return 0, fmt.Errorf("the unknown value %q", string(g))
 }
 
 // Decode is Go's value of p.
@@ -36,9 +37,9 @@ func (e Enum[G, P]) Decode(p P) (G, error) {
 		}
 	}
 	if p == 0 {
-		return "", fmt.Errorf("no value of %T", p)
+		return "", errors.New("it has no value")
 	}
-	return "", fmt.Errorf("the unknown value %d of %T", int32(p), p)
+	return "", fmt.Errorf("the unknown value %d", int32(p))
 }
 
 // Kinds are the kinds of layer and rule.

@@ -132,8 +132,9 @@ func TestEnumsAreWhole(t *testing.T) {
 				t.Errorf("%s: %v", values.Get(i).Name(), err)
 			}
 		}
-		if err := decode(int32(values.Len())); err == nil {
-			t.Errorf("%s takes a value that it does not know", name)
+		// A user reads this of a layer that misbehaves: the field's name says what it is, and no Go type.
+		if err := decode(int32(values.Len())); err == nil || strings.Contains(err.Error(), "layerpb") {
+			t.Errorf("%s, of a value that it does not know: %v", name, err)
 		}
 	}
 }
