@@ -161,7 +161,7 @@ func TestNoLayerPassesADeniedVariable(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		variable string
-		value    any
+		value    fragment.Part
 		declared []string
 		rules    []policy.EnvRule
 		want     string // of the refusal
@@ -173,14 +173,14 @@ func TestNoLayerPassesADeniedVariable(t *testing.T) {
 		{"denied by default, and declared", "INNOCENT", fragment.HostVariable("TOKEN"), []string{"TOKEN"}, []policy.EnvRule{never}, passes + "default.hcl:9:1 denies"},
 		{"denied by default, and passed by the user", "INNOCENT", fragment.HostVariable("TOKEN"), nil, []policy.EnvRule{never, pass}, ""},
 		{"denied by the user, and declared", "INNOCENT", fragment.HostVariable("TOKEN"), []string{"TOKEN"}, []policy.EnvRule{deny}, passes + "config.hcl:2:1 denies"},
-		{"its own value for what a default does not inherit", "TOKEN", "mine", nil, []policy.EnvRule{never}, ""},
-		{"its own value for what the user denies", "TOKEN", "mine", nil, []policy.EnvRule{deny}, sets + "config.hcl:2:1 denies"},
+		{"its own value for what a default does not inherit", "TOKEN", fragment.Literal("mine"), nil, []policy.EnvRule{never}, ""},
+		{"its own value for what the user denies", "TOKEN", fragment.Literal("mine"), nil, []policy.EnvRule{deny}, sets + "config.hcl:2:1 denies"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			in := plantest.Input(plantest.Machine())
 			in.Environ = append(in.Environ, "TOKEN=canary")
 			in.Policy.Environment = append(in.Policy.Environment, tt.rules...)
-			share := plantest.Custom("acme/x", fragment.Env{Name: tt.variable, Value: fragment.Text(tt.value)})
+			share := plantest.Custom("acme/x", fragment.Env{Name: tt.variable, Value: fragment.Value{tt.value}})
 			share.HostVariables = tt.declared
 			in.Layers = append(in.Layers, share)
 			if tt.want == "" {

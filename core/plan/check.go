@@ -51,7 +51,7 @@ func (m *maker) checkLayers() {
 			if step == nil {
 				m.flaw(s.Name, "", "step %d is nil", i)
 			} else if err := m.checkStep(s, step); err != nil {
-				m.flaw(s.Name, step.Rule(), "%s step: %s", fragment.Name(step), err)
+				m.flaw(s.Name, step.Rule(), "%s step: %s", fragment.Kind(step), err)
 			}
 		}
 	}

@@ -18,7 +18,7 @@ import (
 var flagged = policy.Source{Origin: policy.OriginFlag, Flag: "--env X"}
 
 func TestEnvironment(t *testing.T) {
-	inherit := func(name string) fragment.Value { return fragment.Text(fragment.HostVariable(name)) }
+	inherit := func(name string) fragment.Value { return fragment.Value{fragment.HostVariable(name)} }
 	never := []policy.EnvRule{
 		{ID: "environment.deny.0", Source: plantest.ByDefault, Action: policy.EnvDeny, Name: "LD_*"},
 		{ID: "environment.deny.1", Source: plantest.ByDefault, Action: policy.EnvDeny, Name: "BASH_FUNC_*"},
@@ -55,7 +55,7 @@ func TestEnvironment(t *testing.T) {
 			"a value of --env is a secret",
 			[]policy.EnvRule{{Source: flagged, Action: policy.EnvSet, Name: "KEY", Secret: "env.KEY"}},
 			nil, "KEY",
-			fragment.Text(fragment.SecretValue("env.KEY")),
+			fragment.Value{fragment.SecretValue("env.KEY")},
 		},
 		{"HOME is the private one, whatever the variable says", nil, []string{"HOME=/elsewhere"}, "HOME", fragment.Text("/home/ada")},
 		{"unless set", []policy.EnvRule{{Source: plantest.At(3), Action: policy.EnvSet, Name: "HOME", Value: "/home/ada/proj"}}, nil, "HOME", fragment.Text("/home/ada/proj")},
@@ -126,7 +126,7 @@ func TestPath(t *testing.T) {
 
 // Two values for one variable: a layer's beats a default's; what the user asked for, and what another layer says, it contradicts.
 func TestVariableOfALayer(t *testing.T) {
-	env := func(v ...any) fragment.Env { return fragment.Env{Name: "X", Value: fragment.Text(v...)} }
+	env := func(v fragment.Part) fragment.Env { return fragment.Env{Name: "X", Value: fragment.Value{v}} }
 	tests := []struct {
 		name     string
 		rule     policy.EnvRule
@@ -134,19 +134,19 @@ func TestVariableOfALayer(t *testing.T) {
 		want     fragment.Value
 		conflict []string
 	}{
-		{"alone", policy.EnvRule{}, []fragment.Env{env("1")}, fragment.Text("1"), nil},
-		{"two that agree", policy.EnvRule{}, []fragment.Env{env("1"), env("1")}, fragment.Text("1"), nil},
-		{"two that do not", policy.EnvRule{}, []fragment.Env{env("1"), env("2")}, nil, []string{"layer a/a", "layer b/b"}},
+		{"alone", policy.EnvRule{}, []fragment.Env{env(fragment.Literal("1"))}, fragment.Text("1"), nil},
+		{"two that agree", policy.EnvRule{}, []fragment.Env{env(fragment.Literal("1")), env(fragment.Literal("1"))}, fragment.Text("1"), nil},
+		{"two that do not", policy.EnvRule{}, []fragment.Env{env(fragment.Literal("1")), env(fragment.Literal("2"))}, nil, []string{"layer a/a", "layer b/b"}},
 		{
 			"a default gives way",
 			policy.EnvRule{ID: "environment.pass.9", Source: plantest.ByDefault, Action: policy.EnvPass, Name: "X"},
-			[]fragment.Env{env("1")},
+			[]fragment.Env{env(fragment.Literal("1"))},
 			fragment.Text("1"), nil,
 		},
 		{
 			"the user does not",
 			policy.EnvRule{ID: "environment.pass.9", Source: plantest.At(8), Action: policy.EnvPass, Name: "X"},
-			[]fragment.Env{env("1")},
+			[]fragment.Env{env(fragment.Literal("1"))},
 			nil,
 			[]string{"agent.hcl:8:3", "layer a/a"},
 		},
@@ -193,7 +193,7 @@ func TestPlanHoldsNoSecret(t *testing.T) {
 	in.Policy.Environment = append(in.Policy.Environment,
 		policy.EnvRule{ID: "environment.pass.9", Source: plantest.At(3), Action: policy.EnvPass, Name: "TOKEN"},
 		policy.EnvRule{ID: "environment.set.0", Source: flagged, Action: policy.EnvSet, Name: "KEY", Secret: "env.KEY"})
-	s := plantest.Custom("acme/x", fragment.Env{Name: "ACME", Value: fragment.Text("id:", fragment.SecretValue("k"))})
+	s := plantest.Custom("acme/x", fragment.Env{Name: "ACME", Value: fragment.Value{fragment.Literal("id:"), fragment.SecretValue("k")}})
 	s.Response.Secrets = map[string]sdk.Secret{"k": sdk.NewSecret([]byte("canary-of-a-layer"))}
 	in.Layers = append(in.Layers, s)
 	p := plantest.Make(t, in)

@@ -70,7 +70,7 @@ func TestHostileFragments(t *testing.T) {
 		"a setuid file":                 {fragment.File{Path: "/mnt/x", Mode: 0o755 | 1<<23}},
 		"PATH":                          {fragment.Env{Name: "PATH", Value: fragment.Text("/mnt")}},
 		"a variable with = in its name": {fragment.Env{Name: "A=B", Value: fragment.Text("x")}},
-		"another layer's secret":        {fragment.Env{Name: "A", Value: fragment.Text(fragment.SecretValue("env.TOKEN"))}},
+		"another layer's secret":        {fragment.Env{Name: "A", Value: fragment.Value{fragment.SecretValue("env.TOKEN")}}},
 		"the base fragment's rule":      {fragment.Tmpfs{For: base.RuleProc, Path: "/mnt/x", Size: 1 << 20, Mode: 0o755}},
 		"a rule that does not exist":    {fragment.Tmpfs{For: "filesystem.allow.99", Path: "/mnt/x", Size: 1 << 20, Mode: 0o755}},
 		"a listener at no address":      {fragment.Listener{Name: "l", Network: fragment.TCP, Address: "example.com"}},

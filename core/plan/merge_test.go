@@ -127,7 +127,7 @@ func TestEveryKindOfStepReachesThePlan(t *testing.T) {
 		in.Layers = append(in.Layers, plantest.Custom("acme/x", s))
 		text, err := json.Marshal(plantest.Make(t, in))
 		if err != nil || !mark.Match(text) {
-			t.Errorf("a %s step is not in the plan: %v", fragment.Name(s), err)
+			t.Errorf("a %s step is not in the plan: %v", fragment.Kind(s), err)
 		}
 	}
 }
@@ -335,8 +335,8 @@ func TestFlawsOfALayer(t *testing.T) {
 		{fragment.Env{Name: "A=B"}, `name: "A=B" holds a =`},
 		{fragment.Env{Name: "PATH", Value: fragment.Text("/evil")}, "no layer sets it"},
 		{fragment.Env{Name: "A", Value: fragment.Value{{Host: "B", Secret: "C"}}}, "two things at once"},
-		{fragment.Env{Name: "A", Value: fragment.Text(fragment.SecretValue("key"))}, "did not return"},
-		{fragment.Env{Name: "A", Value: fragment.Text(fragment.ListenerAddress("x"))}, "the layer does not have"},
+		{fragment.Env{Name: "A", Value: fragment.Value{fragment.SecretValue("key")}}, "did not return"},
+		{fragment.Env{Name: "A", Value: fragment.Value{fragment.ListenerAddress("x")}}, "the layer does not have"},
 		{fragment.Mask{For: "filesystem.deny.99", Path: "/x"}, `no rule "filesystem.deny.99"`},
 		{fragment.Mask{For: "base.proc", Path: "/x"}, "nono's own"},
 	}

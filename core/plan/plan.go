@@ -242,13 +242,13 @@ func (p *Plan) View() view.View { return view.New(p.Mounts) }
 func (p *Plan) LayerOf(step, about string) (string, bool) {
 	layer := Core
 	switch step {
-	case fragment.Name(fragment.Landlock{}):
+	case fragment.Kind(fragment.Landlock{}):
 		for _, g := range p.Landlock {
 			if g.Path == about {
 				layer = strings.Join(g.Layers, ", ")
 			}
 		}
-	case fragment.Name(fragment.Listener{}):
+	case fragment.Kind(fragment.Listener{}):
 		for _, l := range p.Listeners {
 			if l.ID() == about {
 				layer = l.Layer
@@ -256,7 +256,7 @@ func (p *Plan) LayerOf(step, about string) (string, bool) {
 		}
 	default:
 		for _, m := range p.Mounts {
-			if m.At() == about && fragment.Name(m.Mount) == step {
+			if m.At() == about && fragment.Kind(m.Mount) == step {
 				layer = m.Layer
 			}
 		}

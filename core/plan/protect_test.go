@@ -284,7 +284,7 @@ func TestProofMissesNothing(t *testing.T) {
 			without := *p
 			without.Mounts = slices.Delete(slices.Clone(p.Mounts), i, i+1)
 			if err := without.Prove(in.Own, in.Look); err == nil {
-				t.Errorf("%s: proved without %s at %s", name, fragment.Name(s.Mount), s.At())
+				t.Errorf("%s: proved without %s at %s", name, fragment.Kind(s.Mount), s.At())
 			}
 		}
 	}

@@ -27,12 +27,12 @@ func TestRecipe(t *testing.T) {
 	in.Layers = append(in.Layers,
 		plantest.Custom("a/a",
 			fragment.Listener{Name: "proxy", Network: fragment.TCP},
-			fragment.Env{Name: "PROXY", Value: fragment.Text("http://", fragment.ListenerAddress("proxy"), "/")},
+			fragment.Env{Name: "PROXY", Value: fragment.Value{fragment.Literal("http://"), fragment.ListenerAddress("proxy"), fragment.Literal("/")}},
 			fragment.Dialer{Ports: []uint16{9000, 80}},
 			fragment.Landlock{Path: "/usr", Rights: []fragment.Right{fragment.RightRead}}),
 		plantest.Custom("b/b",
 			fragment.Listener{Name: "proxy", Network: fragment.UDP, Address: "0.0.0.0", Port: 53},
-			fragment.Env{Name: "DNS", Value: fragment.Text(fragment.ListenerAddress("proxy"))},
+			fragment.Env{Name: "DNS", Value: fragment.Value{fragment.ListenerAddress("proxy")}},
 			fragment.Dialer{Ports: []uint16{80}}))
 	p := plantest.Make(t, in)
 	r, err := p.Recipe(nil, unset, in.Look)
@@ -75,11 +75,11 @@ func TestRecipeRefuses(t *testing.T) {
 		secrets plan.Secrets
 		want    string
 	}{
-		{"a secret that is not there", fragment.Text(fragment.SecretValue("k")), nil, `variable X: the secret "k" is not there`},
-		{"another layer's secret", fragment.Text(fragment.SecretValue("k")), plan.Secrets{"b/b": {"k": []byte("v")}}, `the secret "k" is not there`},
-		{"a secret that no variable can hold", fragment.Text(fragment.SecretValue("k")), plan.Secrets{"a/a": {"k": []byte("canary\x00")}}, "zero byte"},
-		{"a variable that the user has not", fragment.Text(fragment.HostVariable("NOT_SET")), nil, "your own variable NOT_SET is not set"},
-		{"a listener that nobody has", fragment.Text(fragment.ListenerAddress("x")), nil, `layer a/a has no listener "x"`},
+		{"a secret that is not there", fragment.Value{fragment.SecretValue("k")}, nil, `variable X: the secret "k" is not there`},
+		{"another layer's secret", fragment.Value{fragment.SecretValue("k")}, plan.Secrets{"b/b": {"k": []byte("v")}}, `the secret "k" is not there`},
+		{"a secret that no variable can hold", fragment.Value{fragment.SecretValue("k")}, plan.Secrets{"a/a": {"k": []byte("canary\x00")}}, "zero byte"},
+		{"a variable that the user has not", fragment.Value{fragment.HostVariable("NOT_SET")}, nil, "your own variable NOT_SET is not set"},
+		{"a listener that nobody has", fragment.Value{fragment.ListenerAddress("x")}, nil, `layer a/a has no listener "x"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -16,16 +16,16 @@ import (
 // The most that one step may hold. The limits are far above what an honest layer needs, and far below
 // what would make core or the kernel work for seconds.
 const (
-	maxPath       = 4095      // PATH_MAX, less its NUL
-	maxName       = 256       // of rules, listeners, secrets
-	maxVariable   = 128 << 10 // of one variable: the kernel's own limit
-	maxFile       = 64 << 10
-	maxParts      = 256
-	maxPorts      = 1024
-	maxSyscalls   = 1024
-	maxConditions = 256
-	maxTests      = 16
-	maxValues     = 1024
+	maxPath        = 4095      // PATH_MAX, less its NUL
+	maxName        = 256       // of rules, listeners, secrets
+	maxVariable    = 128 << 10 // of one variable: the kernel's own limit
+	maxFile        = 64 << 10
+	maxParts       = 256
+	maxPorts       = 1024
+	maxSyscalls    = 1024
+	maxConditions  = 256
+	maxComparisons = 16
+	maxValues      = 1024
 )
 
 // Check holds a step against everything that can be said of it alone: that paths are absolute and clean,
@@ -236,12 +236,12 @@ func (s Seccomp) check() error {
 }
 
 func (c Condition) check() error {
-	// A condition without a test would hold always: a filter that was meant to be narrow would refuse
+	// A condition without a comparison would hold always: a filter that was meant to be narrow would refuse
 	// everything.
 	if len(c) == 0 {
-		return errors.New("it has no test")
+		return errors.New("it has no comparison")
 	}
-	if err := most("tests", len(c), maxTests); err != nil {
+	if err := most("comparisons", len(c), maxComparisons); err != nil {
 		return err
 	}
 	for _, t := range c {

@@ -6,7 +6,9 @@
 //
 //	f := fragment.Fragment{Steps: []fragment.Step{
 //		fragment.Bind{For: rule.ID, Path: "/home/ada/proj", Writable: true},
-//		fragment.Env{For: rule.ID, Name: "ACME_URL", Value: fragment.Text("http://", fragment.ListenerAddress("acme"), "/v1")},
+//		fragment.Env{Name: "ACME_URL", Value: fragment.Value{
+//			fragment.Literal("http://"), fragment.ListenerAddress("acme"), fragment.Literal("/v1"),
+//		}},
 //	}}
 //
 // Paths are absolute, clean and free of links. At one path, steps of different strength merge, whoever
@@ -71,21 +73,11 @@ type Part struct {
 	Listener string `json:"listener,omitempty"` // ADDRESS:PORT of a listener step of any layer
 }
 
-// Text builds a Value from strings and Parts; anything else panics.
-func Text(parts ...any) Value {
-	v := make(Value, 0, len(parts))
-	for _, p := range parts {
-		switch p := p.(type) {
-		case string:
-			v = append(v, Part{Literal: p})
-		case Part:
-			v = append(v, p)
-		default:
-			panic("fragment.Text takes strings and Parts")
-		}
-	}
-	return v
-}
+// Text is a Value of one literal part.
+func Text(s string) Value { return Value{Literal(s)} }
+
+// Literal is text as it is.
+func Literal(s string) Part { return Part{Literal: s} }
 
 // SecretValue is the secret of that name in the layer's Plan answer.
 func SecretValue(name string) Part { return Part{Secret: name} }
@@ -185,11 +177,11 @@ type Seccomp struct {
 	Errno string `json:"errno"`
 }
 
-// Condition holds when all its tests hold.
-type Condition []Test
+// Condition holds when all its comparisons hold.
+type Condition []Comparison
 
-// Test compares one 64-bit argument, both halves of it.
-type Test struct {
+// Comparison is about one 64-bit argument, both halves of it.
+type Comparison struct {
 	// Arg is the argument's index, from 0.
 	Arg int `json:"arg"`
 	// Mask is applied to the argument first; zero means all 64 bits.

@@ -12,7 +12,7 @@ import (
 
 // every is a step of each kind with every field set.
 var every = fragment.List{
-	fragment.Env{For: "r", Name: "N", Value: fragment.Text("a", fragment.HostVariable("B"), fragment.SecretValue("c"), fragment.ListenerAddress("d"))},
+	fragment.Env{For: "r", Name: "N", Value: fragment.Value{fragment.Literal("a"), fragment.HostVariable("B"), fragment.SecretValue("c"), fragment.ListenerAddress("d")}},
 	fragment.Bind{For: "r", Path: "/a", From: "/b", Writable: true, NoExec: true, Devices: true, Device: 1 << 63, Inode: 1<<64 - 1},
 	fragment.Link{For: "r", Path: "/l", Target: "a/../b"},
 	fragment.Tmpfs{For: "r", Path: "/t", Size: 1 << 40, Mode: 0o777 | fs.ModeSticky, Report: true},
@@ -33,11 +33,11 @@ var every = fragment.List{
 func TestEvery(t *testing.T) {
 	for _, s := range every {
 		if err := fragment.Check(s); err != nil {
-			t.Errorf("%s: %v", fragment.Name(s), err)
+			t.Errorf("%s: %v", fragment.Kind(s), err)
 		}
 		for field, value := range reflect.ValueOf(s).Fields() {
 			if value.IsZero() {
-				t.Errorf("%s: %s is not set", fragment.Name(s), field.Name)
+				t.Errorf("%s: %s is not set", fragment.Kind(s), field.Name)
 			}
 		}
 	}

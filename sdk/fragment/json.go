@@ -31,24 +31,24 @@ type object struct {
 	Pseudo   *Pseudo   `json:"pseudo,omitempty"`
 }
 
-// kind is a field of object.
-type kind struct {
+// entry is a field of object.
+type entry struct {
 	name  string
 	field int
 }
 
 // kinds finds the field of a step's type.
-var kinds = func() map[reflect.Type]kind {
-	all := map[reflect.Type]kind{}
+var kinds = func() map[reflect.Type]entry {
+	all := map[reflect.Type]entry{}
 	for i, f := range reflect.VisibleFields(reflect.TypeFor[object]()) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		all[f.Type.Elem()] = kind{name, i}
+		all[f.Type.Elem()] = entry{name, i}
 	}
 	return all
 }()
 
-// Name is the step's kind in plans, JSON and messages.
-func Name(s Step) string {
+// Kind is what the step is called in plans, JSON and messages: "bind", "env" ...
+func Kind(s Step) string {
 	if k, ok := kinds[reflect.TypeOf(s)]; ok {
 		return k.name
 	}

@@ -3805,7 +3805,7 @@ func (x *Landlock) GetRights() []Right {
 	return nil
 }
 
-type Test struct {
+type Comparison struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Arg           uint32                 `protobuf:"varint,1,opt,name=arg,proto3" json:"arg,omitempty"`
 	Mask          uint64                 `protobuf:"varint,2,opt,name=mask,proto3" json:"mask,omitempty"`
@@ -3815,20 +3815,20 @@ type Test struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Test) Reset() {
-	*x = Test{}
+func (x *Comparison) Reset() {
+	*x = Comparison{}
 	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Test) String() string {
+func (x *Comparison) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Test) ProtoMessage() {}
+func (*Comparison) ProtoMessage() {}
 
-func (x *Test) ProtoReflect() protoreflect.Message {
+func (x *Comparison) ProtoReflect() protoreflect.Message {
 	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3840,33 +3840,33 @@ func (x *Test) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Test.ProtoReflect.Descriptor instead.
-func (*Test) Descriptor() ([]byte, []int) {
+// Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
+func (*Comparison) Descriptor() ([]byte, []int) {
 	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
 }
 
-func (x *Test) GetArg() uint32 {
+func (x *Comparison) GetArg() uint32 {
 	if x != nil {
 		return x.Arg
 	}
 	return 0
 }
 
-func (x *Test) GetMask() uint64 {
+func (x *Comparison) GetMask() uint64 {
 	if x != nil {
 		return x.Mask
 	}
 	return 0
 }
 
-func (x *Test) GetOp() Op {
+func (x *Comparison) GetOp() Op {
 	if x != nil {
 		return x.Op
 	}
 	return Op_OP_UNSPECIFIED
 }
 
-func (x *Test) GetValues() []uint64 {
+func (x *Comparison) GetValues() []uint64 {
 	if x != nil {
 		return x.Values
 	}
@@ -3875,7 +3875,7 @@ func (x *Test) GetValues() []uint64 {
 
 type Condition struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Tests         []*Test                `protobuf:"bytes,1,rep,name=tests,proto3" json:"tests,omitempty"`
+	Comparisons   []*Comparison          `protobuf:"bytes,1,rep,name=comparisons,proto3" json:"comparisons,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3910,9 +3910,9 @@ func (*Condition) Descriptor() ([]byte, []int) {
 	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
 }
 
-func (x *Condition) GetTests() []*Test {
+func (x *Condition) GetComparisons() []*Comparison {
 	if x != nil {
-		return x.Tests
+		return x.Comparisons
 	}
 	return nil
 }
@@ -5468,14 +5468,15 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\acontent\x18\x03 \x01(\fR\acontent\"L\n" +
 	"\bLandlock\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\fR\x04path\x12,\n" +
-	"\x06rights\x18\x02 \x03(\x0e2\x14.nono.layer.v1.RightR\x06rights\"g\n" +
-	"\x04Test\x12\x10\n" +
+	"\x06rights\x18\x02 \x03(\x0e2\x14.nono.layer.v1.RightR\x06rights\"m\n" +
+	"\n" +
+	"Comparison\x12\x10\n" +
 	"\x03arg\x18\x01 \x01(\rR\x03arg\x12\x12\n" +
 	"\x04mask\x18\x02 \x01(\x04R\x04mask\x12!\n" +
 	"\x02op\x18\x03 \x01(\x0e2\x11.nono.layer.v1.OpR\x02op\x12\x16\n" +
-	"\x06values\x18\x04 \x03(\x04R\x06values\"6\n" +
-	"\tCondition\x12)\n" +
-	"\x05tests\x18\x01 \x03(\v2\x13.nono.layer.v1.TestR\x05tests\"i\n" +
+	"\x06values\x18\x04 \x03(\x04R\x06values\"H\n" +
+	"\tCondition\x12;\n" +
+	"\vcomparisons\x18\x01 \x03(\v2\x19.nono.layer.v1.ComparisonR\vcomparisons\"i\n" +
 	"\aSeccomp\x12\x1a\n" +
 	"\bsyscalls\x18\x01 \x03(\tR\bsyscalls\x12,\n" +
 	"\x04when\x18\x02 \x03(\v2\x18.nono.layer.v1.ConditionR\x04when\x12\x14\n" +
@@ -5755,7 +5756,7 @@ var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(*Mask)(nil),              // 50: nono.layer.v1.Mask
 	(*File)(nil),              // 51: nono.layer.v1.File
 	(*Landlock)(nil),          // 52: nono.layer.v1.Landlock
-	(*Test)(nil),              // 53: nono.layer.v1.Test
+	(*Comparison)(nil),        // 53: nono.layer.v1.Comparison
 	(*Condition)(nil),         // 54: nono.layer.v1.Condition
 	(*Seccomp)(nil),           // 55: nono.layer.v1.Seccomp
 	(*Listener)(nil),          // 56: nono.layer.v1.Listener
@@ -5841,8 +5842,8 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	57, // 55: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
 	46, // 56: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
 	12, // 57: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	13, // 58: nono.layer.v1.Test.op:type_name -> nono.layer.v1.Op
-	53, // 59: nono.layer.v1.Condition.tests:type_name -> nono.layer.v1.Test
+	13, // 58: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
+	53, // 59: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
 	54, // 60: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
 	14, // 61: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
 	29, // 62: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run

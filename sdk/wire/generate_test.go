@@ -101,8 +101,8 @@ func parts() *rapid.Generator[fragment.Part] {
 
 func conditions() *rapid.Generator[fragment.Condition] {
 	return rapid.Custom(func(t *rapid.T) fragment.Condition {
-		return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) fragment.Test {
-			return fragment.Test{
+		return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) fragment.Comparison {
+			return fragment.Comparison{
 				Arg: rapid.IntRange(0, 5).Draw(t, "arg"), Mask: rapid.Uint64().Draw(t, "mask"),
 				Op:     rapid.SampledFrom([]fragment.Op{fragment.OpIn, fragment.OpNotIn}).Draw(t, "op"),
 				Values: rapid.SliceOfN(rapid.Uint64(), 1, 4).Draw(t, "values"),

@@ -123,7 +123,7 @@ func encodeSeccomp(m *layerpb.Step, s fragment.Seccomp) error {
 			if t.Arg < 0 { // what is too large the other end sees
 				return fmt.Errorf("there is no argument %d", t.Arg)
 			}
-			c.Tests = append(c.Tests, &layerpb.Test{Arg: uint32(t.Arg), Mask: t.Mask, Op: op, Values: t.Values})
+			c.Comparisons = append(c.Comparisons, &layerpb.Comparison{Arg: uint32(t.Arg), Mask: t.Mask, Op: op, Values: t.Values})
 		}
 		out.When = append(out.When, c)
 	}
@@ -260,12 +260,12 @@ func decodeSeccomp(m *layerpb.Seccomp, rule policy.RuleID) (fragment.Step, error
 	s := fragment.Seccomp{For: rule, Syscalls: m.GetSyscalls(), Errno: m.GetErrno()}
 	for i, w := range m.GetWhen() {
 		var c fragment.Condition
-		for _, t := range w.GetTests() {
+		for _, t := range w.GetComparisons() {
 			op, err := ops.Decode(t.GetOp())
 			if err != nil {
 				return nil, fmt.Errorf("condition %d: op: %w", i, err)
 			}
-			c = append(c, fragment.Test{Arg: int(t.GetArg()), Mask: t.GetMask(), Op: op, Values: t.GetValues()})
+			c = append(c, fragment.Comparison{Arg: int(t.GetArg()), Mask: t.GetMask(), Op: op, Values: t.GetValues()})
 		}
 		s.When = append(s.When, c)
 	}

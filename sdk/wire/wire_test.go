@@ -45,7 +45,7 @@ func TestEveryStepOfALayerIsGenerated(t *testing.T) {
 	}
 	for seed := range 200 {
 		for _, s := range steps().Example(seed) {
-			delete(missing, fragment.Name(s))
+			delete(missing, fragment.Kind(s))
 		}
 	}
 	if len(missing) > 0 {
@@ -108,7 +108,7 @@ func TestEnumsAreWhole(t *testing.T) {
 		"Op": func(n int32) error {
 			_, err := wire.DecodeSteps([]*layerpb.Step{{Step: &layerpb.Step_Seccomp{Seccomp: &layerpb.Seccomp{
 				Syscalls: []string{"bpf"}, Errno: "EPERM",
-				When: []*layerpb.Condition{{Tests: []*layerpb.Test{{Op: layerpb.Op(n), Values: []uint64{1}}}}},
+				When: []*layerpb.Condition{{Comparisons: []*layerpb.Comparison{{Op: layerpb.Op(n), Values: []uint64{1}}}}},
 			}}}})
 			return err
 		},
@@ -156,7 +156,7 @@ func TestStrict(t *testing.T) {
 	whole := func() *layerpb.PlanResponse {
 		return &layerpb.PlanResponse{
 			Steps: []*layerpb.Step{{}, {Step: &layerpb.Step_Seccomp{Seccomp: &layerpb.Seccomp{
-				When: []*layerpb.Condition{{Tests: []*layerpb.Test{{}}}},
+				When: []*layerpb.Condition{{Comparisons: []*layerpb.Comparison{{}}}},
 			}}}},
 			Secrets: map[string][]byte{"a": nil},
 		}
@@ -165,10 +165,10 @@ func TestStrict(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, at := range map[string]func(*layerpb.PlanResponse){
-		"PlanResponse has the unknown field 999":                      func(m *layerpb.PlanResponse) { spoil(m) },
-		"steps[1] has the unknown field 999":                          func(m *layerpb.PlanResponse) { spoil(m.GetSteps()[1]) },
-		"steps[1].seccomp has the unknown field 999":                  func(m *layerpb.PlanResponse) { spoil(m.GetSteps()[1].GetSeccomp()) },
-		"steps[1].seccomp.when[0].tests[0] has the unknown field 999": func(m *layerpb.PlanResponse) { spoil(m.GetSteps()[1].GetSeccomp().GetWhen()[0].GetTests()[0]) },
+		"PlanResponse has the unknown field 999":                            func(m *layerpb.PlanResponse) { spoil(m) },
+		"steps[1] has the unknown field 999":                                func(m *layerpb.PlanResponse) { spoil(m.GetSteps()[1]) },
+		"steps[1].seccomp has the unknown field 999":                        func(m *layerpb.PlanResponse) { spoil(m.GetSteps()[1].GetSeccomp()) },
+		"steps[1].seccomp.when[0].comparisons[0] has the unknown field 999": func(m *layerpb.PlanResponse) { spoil(m.GetSteps()[1].GetSeccomp().GetWhen()[0].GetComparisons()[0]) },
 	} {
 		m := whole()
 		at(m)
@@ -216,7 +216,7 @@ func TestRefused(t *testing.T) {
 		{seccomp(func(s *fragment.Seccomp) { s.Syscalls = nil }), "syscalls: there are none"},
 		{seccomp(func(s *fragment.Seccomp) { s.Syscalls = []string{"bpf "} }), "is not a name"},
 		{seccomp(func(s *fragment.Seccomp) { s.Errno = "13" }), "errno:"},
-		{seccomp(func(s *fragment.Seccomp) { s.When = []fragment.Condition{{}} }), "condition 0: it has no test"},
+		{seccomp(func(s *fragment.Seccomp) { s.When = []fragment.Condition{{}} }), "condition 0: it has no comparison"},
 		{seccomp(func(s *fragment.Seccomp) { s.When[0][0].Arg = 6 }), "arg: a system call has the arguments 0 to 5, not 6"},
 		{seccomp(func(s *fragment.Seccomp) { s.When[0][0].Values = nil }), "values: there are none"},
 		{fragment.Listener{Name: "a", Network: fragment.TCP}, ""},

@@ -121,7 +121,7 @@ func check(when []fragment.Condition) error {
 	return nil
 }
 
-func mask(t fragment.Test) uint64 {
+func mask(t fragment.Comparison) uint64 {
 	if t.Mask == 0 {
 		return ^uint64(0)
 	}
@@ -299,7 +299,7 @@ func (p *program) judge(refusals []refusal) {
 }
 
 // test falls through if the test holds, and else jumps.
-func (p *program) test(t fragment.Test, fails label) {
+func (p *program) test(t fragment.Comparison, fails label) {
 	holds := p.label()
 	equal, unequal := holds, fails
 	if t.Op == fragment.OpNotIn {

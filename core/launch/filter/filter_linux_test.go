@@ -312,7 +312,7 @@ func TestComparisons(t *testing.T) {
 				if mask != 0 && set[len(set)-1]&^mask != 0 || mask != 0 && set[0]&^mask != 0 {
 					continue
 				}
-				test := fragment.Test{Arg: 5, Mask: mask, Op: op, Values: set}
+				test := fragment.Comparison{Arg: 5, Mask: mask, Op: op, Values: set}
 				m := assemble(t, []fragment.Seccomp{{
 					For: "r", Syscalls: []string{"read"}, Errno: "EPERM", When: []fragment.Condition{{test}},
 				}})
@@ -340,8 +340,8 @@ func TestComparisons(t *testing.T) {
 
 // TestAlternatives: tests of a condition are joined by and, conditions by or, rules are asked in order.
 func TestAlternatives(t *testing.T) {
-	is := func(arg int, v uint64) fragment.Test {
-		return fragment.Test{Arg: arg, Op: fragment.OpIn, Values: []uint64{v}}
+	is := func(arg int, v uint64) fragment.Comparison {
+		return fragment.Comparison{Arg: arg, Op: fragment.OpIn, Values: []uint64{v}}
 	}
 	m := assemble(t, []fragment.Seccomp{
 		{For: "a", Syscalls: []string{"read"}, Errno: "EPERM", When: []fragment.Condition{{is(0, 1), is(1, 1)}, {is(2, 1)}}},
@@ -367,7 +367,7 @@ func TestAlternatives(t *testing.T) {
 }
 
 func TestMistakes(t *testing.T) {
-	in := func(test fragment.Test) []fragment.Condition { return []fragment.Condition{{test}} }
+	in := func(test fragment.Comparison) []fragment.Condition { return []fragment.Condition{{test}} }
 	for _, test := range []struct {
 		step fragment.Seccomp
 		want string
@@ -377,15 +377,15 @@ func TestMistakes(t *testing.T) {
 		{fragment.Seccomp{Syscalls: []string{"read"}}, `no error called ""`},
 		{fragment.Seccomp{Errno: "EPERM"}, "names no system call"},
 		{fragment.Seccomp{Syscalls: []string{"read"}, Errno: "EPERM", When: []fragment.Condition{{}}}, "without tests"},
-		{fragment.Seccomp{Syscalls: []string{"read"}, Errno: "EPERM", When: in(fragment.Test{Op: "in"})}, "against no value"},
-		{fragment.Seccomp{Syscalls: []string{"read"}, Errno: "EPERM", When: in(fragment.Test{Values: []uint64{1}})}, `no comparison called ""`},
+		{fragment.Seccomp{Syscalls: []string{"read"}, Errno: "EPERM", When: in(fragment.Comparison{Op: "in"})}, "against no value"},
+		{fragment.Seccomp{Syscalls: []string{"read"}, Errno: "EPERM", When: in(fragment.Comparison{Values: []uint64{1}})}, `no comparison called ""`},
 		{fragment.Seccomp{
 			Syscalls: []string{"read"}, Errno: "EPERM",
-			When: in(fragment.Test{Arg: 6, Op: "in", Values: []uint64{1}}),
+			When: in(fragment.Comparison{Arg: 6, Op: "in", Values: []uint64{1}}),
 		}, "no argument 6"},
 		{fragment.Seccomp{
 			Syscalls: []string{"read"}, Errno: "EPERM",
-			When: in(fragment.Test{Mask: 1, Op: "in", Values: []uint64{2}}),
+			When: in(fragment.Comparison{Mask: 1, Op: "in", Values: []uint64{2}}),
 		}, "bits outside the mask"},
 	} {
 		_, err := filter.Assemble([]fragment.Seccomp{test.step})

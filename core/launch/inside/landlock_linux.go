@@ -32,7 +32,7 @@ func applyLandlock(l *launcher) error {
 			open = append(open, fd)
 		}
 		if err != nil {
-			return &failure{rule: s.For, step: fragment.Name(s), path: s.Path, doing: "granting " + s.Path, err: err}
+			return &failure{rule: s.For, step: fragment.Kind(s), path: s.Path, doing: "granting " + s.Path, err: err}
 		}
 		if rule != nil {
 			rules = append(rules, rule)

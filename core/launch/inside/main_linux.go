@@ -185,7 +185,7 @@ func recipeFailure(err error) error {
 	if !errors.As(err, &bad) {
 		return fail("taking the recipe", err)
 	}
-	f := &failure{rule: bad.Step.Rule(), step: fragment.Name(bad.Step), doing: "taking the recipe", err: err}
+	f := &failure{rule: bad.Step.Rule(), step: fragment.Kind(bad.Step), doing: "taking the recipe", err: err}
 	if m, ok := bad.Step.(fragment.Mount); ok {
 		f.path = m.At()
 	}

@@ -61,7 +61,7 @@ func openListeners(l *launcher) error {
 }
 
 func listenerFailure(s fragment.Listener, err error) error {
-	return &failure{rule: s.For, step: fragment.Name(s), path: s.Name, doing: fmt.Sprintf("opening the listener %q", s.Name), err: err}
+	return &failure{rule: s.For, step: fragment.Kind(s), path: s.Name, doing: fmt.Sprintf("opening the listener %q", s.Name), err: err}
 }
 
 func openListener(s fragment.Listener) (int, error) {

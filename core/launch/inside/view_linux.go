@@ -78,7 +78,7 @@ func at(m fragment.Mount, err error) error {
 	if !errors.As(err, &f) {
 		f = &failure{doing: "mounting " + m.At(), err: err}
 	}
-	f.rule, f.step = m.Rule(), fragment.Name(m)
+	f.rule, f.step = m.Rule(), fragment.Kind(m)
 	if f.path == "" {
 		f.path = m.At()
 	}

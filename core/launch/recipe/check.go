@@ -39,7 +39,7 @@ func (r *Recipe) checkSteps() error {
 		}
 		m, ok := s.(fragment.Mount)
 		if !ok {
-			return fmt.Errorf("the recipe mounts a step of the kind %s", fragment.Name(s))
+			return fmt.Errorf("the recipe mounts a step of the kind %s", fragment.Kind(s))
 		}
 		if (m.At() == "/") != (i == 0) {
 			return errors.New("the recipe's first mount, and only that, must be the root")
@@ -66,7 +66,7 @@ type StepError struct {
 
 // Error implements error.
 func (e *StepError) Error() string {
-	return fmt.Sprintf("the recipe's %s step: %v", fragment.Name(e.Step), e.Err)
+	return fmt.Sprintf("the recipe's %s step: %v", fragment.Kind(e.Step), e.Err)
 }
 
 // Unwrap implements errors.Unwrap.

@@ -75,7 +75,7 @@ func (e Environment) variable(name, value string, inherited bool, d policy.Varia
 	if d.Allowed && d.Rule.Action == policy.EnvSet {
 		switch {
 		case d.Rule.Secret != "":
-			v.Value = fragment.Text(fragment.SecretValue(d.Rule.Secret))
+			v.Value = fragment.Value{fragment.SecretValue(d.Rule.Secret)}
 		case name == "PATH":
 			v.Value = fragment.Text(e.searchPath(d.Rule.Value))
 		default:
@@ -95,13 +95,13 @@ func (e Environment) variable(name, value string, inherited bool, d policy.Varia
 	case "TMPDIR":
 		v.Value = fragment.Text("/tmp")
 		if inherited && e.Writable(value) {
-			v.Value = fragment.Text(fragment.HostVariable(name))
+			v.Value = fragment.Value{fragment.HostVariable(name)}
 		}
 	default:
 		if !inherited {
 			return v, false
 		}
-		v.Value = fragment.Text(fragment.HostVariable(name))
+		v.Value = fragment.Value{fragment.HostVariable(name)}
 	}
 	return v, true
 }

@@ -65,11 +65,11 @@ func Hardening() []fragment.Seccomp {
 // (E09). UDP stays: a resolver inside will listen on the namespace's own loopback. Of netlink only routing stays, which getaddrinfo
 // asks for the addresses of the interfaces.
 func sockets() []fragment.Seccomp {
-	family := func(op fragment.Op, values ...uint64) fragment.Test { return lower(0, op, values...) }
-	kind := func(op fragment.Op, values ...uint64) fragment.Test {
-		return fragment.Test{Arg: 1, Mask: typeBits, Op: op, Values: values}
+	family := func(op fragment.Op, values ...uint64) fragment.Comparison { return lower(0, op, values...) }
+	kind := func(op fragment.Op, values ...uint64) fragment.Comparison {
+		return fragment.Comparison{Arg: 1, Mask: typeBits, Op: op, Values: values}
 	}
-	protocol := func(values ...uint64) fragment.Test { return lower(2, fragment.OpNotIn, values...) }
+	protocol := func(values ...uint64) fragment.Comparison { return lower(2, fragment.OpNotIn, values...) }
 	const in, notIn = fragment.OpIn, fragment.OpNotIn
 	calls := []string{"socket", "socketpair"}
 
@@ -182,6 +182,6 @@ func refuse(errno string, calls []string, when ...fragment.Condition) fragment.S
 }
 
 // lower compares an argument that the kernel declares as int.
-func lower(arg int, op fragment.Op, values ...uint64) fragment.Test {
-	return fragment.Test{Arg: arg, Mask: intArgument, Op: op, Values: values}
+func lower(arg int, op fragment.Op, values ...uint64) fragment.Comparison {
+	return fragment.Comparison{Arg: arg, Mask: intArgument, Op: op, Values: values}
 }

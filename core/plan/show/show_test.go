@@ -47,7 +47,7 @@ func richInput() plan.Input {
 	in.Layers = []plan.Share{plantest.Binds(host, in.Policy), plantest.Custom("acme/echo",
 		fragment.Listener{Name: "echo", Network: fragment.TCP},
 		fragment.Dialer{Ports: []uint16{7000}},
-		fragment.Env{Name: "ECHO_URL", Value: fragment.Text("http://", fragment.ListenerAddress("echo"))})}
+		fragment.Env{Name: "ECHO_URL", Value: fragment.Value{fragment.Literal("http://"), fragment.ListenerAddress("echo")}})}
 	for i, c := range in.Layers[0].Response.Coverage {
 		if c.Rule == protect.ID {
 			in.Layers[0].Response.Coverage[i] = sdk.Coverage{Rule: c.Rule, Held: sdk.Partial, Why: "a rename outside takes it along"}

@@ -114,7 +114,7 @@ func TestSteps(t *testing.T) {
 				if !strings.HasPrefix(m.At(), root+"/") { // the session's own /tmp
 					continue
 				}
-				line := fragment.Name(s) + " " + m.At()[len(root)+1:]
+				line := fragment.Kind(s) + " " + m.At()[len(root)+1:]
 				switch m := m.(type) {
 				case fragment.Bind:
 					if m.Writable {

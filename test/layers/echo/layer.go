@@ -112,8 +112,8 @@ func (*layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse
 	variables := cmp.Or(s.Variables, "ECHO")
 	resp.Fragment.Steps = []fragment.Step{
 		fragment.Listener{Name: listener, Network: fragment.TCP},
-		fragment.Env{Name: variables + "_ADDR", Value: fragment.Text(fragment.ListenerAddress(listener))},
-		fragment.Env{Name: variables + "_TOKEN", Value: fragment.Text(fragment.SecretValue(token))},
+		fragment.Env{Name: variables + "_ADDR", Value: fragment.Value{fragment.ListenerAddress(listener)}},
+		fragment.Env{Name: variables + "_TOKEN", Value: fragment.Value{fragment.SecretValue(token)}},
 	}
 	if s.DialPort != 0 {
 		resp.Fragment.Steps = append(resp.Fragment.Steps, fragment.Dialer{Ports: []uint16{uint16(s.DialPort)}})

@@ -36,7 +36,7 @@ var wishes = map[string]func(*sdk.PlanRequest, *sdk.PlanResponse) error{
 		return add(resp, fragment.File{Path: "/etc/hosts", Mode: 0o444, Content: []byte("127.0.0.1 example.com\n")})
 	},
 	"variable": func(_ *sdk.PlanRequest, resp *sdk.PlanResponse) error {
-		return add(resp, fragment.Env{Name: "AGENT", Value: fragment.Text(fragment.HostVariable(socket))})
+		return add(resp, fragment.Env{Name: "AGENT", Value: fragment.Value{fragment.HostVariable(socket)}})
 	},
 	// The rules of another kind.
 	"claims": func(req *sdk.PlanRequest, resp *sdk.PlanResponse) error {
