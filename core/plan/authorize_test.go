@@ -82,8 +82,11 @@ func TestNoLayerWidensThePolicy(t *testing.T) {
 		{"a granted device", []fragment.Step{with(elsewhere(host.Bind("", "/dev/kvm", true), "/mnt/kvm"), device)}, nil},
 		{"a file in place of what a default grants", []fragment.Step{fragment.File{Path: "/usr/lib/x", Mode: 0o444}}, nil},
 		{"an empty directory, a link, a file, a mask", []fragment.Step{
-			empty, fragment.Link{Path: "/srv/link", Target: "own"}, fragment.File{Path: "/etc/resolv.conf", Mode: 0o444},
-			fragment.Mask{Path: "/home/ada/proj/agent.hcl"}, fragment.Mask{Path: "/usr/lib", Directory: true},
+			empty,
+			fragment.Link{Path: "/srv/link", Target: "own"},
+			fragment.File{Path: "/etc/resolv.conf", Mode: 0o444},
+			fragment.Mask{Path: "/home/ada/proj/agent.hcl"},
+			fragment.Mask{Path: "/usr/lib", Directory: true},
 		}, nil},
 		{"Landlock for what the session has of its own", []fragment.Step{
 			empty, land("/", fragment.RightList), land("/srv/own", fragment.RightRead, fragment.RightWrite, fragment.RightExecute),
@@ -94,7 +97,8 @@ func TestNoLayerWidensThePolicy(t *testing.T) {
 		}, nil},
 		{"Landlock beneath a mask, where there is nothing", []fragment.Step{land("/home/ada/.ssh", merge.AllRights...)}, nil},
 		{"a listener, a dialer, a restriction", []fragment.Step{
-			fragment.Listener{Name: "l", Network: fragment.TCP}, fragment.Dialer{Ports: []uint16{80}},
+			fragment.Listener{Name: "l", Network: fragment.TCP},
+			fragment.Dialer{Ports: []uint16{80}},
 			fragment.Seccomp{Syscalls: []string{"ptrace"}, Errno: "EPERM"},
 		}, nil},
 	}
@@ -150,8 +154,8 @@ func joined(s plan.Share, more []fragment.Step) plan.Share {
 	return s
 }
 
-// A variable that somebody denies no layer passes on, and one that the user denies no layer sets. What
-// nobody speaks of a layer passes on if it was told of it.
+// A variable that somebody denies no layer passes on, and one that the user denies no layer sets.
+// What nobody speaks of a layer passes on if it was told of it.
 func TestNoLayerPassesADeniedVariable(t *testing.T) {
 	user := policy.Source{Origin: policy.OriginConfig, File: "config.hcl", Line: 2, Column: 1}
 	pass := policy.EnvRule{ID: "environment.pass.9", Source: user, Action: policy.EnvPass, Name: "TOKEN"}

@@ -23,8 +23,8 @@ func (m *maker) checkInput() {
 	}
 }
 
-// checkLayers holds what the layers returned against the contract. What is wrong here is a flaw of the layer, so the message
-// names it.
+// checkLayers holds what the layers returned against the contract. What is wrong here is a flaw of
+// the layer, so the message names it.
 func (m *maker) checkLayers() {
 	names := map[string]bool{Core: true}
 	holds := map[policy.Kind]string{}
@@ -69,8 +69,8 @@ func (m *maker) flaw(layer string, rule policy.RuleID, format string, args ...an
 		Try("this is a flaw of the layer; report it to its author, or swap the layer"), m.sourceOf(rule))
 }
 
-// checkStep holds a step against what only core knows: the policy, the host, and what is core's own.
-// What can be said of the step alone, package fragment says.
+// checkStep holds a step against what only core knows: the policy, the host, and what is core's
+// own. What can be said of the step alone, package fragment says.
 func (m *maker) checkStep(s Share, step fragment.Step) error {
 	if err := fragment.Check(step); err != nil {
 		return err
@@ -88,7 +88,8 @@ func (m *maker) checkStep(s Share, step fragment.Step) error {
 			return fmt.Errorf("%s cannot be hidden: it is nono's own, and holds nothing of the host's", at)
 		}
 	case fragment.Seccomp:
-		// Assembled alone, so that what the assembler refuses is told with the layer's name and line.
+		// Assembled alone, so that what the assembler refuses is told with the layer's name and
+		// line.
 		_, err := filter.Assemble([]fragment.Seccomp{step})
 		return err
 	case fragment.Pseudo:
@@ -113,7 +114,8 @@ func (m *maker) checkRule(id policy.RuleID) error {
 }
 
 func (m *maker) checkBind(b fragment.Bind) error {
-	// The host's processes and the kernel's settings, wherever the layer would have them shown. It may be mounted at other places, too.
+	// The host's processes and the kernel's settings, wherever the layer would have them shown. It
+	// may be mounted at other places, too.
 	host, err := m.in.Look("/proc")
 	if policy.Within(b.Source(), "/proc") || err == nil && host.Type == policy.Directory && host.Device == b.Device && host.Device != m.rootDevice() {
 		return fmt.Errorf("%s shows the host's processes: /proc is the session's own", b.Source())
@@ -142,7 +144,8 @@ func (m *maker) checkEnv(s Share, e fragment.Env) error {
 	return nil
 }
 
-// collectDiagnostics turns what the layers said about settings and rules into problems and notices with their lines.
+// collectDiagnostics turns what the layers said about settings and rules into problems and notices
+// with their lines.
 func (m *maker) collectDiagnostics() {
 	for _, s := range m.layers {
 		if s.Response == nil {

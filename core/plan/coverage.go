@@ -11,8 +11,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// coverage is every rule with how far it is held, and by whom. A rule belongs to the kind of its block: that kind's layer
-// answers for it, or core where none runs.
+// coverage is every rule with how far it is held, and by whom. A rule belongs to the kind of its
+// block: that kind's layer answers for it, or core where none runs.
 func (m *maker) coverage(v view.View) []Rule {
 	answers := m.answers()
 	var rules []Rule
@@ -30,13 +30,15 @@ func (m *maker) coverage(v view.View) []Rule {
 			continue
 		}
 		c := m.base.Coverage[i]
-		rules = append(rules, Rule{ID: b.ID, Says: b.Says, Source: b.Source, Layer: Core, Held: c.Held, By: c.By, Why: c.Why})
+		rules = append(rules, Rule{
+			ID: b.ID, Says: b.Says, Source: b.Source, Layer: Core, Held: c.Held, By: c.By, Why: c.Why,
+		})
 	}
 	return rules
 }
 
-// serves reports whether a rule of the base fragment is there for something: one that only fills what is empty is there where it
-// was needed.
+// serves reports whether a rule of the base fragment is there for something: one that only fills
+// what is empty is there where it was needed.
 func (m *maker) serves(id policy.RuleID, v view.View) bool {
 	for _, s := range m.base.Fill {
 		if s.Rule() == id {
@@ -47,8 +49,9 @@ func (m *maker) serves(id policy.RuleID, v view.View) bool {
 	return true
 }
 
-// answers collects the layers' coverage. A layer answers for the rules of its own kind, once each, in words that exist. What it says
-// of others is its flaw alone, told once, and does not stand in the way of who is to answer.
+// answers collects the layers' coverage. A layer answers for the rules of its own kind, once each,
+// in words that exist. What it says of others is its flaw alone, told once, and does not stand in
+// the way of who is to answer.
 func (m *maker) answers() map[policy.RuleID]sdk.Coverage {
 	all := map[policy.RuleID]sdk.Coverage{}
 	for _, s := range m.layers {
@@ -107,8 +110,9 @@ func (m *maker) hold(rule *Rule, answers map[policy.RuleID]sdk.Coverage) {
 	}
 }
 
-// required reports whether the run is refused unless the rule is enforced: what the user wrote, and a default denial that lies
-// inside a grant. A rule of a kind that the user has disabled is overridden, and announced.
+// required reports whether the run is refused unless the rule is enforced: what the user wrote, and
+// a default denial that lies inside a grant. A rule of a kind that the user has disabled is
+// overridden, and announced.
 func (m *maker) required(id policy.RuleID) bool {
 	if m.disabled(id.Kind()) {
 		return false
@@ -132,7 +136,8 @@ func (m *maker) granted(name string) bool {
 	}
 }
 
-// insist refuses the run for a rule that must be held and is not, or announces it where the user said best_effort.
+// insist refuses the run for a rule that must be held and is not, or announces it where the user
+// said best_effort.
 func (m *maker) insist(r Rule) {
 	if !r.Required || r.Held == sdk.Enforced {
 		return

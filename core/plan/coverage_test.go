@@ -14,7 +14,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// Who must be held, and what happens if it is not. The rule in question is filesystem.deny.1 on /home/ada/data.
+// Who must be held, and what happens if it is not. The rule in question is filesystem.deny.1 on
+// /home/ada/data.
 func TestInsist(t *testing.T) {
 	missing := func(r policy.PathRule) policy.PathRule { r.Type = policy.Missing; return r }
 	user, def := plantest.At(6), plantest.ByDefault

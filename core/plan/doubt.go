@@ -8,11 +8,13 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// doubt holds the layers to what they say. A denial or a protection that is told to be enforced must not be undone by the view: by a layer
-// that forgot it, by another one that shows the same files at a second place, or by a directory above that the agent could rename. It is
-// the proof of nono's own files, [Plan.Prove], asked about the user's.
+// doubt holds the layers to what they say. A denial or a protection that is told to be enforced
+// must not be undone by the view: by a layer that forgot it, by another one that shows the same
+// files at a second place, or by a directory above that the agent could rename. It is the proof of
+// nono's own files, [Plan.Prove], asked about the user's.
 //
-// Where Landlock gives nothing at the place that a bind shows, the layer has held the rule that way.
+// Where Landlock gives nothing at the place that a bind shows, the layer has held the rule that
+// way.
 func (m *maker) doubt(p *Plan) {
 	played, err := proof.Play(p.Mounts)
 	if err != nil {

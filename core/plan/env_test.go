@@ -124,7 +124,8 @@ func TestPath(t *testing.T) {
 	})
 }
 
-// Two values for one variable: a layer's beats a default's; what the user asked for, and what another layer says, it contradicts.
+// Two values for one variable: a layer's beats a default's; what the user asked for, and what
+// another layer says, it contradicts.
 func TestVariableOfALayer(t *testing.T) {
 	env := func(v fragment.Part) fragment.Env { return fragment.Env{Name: "X", Value: fragment.Value{v}} }
 	tests := []struct {
@@ -186,7 +187,8 @@ func TestVariableOfALayer(t *testing.T) {
 	}
 }
 
-// No value that is not written in the policy itself is in a plan, however it is printed; and each is in the recipe.
+// No value that is not written in the policy itself is in a plan, however it is printed; and each
+// is in the recipe.
 func TestPlanHoldsNoSecret(t *testing.T) {
 	in := plantest.Input(plantest.Machine())
 	in.Environ = []string{"TOKEN=canary-of-the-host", "LANG=canary-of-a-default", "PATH=/usr/bin"}

@@ -10,7 +10,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// The identity is for a private home. Where the user's own file is shown, or denied, or the home is the host's, it stays away.
+// The identity is for a private home. Where the user's own file is shown, or denied, or the home is
+// the host's, it stays away.
 func TestGitIdentityInTheView(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -47,7 +48,8 @@ func TestGitIdentityInTheView(t *testing.T) {
 	}
 }
 
-// The filesystem layer was told of the current directory. One that leaves it out is found before the agent is.
+// The filesystem layer was told of the current directory. One that leaves it out is found before
+// the agent is.
 func TestCurrentDirectory(t *testing.T) {
 	for dir, want := range map[string]bool{"/srv/data": false, "/home/ada/other": false, "/home/ada/proj": true, "/home": true, "/tmp": true} {
 		in := plantest.Input(plantest.Machine())

@@ -12,7 +12,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// A layer has the user's rights, and its fragment has not: what it sends must not give the agent what no rule gives.
+// A layer has the user's rights, and its fragment has not: what it sends must not give the agent
+// what no rule gives.
 
 func TestTheHostsProcIsNeverShown(t *testing.T) {
 	host := plantest.Machine()
@@ -44,8 +45,9 @@ func TestTheHostsProcIsNeverShown(t *testing.T) {
 	plantest.Make(t, in)
 }
 
-// What a layer cannot do, however it is spelt. That each of these is refused for its own reason is what other tests hold; here they stand
-// side by side, as one who writes a layer to get at something would try them.
+// What a layer cannot do, however it is spelt. That each of these is refused for its own reason is
+// what other tests hold; here they stand side by side, as one who writes a layer to get at
+// something would try them.
 func TestHostileFragments(t *testing.T) {
 	host := plantest.Machine()
 	bind := func(from, at string, writable bool) fragment.Bind {

@@ -19,8 +19,8 @@ func TestNoLandlockWithoutALayerThatUsesIt(t *testing.T) {
 	}
 }
 
-// Once a layer uses Landlock, all others need grants for what they mount, core among them; the layer's own mounts get none but its
-// own. No grant gives more than the mount that is seen there.
+// Once a layer uses Landlock, all others need grants for what they mount, core among them; the
+// layer's own mounts get none but its own. No grant gives more than the mount that is seen there.
 func TestLandlock(t *testing.T) {
 	host := plantest.Machine()
 	host.Put("/home/ada/data/sub", "dir")
@@ -80,7 +80,8 @@ func TestLandlock(t *testing.T) {
 	}
 }
 
-// With the filesystem layer off the root is the host's, and another layer's Landlock must not close it.
+// With the filesystem layer off the root is the host's, and another layer's Landlock must not close
+// it.
 func TestLandlockOfAnOpenRoot(t *testing.T) {
 	in := plantest.Input(plantest.Machine())
 	in.Policy.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: plantest.At(1)}}

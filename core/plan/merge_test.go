@@ -21,7 +21,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// What two layers say about one path, and what comes of it: the stronger step, or a conflict that names both lines.
+// What two layers say about one path, and what comes of it: the stronger step, or a conflict that
+// names both lines.
 func TestUnite(t *testing.T) {
 	host := plantest.Machine()
 	const p = "/home/ada/data"
@@ -95,7 +96,8 @@ func TestUnite(t *testing.T) {
 	}
 }
 
-// TestEveryKindOfStepReachesThePlan: whatever a layer may send is in the plan, and so in the recipe.
+// TestEveryKindOfStepReachesThePlan: whatever a layer may send is in the plan, and so in the
+// recipe.
 func TestEveryKindOfStepReachesThePlan(t *testing.T) {
 	host := plantest.Machine()
 	source := host.Bind("", "/home/ada/data", true)
@@ -250,7 +252,8 @@ func TestBeneath(t *testing.T) {
 	}
 }
 
-// A layer that binds the host's /dev, or a device of it, changes nothing of what core mounts; the user whose rule it was is told.
+// A layer that binds the host's /dev, or a device of it, changes nothing of what core mounts; the
+// user whose rule it was is told.
 func TestBaseMountsStay(t *testing.T) {
 	host := plantest.Machine()
 	in := plantest.Input(host)
@@ -394,7 +397,8 @@ func TestFlawsOfTheSet(t *testing.T) {
 	}
 }
 
-// The order in which layers were asked, and that of their steps, means nothing: neither for the plan nor for what is wrong with it.
+// The order in which layers were asked, and that of their steps, means nothing: neither for the
+// plan nor for what is wrong with it.
 func TestOrderMeansNothing(t *testing.T) {
 	host := plantest.Machine()
 	agreed, refusals := 0, 0

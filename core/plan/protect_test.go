@@ -242,7 +242,8 @@ func TestSelfProtectionRefuses(t *testing.T) {
 	}
 }
 
-// A link in a directory that this user cannot change is no way in: /home -> var/home, as some distributions have it.
+// A link in a directory that this user cannot change is no way in: /home -> var/home, as some
+// distributions have it.
 func TestLinkOfTheSystem(t *testing.T) {
 	for what, ok := range map[string]bool{"fixed": true, "dir": false} {
 		host := plantest.NewTree("/var/home/ada/.config/nono", "/home -> var/home", "/usr")
@@ -266,7 +267,8 @@ func TestLinkedFileIsAnnounced(t *testing.T) {
 	}
 }
 
-// Every step that protects is needed: without any one of them the proof fails. This is what shows that the proof sees anything.
+// Every step that protects is needed: without any one of them the proof fails. This is what shows
+// that the proof sees anything.
 func TestProofMissesNothing(t *testing.T) {
 	for name, in := range map[string]plan.Input{
 		"the whole home": plantest.Grant(plantest.Machine(), policy.Allow, "/home/ada"),
@@ -349,8 +351,9 @@ func TestProofRefuses(t *testing.T) {
 	}
 }
 
-// Whatever is granted, denied and bound by whatever layer: if there is a plan, an agent that walks through all it can see finds
-// nothing of nono's own that it can change, replace or, for its directories, read. The walk below knows nothing of how core/plan looks.
+// Whatever is granted, denied and bound by whatever layer: if there is a plan, an agent that walks
+// through all it can see finds nothing of nono's own that it can change, replace or, for its
+// directories, read. The walk below knows nothing of how core/plan looks.
 func TestSelfProtectionHoldsForRandomPolicies(t *testing.T) {
 	plans := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -451,7 +454,8 @@ func anyMount(host plantest.Tree, dirs []string) *rapid.Generator[fragment.Step]
 	})
 }
 
-// walk goes through the view as an agent would, from the root down, and says what it could do to nono's own; empty if nothing.
+// walk goes through the view as an agent would, from the root down, and says what it could do to
+// nono's own; empty if nothing.
 func walk(p *plan.Plan, host plantest.Tree, own proof.Own) string {
 	mounts := map[string]fragment.Mount{}
 	for _, s := range p.Mounts {

@@ -17,11 +17,13 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// Secrets are the values of secret parts: by layer, then by name. Core's own (--env NAME=VALUE) are under [Core].
+// Secrets are the values of secret parts: by layer, then by name. Core's own (--env NAME=VALUE) are
+// under [Core].
 type Secrets map[string]map[string][]byte
 
-// MakeOwn makes the directories of nono's own that a grant would otherwise let the agent make first, and fill with what the
-// next run believes. They are the only thing that nono ever makes on the host. Call it before [Plan.Recipe].
+// MakeOwn makes the directories of nono's own that a grant would otherwise let the agent make
+// first, and fill with what the next run believes. They are the only thing that nono ever makes on
+// the host. Call it before [Plan.Recipe].
 func (p *Plan) MakeOwn() error {
 	for _, dir := range p.Make {
 		err := os.Mkdir(dir, 0o700)
@@ -38,9 +40,9 @@ func (p *Plan) MakeOwn() error {
 	return nil
 }
 
-// Recipe makes the plan ready for nono-init: with every value filled in, and with nothing left to decide. It holds secrets; it
-// is never stored or printed. host looks up the user's variables. look is needed for the directories that MakeOwn has just
-// made.
+// Recipe makes the plan ready for nono-init: with every value filled in, and with nothing left to
+// decide. It holds secrets; it is never stored or printed. host looks up the user's variables. look
+// is needed for the directories that MakeOwn has just made.
 func (p *Plan) Recipe(secrets Secrets, host func(string) (string, bool), look hostfile.Look) (*recipe.Recipe, error) {
 	mounts, err := p.identified(look)
 	if err != nil {
@@ -97,8 +99,9 @@ func (p *Plan) filters() []fragment.Seccomp {
 	return all
 }
 
-// identified fills in the device and inode of directories that did not exist when the plan was made. They must be directories:
-// in the meantime the agent of another session may have put a link there.
+// identified fills in the device and inode of directories that did not exist when the plan was
+// made. They must be directories: in the meantime the agent of another session may have put a link
+// there.
 func (p *Plan) identified(look hostfile.Look) (fragment.List, error) {
 	mounts := make(fragment.List, len(p.Mounts))
 	for i, s := range p.Mounts {

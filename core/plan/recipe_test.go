@@ -98,7 +98,8 @@ func TestRecipeRefuses(t *testing.T) {
 	})
 }
 
-// On real files: nono's own directories are made, for this user alone, and what pins them gets the identity they have then.
+// On real files: nono's own directories are made, for this user alone, and what pins them gets the
+// identity they have then.
 func TestMakeOwn(t *testing.T) {
 	home, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {

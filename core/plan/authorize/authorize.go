@@ -11,8 +11,8 @@
 //   - a file of the layer's own does not stand in the place of one that the user granted;
 //   - a variable that is denied is not passed on, and one that the user denies is not set.
 //
-// Free are the session's own things: empty directories, files where the user granted nothing, links,
-// listeners, restrictions of any kind, variables that nobody denies.
+// Free are the session's own things: empty directories, files where the user granted nothing,
+// links, listeners, restrictions of any kind, variables that nobody denies.
 package authorize
 
 import (
@@ -80,7 +80,8 @@ type checker struct {
 const most = 10
 
 func (c *checker) report(from merge.Origin, try, format string, args ...any) {
-	p := diag.Errorf("layer %s %s", from.Layer, fmt.Sprintf(format, args...)).Try("%s", try).At(c.Blame(from))
+	p := diag.Errorf("layer %s %s", from.Layer, fmt.Sprintf(format, args...)).
+		Try("%s", try).At(c.Blame(from))
 	same := func(old diag.Problem) bool { return old.Summary == p.Summary }
 	if slices.ContainsFunc(c.problems, same) {
 		return // two steps that want the same
@@ -95,7 +96,8 @@ func (c *checker) report(from merge.Origin, try, format string, args ...any) {
 func (c *checker) rest() {
 	for _, layer := range slices.Sorted(maps.Keys(c.found)) {
 		if more := c.found[layer] - most; more > 0 {
-			c.problems = append(c.problems, diag.Errorf("layer %s asks for %d more things that the policy does not give", layer, more))
+			c.problems = append(c.problems,
+				diag.Errorf("layer %s asks for %d more things that the policy does not give", layer, more))
 		}
 	}
 }
@@ -127,8 +129,8 @@ func (c *checker) beyond(a access, name string) (access, policy.Decision) {
 	return over, first
 }
 
-// aboutDevices reports whether what grants a path is about devices: it names one, or lies in /dev, or
-// no path is restricted at all.
+// aboutDevices reports whether what grants a path is about devices: it names one, or lies in /dev,
+// or no path is restricted at all.
 func aboutDevices(d policy.Decision) bool {
 	if !d.Allowed {
 		return false
@@ -163,7 +165,8 @@ func (c *checker) bind(m view.Mount, b fragment.Bind) {
 	if b.Source() != b.Path {
 		at = " at " + b.Path
 	}
-	c.report(merge.OriginOf(m), c.grants(asked, b.Source(), why), "shows %s inside%s, to be %s: %s", b.Source(), at, over.words(), reason(why))
+	c.report(merge.OriginOf(m), c.grants(asked, b.Source(), why),
+		"shows %s inside%s, to be %s: %s", b.Source(), at, over.words(), reason(why))
 }
 
 // reason is why a decision refuses, with the line that says so.
@@ -191,7 +194,8 @@ func (c *checker) grants(a access, name string, why policy.Decision) string {
 		word = "write"
 	}
 	short := diag.Homely(name, c.Home)
-	return fmt.Sprintf("to grant it, write `%s = [%q]` into the filesystem block, or give --%s %s%s", word, short, word, short, orElse)
+	return fmt.Sprintf("to grant it, write `%s = [%q]` into the filesystem block, or give --%[1]s %[3]s%[4]s",
+		word, short, short, orElse)
 }
 
 // file refuses a file of a layer's own in the place of one that the user granted.
@@ -204,9 +208,9 @@ func (c *checker) file(m view.Mount, f fragment.File) {
 		"puts a file of its own over %s, which %s grants", f.Path, d.Rule.Source)
 }
 
-// right refuses a Landlock rule that gives more than the policy does, and more than the session has of
-// its own there. What the policy does give, and a mount does not that took the granted one's place, is
-// no flaw: the merge cuts it down to what is seen.
+// right refuses a Landlock rule that gives more than the policy does, and more than the session has
+// of its own there. What the policy does give, and a mount does not that took the granted one's
+// place, is no flaw: the merge cuts it down to what is seen.
 func (c *checker) right(r merge.Right) {
 	name, own := r.Path, []fragment.Right(nil)
 	switch over := c.View.Cover(r.Path); s := over.Mount.(type) {
@@ -255,8 +259,8 @@ func (c *checker) variable(v merge.Variable) {
 			continue
 		}
 		d := c.Decide.Variable(part.Host)
-		try := fmt.Sprintf("to pass it, write `pass = [%q]` into the environment block of your own policy; if you do not want that, take the layer out",
-			part.Host)
+		try := fmt.Sprintf("to pass it, write `pass = [%q]` into the environment block of your own policy; "+
+			"if you do not want that, take the layer out", part.Host)
 		switch {
 		case d.Allowed:
 		case d.Rule != nil:

@@ -45,7 +45,8 @@ type Share struct {
 	Fragment fragment.Fragment
 	// Fixed are mounts that no layer replaces.
 	Fixed []fragment.Mount
-	// Fill are mounts for directories that the layers left empty. Their rules are there only where they are.
+	// Fill are mounts for directories that the layers left empty. Their rules are there only where
+	// they are.
 	Fill []fragment.Mount
 }
 
@@ -55,7 +56,8 @@ type Input struct {
 	Policy *policy.Policy
 	// Through are the layers that carry traffic between the session and what lies outside.
 	Through []string
-	// GitIdentity is the content of the small ~/.gitconfig shown in a private home; see [GitIdentity].
+	// GitIdentity is the content of the small ~/.gitconfig shown in a private home; see
+	// [GitIdentity].
 	GitIdentity []byte
 	Look        hostfile.Look
 }
@@ -110,7 +112,8 @@ func (c *composer) hold(id policy.RuleID, about policy.Kind, says, by string) {
 	if about != "" && c.in.Policy.IsDisabled(about) {
 		held = sdk.Coverage{Rule: id, Held: sdk.Unavailable, Why: fmt.Sprintf("the %s layer is disabled", about)}
 	}
-	c.share.Rules = append(c.share.Rules, policy.Rule{ID: id, Source: policy.Source{Origin: policy.OriginBase}, Says: says})
+	always := policy.Source{Origin: policy.OriginBase}
+	c.share.Rules = append(c.share.Rules, policy.Rule{ID: id, Source: always, Says: says})
 	c.share.Coverage = append(c.share.Coverage, held)
 }
 
@@ -151,18 +154,20 @@ func (c *composer) mounts() error {
 			continue // a container without /dev/full; what is not there is not shown
 		}
 		c.share.Fixed = append(c.share.Fixed, fragment.Bind{
-			For: RuleDevices, Path: at, Writable: true, NoExec: true, Devices: true, Device: e.Device, Inode: e.Inode,
+			For: RuleDevices, Path: at, Writable: true, NoExec: true, Devices: true,
+			Device: e.Device, Inode: e.Inode,
 		})
 	}
 	return nil
 }
 
-// root is an empty directory in memory, in which only what is granted appears; or the host's own root where the user has
-// switched the filesystem layer off. All else of the base fragment stays in both cases. The root is not fixed: a layer may
-// show more there than core does.
+// root is an empty directory in memory, in which only what is granted appears; or the host's own
+// root where the user has switched the filesystem layer off. All else of the base fragment stays in
+// both cases. The root is not fixed: a layer may show more there than core does.
 func (c *composer) root() error {
 	if !c.in.Policy.IsDisabled(policy.KindFilesystem) {
-		c.share.Fragment.Steps = append(c.share.Fragment.Steps, fragment.Tmpfs{For: RuleMounts, Path: "/", Size: rootSize, Mode: 0o755})
+		c.share.Fragment.Steps = append(c.share.Fragment.Steps,
+			fragment.Tmpfs{For: RuleMounts, Path: "/", Size: rootSize, Mode: 0o755})
 		return nil
 	}
 	root, err := c.in.Look("/")
@@ -171,23 +176,27 @@ func (c *composer) root() error {
 	}
 	c.share.Fragment.Steps = append(c.share.Fragment.Steps,
 		fragment.Bind{For: RuleMounts, Path: "/", Writable: true, Device: root.Device, Inode: root.Inode})
-	// The host's whole root is there, and in it the other place where the kernel takes orders: by its files root could name a
-	// program for the host to run, and anybody end all processes of a control group that is theirs.
+	// The host's whole root is there, and in it the other place where the kernel takes orders: by
+	// its files root could name a program for the host to run, and anybody end all processes of a
+	// control group that is theirs.
 	sys, err := c.in.Look("/sys")
 	if err != nil {
 		return fmt.Errorf("looking at /sys: %w", err)
 	}
 	if sys.Type == policy.Directory {
-		c.share.Fixed = append(c.share.Fixed, fragment.Bind{For: RuleProc, Path: "/sys", Device: sys.Device, Inode: sys.Inode})
+		c.share.Fixed = append(c.share.Fixed,
+			fragment.Bind{For: RuleProc, Path: "/sys", Device: sys.Device, Inode: sys.Inode})
 	}
 	return nil
 }
 
-// fill adds what core puts into directories that the filesystem layer left empty: git's identity in a private home. In a bind the
-// user's real file is there or deliberately not; and a mount point made in a bind would be made on the host.
+// fill adds what core puts into directories that the filesystem layer left empty: git's identity in
+// a private home. In a bind the user's real file is there or deliberately not; and a mount point
+// made in a bind would be made on the host.
 func (c *composer) fill() {
 	if len(c.in.GitIdentity) > 0 {
-		c.hold(RuleIdentity, "", "git knows the user's name and email, and nothing else of the user's git settings", "a file of nono's own")
+		c.hold(RuleIdentity, "", "git knows the user's name and email, and nothing else of the user's git settings",
+			"a file of nono's own")
 		c.share.Fill = append(c.share.Fill, fragment.File{
 			For: RuleIdentity, Path: path.Join(c.in.Host.Home, ".gitconfig"), Mode: 0o444, Content: c.in.GitIdentity,
 		})

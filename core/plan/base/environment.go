@@ -27,8 +27,9 @@ type Environment struct {
 	Writable func(dir string) bool
 }
 
-// Variables are those of the policy and of core: what somebody asked for, and defaults, which give way to a layer's. The user's
-// own value is looked at where core composes from it, and is not in a step otherwise.
+// Variables are those of the policy and of core: what somebody asked for, and defaults, which give
+// way to a layer's. The user's own value is looked at where core composes from it, and is not in a
+// step otherwise.
 func (e Environment) Variables() (asked, defaults []fragment.Env, problems diag.Problems) {
 	host := map[string]string{}
 	for _, v := range e.Environ {
@@ -106,9 +107,10 @@ func (e Environment) variable(name, value string, inherited bool, d policy.Varia
 	return v, true
 }
 
-// searchPath composes PATH: the command's own toolchain first, then the user's directories without those that a program could
-// be planted in by standing somewhere (relative and empty entries mean the current directory) and without shims, which would run
-// a version manager that reads what the project says.
+// searchPath composes PATH: the command's own toolchain first, then the user's directories without
+// those that a program could be planted in by standing somewhere (relative and empty entries mean
+// the current directory) and without shims, which would run a version manager that reads what the
+// project says.
 func (e Environment) searchPath(user string) string {
 	var dirs []string
 	for _, d := range slices.Concat(e.PathPrefix, strings.Split(user, ":")) {

@@ -7,11 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// GitIdentity is a small ~/.gitconfig with the user's name and email and nothing else, so that an agent can commit in a private
-// home. It is false where the user has neither.
+// GitIdentity is a small ~/.gitconfig with the user's name and email and nothing else, so that an
+// agent can commit in a private home. It is false where the user has neither.
 //
-// It reads what git reads for them, $XDG_CONFIG_HOME/git/config and then ~/.gitconfig, without running git: a configuration can
-// name programs. An identity that stands only in a file pulled in by include.path is not found.
+// It reads what git reads for them, $XDG_CONFIG_HOME/git/config and then ~/.gitconfig, without
+// running git: a configuration can name programs. An identity that stands only in a file pulled in
+// by include.path is not found.
 func GitIdentity(home, configHome string, read func(path string) ([]byte, error)) ([]byte, bool) {
 	var id gitUser
 	for _, file := range []string{filepath.Join(configHome, "git", "config"), filepath.Join(home, ".gitconfig")} {
@@ -57,8 +58,9 @@ func (u gitUser) config() []byte {
 	return []byte(b.String())
 }
 
-// parseGitUser reads git's configuration syntax as far as needed: sections, comments, quotes, escapes, lines continued with a
-// backslash. A line that is none of these is skipped: git itself will complain about it, outside.
+// parseGitUser reads git's configuration syntax as far as needed: sections, comments, quotes,
+// escapes, lines continued with a backslash. A line that is none of these is skipped: git itself
+// will complain about it, outside.
 func parseGitUser(text string) gitUser {
 	var u gitUser
 	s := gitScanner{rest: strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n")}
@@ -116,7 +118,8 @@ func (s *gitScanner) line() string {
 	return line
 }
 
-// section takes a header and reports whether it is [user], with no subsection. A setting may follow on the same line.
+// section takes a header and reports whether it is [user], with no subsection. A setting may follow
+// on the same line.
 func (s *gitScanner) section() bool {
 	end := strings.IndexAny(s.rest, "]\n")
 	if end < 0 || s.rest[end] == '\n' {
@@ -168,7 +171,8 @@ func (s *gitScanner) setting() (key, value string) {
 	return key, s.value()
 }
 
-// value takes a value up to the end of its line: quotes keep spaces and comment signs, a backslash escapes or continues.
+// value takes a value up to the end of its line: quotes keep spaces and comment signs, a backslash
+// escapes or continues.
 func (s *gitScanner) value() string {
 	var b strings.Builder
 	kept := 0 // the length without trailing unquoted spaces

@@ -45,7 +45,8 @@ func TestParseGitUser(t *testing.T) {
 	}
 }
 
-// Whatever a configuration holds, what we write holds a name, an email and nothing else: reading it gives them back.
+// Whatever a configuration holds, what we write holds a name, an email and nothing else: reading it
+// gives them back.
 func TestGitIdentityCannotBeEscaped(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		value := rapid.OneOf(rapid.String(), rapid.StringMatching(`[\\"\n\t #;=\[\]a-z]{0,20}`), rapid.Just("x\"\n[core]\n\tfsmonitor = evil"))

@@ -2,8 +2,8 @@ package base
 
 import "github.com/nono-run/nono/sdk/fragment"
 
-// Numbers of the kernel's interface that the filter compares with. They are the same on all architectures that nono runs on, and
-// written out so that a plan is the same wherever it is made.
+// Numbers of the kernel's interface that the filter compares with. They are the same on all
+// architectures that nono runs on, and written out so that a plan is the same wherever it is made.
 const (
 	familyUnix    = 1
 	familyInet    = 2
@@ -26,8 +26,8 @@ const (
 	ptraceAttach = 16
 	ptraceSeize  = 0x4206
 
-	// newNamespaces are the CLONE_NEW flags: mount, cgroup, UTS, IPC, user, pid and network. That of time namespaces is
-	// apart: in clone its bit belongs to the exit signal.
+	// newNamespaces are the CLONE_NEW flags: mount, cgroup, UTS, IPC, user, pid and network. That
+	// of time namespaces is apart: in clone its bit belongs to the exit signal.
 	newNamespaces    = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
 	newTimeNamespace = 0x00000080
 
@@ -42,13 +42,15 @@ const (
 	intArgument      = 0xffffffff // the kernel looks at no more than this of an int
 )
 
-// Hardening is the system-call filter that every agent runs under, whatever layers are on. Most of it can be held by namespaces
-// and capabilities too; it stands here because each of these calls has been a way through those. Two rules of thumb for the error:
-// ENOSYS where programs know how to live without the call, EPERM elsewhere. What it must not break: Python, node, Go, gcc, git, npm,
+// Hardening is the system-call filter that every agent runs under, whatever layers are on. Most of
+// it can be held by namespaces and capabilities too; it stands here because each of these calls has
+// been a way through those. Two rules of thumb for the error: ENOSYS where programs know how to
+// live without the call, EPERM elsewhere. What it must not break: Python, node, Go, gcc, git, npm,
 // and a debugger on its own child.
 //
-// Arguments that the kernel declares as int are compared in their lower half, which is all that the kernel looks at: comparing more
-// would let TIOCSTI through with a bit set above (CVE-2019-10063). Wider ones are compared whole.
+// Arguments that the kernel declares as int are compared in their lower half, which is all that the
+// kernel looks at: comparing more would let TIOCSTI through with a bit set above (CVE-2019-10063).
+// Wider ones are compared whole.
 func Hardening() []fragment.Seccomp {
 	groups := [][]fragment.Seccomp{sockets(), fastOpen(), namespaces(), otherProcesses(), terminal(), kernelSurface(), machine()}
 	var all []fragment.Seccomp
@@ -58,12 +60,14 @@ func Hardening() []fragment.Seccomp {
 	return all
 }
 
-// sockets lets through what ordinary programs use, and nothing that the kernel merely happens to support.
+// sockets lets through what ordinary programs use, and nothing that the kernel merely happens to
+// support.
 //
-// MPTCP reaches any TCP server and is not seen by Landlock's TCP rules (E01, E02); ICMP and raw sockets (E06) and SCTP (E07)
-// likewise; a vsock leaves the machine past every network namespace (E08); the other families are attack surface, or tell of the host
-// (E09). UDP stays: a resolver inside will listen on the namespace's own loopback. Of netlink only routing stays, which getaddrinfo
-// asks for the addresses of the interfaces.
+// MPTCP reaches any TCP server and is not seen by Landlock's TCP rules (E01, E02); ICMP and raw
+// sockets (E06) and SCTP (E07) likewise; a vsock leaves the machine past every network namespace
+// (E08); the other families are attack surface, or tell of the host (E09). UDP stays: a resolver
+// inside will listen on the namespace's own loopback. Of netlink only routing stays, which
+// getaddrinfo asks for the addresses of the interfaces.
 func sockets() []fragment.Seccomp {
 	family := func(op fragment.Op, values ...uint64) fragment.Comparison { return lower(0, op, values...) }
 	kind := func(op fragment.Op, values ...uint64) fragment.Comparison {
@@ -79,7 +83,8 @@ func sockets() []fragment.Seccomp {
 		refuse("ESOCKTNOSUPPORT", calls,
 			fragment.Condition{family(in, familyUnix), kind(notIn, typeStream, typeDatagram, typeSeqpacket)},
 			fragment.Condition{family(in, familyInet, familyInet6), kind(notIn, typeStream, typeDatagram)}),
-		// EPROTONOSUPPORT is what a kernel without MPTCP says; Go's net package falls back to TCP on it.
+		// EPROTONOSUPPORT is what a kernel without MPTCP says; Go's net package falls back to TCP
+		// on it.
 		refuse("EPROTONOSUPPORT", calls,
 			fragment.Condition{family(in, familyUnix), protocol(protocolAny, protocolUnix)},
 			fragment.Condition{family(in, familyInet, familyInet6), kind(in, typeStream), protocol(protocolAny, protocolTCP)},
@@ -88,8 +93,9 @@ func sockets() []fragment.Seccomp {
 	}
 }
 
-// fastOpen refuses to send data with the first packet of a connection: it connects without connect(2), past whatever watches that (E04).
-// EOPNOTSUPP is what a kernel says where it is switched off.
+// fastOpen refuses to send data with the first packet of a connection: it connects without
+// connect(2), past whatever watches that (E04). EOPNOTSUPP is what a kernel says where it is
+// switched off.
 func fastOpen() []fragment.Seccomp {
 	flag := func(arg int) fragment.Condition {
 		return fragment.Condition{{Arg: arg, Mask: messageFastOpen, Op: fragment.OpNotIn, Values: []uint64{0}}}
@@ -100,8 +106,9 @@ func fastOpen() []fragment.Seccomp {
 	}
 }
 
-// namespaces keeps the agent in those it has, and its view of files as it is (E31). A new user namespace would give it every capability
-// inside, and with them the parts of the kernel where most of its holes have been.
+// namespaces keeps the agent in those it has, and its view of files as it is (E31). A new user
+// namespace would give it every capability inside, and with them the parts of the kernel where most
+// of its holes have been.
 func namespaces() []fragment.Seccomp {
 	flags := func(bits uint64) fragment.Condition {
 		return fragment.Condition{{Arg: 0, Mask: bits, Op: fragment.OpNotIn, Values: []uint64{0}}}
@@ -120,8 +127,9 @@ func namespaces() []fragment.Seccomp {
 	}
 }
 
-// otherProcesses keeps the agent from reaching into a process that it did not start as its tracee, pid 1 above all (E22).
-// PTRACE_TRACEME stays, and with it gdb and strace on a program that they start.
+// otherProcesses keeps the agent from reaching into a process that it did not start as its tracee,
+// pid 1 above all (E22). PTRACE_TRACEME stays, and with it gdb and strace on a program that they
+// start.
 func otherProcesses() []fragment.Seccomp {
 	return []fragment.Seccomp{
 		refuse("EPERM", []string{"ptrace"},
@@ -132,20 +140,24 @@ func otherProcesses() []fragment.Seccomp {
 	}
 }
 
-// terminal refuses to type into the user's terminal, which may be the agent's own (E37, CVE-2017-5226), and to give a terminal another
-// line discipline: those are drivers for modems and radios, which the kernel loads for whoever asks and which have let others out.
+// terminal refuses to type into the user's terminal, which may be the agent's own (E37,
+// CVE-2017-5226), and to give a terminal another line discipline: those are drivers for modems and
+// radios, which the kernel loads for whoever asks and which have let others out.
 func terminal() []fragment.Seccomp {
 	return []fragment.Seccomp{
 		refuse("EPERM", []string{"ioctl"}, fragment.Condition{lower(1, fragment.OpIn, ioctlSTI, ioctlLinux, ioctlSetD)}),
 	}
 }
 
-// kernelSurface takes away parts of the kernel that an agent has no use for and that have let others out.
+// kernelSurface takes away parts of the kernel that an agent has no use for and that have let
+// others out.
 func kernelSurface() []fragment.Seccomp {
 	return []fragment.Seccomp{
-		// Its operations open files and connect without the calls that filters see (E19, E20). libuv and others live without it.
+		// Its operations open files and connect without the calls that filters see (E19, E20).
+		// libuv and others live without it.
 		refuse("ENOSYS", []string{"io_uring_setup", "io_uring_enter", "io_uring_register"}),
-		// It holds a system call still for as long as the attacker likes, which makes every race winnable (E21).
+		// It holds a system call still for as long as the attacker likes, which makes every race
+		// winnable (E21).
 		refuse("EPERM", []string{"userfaultfd"}),
 		refuse("EPERM", []string{"bpf"}),
 		refuse("EACCES", []string{"perf_event_open"}), // what perf_event_paranoid answers
@@ -153,8 +165,8 @@ func kernelSurface() []fragment.Seccomp {
 		refuse("EPERM", []string{"add_key", "request_key", "keyctl"}),
 		// Segments of 16-bit code; kernels can be built without.
 		refuse("ENOSYS", []string{"modify_ldt"}),
-		// Beside what setarch and debuggers use, a persona can switch off protections of memory: pages that are readable become
-		// executable, page zero can be mapped.
+		// Beside what setarch and debuggers use, a persona can switch off protections of memory:
+		// pages that are readable become executable, page zero can be mapped.
 		refuse("EPERM", []string{"personality"}, fragment.Condition{
 			lower(0, fragment.OpNotIn, personaQuery),
 			{Arg: 0, Mask: intArgument &^ (personaLinux32 | personaUname26 | personaNoShuffle), Op: fragment.OpNotIn, Values: []uint64{0}},
@@ -162,8 +174,8 @@ func kernelSurface() []fragment.Seccomp {
 	}
 }
 
-// machine refuses what belongs to the administrator of the machine. Each needs a capability that the agent does not have; refused
-// here, a mistake in the kernel's check of it does no harm.
+// machine refuses what belongs to the administrator of the machine. Each needs a capability that
+// the agent does not have; refused here, a mistake in the kernel's check of it does no harm.
 func machine() []fragment.Seccomp {
 	return []fragment.Seccomp{
 		refuse("EPERM", []string{

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Filters is core's own seccomp rules as they stand, and then each of a layer's once, in an order that
-// is the same each time. A filter only takes away, so rules never contradict each other.
+// Filters is core's own seccomp rules as they stand, and then each of a layer's once, in an order
+// that is the same each time. A filter only takes away, so rules never contradict each other.
 func Filters(own, layers []Filter) []Filter {
 	rest := slices.Clone(layers)
 	slices.SortFunc(rest, compareFilters)

@@ -64,7 +64,10 @@ func Gather(shares []Share) (Steps, error) {
 		}
 	}
 	slices.SortFunc(all.Rights, func(a, b Right) int {
-		return cmp.Or(view.ComparePaths(a.Path, b.Path), compareSteps(a.Landlock, a.Layer, b.Landlock, b.Layer))
+		return cmp.Or(
+			view.ComparePaths(a.Path, b.Path),
+			compareSteps(a.Landlock, a.Layer, b.Landlock, b.Layer),
+		)
 	})
 	slices.SortFunc(all.Variables, func(a, b Variable) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), compareSteps(a.step(), a.Layer, b.step(), b.Layer))
@@ -74,7 +77,11 @@ func Gather(shares []Share) (Steps, error) {
 
 // compareSteps orders steps of which nothing else says which comes first.
 func compareSteps(a fragment.Step, layerA string, b fragment.Step, layerB string) int {
-	return cmp.Or(cmp.Compare(layerA, layerB), cmp.Compare(a.Rule(), b.Rule()), bytes.Compare(canonical(a), canonical(b)))
+	return cmp.Or(
+		cmp.Compare(layerA, layerB),
+		cmp.Compare(a.Rule(), b.Rule()),
+		bytes.Compare(canonical(a), canonical(b)),
+	)
 }
 
 func (all *Steps) add(step fragment.Step, layer string) error {
@@ -108,8 +115,8 @@ type Merger struct {
 	Asked func(policy.RuleID) bool
 	// Conflicts are the pairs of steps that cannot both be.
 	Conflicts []Conflict
-	// Lost are the steps that others took the place of, and Yielded those of them that stood where a
-	// fixed mount does.
+	// Lost are the steps that others took the place of, and Yielded those of them that stood where
+	// a fixed mount does.
 	Lost    []Loss
 	Yielded []view.Mount
 }

@@ -36,7 +36,8 @@ func (m *Merger) Mounts(steps, fixed, fill []view.Mount) view.View {
 	}
 	v := m.merge(all)
 	for _, s := range fill {
-		if over, ok := v.Cover(s.At()).Mount.(fragment.Tmpfs); ok && over.Path != s.At() && !v.AnyBeneath(s.At()) {
+		over, empty := v.Cover(s.At()).Mount.(fragment.Tmpfs)
+		if empty && over.Path != s.At() && !v.AnyBeneath(s.At()) {
 			v = v.With(s)
 		}
 	}
@@ -173,7 +174,7 @@ func (m *Merger) unite(steps []view.Mount) view.Mount {
 		default:
 			united, ok := uniteTwo(one.Mount, s.Mount)
 			if !ok {
-				m.conflict(OriginOf(one), OriginOf(s), "two steps disagree about %s: %s, and %s", s.At(), view.Describe(one.Mount), view.Describe(s.Mount))
+				m.disagree(one, s)
 				return one
 			}
 			one.Mount = united
@@ -183,18 +184,24 @@ func (m *Merger) unite(steps []view.Mount) view.Mount {
 }
 
 // refuseBesideLink reports a link and a bind or a tmpfs at one path: the policy's paths are free of
-// links, so one of the two was made from an old look at the file system. A file is another matter: a
-// layer that brings its own /etc/resolv.conf means the name, and on most desktops that is a link.
+// links, so one of the two was made from an old look at the file system. A file is another matter:
+// a layer that brings its own /etc/resolv.conf means the name, and on most desktops that is a link.
 func (m *Merger) refuseBesideLink(steps []view.Mount) {
 	link := slices.IndexFunc(steps, func(s view.Mount) bool { return strengthOf(s.Mount) == symbolic })
 	other := slices.IndexFunc(steps, func(s view.Mount) bool { return strengthOf(s.Mount) != symbolic })
 	if link >= 0 && other >= 0 {
-		m.conflict(OriginOf(steps[link]), OriginOf(steps[other]), "two steps disagree about %s: %s, and %s",
-			steps[link].At(), view.Describe(steps[link].Mount), view.Describe(steps[other].Mount))
+		m.disagree(steps[link], steps[other])
 	}
 }
 
-// uniteTwo unites two steps of one strength: the stricter flags hold; false if they differ in more than flags.
+// disagree reports two steps at one path that cannot be one.
+func (m *Merger) disagree(a, b view.Mount) {
+	m.conflict(OriginOf(a), OriginOf(b), "two steps disagree about %s: %s, and %s",
+		a.At(), view.Describe(a.Mount), view.Describe(b.Mount))
+}
+
+// uniteTwo unites two steps of one strength: the stricter flags hold; false if they differ in more
+// than flags.
 func uniteTwo(a, b fragment.Mount) (fragment.Mount, bool) {
 	switch a := a.(type) {
 	case fragment.Bind:
@@ -223,8 +230,9 @@ func uniteTwo(a, b fragment.Mount) (fragment.Mount, bool) {
 	panic(fmt.Sprintf("a mount step of an unknown type: %T", a))
 }
 
-// compare orders the steps at one path so that the outcome does not depend on who was asked first: what the user wrote
-// comes before what nobody asked for, so that it is the user's line that a message names.
+// compare orders the steps at one path so that the outcome does not depend on who was asked first:
+// what the user wrote comes before what nobody asked for, so that it is the user's line that a
+// message names.
 func (m *Merger) compare(a, b view.Mount) int {
 	return cmp.Or(
 		m.compareRules(a.Rule(), b.Rule()),

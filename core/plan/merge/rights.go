@@ -10,7 +10,9 @@ import (
 )
 
 // AllRights are the rights in the order in which they are printed.
-var AllRights = []fragment.Right{fragment.RightList, fragment.RightRead, fragment.RightExecute, fragment.RightWrite, fragment.RightDevice}
+var AllRights = []fragment.Right{
+	fragment.RightList, fragment.RightRead, fragment.RightExecute, fragment.RightWrite, fragment.RightDevice,
+}
 
 // Grant is what Landlock gives at a path, and the layers that it is there for.
 type Grant struct {
@@ -18,11 +20,11 @@ type Grant struct {
 	Layers []string `json:"layers"`
 }
 
-// Rights makes one grant a path of the Landlock rules. No rule gives more than the mount does that is
-// seen at its path: what lost the merge opens nothing.
+// Rights makes one grant a path of the Landlock rules. No rule gives more than the mount does that
+// is seen at its path: what lost the merge opens nothing.
 //
-// There are none unless a layer uses Landlock. Then what nobody grants is refused, and so each mount
-// of a layer that does not use it, and of core, is completed by what the mount itself gives.
+// There are none unless a layer uses Landlock. Then what nobody grants is refused, and so each
+// mount of a layer that does not use it, and of core, is completed by what the mount itself gives.
 func (m *Merger) Rights(rights []Right, v view.View) []Grant {
 	if len(rights) == 0 {
 		return nil
@@ -34,7 +36,8 @@ func (m *Merger) Rights(rights []Right, v view.View) []Grant {
 		over := v.Cover(r.Path)
 		kept, lost := clip(r.Rights, Given(over.Mount))
 		if len(lost) > 0 {
-			m.Lost = append(m.Lost, Loss{r.Path, Claim{Origin{r.For, r.Layer}, "Landlock: " + Words(lost)}, claim(over)})
+			of := Claim{Origin{r.For, r.Layer}, "Landlock: " + Words(lost)}
+			m.Lost = append(m.Lost, Loss{r.Path, of, claim(over)})
 		}
 		m.grant(all, r.Path, kept, Origin{r.For, r.Layer})
 	}
@@ -79,8 +82,8 @@ func (m *Merger) grant(all map[string]*Grant, at string, rights []fragment.Right
 	}
 }
 
-// clip divides rights into those that are within a limit and those that are not. To list a directory
-// is part of reading it.
+// clip divides rights into those that are within a limit and those that are not. To list a
+// directory is part of reading it.
 func clip(rights, limit []fragment.Right) (within, beyond []fragment.Right) {
 	for _, r := range rights {
 		if Within(r, limit) {
@@ -106,8 +109,8 @@ func Words(rights []fragment.Right) string {
 	return strings.Join(words, " ")
 }
 
-// lessens reports a bind that shows what the mount above shows anyway, with no more rights: a pin, or
-// a part that becomes read-only. What is given above reaches it.
+// lessens reports a bind that shows what the mount above shows anyway, with no more rights: a pin,
+// or a part that becomes read-only. What is given above reaches it.
 func lessens(s fragment.Mount, v view.View) bool {
 	b, ok := s.(fragment.Bind)
 	if !ok || b.Path == "/" {
@@ -115,7 +118,8 @@ func lessens(s fragment.Mount, v view.View) bool {
 	}
 	over, ok := v.Cover(path.Dir(b.Path)).Mount.(fragment.Bind)
 	more := func(r fragment.Right) bool { return !slices.Contains(Given(over), r) }
-	return ok && view.Moved(b.Path, over.Path, over.Source()) == b.Source() && !slices.ContainsFunc(Given(b), more)
+	same := view.Moved(b.Path, over.Path, over.Source()) == b.Source()
+	return ok && same && !slices.ContainsFunc(Given(b), more)
 }
 
 // Given says for Landlock what a mount says for the view.
@@ -134,9 +138,9 @@ func Given(s fragment.Mount) []fragment.Right {
 		}
 		return rights
 	case fragment.Tmpfs:
-		// A grant reaches everything beneath its path. One for reading on the empty root would open all that other layers
-		// closed, and one for writing on /dev every device; so in the root names can be listed, and in /dev each device has
-		// rights of its own.
+		// A grant reaches everything beneath its path. One for reading on the empty root would open
+		// all that other layers closed, and one for writing on /dev every device; so in the root
+		// names can be listed, and in /dev each device has rights of its own.
 		switch s.Path {
 		case "/":
 			return []fragment.Right{fragment.RightList}

@@ -11,8 +11,8 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// firstPort is where picked ports begin: above the range from which the kernel takes the ports of outgoing connections, so that
-// the agent's own connections never take one.
+// firstPort is where picked ports begin: above the range from which the kernel takes the ports of
+// outgoing connections, so that the agent's own connections never take one.
 const firstPort = 61000
 
 // Listener is a listener step with its port picked, and the layer that serves on it.
@@ -39,8 +39,8 @@ type Dialer struct {
 	Ports []uint16 `json:"ports"`
 }
 
-// Listeners gives every listener step an address and a port of its own. The network namespace is new, so every port is free:
-// what is picked depends on the plan alone.
+// Listeners gives every listener step an address and a port of its own. The network namespace is
+// new, so every port is free: what is picked depends on the plan alone.
 func (m *Merger) Listeners(listeners []Listener) ([]Listener, error) {
 	all := slices.Clone(listeners)
 	for i := range all {
@@ -48,7 +48,9 @@ func (m *Merger) Listeners(listeners []Listener) ([]Listener, error) {
 			all[i].Address = "127.0.0.1"
 		}
 	}
-	slices.SortFunc(all, func(a, b Listener) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Layer, b.Layer)) })
+	slices.SortFunc(all, func(a, b Listener) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Layer, b.Layer))
+	})
 	for i, a := range all {
 		for _, b := range all[:i] {
 			switch {
@@ -95,7 +97,8 @@ func wildcard(address string) bool {
 
 func (l Listener) origin() Origin { return Origin{l.For, l.Layer} }
 
-// Dialled is ADDRESS:PORT as a program inside would connect to it: a listener on all addresses is reached on the loopback.
+// Dialled is ADDRESS:PORT as a program inside would connect to it: a listener on all addresses is
+// reached on the loopback.
 func (l Listener) Dialled() string {
 	host := l.Address
 	if a, err := netip.ParseAddr(host); err == nil && a.IsUnspecified() {

@@ -29,7 +29,8 @@ func (m *Merger) Variables(vars, defaults []Variable) []Variable {
 		if !ok {
 			byName[v.Name] = v
 		} else if !sameValue(old, v) {
-			m.conflict(Origin{old.Rule, old.Layer}, Origin{v.Rule, v.Layer}, "two different values for the variable %s", v.Name)
+			m.conflict(Origin{old.Rule, old.Layer}, Origin{v.Rule, v.Layer},
+				"two different values for the variable %s", v.Name)
 		}
 	}
 	for _, v := range defaults {
@@ -77,8 +78,8 @@ func (m *Merger) compareVariables(a, b Variable) int {
 
 func (v Variable) step() fragment.Env { return fragment.Env{For: v.Rule, Name: v.Name, Value: v.Value} }
 
-// sameValue compares what can be compared before there are values: two layers' secrets and listeners
-// differ even where their names agree.
+// sameValue compares what can be compared before there are values: two layers' secrets and
+// listeners differ even where their names agree.
 func sameValue(a, b Variable) bool {
 	local := slices.ContainsFunc(a.Value, func(p fragment.Part) bool {
 		return p.Secret != "" || p.Listener != ""

@@ -19,7 +19,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// Tree is a host's file system: a path and what stands there: "dir", "file", "device", or "-> target" for a link. Parents are made.
+// Tree is a host's file system: a path and what stands there: "dir", "file", "device", or "->
+// target" for a link. Parents are made.
 type Tree map[string]string
 
 // NewTree makes a tree of lines such as "/etc/hosts file".
@@ -133,7 +134,8 @@ func Input(t Tree) plan.Input {
 	}
 }
 
-// Binds is a filesystem layer in a few lines: a private home, a bind for each grant, a mask for each denial.
+// Binds is a filesystem layer in a few lines: a private home, a bind for each grant, a mask for
+// each denial.
 func Binds(t Tree, pol policy.Policy) plan.Share {
 	r := &sdk.PlanResponse{}
 	add := func(s fragment.Step) { r.Fragment.Steps = append(r.Fragment.Steps, s) }

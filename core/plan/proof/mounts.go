@@ -34,12 +34,15 @@ func Over(v view.View) *Mounts {
 			m.sorted = append(m.sorted, b)
 		}
 	}
-	slices.SortStableFunc(m.sorted, func(a, b fragment.Bind) int { return view.ComparePaths(a.Source(), b.Source()) })
+	slices.SortStableFunc(m.sorted, func(a, b fragment.Bind) int {
+		return view.ComparePaths(a.Source(), b.Source())
+	})
 	return m
 }
 
-// Play mounts the steps in their order, as nono-init does: a later one hides what an earlier one put at its path or beneath it,
-// and a path that leads through a link of the view lands where the link leads.
+// Play mounts the steps in their order, as nono-init does: a later one hides what an earlier one
+// put at its path or beneath it, and a path that leads through a link of the view lands where the
+// link leads.
 func Play(steps []view.Mount) (*Mounts, error) {
 	p := played{at: map[string]fragment.Mount{}, beneath: map[string]int{}}
 	for _, s := range steps {
@@ -144,8 +147,8 @@ type Sight struct {
 	Hop    hostfile.Hop
 }
 
-// Sights lists every place inside at which one name on a route can be seen: in a bind whose source is
-// that file or a directory above it, unless something else is mounted there.
+// Sights lists every place inside at which one name on a route can be seen: in a bind whose source
+// is that file or a directory above it, unless something else is mounted there.
 func (m *Mounts) Sights(route hostfile.Route, hop hostfile.Hop) []Sight {
 	var all []Sight
 	see := func(root string, b fragment.Bind) {
@@ -182,8 +185,10 @@ func (m *Mounts) Sights(route hostfile.Route, hop hostfile.Hop) []Sight {
 func (m *Mounts) To(route hostfile.Route, hop hostfile.Hop) []Place {
 	var places []Place
 	for _, s := range m.Sights(route, hop) {
-		w := s.Bind.Writable
-		places = append(places, Place{Inside: s.Inside, Shows: hop.Path, Read: true, Write: w, Replace: w && s.Inside != s.Bind.Path})
+		places = append(places, Place{
+			Inside: s.Inside, Shows: hop.Path,
+			Read: true, Write: s.Bind.Writable, Replace: s.Bind.Writable && s.Inside != s.Bind.Path,
+		})
 	}
 	return places
 }
@@ -201,7 +206,9 @@ func (m *Mounts) Into(route hostfile.Route) []Place {
 func (m *Mounts) Inner(route hostfile.Route) []fragment.Bind {
 	inner := func(name string) bool { return name != route.Path && policy.Within(name, route.Path) }
 	var all []fragment.Bind
-	i := sort.Search(len(m.sorted), func(i int) bool { return view.ComparePaths(m.sorted[i].Source(), route.Path) >= 0 })
+	i := sort.Search(len(m.sorted), func(i int) bool {
+		return view.ComparePaths(m.sorted[i].Source(), route.Path) >= 0
+	})
 	for ; i < len(m.sorted) && policy.Within(m.sorted[i].Source(), route.Path); i++ {
 		if inner(m.sorted[i].Source()) {
 			all = append(all, m.sorted[i])

@@ -1,23 +1,24 @@
 // Package proof shows that an agent cannot get at what it must not, in a plan as it will be carried
 // out. It knows nothing of how the plan was made.
 //
-//	targets, err := proof.Targets(look, own)
+//	targets, err := own.Targets(look)
 //	reach, err := proof.Play(mounts)
 //	for _, t := range targets {
 //		if err := proof.Hold(reach, t); err != nil { ... } // what the agent could do, and where
 //	}
 //
-// All that it asks of the enforcement is [Reach]: where a file of the host can be got at from inside,
-// and whether it can be read, written or replaced there. The mounts of a view answer that, and so can
-// XX
+// All that it asks of the enforcement is [Reach]: where a file of the host can be got at from
+// inside, and whether it can be read, written or replaced there. The mounts of a view answer that
+// ([Play]). What takes rights away at paths, as Landlock's rules do and a Seatbelt profile would, is a
+// [Wall] in front of it ([Behind]): in front of mounts, or of the host as it is.
 //
 // # Limits
 //
-// A hard link to a file has a path of its own, which no look at paths can find. A directory that the
-// host itself mounts at a second place is recognised where a bind's source is that directory or one
-// above the target, not where the second place lies deeper inside a grant. And one of nono's
-// directories that is made later, beside a running agent, can be read through a grant for reading of
-// what lies above it.
+// A hard link to a file has a path of its own, which no look at paths can find. A directory that
+// the host itself mounts at a second place is recognised where a bind's source is that directory or
+// one above the target, not where the second place lies deeper inside a grant. And one of nono's
+// directories that is made later, beside a running agent, can be read through a grant for reading
+// of what lies above it.
 package proof
 
 import (
@@ -31,11 +32,11 @@ import (
 
 // Reach says what an agent can do with files of the host.
 type Reach interface {
-	// To lists the places inside at which the file or directory of one hop of a route can be got at. It
-	// need not exist: then a place is where it could be made.
+	// To lists the places inside at which the file or directory of one hop of a route can be got
+	// at. It need not exist: then a place is where it could be made.
 	To(route hostfile.Route, hop hostfile.Hop) []Place
-	// Into lists the places inside that show something beneath the route's end without showing the end
-	// itself.
+	// Into lists the places inside that show something beneath the route's end without showing the
+	// end itself.
 	Into(route hostfile.Route) []Place
 }
 
@@ -60,13 +61,17 @@ type Target struct {
 	What string
 }
 
-// Own is what belongs to nono itself. Every path is absolute; it need not exist, and links in it are followed.
+// Own is what belongs to nono itself. Every path is absolute; it need not exist, and links in it
+// are followed.
 type Own struct {
-	// Programs are nono's own executables' directories, and the executables. None can be changed or replaced from inside.
+	// Programs are nono's own executables' directories, and the executables. None can be changed or
+	// replaced from inside.
 	Programs []string
-	// Directories are nono's configuration, state, data, cache and runtime directories. They are not even readable from inside.
+	// Directories are nono's configuration, state, data, cache and runtime directories. They are
+	// not even readable from inside.
 	Directories []string
-	// Documents are the policy files that this run was made from. They can be read where they are granted, and not be changed.
+	// Documents are the policy files that this run was made from. They can be read where they are
+	// granted, and not be changed.
 	Documents []string
 }
 
@@ -95,8 +100,8 @@ func (o Own) Targets(look hostfile.Look) ([]Target, error) {
 	return ts, nil
 }
 
-// Hold shows that the agent cannot change a target, replace it, or, where it is hidden, read it. The
-// error says what it could do.
+// Hold shows that the agent cannot change a target, replace it, or, where it is hidden, read it.
+// The error says what it could do.
 func Hold(reach Reach, t Target) error {
 	if t.Hidden {
 		for _, p := range reach.Into(t.Route) {

@@ -10,8 +10,12 @@ import (
 
 // Wall takes rights away at paths inside. It never gives any.
 type Wall interface {
-	// Lets reports whether the wall lets something be read, or written, at a path inside or beneath it.
+	// Lets reports whether the wall lets something be read, or written, at a path inside or beneath
+	// it.
 	Lets(inside string) (read, write bool)
+	// Renames reports whether the wall lets the names in a directory be taken away and given to
+	// something else.
+	Renames(dir string) bool
 }
 
 // Behind is what a reach comes to behind a wall.
@@ -22,10 +26,12 @@ type behind struct {
 	wall  Wall
 }
 
+// To implements Reach.
 func (b behind) To(route hostfile.Route, hop hostfile.Hop) []Place {
 	return b.narrow(b.reach.To(route, hop))
 }
 
+// Into implements Reach.
 func (b behind) Into(route hostfile.Route) []Place { return b.narrow(b.reach.Into(route)) }
 
 func (b behind) narrow(places []Place) []Place {
@@ -33,8 +39,8 @@ func (b behind) narrow(places []Place) []Place {
 	for i := range places {
 		p := &places[i]
 		read, write := b.wall.Lets(p.Inside)
-		_, entries := b.wall.Lets(path.Dir(p.Inside))
-		p.Read, p.Write, p.Replace = p.Read && read, p.Write && write, p.Replace && entries
+		p.Read, p.Write = p.Read && read, p.Write && write
+		p.Replace = p.Replace && b.wall.Renames(path.Dir(p.Inside))
 	}
 	return places
 }
@@ -71,9 +77,18 @@ func NewRights(rules []fragment.Landlock) *Rights {
 
 // Lets implements Wall.
 func (w *Rights) Lets(inside string) (read, write bool) {
-	a := w.beneath[inside]
-	upward(inside, func(p string) { a = a.or(w.at[p]) })
+	a := w.above(inside).or(w.beneath[inside])
 	return a.read, a.write
+}
+
+// Renames implements Wall. It takes a right for the directory itself; one beneath it is not enough.
+func (w *Rights) Renames(dir string) bool { return w.above(dir).write }
+
+// above is what the rules at a path and above it give.
+func (w *Rights) above(inside string) access {
+	var a access
+	upward(inside, func(p string) { a = a.or(w.at[p]) })
+	return a
 }
 
 // upward calls f for a path and every directory above it.

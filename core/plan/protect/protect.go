@@ -4,8 +4,8 @@
 //
 //	outcome := protect.Add(protect.Input{View: v, Targets: targets, Controls: controls, ...})
 //
-// It goes by what can be seen where, which package proof finds out; that the outcome is enough is for
-// the proof to show.
+// It goes by what can be seen where, which package proof finds out; that the outcome is enough is
+// for the proof to show.
 package protect
 
 import (
@@ -37,9 +37,11 @@ type Input struct {
 // Outcome is the protected view.
 type Outcome struct {
 	View view.View
-	// Make are directories of nono's own that do not exist yet and that a grant would let the agent make: parents first.
+	// Make are directories of nono's own that do not exist yet and that a grant would let the agent
+	// make: parents first.
 	Make []string
-	// Problems are what cannot be protected, and warnings of what is protected by one name of several.
+	// Problems are what cannot be protected, and warnings of what is protected by one name of
+	// several.
 	Problems diag.Problems
 }
 
@@ -54,7 +56,8 @@ func Add(in Input) Outcome {
 	for _, t := range in.Targets {
 		p.refuseGrantsOf(t)
 		p.warnOfLinks(t)
-		// One at a time, parents first: once a directory is read-only, what lies in it needs nothing more.
+		// One at a time, parents first: once a directory is read-only, what lies in it needs
+		// nothing more.
 		p.add(p.shield(t))
 	}
 	slices.SortFunc(p.out.Make, view.ComparePaths)
@@ -108,14 +111,15 @@ func (p *protector) hideControls() []fragment.Mount {
 			masks = append(masks, fragment.Mask{For: base.RuleProc, Path: s.Inside, Directory: true})
 		}
 		for _, b := range shown {
-			p.problem(diag.Errorf("%s cannot be shown inside: the kernel takes orders there, and tells of the host's processes", b.Source()).
-				Try("grant another directory"), b.For)
+			p.problem(diag.Errorf("%s cannot be shown inside: the kernel takes orders there, "+
+				"and tells of the host's processes", b.Source()).Try("grant another directory"), b.For)
 		}
 	}
 	return masks
 }
 
-// refuseGrantsOf reports a grant of the user's that names what can never be granted: it would be overridden without a word.
+// refuseGrantsOf reports a grant of the user's that names what can never be granted: it would be
+// overridden without a word.
 func (p *protector) refuseGrantsOf(t proof.Target) {
 	if p.in.Policy.IsDisabled(policy.KindFilesystem) {
 		return
@@ -130,7 +134,8 @@ func (p *protector) refuseGrantsOf(t proof.Target) {
 	}
 }
 
-// warnOfLinks says that a file has another name, by which it could be changed if that name lies in a grant.
+// warnOfLinks says that a file has another name, by which it could be changed if that name lies in
+// a grant.
 func (p *protector) warnOfLinks(t proof.Target) {
 	if t.Entry.Type != policy.Regular || t.Entry.Links < 2 {
 		return
@@ -140,13 +145,13 @@ func (p *protector) warnOfLinks(t proof.Target) {
 		return ok && b.Writable && b.Device == t.Entry.Device // a hard link never leaves its file system
 	})
 	if near {
-		p.problem(diag.Warningf("%s, %s, has %d names; one that lies in a grant could be changed by the agent", t.Path, t.What, t.Entry.Links).
-			Try("copy the file, so that it has one name"), "")
+		p.problem(diag.Warningf("%s, %s, has %d names; one that lies in a grant could be changed by the agent",
+			t.Path, t.What, t.Entry.Links).Try("copy the file, so that it has one name"), "")
 	}
 }
 
-// shield returns the steps that one target needs, for every bind that shows it or a name on the way to it, and notes the
-// directories that must be made.
+// shield returns the steps that one target needs, for every bind that shows it or a name on the way
+// to it, and notes the directories that must be made.
 func (p *protector) shield(t proof.Target) []fragment.Mount {
 	if t.Hidden {
 		for _, b := range p.reach.Inner(t.Route) {
@@ -180,7 +185,8 @@ func (p *protector) shieldOne(t proof.Target, s proof.Sight, making bool) fragme
 	case last && t.Hidden && absent && !making:
 		// Not there, and nobody inside can make it.
 	case last && t.Hidden:
-		return fragment.Mask{For: base.RuleSelf, Path: s.Inside, Directory: absent || s.Hop.Entry.Type == policy.Directory}
+		directory := absent || s.Hop.Entry.Type == policy.Directory
+		return fragment.Mask{For: base.RuleSelf, Path: s.Inside, Directory: directory}
 	case !s.Bind.Writable:
 	case absent && !t.Hidden:
 		if last {
@@ -193,7 +199,8 @@ func (p *protector) shieldOne(t proof.Target, s proof.Sight, making bool) fragme
 	case s.Hop.Entry.IsLink():
 		p.refuseLink(t, s)
 	default:
-		// Else the agent renames the directory and makes another of that name, in which the path leads where the agent likes.
+		// Else the agent renames the directory and makes another of that name, in which the path
+		// leads where the agent likes.
 		return again(s, true)
 	}
 	return nil
@@ -206,13 +213,14 @@ func again(s proof.Sight, writable bool) fragment.Bind {
 		from = ""
 	}
 	return fragment.Bind{
-		For: base.RuleSelf, Path: s.Inside, From: from, Writable: writable, NoExec: s.Bind.NoExec, Devices: s.Bind.Devices,
+		For: base.RuleSelf, Path: s.Inside, From: from,
+		Writable: writable, NoExec: s.Bind.NoExec, Devices: s.Bind.Devices,
 		Device: s.Hop.Entry.Device, Inode: s.Hop.Entry.Inode,
 	}
 }
 
-// refuseLink reports a symbolic link on the way to a target that the agent could replace. Nothing can be mounted over a link,
-// so there is no way to hold it.
+// refuseLink reports a symbolic link on the way to a target that the agent could replace. Nothing
+// can be mounted over a link, so there is no way to hold it.
 func (p *protector) refuseLink(t proof.Target, s proof.Sight) {
 	if s.Hop.Fixed {
 		return

@@ -1,5 +1,5 @@
-// Package show prints a plan for people: all of it for `nono plan`, one line of it for the start of a
-// run, and what to tell when a command has failed.
+// Package show prints a plan for people: all of it for `nono plan`, one line of it for the start of
+// a run, and what to tell when a command has failed.
 package show
 
 import (
@@ -21,9 +21,9 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// Print writes the plan for people: what is granted, denied and protected, each with the line that says so. Verbose adds what
-// every run has (the system's own files, the base fragment) and every mount. What a file or a person chose is printed with
-// control characters escaped.
+// Print writes the plan for people: what is granted, denied and protected, each with the line that
+// says so. Verbose adds what every run has (the system's own files, the base fragment) and every
+// mount. What a file or a person chose is printed with control characters escaped.
 func Print(w io.Writer, p *plan.Plan, verbose, colour bool) error {
 	pr := &printer{plan: read(p), verbose: verbose, colour: colour}
 	pr.command()
@@ -111,11 +111,12 @@ func (pr *printer) section(title string, rows [][]string) {
 	}
 }
 
-// widest is where a cell stops to push the columns after it to the right. One long name would leave all the others far from what is
-// said about them.
+// widest is where a cell stops to push the columns after it to the right. One long name would leave
+// all the others far from what is said about them.
 const widest = 88
 
-// columnWidths is how much room the columns of a table need. What stands last in its row needs none.
+// columnWidths is how much room the columns of a table need. What stands last in its row needs
+// none.
 func columnWidths(rows [][]string) []int {
 	var widths []int
 	for _, row := range rows {
@@ -195,7 +196,8 @@ func (pr *printer) layers() {
 	pr.section("layers", rows)
 }
 
-// paths prints the filesystem rules in three groups. What every run has is counted and shown with -v.
+// paths prints the filesystem rules in three groups. What every run has is counted and shown with
+// -v.
 func (pr *printer) paths() {
 	for _, group := range []struct {
 		title string
@@ -265,7 +267,8 @@ func (pr *printer) own() [][]string {
 	return rows
 }
 
-// standard reports a rule that every run has and that holds: not worth a line. A default denial inside a grant of the user's is.
+// standard reports a rule that every run has and that holds: not worth a line. A default denial
+// inside a grant of the user's is.
 func (pr *printer) standard(r plan.Rule) bool {
 	held := r.Held == sdk.Enforced || pr.plan.disabled(r.ID.Kind())
 	_, granted := pr.plan.grants.above(r.Path)
@@ -319,7 +322,8 @@ func (pr *printer) why(r plan.Rule) string {
 	return "gives nothing: the session has its own"
 }
 
-// environment prints names and where they come from. A literal is shown; the user's own values and secrets are not in a plan.
+// environment prints names and where they come from. A literal is shown; the user's own values and
+// secrets are not in a plan.
 func (pr *printer) environment() {
 	lines := map[policy.RuleID]plan.Rule{}
 	for _, r := range pr.plan.Rules {
@@ -419,7 +423,8 @@ func (p *page) short(name string) string { return diag.Homely(name, p.Host.Home)
 // summaryGrants is how many grants the start line lists.
 const summaryGrants = 4
 
-// Summary is the line at the start of a run, without the "nono: " before it, and a second line if something is not held:
+// Summary is the line at the start of a run, without the "nono: " before it, and a second line if
+// something is not held:
 //
 //	rw ~/proj; network closed; home private; tier A
 //
@@ -443,8 +448,9 @@ func Summary(made *plan.Plan) string {
 	return line
 }
 
-// Hint is what to tell when the agent has failed, a line each: what existed inside and where to look further, and what may have been in
-// the way. What the caller says of the failure itself comes before the first.
+// Hint is what to tell when the agent has failed, a line each: what existed inside and where to
+// look further, and what may have been in the way. What the caller says of the failure itself comes
+// before the first.
 func Hint(made *plan.Plan) []string {
 	p := read(made)
 	if p.disabled(policy.KindFilesystem) {
@@ -456,7 +462,8 @@ func Hint(made *plan.Plan) []string {
 	}
 	hints := []string{"inside were " + inside + "; `nono plan` shows all"}
 	for _, r := range p.Rules {
-		// The one protection that ordinary work runs into: git remote add, push -u, branch -m and git config write there.
+		// The one protection that ordinary work runs into: git remote add, push -u, branch -m and
+		// git config write there.
 		if r.Access == policy.Protect && !r.Source.Asked() && r.Type != policy.Missing && strings.HasSuffix(r.Path, "/.git/config") {
 			hints = append(hints, fmt.Sprintf("%s can only be read: `--write %[1]s` lifts that", policy.Printable(p.short(r.Path))))
 		}
@@ -468,14 +475,16 @@ func (p *page) disabled(k policy.Kind) bool {
 	return slices.ContainsFunc(p.Disabled, func(d policy.Disabled) bool { return d.Kind == k })
 }
 
-// grantsText lists what the user granted. The system's files and the toolchain of the command are no news.
+// grantsText lists what the user granted. The system's files and the toolchain of the command are
+// no news.
 func (p *page) grantsText() []string {
 	if p.disabled(policy.KindFilesystem) {
 		return []string{"all files open"}
 	}
 	var parts []string
 	for _, r := range p.Rules {
-		// What is denied all the same, or is the session's own anyway, was asked for and is not given.
+		// What is denied all the same, or is the session's own anyway, was asked for and is not
+		// given.
 		bind, given := p.view.Cover(r.Path).Mount.(fragment.Bind)
 		if !r.Access.Grants() || !r.Source.Asked() || r.Type == policy.Missing || !given {
 			continue

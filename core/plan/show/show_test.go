@@ -69,7 +69,8 @@ func TestPrint(t *testing.T) {
 	}
 }
 
-// What every run has is counted, and what lies in a grant of the user's is listed, for the user may be looking for it.
+// What every run has is counted, and what lies in a grant of the user's is listed, for the user may
+// be looking for it.
 func TestPrintDefaultDenials(t *testing.T) {
 	host := plantest.Machine()
 	host.Put("/usr/local/etc", "dir")

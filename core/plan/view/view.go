@@ -63,15 +63,20 @@ func (v View) Cover(p string) Mount {
 	}
 }
 
+// from is where the mounts at p and beneath it begin, if there are any.
+func (v View) from(p string) int {
+	return sort.Search(len(v.mounts), func(i int) bool { return ComparePaths(v.mounts[i].At(), p) >= 0 })
+}
+
 // AnyBeneath reports whether something is mounted at p or beneath it.
 func (v View) AnyBeneath(p string) bool {
-	i := sort.Search(len(v.mounts), func(i int) bool { return ComparePaths(v.mounts[i].At(), p) >= 0 })
+	i := v.from(p)
 	return i < len(v.mounts) && policy.Within(v.mounts[i].At(), p)
 }
 
 // BindBeneath reports whether a file or directory of the host is shown at p or beneath it.
 func (v View) BindBeneath(p string) bool {
-	i := sort.Search(len(v.mounts), func(i int) bool { return ComparePaths(v.mounts[i].At(), p) >= 0 })
+	i := v.from(p)
 	for ; i < len(v.mounts) && policy.Within(v.mounts[i].At(), p); i++ {
 		if _, ok := v.mounts[i].Mount.(fragment.Bind); ok {
 			return true
@@ -82,13 +87,12 @@ func (v View) BindBeneath(p string) bool {
 
 // With is the view with one mount more, at a path that has none.
 func (v View) With(m Mount) View {
-	i, _ := slices.BinarySearchFunc(v.mounts, m.At(), func(a Mount, at string) int { return ComparePaths(a.At(), at) })
-	return New(slices.Insert(slices.Clone(v.mounts), i, m))
+	return New(slices.Insert(slices.Clone(v.mounts), v.from(m.At()), m))
 }
 
-// Collapse leaves out binds that show what their parent shows already, with the same rights. One that
-// carries another mount stays: it may be what keeps a directory above a protected path from being
-// renamed.
+// Collapse leaves out binds that show what their parent shows already, with the same rights. One
+// that carries another mount stays: it may be what keeps a directory above a protected path from
+// being renamed.
 func (v View) Collapse() View {
 	var kept []Mount // deepest first
 	for _, m := range slices.Backward(v.mounts) {
@@ -117,8 +121,8 @@ func Moved(p, from, to string) string {
 	return path.Join(to, strings.TrimPrefix(p, from))
 }
 
-// ComparePaths orders paths by their components, so that a directory comes before all that lies in it
-// and right before it: the separator sorts before every other character.
+// ComparePaths orders paths by their components, so that a directory comes before all that lies in
+// it and right before it: the separator sorts before every other character.
 func ComparePaths(a, b string) int {
 	for i := range min(len(a), len(b)) {
 		if x, y := a[i], b[i]; x != y {
