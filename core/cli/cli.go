@@ -10,7 +10,9 @@
 //   - an error says what was being done, what went wrong, the line or flag at fault, and what to do. A user's mistake never prints a
 //     stack trace.
 //
-// The commands are listed in one place, [newRoot]; each has a file of its own.
+// The commands are listed in one place, newRoot; each has a file of its own. A command only understands
+// its words. What it then does is one of the actions, so that a test can take their place and see what
+// was understood, without running anything.
 package cli
 
 import (
@@ -78,7 +80,7 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		a.printer().Error(err)
 		return ExitOurs
 	}
-	root := a.newRoot()
+	root := a.newRoot(actions{run: a.run, plan: a.plan, listPlugins: a.listPlugins, version: a.version})
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var exit exitCode
@@ -102,7 +104,15 @@ type exitCode int
 
 func (exitCode) Error() string { return "" }
 
-func (a *App) newRoot() *cobra.Command {
+// actions are what the commands do.
+type actions struct {
+	run         func(context.Context, runOptions) error
+	plan        func(context.Context, planOptions) error
+	listPlugins func(ctx context.Context, asJSON bool) error
+	version     func(asJSON bool) error
+}
+
+func (a *App) newRoot(do actions) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "nono",
 		Short: "Run an AI agent with only what you granted",
@@ -125,10 +135,10 @@ The kernel enforces it, and nothing inside can widen it.`,
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(a.newHelp())
 	root.AddCommand(
-		a.newRun(),
-		a.newPlan(),
-		a.newPlugin(),
-		a.newVersion(),
+		newRun(do.run),
+		newPlan(do.plan),
+		newPlugin(do.listPlugins),
+		newVersion(do.version),
 		a.newCompletion(),
 	)
 	return root

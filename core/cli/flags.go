@@ -11,12 +11,15 @@ import (
 	"github.com/nono-run/nono/core/kinds"
 )
 
-// policyFlags are the flags that are rules: each is the same policy from another source, so they are kept in the order in which
-// they were typed and handed to core/config.
-type policyFlags struct {
-	file    string
-	approve bool
-	rules   []config.Flag
+// policyOptions are what run and plan are told: the command, and what it may do. A flag that is a rule
+// is the same policy from another source, so they are kept in the order in which they were typed and
+// handed to core/config.
+type policyOptions struct {
+	File    string
+	Approve bool
+	Rules   []config.Flag
+	// Command is what stands after the flags.
+	Command []string
 }
 
 // flagRule is one flag that is a rule, with the other spellings it is accepted under.
@@ -36,28 +39,28 @@ var flagRules = []flagRule{
 	{name: "disable", value: "KIND", help: "run without a layer: " + strings.Join(kinds.Names(), ", ")},
 }
 
-func (f *policyFlags) add(cmd *cobra.Command) {
+func (o *policyOptions) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	// What follows the command's name is the command's own, with -- before it or not: `nono run python -c ...` runs no file of policy,
 	// and no agent's argument grants anything.
 	flags.SetInterspersed(false)
-	flags.VarP((*fileName)(&f.file), "config", "c", "read the policy from this file")
+	flags.VarP((*fileName)(&o.File), "config", "c", "read the policy from this file")
 	for _, r := range flagRules {
-		f.addRule(flags, r.name, r.short, r)
+		o.addRule(flags, r.name, r.short, r)
 		for _, alias := range r.aliases {
-			f.addRule(flags, alias, "", r)
+			o.addRule(flags, alias, "", r)
 			if err := flags.MarkHidden(alias); err != nil {
 				panic(err) // the alias was added in the line above
 			}
 		}
 	}
 	completeFlags(cmd)
-	flags.BoolVar(&f.approve, "approve", false, "grant what the file of -c asks for beyond its own directory")
+	flags.BoolVar(&o.Approve, "approve", false, "grant what the file of -c asks for beyond its own directory")
 }
 
-func (f *policyFlags) addRule(flags *pflag.FlagSet, name, short string, r flagRule) {
-	flag := flags.VarPF(&ruleValue{to: &f.rules, rule: r.name, hint: r.value}, name, short, r.help)
+func (o *policyOptions) addRule(flags *pflag.FlagSet, name, short string, r flagRule) {
+	flag := flags.VarPF(&ruleValue{to: &o.Rules, rule: r.name, hint: r.value}, name, short, r.help)
 	if r.value == "" {
 		flag.NoOptDefVal = alone
 	}

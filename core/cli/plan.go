@@ -10,9 +10,14 @@ import (
 	"github.com/nono-run/nono/core/session"
 )
 
-func (a *App) newPlan() *cobra.Command {
-	var flags policyFlags
-	var asJSON bool
+// planOptions are what plan is told.
+type planOptions struct {
+	policyOptions
+	JSON bool
+}
+
+func newPlan(plan func(context.Context, planOptions) error) *cobra.Command {
+	var o planOptions
 	cmd := &cobra.Command{
 		Use:                   "plan [flags] [-c FILE] [-- COMMAND [ARG...]]",
 		DisableFlagsInUseLine: true,
@@ -26,24 +31,25 @@ or the flag it comes from and with the mechanism that holds it. No value of a se
   nono plan -c agent.hcl --json | jq '.rules[] | select(.held != "enforced")'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			req, err := a.request(&flags, args)
-			if err != nil {
-				return err
-			}
-			return a.showPlan(cmd.Context(), req, asJSON)
+			o.Command = args
+			return plan(cmd.Context(), o)
 		},
 	}
-	flags.add(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
+	o.add(cmd)
+	cmd.Flags().BoolVar(&o.JSON, "json", false, "print the plan as JSON")
 	return cmd
 }
 
-func (a *App) showPlan(ctx context.Context, req *session.Request, asJSON bool) error {
+func (a *App) plan(ctx context.Context, o planOptions) error {
+	req, err := a.request(o.policyOptions)
+	if err != nil {
+		return err
+	}
 	p, err := session.Plan(ctx, req)
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	if o.JSON {
 		return a.printJSON(p)
 	}
 	return show.Print(a.Stdout, p, a.verbose, a.colour(a.Stdout))

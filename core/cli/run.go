@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,9 +19,15 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-func (a *App) newRun() *cobra.Command {
-	var flags policyFlags
-	var dryRun bool
+// runOptions are what run is told.
+type runOptions struct {
+	policyOptions
+	// DryRun stops where plan does.
+	DryRun bool
+}
+
+func newRun(run func(context.Context, runOptions) error) *cobra.Command {
+	var o runOptions
 	cmd := &cobra.Command{
 		Use:                   "run [flags] [-c FILE] [-- COMMAND [ARG...]]",
 		DisableFlagsInUseLine: true,
@@ -41,30 +48,35 @@ ended with 0; 126 and 127 when the command cannot be executed or found.`,
   nono run -c agent.hcl --dry-run`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			req, err := a.request(&flags, args)
-			if err != nil {
-				return err
-			}
-			if dryRun {
-				return a.showPlan(cmd.Context(), req, false)
-			}
-			code, err := session.Run(cmd.Context(), req)
-			if err != nil {
-				return err
-			}
-			if code != 0 {
-				return exitCode(code)
-			}
-			return nil
+			o.Command = args
+			return run(cmd.Context(), o)
 		},
 	}
-	flags.add(cmd)
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the plan and run nothing, as nono plan does")
+	o.add(cmd)
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print the plan and run nothing, as nono plan does")
 	return cmd
 }
 
-// request turns the command line into what core/session runs. Nothing has been started when it returns.
-func (a *App) request(flags *policyFlags, args []string) (*session.Request, error) {
+func (a *App) run(ctx context.Context, o runOptions) error {
+	if o.DryRun {
+		return a.plan(ctx, planOptions{policyOptions: o.policyOptions})
+	}
+	req, err := a.request(o.policyOptions)
+	if err != nil {
+		return err
+	}
+	code, err := session.Run(ctx, req)
+	if err != nil {
+		return err
+	}
+	if code != 0 {
+		return exitCode(code)
+	}
+	return nil
+}
+
+// request turns what was asked for into what core/session runs. Nothing has been started when it returns.
+func (a *App) request(o policyOptions) (*session.Request, error) {
 	own, err := dirs.Find(a.Lookup, a.UID)
 	if err != nil {
 		return nil, err
@@ -73,21 +85,11 @@ func (a *App) request(flags *policyFlags, args []string) (*session.Request, erro
 	if err != nil {
 		return nil, err
 	}
-	if len(args) == 1 && flags.file == "" && strings.HasSuffix(args[0], ".hcl") && fileExists(filepath.Join(dir, args[0])) {
+	args := o.Command
+	if len(args) == 1 && o.File == "" && strings.HasSuffix(args[0], ".hcl") && fileExists(filepath.Join(dir, args[0])) {
 		return nil, diag.Errorf("%s is a file of policy and no command", args[0]).Try("did you mean `nono run -c %s`?", args[0])
 	}
-	loaded, err := config.Load(config.Options{
-		File:      flags.file,
-		Dir:       dir,
-		Home:      own.Home,
-		ConfigDir: own.Config,
-		TempDir:   a.tempDir(),
-		UID:       a.UID,
-		Lookup:    a.Lookup,
-		Flags:     flags.rules,
-		Approve:   flags.approve,
-	})
-	a.texts = loaded.Texts
+	loaded, err := a.load(o, own, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -95,12 +97,12 @@ func (a *App) request(flags *policyFlags, args []string) (*session.Request, erro
 	namedBy, argsSource := "", policy.Source{}
 	if len(args) == 0 {
 		args, argsSource = cfg.Command, cfg.CommandSource
-		if cfg.CommandSource.Origin == policy.OriginFile && !flags.approve {
+		if cfg.CommandSource.Origin == policy.OriginFile && !o.Approve {
 			namedBy = cfg.CommandSource.File
 		}
 	}
 	if len(args) == 0 {
-		return nil, a.noCommand(flags.file, dir)
+		return nil, a.noCommand(o.File, dir)
 	}
 	args = slices.Concat(args, cfg.Arguments)
 	return &session.Request{
@@ -122,6 +124,23 @@ func (a *App) request(flags *policyFlags, args []string) (*session.Request, erro
 		Log:        a.logger(),
 		Stdin:      a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr,
 	}, nil
+}
+
+// load reads the policy. The printer knows its texts from here on.
+func (a *App) load(o policyOptions, own dirs.Dirs, dir string) (config.Loaded, error) {
+	loaded, err := config.Load(config.Options{
+		File:      o.File,
+		Dir:       dir,
+		Home:      own.Home,
+		ConfigDir: own.Config,
+		TempDir:   a.tempDir(),
+		UID:       a.UID,
+		Lookup:    a.Lookup,
+		Flags:     o.Rules,
+		Approve:   o.Approve,
+	})
+	a.texts = loaded.Texts
+	return loaded, err
 }
 
 // noCommand is a usage error that names the file that was probably meant.

@@ -119,8 +119,13 @@ type Config struct {
 	plugins map[string]Plugin
 }
 
-// Plugin is the plugin block of this name; its zero value if there is none.
-func (c *Config) Plugin(name string) Plugin { return c.plugins[name] }
+// Plugin is the plugin block of this name. Without a block there is only the name.
+func (c *Config) Plugin(name string) Plugin {
+	if p, ok := c.plugins[name]; ok {
+		return p
+	}
+	return Plugin{Name: name}
+}
 
 // Plugins are all plugin blocks, by name.
 func (c *Config) Plugins() []Plugin {

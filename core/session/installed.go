@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/sdk"
@@ -27,12 +28,16 @@ type InstalledLayer struct {
 	Version  string       `json:"version,omitempty"`
 	Lifetime sdk.Lifetime `json:"lifetime,omitempty"`
 	Digest   string       `json:"digest,omitempty"`
+	// NamedBy is the line that names its path; empty for one that lies where layers are installed.
+	NamedBy string `json:"named_by,omitempty"`
 	// Error says why the layer cannot be used.
 	Error string `json:"error,omitempty"`
 }
 
-// Installed starts every layer that is built in or installed for the user, asks what it is, and lists the answers by name.
-func Installed(ctx context.Context, own dirs.Dirs, uid int, log hclog.Logger) ([]InstalledLayer, error) {
+// Installed starts every layer that is built in, installed for the user, or named by a path in one of the
+// plugin blocks, asks what it is, and lists the answers: those that are built in first. A path goes before
+// what is installed under the same name, as in a run.
+func Installed(ctx context.Context, own dirs.Dirs, uid int, blocks []config.Plugin, log hclog.Logger) ([]InstalledLayer, error) {
 	ctx, sig := interruptible(ctx)
 	defer sig.Stop()
 	bin, err := layerhost.Locate()
@@ -40,7 +45,7 @@ func Installed(ctx context.Context, own dirs.Dirs, uid int, log hclog.Logger) ([
 		return nil, err
 	}
 	places := layerhost.Places{Builtin: bin, Plugins: own.Plugins()}
-	names, err := layerNames(places)
+	found, err := candidates(places, blocks)
 	if err != nil {
 		return nil, err
 	}
@@ -48,10 +53,10 @@ func Installed(ctx context.Context, own dirs.Dirs, uid int, log hclog.Logger) ([
 	if err != nil {
 		return nil, err
 	}
-	list := make([]InstalledLayer, len(names))
+	list := make([]InstalledLayer, len(found))
 	var wg sync.WaitGroup
-	for i, name := range names {
-		wg.Go(func() { list[i] = describe(ctx, name, places, dir.Path, log) })
+	for i, plugin := range found {
+		wg.Go(func() { list[i] = describe(ctx, plugin, places, dir.Path, log) })
 	}
 	wg.Wait()
 	if err := dir.Remove(); err != nil {
@@ -60,13 +65,16 @@ func Installed(ctx context.Context, own dirs.Dirs, uid int, log hclog.Logger) ([
 	return list, context.Cause(ctx)
 }
 
-func describe(ctx context.Context, name string, places layerhost.Places, dir string, log hclog.Logger) InstalledLayer {
-	found := InstalledLayer{Name: name}
+func describe(ctx context.Context, plugin config.Plugin, places layerhost.Places, dir string, log hclog.Logger) InstalledLayer {
+	found := InstalledLayer{Name: plugin.Name}
+	if plugin.Path != "" {
+		found.Path, found.NamedBy = plugin.Path, plugin.Source.String()
+	}
 	fail := func(err error) InstalledLayer {
 		found.Error = err.Error()
 		return found
 	}
-	binary, err := layerhost.Find(name, places)
+	binary, err := findBinary(plugin, places)
 	if err != nil {
 		return fail(err)
 	}
@@ -75,7 +83,7 @@ func describe(ctx context.Context, name string, places layerhost.Places, dir str
 	if found.Digest, err = binary.Digest(); err != nil {
 		return fail(err)
 	}
-	layer, err := layerhost.Start(ctx, layerhost.Spec{Name: name, Binary: binary, Dir: dir, Build: sdk.Build, Logger: log})
+	layer, err := layerhost.Start(ctx, layerhost.Spec{Name: plugin.Name, Binary: binary, Dir: dir, Build: sdk.Build, Logger: log})
 	if err != nil {
 		return fail(err)
 	}
@@ -86,6 +94,30 @@ func describe(ctx context.Context, name string, places layerhost.Places, dir str
 	}
 	found.Kind, found.Version, found.Lifetime = d.Kind, d.Version, d.Lifetime
 	return found
+}
+
+// candidates are the layers that could be used. Of one that is only installed there is nothing but the name.
+func candidates(places layerhost.Places, blocks []config.Plugin) ([]config.Plugin, error) {
+	installed, err := layerNames(places)
+	if err != nil {
+		return nil, err
+	}
+	named := slices.DeleteFunc(slices.Clone(blocks), func(b config.Plugin) bool { return b.Path == "" })
+	var all []config.Plugin
+	for _, name := range installed {
+		if !slices.ContainsFunc(named, func(b config.Plugin) bool { return b.Name == name }) {
+			all = append(all, config.Plugin{Name: name})
+		}
+	}
+	return append(all, named...), nil
+}
+
+// findBinary finds a layer's program where its block says, or else where layers are installed.
+func findBinary(plugin config.Plugin, places layerhost.Places) (*layerhost.Binary, error) {
+	if plugin.Path != "" {
+		return layerhost.FindAt(plugin.Name, plugin.Path)
+	}
+	return layerhost.Find(plugin.Name, places)
 }
 
 // layerNames lists the layers whose programs lie where layers are looked for, built-in ones first.

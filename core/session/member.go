@@ -23,7 +23,7 @@ import (
 // A member is one layer's part in a run.
 type member struct {
 	block       config.Layer
-	plugin      config.Plugin // its zero value for one that no plugin block names
+	plugin      config.Plugin // only a name where no block names it
 	binary      *layerhost.Binary
 	digest      string
 	layer       *layerhost.Layer
@@ -77,11 +77,7 @@ func findLayer(block config.Layer, cfg *config.Config, places layerhost.Places) 
 	}
 	m := &member{block: block, plugin: cfg.Plugin(name), listeners: map[string]*os.File{}}
 	var err error
-	if m.plugin.Path != "" {
-		m.binary, err = layerhost.FindAt(name, m.plugin.Path)
-	} else {
-		m.binary, err = layerhost.Find(name, places)
-	}
+	m.binary, err = findBinary(m.plugin, places)
 	return m, err
 }
 

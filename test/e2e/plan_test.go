@@ -260,6 +260,28 @@ func TestVersionAndPlugins(t *testing.T) {
 	if r := u.succeeds(u.nono("plugin", "list", "--json")); json.Unmarshal([]byte(r.Stdout), &list) != nil || len(list) != 3 {
 		t.Errorf("%s", r)
 	}
+
+	// A path in the user's own file goes before what is installed, as in a run.
+	u.write("~/.config/nono/config.hcl", "plugin \"test/echo\" {\n  path = \""+layers+"/nono-layer-echo\"\n}\n"+
+		"plugin \"test/binds\" {\n  path = \""+layers+"/nono-layer-binds\"\n}\n")
+	r = u.succeeds(u.nono("plugin", "list"))
+	for _, line := range []string{
+		`test/echo +custom +1\.0\.0 +resident +` + regexp.QuoteMeta(layers) + "/nono-layer-echo",
+		`test/binds +filesystem +1\.0\.0 +ephemeral +` + regexp.QuoteMeta(layers) + "/nono-layer-binds",
+	} {
+		if !regexp.MustCompile(`(?m)^` + line + `$`).MatchString(r.Stdout) {
+			t.Errorf("no line is %q\n%s", line, r)
+		}
+	}
+	if strings.Contains(r.Stdout, "plugins/test/echo") {
+		t.Errorf("what is installed and not used is listed\n%s", r)
+	}
+	r = u.succeeds(u.nono("plugin", "list", "--json"))
+	if !strings.Contains(r.Stdout, `"named_by": "~/.config/nono/config.hcl:5:10"`) {
+		t.Errorf("the line that names a path is missing\n%s", r)
+	}
+	u.write("~/.config/nono/config.hcl", "plugin \"test/echo\" {\n  path = \"/nowhere\"\n}\n")
+	u.refused(u.nono("plugin", "list"), "the plugin /nowhere does not exist\n  ~/.config/nono/config.hcl:2:10\n")
 }
 
 // TestHelp walks all commands: each explains itself, with an example that begins with nono.

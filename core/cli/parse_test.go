@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nono-run/nono/core/config"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// understood is what a command line was taken to mean: the options of one action. Nothing is run.
+func understood(args ...string) (any, *App, error) {
+	var got any
+	a := &App{Lookup: func(string) (string, bool) { return "", false }}
+	root := a.newRoot(actions{
+		run:         func(_ context.Context, o runOptions) error { got = o; return nil },
+		plan:        func(_ context.Context, o planOptions) error { got = o; return nil },
+		listPlugins: func(_ context.Context, asJSON bool) error { got = map[string]bool{"list json": asJSON}; return nil },
+		version:     func(asJSON bool) error { got = map[string]bool{"version json": asJSON}; return nil },
+	})
+	root.SetOut(io.Discard)
+	root.SetErr(io.Discard)
+	root.SetArgs(args)
+	err := root.Execute()
+	if err != nil {
+		err = usageError(root, args, err)
+	}
+	return got, a, err
+}
+
+func TestUnderstood(t *testing.T) {
+	rules := func(pairs ...string) (flags []config.Flag) {
+		for _, p := range pairs {
+			name, value, _ := strings.Cut(p, " ")
+			flags = append(flags, config.Flag{Name: name, Value: value})
+		}
+		return flags
+	}
+	for _, tt := range []struct {
+		args string
+		want any
+	}{
+		{"run -- true", runOptions{policyOptions: policyOptions{Command: []string{"true"}}}},
+		{"run -c agent.hcl", runOptions{policyOptions: policyOptions{File: "agent.hcl", Command: []string{}}}},
+		{
+			// In the order in which they were typed, under the names that config knows.
+			"run -r a --write b --read-file c --allow-cwd --env A=b --disable network -a d prog",
+			runOptions{policyOptions: policyOptions{
+				Rules:   rules("read a", "write b", "read c", "allow-cwd", "env A=b", "disable network", "allow d"),
+				Command: []string{"prog"},
+			}},
+		},
+		{
+			// What follows the command's name is the command's own.
+			"run --allow-cwd python -c x --read / -- y",
+			runOptions{policyOptions: policyOptions{
+				Rules: rules("allow-cwd"), Command: []string{"python", "-c", "x", "--read", "/", "--", "y"},
+			}},
+		},
+		{"run --approve --dry-run -c f", runOptions{policyOptions: policyOptions{File: "f", Approve: true, Command: []string{}}, DryRun: true}},
+		{"plan --json --read x -- a", planOptions{policyOptions: policyOptions{Rules: rules("read x"), Command: []string{"a"}}, JSON: true}},
+		{"plugin list --json", map[string]bool{"list json": true}},
+		{"version", map[string]bool{"version json": false}},
+	} {
+		got, _, err := understood(strings.Fields(tt.args)...)
+		if err != nil {
+			t.Errorf("%s: %v", tt.args, err)
+		}
+		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(runOptions{}, planOptions{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.args, diff)
+		}
+	}
+}
+
+func TestNotUnderstood(t *testing.T) {
+	for args, want := range map[string]string{
+		"run --allow-cwd=false -- true": "--allow-cwd takes no value",
+		"run --read":                    "--read needs a value",
+		"run --raed x -- true":          "there is no flag --raed",
+		"rnu":                           "there is no command `nono rnu`",
+		"plugin lsit":                   "there is no command `nono plugin lsit`",
+		"version now":                   "takes no arguments",
+		"shell":                         "`nono shell` is not built yet",
+		"run --profile x -- true":       "--profile is not built yet",
+		"completion tcsh":               "there are completions for one shell each",
+	} {
+		got, _, err := understood(strings.Fields(args)...)
+		if err == nil || !strings.Contains(err.Error(), want) || got != nil {
+			t.Errorf("%s: %v, %v; want %q", args, got, err, want)
+		}
+	}
+}
+
+func TestGlobalFlags(t *testing.T) {
+	for args, want := range map[string][2]bool{"version": {}, "-s version": {true, false}, "version --verbose": {false, true}} {
+		if _, a, err := understood(strings.Fields(args)...); err != nil || a.silent != want[0] || a.verbose != want[1] {
+			t.Errorf("%s: silent %v, verbose %v, %v", args, a.silent, a.verbose, err)
+		}
+	}
+}
+
+// ada is an App in a project of a user with nothing else.
+func ada(t *testing.T, files map[string]string) *App {
+	t.Helper()
+	home, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range files {
+		path := filepath.Join(home, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env := map[string]string{"HOME": home, "TMPDIR": "/tmp", "XDG_RUNTIME_DIR": home + "/run"}
+	if err := os.MkdirAll(home+"/proj", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return &App{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, UID: os.Getuid(), GID: os.Getgid(),
+		Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+		Getwd:  func() (string, error) { return home + "/proj", nil },
+	}
+}
+
+// What was understood becomes what a session runs, with the file's own command where none was typed.
+func TestRequest(t *testing.T) {
+	files := map[string]string{"proj/agent.hcl": "command = [\"python\", \"a.py\"]\narguments = [\"-v\"]\n"}
+	for _, tt := range []struct {
+		name    string
+		options policyOptions
+		args    string
+		source  string
+		namedBy string
+	}{
+		{"typed", policyOptions{Command: []string{"sh", "-c", "x"}}, "sh -c x", "", ""},
+		{"the file's own", policyOptions{File: "agent.hcl"}, "python a.py -v", "agent.hcl:1:1", "agent.hcl"},
+		{"the file's own, approved", policyOptions{File: "agent.hcl", Approve: true}, "python a.py -v", "agent.hcl:1:1", ""},
+		{"typed, with the file's arguments", policyOptions{File: "agent.hcl", Command: []string{"sh"}}, "sh -v", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			req, err := ada(t, files).request(tt.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source := ""
+			if req.ArgsSource != (policy.Source{}) {
+				source = req.ArgsSource.String()
+			}
+			if args := strings.Join(req.Args, " "); args != tt.args || source != tt.source || req.NamedBy != tt.namedBy {
+				t.Errorf("got %q from %q, named by %q", args, source, req.NamedBy)
+			}
+		})
+	}
+}
+
+func TestRequestIsRefused(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		files   map[string]string
+		options policyOptions
+		want    string
+	}{
+		{"nothing to run", nil, policyOptions{}, "no command was given"},
+		{"a file without a command", map[string]string{"proj/a.hcl": ""}, policyOptions{File: "a.hcl"}, "a.hcl has no `command`"},
+		{"a file in a command's place", map[string]string{"proj/a.hcl": ""}, policyOptions{Command: []string{"a.hcl"}}, "is a file of policy and no command"},
+		{"a policy that is refused", map[string]string{"proj/a.hcl": "best_effort = true"}, policyOptions{File: "a.hcl"}, "a.hcl:1:1: a.hcl asks"},
+		{"a flag that is refused", nil, policyOptions{Rules: []config.Flag{{Name: "env", Value: "1"}}, Command: []string{"true"}}, "--env 1: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := ada(t, tt.files).request(tt.options); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
