@@ -271,8 +271,8 @@ func TestCorePattern(t *testing.T) {
 		if name == "keys" { // the one that everybody can read
 			control := newBox(t, read)
 			control.options.Path = without(t, "proc-guard")
-			if r := control.run(t); r.of(read) == "EACCES" {
-				t.Errorf("control: %s: got EACCES where nothing covers it", read)
+			if r := control.run(t); r.err != nil || r.of(read) == "EACCES" {
+				t.Errorf("control: %s: got %q, %v, where nothing covers it", read, r.of(read), r.err)
 			}
 		}
 	}
