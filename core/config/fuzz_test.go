@@ -106,7 +106,7 @@ func FuzzFlags(f *testing.F) {
 		flag := config.Flag{Name: names[max(name, -(name+1))%len(names)], Value: value}
 		w.options.Flags = []config.Flag{flag}
 		loaded, err := config.Load(w.options)
-		problemsOf(t, err)
+		_ = problemsOf(t, err)
 		secret, isSecret := "", false
 		if flag.Name == "env" {
 			_, secret, isSecret = strings.Cut(value, "=")
