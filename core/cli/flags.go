@@ -32,11 +32,25 @@ type flagRule struct {
 
 var flagRules = []flagRule{
 	{name: "allow-cwd", help: "grant the current directory: read, write, execute"},
-	{name: "allow", short: "a", value: "PATH", help: "grant a path: read, write, create, delete, execute", aliases: []string{"allow-file"}},
-	{name: "read", short: "r", value: "PATH", help: "grant a path: read, list, execute", aliases: []string{"read-file"}},
-	{name: "write", short: "w", value: "PATH", help: "grant a path: as --allow, without execute (it can be read too)", aliases: []string{"write-file"}},
+	{
+		name: "allow", short: "a", value: "PATH",
+		help:    "grant a path: read, write, create, delete, execute",
+		aliases: []string{"allow-file"},
+	},
+	{
+		name: "read", short: "r", value: "PATH", help: "grant a path: read, list, execute",
+		aliases: []string{"read-file"},
+	},
+	{
+		name: "write", short: "w", value: "PATH",
+		help:    "grant a path: as --allow, without execute (it can be read too)",
+		aliases: []string{"write-file"},
+	},
 	{name: "env", value: "NAME[=VALUE]", help: "pass a variable, or set it"},
-	{name: "disable", value: "KIND", help: "run without a layer: " + strings.Join(kinds.Names(), ", ")},
+	{
+		name: "disable", value: "KIND",
+		help: "run without a layer: " + strings.Join(kinds.Names(), ", "),
+	},
 }
 
 func (o *policyOptions) add(cmd *cobra.Command) {
@@ -56,7 +70,8 @@ func (o *policyOptions) add(cmd *cobra.Command) {
 		}
 	}
 	completeFlags(cmd)
-	flags.BoolVar(&o.Approve, "approve", false, "grant what the file of -c asks for beyond its own directory")
+	flags.BoolVar(&o.Approve, "approve", false,
+		"grant what the file of -c asks for beyond its own directory")
 }
 
 func (o *policyOptions) addRule(flags *pflag.FlagSet, name, short string, r flagRule) {
@@ -69,7 +84,10 @@ func (o *policyOptions) addRule(flags *pflag.FlagSet, name, short string, r flag
 // completeFlags tells the shell what may follow a flag. A path is what it offers by itself.
 func completeFlags(cmd *cobra.Command) {
 	own := cobra.FixedCompletions(kinds.Names(), cobra.ShellCompDirectiveNoFileComp)
-	for _, err := range []error{cmd.MarkFlagFilename("config", "hcl"), cmd.RegisterFlagCompletionFunc("disable", own)} {
+	for _, err := range []error{
+		cmd.MarkFlagFilename("config", "hcl"),
+		cmd.RegisterFlagCompletionFunc("disable", own),
+	} {
 		if err != nil {
 			panic(err) // the flags were added by our caller
 		}

@@ -14,15 +14,25 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
+// listed and shown are what plugin list and version are told: whether as JSON.
+type (
+	listed bool
+	shown  bool
+)
+
 // understood is what a command line was taken to mean: the options of one action. Nothing is run.
 func understood(args ...string) (any, *App, error) {
 	var got any
 	a := &App{Lookup: func(string) (string, bool) { return "", false }}
+	take := func(options any) error {
+		got = options
+		return nil
+	}
 	root := a.newRoot(actions{
-		run:         func(_ context.Context, o runOptions) error { got = o; return nil },
-		plan:        func(_ context.Context, o planOptions) error { got = o; return nil },
-		listPlugins: func(_ context.Context, asJSON bool) error { got = map[string]bool{"list json": asJSON}; return nil },
-		version:     func(asJSON bool) error { got = map[string]bool{"version json": asJSON}; return nil },
+		run:         func(_ context.Context, o runOptions) error { return take(o) },
+		plan:        func(_ context.Context, o planOptions) error { return take(o) },
+		listPlugins: func(_ context.Context, asJSON bool) error { return take(listed(asJSON)) },
+		version:     func(asJSON bool) error { return take(shown(asJSON)) },
 	})
 	root.SetOut(io.Discard)
 	root.SetErr(io.Discard)
@@ -42,37 +52,47 @@ func TestUnderstood(t *testing.T) {
 		}
 		return flags
 	}
+	run := func(o policyOptions) runOptions { return runOptions{policyOptions: o} }
 	for _, tt := range []struct {
 		args string
 		want any
 	}{
-		{"run -- true", runOptions{policyOptions: policyOptions{Command: []string{"true"}}}},
-		{"run -c agent.hcl", runOptions{policyOptions: policyOptions{File: "agent.hcl", Command: []string{}}}},
+		{"run -- true", run(policyOptions{Command: []string{"true"}})},
+		{"run -c agent.hcl", run(policyOptions{File: "agent.hcl", Command: []string{}})},
 		{
 			// In the order in which they were typed, under the names that config knows.
 			"run -r a --write b --read-file c --allow-cwd --env A=b --disable network -a d prog",
-			runOptions{policyOptions: policyOptions{
-				Rules:   rules("read a", "write b", "read c", "allow-cwd", "env A=b", "disable network", "allow d"),
+			run(policyOptions{
+				Rules: rules("read a", "write b", "read c", "allow-cwd", "env A=b", "disable network",
+					"allow d"),
 				Command: []string{"prog"},
-			}},
+			}),
 		},
 		{
 			// What follows the command's name is the command's own.
 			"run --allow-cwd python -c x --read / -- y",
-			runOptions{policyOptions: policyOptions{
-				Rules: rules("allow-cwd"), Command: []string{"python", "-c", "x", "--read", "/", "--", "y"},
-			}},
+			run(policyOptions{
+				Rules:   rules("allow-cwd"),
+				Command: []string{"python", "-c", "x", "--read", "/", "--", "y"},
+			}),
 		},
-		{"run --approve --dry-run -c f", runOptions{policyOptions: policyOptions{File: "f", Approve: true, Command: []string{}}, DryRun: true}},
-		{"plan --json --read x -- a", planOptions{policyOptions: policyOptions{Rules: rules("read x"), Command: []string{"a"}}, JSON: true}},
-		{"plugin list --json", map[string]bool{"list json": true}},
-		{"version", map[string]bool{"version json": false}},
+		{
+			"run --approve --dry-run -c f",
+			runOptions{policyOptions{File: "f", Approve: true, Command: []string{}}, true},
+		},
+		{
+			"plan --json --read x -- a",
+			planOptions{policyOptions{Rules: rules("read x"), Command: []string{"a"}}, true},
+		},
+		{"plugin list --json", listed(true)},
+		{"version", shown(false)},
 	} {
 		got, _, err := understood(strings.Fields(tt.args)...)
 		if err != nil {
 			t.Errorf("%s: %v", tt.args, err)
 		}
-		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(runOptions{}, planOptions{})); diff != "" {
+		unexported := cmp.AllowUnexported(runOptions{}, planOptions{})
+		if diff := cmp.Diff(tt.want, got, unexported); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.args, diff)
 		}
 	}
@@ -98,8 +118,11 @@ func TestNotUnderstood(t *testing.T) {
 }
 
 func TestGlobalFlags(t *testing.T) {
-	for args, want := range map[string][2]bool{"version": {}, "-s version": {true, false}, "version --verbose": {false, true}} {
-		if _, a, err := understood(strings.Fields(args)...); err != nil || a.silent != want[0] || a.verbose != want[1] {
+	for args, want := range map[string][2]bool{
+		"version": {}, "-s version": {true, false}, "version --verbose": {false, true},
+	} {
+		_, a, err := understood(strings.Fields(args)...)
+		if err != nil || [2]bool{a.silent, a.verbose} != want {
 			t.Errorf("%s: silent %v, verbose %v, %v", args, a.silent, a.verbose, err)
 		}
 	}
@@ -143,9 +166,21 @@ func TestRequest(t *testing.T) {
 		namedBy string
 	}{
 		{"typed", policyOptions{Command: []string{"sh", "-c", "x"}}, "sh -c x", "", ""},
-		{"the file's own", policyOptions{File: "agent.hcl"}, "python a.py -v", "agent.hcl:1:1", "agent.hcl"},
-		{"the file's own, approved", policyOptions{File: "agent.hcl", Approve: true}, "python a.py -v", "agent.hcl:1:1", ""},
-		{"typed, with the file's arguments", policyOptions{File: "agent.hcl", Command: []string{"sh"}}, "sh -v", "", ""},
+		{
+			"the file's own",
+			policyOptions{File: "agent.hcl"},
+			"python a.py -v", "agent.hcl:1:1", "agent.hcl",
+		},
+		{
+			"the file's own, approved",
+			policyOptions{File: "agent.hcl", Approve: true},
+			"python a.py -v", "agent.hcl:1:1", "",
+		},
+		{
+			"typed, with the file's arguments",
+			policyOptions{File: "agent.hcl", Command: []string{"sh"}},
+			"sh -v", "", "",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			req, err := ada(t, files).request(tt.options)
@@ -156,7 +191,8 @@ func TestRequest(t *testing.T) {
 			if req.ArgsSource != (policy.Source{}) {
 				source = req.ArgsSource.String()
 			}
-			if args := strings.Join(req.Args, " "); args != tt.args || source != tt.source || req.NamedBy != tt.namedBy {
+			args := strings.Join(req.Args, " ")
+			if args != tt.args || source != tt.source || req.NamedBy != tt.namedBy {
 				t.Errorf("got %q from %q, named by %q", args, source, req.NamedBy)
 			}
 		})
@@ -166,18 +202,31 @@ func TestRequest(t *testing.T) {
 func TestRequestIsRefused(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		files   map[string]string
+		file    string
 		options policyOptions
 		want    string
 	}{
-		{"nothing to run", nil, policyOptions{}, "no command was given"},
-		{"a file without a command", map[string]string{"proj/a.hcl": ""}, policyOptions{File: "a.hcl"}, "a.hcl has no `command`"},
-		{"a file in a command's place", map[string]string{"proj/a.hcl": ""}, policyOptions{Command: []string{"a.hcl"}}, "is a file of policy and no command"},
-		{"a policy that is refused", map[string]string{"proj/a.hcl": "best_effort = true"}, policyOptions{File: "a.hcl"}, "a.hcl:1:1: a.hcl asks"},
-		{"a flag that is refused", nil, policyOptions{Rules: []config.Flag{{Name: "env", Value: "1"}}, Command: []string{"true"}}, "--env 1: "},
+		{"nothing to run", "", policyOptions{}, "no command was given"},
+		{"a file without a command", "", policyOptions{File: "a.hcl"}, "a.hcl has no `command`"},
+		{
+			"a file in a command's place", "",
+			policyOptions{Command: []string{"a.hcl"}},
+			"is a file of policy and no command",
+		},
+		{
+			"a policy that is refused", "best_effort = true",
+			policyOptions{File: "a.hcl"},
+			"a.hcl:1:1: a.hcl asks",
+		},
+		{
+			"a flag that is refused", "",
+			policyOptions{Rules: []config.Flag{{Name: "env", Value: "1"}}, Command: []string{"true"}},
+			"--env 1: ",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := ada(t, tt.files).request(tt.options); err == nil || !strings.Contains(err.Error(), tt.want) {
+			_, err := ada(t, map[string]string{"proj/a.hcl": tt.file}).request(tt.options)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})

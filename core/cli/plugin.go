@@ -66,7 +66,10 @@ func (a *App) listPlugins(ctx context.Context, asJSON bool) error {
 	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tKIND\tVERSION\tLIFETIME\tPATH")
 	for _, l := range installed {
-		row := []string{l.Name, string(l.Kind), l.Version, string(l.Lifetime), diag.Homely(l.Path, own.Home)}
+		row := []string{
+			l.Name, string(l.Kind), l.Version, string(l.Lifetime),
+			diag.Homely(l.Path, own.Home),
+		}
 		for i, cell := range row {
 			row[i] = policy.Printable(cmp.Or(cell, "-"))
 		}

@@ -53,7 +53,8 @@ ended with 0; 126 and 127 when the command cannot be executed or found.`,
 		},
 	}
 	o.add(cmd)
-	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print the plan and run nothing, as nono plan does")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false,
+		"print the plan and run nothing, as nono plan does")
 	return cmd
 }
 
@@ -86,8 +87,10 @@ func (a *App) request(o policyOptions) (*session.Request, error) {
 		return nil, err
 	}
 	args := o.Command
-	if len(args) == 1 && o.File == "" && strings.HasSuffix(args[0], ".hcl") && fileExists(filepath.Join(dir, args[0])) {
-		return nil, diag.Errorf("%s is a file of policy and no command", args[0]).Try("did you mean `nono run -c %s`?", args[0])
+	if len(args) == 1 && o.File == "" && strings.HasSuffix(args[0], ".hcl") &&
+		fileExists(filepath.Join(dir, args[0])) {
+		return nil, diag.Errorf("%s is a file of policy and no command", args[0]).
+			Try("did you mean `nono run -c %s`?", args[0])
 	}
 	loaded, err := a.load(o, own, dir)
 	if err != nil {
@@ -146,7 +149,8 @@ func (a *App) load(o policyOptions, own dirs.Dirs, dir string) (config.Loaded, e
 // noCommand is a usage error that names the file that was probably meant.
 func (a *App) noCommand(file, dir string) error {
 	if file != "" {
-		return diag.Errorf("nothing to run: %s has no `command`, and nothing stands after --", file).
+		return diag.Errorf("nothing to run: %s has no `command`, and nothing stands after --",
+			file).
 			Try("add `command = [\"python\", \"my_agent.py\"]` to the file, or run `nono run -c %s -- COMMAND`", file)
 	}
 	p := diag.Errorf("nothing to run: no command was given")
@@ -163,7 +167,8 @@ func (a *App) currentDir() (string, error) {
 		dir, err = filepath.EvalSymlinks(dir)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", diag.Errorf("finding the current directory: it was removed").Try("change to a directory that exists")
+		return "", diag.Errorf("finding the current directory: it was removed").
+			Try("change to a directory that exists")
 	}
 	if err != nil {
 		return "", fmt.Errorf("finding the current directory: %w", err)
@@ -188,5 +193,8 @@ func (a *App) logger() hclog.Logger {
 	case a.verbose:
 		level = hclog.Debug
 	}
-	return hclog.New(&hclog.LoggerOptions{Name: "nono", Level: level, Output: diag.Lines(a.Stderr), DisableTime: true})
+	return hclog.New(&hclog.LoggerOptions{
+		Name: "nono", Level: level, Output: diag.Lines(a.Stderr),
+		DisableTime: true,
+	})
 }

@@ -32,7 +32,8 @@ func (r *reader) approve(sources []*source) []Ask {
 			}
 		}
 		slices.SortStableFunc(asks, func(a, b Ask) int {
-			return cmp.Or(cmp.Compare(a.Source.Line, b.Source.Line), cmp.Compare(a.Source.Column, b.Source.Column))
+			return cmp.Or(cmp.Compare(a.Source.Line, b.Source.Line),
+				cmp.Compare(a.Source.Column, b.Source.Column))
 		})
 		if r.Approve {
 			continue

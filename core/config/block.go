@@ -114,7 +114,8 @@ func read(h *host, r *report, sources []*source) *reader {
 // flags reads each flag with the meaning that the same rule has in a file.
 func (r *reader) flags() {
 	if len(r.Flags) > maxRules {
-		r.add(diag.Errorf("there are %d flags that are rules, and no more than %d are taken", len(r.Flags), maxRules).
+		r.add(diag.Errorf("there are %d flags that are rules, and no more than %d are taken",
+			len(r.Flags), maxRules).
 			Try("name the directory that many of them lie in"))
 		return
 	}

@@ -14,10 +14,14 @@ func builtinTree() *language.Tree {
 	root := &language.Tree{Is: grammar, Attributes: map[string]*language.Value{}}
 	for _, b := range builtin {
 		is := grammar.Blocks[b.name]
-		block := &language.Tree{Is: is, Name: b.name, Source: b.at.source(), Attributes: map[string]*language.Value{}}
+		block := &language.Tree{
+			Is: is, Name: b.name, Source: b.at.source(),
+			Attributes: map[string]*language.Value{},
+		}
 		for _, a := range b.attrs {
 			v := &language.Value{
-				Is: is.Attributes[a.name], Name: a.name, Source: a.at.source(), Items: make([]language.Item, len(a.items)),
+				Is: is.Attributes[a.name], Name: a.name, Source: a.at.source(),
+				Items: make([]language.Item, len(a.items)),
 			}
 			for i, it := range a.items {
 				v.Items[i] = language.Item{Text: it.text, Source: it.at.source()}

@@ -188,7 +188,8 @@ func (c *Config) Sensitive(name string, declared []sdk.Setting) []policy.Source 
 	var at []policy.Source
 	for _, s := range declared {
 		source, set := l.settings.Source(s.Name)
-		if set && (s.Sensitive || slices.ContainsFunc(s.Settings, func(s sdk.Setting) bool { return s.Sensitive })) {
+		if set && (s.Sensitive || slices.ContainsFunc(s.Settings,
+			func(s sdk.Setting) bool { return s.Sensitive })) {
 			at = append(at, source)
 		}
 	}

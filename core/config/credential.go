@@ -13,7 +13,10 @@ var credential = block{
 			"header":   {Shape: language.String},
 			"format":   {Shape: language.String},
 			"query":    {Shape: language.String},
-			"basic":    {Shape: language.Structured, Fields: map[string]language.Attribute{"user": {Shape: language.String}}},
+			"basic": {
+				Shape:  language.Structured,
+				Fields: map[string]language.Attribute{"user": {Shape: language.String}},
+			},
 			"env": {Shape: language.Structured, Fields: map[string]language.Attribute{
 				"key": {Shape: language.String}, "base_url": {Shape: language.String},
 			}},
@@ -23,7 +26,8 @@ var credential = block{
 		},
 		Blocks: map[string]*language.Block{
 			"fallback": {Later: true, Blocks: map[string]*language.Block{
-				"filesystem": filesystem.grammar, "network": network.grammar, "environment": environment.grammar,
+				"filesystem": filesystem.grammar, "network": network.grammar,
+				"environment": environment.grammar,
 			}},
 		},
 	},

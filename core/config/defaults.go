@@ -47,7 +47,8 @@ type hidden struct {
 // what does not apply to this system, too: the profile lists what may be there on any. Only here may
 // * stand in a path; it is replaced by what exists.
 func (r *reader) defaultPath(access policy.Access, it language.Item) {
-	if access == policy.Protect && !strings.HasPrefix(it.Text, "~") && !strings.HasPrefix(it.Text, "$") {
+	if access == policy.Protect && !strings.HasPrefix(it.Text, "~") &&
+		!strings.HasPrefix(it.Text, "$") {
 		p := pattern{path: strings.TrimSuffix(it.Text, "/"), typ: policy.Regular, at: it.Source}
 		if p.path != it.Text {
 			p.typ = policy.Directory
@@ -59,7 +60,8 @@ func (r *reader) defaultPath(access policy.Access, it language.Item) {
 	switch {
 	case bad != nil && bad.unset:
 	case bad != nil || !filepath.IsAbs(path):
-		r.add(problem(it.Source, "the built-in profile has a path that cannot be read: %s", it.Text))
+		r.add(problem(it.Source, "the built-in profile has a path that cannot be read: %s",
+			it.Text))
 	case strings.ContainsRune(path, '*'):
 		r.defaults.globs = append(r.defaults.globs, glob{access, path, it.Source})
 	default:
@@ -84,7 +86,8 @@ func (r *reader) expandGlobs() {
 	for _, g := range r.defaults.globs {
 		before, _, _ := strings.Cut(g.path, "*")
 		dir, err := r.resolve(filepath.Dir(before + "x"))
-		if err != nil || dir.Entry.Type != policy.Directory || !all.Path(dir.Path, policy.OpRead).Allowed {
+		if err != nil || dir.Entry.Type != policy.Directory ||
+			!all.Path(dir.Path, policy.OpRead).Allowed {
 			continue
 		}
 		if !listable(dir.Path) {
@@ -123,8 +126,10 @@ func (r *reader) refuseHidden() {
 	for _, h := range r.defaults.hidden {
 		blocked, ours := r.blocked(h.err)
 		if !h.access.Grants() && ours && all.Path(blocked, policy.OpRead).Allowed {
-			r.add(problem(h.at, "cannot see whether there is a %s to %s: %s cannot be searched, and is granted",
-				r.homely(h.path), h.access, r.homely(blocked)).Try("chmod u+rx %s", r.homely(blocked)))
+			r.add(problem(h.at,
+				"cannot see whether there is a %s to %s: %s cannot be searched, and is granted",
+				r.homely(h.path), h.access, r.homely(blocked)).
+				Try("chmod u+rx %s", r.homely(blocked)))
 		}
 	}
 }

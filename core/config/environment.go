@@ -82,10 +82,14 @@ func (r *reader) environment(_ *source, t *language.Tree) {
 	}
 	for _, it := range t.List("set") {
 		if !isWord(it.Text) {
-			r.add(problem(it.Source, "the value of %s holds a NUL byte, which no variable can", it.Key))
+			r.add(problem(it.Source, "the value of %s holds a NUL byte, which no variable can",
+				it.Key))
 			continue
 		}
-		r.variable(policy.EnvRule{Action: policy.EnvSet, Name: it.Key, Value: it.Text, Source: it.Source}, nil)
+		r.variable(policy.EnvRule{
+			Action: policy.EnvSet, Name: it.Key, Value: it.Text,
+			Source: it.Source,
+		}, nil)
 	}
 }
 
@@ -105,7 +109,8 @@ func (r *reader) envFlag(f Flag) {
 		r.add(problem(at, "the value of %s holds a NUL byte, which no variable can", name))
 		return
 	}
-	r.variable(policy.EnvRule{Action: policy.EnvSet, Name: name, Secret: "env." + name, Source: at}, []byte(value))
+	r.variable(policy.EnvRule{Action: policy.EnvSet, Name: name, Secret: "env." + name, Source: at},
+		[]byte(value))
 }
 
 // variable adds a rule.
@@ -149,7 +154,8 @@ func (r *reader) environmentAsks(s *source, _ *language.Tree) []Ask {
 			patterns.Environment = append(patterns.Environment, rule)
 		}
 	}
-	names, wider, never := policy.NewDecider(&given), policy.NewDecider(&patterns), policy.NewDecider(&denied)
+	names, wider, never := policy.NewDecider(&given), policy.NewDecider(&patterns),
+		policy.NewDecider(&denied)
 	passed := func(name string) bool {
 		if strings.HasSuffix(name, "*") {
 			return wider.Variable(name).Allowed
@@ -163,7 +169,8 @@ func (r *reader) environmentAsks(s *source, _ *language.Tree) []Ask {
 		case rule.Action == policy.EnvPass && !passed(rule.Name):
 			asks = append(asks, Ask{"to see your variable " + rule.Name, rule.Source})
 		case rule.Action == policy.EnvSet && never.Variable(rule.Name).Rule != nil:
-			asks = append(asks, Ask{fmt.Sprintf("to set %s, which changes what programs do", rule.Name), rule.Source})
+			asks = append(asks, Ask{fmt.Sprintf("to set %s, which changes what programs do",
+				rule.Name), rule.Source})
 		}
 	}
 	return asks

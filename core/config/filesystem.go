@@ -60,7 +60,8 @@ func refusePatterns(r *report, s *source, t *language.Tree) {
 	for _, name := range []string{"deny", "protect"} {
 		for _, it := range t.List(name) {
 			if strings.ContainsAny(it.Text, "*?") {
-				r.add(problem(it.Source, "%s is a pattern, and patterns are not built yet", quote(it.Text)).
+				r.add(problem(it.Source, "%s is a pattern, and patterns are not built yet",
+					quote(it.Text)).
 					Try("name the paths one by one"))
 			}
 		}
@@ -101,8 +102,10 @@ func (r *reader) currentDirectory(f Flag) {
 func (r *reader) path(dir string, access policy.Access, path string, it language.Item) {
 	if !filepath.IsAbs(path) {
 		if dir == "" {
-			r.add(problem(it.Source, "%s is relative, and this file belongs to no project", quote(it.Text)).
-				Try("write $WORKDIR/%s for the directory that nono is started in", strings.TrimPrefix(path, "./")))
+			r.add(problem(it.Source, "%s is relative, and this file belongs to no project",
+				quote(it.Text)).
+				Try("write $WORKDIR/%s for the directory that nono is started in",
+					strings.TrimPrefix(path, "./")))
 			return
 		}
 		path = dir + "/" + path
@@ -113,7 +116,8 @@ func (r *reader) path(dir string, access policy.Access, path string, it language
 		return
 	}
 	if policy.Within(to.Path, "/proc") {
-		r.add(problem(it.Source, "%s cannot be in a rule: the sandbox has a /proc of its own", quote(it.Text)))
+		r.add(problem(it.Source, "%s cannot be in a rule: the sandbox has a /proc of its own",
+			quote(it.Text)))
 		return
 	}
 	if to.Entry.Type == policy.Missing {
@@ -127,7 +131,8 @@ func (r *reader) missing(access policy.Access, path string, it language.Item) {
 	shown := r.homely(filepath.Clean(path))
 	switch {
 	case access.Grants() && strings.ContainsAny(path, "*?"):
-		r.notice(it.Source, "%s does not exist, and %s takes no patterns; nothing is granted", shown, access)
+		r.notice(it.Source, "%s does not exist, and %s takes no patterns; nothing is granted",
+			shown, access)
 	case access == policy.Read:
 		r.notice(it.Source, "%s does not exist; the run goes on without it", shown)
 	case access.Grants():
@@ -142,10 +147,14 @@ func (r *reader) missing(access policy.Access, path string, it language.Item) {
 // state adds a rule about what a name leads to.
 func (r *reader) state(access policy.Access, name string, to hostfile.Route, at policy.Source) {
 	if len(to.Path) > hostfile.MaxPath {
-		r.add(problem(at, "cannot %s a path of %d bytes: no file has one of more than %d", access, len(to.Path), hostfile.MaxPath))
+		r.add(problem(at, "cannot %s a path of %d bytes: no file has one of more than %d", access,
+			len(to.Path), hostfile.MaxPath))
 		return
 	}
-	stated := rule{PathRule: policy.PathRule{Access: access, Path: to.Path, Type: to.Entry.Type, Source: at}}
+	stated := rule{PathRule: policy.PathRule{
+		Access: access, Path: to.Path, Type: to.Entry.Type,
+		Source: at,
+	}}
 	for _, link := range to.Links() {
 		stated.links = append(stated.links, link.Path)
 	}
@@ -160,17 +169,24 @@ func (r *reader) state(access policy.Access, name string, to hostfile.Route, at 
 // it lifts even within.
 func (r *reader) filesystemAsks(s *source, _ *language.Tree) []Ask {
 	given := r.grants(func(g *rule) bool { return g.Source.Origin != s.Origin })
-	verb := map[policy.Access]string{policy.Allow: "read, change and run", policy.Read: "read", policy.Write: "read and change"}
+	verb := map[policy.Access]string{
+		policy.Allow: "read, change and run", policy.Read: "read",
+		policy.Write: "read and change",
+	}
 	var asks []Ask
 	for i := range r.rules {
 		g := &r.rules[i]
 		switch {
 		case g.Source.Origin != s.Origin || !g.Access.Grants():
 		case g.lifts:
-			asks = append(asks, Ask{fmt.Sprintf("to write %s, which is protected", r.homely(g.Path)), g.Source})
+			asks = append(asks, Ask{fmt.Sprintf("to write %s, which is protected",
+				r.homely(g.Path)), g.Source})
 		case policy.Within(g.Path, s.dir), gives(given, g):
 		default:
-			asks = append(asks, Ask{fmt.Sprintf("to %s %s", verb[g.Access], r.homely(g.Path)), g.Source})
+			asks = append(asks, Ask{
+				fmt.Sprintf("to %s %s", verb[g.Access], r.homely(g.Path)),
+				g.Source,
+			})
 		}
 	}
 	return asks

@@ -62,7 +62,8 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		for _, r := range loaded.Config.Policy.Filesystem {
-			if r.Access.Grants() && !policy.Within(r.Path, w.root+"/proj") && !system.Path(r.Path, policy.OpRead).Allowed {
+			if r.Access.Grants() && !policy.Within(r.Path, w.root+"/proj") &&
+				!system.Path(r.Path, policy.OpRead).Allowed {
 				t.Fatalf("%s of %s without being asked", r.Access, r.Path)
 			}
 		}
@@ -98,7 +99,10 @@ func FuzzOwnConfig(f *testing.F) {
 // FuzzFlags: a flag is a rule or a problem, and the value of --env is in neither.
 func FuzzFlags(f *testing.F) {
 	names := []string{"allow", "read", "write", "env", "disable", "allow-cwd", "other"}
-	for i, value := range []string{"~/x", "$HOME/../y", "missing/..", "A=hunter2-hunter2", "network", "", "x"} {
+	for i, value := range []string{
+		"~/x", "$HOME/../y", "missing/..", "A=hunter2-hunter2",
+		"network", "", "x",
+	} {
 		f.Add(i, value)
 	}
 	w := newWorld(f)

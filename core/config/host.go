@@ -35,7 +35,8 @@ func newHost(o Options, r *report) *host {
 	h.expandable()
 	home, err := hostfile.Follow(h.look, o.Home)
 	if err != nil || !filepath.IsAbs(o.Home) {
-		r.add(diag.Errorf("cannot find the home directory %q", o.Home).Try("set HOME to its absolute path"))
+		r.add(diag.Errorf("cannot find the home directory %q", o.Home).
+			Try("set HOME to its absolute path"))
 		return h
 	}
 	h.home = home.Path
@@ -115,7 +116,10 @@ func (h *host) expand(s string) (string, *badPath) {
 		name := variableName(after)
 		if name == "" {
 			if strings.HasPrefix(after, "{") {
-				return "", &badPath{says: "${...} is not evaluated here", hint: "variables are written without braces: $HOME"}
+				return "", &badPath{
+					says: "${...} is not evaluated here",
+					hint: "variables are written without braces: $HOME",
+				}
 			}
 			b.WriteByte('$')
 			s = after
@@ -139,7 +143,10 @@ var tooLong = &badPath{
 
 func (h *host) unknown(name string) *badPath {
 	if slices.Contains(h.known, name) {
-		return &badPath{says: "$" + name + " is not set here", hint: "write the directory out", unset: true}
+		return &badPath{
+			says: "$" + name + " is not set here", hint: "write the directory out",
+			unset: true,
+		}
 	}
 	bad := &badPath{
 		says: "$" + name + " is not a variable that paths know",
@@ -154,7 +161,8 @@ func (h *host) unknown(name string) *badPath {
 // variableName is the name at the start of s, or "".
 func variableName(s string) string {
 	for i, r := range s {
-		if r != '_' && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (i == 0 || r < '0' || r > '9') {
+		if r != '_' && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') &&
+			(i == 0 || r < '0' || r > '9') {
 			return s[:i]
 		}
 	}

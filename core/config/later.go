@@ -18,16 +18,19 @@ func refuseLater(r *report, sources []*source) {
 
 func (r *report) later(s *source, t *language.Tree) {
 	if t.Is.Later {
-		r.add(problem(t.Source, "%s is not built yet", t.Title()).Try("remove the block; nothing would honour it"))
+		r.add(problem(t.Source, "%s is not built yet", t.Title()).
+			Try("remove the block; nothing would honour it"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Attributes)) {
 		v := t.Attributes[name]
 		switch {
 		case v.Is.OwnOnly && s.foreign:
-			r.add(problem(v.Source, "%s of %s may only be said by your own config.hcl", quote(name), t.Title()).
+			r.add(problem(v.Source, "%s of %s may only be said by your own config.hcl", quote(name),
+				t.Title()).
 				Try("remove it here; no approval makes it valid in this file"))
 		case v.Is.Later && !t.Is.Later:
-			r.add(problem(v.Source, "%s is not built yet", where(t, name)).Try("remove it; nothing would honour it"))
+			r.add(problem(v.Source, "%s is not built yet", where(t, name)).
+				Try("remove it; nothing would honour it"))
 		}
 	}
 	if refuse := blockOf(t).refuse; refuse != nil {

@@ -15,10 +15,13 @@ import (
 // layer is who enforces one kind of rule, and how.
 var layer = block{
 	name: "layer",
-	grammar: &language.Block{Label: "KIND", Settings: true, Attributes: map[string]language.Attribute{
-		"plugin":  {Shape: language.String},
-		"enabled": {Shape: language.Bool},
-	}},
+	grammar: &language.Block{
+		Label: "KIND", Settings: true,
+		Attributes: map[string]language.Attribute{
+			"plugin":  {Shape: language.String},
+			"enabled": {Shape: language.Bool},
+		},
+	},
 	refuse: refuseLayer,
 	read:   (*reader).layer,
 	asks:   (*reader).layerAsks,
@@ -51,12 +54,14 @@ func refuseLayer(r *report, s *source, t *language.Tree) {
 	if !ok || kind.Built() || kind.Name == policy.KindCustom {
 		return
 	}
-	if v, ok := t.Attributes["enabled"]; ok && kind.Name == policy.KindTrust && s.foreign && !v.Yes {
+	if v, ok := t.Attributes["enabled"]; ok && kind.Name == policy.KindTrust && s.foreign &&
+		!v.Yes {
 		r.add(problem(v.Source, "no file from elsewhere may switch off the trust layer").
 			Try("remove it here; no approval makes it valid in this file"))
 	}
 	if t.Attributes["plugin"] != nil || len(t.Settings) > 0 {
-		r.add(problem(t.Source, "%s is not built yet", t.Title()).Try("remove the block; no layer of this kind is started"))
+		r.add(problem(t.Source, "%s is not built yet", t.Title()).
+			Try("remove the block; no layer of this kind is started"))
 	}
 }
 
@@ -66,12 +71,15 @@ func (r *reader) layer(s *source, t *language.Tree) {
 	case kinds.IsOwn(t.Label):
 	case !layerName(t.Label):
 		r.add(problem(t.Source, "%s cannot be the name of a layer", quote(t.Label)).
-			Try("one of %s, or for a layer of your own a word of small letters, digits and -", strings.Join(kinds.Names(), ", ")))
+			Try("one of %s, or for a layer of your own a word of small letters, digits and -",
+				strings.Join(kinds.Names(), ", ")))
 		return
 	default:
-		if near := schema.Nearest(t.Label, kinds.Names()); near != "" && t.Attributes["plugin"] == nil {
+		if near := schema.Nearest(t.Label, kinds.Names()); near != "" &&
+			t.Attributes["plugin"] == nil {
 			r.add(problem(t.Source, "there is no layer %s", quote(t.Label)).
-				Try("did you mean %q? a layer of your own that has this name needs a plugin = ...", near))
+				Try("did you mean %q? a layer of your own that has this name needs a plugin = ...",
+					near))
 			return
 		}
 		kind = policy.KindCustom
@@ -87,7 +95,8 @@ func (r *reader) layer(s *source, t *language.Tree) {
 	}
 	if it, ok := t.One("plugin"); ok {
 		if wire.LayerName(it.Text) != nil {
-			r.add(problem(it.Source, "%s cannot be the name of a plugin", quote(it.Text)).Try(`%s`, pluginNames))
+			r.add(problem(it.Source, "%s cannot be the name of a plugin", quote(it.Text)).
+				Try(`%s`, pluginNames))
 			return
 		}
 		l.Plugin, l.PluginSource = it.Text, it.Source

@@ -13,7 +13,8 @@ import (
 func (r *reader) tell(cfg *Config) {
 	r.announce(cfg.Layers)
 	if cfg.BestEffort {
-		r.notice(cfg.BestEffortSource, "best_effort is on: the run goes on where a rule cannot be held")
+		r.notice(cfg.BestEffortSource,
+			"best_effort is on: the run goes on where a rule cannot be held")
 	}
 	r.wideGrants()
 	r.uselessGrants()
@@ -56,9 +57,11 @@ func (r *reader) wideGrants() {
 			continue
 		}
 		if g.Path == r.home {
-			r.notice(g.Source, "this grants your whole home directory, but for what is denied by default")
+			r.notice(g.Source,
+				"this grants your whole home directory, but for what is denied by default")
 		} else {
-			r.notice(g.Source, "this grants %s, and your whole home directory in it, but for what is denied by default", g.Path)
+			r.notice(g.Source,
+				"this grants %s, and your whole home directory in it, but for what is denied by default", g.Path)
 		}
 	}
 }
@@ -136,8 +139,10 @@ func (r *reader) nameGit(granted *policy.Decider, root string, dirs []string) {
 		if last := dirs[len(dirs)-1]; i < len(dirs)-1 && policy.Within(to.Path, last) {
 			continue
 		}
-		if to.Path != root && !policy.Within(to.Path, root+"/.git") && !r.projects.LeadsBack(dirs[0], root) {
-			r.notice(policy.Source{}, "%s names %s as the git directory, which is not granted and does not name this project",
+		if to.Path != root && !policy.Within(to.Path, root+"/.git") &&
+			!r.projects.LeadsBack(dirs[0], root) {
+			r.notice(policy.Source{},
+				"%s names %s as the git directory, which is not granted and does not name this project",
 				r.homely(root+"/.git"), r.homely(to.Path))
 			continue
 		}
@@ -149,7 +154,8 @@ func (r *reader) nameGit(granted *policy.Decider, root string, dirs []string) {
 				r.homely(r.Dir), r.homely(to.Path), r.homely(root))
 			continue
 		}
-		r.notice(policy.Source{}, "the git directory of %s is %s, which is not granted; --allow %s grants it",
+		r.notice(policy.Source{},
+			"the git directory of %s is %s, which is not granted; --allow %s grants it",
 			r.homely(r.Dir), r.homely(to.Path), r.homely(to.Path))
 	}
 }
@@ -166,11 +172,14 @@ func (r *reader) dotEnv(granted *policy.Decider) {
 	for _, root := range roots {
 		path := filepath.Join(root, ".env")
 		to, err := r.resolve(path)
-		readable := err == nil && to.Entry.Type == policy.Regular && granted.Path(to.Path, policy.OpRead).Allowed
+		readable := err == nil && to.Entry.Type == policy.Regular &&
+			granted.Path(to.Path, policy.OpRead).Allowed
 		if !readable || seen[to.Path] {
 			continue
 		}
 		seen[to.Path] = true
-		r.notice(policy.Source{}, "%s can be read inside; filesystem { deny = [\"%s\"] } would hide it", r.homely(path), r.homely(path))
+		r.notice(policy.Source{},
+			"%s can be read inside; filesystem { deny = [\"%s\"] } would hide it", r.homely(path),
+			r.homely(path))
 	}
 }

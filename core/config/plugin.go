@@ -62,13 +62,15 @@ const pluginNames = `a plugin is named "vendor/name", of small letters, digits a
 func (r *reader) plugin(s *source, t *language.Tree) {
 	// A bare name is nono's own, and found beside nono only.
 	if wire.LayerName(t.Label) != nil || !strings.Contains(t.Label, "/") {
-		r.add(problem(t.Source, "%s cannot be the name of a plugin", quote(t.Label)).Try(`%s`, pluginNames))
+		r.add(problem(t.Source, "%s cannot be the name of a plugin", quote(t.Label)).
+			Try(`%s`, pluginNames))
 		return
 	}
 	p := Plugin{Name: t.Label, Source: t.Source}
 	if it, ok := t.One("version"); ok {
 		if _, err := version.NewConstraint(it.Text); err != nil {
-			r.add(problem(it.Source, "%s is not a version constraint", quote(it.Text)).Try(`write "~> 1.2" or ">= 1.2, < 2"`))
+			r.add(problem(it.Source, "%s is not a version constraint", quote(it.Text)).
+				Try(`write "~> 1.2" or ">= 1.2, < 2"`))
 		}
 		p.Version = it.Text
 	}
@@ -81,7 +83,8 @@ func (r *reader) plugin(s *source, t *language.Tree) {
 		r.programs = append(r.programs, program{"the plugin " + p.Name, to, it.Source})
 		for _, interpreter := range interpreters(to.Path) {
 			if to, err := r.resolve(interpreter); err == nil {
-				r.programs = append(r.programs, program{"the interpreter of the plugin " + p.Name, to, it.Source})
+				r.programs = append(r.programs,
+					program{"the interpreter of the plugin " + p.Name, to, it.Source})
 			}
 		}
 	}
@@ -97,7 +100,8 @@ func (r *reader) program(s *source, it language.Item) (hostfile.Route, bool) {
 	}
 	if !filepath.IsAbs(path) {
 		if s.dir == "" {
-			r.add(problem(it.Source, "%s is relative, and this file belongs to no project", quote(it.Text)).Try("write the absolute path"))
+			r.add(problem(it.Source, "%s is relative, and this file belongs to no project",
+				quote(it.Text)).Try("write the absolute path"))
 			return hostfile.Route{}, false
 		}
 		path = s.dir + "/" + path
@@ -140,6 +144,7 @@ func interpreters(script string) []string {
 
 // pluginAsks is the program that a file brings.
 func (r *reader) pluginAsks(_ *source, t *language.Tree) []Ask {
-	says := fmt.Sprintf("to use the program %s, which runs outside the sandbox", r.homely(r.plugins[t.Label].Path))
+	says := fmt.Sprintf("to use the program %s, which runs outside the sandbox",
+		r.homely(r.plugins[t.Label].Path))
 	return []Ask{{says, t.Source}}
 }

@@ -36,7 +36,8 @@ func (r *reader) protections() (missing []string) {
 			if filepath.IsAbs(is.path) {
 				continue
 			}
-			for _, place := range r.projects.Places(root.Path, root.Type == policy.Directory, is.path) {
+			for _, place := range r.projects.Places(root.Path, root.Type == policy.Directory,
+				is.path) {
 				p.protect(place, is)
 			}
 		}
@@ -100,7 +101,8 @@ func (p *protector) hidden(err error) {
 	}
 	if by := p.asked.Path(blocked, policy.OpWrite); by.Allowed {
 		p.told[blocked] = true
-		p.add(problem(by.Rule.Source, "cannot see what is to be protected: %s cannot be searched, and is granted",
+		p.add(problem(by.Rule.Source,
+			"cannot see what is to be protected: %s cannot be searched, and is granted",
 			p.homely(blocked)).Try("chmod u+rx %s", p.homely(blocked)))
 	}
 }

@@ -79,15 +79,20 @@ func (s solid) matters(r *rule) bool {
 func (r *reader) mayStay(g *rule, link string) bool {
 	name := r.homely(g.name())
 	if g.Source.Asked() {
-		r.add(problem(g.Source, "%s leads through the link %s, which the agent could change for the next run", name, r.homely(link)).
+		r.add(problem(g.Source,
+			"%s leads through the link %s, which the agent could change for the next run", name,
+			r.homely(link)).
 			Try("name what it leads to: %s", r.homely(g.Path)))
 		return true
 	}
 	if g.Access.Grants() {
-		r.notice(g.Source, "%s is left out: it leads through the link %s, which the agent could change", name, r.homely(link))
+		r.notice(g.Source,
+			"%s is left out: it leads through the link %s, which the agent could change", name,
+			r.homely(link))
 		return false
 	}
-	r.notice(g.Source, "%s leads through the link %s: what it leads to is held, the link itself the agent can replace", name, r.homely(link))
+	r.notice(g.Source,
+		"%s leads through the link %s: what it leads to is held, the link itself the agent can replace", name, r.homely(link))
 	return true
 }
 
@@ -103,7 +108,8 @@ func (r *reader) programsOutside() {
 		}
 		for _, name := range names {
 			if by := writable.Path(name, policy.OpWrite); by.Allowed {
-				r.add(problem(p.at, "%s lies in %s, which the agent may write (%s)", p.what, r.homely(by.Rule.Path), by.Rule.Source).
+				r.add(problem(p.at, "%s lies in %s, which the agent may write (%s)", p.what,
+					r.homely(by.Rule.Path), by.Rule.Source).
 					Try("keep programs that run outside the sandbox outside every writable grant"))
 			}
 		}

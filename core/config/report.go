@@ -31,14 +31,18 @@ func (r *report) err() error {
 	slices.SortStableFunc(r.problems, func(a, b diag.Problem) int {
 		return cmp.Or(
 			cmp.Compare(order(a.Source.Origin), order(b.Source.Origin)),
-			cmp.Compare(a.Source.Line, b.Source.Line), cmp.Compare(a.Source.Column, b.Source.Column),
+			cmp.Compare(a.Source.Line, b.Source.Line),
+			cmp.Compare(a.Source.Column, b.Source.Column),
 		)
 	})
 	return r.problems.Err()
 }
 
 func order(o policy.Origin) int {
-	read := []policy.Origin{policy.OriginDefault, policy.OriginConfig, policy.OriginFile, policy.OriginFlag}
+	read := []policy.Origin{
+		policy.OriginDefault, policy.OriginConfig, policy.OriginFile,
+		policy.OriginFlag,
+	}
 	return slices.Index(read, o)
 }
 

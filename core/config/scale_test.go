@@ -44,15 +44,23 @@ func TestTooManyRules(t *testing.T) {
 		{"the most there may be", many("deny", 5000, "d#"), ""},
 		{"one more", many("deny", 5001, "d#"), "agent.hcl has more than 5000 rules"},
 		{"the same one, again and again", many("allow", 16_000, "."), "larger than 64 KiB"},
-		{"the same one on one line", "filesystem {\n  allow = [" + strings.Repeat(`".",`, 16_000) + "]\n}\n", "agent.hcl has more than 5000 rules"},
-		{"variables", "environment {\n  set = { " + fields(5001) + " }\n}\n", "agent.hcl has more than 5000 rules"},
+		{
+			"the same one on one line",
+			"filesystem {\n  allow = [" + strings.Repeat(`".",`, 16_000) + "]\n}\n",
+			"agent.hcl has more than 5000 rules",
+		},
+		{
+			"variables", "environment {\n  set = { " + fields(5001) + " }\n}\n",
+			"agent.hcl has more than 5000 rules",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
 			w.file("proj/agent.hcl", tt.file)
 			w.flags("-c agent.hcl")
 			_, err := config.Load(w.options)
-			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			if tt.want == "" && err != nil || tt.want != "" &&
+				(err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("got %.500v, want %q", err, tt.want)
 			}
 		})
@@ -62,7 +70,8 @@ func TestTooManyRules(t *testing.T) {
 		for range 5001 {
 			w.options.Flags = append(w.options.Flags, config.Flag{Name: "read", Value: "."})
 		}
-		if _, err := config.Load(w.options); err == nil || !strings.Contains(err.Error(), "there are 5001 flags") {
+		if _, err := config.Load(w.options); err == nil ||
+			!strings.Contains(err.Error(), "there are 5001 flags") {
 			t.Errorf("got %.500v", err)
 		}
 	})
@@ -80,17 +89,30 @@ func fields(n int) string {
 func TestTextsThatNameMuch(t *testing.T) {
 	soon(t)
 	for _, tt := range []struct{ name, file, want string }{
-		{"a path of variables", `filesystem { deny = ["` + strings.Repeat("$HOME", 12_000) + `"] }`, "no file has a path of more than 4095 bytes"},
-		{"a path of dots", `filesystem { deny = ["` + strings.Repeat("./", 30_000) + `"] }`, "no file has a path of more than 4095 bytes"},
+		{
+			"a path of variables", `filesystem { deny = ["` + strings.Repeat("$HOME", 12_000) + `"] }`,
+			"no file has a path of more than 4095 bytes",
+		},
+		{
+			"a path of dots", `filesystem { deny = ["` + strings.Repeat("./", 30_000) + `"] }`,
+			"no file has a path of more than 4095 bytes",
+		},
 		{"a name of 60 KB", strings.Repeat("x", 60_000) + " = 1", "unknown attribute"},
-		{"a value of 60 KB", `trust { unsigned = "` + strings.Repeat("x", 60_000) + `" }`, "cannot be"},
-		{"a layer of 60 KB", `layer "` + strings.Repeat("x", 60_000) + `" {}`, "cannot be the name of a layer"},
+		{
+			"a value of 60 KB", `trust { unsigned = "` + strings.Repeat("x", 60_000) + `" }`,
+			"cannot be",
+		},
+		{
+			"a layer of 60 KB", `layer "` + strings.Repeat("x", 60_000) + `" {}`,
+			"cannot be the name of a layer",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
 			w.file("proj/agent.hcl", tt.file+"\n")
 			w.flags("-c agent.hcl")
-			if _, err := config.Load(w.options); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := config.Load(w.options); err == nil ||
+				!strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %.500v, want %q", err, tt.want)
 			}
 		})
@@ -102,12 +124,14 @@ func TestChainOfLinks(t *testing.T) {
 	soon(t)
 	w := newWorld(t)
 	for i := range 200 {
-		if err := os.Symlink(fmt.Sprintf("l%d", i+1), filepath.Join(w.root, "proj", fmt.Sprintf("l%d", i))); err != nil {
+		if err := os.Symlink(fmt.Sprintf("l%d", i+1),
+			filepath.Join(w.root, "proj", fmt.Sprintf("l%d", i))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	w.flags("--read l0")
-	if _, err := config.Load(w.options); err == nil || !strings.Contains(err.Error(), "too many levels of symbolic links") {
+	if _, err := config.Load(w.options); err == nil ||
+		!strings.Contains(err.Error(), "too many levels of symbolic links") {
 		t.Errorf("got %v", err)
 	}
 	w.options.Flags[0].Value = "l170"
@@ -119,7 +143,10 @@ func TestChainOfLinks(t *testing.T) {
 // BenchmarkRules is what a policy costs to load, by what it has many of: a line, from ten to the limit.
 func BenchmarkRules(b *testing.B) {
 	for _, of := range []struct{ name, list, format string }{
-		{"grants", "allow", "d#"}, {"nested-grants", "allow", "d/d#"}, {"denials", "deny", "d#"}, {"protections", "protect", "d#"},
+		{"grants", "allow", "d#"},
+		{"nested-grants", "allow", "d/d#"},
+		{"denials", "deny", "d#"},
+		{"protections", "protect", "d#"},
 	} {
 		for _, n := range []int{10, 100, 1000, 5000} {
 			b.Run(fmt.Sprintf("%s/%d", of.name, n), func(b *testing.B) {
@@ -129,7 +156,8 @@ func BenchmarkRules(b *testing.B) {
 				}
 				content := many(of.list, n-1, of.format)
 				if of.list != "allow" {
-					content = strings.Replace(content, "filesystem {\n", "filesystem {\n  allow = [\".\"]\n", 1)
+					content = strings.Replace(content, "filesystem {\n",
+						"filesystem {\n  allow = [\".\"]\n", 1)
 				}
 				w.file("proj/agent.hcl", content)
 				w.flags("-c agent.hcl")

@@ -9,7 +9,8 @@ var snapshot = block{
 		"paths":   {Shape: language.StringList},
 		"exclude": {Shape: language.StringList},
 		"keep": {Shape: language.Structured, OwnOnly: true, Fields: map[string]language.Attribute{
-			"sessions": {Shape: language.Number}, "age": {Shape: language.String}, "size": {Shape: language.String},
+			"sessions": {Shape: language.Number}, "age": {Shape: language.String},
+			"size": {Shape: language.String},
 		}},
 	}},
 }

@@ -141,7 +141,8 @@ func (s *source) bound(r *report) {
 		for _, name := range slices.Sorted(maps.Keys(b.Attributes)) {
 			v := b.Attributes[name]
 			if n += len(v.Items); n > maxRules {
-				r.add(problem(v.Source, "%s has more than %d rules, and no more are taken", s.File, maxRules).
+				r.add(problem(v.Source, "%s has more than %d rules, and no more are taken", s.File,
+					maxRules).
 					Try("name the directory that many of them lie in"))
 				return
 			}

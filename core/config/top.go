@@ -24,7 +24,8 @@ func refuseCredentials(r *report, _ *source, t *language.Tree) {
 	for _, name := range []string{"command", "arguments"} {
 		for _, it := range t.List(name) {
 			if strings.Contains(it.Text, "{{credential.") {
-				r.add(problem(it.Source, "{{credential...}} is not built yet").Try("write the value itself"))
+				r.add(problem(it.Source, "{{credential...}} is not built yet").
+					Try("write the value itself"))
 			}
 		}
 	}
@@ -33,7 +34,8 @@ func refuseCredentials(r *report, _ *source, t *language.Tree) {
 func (r *reader) top(_ *source, t *language.Tree) {
 	if v, ok := t.Attributes["command"]; ok {
 		if len(v.Items) == 0 || v.Items[0].Text == "" {
-			r.add(problem(v.Source, "command names no program").Try(`write command = ["python", "my_agent.py"]`))
+			r.add(problem(v.Source, "command names no program").
+				Try(`write command = ["python", "my_agent.py"]`))
 		}
 		r.command, r.commandSource = texts(v.Items), v.Source
 	}

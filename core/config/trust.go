@@ -9,8 +9,11 @@ import (
 var trust = block{
 	name: "trust", kind: policy.KindTrust,
 	grammar: &language.Block{Attributes: map[string]language.Attribute{
-		"files":    {Shape: language.StringList, Later: true},
-		"unsigned": {Shape: language.String, OneOf: []string{"allow", "warn", "refuse"}, Later: true},
-		"signers":  {Shape: language.StringList, Later: true, OwnOnly: true},
+		"files": {Shape: language.StringList, Later: true},
+		"unsigned": {
+			Shape: language.String, OneOf: []string{"allow", "warn", "refuse"},
+			Later: true,
+		},
+		"signers": {Shape: language.StringList, Later: true, OwnOnly: true},
 	}},
 }

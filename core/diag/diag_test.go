@@ -16,8 +16,14 @@ func TestProblem(t *testing.T) {
 	p := Errorf("unknown attribute %q", "raed").Try("did you mean %q?", "read").
 		At(policy.Source{Origin: policy.OriginFile, File: "agent.hcl", Line: 3, Column: 3})
 	texts := Texts{
-		{Origin: policy.OriginConfig, File: "agent.hcl", Content: []byte("\n\nanother file of this name\n")},
-		{Origin: policy.OriginFile, File: "agent.hcl", Content: []byte("# 1\r\n# 2\r\n  raed = [\"/srv/data\"]\r\n")},
+		{
+			Origin: policy.OriginConfig, File: "agent.hcl",
+			Content: []byte("\n\nanother file of this name\n"),
+		},
+		{
+			Origin: policy.OriginFile, File: "agent.hcl",
+			Content: []byte("# 1\r\n# 2\r\n  raed = [\"/srv/data\"]\r\n"),
+		},
 	}
 	want := "error: unknown attribute \"raed\"\n  agent.hcl:3:3\n     3 |   raed = [\"/srv/data\"]\n  did you mean \"read\"?\n"
 	if got := p.Show(texts); got != want {
@@ -79,13 +85,15 @@ func mustBeVisible(t *testing.T, s string) {
 func TestLines(t *testing.T) {
 	var out bytes.Buffer
 	log := hclog.New(&hclog.LoggerOptions{Output: Lines(&out), DisableTime: true})
-	log.Error("refused "+hostile+"\nnono: all is well", "name", hostile, "list", []string{hostile}, "both", "a\nnono: b", "error", fmt.Errorf("%s", hostile))
+	log.Error("refused "+hostile+"\nnono: all is well", "name", hostile, "list", []string{hostile},
+		"both", "a\nnono: b", "error", fmt.Errorf("%s", hostile))
 	mustBeVisible(t, out.String())
 	if strings.Contains("\n"+out.String(), "\nnono:") {
 		t.Errorf("a line of the layer's passes for nono's:\n%s", &out)
 	}
 	out.Reset()
-	if n, err := fmt.Fprint(Lines(&out), "plain\n"); n != 6 || err != nil || out.String() != "plain\n" {
+	if n, err := fmt.Fprint(Lines(&out), "plain\n"); n != 6 || err != nil ||
+		out.String() != "plain\n" {
 		t.Errorf("%d, %v: %q", n, err, &out)
 	}
 }
@@ -103,7 +111,8 @@ func TestExcerpt(t *testing.T) {
 		9999: {"...bbbb", "bbbb"}, // a column that the line does not have
 	} {
 		got := excerpt(long, column)
-		if !strings.HasPrefix(got, want[0]) || !strings.HasSuffix(got, want[1]) || len(got) > longestExcerpt+6 {
+		if !strings.HasPrefix(got, want[0]) || !strings.HasSuffix(got, want[1]) ||
+			len(got) > longestExcerpt+6 {
 			t.Errorf("around column %d: %q", column, got)
 		}
 	}
@@ -116,7 +125,10 @@ func TestExcerpt(t *testing.T) {
 func TestMessagesHaveASize(t *testing.T) {
 	p := Errorf("%s", strings.Repeat("x", 1<<20)).Try("%s", strings.Repeat("y", 1<<20)).
 		At(policy.Source{Origin: policy.OriginFile, File: "agent.hcl", Line: 1, Column: 1 << 19})
-	texts := Texts{{Origin: policy.OriginFile, File: "agent.hcl", Content: bytes.Repeat([]byte("z"), 1<<20)}}
+	texts := Texts{{
+		Origin: policy.OriginFile, File: "agent.hcl",
+		Content: bytes.Repeat([]byte("z"), 1<<20),
+	}}
 	if n := len(p.Show(texts)); n > 30_000 {
 		t.Errorf("the message has %d bytes", n)
 	}

@@ -24,7 +24,10 @@ type Printer struct {
 
 // NewPrinter returns a printer; colour is for a terminal only.
 func NewPrinter(w io.Writer, silent, verbose, colour bool) *Printer {
-	p := &Printer{w: w, silent: silent, verbose: verbose, red: color.New(color.FgRed, color.Bold), yellow: color.New(color.FgYellow)}
+	p := &Printer{
+		w: w, silent: silent, verbose: verbose,
+		red: color.New(color.FgRed, color.Bold), yellow: color.New(color.FgYellow),
+	}
 	for _, c := range []*color.Color{p.red, p.yellow} {
 		if colour {
 			c.EnableColor()

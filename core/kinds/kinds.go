@@ -31,7 +31,8 @@ type Kind struct {
 // table lists the kinds as they are listed to a user, custom last: that is any other layer.
 var table = []Kind{
 	{
-		Name: policy.KindFilesystem, row: 4, builtIn: map[string]string{"linux": "landlock"}, Always: true,
+		Name: policy.KindFilesystem, row: 4, builtIn: map[string]string{"linux": "landlock"},
+		Always:  true,
 		Without: "the agent sees and changes all files that you can, but for nono's own",
 	},
 	{Name: policy.KindNetwork, row: 3, Without: "the agent has the host's whole network"},
@@ -52,7 +53,8 @@ func Of(name policy.Kind) (Kind, bool) {
 
 // Own are the kinds that have rules and a name of nono's: all but custom.
 func Own() []Kind {
-	return slices.DeleteFunc(slices.Clone(table), func(k Kind) bool { return k.Name == policy.KindCustom })
+	return slices.DeleteFunc(slices.Clone(table),
+		func(k Kind) bool { return k.Name == policy.KindCustom })
 }
 
 // Names are those of [Own], for a message and for the shell.

@@ -27,7 +27,8 @@ func TestPlanOrder(t *testing.T) {
 // Every kind that a layer can be is in the table, with all that its readers ask for.
 func TestTable(t *testing.T) {
 	layers := []policy.Kind{
-		policy.KindFilesystem, policy.KindNetwork, policy.KindCredentials, policy.KindSnapshot, policy.KindTrust, policy.KindCustom,
+		policy.KindFilesystem, policy.KindNetwork, policy.KindCredentials, policy.KindSnapshot,
+		policy.KindTrust, policy.KindCustom,
 	}
 	if len(table) != len(layers) {
 		t.Errorf("%d rows for %d kinds", len(table), len(layers))

@@ -37,7 +37,9 @@ type InstalledLayer struct {
 // Installed starts every layer that is built in, installed for the user, or named by a path in one of the
 // plugin blocks, asks what it is, and lists the answers: those that are built in first. A path goes before
 // what is installed under the same name, as in a run.
-func Installed(ctx context.Context, own dirs.Dirs, uid int, blocks []config.Plugin, log hclog.Logger) ([]InstalledLayer, error) {
+func Installed(ctx context.Context, own dirs.Dirs, uid int, blocks []config.Plugin,
+	log hclog.Logger,
+) ([]InstalledLayer, error) {
 	ctx, sig := interruptible(ctx)
 	defer sig.Stop()
 	bin, err := layerhost.Locate()
@@ -65,7 +67,9 @@ func Installed(ctx context.Context, own dirs.Dirs, uid int, blocks []config.Plug
 	return list, context.Cause(ctx)
 }
 
-func describe(ctx context.Context, plugin config.Plugin, places layerhost.Places, dir string, log hclog.Logger) InstalledLayer {
+func describe(ctx context.Context, plugin config.Plugin, places layerhost.Places, dir string,
+	log hclog.Logger,
+) InstalledLayer {
 	found := InstalledLayer{Name: plugin.Name}
 	if plugin.Path != "" {
 		found.Path, found.NamedBy = plugin.Path, plugin.Source.String()
@@ -83,7 +87,10 @@ func describe(ctx context.Context, plugin config.Plugin, places layerhost.Places
 	if found.Digest, err = binary.Digest(); err != nil {
 		return fail(err)
 	}
-	layer, err := layerhost.Start(ctx, layerhost.Spec{Name: plugin.Name, Binary: binary, Dir: dir, Build: sdk.Build, Logger: log})
+	layer, err := layerhost.Start(ctx, layerhost.Spec{
+		Name: plugin.Name, Binary: binary, Dir: dir,
+		Build: sdk.Build, Logger: log,
+	})
 	if err != nil {
 		return fail(err)
 	}
@@ -102,7 +109,8 @@ func candidates(places layerhost.Places, blocks []config.Plugin) ([]config.Plugi
 	if err != nil {
 		return nil, err
 	}
-	named := slices.DeleteFunc(slices.Clone(blocks), func(b config.Plugin) bool { return b.Path == "" })
+	named := slices.DeleteFunc(slices.Clone(blocks),
+		func(b config.Plugin) bool { return b.Path == "" })
 	var all []config.Plugin
 	for _, name := range installed {
 		if !slices.ContainsFunc(named, func(b config.Plugin) bool { return b.Name == name }) {

@@ -65,15 +65,21 @@ func TestEveryRewordedMessageIsStillGiven(t *testing.T) {
 func TestEveryRewordedMessageOfTheGrammarIsStillGiven(t *testing.T) {
 	known := &hcl.BodySchema{
 		Attributes: []hcl.AttributeSchema{{Name: "a", Required: true}},
-		Blocks:     []hcl.BlockHeaderSchema{{Type: "plain"}, {Type: "named", LabelNames: []string{"NAME"}}},
+		Blocks: []hcl.BlockHeaderSchema{
+			{Type: "plain"},
+			{Type: "named", LabelNames: []string{"NAME"}},
+		},
 	}
 	for text, want := range map[string]struct{ hcl, ours string }{
-		"a = 1\nb = 2":            {"Unsupported argument", `unknown attribute "b"`},
-		"a = 1\nother {\n}":       {"Unsupported block type", `unknown block "other"`},
-		"a = 1\na = 2":            {"Attribute redefined", `"a" is set twice in this block`},
-		"":                        {"Missing required argument", "an attribute is missing: a"},
-		"a = 1\nplain \"x\" {\n}": {"Extraneous label for plain", "a plain block has no more names than that"},
-		"a = 1\nnamed {\n}":       {"Missing NAME for named", "a named block needs a name"},
+		"a = 1\nb = 2":      {"Unsupported argument", `unknown attribute "b"`},
+		"a = 1\nother {\n}": {"Unsupported block type", `unknown block "other"`},
+		"a = 1\na = 2":      {"Attribute redefined", `"a" is set twice in this block`},
+		"":                  {"Missing required argument", "an attribute is missing: a"},
+		"a = 1\nplain \"x\" {\n}": {
+			"Extraneous label for plain",
+			"a plain block has no more names than that",
+		},
+		"a = 1\nnamed {\n}": {"Missing NAME for named", "a named block needs a name"},
 	} {
 		file, diags := hclsyntax.ParseConfig([]byte(text), "x", hcl.InitialPos)
 		if !diags.HasErrors() {

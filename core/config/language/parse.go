@@ -138,7 +138,8 @@ func (p *parser) block(is *Block, body *hclsyntax.Body) *Tree {
 		}
 		key := inner.Name + " " + inner.Label
 		if at, twice := first[key]; twice {
-			p.report(b.DefRange, fmt.Sprintf("the first one is in line %d; put both into one", at.Line),
+			p.report(b.DefRange, fmt.Sprintf("the first one is in line %d; put both into one",
+				at.Line),
 				"%s is written twice", inner.Title())
 			continue
 		}
@@ -185,7 +186,8 @@ func (p *parser) settings(is *Block, body *hclsyntax.Body) Settings {
 // misplaced reports what hcl found, and adds where a name that is unknown here does belong.
 func (p *parser) misplaced(found []schema.Problem) {
 	for _, f := range found {
-		unknown := strings.HasPrefix(f.Summary, "unknown ") && !strings.HasPrefix(f.Detail, "did you mean")
+		unknown := strings.HasPrefix(f.Summary, "unknown ") &&
+			!strings.HasPrefix(f.Detail, "did you mean")
 		if unknown {
 			if outer := p.grammar.belongs(string(f.Range.SliceBytes(p.text.Content))); outer != "" {
 				f.Detail = fmt.Sprintf("it belongs into the block %s { ... }", outer)
@@ -198,7 +200,8 @@ func (p *parser) misplaced(found []schema.Problem) {
 // types are the shapes that package schema has a type for.
 var types = map[Shape]sdk.SettingType{
 	String: sdk.SettingString, Number: sdk.SettingNumber, Bool: sdk.SettingBool,
-	StringList: sdk.SettingStringList, OneOrMore: sdk.SettingStringList, Variables: sdk.SettingStringMap,
+	StringList: sdk.SettingStringList, OneOrMore: sdk.SettingStringList,
+	Variables: sdk.SettingStringMap,
 }
 
 // value reads a value of the given shape, or reports why it is not one.
@@ -265,7 +268,10 @@ func (p *parser) pairs(expr hclsyntax.Expression) []Item {
 	for _, pair := range pairs {
 		k, _ := pair.Key.Value(nil)
 		v, _ := pair.Value.Value(nil)
-		items = append(items, Item{Key: k.AsString(), Text: v.AsString(), Source: p.source(pair.Key.Range())})
+		items = append(items, Item{
+			Key: k.AsString(), Text: v.AsString(),
+			Source: p.source(pair.Key.Range()),
+		})
 	}
 	return items
 }
@@ -311,11 +317,14 @@ func (p *parser) numbers(name string, expr hclsyntax.Expression) bool {
 }
 
 // structured reads { name = value, ... } with known names.
-func (p *parser) structured(is Attribute, name string, expr hclsyntax.Expression) map[string]*Value {
+func (p *parser) structured(is Attribute, name string,
+	expr hclsyntax.Expression,
+) map[string]*Value {
 	known := slices.Sorted(maps.Keys(is.Fields))
 	pairs, diags := hcl.ExprMap(expr)
 	if diags.HasErrors() {
-		p.report(expr.Range(), "", "%q must be written in braces: { %s = ... }", name, strings.Join(known, " = ..., "))
+		p.report(expr.Range(), "", "%q must be written in braces: { %s = ... }", name,
+			strings.Join(known, " = ..., "))
 		return nil
 	}
 	out := map[string]*Value{}

@@ -23,9 +23,15 @@ var small = &language.Block{
 			"ports": {Shape: language.NumberList},
 			"from":  {Shape: language.OneOrMore},
 			"set":   {Shape: language.Variables},
-			"basic": {Shape: language.Structured, Fields: map[string]language.Attribute{"user": {Shape: language.String}}},
+			"basic": {
+				Shape:  language.Structured,
+				Fields: map[string]language.Attribute{"user": {Shape: language.String}},
+			},
 		}},
-		"layer": {Label: "KIND", Settings: true, Attributes: map[string]language.Attribute{"enabled": {Shape: language.Bool}}},
+		"layer": {
+			Label: "KIND", Settings: true,
+			Attributes: map[string]language.Attribute{"enabled": {Shape: language.Bool}},
+		},
 	},
 }
 
@@ -64,12 +70,14 @@ layer "echo" {
 	got = append(got, from.Text, layer.Title(), layer.Source.String())
 	got = append(got, layer.Settings.Names()...)
 	want := []string{
-		"agent.hcl:1:12 a", "agent.hcl:1:17 b", "agent.hcl:8:13 A=1", "agent.hcl:8:22 B=2", "x", `layer "echo"`, "agent.hcl:11:1", "mode",
+		"agent.hcl:1:12 a", "agent.hcl:1:17 b", "agent.hcl:8:13 A=1", "agent.hcl:8:22 B=2", "x",
+		`layer "echo"`, "agent.hcl:11:1", "mode",
 	}
 	if diff := cmp.Diff(want, got); diff != "" || !ok {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if user := limits.Attributes["basic"].Fields["user"].Items; !limits.Attributes["on"].Yes || user[0].Text != "ada" {
+	if user := limits.Attributes["basic"].Fields["user"].Items; !limits.Attributes["on"].Yes ||
+		user[0].Text != "ada" {
 		t.Errorf("on is %v, the user is %v", limits.Attributes["on"].Yes, user)
 	}
 	if _, ok := limits.One("ports"); ok {
@@ -79,19 +87,19 @@ layer "echo" {
 
 func TestParseRefuses(t *testing.T) {
 	for content, want := range map[string]string{
-		"limits {\n  cuont = 1\n}":                         `agent.hcl:2:3: unknown attribute "cuont"`,
-		"name = \"x\"":                                     `agent.hcl:1:1: unknown attribute "name"`,
-		"limits {\n  count = 1.5\n}":                       `agent.hcl:2:11: "count" must be a whole number, and not a negative one`,
-		"limits {\n  name = \"any\"\n}":                    `agent.hcl:2:10: "name" cannot be "any"`,
-		"limits {\n  ports = [\"1\"]\n}":                   `agent.hcl:2:12: "ports" must be a list of numbers: [3000]`,
-		"limits {\n  basic = { usr = \"a\" }\n}":           `agent.hcl:2:13: unknown name "usr" in "basic"`,
-		"limits {\n  from = [1]\n}":                        `agent.hcl:2:11: "from" must be a list of strings: ["...", "..."]`,
-		"limits {\n  from = null\n}":                       `agent.hcl:2:10: "from" must be a list of strings: ["...", "..."]`,
-		"limits {}\nlimits {}":                             `agent.hcl:2:1: limits is written twice`,
-		"layer \"x\" {\n  inner {}\n}":                     `agent.hcl:2:3: a layer's settings are attributes, and "inner" is a block`,
-		"command = [\"${1}\"]":                             `agent.hcl:1:12: ${...} is not evaluated here`,
-		"command = [\n":                                    `agent.hcl:2:1: a value is missing or cannot be read here`,
-		strings.Repeat("\n", 3) + strings.Repeat("[", 200): `agent.hcl:4:1: the file is nested too deeply`,
+		"limits {\n  cuont = 1\n}":               `agent.hcl:2:3: unknown attribute "cuont"`,
+		"name = \"x\"":                           `agent.hcl:1:1: unknown attribute "name"`,
+		"limits {\n  count = 1.5\n}":             `agent.hcl:2:11: "count" must be a whole number, and not a negative one`,
+		"limits {\n  name = \"any\"\n}":          `agent.hcl:2:10: "name" cannot be "any"`,
+		"limits {\n  ports = [\"1\"]\n}":         `agent.hcl:2:12: "ports" must be a list of numbers: [3000]`,
+		"limits {\n  basic = { usr = \"a\" }\n}": `agent.hcl:2:13: unknown name "usr" in "basic"`,
+		"limits {\n  from = [1]\n}":              `agent.hcl:2:11: "from" must be a list of strings: ["...", "..."]`,
+		"limits {\n  from = null\n}":             `agent.hcl:2:10: "from" must be a list of strings: ["...", "..."]`,
+		"limits {}\nlimits {}":                   `agent.hcl:2:1: limits is written twice`,
+		"layer \"x\" {\n  inner {}\n}":           `agent.hcl:2:3: a layer's settings are attributes, and "inner" is a block`,
+		"command = [\"${1}\"]":                   `agent.hcl:1:12: ${...} is not evaluated here`,
+		"command = [\n":                          `agent.hcl:2:1: a value is missing or cannot be read here`,
+		"\n\n\n" + strings.Repeat("[", 200):      `agent.hcl:4:1: the file is nested too deeply`,
 	} {
 		tree, problems := language.Parse(text(content), small)
 		if tree != nil || !strings.Contains(problems.Error(), want) {
@@ -103,7 +111,10 @@ func TestParseRefuses(t *testing.T) {
 func TestSettings(t *testing.T) {
 	read := func(origin policy.Origin, content string) language.Settings {
 		t.Helper()
-		root, problems := language.Parse(diag.Text{Origin: origin, File: "x.hcl", Content: []byte(content)}, small)
+		root, problems := language.Parse(diag.Text{
+			Origin: origin, File: "x.hcl",
+			Content: []byte(content),
+		}, small)
 		if problems.Failed() {
 			t.Fatal(problems)
 		}
@@ -111,16 +122,22 @@ func TestSettings(t *testing.T) {
 	}
 	first := read(policy.OriginConfig, "layer \"echo\" {\n  a = \"1\"\n  b = \"2\"\n}\n")
 	second := read(policy.OriginFile, "layer \"echo\" {\n\n  b = 3\n}\n")
-	declared := []sdk.Setting{{Name: "a", Type: sdk.SettingString}, {Name: "b", Type: sdk.SettingString}}
-	if got, problems := first.Decode(declared); problems.Failed() || string(got) != `{"a":"1","b":"2"}` {
+	declared := []sdk.Setting{
+		{Name: "a", Type: sdk.SettingString},
+		{Name: "b", Type: sdk.SettingString},
+	}
+	if got, problems := first.Decode(declared); problems.Failed() ||
+		string(got) != `{"a":"1","b":"2"}` {
 		t.Errorf("got %s, %v", got, problems)
 	}
 	merged := first.Merge(second)
 	_, problems := merged.Decode(declared)
-	if len(problems) != 1 || problems[0].Source.Origin != policy.OriginFile || problems[0].Source.Line != 3 {
+	if len(problems) != 1 || problems[0].Source.Origin != policy.OriginFile ||
+		problems[0].Source.Line != 3 {
 		t.Errorf("the problem is not where the later source says b: %+v", problems)
 	}
-	if got, problems := first.Decode(declared); problems.Failed() || string(got) != `{"a":"1","b":"2"}` {
+	if got, problems := first.Decode(declared); problems.Failed() ||
+		string(got) != `{"a":"1","b":"2"}` {
 		t.Errorf("merging changed the first: %s, %v", got, problems)
 	}
 	if at, ok := merged.Source("a"); !ok || at.Origin != policy.OriginConfig || at.Line != 2 {

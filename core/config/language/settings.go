@@ -52,7 +52,8 @@ func (s Settings) Decode(declared []sdk.Setting) ([]byte, diag.Problems) {
 		body.Attributes[name] = own.attribute
 		texts[fileName(own.text)] = own.text
 	}
-	object, problems := schema.Decode(body, declared, func(file string) []byte { return texts[file].Content })
+	object, problems := schema.Decode(body, declared,
+		func(file string) []byte { return texts[file].Content })
 	var found diag.Problems
 	for _, p := range problems {
 		found = append(found, problem(texts[p.Range.Filename], p))

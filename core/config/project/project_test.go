@@ -43,7 +43,10 @@ func gitDir(files map[string]string, dir string) {
 }
 
 func TestPlaces(t *testing.T) {
-	files := map[string]string{"home/.claude/": "", "proj/sub/": "", "tree/.git": "gitdir: ../main/.git/worktrees/tree\n"}
+	files := map[string]string{
+		"home/.claude/": "", "proj/sub/": "",
+		"tree/.git": "gitdir: ../main/.git/worktrees/tree\n",
+	}
 	gitDir(files, "proj/.git")
 	gitDir(files, "main/.git")
 	files["main/.git/worktrees/tree/HEAD"] = "ref: refs/heads/x\n"
@@ -63,9 +66,18 @@ func TestPlaces(t *testing.T) {
 		{"tree", true, ".git/hooks", []string{"main/.git/worktrees/tree/hooks", "main/.git/hooks"}},
 		// A grant that is itself a part of a project, by its name or by where it lies.
 		{"proj/.git", true, ".git/hooks", []string{"proj/.git/hooks", "proj/.git/hooks"}},
-		{"proj/.git/config", false, ".git/config", []string{"proj/.git/config", "proj/.git/config"}},
-		{"home/.claude", true, ".claude/settings.json", []string{"home/.claude/.claude/settings.json"}},
-		{"proj/.claude", true, ".claude/settings.json", []string{"proj/.claude/settings.json", "proj/.claude/.claude/settings.json"}},
+		{
+			"proj/.git/config", false, ".git/config",
+			[]string{"proj/.git/config", "proj/.git/config"},
+		},
+		{
+			"home/.claude", true, ".claude/settings.json",
+			[]string{"home/.claude/.claude/settings.json"},
+		},
+		{
+			"proj/.claude", true, ".claude/settings.json",
+			[]string{"proj/.claude/settings.json", "proj/.claude/.claude/settings.json"},
+		},
 	} {
 		var got []string
 		for _, place := range p.Places(filepath.Join(root, tt.grant), tt.isDir, tt.name) {
@@ -90,7 +102,10 @@ func TestLeadsBack(t *testing.T) {
 	if p.LeadsBack(tree, root+"/tree") {
 		t.Error("a git directory that names no project leads back")
 	}
-	for content, want := range map[string]bool{root + "/tree/.git\n": true, "../../../../tree/.git": true, root + "/other/.git": false} {
+	for content, want := range map[string]bool{
+		root + "/tree/.git\n":   true,
+		"../../../../tree/.git": true, root + "/other/.git": false,
+	} {
 		if err := os.WriteFile(tree+"/gitdir", []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -106,14 +121,20 @@ func TestLeadsBack(t *testing.T) {
 // FuzzGitFile: whatever stands in a .git file, and in the commondir of the directory that it names,
 // what is found are clean paths of directories that look like git's.
 func FuzzGitFile(f *testing.F) {
-	for _, content := range []string{"gitdir: ../main/.git\n", "gitdir: /", "gitdir: " + "../main/.git/../.git", "x", "gitdir: \x00", "gitdir: ."} {
+	for _, content := range []string{
+		"gitdir: ../main/.git\n", "gitdir: /",
+		"gitdir: ../main/.git/../.git", "x", "gitdir: \x00", "gitdir: .",
+	} {
 		f.Add(content, "..")
 	}
 	files := map[string]string{"tree/": ""}
 	gitDir(files, "main/.git")
 	root := disk(f, files)
 	f.Fuzz(func(t *testing.T, dotGit, commonDir string) {
-		for name, content := range map[string]string{"tree/.git": dotGit, "main/.git/commondir": commonDir} {
+		for name, content := range map[string]string{
+			"tree/.git":           dotGit,
+			"main/.git/commondir": commonDir,
+		} {
 			if err := os.WriteFile(filepath.Join(root, name), []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
