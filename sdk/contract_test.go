@@ -323,6 +323,7 @@ func TestDescriptionSurvives(t *testing.T) {
 		}},
 	}
 	m.description.HostVariables = []string{"ACME_KEY"}
+	m.description.StateDir, m.description.NeedsNono = true, "0.1.0"
 	m.description.Pure = true
 	for _, lifetime := range []sdk.Lifetime{sdk.Ephemeral, sdk.Bracket, sdk.Resident} {
 		m.description.Lifetime = lifetime
@@ -333,6 +334,62 @@ func TestDescriptionSurvives(t *testing.T) {
 		if diff := cmp.Diff(m.description, layertest.New(t, l).Description); diff != "" {
 			t.Error(diff)
 		}
+	}
+	m.description.Subcommands = []sdk.Subcommand{
+		{
+			Path: "session diff", Help: "h", Arguments: "FILE...", Completion: sdk.CompleteFiles,
+			Session: true, Flags: []sdk.Flag{{Name: "loud", Help: "l"}, {Name: "with", Value: "WORD", Help: "w"}},
+		},
+		{Path: "list", Help: "h", Completion: sdk.CompleteWords, Words: []string{"a", "b"}},
+		{Path: "show", Help: "h", Completion: sdk.CompleteDirectories},
+		{Path: "none", Help: "h", Completion: sdk.CompleteNothing},
+	}
+	if diff := cmp.Diff(m.description, layertest.New(t, commander{m}).Description); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := layerOf(t, m).Describe(t.Context(), &layerpb.DescribeRequest{Core: olderCore()}); err == nil {
+		t.Error("a layer lists commands that it cannot run")
+	}
+}
+
+// commander is a mirror with commands.
+type commander struct{ *mirror }
+
+// Run implements sdk.Commander.
+func (commander) Run(context.Context, *sdk.SubcommandRequest) error { return nil }
+
+// TestSubcommandsOfABadLayer lists what no command can be called, or have.
+func TestSubcommandsOfABadLayer(t *testing.T) {
+	l := &liar{}
+	c := serve(t, l)
+	good := func() *layerpb.Subcommand {
+		return &layerpb.Subcommand{Path: "list", Help: "h", Completion: layerpb.Completion_COMPLETION_NOTHING}
+	}
+	for want, change := range map[string]func(*layerpb.Subcommand){
+		"":           func(*layerpb.Subcommand) {},
+		"path":       func(m *layerpb.Subcommand) { m.Path = "List" },
+		"completion": func(m *layerpb.Subcommand) { m.Completion = 0 },
+		"help":       func(m *layerpb.Subcommand) { m.Help = "a\nb" },
+		"arguments":  func(m *layerpb.Subcommand) { m.Arguments = "\x1b" },
+		"flag": func(m *layerpb.Subcommand) {
+			m.Flags = []*layerpb.Flag{{Name: "a-b", Help: "h"}, {Name: "a-b", Help: "h"}}
+		},
+		"flag: \"help\"": func(m *layerpb.Subcommand) { m.Flags = []*layerpb.Flag{{Name: "help", Help: "h"}} },
+		"told apart":     nil,
+	} {
+		l.describe = &layerpb.DescribeResponse{
+			Name: "test/liar", Version: "1", Build: "dev", Kind: layerpb.Kind_KIND_CUSTOM,
+			Lifetime: layerpb.Lifetime_LIFETIME_RESIDENT, Subcommands: []*layerpb.Subcommand{good()},
+		}
+		if change != nil {
+			change(l.describe.GetSubcommands()[0])
+		} else {
+			inner := good()
+			inner.Path = "list all"
+			l.describe.Subcommands = append(l.describe.Subcommands, inner)
+		}
+		_, err := c.Describe(t.Context())
+		expect(t, "Describe", err, want)
 	}
 }
 

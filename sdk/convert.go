@@ -1,8 +1,11 @@
 package sdk
 
 import (
+	"cmp"
 	"encoding/json"
 	"syscall"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/wire"
@@ -21,6 +24,20 @@ func encodeDescription(d Description) (*layerpb.DescribeResponse, error) {
 		Name: d.Name, Version: d.Version, Build: d.Build, Kind: kind, Lifetime: lifetime,
 		HostVariables: wire.EncodeStrings(d.HostVariables), StateDir: d.StateDir, Pure: d.Pure,
 		NeedsNono: d.NeedsNono,
+	}
+	for _, c := range d.Subcommands {
+		completion, err := wire.EncodeEnum(wire.Completions, cmp.Or(c.Completion, CompleteNothing))
+		if err != nil {
+			return nil, wire.At(err, "subcommand %q", c.Path)
+		}
+		out := &layerpb.Subcommand{
+			Path: c.Path, Help: c.Help, Arguments: c.Arguments, Completion: completion, Words: c.Words,
+			Session: c.Session,
+		}
+		for _, f := range c.Flags {
+			out.Flags = append(out.Flags, &layerpb.Flag{Name: f.Name, Value: f.Value, Help: f.Help})
+		}
+		m.Subcommands = append(m.Subcommands, out)
 	}
 	var err error
 	m.Settings, err = encodeSettings(d.Settings)
@@ -146,15 +163,42 @@ func decodeSecrets(in map[string][]byte) map[string]Secret {
 
 func decodeFinishRequest(m *layerpb.FinishRequest) (*FinishRequest, error) {
 	run, runErr := decodeRun(m.GetRun())
-	end := m.GetEnd()
-	reason, reasonErr := wire.DecodeEnum[EndReason](wire.EndReasons, end.GetReason())
+	end, endErr := decodeEnd(m.GetEnd())
 	state, stateErr := wire.State(m.GetHasState(), m.GetState())
 	return &FinishRequest{
-		Run: run,
-		End: End{
-			Reason: reason, ExitCode: int(end.GetExitCode()), Signal: syscall.Signal(end.GetSignal()),
-			Started: wire.DecodeTime(end.GetStarted()), Ended: wire.DecodeTime(end.GetEnded()),
-		},
-		Stored: m.GetStored(), Secrets: decodeSecrets(m.GetSecrets()), State: state,
-	}, wire.First(runErr, wire.At(reasonErr, "the end"), stateErr)
+		Run: run, End: end, Stored: m.GetStored(), Secrets: decodeSecrets(m.GetSecrets()), State: state,
+	}, wire.First(runErr, endErr, stateErr)
+}
+
+func decodeEnd(m *layerpb.End) (End, error) {
+	reason, err := wire.DecodeEnum[EndReason](wire.EndReasons, m.GetReason())
+	return End{
+		Reason: reason, ExitCode: int(m.GetExitCode()), Signal: syscall.Signal(m.GetSignal()),
+		Started: wire.DecodeTime(m.GetStarted()), Ended: wire.DecodeTime(m.GetEnded()),
+	}, wire.At(err, "the end")
+}
+
+// decodeSubcommandRequest reads the message that a command is started with.
+func decodeSubcommandRequest(raw []byte) (*SubcommandRequest, error) {
+	m := &layerpb.SubcommandRequest{}
+	if err := proto.Unmarshal(raw, m); err != nil {
+		return nil, err
+	}
+	req := &SubcommandRequest{
+		Core: decodeCore(m.GetCore()), Path: m.GetPath(), Args: wire.DecodeStrings(m.GetArgs()),
+		Flags: map[string][]string{}, Dir: string(m.GetDir()), StateDir: string(m.GetStateDir()),
+		HostVariables: wire.DecodeVariables(m.GetHostVariables()),
+	}
+	for _, f := range m.GetFlags() {
+		req.Flags[f.GetName()] = append(req.Flags[f.GetName()], string(f.GetValue()))
+	}
+	stored := m.GetSession()
+	if stored == nil {
+		return req, nil
+	}
+	run, runErr := decodeRun(stored.GetRun())
+	end, endErr := decodeEnd(stored.GetEnd())
+	state, stateErr := wire.State(stored.GetHasState(), stored.GetState())
+	req.Session = &StoredSession{Run: run, End: end, State: state}
+	return req, wire.First(runErr, endErr, stateErr)
 }

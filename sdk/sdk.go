@@ -15,7 +15,7 @@
 //		}}}, nil
 //	}
 //
-//	func main() { sdk.Serve(layer{}) }
+//	func main() { sdk.Main(layer{}) }
 //
 // # The life of a layer
 //
@@ -82,12 +82,14 @@ type Description struct {
 	// Name is "netfilter" for a built-in, "vendor/name" for all others.
 	Name    string
 	Version string
-	// Build is filled in by Serve; core starts a built-in layer only if it was built together with it.
+	// Build is filled in by [Main]; core starts a built-in layer only if it was built together with it.
 	Build    string
 	Kind     policy.Kind
 	Lifetime Lifetime
 	// Settings are the attributes that the layer's block in HCL may have, besides plugin and enabled.
 	Settings []Setting
+	// Subcommands are the commands of a layer that implements [Commander].
+	Subcommands []Subcommand
 	// HostVariables are the user's variables that the layer needs to see.
 	HostVariables []string
 	// StateDir asks for a directory of the layer's own that outlives sessions: [Run].StateDir.

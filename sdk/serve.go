@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/signal"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -25,13 +27,45 @@ var Build = "dev"
 // for a layer. It is set by the build, as Build is.
 var Version = "0.1.0-dev"
 
-// Serve is a layer's main. It serves until core is done with the layer, and does not return: when the lifeline ends the process does,
-// at once, for nobody is left to wait for.
-func Serve(l Layer) {
+// Main is a layer's main. Started by core for a run, it serves until core is done with the layer: when
+// the lifeline ends the process does, at once, for nobody is left to wait for. Started for one of the
+// layer's own commands, it runs that. It does not return.
+func Main(l Layer) {
 	if os.Getenv(wire.CookieKey) != wire.CookieValue {
 		fmt.Fprintln(os.Stderr, "this program is a layer of nono: `nono run` starts it, it does nothing by itself")
 		os.Exit(2)
 	}
+	if os.Getenv(wire.CommandVariable) != "" {
+		command(l)
+	}
+	serve(l)
+}
+
+// command reads what is to be done, and does it.
+func command(l Layer) {
+	fail := func(err error) {
+		fmt.Fprintln(os.Stderr, "nono: reading what the command is to do:", err)
+		os.Exit(2)
+	}
+	if got := os.Getenv(wire.CommandVariable); got != fmt.Sprint(wire.CommandFD) {
+		fail(fmt.Errorf("%s is %q", wire.CommandVariable, got))
+	}
+	raw, err := io.ReadAll(os.NewFile(wire.CommandFD, "request"))
+	if err != nil {
+		fail(err)
+	}
+	req, err := decodeSubcommandRequest(raw)
+	if err != nil {
+		fail(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), interruptions...)
+	code := runCommand(ctx, l, req)
+	stop()
+	os.Exit(code)
+}
+
+// serve serves the contract to core.
+func serve(l Layer) {
 	// Asked before anything else: if core dies from here on the number is stale, and then nobody can connect.
 	parent := os.Getppid()
 	if got := os.Getenv(wire.LifelineVariable); got != fmt.Sprint(wire.LifelineFD) {

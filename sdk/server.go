@@ -20,7 +20,7 @@ import (
 )
 
 // NewServer is a gRPC server that serves the layer to whoever check accepts, and takes descriptors from the lifeline's end. It is for
-// test kits; a layer's main calls [Serve].
+// test kits; a layer's main calls [Main].
 func NewServer(l Layer, end *lifeline.Layer, check peer.Check) *grpc.Server {
 	s := grpc.NewServer(
 		grpc.Creds(peer.Credentials(check)),
@@ -80,6 +80,9 @@ func (s *server) Describe(_ context.Context, req *layerpb.DescribeRequest) (*lay
 	// Core goes by the lifetime; a Start that is never called, or one that is missing, would be found out much later.
 	if _, starter := s.layer.(Starter); starter == (d.Lifetime == Ephemeral) {
 		return nil, own(fmt.Errorf("a layer of the lifetime %q: has Start and Finish: %t", d.Lifetime, starter))
+	}
+	if _, commander := s.layer.(Commander); commander != (len(d.Subcommands) > 0) {
+		return nil, own(fmt.Errorf("it lists %d subcommands, and can run any: %t", len(d.Subcommands), commander))
 	}
 	m, err := encodeDescription(d)
 	if err != nil {

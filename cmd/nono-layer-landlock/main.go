@@ -6,4 +6,4 @@ import (
 	"github.com/nono-run/nono/sdk"
 )
 
-func main() { sdk.Serve(landlock.New()) }
+func main() { sdk.Main(landlock.New()) }

@@ -82,7 +82,10 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	}
 	root := a.newRoot(actions{run: a.run, plan: a.plan, listPlugins: a.listPlugins, version: a.version})
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := a.addLayers(ctx, root, args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	var exit exitCode
 	switch {
 	case err == nil:
@@ -138,6 +141,7 @@ The kernel enforces it, and nothing inside can widen it.`,
 		newRun(do.run),
 		newPlan(do.plan),
 		newPlugin(do.listPlugins),
+		newX(),
 		newVersion(do.version),
 		a.newCompletion(),
 	)

@@ -20,7 +20,7 @@ import (
 var (
 	laterCommands = []string{
 		"shell", "why", "learn", "doctor", "approve", "init", "session", "ps", "logs", "inspect", "stop", "audit", "trust", "credential",
-		"profiles", "profile", "x",
+		"profiles", "profile",
 	}
 	laterFlags = []string{
 		"profile", "network-profile", "allow-domain", "credential", "proxy-credential", "snapshot", "trace", "listen-port", "open-port",

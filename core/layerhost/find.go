@@ -56,15 +56,26 @@ type Places struct {
 	Plugins string
 }
 
-// Find finds a layer by its name: a built-in one beside nono-init, "vendor/name" among the user's plugins. The caller closes the binary.
-func Find(name string, in Places) (*Binary, error) {
+// PathOf is where a layer's program lies, if it is there at all.
+func PathOf(name string, in Places) (string, error) {
 	if err := wire.LayerName(name); err != nil {
-		return nil, diag.Errorf("%v", err)
+		return "", diag.Errorf("%v", err)
 	}
 	if !strings.Contains(name, "/") {
-		return findBuiltin(name, in.Builtin)
+		return filepath.Join(in.Builtin, layerPrefix+name), nil
 	}
-	path := filepath.Join(in.Plugins, filepath.FromSlash(name), layerPrefix+filepath.Base(name))
+	return filepath.Join(in.Plugins, filepath.FromSlash(name), layerPrefix+filepath.Base(name)), nil
+}
+
+// Find finds a layer by its name: a built-in one beside nono-init, "vendor/name" among the user's plugins. The caller closes the binary.
+func Find(name string, in Places) (*Binary, error) {
+	path, err := PathOf(name, in)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.Contains(name, "/") {
+		return findBuiltin(name, in.Builtin, path)
+	}
 	b, err := seal(name, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.Errorf("there is no layer %s: %s does not exist", name, path).
@@ -91,8 +102,7 @@ func FindAt(name, path string) (*Binary, error) {
 	return b, err
 }
 
-func findBuiltin(name, dir string) (*Binary, error) {
-	path := filepath.Join(dir, layerPrefix+name)
+func findBuiltin(name, dir, path string) (*Binary, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.Errorf("there is no layer %s: %s does not exist", name, path).
 			Try("built-in layers are installed with nono, into one directory; all others are called VENDOR/NAME")

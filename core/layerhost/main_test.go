@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -102,7 +103,10 @@ func layerRole(mode string) {
 		sdk.Logger().Info("grandchild", "pid", c.Process.Pid)
 		mode = strings.TrimPrefix(mode, "grandchild-")
 	}
-	sdk.Serve(&testLayer{mode: mode})
+	if mode == "commands" {
+		sdk.Main(commander{&testLayer{mode: mode}})
+	}
+	sdk.Main(&testLayer{mode: mode})
 }
 
 // impostor has another process, a child of its own, listen on the socket that it announces.
@@ -164,6 +168,12 @@ func (l *testLayer) Describe() sdk.Description {
 		sdk.Build = "another"
 	}
 	l.at("describe")
+	if l.mode == "commands" {
+		return sdk.Description{
+			Name: l.mode, Version: "1", Kind: policy.KindCustom, Lifetime: sdk.Resident,
+			Subcommands: []sdk.Subcommand{{Path: "any", Help: "any"}},
+		}
+	}
 	d := sdk.Description{Name: l.mode, Version: "1", Kind: policy.KindCustom, Lifetime: sdk.Resident}
 	switch l.mode {
 	case "script":
@@ -245,8 +255,52 @@ func (l *testLayer) Finish(_ context.Context, req *sdk.FinishRequest) (*sdk.Fini
 	return &sdk.FinishResponse{Lines: []string{string(req.State)}}, nil
 }
 
-// Interface guard.
-var _ sdk.Starter = (*testLayer)(nil)
+// commander is a testLayer with commands.
+type commander struct{ *testLayer }
+
+// Run implements sdk.Commander.
+func (commander) Run(ctx context.Context, req *sdk.SubcommandRequest) error {
+	switch req.Path {
+	case "show":
+		here, err := os.Getwd()
+		fmt.Println(here, req.Dir, req.StateDir, len(req.Args), req.Flags, req.HostVariables, os.Getenv("HOST_VARIABLE"))
+		for _, v := range os.Environ() {
+			fmt.Println(v)
+		}
+		return err
+	case "stored":
+		fmt.Println(req.Session.Run.SessionID, req.Session.End.ExitCode, string(req.Session.State))
+		return nil
+	case "read":
+		in, err := io.ReadAll(os.Stdin)
+		fmt.Printf("read %q\n", in)
+		return err
+	case "ask":
+		_, err := req.Ask(ctx, "who?")
+		return err
+	case "exit":
+		return &sdk.ExitError{Code: 7}
+	case "wait":
+		fmt.Println("waiting")
+		<-ctx.Done()
+		fmt.Println("was told to end")
+		return ctx.Err()
+	case "deaf":
+		signal.Ignore(syscall.SIGTERM)
+		fmt.Println("waiting")
+		time.Sleep(time.Hour)
+	case "die":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		time.Sleep(time.Hour)
+	}
+	return errors.New("it went wrong")
+}
+
+// Interface guards.
+var (
+	_ sdk.Starter   = (*testLayer)(nil)
+	_ sdk.Commander = commander{}
+)
 
 // What tests share -----------------------------------------------------------------------------------------------------
 

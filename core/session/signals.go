@@ -34,6 +34,17 @@ func interruptible(ctx context.Context) (context.Context, *signals) {
 	return ctx, listen(func(s syscall.Signal) { stop(interrupted(s)) })
 }
 
+// commandSignals is for a layer's command, which has the terminal: what is typed there is for it. A
+// context that ends is how it is told of any other signal.
+func commandSignals(ctx context.Context) (context.Context, *signals) {
+	ctx, stop := context.WithCancelCause(ctx)
+	return ctx, listen(func(s syscall.Signal) {
+		if s != syscall.SIGINT && s != syscall.SIGQUIT {
+			stop(&Error{Code: 128 + int(s), Err: diag.Errorf("ended by %s", unix.SignalName(s))})
+		}
+	})
+}
+
 // interrupted is the cause with which a signal ends a start.
 func interrupted(s syscall.Signal) error {
 	return &Error{Code: 128 + int(s), Err: diag.Errorf("interrupted by %s before the command was started", unix.SignalName(s))}

@@ -4,7 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
@@ -44,8 +49,96 @@ func decodeDescription(m *layerpb.DescribeResponse) (sdk.Description, error) {
 			return sdk.Description{}, wire.At(err, "host variable")
 		}
 	}
+	var subErr error
 	d.Settings, err = decodeSettings(m.GetSettings(), 1)
-	return d, err
+	d.Subcommands, subErr = decodeSubcommands(m.GetSubcommands())
+	return d, wire.First(err, subErr)
+}
+
+// The words that a user types: of a subcommand, and of a flag.
+var (
+	pathWords = regexp.MustCompile(`^[a-z][a-z0-9-]*( [a-z][a-z0-9-]*){0,3}$`)
+	flagWord  = regexp.MustCompile(`^[a-z][a-z0-9-]+$`)
+)
+
+func decodeSubcommands(in []*layerpb.Subcommand) ([]sdk.Subcommand, error) {
+	if err := wire.Count("subcommands", len(in), wire.MaxSubcommands); err != nil {
+		return nil, err
+	}
+	var out []sdk.Subcommand
+	for i, m := range in {
+		c, err := decodeSubcommand(m)
+		for _, other := range out {
+			if err == nil && (strings.HasPrefix(c.Path+" ", other.Path+" ") || strings.HasPrefix(other.Path+" ", c.Path+" ")) {
+				err = fmt.Errorf("%q and %q cannot be told apart", other.Path, c.Path)
+			}
+		}
+		if err != nil {
+			return nil, wire.At(err, "subcommand %d", i)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+func decodeSubcommand(m *layerpb.Subcommand) (sdk.Subcommand, error) {
+	completion, completionErr := wire.DecodeEnum[sdk.Completion](wire.Completions, m.GetCompletion())
+	c := sdk.Subcommand{
+		Path: m.GetPath(), Help: m.GetHelp(), Arguments: m.GetArguments(), Completion: completion,
+		Words: m.GetWords(), Session: m.GetSession(),
+	}
+	err := wire.First(
+		wire.At(completionErr, "completion"), wire.At(wire.Name(c.Help), "help"),
+		wire.At(printable(c.Arguments), "arguments"),
+		wire.Count("words", len(c.Words), wire.MaxFlags),
+		wire.Count("flags", len(m.GetFlags()), wire.MaxFlags))
+	if err == nil && !pathWords.MatchString(c.Path) {
+		err = fmt.Errorf("path: %q is not one to four words of lower case", c.Path)
+	}
+	for _, w := range c.Words {
+		err = wire.First(err, wire.At(wire.Name(w), "word"))
+	}
+	for _, f := range m.GetFlags() {
+		flag := sdk.Flag{Name: f.GetName(), Value: f.GetValue(), Help: f.GetHelp()}
+		known := func(o sdk.Flag) bool { return o.Name == flag.Name }
+		if !flagWord.MatchString(flag.Name) || flag.Name == "help" || slices.ContainsFunc(c.Flags, known) {
+			err = wire.First(err, fmt.Errorf("flag: %q cannot be one, or is there twice", flag.Name))
+		}
+		err = wire.First(err, wire.At(printable(flag.Value), "flag %s", flag.Name),
+			wire.At(wire.Name(flag.Help), "help of flag %s", flag.Name))
+		c.Flags = append(c.Flags, flag)
+	}
+	return c, err
+}
+
+// printable checks what may be empty.
+func printable(s string) error {
+	if s == "" {
+		return nil
+	}
+	return wire.Name(s)
+}
+
+// EncodeSubcommand is the message that a layer is started with to run one of its commands.
+func EncodeSubcommand(r *sdk.SubcommandRequest) ([]byte, error) {
+	m := &layerpb.SubcommandRequest{
+		Core: core(), Path: r.Path, Args: wire.EncodeStrings(r.Args), Dir: []byte(r.Dir),
+		StateDir: []byte(r.StateDir), HostVariables: wire.EncodeVariables(r.HostVariables),
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Flags)) {
+		for _, value := range r.Flags[name] {
+			m.Flags = append(m.Flags, &layerpb.FlagValue{Name: name, Value: []byte(value)})
+		}
+	}
+	if s := r.Session; s != nil {
+		run, runErr := encodeRun(&s.Run)
+		end, endErr := encodeEnd(&s.End)
+		if err := wire.First(runErr, endErr); err != nil {
+			return nil, err
+		}
+		m.Session = &layerpb.StoredSession{Run: run, End: end, HasState: s.State != nil, State: s.State}
+	}
+	return proto.Marshal(m)
 }
 
 // deepest is how many levels of settings there are.
@@ -264,19 +357,23 @@ func encodeSecrets(in map[string]sdk.Secret) map[string][]byte {
 	return out
 }
 
+func encodeEnd(e *sdk.End) (*layerpb.End, error) {
+	reason, reasonErr := wire.EncodeEnum(wire.EndReasons, e.Reason)
+	code, codeErr := wire.Unsigned(e.ExitCode)
+	signal, signalErr := wire.Unsigned(int(e.Signal))
+	return &layerpb.End{
+		Reason: reason, ExitCode: code, Signal: signal,
+		Started: wire.EncodeTime(e.Started), Ended: wire.EncodeTime(e.Ended),
+	}, wire.At(wire.First(reasonErr, codeErr, signalErr), "the end")
+}
+
 func encodeFinishRequest(r *sdk.FinishRequest) (*layerpb.FinishRequest, error) {
 	run, runErr := encodeRun(&r.Run)
-	reason, reasonErr := wire.EncodeEnum(wire.EndReasons, r.End.Reason)
-	code, codeErr := wire.Unsigned(r.End.ExitCode)
-	signal, signalErr := wire.Unsigned(int(r.End.Signal))
+	end, endErr := encodeEnd(&r.End)
 	return &layerpb.FinishRequest{
-		Run: run,
-		End: &layerpb.End{
-			Reason: reason, ExitCode: code, Signal: signal,
-			Started: wire.EncodeTime(r.End.Started), Ended: wire.EncodeTime(r.End.Ended),
-		},
-		Stored: r.Stored, Secrets: encodeSecrets(r.Secrets), HasState: r.State != nil, State: r.State,
-	}, wire.First(runErr, wire.At(wire.First(reasonErr, codeErr, signalErr), "the end"))
+		Run: run, End: end, Stored: r.Stored, Secrets: encodeSecrets(r.Secrets),
+		HasState: r.State != nil, State: r.State,
+	}, wire.First(runErr, endErr)
 }
 
 func decodeFinishResponse(m *layerpb.FinishResponse) (*sdk.FinishResponse, error) {

@@ -145,6 +145,62 @@ func (Lifetime) EnumDescriptor() ([]byte, []int) {
 	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{1}
 }
 
+// Completion is what the shell offers for an argument.
+type Completion int32
+
+const (
+	Completion_COMPLETION_UNSPECIFIED Completion = 0
+	Completion_COMPLETION_NOTHING     Completion = 1
+	Completion_COMPLETION_FILES       Completion = 2
+	Completion_COMPLETION_DIRECTORIES Completion = 3
+	Completion_COMPLETION_WORDS       Completion = 4
+)
+
+// Enum value maps for Completion.
+var (
+	Completion_name = map[int32]string{
+		0: "COMPLETION_UNSPECIFIED",
+		1: "COMPLETION_NOTHING",
+		2: "COMPLETION_FILES",
+		3: "COMPLETION_DIRECTORIES",
+		4: "COMPLETION_WORDS",
+	}
+	Completion_value = map[string]int32{
+		"COMPLETION_UNSPECIFIED": 0,
+		"COMPLETION_NOTHING":     1,
+		"COMPLETION_FILES":       2,
+		"COMPLETION_DIRECTORIES": 3,
+		"COMPLETION_WORDS":       4,
+	}
+)
+
+func (x Completion) Enum() *Completion {
+	p := new(Completion)
+	*p = x
+	return p
+}
+
+func (x Completion) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Completion) Descriptor() protoreflect.EnumDescriptor {
+	return file_nono_layer_v1_layer_proto_enumTypes[2].Descriptor()
+}
+
+func (Completion) Type() protoreflect.EnumType {
+	return &file_nono_layer_v1_layer_proto_enumTypes[2]
+}
+
+func (x Completion) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Completion.Descriptor instead.
+func (Completion) EnumDescriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{2}
+}
+
 type SettingType int32
 
 const (
@@ -194,11 +250,11 @@ func (x SettingType) String() string {
 }
 
 func (SettingType) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[2].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[3].Descriptor()
 }
 
 func (SettingType) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[2]
+	return &file_nono_layer_v1_layer_proto_enumTypes[3]
 }
 
 func (x SettingType) Number() protoreflect.EnumNumber {
@@ -207,7 +263,7 @@ func (x SettingType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SettingType.Descriptor instead.
 func (SettingType) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{2}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{3}
 }
 
 type Origin int32
@@ -258,11 +314,11 @@ func (x Origin) String() string {
 }
 
 func (Origin) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[3].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[4].Descriptor()
 }
 
 func (Origin) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[3]
+	return &file_nono_layer_v1_layer_proto_enumTypes[4]
 }
 
 func (x Origin) Number() protoreflect.EnumNumber {
@@ -271,7 +327,7 @@ func (x Origin) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Origin.Descriptor instead.
 func (Origin) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{3}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{4}
 }
 
 type Access int32
@@ -316,11 +372,11 @@ func (x Access) String() string {
 }
 
 func (Access) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[4].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[5].Descriptor()
 }
 
 func (Access) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[4]
+	return &file_nono_layer_v1_layer_proto_enumTypes[5]
 }
 
 func (x Access) Number() protoreflect.EnumNumber {
@@ -329,7 +385,7 @@ func (x Access) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Access.Descriptor instead.
 func (Access) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{4}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{5}
 }
 
 type FileType int32
@@ -371,11 +427,11 @@ func (x FileType) String() string {
 }
 
 func (FileType) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[5].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[6].Descriptor()
 }
 
 func (FileType) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[5]
+	return &file_nono_layer_v1_layer_proto_enumTypes[6]
 }
 
 func (x FileType) Number() protoreflect.EnumNumber {
@@ -384,7 +440,7 @@ func (x FileType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FileType.Descriptor instead.
 func (FileType) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{5}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{6}
 }
 
 type EnvAction int32
@@ -423,11 +479,11 @@ func (x EnvAction) String() string {
 }
 
 func (EnvAction) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[6].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[7].Descriptor()
 }
 
 func (EnvAction) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[6]
+	return &file_nono_layer_v1_layer_proto_enumTypes[7]
 }
 
 func (x EnvAction) Number() protoreflect.EnumNumber {
@@ -436,7 +492,7 @@ func (x EnvAction) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EnvAction.Descriptor instead.
 func (EnvAction) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{6}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{7}
 }
 
 type Tier int32
@@ -472,11 +528,11 @@ func (x Tier) String() string {
 }
 
 func (Tier) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[7].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[8].Descriptor()
 }
 
 func (Tier) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[7]
+	return &file_nono_layer_v1_layer_proto_enumTypes[8]
 }
 
 func (x Tier) Number() protoreflect.EnumNumber {
@@ -485,7 +541,7 @@ func (x Tier) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Tier.Descriptor instead.
 func (Tier) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{7}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{8}
 }
 
 type Shows int32
@@ -531,11 +587,11 @@ func (x Shows) String() string {
 }
 
 func (Shows) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[8].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[9].Descriptor()
 }
 
 func (Shows) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[8]
+	return &file_nono_layer_v1_layer_proto_enumTypes[9]
 }
 
 func (x Shows) Number() protoreflect.EnumNumber {
@@ -544,7 +600,7 @@ func (x Shows) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Shows.Descriptor instead.
 func (Shows) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{8}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{9}
 }
 
 type Standing int32
@@ -604,11 +660,11 @@ func (x Standing) String() string {
 }
 
 func (Standing) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[9].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[10].Descriptor()
 }
 
 func (Standing) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[9]
+	return &file_nono_layer_v1_layer_proto_enumTypes[10]
 }
 
 func (x Standing) Number() protoreflect.EnumNumber {
@@ -617,7 +673,7 @@ func (x Standing) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Standing.Descriptor instead.
 func (Standing) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{9}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{10}
 }
 
 type Held int32
@@ -656,11 +712,11 @@ func (x Held) String() string {
 }
 
 func (Held) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[10].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[11].Descriptor()
 }
 
 func (Held) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[10]
+	return &file_nono_layer_v1_layer_proto_enumTypes[11]
 }
 
 func (x Held) Number() protoreflect.EnumNumber {
@@ -669,7 +725,7 @@ func (x Held) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Held.Descriptor instead.
 func (Held) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{10}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
 }
 
 type Severity int32
@@ -705,11 +761,11 @@ func (x Severity) String() string {
 }
 
 func (Severity) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[11].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[12].Descriptor()
 }
 
 func (Severity) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[11]
+	return &file_nono_layer_v1_layer_proto_enumTypes[12]
 }
 
 func (x Severity) Number() protoreflect.EnumNumber {
@@ -718,7 +774,7 @@ func (x Severity) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Severity.Descriptor instead.
 func (Severity) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
 }
 
 type Right int32
@@ -763,11 +819,11 @@ func (x Right) String() string {
 }
 
 func (Right) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[12].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[13].Descriptor()
 }
 
 func (Right) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[12]
+	return &file_nono_layer_v1_layer_proto_enumTypes[13]
 }
 
 func (x Right) Number() protoreflect.EnumNumber {
@@ -776,7 +832,7 @@ func (x Right) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Right.Descriptor instead.
 func (Right) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
 }
 
 type Op int32
@@ -812,11 +868,11 @@ func (x Op) String() string {
 }
 
 func (Op) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[13].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[14].Descriptor()
 }
 
 func (Op) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[13]
+	return &file_nono_layer_v1_layer_proto_enumTypes[14]
 }
 
 func (x Op) Number() protoreflect.EnumNumber {
@@ -825,7 +881,7 @@ func (x Op) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Op.Descriptor instead.
 func (Op) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
 }
 
 type Network int32
@@ -861,11 +917,11 @@ func (x Network) String() string {
 }
 
 func (Network) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[14].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[15].Descriptor()
 }
 
 func (Network) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[14]
+	return &file_nono_layer_v1_layer_proto_enumTypes[15]
 }
 
 func (x Network) Number() protoreflect.EnumNumber {
@@ -874,7 +930,7 @@ func (x Network) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Network.Descriptor instead.
 func (Network) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
 }
 
 type EndReason int32
@@ -922,11 +978,11 @@ func (x EndReason) String() string {
 }
 
 func (EndReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[15].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[16].Descriptor()
 }
 
 func (EndReason) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[15]
+	return &file_nono_layer_v1_layer_proto_enumTypes[16]
 }
 
 func (x EndReason) Number() protoreflect.EnumNumber {
@@ -935,7 +991,7 @@ func (x EndReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EndReason.Descriptor instead.
 func (EndReason) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
 }
 
 // Core is what a layer is told of its host.
@@ -1061,7 +1117,10 @@ type DescribeResponse struct {
 	// pure says that Plan looks at nothing but its request, and so gives one answer to one request.
 	Pure bool `protobuf:"varint,9,opt,name=pure,proto3" json:"pure,omitempty"`
 	// needs_nono is the oldest version of nono that the layer works with; empty: any.
-	NeedsNono     string `protobuf:"bytes,10,opt,name=needs_nono,json=needsNono,proto3" json:"needs_nono,omitempty"`
+	NeedsNono string `protobuf:"bytes,10,opt,name=needs_nono,json=needsNono,proto3" json:"needs_nono,omitempty"`
+	// subcommands are the layer's own commands. To run one, core starts the program in its other mode:
+	// see SubcommandRequest.
+	Subcommands   []*Subcommand `protobuf:"bytes,11,rep,name=subcommands,proto3" json:"subcommands,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1166,6 +1225,397 @@ func (x *DescribeResponse) GetNeedsNono() string {
 	return ""
 }
 
+func (x *DescribeResponse) GetSubcommands() []*Subcommand {
+	if x != nil {
+		return x.Subcommands
+	}
+	return nil
+}
+
+// Subcommand is a command of nono's that a layer carries out.
+type Subcommand struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// path is the words that the user types after nono or, for a layer that is not built in, after
+	// `nono x NAME`: "session diff".
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Help string `protobuf:"bytes,2,opt,name=help,proto3" json:"help,omitempty"`
+	// arguments stands for them in help: "FILE...".
+	Arguments  string     `protobuf:"bytes,3,opt,name=arguments,proto3" json:"arguments,omitempty"`
+	Flags      []*Flag    `protobuf:"bytes,4,rep,name=flags,proto3" json:"flags,omitempty"`
+	Completion Completion `protobuf:"varint,5,opt,name=completion,proto3,enum=nono.layer.v1.Completion" json:"completion,omitempty"`
+	// words are what the shell offers, for COMPLETION_WORDS.
+	Words []string `protobuf:"bytes,6,rep,name=words,proto3" json:"words,omitempty"`
+	// session: the command is about a stored session.
+	Session       bool `protobuf:"varint,7,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Subcommand) Reset() {
+	*x = Subcommand{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Subcommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Subcommand) ProtoMessage() {}
+
+func (x *Subcommand) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Subcommand.ProtoReflect.Descriptor instead.
+func (*Subcommand) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Subcommand) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Subcommand) GetHelp() string {
+	if x != nil {
+		return x.Help
+	}
+	return ""
+}
+
+func (x *Subcommand) GetArguments() string {
+	if x != nil {
+		return x.Arguments
+	}
+	return ""
+}
+
+func (x *Subcommand) GetFlags() []*Flag {
+	if x != nil {
+		return x.Flags
+	}
+	return nil
+}
+
+func (x *Subcommand) GetCompletion() Completion {
+	if x != nil {
+		return x.Completion
+	}
+	return Completion_COMPLETION_UNSPECIFIED
+}
+
+func (x *Subcommand) GetWords() []string {
+	if x != nil {
+		return x.Words
+	}
+	return nil
+}
+
+func (x *Subcommand) GetSession() bool {
+	if x != nil {
+		return x.Session
+	}
+	return false
+}
+
+type Flag struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// value stands for the value in help: "FILE". Empty: the flag takes none.
+	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	Help          string `protobuf:"bytes,3,opt,name=help,proto3" json:"help,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Flag) Reset() {
+	*x = Flag{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Flag) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Flag) ProtoMessage() {}
+
+func (x *Flag) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Flag.ProtoReflect.Descriptor instead.
+func (*Flag) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Flag) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Flag) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *Flag) GetHelp() string {
+	if x != nil {
+		return x.Help
+	}
+	return ""
+}
+
+// SubcommandRequest is what a layer is told when it is started as a command. It is no call: the message
+// is read, to its end, from the descriptor that NONO_COMMAND names.
+type SubcommandRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Core  *Core                  `protobuf:"bytes,1,opt,name=core,proto3" json:"core,omitempty"`
+	Path  string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	Args  [][]byte               `protobuf:"bytes,3,rep,name=args,proto3" json:"args,omitempty"`
+	Flags []*FlagValue           `protobuf:"bytes,4,rep,name=flags,proto3" json:"flags,omitempty"`
+	// dir is the user's current directory, which is the process's own as well.
+	Dir           []byte      `protobuf:"bytes,5,opt,name=dir,proto3" json:"dir,omitempty"`
+	StateDir      []byte      `protobuf:"bytes,6,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"`
+	HostVariables []*Variable `protobuf:"bytes,7,rep,name=host_variables,json=hostVariables,proto3" json:"host_variables,omitempty"`
+	// session is there for a command that is about one.
+	Session       *StoredSession `protobuf:"bytes,8,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubcommandRequest) Reset() {
+	*x = SubcommandRequest{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubcommandRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubcommandRequest) ProtoMessage() {}
+
+func (x *SubcommandRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubcommandRequest.ProtoReflect.Descriptor instead.
+func (*SubcommandRequest) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SubcommandRequest) GetCore() *Core {
+	if x != nil {
+		return x.Core
+	}
+	return nil
+}
+
+func (x *SubcommandRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *SubcommandRequest) GetArgs() [][]byte {
+	if x != nil {
+		return x.Args
+	}
+	return nil
+}
+
+func (x *SubcommandRequest) GetFlags() []*FlagValue {
+	if x != nil {
+		return x.Flags
+	}
+	return nil
+}
+
+func (x *SubcommandRequest) GetDir() []byte {
+	if x != nil {
+		return x.Dir
+	}
+	return nil
+}
+
+func (x *SubcommandRequest) GetStateDir() []byte {
+	if x != nil {
+		return x.StateDir
+	}
+	return nil
+}
+
+func (x *SubcommandRequest) GetHostVariables() []*Variable {
+	if x != nil {
+		return x.HostVariables
+	}
+	return nil
+}
+
+func (x *SubcommandRequest) GetSession() *StoredSession {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+type FlagValue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlagValue) Reset() {
+	*x = FlagValue{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlagValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlagValue) ProtoMessage() {}
+
+func (x *FlagValue) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlagValue.ProtoReflect.Descriptor instead.
+func (*FlagValue) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *FlagValue) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FlagValue) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+// StoredSession is a session that is over, as it was stored.
+type StoredSession struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Run           *Run                   `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	End           *End                   `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	HasState      bool                   `protobuf:"varint,3,opt,name=has_state,json=hasState,proto3" json:"has_state,omitempty"`
+	State         []byte                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoredSession) Reset() {
+	*x = StoredSession{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoredSession) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoredSession) ProtoMessage() {}
+
+func (x *StoredSession) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoredSession.ProtoReflect.Descriptor instead.
+func (*StoredSession) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *StoredSession) GetRun() *Run {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *StoredSession) GetEnd() *End {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+func (x *StoredSession) GetHasState() bool {
+	if x != nil {
+		return x.HasState
+	}
+	return false
+}
+
+func (x *StoredSession) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
 type Setting struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Name     string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1185,7 +1635,7 @@ type Setting struct {
 
 func (x *Setting) Reset() {
 	*x = Setting{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[3]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1197,7 +1647,7 @@ func (x *Setting) String() string {
 func (*Setting) ProtoMessage() {}
 
 func (x *Setting) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[3]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1210,7 +1660,7 @@ func (x *Setting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Setting.ProtoReflect.Descriptor instead.
 func (*Setting) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{3}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Setting) GetName() string {
@@ -1284,7 +1734,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[4]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +1746,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[4]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +1759,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{4}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Source) GetOrigin() Origin {
@@ -1375,7 +1825,7 @@ type PathRule struct {
 
 func (x *PathRule) Reset() {
 	*x = PathRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[5]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1387,7 +1837,7 @@ func (x *PathRule) String() string {
 func (*PathRule) ProtoMessage() {}
 
 func (x *PathRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[5]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1400,7 +1850,7 @@ func (x *PathRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PathRule.ProtoReflect.Descriptor instead.
 func (*PathRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{5}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PathRule) GetId() string {
@@ -1459,7 +1909,7 @@ type EnvRule struct {
 
 func (x *EnvRule) Reset() {
 	*x = EnvRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[6]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1471,7 +1921,7 @@ func (x *EnvRule) String() string {
 func (*EnvRule) ProtoMessage() {}
 
 func (x *EnvRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[6]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1484,7 +1934,7 @@ func (x *EnvRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvRule.ProtoReflect.Descriptor instead.
 func (*EnvRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{6}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *EnvRule) GetId() string {
@@ -1539,7 +1989,7 @@ type Disabled struct {
 
 func (x *Disabled) Reset() {
 	*x = Disabled{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[7]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1551,7 +2001,7 @@ func (x *Disabled) String() string {
 func (*Disabled) ProtoMessage() {}
 
 func (x *Disabled) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[7]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1564,7 +2014,7 @@ func (x *Disabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disabled.ProtoReflect.Descriptor instead.
 func (*Disabled) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{7}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Disabled) GetKind() Kind {
@@ -1592,7 +2042,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[8]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1604,7 +2054,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[8]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1617,7 +2067,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{8}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Policy) GetFilesystem() []*PathRule {
@@ -1655,7 +2105,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[9]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1667,7 +2117,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[9]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1680,7 +2130,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{9}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Host) GetTier() Tier {
@@ -1736,7 +2186,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[10]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1748,7 +2198,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[10]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1761,7 +2211,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{10}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Command) GetArgs() [][]byte {
@@ -1796,7 +2246,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +2258,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +2271,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Document) GetPath() []byte {
@@ -1855,7 +2305,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1867,7 +2317,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1880,7 +2330,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Variable) GetName() []byte {
@@ -1917,7 +2367,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1929,7 +2379,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1942,7 +2392,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Run) GetSessionId() string {
@@ -2029,7 +2479,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2041,7 +2491,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2054,7 +2504,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PlanRequest) GetRun() *Run {
@@ -2100,7 +2550,7 @@ type Places struct {
 
 func (x *Places) Reset() {
 	*x = Places{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2112,7 +2562,7 @@ func (x *Places) String() string {
 func (*Places) ProtoMessage() {}
 
 func (x *Places) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2125,7 +2575,7 @@ func (x *Places) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Places.ProtoReflect.Descriptor instead.
 func (*Places) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Places) GetPlaces() []*Place {
@@ -2176,7 +2626,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2188,7 +2638,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2201,7 +2651,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Place) GetPath() []byte {
@@ -2306,7 +2756,7 @@ type Rights struct {
 
 func (x *Rights) Reset() {
 	*x = Rights{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2318,7 +2768,7 @@ func (x *Rights) String() string {
 func (*Rights) ProtoMessage() {}
 
 func (x *Rights) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2331,7 +2781,7 @@ func (x *Rights) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rights.ProtoReflect.Descriptor instead.
 func (*Rights) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Rights) GetRead() bool {
@@ -2366,7 +2816,7 @@ type PlaceLink struct {
 
 func (x *PlaceLink) Reset() {
 	*x = PlaceLink{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2378,7 +2828,7 @@ func (x *PlaceLink) String() string {
 func (*PlaceLink) ProtoMessage() {}
 
 func (x *PlaceLink) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2391,7 +2841,7 @@ func (x *PlaceLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceLink.ProtoReflect.Descriptor instead.
 func (*PlaceLink) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PlaceLink) GetPath() []byte {
@@ -2429,7 +2879,7 @@ type PlaceRule struct {
 
 func (x *PlaceRule) Reset() {
 	*x = PlaceRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2441,7 +2891,7 @@ func (x *PlaceRule) String() string {
 func (*PlaceRule) ProtoMessage() {}
 
 func (x *PlaceRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2454,7 +2904,7 @@ func (x *PlaceRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceRule.ProtoReflect.Descriptor instead.
 func (*PlaceRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PlaceRule) GetRule() string {
@@ -2505,7 +2955,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2967,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2980,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PlanResponse) GetSteps() []*Step {
@@ -2580,7 +3030,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2592,7 +3042,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2605,7 +3055,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Coverage) GetRule() string {
@@ -2649,7 +3099,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2661,7 +3111,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2674,7 +3124,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Diagnostic) GetSeverity() Severity {
@@ -2727,7 +3177,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2739,7 +3189,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2752,7 +3202,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Fact) GetFact() isFact_Fact {
@@ -2836,7 +3286,7 @@ type VerifiedFile struct {
 
 func (x *VerifiedFile) Reset() {
 	*x = VerifiedFile{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2848,7 +3298,7 @@ func (x *VerifiedFile) String() string {
 func (*VerifiedFile) ProtoMessage() {}
 
 func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2861,7 +3311,7 @@ func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifiedFile.ProtoReflect.Descriptor instead.
 func (*VerifiedFile) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *VerifiedFile) GetPath() []byte {
@@ -2887,7 +3337,7 @@ type CredentialMissing struct {
 
 func (x *CredentialMissing) Reset() {
 	*x = CredentialMissing{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2899,7 +3349,7 @@ func (x *CredentialMissing) String() string {
 func (*CredentialMissing) ProtoMessage() {}
 
 func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2912,7 +3362,7 @@ func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialMissing.ProtoReflect.Descriptor instead.
 func (*CredentialMissing) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CredentialMissing) GetService() string {
@@ -2933,7 +3383,7 @@ type Proxy struct {
 
 func (x *Proxy) Reset() {
 	*x = Proxy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2945,7 +3395,7 @@ func (x *Proxy) String() string {
 func (*Proxy) ProtoMessage() {}
 
 func (x *Proxy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2958,7 +3408,7 @@ func (x *Proxy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proxy.ProtoReflect.Descriptor instead.
 func (*Proxy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Proxy) GetListener() string {
@@ -2986,7 +3436,7 @@ type BoundHost struct {
 
 func (x *BoundHost) Reset() {
 	*x = BoundHost{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2998,7 +3448,7 @@ func (x *BoundHost) String() string {
 func (*BoundHost) ProtoMessage() {}
 
 func (x *BoundHost) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3011,7 +3461,7 @@ func (x *BoundHost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoundHost.ProtoReflect.Descriptor instead.
 func (*BoundHost) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *BoundHost) GetService() string {
@@ -3058,7 +3508,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3070,7 +3520,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3083,7 +3533,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Step) GetRule() string {
@@ -3264,7 +3714,7 @@ type Env struct {
 
 func (x *Env) Reset() {
 	*x = Env{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3276,7 +3726,7 @@ func (x *Env) String() string {
 func (*Env) ProtoMessage() {}
 
 func (x *Env) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3289,7 +3739,7 @@ func (x *Env) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Env.ProtoReflect.Descriptor instead.
 func (*Env) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Env) GetName() []byte {
@@ -3321,7 +3771,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3333,7 +3783,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3346,7 +3796,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Part) GetPart() isPart_Part {
@@ -3435,7 +3885,7 @@ type Bind struct {
 
 func (x *Bind) Reset() {
 	*x = Bind{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3447,7 +3897,7 @@ func (x *Bind) String() string {
 func (*Bind) ProtoMessage() {}
 
 func (x *Bind) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3460,7 +3910,7 @@ func (x *Bind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bind.ProtoReflect.Descriptor instead.
 func (*Bind) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Bind) GetPath() []byte {
@@ -3522,7 +3972,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3534,7 +3984,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3547,7 +3997,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Link) GetPath() []byte {
@@ -3577,7 +4027,7 @@ type Tmpfs struct {
 
 func (x *Tmpfs) Reset() {
 	*x = Tmpfs{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3589,7 +4039,7 @@ func (x *Tmpfs) String() string {
 func (*Tmpfs) ProtoMessage() {}
 
 func (x *Tmpfs) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3602,7 +4052,7 @@ func (x *Tmpfs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tmpfs.ProtoReflect.Descriptor instead.
 func (*Tmpfs) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Tmpfs) GetPath() []byte {
@@ -3644,7 +4094,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3656,7 +4106,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3669,7 +4119,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Mask) GetPath() []byte {
@@ -3704,7 +4154,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3716,7 +4166,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3729,7 +4179,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *File) GetPath() []byte {
@@ -3763,7 +4213,7 @@ type Landlock struct {
 
 func (x *Landlock) Reset() {
 	*x = Landlock{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3775,7 +4225,7 @@ func (x *Landlock) String() string {
 func (*Landlock) ProtoMessage() {}
 
 func (x *Landlock) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3788,7 +4238,7 @@ func (x *Landlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Landlock.ProtoReflect.Descriptor instead.
 func (*Landlock) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Landlock) GetPath() []byte {
@@ -3817,7 +4267,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3829,7 +4279,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3842,7 +4292,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Comparison) GetArg() uint32 {
@@ -3882,7 +4332,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3894,7 +4344,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3907,7 +4357,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Condition) GetComparisons() []*Comparison {
@@ -3928,7 +4378,7 @@ type Seccomp struct {
 
 func (x *Seccomp) Reset() {
 	*x = Seccomp{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3940,7 +4390,7 @@ func (x *Seccomp) String() string {
 func (*Seccomp) ProtoMessage() {}
 
 func (x *Seccomp) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3953,7 +4403,7 @@ func (x *Seccomp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seccomp.ProtoReflect.Descriptor instead.
 func (*Seccomp) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Seccomp) GetSyscalls() []string {
@@ -3990,7 +4440,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4002,7 +4452,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4015,7 +4465,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Listener) GetName() string {
@@ -4062,7 +4512,7 @@ type Dialer struct {
 
 func (x *Dialer) Reset() {
 	*x = Dialer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4074,7 +4524,7 @@ func (x *Dialer) String() string {
 func (*Dialer) ProtoMessage() {}
 
 func (x *Dialer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4087,7 +4537,7 @@ func (x *Dialer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dialer.ProtoReflect.Descriptor instead.
 func (*Dialer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Dialer) GetPorts() []uint32 {
@@ -4109,7 +4559,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4121,7 +4571,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4134,7 +4584,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *StartRequest) GetRun() *Run {
@@ -4170,7 +4620,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4182,7 +4632,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4195,7 +4645,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Descriptor) GetName() string {
@@ -4230,7 +4680,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4242,7 +4692,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4255,7 +4705,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *StartResponse) GetHasState() bool {
@@ -4289,7 +4739,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4301,7 +4751,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4314,7 +4764,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *End) GetReason() EndReason {
@@ -4368,7 +4818,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4380,7 +4830,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4393,7 +4843,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *FinishRequest) GetRun() *Run {
@@ -4447,7 +4897,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4459,7 +4909,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4472,7 +4922,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *FinishResponse) GetLines() []string {
@@ -4498,7 +4948,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4510,7 +4960,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4523,7 +4973,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SessionRequest) GetMessage() isSessionRequest_Message {
@@ -4615,7 +5065,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4627,7 +5077,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4640,7 +5090,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SessionResponse) GetMessage() isSessionResponse_Message {
@@ -4753,7 +5203,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4765,7 +5215,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4778,7 +5228,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -4799,7 +5249,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4811,7 +5261,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4824,7 +5274,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Event) GetName() string {
@@ -4853,7 +5303,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4865,7 +5315,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4878,7 +5328,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Progress) GetText() string {
@@ -4914,7 +5364,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4926,7 +5376,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4939,7 +5389,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Question) GetId() uint64 {
@@ -4977,7 +5427,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4989,7 +5439,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5002,7 +5452,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -5044,7 +5494,7 @@ type Dial struct {
 
 func (x *Dial) Reset() {
 	*x = Dial{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5056,7 +5506,7 @@ func (x *Dial) String() string {
 func (*Dial) ProtoMessage() {}
 
 func (x *Dial) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5069,7 +5519,7 @@ func (x *Dial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dial.ProtoReflect.Descriptor instead.
 func (*Dial) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Dial) GetId() uint64 {
@@ -5097,7 +5547,7 @@ type DialResult struct {
 
 func (x *DialResult) Reset() {
 	*x = DialResult{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5109,7 +5559,7 @@ func (x *DialResult) String() string {
 func (*DialResult) ProtoMessage() {}
 
 func (x *DialResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5122,7 +5572,7 @@ func (x *DialResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResult.ProtoReflect.Descriptor instead.
 func (*DialResult) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *DialResult) GetId() uint64 {
@@ -5157,7 +5607,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5169,7 +5619,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5182,7 +5632,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Stop) GetId() uint64 {
@@ -5208,7 +5658,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5220,7 +5670,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5233,7 +5683,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Stopping) GetId() uint64 {
@@ -5253,7 +5703,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\brevision\x18\x02 \x01(\rR\brevision\x12\x1a\n" +
 	"\bfeatures\x18\x03 \x03(\tR\bfeatures\":\n" +
 	"\x0fDescribeRequest\x12'\n" +
-	"\x04core\x18\x01 \x01(\v2\x13.nono.layer.v1.CoreR\x04core\"\xdf\x02\n" +
+	"\x04core\x18\x01 \x01(\v2\x13.nono.layer.v1.CoreR\x04core\"\x9c\x03\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
@@ -5266,7 +5716,40 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x04pure\x18\t \x01(\bR\x04pure\x12\x1d\n" +
 	"\n" +
 	"needs_nono\x18\n" +
-	" \x01(\tR\tneedsNono\"\x80\x02\n" +
+	" \x01(\tR\tneedsNono\x12;\n" +
+	"\vsubcommands\x18\v \x03(\v2\x19.nono.layer.v1.SubcommandR\vsubcommands\"\xe8\x01\n" +
+	"\n" +
+	"Subcommand\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
+	"\x04help\x18\x02 \x01(\tR\x04help\x12\x1c\n" +
+	"\targuments\x18\x03 \x01(\tR\targuments\x12)\n" +
+	"\x05flags\x18\x04 \x03(\v2\x13.nono.layer.v1.FlagR\x05flags\x129\n" +
+	"\n" +
+	"completion\x18\x05 \x01(\x0e2\x19.nono.layer.v1.CompletionR\n" +
+	"completion\x12\x14\n" +
+	"\x05words\x18\x06 \x03(\tR\x05words\x12\x18\n" +
+	"\asession\x18\a \x01(\bR\asession\"D\n" +
+	"\x04Flag\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\x12\x12\n" +
+	"\x04help\x18\x03 \x01(\tR\x04help\"\xbb\x02\n" +
+	"\x11SubcommandRequest\x12'\n" +
+	"\x04core\x18\x01 \x01(\v2\x13.nono.layer.v1.CoreR\x04core\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
+	"\x04args\x18\x03 \x03(\fR\x04args\x12.\n" +
+	"\x05flags\x18\x04 \x03(\v2\x18.nono.layer.v1.FlagValueR\x05flags\x12\x10\n" +
+	"\x03dir\x18\x05 \x01(\fR\x03dir\x12\x1b\n" +
+	"\tstate_dir\x18\x06 \x01(\fR\bstateDir\x12>\n" +
+	"\x0ehost_variables\x18\a \x03(\v2\x17.nono.layer.v1.VariableR\rhostVariables\x126\n" +
+	"\asession\x18\b \x01(\v2\x1c.nono.layer.v1.StoredSessionR\asession\"5\n" +
+	"\tFlagValue\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\x8e\x01\n" +
+	"\rStoredSession\x12$\n" +
+	"\x03run\x18\x01 \x01(\v2\x12.nono.layer.v1.RunR\x03run\x12$\n" +
+	"\x03end\x18\x02 \x01(\v2\x12.nono.layer.v1.EndR\x03end\x12\x1b\n" +
+	"\thas_state\x18\x03 \x01(\bR\bhasState\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\fR\x05state\"\x80\x02\n" +
 	"\aSetting\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1a.nono.layer.v1.SettingTypeR\x04type\x12\x1a\n" +
@@ -5584,7 +6067,14 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x14LIFETIME_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12LIFETIME_EPHEMERAL\x10\x01\x12\x14\n" +
 	"\x10LIFETIME_BRACKET\x10\x02\x12\x15\n" +
-	"\x11LIFETIME_RESIDENT\x10\x03*\xe2\x01\n" +
+	"\x11LIFETIME_RESIDENT\x10\x03*\x88\x01\n" +
+	"\n" +
+	"Completion\x12\x1a\n" +
+	"\x16COMPLETION_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12COMPLETION_NOTHING\x10\x01\x12\x14\n" +
+	"\x10COMPLETION_FILES\x10\x02\x12\x1a\n" +
+	"\x16COMPLETION_DIRECTORIES\x10\x03\x12\x14\n" +
+	"\x10COMPLETION_WORDS\x10\x04*\xe2\x01\n" +
 	"\vSettingType\x12\x1c\n" +
 	"\x18SETTING_TYPE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13SETTING_TYPE_STRING\x10\x01\x12\x17\n" +
@@ -5700,186 +6190,201 @@ func file_nono_layer_v1_layer_proto_rawDescGZIP() []byte {
 	return file_nono_layer_v1_layer_proto_rawDescData
 }
 
-var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 16)
-var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 17)
+var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Kind)(0),                 // 0: nono.layer.v1.Kind
 	(Lifetime)(0),             // 1: nono.layer.v1.Lifetime
-	(SettingType)(0),          // 2: nono.layer.v1.SettingType
-	(Origin)(0),               // 3: nono.layer.v1.Origin
-	(Access)(0),               // 4: nono.layer.v1.Access
-	(FileType)(0),             // 5: nono.layer.v1.FileType
-	(EnvAction)(0),            // 6: nono.layer.v1.EnvAction
-	(Tier)(0),                 // 7: nono.layer.v1.Tier
-	(Shows)(0),                // 8: nono.layer.v1.Shows
-	(Standing)(0),             // 9: nono.layer.v1.Standing
-	(Held)(0),                 // 10: nono.layer.v1.Held
-	(Severity)(0),             // 11: nono.layer.v1.Severity
-	(Right)(0),                // 12: nono.layer.v1.Right
-	(Op)(0),                   // 13: nono.layer.v1.Op
-	(Network)(0),              // 14: nono.layer.v1.Network
-	(EndReason)(0),            // 15: nono.layer.v1.EndReason
-	(*Core)(nil),              // 16: nono.layer.v1.Core
-	(*DescribeRequest)(nil),   // 17: nono.layer.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 18: nono.layer.v1.DescribeResponse
-	(*Setting)(nil),           // 19: nono.layer.v1.Setting
-	(*Source)(nil),            // 20: nono.layer.v1.Source
-	(*PathRule)(nil),          // 21: nono.layer.v1.PathRule
-	(*EnvRule)(nil),           // 22: nono.layer.v1.EnvRule
-	(*Disabled)(nil),          // 23: nono.layer.v1.Disabled
-	(*Policy)(nil),            // 24: nono.layer.v1.Policy
-	(*Host)(nil),              // 25: nono.layer.v1.Host
-	(*Command)(nil),           // 26: nono.layer.v1.Command
-	(*Document)(nil),          // 27: nono.layer.v1.Document
-	(*Variable)(nil),          // 28: nono.layer.v1.Variable
-	(*Run)(nil),               // 29: nono.layer.v1.Run
-	(*PlanRequest)(nil),       // 30: nono.layer.v1.PlanRequest
-	(*Places)(nil),            // 31: nono.layer.v1.Places
-	(*Place)(nil),             // 32: nono.layer.v1.Place
-	(*Rights)(nil),            // 33: nono.layer.v1.Rights
-	(*PlaceLink)(nil),         // 34: nono.layer.v1.PlaceLink
-	(*PlaceRule)(nil),         // 35: nono.layer.v1.PlaceRule
-	(*PlanResponse)(nil),      // 36: nono.layer.v1.PlanResponse
-	(*Coverage)(nil),          // 37: nono.layer.v1.Coverage
-	(*Diagnostic)(nil),        // 38: nono.layer.v1.Diagnostic
-	(*Fact)(nil),              // 39: nono.layer.v1.Fact
-	(*VerifiedFile)(nil),      // 40: nono.layer.v1.VerifiedFile
-	(*CredentialMissing)(nil), // 41: nono.layer.v1.CredentialMissing
-	(*Proxy)(nil),             // 42: nono.layer.v1.Proxy
-	(*BoundHost)(nil),         // 43: nono.layer.v1.BoundHost
-	(*Step)(nil),              // 44: nono.layer.v1.Step
-	(*Env)(nil),               // 45: nono.layer.v1.Env
-	(*Part)(nil),              // 46: nono.layer.v1.Part
-	(*Bind)(nil),              // 47: nono.layer.v1.Bind
-	(*Link)(nil),              // 48: nono.layer.v1.Link
-	(*Tmpfs)(nil),             // 49: nono.layer.v1.Tmpfs
-	(*Mask)(nil),              // 50: nono.layer.v1.Mask
-	(*File)(nil),              // 51: nono.layer.v1.File
-	(*Landlock)(nil),          // 52: nono.layer.v1.Landlock
-	(*Comparison)(nil),        // 53: nono.layer.v1.Comparison
-	(*Condition)(nil),         // 54: nono.layer.v1.Condition
-	(*Seccomp)(nil),           // 55: nono.layer.v1.Seccomp
-	(*Listener)(nil),          // 56: nono.layer.v1.Listener
-	(*Dialer)(nil),            // 57: nono.layer.v1.Dialer
-	(*StartRequest)(nil),      // 58: nono.layer.v1.StartRequest
-	(*Descriptor)(nil),        // 59: nono.layer.v1.Descriptor
-	(*StartResponse)(nil),     // 60: nono.layer.v1.StartResponse
-	(*End)(nil),               // 61: nono.layer.v1.End
-	(*FinishRequest)(nil),     // 62: nono.layer.v1.FinishRequest
-	(*FinishResponse)(nil),    // 63: nono.layer.v1.FinishResponse
-	(*SessionRequest)(nil),    // 64: nono.layer.v1.SessionRequest
-	(*SessionResponse)(nil),   // 65: nono.layer.v1.SessionResponse
-	(*Beat)(nil),              // 66: nono.layer.v1.Beat
-	(*Event)(nil),             // 67: nono.layer.v1.Event
-	(*Progress)(nil),          // 68: nono.layer.v1.Progress
-	(*Question)(nil),          // 69: nono.layer.v1.Question
-	(*Answer)(nil),            // 70: nono.layer.v1.Answer
-	(*Dial)(nil),              // 71: nono.layer.v1.Dial
-	(*DialResult)(nil),        // 72: nono.layer.v1.DialResult
-	(*Stop)(nil),              // 73: nono.layer.v1.Stop
-	(*Stopping)(nil),          // 74: nono.layer.v1.Stopping
-	nil,                       // 75: nono.layer.v1.PlanResponse.SecretsEntry
-	nil,                       // 76: nono.layer.v1.StartRequest.SecretsEntry
-	nil,                       // 77: nono.layer.v1.FinishRequest.SecretsEntry
-	nil,                       // 78: nono.layer.v1.Event.FieldsEntry
+	(Completion)(0),           // 2: nono.layer.v1.Completion
+	(SettingType)(0),          // 3: nono.layer.v1.SettingType
+	(Origin)(0),               // 4: nono.layer.v1.Origin
+	(Access)(0),               // 5: nono.layer.v1.Access
+	(FileType)(0),             // 6: nono.layer.v1.FileType
+	(EnvAction)(0),            // 7: nono.layer.v1.EnvAction
+	(Tier)(0),                 // 8: nono.layer.v1.Tier
+	(Shows)(0),                // 9: nono.layer.v1.Shows
+	(Standing)(0),             // 10: nono.layer.v1.Standing
+	(Held)(0),                 // 11: nono.layer.v1.Held
+	(Severity)(0),             // 12: nono.layer.v1.Severity
+	(Right)(0),                // 13: nono.layer.v1.Right
+	(Op)(0),                   // 14: nono.layer.v1.Op
+	(Network)(0),              // 15: nono.layer.v1.Network
+	(EndReason)(0),            // 16: nono.layer.v1.EndReason
+	(*Core)(nil),              // 17: nono.layer.v1.Core
+	(*DescribeRequest)(nil),   // 18: nono.layer.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 19: nono.layer.v1.DescribeResponse
+	(*Subcommand)(nil),        // 20: nono.layer.v1.Subcommand
+	(*Flag)(nil),              // 21: nono.layer.v1.Flag
+	(*SubcommandRequest)(nil), // 22: nono.layer.v1.SubcommandRequest
+	(*FlagValue)(nil),         // 23: nono.layer.v1.FlagValue
+	(*StoredSession)(nil),     // 24: nono.layer.v1.StoredSession
+	(*Setting)(nil),           // 25: nono.layer.v1.Setting
+	(*Source)(nil),            // 26: nono.layer.v1.Source
+	(*PathRule)(nil),          // 27: nono.layer.v1.PathRule
+	(*EnvRule)(nil),           // 28: nono.layer.v1.EnvRule
+	(*Disabled)(nil),          // 29: nono.layer.v1.Disabled
+	(*Policy)(nil),            // 30: nono.layer.v1.Policy
+	(*Host)(nil),              // 31: nono.layer.v1.Host
+	(*Command)(nil),           // 32: nono.layer.v1.Command
+	(*Document)(nil),          // 33: nono.layer.v1.Document
+	(*Variable)(nil),          // 34: nono.layer.v1.Variable
+	(*Run)(nil),               // 35: nono.layer.v1.Run
+	(*PlanRequest)(nil),       // 36: nono.layer.v1.PlanRequest
+	(*Places)(nil),            // 37: nono.layer.v1.Places
+	(*Place)(nil),             // 38: nono.layer.v1.Place
+	(*Rights)(nil),            // 39: nono.layer.v1.Rights
+	(*PlaceLink)(nil),         // 40: nono.layer.v1.PlaceLink
+	(*PlaceRule)(nil),         // 41: nono.layer.v1.PlaceRule
+	(*PlanResponse)(nil),      // 42: nono.layer.v1.PlanResponse
+	(*Coverage)(nil),          // 43: nono.layer.v1.Coverage
+	(*Diagnostic)(nil),        // 44: nono.layer.v1.Diagnostic
+	(*Fact)(nil),              // 45: nono.layer.v1.Fact
+	(*VerifiedFile)(nil),      // 46: nono.layer.v1.VerifiedFile
+	(*CredentialMissing)(nil), // 47: nono.layer.v1.CredentialMissing
+	(*Proxy)(nil),             // 48: nono.layer.v1.Proxy
+	(*BoundHost)(nil),         // 49: nono.layer.v1.BoundHost
+	(*Step)(nil),              // 50: nono.layer.v1.Step
+	(*Env)(nil),               // 51: nono.layer.v1.Env
+	(*Part)(nil),              // 52: nono.layer.v1.Part
+	(*Bind)(nil),              // 53: nono.layer.v1.Bind
+	(*Link)(nil),              // 54: nono.layer.v1.Link
+	(*Tmpfs)(nil),             // 55: nono.layer.v1.Tmpfs
+	(*Mask)(nil),              // 56: nono.layer.v1.Mask
+	(*File)(nil),              // 57: nono.layer.v1.File
+	(*Landlock)(nil),          // 58: nono.layer.v1.Landlock
+	(*Comparison)(nil),        // 59: nono.layer.v1.Comparison
+	(*Condition)(nil),         // 60: nono.layer.v1.Condition
+	(*Seccomp)(nil),           // 61: nono.layer.v1.Seccomp
+	(*Listener)(nil),          // 62: nono.layer.v1.Listener
+	(*Dialer)(nil),            // 63: nono.layer.v1.Dialer
+	(*StartRequest)(nil),      // 64: nono.layer.v1.StartRequest
+	(*Descriptor)(nil),        // 65: nono.layer.v1.Descriptor
+	(*StartResponse)(nil),     // 66: nono.layer.v1.StartResponse
+	(*End)(nil),               // 67: nono.layer.v1.End
+	(*FinishRequest)(nil),     // 68: nono.layer.v1.FinishRequest
+	(*FinishResponse)(nil),    // 69: nono.layer.v1.FinishResponse
+	(*SessionRequest)(nil),    // 70: nono.layer.v1.SessionRequest
+	(*SessionResponse)(nil),   // 71: nono.layer.v1.SessionResponse
+	(*Beat)(nil),              // 72: nono.layer.v1.Beat
+	(*Event)(nil),             // 73: nono.layer.v1.Event
+	(*Progress)(nil),          // 74: nono.layer.v1.Progress
+	(*Question)(nil),          // 75: nono.layer.v1.Question
+	(*Answer)(nil),            // 76: nono.layer.v1.Answer
+	(*Dial)(nil),              // 77: nono.layer.v1.Dial
+	(*DialResult)(nil),        // 78: nono.layer.v1.DialResult
+	(*Stop)(nil),              // 79: nono.layer.v1.Stop
+	(*Stopping)(nil),          // 80: nono.layer.v1.Stopping
+	nil,                       // 81: nono.layer.v1.PlanResponse.SecretsEntry
+	nil,                       // 82: nono.layer.v1.StartRequest.SecretsEntry
+	nil,                       // 83: nono.layer.v1.FinishRequest.SecretsEntry
+	nil,                       // 84: nono.layer.v1.Event.FieldsEntry
 }
 var file_nono_layer_v1_layer_proto_depIdxs = []int32{
-	16, // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
+	17, // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
 	0,  // 1: nono.layer.v1.DescribeResponse.kind:type_name -> nono.layer.v1.Kind
 	1,  // 2: nono.layer.v1.DescribeResponse.lifetime:type_name -> nono.layer.v1.Lifetime
-	19, // 3: nono.layer.v1.DescribeResponse.settings:type_name -> nono.layer.v1.Setting
-	2,  // 4: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
-	19, // 5: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
-	3,  // 6: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
-	20, // 7: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
-	4,  // 8: nono.layer.v1.PathRule.access:type_name -> nono.layer.v1.Access
-	5,  // 9: nono.layer.v1.PathRule.type:type_name -> nono.layer.v1.FileType
-	20, // 10: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
-	6,  // 11: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
-	0,  // 12: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
-	20, // 13: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
-	21, // 14: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
-	22, // 15: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
-	23, // 16: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
-	7,  // 17: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
-	25, // 18: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
-	26, // 19: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
-	24, // 20: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
-	39, // 21: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
-	28, // 22: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
-	16, // 23: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
-	29, // 24: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
-	27, // 25: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
-	31, // 26: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
-	32, // 27: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
-	34, // 28: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
-	35, // 29: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
-	8,  // 30: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
-	5,  // 31: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
-	33, // 32: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
-	9,  // 33: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
-	33, // 34: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
-	44, // 35: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
-	37, // 36: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
-	39, // 37: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
-	38, // 38: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	75, // 39: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
-	10, // 40: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
-	11, // 41: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
-	40, // 42: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
-	41, // 43: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
-	42, // 44: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
-	43, // 45: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
-	45, // 46: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
-	47, // 47: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
-	48, // 48: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
-	49, // 49: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
-	50, // 50: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
-	51, // 51: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
-	52, // 52: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
-	55, // 53: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
-	56, // 54: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
-	57, // 55: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	46, // 56: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	12, // 57: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	13, // 58: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
-	53, // 59: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
-	54, // 60: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	14, // 61: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	29, // 62: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
-	76, // 63: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
-	59, // 64: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	14, // 65: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	15, // 66: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
-	29, // 67: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
-	61, // 68: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
-	77, // 69: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
-	66, // 70: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	70, // 71: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	72, // 72: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	74, // 73: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
-	66, // 74: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	67, // 75: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	68, // 76: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	69, // 77: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	71, // 78: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	73, // 79: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	78, // 80: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	17, // 81: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	30, // 82: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	58, // 83: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	62, // 84: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	64, // 85: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	18, // 86: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	36, // 87: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	60, // 88: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	63, // 89: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	65, // 90: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	86, // [86:91] is the sub-list for method output_type
-	81, // [81:86] is the sub-list for method input_type
-	81, // [81:81] is the sub-list for extension type_name
-	81, // [81:81] is the sub-list for extension extendee
-	0,  // [0:81] is the sub-list for field type_name
+	25, // 3: nono.layer.v1.DescribeResponse.settings:type_name -> nono.layer.v1.Setting
+	20, // 4: nono.layer.v1.DescribeResponse.subcommands:type_name -> nono.layer.v1.Subcommand
+	21, // 5: nono.layer.v1.Subcommand.flags:type_name -> nono.layer.v1.Flag
+	2,  // 6: nono.layer.v1.Subcommand.completion:type_name -> nono.layer.v1.Completion
+	17, // 7: nono.layer.v1.SubcommandRequest.core:type_name -> nono.layer.v1.Core
+	23, // 8: nono.layer.v1.SubcommandRequest.flags:type_name -> nono.layer.v1.FlagValue
+	34, // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
+	24, // 10: nono.layer.v1.SubcommandRequest.session:type_name -> nono.layer.v1.StoredSession
+	35, // 11: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
+	67, // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
+	3,  // 13: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
+	25, // 14: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
+	4,  // 15: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
+	26, // 16: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
+	5,  // 17: nono.layer.v1.PathRule.access:type_name -> nono.layer.v1.Access
+	6,  // 18: nono.layer.v1.PathRule.type:type_name -> nono.layer.v1.FileType
+	26, // 19: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
+	7,  // 20: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
+	0,  // 21: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
+	26, // 22: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
+	27, // 23: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
+	28, // 24: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
+	29, // 25: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
+	8,  // 26: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
+	31, // 27: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
+	32, // 28: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
+	30, // 29: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
+	45, // 30: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
+	34, // 31: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
+	17, // 32: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
+	35, // 33: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
+	33, // 34: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
+	37, // 35: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
+	38, // 36: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
+	40, // 37: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
+	41, // 38: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
+	9,  // 39: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
+	6,  // 40: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
+	39, // 41: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
+	10, // 42: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
+	39, // 43: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
+	50, // 44: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
+	43, // 45: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
+	45, // 46: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
+	44, // 47: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
+	81, // 48: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	11, // 49: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
+	12, // 50: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
+	46, // 51: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
+	47, // 52: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
+	48, // 53: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
+	49, // 54: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
+	51, // 55: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
+	53, // 56: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
+	54, // 57: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
+	55, // 58: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
+	56, // 59: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
+	57, // 60: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
+	58, // 61: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
+	61, // 62: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
+	62, // 63: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
+	63, // 64: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
+	52, // 65: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	13, // 66: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	14, // 67: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
+	59, // 68: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
+	60, // 69: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	15, // 70: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	35, // 71: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
+	82, // 72: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	65, // 73: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	15, // 74: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	16, // 75: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
+	35, // 76: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
+	67, // 77: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
+	83, // 78: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	72, // 79: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	76, // 80: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	78, // 81: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	80, // 82: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	72, // 83: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	73, // 84: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	74, // 85: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	75, // 86: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	77, // 87: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	79, // 88: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	84, // 89: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	18, // 90: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	36, // 91: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	64, // 92: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	68, // 93: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	70, // 94: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	19, // 95: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	42, // 96: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	66, // 97: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	69, // 98: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	71, // 99: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	95, // [95:100] is the sub-list for method output_type
+	90, // [90:95] is the sub-list for method input_type
+	90, // [90:90] is the sub-list for extension type_name
+	90, // [90:90] is the sub-list for extension extendee
+	0,  // [0:90] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }
@@ -5887,13 +6392,13 @@ func file_nono_layer_v1_layer_proto_init() {
 	if File_nono_layer_v1_layer_proto != nil {
 		return
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[23].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[28].OneofWrappers = []any{
 		(*Fact_VerifiedFile)(nil),
 		(*Fact_CredentialMissing)(nil),
 		(*Fact_Proxy)(nil),
 		(*Fact_BoundHost)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[28].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[33].OneofWrappers = []any{
 		(*Step_Env)(nil),
 		(*Step_Bind)(nil),
 		(*Step_Link)(nil),
@@ -5905,19 +6410,19 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Step_Listener)(nil),
 		(*Step_Dialer)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[30].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[35].OneofWrappers = []any{
 		(*Part_Literal)(nil),
 		(*Part_Host)(nil),
 		(*Part_Secret)(nil),
 		(*Part_Listener)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[48].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[53].OneofWrappers = []any{
 		(*SessionRequest_Beat)(nil),
 		(*SessionRequest_Answer)(nil),
 		(*SessionRequest_Dialled)(nil),
 		(*SessionRequest_Stopping)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[49].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[54].OneofWrappers = []any{
 		(*SessionResponse_Beat)(nil),
 		(*SessionResponse_Event)(nil),
 		(*SessionResponse_Progress)(nil),
@@ -5930,8 +6435,8 @@ func file_nono_layer_v1_layer_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nono_layer_v1_layer_proto_rawDesc), len(file_nono_layer_v1_layer_proto_rawDesc)),
-			NumEnums:      16,
-			NumMessages:   63,
+			NumEnums:      17,
+			NumMessages:   68,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

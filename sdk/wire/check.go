@@ -16,6 +16,8 @@ const (
 	MaxFacts       = 4096
 	MaxDiagnostics = 1024
 	MaxSecrets     = 1024
+	MaxSubcommands = 64
+	MaxFlags       = 64
 	MaxSettings    = 256
 	MaxLines       = 1024
 	MaxFields      = 64       // of one event

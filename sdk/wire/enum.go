@@ -120,6 +120,12 @@ var (
 		{"integer", layerpb.SettingType_SETTING_TYPE_INTEGER},
 		{"object", layerpb.SettingType_SETTING_TYPE_OBJECT},
 	}
+	Completions = Enum[string, layerpb.Completion]{
+		{"nothing", layerpb.Completion_COMPLETION_NOTHING},
+		{"files", layerpb.Completion_COMPLETION_FILES},
+		{"directories", layerpb.Completion_COMPLETION_DIRECTORIES},
+		{"words", layerpb.Completion_COMPLETION_WORDS},
+	}
 	Tiers = Enum[string, layerpb.Tier]{
 		{"A", layerpb.Tier_TIER_A},
 		{"B", layerpb.Tier_TIER_B},

@@ -27,6 +27,11 @@ const (
 	LifelineVariable = "NONO_LIFELINE"
 	// LifelineFD is that descriptor.
 	LifelineFD = 3
+	// CommandVariable names the variable that a layer has which is started as a command: it holds the
+	// number of the descriptor that the request is read from.
+	CommandVariable = "NONO_COMMAND"
+	// CommandFD is that descriptor.
+	CommandFD = 3
 	// LogVariable names the variable that holds the level below which a layer need not log.
 	LogVariable = "NONO_LOG"
 	// MaxMessage bounds every message, both ways.

@@ -9,4 +9,4 @@ package main
 
 import "github.com/nono-run/nono/sdk"
 
-func main() { sdk.Serve(layer{}) }
+func main() { sdk.Main(layer{}) }

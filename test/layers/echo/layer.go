@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/nono-run/nono/sdk"
@@ -74,7 +75,62 @@ func (*layer) Describe() sdk.Description {
 			},
 			{Name: "misbehave", Type: sdk.SettingString, OneOf: misbehaviours, Help: "how it fails, for tests"},
 		},
+		Subcommands: []sdk.Subcommand{
+			{
+				Path: "greet", Help: "Greet somebody", Arguments: "NAME...",
+				Flags: []sdk.Flag{
+					{Name: "loud", Help: "in capitals"},
+					{Name: "with", Value: "WORD", Help: "the word to greet with"},
+				},
+				Completion: sdk.CompleteWords, Words: []string{"ada", "grace"},
+			},
+			{Path: "runs count", Help: "Count the runs"},
+			{Path: "runs forget", Help: "Forget a session", Session: true},
+			{Path: "ask", Help: "Ask for the word"},
+			{Path: "show", Help: "Show what a command is told", Arguments: "ANYTHING..."},
+		},
 	}
+}
+
+// Run implements sdk.Commander.
+func (*layer) Run(ctx context.Context, req *sdk.SubcommandRequest) error {
+	switch req.Path {
+	case "greet":
+		words := append(req.Flags["with"], "hello")
+		greeting := words[0] + " " + strings.Join(req.Args, " and ")
+		if _, loud := req.Flags["loud"]; loud {
+			greeting = strings.ToUpper(greeting)
+		}
+		_, err := fmt.Println(greeting)
+		return err
+	case "runs count":
+		n, err := counted(req.StateDir)
+		if err == nil {
+			_, err = fmt.Println(n)
+		}
+		return err
+	case "ask":
+		word, err := req.AskHidden(ctx, "what is the word?")
+		if err != nil {
+			return &sdk.ExitError{Code: 3, Err: err}
+		}
+		_, err = fmt.Printf("the word has %d letters\n", len(word.Reveal()))
+		return err
+	case "show":
+		here, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		fmt.Printf("in %s, told %s, nono %s\n", here, req.Dir, req.Core.Version)
+		for _, arg := range req.Args {
+			fmt.Printf("argument %q\n", arg)
+		}
+		for _, v := range os.Environ() {
+			fmt.Println("variable", v)
+		}
+		return nil
+	}
+	return fmt.Errorf("there is no command %q", req.Path)
 }
 
 // Plan implements sdk.Layer.
@@ -312,5 +368,8 @@ func exchange(c net.Conn, greeting string) (string, error) {
 	return string(answer[:n]), nil
 }
 
-// Interface guard.
-var _ sdk.Starter = (*layer)(nil)
+// Interface guards.
+var (
+	_ sdk.Starter   = (*layer)(nil)
+	_ sdk.Commander = (*layer)(nil)
+)

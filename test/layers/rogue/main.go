@@ -28,7 +28,7 @@ func main() {
 			os.Exit(1)
 		}
 	}
-	sdk.Serve(layer{landlock.New()})
+	sdk.Main(layer{landlock.New()})
 }
 
 type layer struct{ sdk.Layer }

@@ -1,0 +1,238 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/dirs"
+	"github.com/nono-run/nono/core/session"
+	"github.com/nono-run/nono/sdk"
+)
+
+// newX is the word beneath which the commands of other vendors' layers are.
+func newX() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "x LAYER COMMAND [ARG...]",
+		Short: "Run a command of another vendor's layer",
+		Long: `Run a command of a layer that is installed for you. Such a layer is VENDOR/NAME; its commands stand
+beneath its name, and run with your rights, outside of any sandbox.`,
+		Example:               "  nono x acme/vault status\n  nono help x acme/vault",
+		DisableFlagsInUseLine: true,
+	})
+}
+
+// addLayers adds the commands of layers, as far as this command line can mean one: nothing is looked
+// for, and no layer asked, where a command of nono's own is named.
+func (a *App) addLayers(ctx context.Context, root *cobra.Command, args []string) error {
+	words := typedWords(args)
+	switch {
+	case len(words) > 0 && words[0] == "x":
+		return a.addVendors(ctx, root, words)
+	case len(words) > 0 && isCommand(root, words[0]):
+	default:
+		// Help and a slip of the pen are answered without the layers too.
+		if err := a.addBuiltIn(ctx, root); err != nil {
+			a.logger().Debug("looking for layers' commands", "error", err)
+		}
+	}
+	return nil
+}
+
+func (a *App) layerCommands() (*session.Commands, error) {
+	own, err := dirs.Find(a.Lookup, a.UID)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := a.Getwd()
+	if err != nil {
+		return nil, diag.Errorf("finding the current directory: %s", err).
+			Try("change to a directory that exists")
+	}
+	return &session.Commands{
+		Dirs: own, UID: a.UID, Lookup: a.Lookup, Environ: a.Environ, Dir: dir,
+		Stdin: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr, Log: a.logger(),
+	}, nil
+}
+
+func (a *App) addBuiltIn(ctx context.Context, root *cobra.Command) error {
+	layers, err := a.layerCommands()
+	if err != nil {
+		return err
+	}
+	all, err := layers.BuiltIn(ctx)
+	for _, of := range all {
+		attach(root, of, runOf(layers, of.Layer))
+	}
+	return err
+}
+
+func (a *App) addVendors(ctx context.Context, root *cobra.Command, words []string) error {
+	layers, err := a.layerCommands()
+	if err != nil {
+		return err
+	}
+	x, _, err := root.Find([]string{"x"})
+	if err != nil {
+		return err
+	}
+	all, err := vendors(ctx, layers, words)
+	if err != nil {
+		return err
+	}
+	for _, of := range all {
+		beneath := group(&cobra.Command{
+			Use: of.Layer, Short: "Run a command of layer " + of.Layer, DisableFlagsInUseLine: true,
+		})
+		x.AddCommand(beneath)
+		attach(beneath, of, runOf(layers, of.Layer))
+	}
+	return nil
+}
+
+// vendors are the layers that stand beneath x: the one that is named, or all.
+func vendors(
+	ctx context.Context, layers *session.Commands, words []string,
+) ([]session.OfLayer, error) {
+	if len(words) < 2 || !strings.Contains(words[1], "/") || strings.HasSuffix(words[1], "/") {
+		return layers.Installed(ctx)
+	}
+	of, err := layers.Of(ctx, words[1])
+	if err == nil && len(of.Commands) == 0 {
+		err = diag.Errorf("layer %s has no commands", of.Layer)
+	}
+	return []session.OfLayer{of}, err
+}
+
+// typedWords are the words of a command line that name a command, with help and the shell's own
+// questions taken off.
+func typedWords(args []string) []string {
+	words := slices.DeleteFunc(slices.Clone(args), func(s string) bool {
+		return s == "" || strings.HasPrefix(s, "-")
+	})
+	asides := []string{"help", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}
+	for len(words) > 0 && slices.Contains(asides, words[0]) {
+		words = words[1:]
+	}
+	return words
+}
+
+func isCommand(root *cobra.Command, word string) bool {
+	return slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
+}
+
+// runLayer runs one of a layer's commands.
+type runLayer func(ctx context.Context, c sdk.Subcommand, flags map[string][]string, args []string) error
+
+func runOf(layers *session.Commands, layer string) runLayer {
+	return func(ctx context.Context, c sdk.Subcommand, flags map[string][]string, args []string) error {
+		code, err := layers.Run(ctx, layer, c, flags, args)
+		if err == nil && code != 0 {
+			return exitCode(code)
+		}
+		return err
+	}
+}
+
+// attach puts a layer's commands beneath a command, each at its path. A word that is taken already
+// stays what it is: no layer replaces a command of nono's.
+func attach(root *cobra.Command, of session.OfLayer, run runLayer) {
+	for _, c := range of.Commands {
+		at := root
+		words := strings.Fields(c.Path)
+		for i, word := range words {
+			next := slices.IndexFunc(at.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
+			switch last := i == len(words)-1; {
+			case next >= 0:
+				at = at.Commands()[next]
+			case last:
+				at.AddCommand(layerCommand(of.Layer, c, word, run))
+			default:
+				inner := group(&cobra.Command{Use: word, Short: "Commands of layer " + of.Layer})
+				at.AddCommand(inner)
+				at = inner
+			}
+		}
+	}
+}
+
+func layerCommand(layer string, c sdk.Subcommand, word string, run runLayer) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:                   strings.TrimSpace(word + " " + c.Arguments),
+		Short:                 c.Help,
+		Long:                  c.Help + ".\n\nThis is a command of layer " + layer + ".",
+		DisableFlagsInUseLine: true,
+		Args:                  cobra.ArbitraryArgs,
+		ValidArgsFunction:     completes(c),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return run(cmd.Context(), c, given(cmd.Flags(), c.Flags), args)
+		},
+	}
+	if c.Arguments == "" {
+		cmd.Args = noArguments
+	}
+	for _, f := range c.Flags {
+		if f.Value == "" {
+			cmd.Flags().Bool(f.Name, false, f.Help)
+			continue
+		}
+		cmd.Flags().Var(&flagValues{shown: f.Value}, f.Name, f.Help)
+	}
+	return cmd
+}
+
+// given are the flags that were typed.
+func given(typed *pflag.FlagSet, declared []sdk.Flag) map[string][]string {
+	flags := map[string][]string{}
+	for _, f := range declared {
+		if !typed.Changed(f.Name) {
+			continue
+		}
+		if f.Value == "" {
+			if yes, err := typed.GetBool(f.Name); err == nil && yes {
+				flags[f.Name] = []string{""}
+			}
+			continue
+		}
+		if values, ok := typed.Lookup(f.Name).Value.(*flagValues); ok {
+			flags[f.Name] = values.given
+		}
+	}
+	return flags
+}
+
+// flagValues are the values of a flag of a layer's, which may be given more than once.
+type flagValues struct {
+	shown string // for the value, in help
+	given []string
+}
+
+// String implements pflag.Value.
+func (v *flagValues) String() string { return "" }
+
+// Type implements pflag.Value: what help shows for the value.
+func (v *flagValues) Type() string { return v.shown }
+
+// Set implements pflag.Value.
+func (v *flagValues) Set(s string) error {
+	v.given = append(v.given, s)
+	return nil
+}
+
+// completes is what the shell offers for an argument.
+func completes(c sdk.Subcommand) cobra.CompletionFunc {
+	switch c.Completion {
+	case sdk.CompleteFiles:
+		return cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault)
+	case sdk.CompleteDirectories:
+		return cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs)
+	case sdk.CompleteWords:
+		return cobra.FixedCompletions(c.Words, cobra.ShellCompDirectiveNoFileComp)
+	case sdk.CompleteNothing:
+	}
+	return cobra.FixedCompletions(nil, cobra.ShellCompDirectiveNoFileComp)
+}

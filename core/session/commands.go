@@ -1,0 +1,273 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/dirs"
+	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/sdk"
+)
+
+// Commands are the layers' own commands: which there are, and how one is run. What a layer says of
+// itself is remembered beside what its program was then, so that help, completion and the way to a
+// word's owner need no process of the layer's.
+type Commands struct {
+	Dirs    dirs.Dirs
+	UID     int
+	Lookup  func(string) (string, bool)
+	Environ []string
+	// Dir is the user's current directory.
+	Dir                   string
+	Stdin, Stdout, Stderr *os.File
+	Log                   hclog.Logger
+}
+
+// OfLayer are one layer's commands.
+type OfLayer struct {
+	Layer    string
+	Commands []sdk.Subcommand
+}
+
+// BuiltIn are the commands of nono's own layers.
+func (c *Commands) BuiltIn(ctx context.Context) ([]OfLayer, error) {
+	return c.list(ctx, func(name string) bool { return !strings.Contains(name, "/") })
+}
+
+// Installed are the commands of the layers of other vendors that are installed for the user.
+func (c *Commands) Installed(ctx context.Context) ([]OfLayer, error) {
+	return c.list(ctx, func(name string) bool { return strings.Contains(name, "/") })
+}
+
+func (c *Commands) list(ctx context.Context, wanted func(name string) bool) ([]OfLayer, error) {
+	places, err := c.places()
+	if err != nil {
+		return nil, err
+	}
+	names, err := layerNames(places)
+	if err != nil {
+		return nil, err
+	}
+	var all []OfLayer
+	for _, name := range names {
+		if !wanted(name) {
+			continue
+		}
+		d, err := c.describe(ctx, name, places)
+		if err != nil {
+			// One broken layer is no reason to lose help for the others; using it says what is wrong.
+			c.Log.Debug("asking for its commands", "layer", name, "error", err)
+			continue
+		}
+		if len(d.Subcommands) > 0 {
+			all = append(all, OfLayer{name, d.Subcommands})
+		}
+	}
+	return all, nil
+}
+
+// Of are the commands of one layer, by its name.
+func (c *Commands) Of(ctx context.Context, name string) (OfLayer, error) {
+	places, err := c.places()
+	if err != nil {
+		return OfLayer{}, err
+	}
+	d, err := c.describe(ctx, name, places)
+	return OfLayer{name, d.Subcommands}, err
+}
+
+func (c *Commands) places() (layerhost.Places, error) {
+	bin, err := layerhost.Locate()
+	return layerhost.Places{Builtin: bin, Plugins: c.Dirs.Plugins()}, err
+}
+
+// Run runs a layer's command on the user's terminal, and returns its exit code.
+func (c *Commands) Run(
+	ctx context.Context, layer string, command sdk.Subcommand, flags map[string][]string, args []string,
+) (int, error) {
+	if command.Session {
+		return 0, diag.Errorf("`%s` of layer %s is about a stored session, and there is none", command.Path, layer).
+			Try("nono does not store sessions yet")
+	}
+	places, err := c.places()
+	if err != nil {
+		return 0, err
+	}
+	d, err := c.describe(ctx, layer, places)
+	if err != nil {
+		return 0, err
+	}
+	binary, err := layerhost.Find(layer, places)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = binary.Close() }()
+	req := &sdk.SubcommandRequest{
+		Path: command.Path, Args: args, Flags: flags, Dir: c.Dir, HostVariables: map[string]string{},
+	}
+	for _, name := range d.HostVariables {
+		if value, ok := c.Lookup(name); ok {
+			req.HostVariables[name] = value
+		}
+	}
+	if d.StateDir {
+		req.StateDir = c.Dirs.Layer(layer)
+		if err := c.Dirs.MakeLayer(layer); err != nil {
+			return 0, err
+		}
+	}
+	ctx, sig := commandSignals(ctx)
+	defer sig.Stop()
+	return (&layerhost.Command{
+		Binary: binary, Request: req, Environ: terminalVariables(c.Environ), Foreground: true,
+		Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr,
+	}).Run(ctx)
+}
+
+// terminalVariables are those of the user's that say how to write to the terminal, and in what
+// language.
+func terminalVariables(environ []string) []string {
+	exact := map[string]bool{
+		"TERM": true, "COLORTERM": true, "NO_COLOR": true, "COLUMNS": true, "LINES": true,
+		"LANG": true, "LANGUAGE": true, "TZ": true,
+	}
+	var own []string
+	for _, v := range environ {
+		name, _, _ := strings.Cut(v, "=")
+		if exact[name] || strings.HasPrefix(name, "LC_") {
+			own = append(own, v)
+		}
+	}
+	return own
+}
+
+// stamp is what a layer's program was when it described itself: a file that was changed or
+// replaced differs in one of these.
+type stamp struct {
+	Path               string
+	Device, Inode      uint64
+	Size, MTime, CTime int64
+	Build              string // nono's own
+}
+
+func stampOf(path string) (stamp, error) {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return stamp{}, err
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return stamp{}, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return stamp{
+		Path: path, Device: uint64(st.Dev), Inode: st.Ino, Size: st.Size, //nolint:unconvert // the width differs between systems
+		MTime: st.Mtim.Nano(), CTime: st.Ctim.Nano(), Build: sdk.Build,
+	}, nil
+}
+
+// remembered is what the cache holds of a layer.
+type remembered struct {
+	Program     stamp
+	Description sdk.Description
+}
+
+// describe is what a layer says of itself: as it is remembered, else from a process of its.
+func (c *Commands) describe(
+	ctx context.Context, name string, places layerhost.Places,
+) (sdk.Description, error) {
+	path, err := layerhost.PathOf(name, places)
+	if err != nil {
+		return sdk.Description{}, err
+	}
+	now, err := stampOf(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return sdk.Description{}, diag.Errorf("there is no layer %s: %s does not exist", name, path).
+			Try("`nono plugin list` shows those that are installed")
+	}
+	if err != nil {
+		return sdk.Description{}, fmt.Errorf("looking for layer %s: %w", name, err)
+	}
+	file := filepath.Join(c.Dirs.Cache, "layers", strings.ReplaceAll(name, "/", ".")+".json")
+	if known, ok := recall(file); ok && known.Program == now {
+		return known.Description, nil
+	}
+	d, err := c.ask(ctx, name, places)
+	if err != nil {
+		return sdk.Description{}, err
+	}
+	// Looked at before it was asked: a program that was replaced meanwhile is asked again.
+	if err := remember(file, remembered{now, d}); err != nil {
+		c.Log.Debug("remembering what a layer said", "layer", name, "error", err)
+	}
+	return d, nil
+}
+
+func (c *Commands) ask(
+	ctx context.Context, name string, places layerhost.Places,
+) (sdk.Description, error) {
+	binary, err := layerhost.Find(name, places)
+	if err != nil {
+		return sdk.Description{}, err
+	}
+	defer func() { _ = binary.Close() }()
+	dir, err := newRunDir(c.Dirs, c.UID)
+	if err != nil {
+		return sdk.Description{}, err
+	}
+	defer func() { _ = dir.Remove() }()
+	layer, err := layerhost.Start(ctx, layerhost.Spec{
+		Name: name, Binary: binary, Dir: dir.Path, Build: sdk.Build, Logger: c.Log,
+	})
+	if err != nil {
+		return sdk.Description{}, err
+	}
+	defer layer.Close()
+	return layer.Describe(ctx)
+}
+
+// maxRemembered bounds what is read back.
+const maxRemembered = 4 << 20
+
+func recall(file string) (remembered, bool) {
+	var r remembered
+	info, err := os.Stat(file)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxRemembered {
+		return r, false
+	}
+	content, err := os.ReadFile(file)
+	if err != nil || json.Unmarshal(content, &r) != nil {
+		return r, false
+	}
+	return r, true
+}
+
+func remember(file string, r remembered) error {
+	content, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Dir(file)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	fresh := newID()
+	if err := root.WriteFile(fresh, content, 0o600); err != nil {
+		return err
+	}
+	return root.Rename(fresh, filepath.Base(file))
+}
