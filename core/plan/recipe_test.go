@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/nono-run/nono/core/launch/filter"
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/plantest"
 	"github.com/nono-run/nono/core/plan/proof"
 	"github.com/nono-run/nono/core/plan/view"
+	"github.com/nono-run/nono/sdk/bytejson"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
@@ -197,5 +199,43 @@ func TestListeners(t *testing.T) {
 				t.Errorf("got %s, wanted %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestBytes: a plan is written as JSON and read back with every byte of its names, and the recipe made
+// of it has them too.
+func TestBytes(t *testing.T) {
+	const name = "/home/ada/caf\xe9"
+	host := plantest.Machine()
+	host.Put(name, "dir")
+	in := plantest.Grant(host, policy.Allow, name)
+	in.Command.Args = []string{"run", "a\xffb", "\uef80"}
+	in.Environ = append(in.Environ, "LC_\xe9=x")
+	in.Policy.Environment = append(in.Policy.Environment, policy.EnvRule{
+		ID: "environment.pass.9", Source: plantest.At(9), Action: policy.EnvPass, Name: "LC_*",
+	})
+	made := plantest.Make(t, in)
+	text, err := bytejson.Marshal(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back plan.Plan
+	if err := bytejson.Unmarshal(text, &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(*made, back, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("(-made +read)\n%s", diff)
+	}
+	lookup := func(string) (string, bool) { return "\xff", true }
+	r, err := back.Recipe(nil, lookup, host.Look)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := slices.ContainsFunc(r.Mounts, func(s fragment.Step) bool {
+		b, ok := s.(fragment.Bind)
+		return ok && b.Path == name
+	})
+	if !shown || !slices.Equal(r.Args, in.Command.Args) || !slices.Contains(r.Env, "LC_\xe9=\xff") {
+		t.Errorf("got the mounts %q, the arguments %q, the variables %q", r.Mounts, r.Args, r.Env)
 	}
 }

@@ -1,13 +1,14 @@
-// Package bytejson is JSON for strings that may hold any bytes: arguments, variables and paths, which the
-// kernel takes as they are. encoding/json would put U+FFFD for each byte that is not UTF-8, without a word.
+// Package bytejson is JSON for strings that may hold any bytes: arguments, variables and paths,
+// which the kernel takes as they are. encoding/json would put U+FFFD for each byte that is not
+// UTF-8, without a word.
 //
 //	data, err := bytejson.Marshal(plan)   // "/home/ada/caf\xe9" becomes "/home/ada/caf\uefe9"
 //	err = bytejson.Unmarshal(data, &plan) // and comes back as it was
 //
-// What is written is ordinary JSON. A byte b that is not part of a UTF-8 sequence stands in it as the
-// rune U+EF00+b, one of U+EF80 to U+EFFF, which belong to nobody; such a rune itself is written byte by
-// byte, so that nothing is lost either way (MirBSD's OPTU encodes the same). All other strings are as they
-// would be anyway.
+// What is written is ordinary JSON. A byte b that is not part of a UTF-8 sequence stands in it as
+// the rune U+EF00+b, one of U+EF80 to U+EFFF, which belong to nobody; such a rune itself is written
+// byte by byte, so that nothing is lost either way (MirBSD's OPTU encodes the same). All other
+// strings are as they would be anyway.
 package bytejson
 
 import (
@@ -35,8 +36,8 @@ func MarshalIndent(v any, prefix, indent string) ([]byte, error) {
 	return json.MarshalIndent(with(v, Escape), prefix, indent)
 }
 
-// Unmarshal is [json.Unmarshal] of what Marshal wrote. A field that v does not have is an error, and so is
-// text that is not UTF-8: nothing is dropped or changed without a word.
+// Unmarshal is [json.Unmarshal] of what Marshal wrote. A field that v does not have is an error,
+// and so is text that is not UTF-8: nothing is dropped or changed without a word.
 func Unmarshal(data []byte, v any) error {
 	if !utf8.Valid(data) {
 		return errors.New("the JSON is not UTF-8")
@@ -55,8 +56,8 @@ func Unmarshal(data []byte, v any) error {
 	return nil
 }
 
-// mayHoldBytes reports whether JSON may hold one of our runes, as itself or as \uef80. Most does not, and
-// then nobody need look at every string of it.
+// mayHoldBytes reports whether JSON may hold one of our runes, as itself or as \uef80. Most does
+// not, and then nobody need look at every string of it.
 func mayHoldBytes(data []byte) bool {
 	return bytes.Contains(data, []byte{0xEE, 0xBE}) || bytes.Contains(data, []byte{0xEE, 0xBF}) ||
 		bytes.Contains(data, []byte(`\ue`)) || bytes.Contains(data, []byte(`\uE`))
@@ -111,7 +112,8 @@ func with(v any, change func(string) string) any {
 	return c.Interface()
 }
 
-// rewrite changes the strings in a variable. What it refers to is copied first: it belongs to others.
+// rewrite changes the strings in a variable. What it refers to is copied first: it belongs to
+// others.
 func rewrite(v reflect.Value, change func(string) string) {
 	switch v.Kind() {
 	case reflect.String:
@@ -167,7 +169,8 @@ func rewrite(v reflect.Value, change func(string) string) {
 	}
 }
 
-// mayHoldStrings reports whether a slice of these is worth a look: contents of files and filters are not.
+// mayHoldStrings reports whether a slice of these is worth a look: contents of files and filters
+// are not.
 func mayHoldStrings(t reflect.Type) bool {
 	return t.Kind() < reflect.Bool || t.Kind() > reflect.Complex128
 }

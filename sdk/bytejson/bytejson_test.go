@@ -35,13 +35,15 @@ type sample struct {
 
 func with(s string) sample {
 	return sample{
-		embedded: embedded{s}, Text: s, List: []string{s, "plain"}, Bytes: []byte(s), Array: [2]string{s}, Pointer: &inner{s},
-		Map: map[string]inner{s: {s}}, Any: s, Numbers: []uint16{1}, Keys: map[string]string{s: s},
+		embedded: embedded{s}, Text: s, List: []string{s, "plain"}, Bytes: []byte(s), Array: [2]string{s},
+		Pointer: &inner{s},
+		Map:     map[string]inner{s: {s}}, Any: s, Numbers: []uint16{1}, Keys: map[string]string{s: s},
 	}
 }
 
 var difficult = []string{
-	"", "plain", "é", "a\xffb", "caf\xe9", "\x80", "\uef80", "\uefff", "\uef7f\uf000", "\ufffd", "\ufffd\xff",
+	"", "plain", "é", "a\xffb", "caf\xe9", "\x80", "\uef80", "\uefff", "\uef7f\uf000", "\ufffd",
+	"\ufffd\xff",
 	"\xed\xa0\x80", "\xf0\x9f", "\x00\n\u2028<&>", `"\`, "\xee\xbe", "\xee\xbe\x80",
 }
 
@@ -102,7 +104,8 @@ func TestRefused(t *testing.T) {
 		`{"path":`:              "unexpected EOF",
 	} {
 		var got inner
-		if err := bytejson.Unmarshal([]byte(text), &got); err == nil || !strings.Contains(err.Error(), want) {
+		err := bytejson.Unmarshal([]byte(text), &got)
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", text, err, want)
 		}
 	}
@@ -113,12 +116,13 @@ func FuzzString(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		text, err := bytejson.Marshal(map[string][]string{s: {s}})
+		want := map[string][]string{s: {s}}
+		text, err := bytejson.Marshal(want)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got map[string][]string
-		if err := bytejson.Unmarshal(text, &got); err != nil || !reflect.DeepEqual(got, map[string][]string{s: {s}}) {
+		if err := bytejson.Unmarshal(text, &got); err != nil || !reflect.DeepEqual(got, want) {
 			t.Fatalf("%q became %s and then %q: %v", s, text, got, err)
 		}
 	})

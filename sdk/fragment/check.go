@@ -13,8 +13,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// The most that one step may hold. The limits are far above what an honest layer needs, and far below
-// what would make core or the kernel work for seconds.
+// The most that one step may hold. The limits are far above what an honest layer needs, and far
+// below what would make core or the kernel work for seconds.
 const (
 	maxPath        = 4095      // PATH_MAX, less its NUL
 	maxName        = 256       // of rules, listeners, secrets
@@ -28,10 +28,10 @@ const (
 	maxValues      = 1024
 )
 
-// Check holds a step against everything that can be said of it alone: that paths are absolute and clean,
-// modes hold permissions, rights and operators are known, nothing is missing or too much. It is the one
-// place that says so: the wire, the plan and nono-init all ask it. Whether the rule exists, what the
-// policy says of the path, and what stands there on the host is for core to judge.
+// Check holds a step against everything that can be said of it alone: that paths are absolute and
+// clean, modes hold permissions, rights and operators are known, nothing is missing or too much. It
+// is the one place that says so: the wire, the plan and nono-init all ask it. Whether the rule
+// exists, what the policy says of the path, and what stands there on the host is for core to judge.
 func Check(s Step) error {
 	switch s := s.(type) {
 	case Env:
@@ -47,7 +47,9 @@ func Check(s Step) error {
 	case File:
 		return first(rule(s.For), field("path", beneathRoot(s.Path)), s.check())
 	case Landlock:
-		return first(rule(s.For), field("path", CheckPath(s.Path)), field("rights", checkRights(s.Rights)))
+		return first(
+			rule(s.For), field("path", CheckPath(s.Path)), field("rights", checkRights(s.Rights)),
+		)
 	case Seccomp:
 		return first(rule(s.For), s.check())
 	case Listener:
@@ -89,8 +91,8 @@ func CheckName(s string) error {
 	return nil
 }
 
-// CheckVariable checks the name of an environment variable. As to the kernel, it may hold any bytes but
-// "=" and NUL.
+// CheckVariable checks the name of an environment variable. As to the kernel, it may hold any bytes
+// but "=" and NUL.
 func CheckVariable(s string) error {
 	switch {
 	case s == "":
@@ -215,7 +217,10 @@ func (s Seccomp) check() error {
 	if len(s.Syscalls) == 0 {
 		return errors.New("syscalls: there are none")
 	}
-	err := first(most("system calls", len(s.Syscalls), maxSyscalls), most("conditions", len(s.When), maxConditions))
+	err := first(
+		most("system calls", len(s.Syscalls), maxSyscalls),
+		most("conditions", len(s.When), maxConditions),
+	)
 	if err != nil {
 		return err
 	}
@@ -236,8 +241,8 @@ func (s Seccomp) check() error {
 }
 
 func (c Condition) check() error {
-	// A condition without a comparison would hold always: a filter that was meant to be narrow would refuse
-	// everything.
+	// A condition without a comparison would hold always: a filter that was meant to be narrow would
+	// refuse everything.
 	if len(c) == 0 {
 		return errors.New("it has no comparison")
 	}
@@ -297,12 +302,14 @@ func (t PseudoType) check() error {
 
 // isSyscallName reports whether s can be the name of a system call.
 func isSyscallName(s string) bool {
-	return isWord(s, func(r rune) bool { return r == '_' || 'a' <= r && r <= 'z' || isDigit(r) })
+	small := func(r rune) bool { return r == '_' || 'a' <= r && r <= 'z' || isDigit(r) }
+	return isWord(s, small)
 }
 
 // isErrnoName reports whether s can be the name of an error number.
 func isErrnoName(s string) bool {
-	return strings.HasPrefix(s, "E") && isWord(s, func(r rune) bool { return 'A' <= r && r <= 'Z' || isDigit(r) })
+	capital := func(r rune) bool { return 'A' <= r && r <= 'Z' || isDigit(r) }
+	return strings.HasPrefix(s, "E") && isWord(s, capital)
 }
 
 func isWord(s string, in func(rune) bool) bool {

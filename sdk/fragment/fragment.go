@@ -1,8 +1,9 @@
 // Package fragment holds what a layer asks the launcher to do: a list of typed steps, as data.
 //
-// A layer never touches the agent's process. It returns a [Fragment]; core merges the fragments of all layers with its
-// own into one plan, proves that the plan keeps the rules it must keep, and hands it to nono-init, which applies it. So a
-// plan can be printed, compared and tested without running anything.
+// A layer never touches the agent's process. It returns a [Fragment]; core merges the fragments of
+// all layers with its own into one plan, proves that the plan keeps the rules it must keep, and
+// hands it to nono-init, which applies it. So a plan can be printed, compared and tested without
+// running anything.
 //
 //	f := fragment.Fragment{Steps: []fragment.Step{
 //		fragment.Bind{For: rule.ID, Path: "/home/ada/proj", Writable: true},
@@ -11,21 +12,22 @@
 //		}},
 //	}}
 //
-// Paths are absolute, clean and free of links. At one path, steps of different strength merge, whoever
-// sent them: a mask beats a file, a file beats a link or a read-only bind, a read-only bind beats a
-// writable one. Two steps of the same kind with different content are a conflict, and core names both
-// lines.
+// Paths are absolute, clean and free of links. At one path, steps of different strength merge,
+// whoever sent them: a mask beats a file, a file beats a link or a read-only bind, a read-only bind
+// beats a writable one. Two steps of the same kind with different content are a conflict, and core
+// names both lines.
 //
-// What a step means is said once, here: [Check] says what is a step that makes sense, [List] how it is
-// written in plans and recipes.
+// What a step means is said once, here: [Check] says what is a step that makes sense, [List] how it
+// is written in plans and recipes.
 //
 // # Adding a step
 //
-// A step joins the contract with the first layer that uses it. Five places know it: this package (its
-// type, its line in the table of kinds, its case in Check); its message in
-// sdk/proto/nono/layer/v1/layer.proto; a case each way in sdk/wire; core/plan, whose merge.Gather says
-// what becomes of it; and core/launch/inside, which carries it out. The linter gochecksumtype lists every
-// switch that lacks it, and at run time a step that Check or Gather does not know is refused.
+// A step joins the contract with the first layer that uses it. Five places know it: this package
+// (its type, its line in the table of kinds, its case in Check); its message in
+// sdk/proto/nono/layer/v1/layer.proto; a case each way in sdk/wire; core/plan, whose merge.Gather
+// says what becomes of it; and core/launch/inside, which carries it out. The linter gochecksumtype
+// lists every switch that lacks it, and at run time a step that Check or Gather does not know is
+// refused.
 package fragment
 
 import (
@@ -34,7 +36,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// Fragment is one layer's share of a plan. The order of its steps means nothing: core sorts mounts by path, parents first.
+// Fragment is one layer's share of a plan. The order of its steps means nothing: core sorts mounts
+// by path, parents first.
 type Fragment struct {
 	Steps []Step
 }
@@ -43,7 +46,8 @@ type Fragment struct {
 //
 //sumtype:decl
 type Step interface {
-	// Rule is the rule that this step is there for; a failure to apply the step is reported at that rule's line.
+	// Rule is the rule that this step is there for; a failure to apply the step is reported at that
+	// rule's line.
 	Rule() policy.RuleID
 	step()
 }
@@ -62,7 +66,8 @@ type Env struct {
 	Value Value         `json:"value"`
 }
 
-// Value is a variable's value as parts that are joined when the agent is started. Only literal parts are ever printed or stored.
+// Value is a variable's value as parts that are joined when the agent is started. Only literal
+// parts are ever printed or stored.
 type Value []Part
 
 // Part is one piece of a Value; exactly one field is set, but for a literal, which may be empty.
@@ -88,7 +93,8 @@ func HostVariable(name string) Part { return Part{Host: name} }
 // ListenerAddress is ADDRESS:PORT of the listener step of that name.
 func ListenerAddress(name string) Part { return Part{Listener: name} }
 
-// Bind shows a file or directory of the host inside, with all that is mounted beneath it, never with set-user-id bits.
+// Bind shows a file or directory of the host inside, with all that is mounted beneath it, never
+// with set-user-id bits.
 type Bind struct {
 	For policy.RuleID `json:"rule"`
 	// Path is where it appears inside.
@@ -99,8 +105,8 @@ type Bind struct {
 	NoExec   bool   `json:"no_exec,omitempty"`
 	// Devices lets device files beneath it be opened.
 	Devices bool `json:"devices,omitempty"`
-	// Device and Inode are those of From when the layer looked. nono-init refuses to bind anything else. Zero means that the layer
-	// did not look, and is refused.
+	// Device and Inode are those of From when the layer looked. nono-init refuses to bind anything
+	// else. Zero means that the layer did not look, and is refused.
 	Device uint64 `json:"device"`
 	Inode  uint64 `json:"inode"`
 }
@@ -128,9 +134,11 @@ type Tmpfs struct {
 type Mask struct {
 	For  policy.RuleID `json:"rule"`
 	Path string        `json:"path"`
-	// Directory says which kind of thing is shown in its place: a directory without rights, or an empty file.
+	// Directory says which kind of thing is shown in its place: a directory without rights, or an
+	// empty file.
 	Directory bool `json:"directory,omitempty"`
-	// Readable makes the empty file readable, so that a program that insists on it runs on; without it the file has no rights.
+	// Readable makes the empty file readable, so that a program that insists on it runs on; without it
+	// the file has no rights.
 	Readable bool `json:"readable,omitempty"`
 }
 
@@ -145,8 +153,8 @@ type File struct {
 // Right is a group of Landlock access rights that belong together.
 type Right string
 
-// The rights. A right that the kernel's Landlock does not know is left out; whether that is good enough is decided by the layer,
-// which was told the ABI, and said in its coverage.
+// The rights. A right that the kernel's Landlock does not know is left out; whether that is good
+// enough is decided by the layer, which was told the ABI, and said in its coverage.
 const (
 	RightList    Right = "list"    // list directories
 	RightRead    Right = "read"    // list directories and read files
@@ -155,18 +163,19 @@ const (
 	RightDevice  Right = "device"  // ioctl on devices
 )
 
-// Landlock grants rights beneath a path inside. Once any fragment has such a step, what none grants is
-// refused; for mount steps of a fragment that has none, core grants what the mount itself gives. What
-// the policy does not give is an error; what it gives, and the mount that is seen there does not, is
-// left out.
+// Landlock grants rights beneath a path inside. Once any fragment has such a step, what none grants
+// is refused; for mount steps of a fragment that has none, core grants what the mount itself gives.
+// What the policy does not give is an error; what it gives, and the mount that is seen there does
+// not, is left out.
 type Landlock struct {
 	For    policy.RuleID `json:"rule"`
 	Path   string        `json:"path"`
 	Rights []Right       `json:"rights"`
 }
 
-// Seccomp adds rules to the agent's system-call filter, in names rather than instructions, so that plans print and filters merge.
-// A filter only ever takes away: everything no rule refuses is allowed.
+// Seccomp adds rules to the agent's system-call filter, in names rather than instructions, so that
+// plans print and filters merge. A filter only ever takes away: everything no rule refuses is
+// allowed.
 type Seccomp struct {
 	For policy.RuleID `json:"rule"`
 	// Syscalls are names as in the kernel's table; one that this architecture lacks is skipped.
@@ -201,8 +210,8 @@ const (
 	OpNotIn Op = "not in" // equal to none of them
 )
 
-// Listener is a socket that nono-init opens inside the agent's network namespace and that the layer serves from outside.
-// Its descriptor reaches the layer with Start.
+// Listener is a socket that nono-init opens inside the agent's network namespace and that the layer
+// serves from outside. Its descriptor reaches the layer with Start.
 type Listener struct {
 	For policy.RuleID `json:"rule"`
 	// Name is what env values and Start call it; unique in the plan.
@@ -231,10 +240,10 @@ type Dialer struct {
 	Ports []uint16      `json:"ports"`
 }
 
-// Pseudo is a fresh instance of one of the kernel's own file systems. Only core has such a step: what
-// it shows decides what the agent can reach of other processes, so it has no message on the wire. It
-// stands here because a plan is one list of steps, sorted by path, and a sealed interface has all its
-// types in one package.
+// Pseudo is a fresh instance of one of the kernel's own file systems. Only core has such a step:
+// what it shows decides what the agent can reach of other processes, so it has no message on the
+// wire. It stands here because a plan is one list of steps, sorted by path, and a sealed interface
+// has all its types in one package.
 type Pseudo struct {
 	For  policy.RuleID `json:"rule"`
 	Path string        `json:"path"`

@@ -12,19 +12,36 @@ import (
 
 // every is a step of each kind with every field set.
 var every = fragment.List{
-	fragment.Env{For: "r", Name: "N", Value: fragment.Value{fragment.Literal("a"), fragment.HostVariable("B"), fragment.SecretValue("c"), fragment.ListenerAddress("d")}},
-	fragment.Bind{For: "r", Path: "/a", From: "/b", Writable: true, NoExec: true, Devices: true, Device: 1 << 63, Inode: 1<<64 - 1},
+	fragment.Env{
+		For: "r", Name: "N",
+		Value: fragment.Value{
+			fragment.Literal("a"), fragment.HostVariable("B"), fragment.SecretValue("c"),
+			fragment.ListenerAddress("d"),
+		},
+	},
+	fragment.Bind{
+		For: "r", Path: "/a", From: "/b", Writable: true, NoExec: true, Devices: true, Device: 1 << 63,
+		Inode: 1<<64 - 1,
+	},
 	fragment.Link{For: "r", Path: "/l", Target: "a/../b"},
 	fragment.Tmpfs{For: "r", Path: "/t", Size: 1 << 40, Mode: 0o777 | fs.ModeSticky, Report: true},
 	fragment.Mask{For: "r", Path: "/m", Directory: true, Readable: true},
 	fragment.File{For: "r", Path: "/f", Mode: 0o444, Content: []byte{0, 0xff, '\n'}},
 	fragment.Landlock{For: "r", Path: "/", Rights: []fragment.Right{
-		fragment.RightList, fragment.RightRead, fragment.RightExecute, fragment.RightWrite, fragment.RightDevice,
+		fragment.RightList, fragment.RightRead, fragment.RightExecute, fragment.RightWrite,
+		fragment.RightDevice,
 	}},
-	fragment.Seccomp{For: "r", Syscalls: []string{"socket"}, Errno: "EPERM", When: []fragment.Condition{
-		{{Arg: 1, Mask: 0xf, Op: fragment.OpIn, Values: []uint64{1}}, {Arg: 5, Op: fragment.OpNotIn, Values: []uint64{1<<64 - 1}}},
-	}},
-	fragment.Listener{For: "r", Name: "n", Network: fragment.UDP, Address: "::1", Port: 53, LocalPrefix: "198.18.0.0/15"},
+	fragment.Seccomp{
+		For: "r", Syscalls: []string{"socket"}, Errno: "EPERM",
+		When: []fragment.Condition{{
+			{Arg: 1, Mask: 0xf, Op: fragment.OpIn, Values: []uint64{1}},
+			{Arg: 5, Op: fragment.OpNotIn, Values: []uint64{1<<64 - 1}},
+		}},
+	},
+	fragment.Listener{
+		For: "r", Name: "n", Network: fragment.UDP, Address: "::1", Port: 53,
+		LocalPrefix: "198.18.0.0/15",
+	},
 	fragment.Dialer{For: "r", Ports: []uint16{1, 65535}},
 	fragment.Pseudo{For: "r", Path: "/dev/pts", Type: fragment.Devpts},
 }

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// List is a list of steps that can be written as JSON and read back: each step is an object with one
-// key, its kind. Plans and recipes have the same.
+// List is a list of steps that can be written as JSON and read back: each step is an object with
+// one key, its kind. Plans and recipes have the same.
 //
 //	[{"bind": {"rule": "filesystem.read.0", "path": "/usr", ...}}, {"env": {...}}]
 type List []Step
 
-// object is a step as JSON has it: exactly one field is set. It is the one table of the kinds and what
-// they are called. A list is read into it in one go: reading each step twice, for its kind and for its
-// content, takes nono-init four times as long.
+// object is a step as JSON has it: exactly one field is set. It is the one table of the kinds and
+// what they are called. A list is read into it in one go: reading each step twice, for its kind and
+// for its content, takes nono-init four times as long.
 type object struct {
 	Env      *Env      `json:"env,omitempty"`
 	Bind     *Bind     `json:"bind,omitempty"`
@@ -70,8 +70,8 @@ func (l List) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON implements json.Unmarshaler. A kind or a field that this version does not know is an
-// error. Whether the step says something that makes sense is what [Check] tells.
+// UnmarshalJSON implements json.Unmarshaler. A kind or a field that this version does not know is
+// an error. Whether the step says something that makes sense is what [Check] tells.
 func (l *List) UnmarshalJSON(data []byte) error {
 	var in []object
 	dec := json.NewDecoder(bytes.NewReader(data))

@@ -8,8 +8,9 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// The most of each thing that a layer may send. They are far above what an honest layer needs, and far
-// below what would make core or the kernel work for seconds. What one step may hold is fragment's to say.
+// The most of each thing that a layer may send. They are far above what an honest layer needs, and
+// far below what would make core or the kernel work for seconds. What one step may hold is
+// fragment's to say.
 const (
 	MaxSteps       = 32768 // for each of the mounts that a plan may have a bind and a Landlock rule
 	MaxCoverage    = 16384
@@ -80,7 +81,8 @@ func First(errs ...error) error {
 
 func first(errs ...error) error { return First(errs...) }
 
-// LayerName checks a layer's name: "landlock" for a built-in one, "vendor/name" for all others. It becomes part of a path.
+// LayerName checks a layer's name: "landlock" for a built-in one, "vendor/name" for all others. It
+// becomes part of a path.
 func LayerName(s string) error {
 	vendor, name, both := strings.Cut(s, "/")
 	if !both {
@@ -89,7 +91,9 @@ func LayerName(s string) error {
 	for _, part := range []string{vendor, name} {
 		foreign := func(r rune) bool { return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') }
 		if part == "" || part[0] == '-' || len(part) > 64 || strings.IndexFunc(part, foreign) >= 0 {
-			return fmt.Errorf("%q is not a layer's name: NAME or VENDOR/NAME of small letters, digits and -", s)
+			return fmt.Errorf(
+				"%q is not a layer's name: NAME or VENDOR/NAME of small letters, digits and -", s,
+			)
 		}
 	}
 	return nil

@@ -9,7 +9,8 @@ import (
 	"github.com/nono-run/nono/sdk/wire"
 )
 
-// FuzzSteps: what core takes from a layer it can send back the same; all else is an error and no panic.
+// FuzzSteps: what core takes from a layer it can send back the same; all else is an error and no
+// panic.
 func FuzzSteps(f *testing.F) {
 	for seed := range 20 {
 		encoded, err := wire.EncodeSteps(steps().Example(seed))
@@ -35,8 +36,9 @@ func FuzzSteps(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := (&layerpb.PlanResponse{Steps: m.GetSteps()}); !proto.Equal(want, &layerpb.PlanResponse{Steps: again}) {
-			t.Fatalf("got  %v\nwant %v", again, want.GetSteps())
+		got, want := &layerpb.PlanResponse{Steps: again}, &layerpb.PlanResponse{Steps: m.GetSteps()}
+		if !proto.Equal(got, want) {
+			t.Fatalf("got  %v\nwant %v", got, want)
 		}
 	})
 }

@@ -15,7 +15,9 @@ import (
 var (
 	names = rapid.StringMatching(`[a-zA-Z_][a-zA-Z0-9_.-]{0,20}`)
 	// Paths, names and values of variables are bytes, and need not be text.
-	paths     = rapid.Custom(func(t *rapid.T) string { return "/" + anyBytes("/.", 1, 20).Draw(t, "path") })
+	paths = rapid.Custom(func(t *rapid.T) string {
+		return "/" + anyBytes("/.", 1, 20).Draw(t, "path")
+	})
 	variables = anyBytes("=", 1, 20)
 	rules     = rapid.Custom(func(t *rapid.T) policy.RuleID {
 		return policy.RuleID(rapid.StringMatching(`(filesystem\.deny\.[0-9])?`).Draw(t, "rule"))
@@ -26,36 +28,51 @@ var (
 func steps() *rapid.Generator[[]fragment.Step] {
 	return rapid.SliceOfN(rapid.OneOf(
 		step(func(t *rapid.T) fragment.Step {
-			return fragment.Env{For: rules.Draw(t, "for"), Name: variables.Draw(t, "name"), Value: rapid.SliceOfN(parts(), 0, 4).Draw(t, "value")}
-		}),
-		step(func(t *rapid.T) fragment.Step {
-			return fragment.Bind{
-				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"), From: rapid.OneOf(rapid.Just(""), paths).Draw(t, "from"),
-				Writable: rapid.Bool().Draw(t, "w"), NoExec: rapid.Bool().Draw(t, "x"), Devices: rapid.Bool().Draw(t, "d"),
-				Device: rapid.Uint64Min(1).Draw(t, "dev"), Inode: rapid.Uint64Min(1).Draw(t, "ino"),
+			return fragment.Env{
+				For: rules.Draw(t, "for"), Name: variables.Draw(t, "name"),
+				Value: rapid.SliceOfN(parts(), 0, 4).Draw(t, "value"),
 			}
 		}),
 		step(func(t *rapid.T) fragment.Step {
-			return fragment.Link{For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"), Target: anyBytes("", 1, 20).Draw(t, "to")}
+			return fragment.Bind{
+				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"),
+				From:     rapid.OneOf(rapid.Just(""), paths).Draw(t, "from"),
+				Writable: rapid.Bool().Draw(t, "w"), NoExec: rapid.Bool().Draw(t, "x"),
+				Devices: rapid.Bool().Draw(t, "d"),
+				Device:  rapid.Uint64Min(1).Draw(t, "dev"), Inode: rapid.Uint64Min(1).Draw(t, "ino"),
+			}
+		}),
+		step(func(t *rapid.T) fragment.Step {
+			return fragment.Link{
+				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"),
+				Target: anyBytes("", 1, 20).Draw(t, "to"),
+			}
 		}),
 		step(func(t *rapid.T) fragment.Step {
 			return fragment.Tmpfs{
-				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"), Size: rapid.Uint64Min(1).Draw(t, "size"),
-				Mode: modes(t) | rapid.SampledFrom([]fs.FileMode{0, fs.ModeSticky}).Draw(t, "sticky"), Report: rapid.Bool().Draw(t, "report"),
+				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"),
+				Size:   rapid.Uint64Min(1).Draw(t, "size"),
+				Mode:   modes(t) | rapid.SampledFrom([]fs.FileMode{0, fs.ModeSticky}).Draw(t, "sticky"),
+				Report: rapid.Bool().Draw(t, "report"),
 			}
 		}),
 		step(func(t *rapid.T) fragment.Step {
 			return fragment.Mask{
-				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"), Directory: rapid.Bool().Draw(t, "d"), Readable: rapid.Bool().Draw(t, "r"),
+				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"), Directory: rapid.Bool().Draw(t, "d"),
+				Readable: rapid.Bool().Draw(t, "r"),
 			}
 		}),
 		step(func(t *rapid.T) fragment.Step {
 			return fragment.File{
-				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"), Mode: modes(t), Content: rapid.SliceOfN(rapid.Byte(), 1, 100).Draw(t, "content"),
+				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"), Mode: modes(t),
+				Content: rapid.SliceOfN(rapid.Byte(), 1, 100).Draw(t, "content"),
 			}
 		}),
 		step(func(t *rapid.T) fragment.Step {
-			all := []fragment.Right{fragment.RightList, fragment.RightRead, fragment.RightExecute, fragment.RightWrite, fragment.RightDevice}
+			all := []fragment.Right{
+				fragment.RightList, fragment.RightRead, fragment.RightExecute, fragment.RightWrite,
+				fragment.RightDevice,
+			}
 			return fragment.Landlock{
 				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"),
 				Rights: rapid.Permutation(all).Draw(t, "rights")[:rapid.IntRange(1, 5).Draw(t, "n")],
@@ -63,8 +80,10 @@ func steps() *rapid.Generator[[]fragment.Step] {
 		}),
 		step(func(t *rapid.T) fragment.Step {
 			return fragment.Seccomp{
-				For: rules.Draw(t, "for"), Syscalls: rapid.SliceOfN(rapid.StringMatching(`[a-z][a-z0-9_]{0,10}`), 1, 4).Draw(t, "calls"),
-				When: rapid.SliceOfN(conditions(), 0, 3).Draw(t, "when"), Errno: rapid.SampledFrom([]string{"EPERM", "ENOSYS", "E2BIG"}).Draw(t, "errno"),
+				For:      rules.Draw(t, "for"),
+				Syscalls: rapid.SliceOfN(rapid.StringMatching(`[a-z][a-z0-9_]{0,10}`), 1, 4).Draw(t, "calls"),
+				When:     rapid.SliceOfN(conditions(), 0, 3).Draw(t, "when"),
+				Errno:    rapid.SampledFrom([]string{"EPERM", "ENOSYS", "E2BIG"}).Draw(t, "errno"),
 			}
 		}),
 		step(func(t *rapid.T) fragment.Step {
@@ -77,7 +96,9 @@ func steps() *rapid.Generator[[]fragment.Step] {
 			}
 		}),
 		step(func(t *rapid.T) fragment.Step {
-			return fragment.Dialer{For: rules.Draw(t, "for"), Ports: rapid.SliceOfN(ports, 1, 5).Draw(t, "ports")}
+			return fragment.Dialer{
+				For: rules.Draw(t, "for"), Ports: rapid.SliceOfN(ports, 1, 5).Draw(t, "ports"),
+			}
 		}),
 	), 1, 12)
 }
@@ -124,28 +145,39 @@ func anyBytes(without string, least, most int) *rapid.Generator[string] {
 	})
 }
 
-func modes(t *rapid.T) fs.FileMode { return fs.FileMode(rapid.Uint32Range(0, 0o777).Draw(t, "mode")) }
+func modes(t *rapid.T) fs.FileMode {
+	return fs.FileMode(rapid.Uint32Range(0, 0o777).Draw(t, "mode"))
+}
 
 func policies() *rapid.Generator[policy.Policy] {
 	return rapid.Custom(func(t *rapid.T) policy.Policy {
 		return policy.Policy{
 			Filesystem: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.PathRule {
 				return policy.PathRule{
-					ID: rules.Draw(t, "id"), Source: source(t), Path: paths.Draw(t, "path"), Name: paths.Draw(t, "name"),
-					Access: rapid.SampledFrom([]policy.Access{policy.Allow, policy.Read, policy.Write, policy.Deny, policy.Protect}).Draw(t, "access"),
-					Type:   rapid.SampledFrom([]policy.FileType{policy.Missing, policy.Regular, policy.Directory, policy.Special}).Draw(t, "type"),
+					ID: rules.Draw(t, "id"), Source: source(t), Path: paths.Draw(t, "path"),
+					Name: paths.Draw(t, "name"),
+					Access: rapid.SampledFrom([]policy.Access{
+						policy.Allow, policy.Read, policy.Write, policy.Deny, policy.Protect,
+					}).Draw(t, "access"),
+					Type: rapid.SampledFrom([]policy.FileType{
+						policy.Missing, policy.Regular, policy.Directory, policy.Special,
+					}).Draw(t, "type"),
 				}
 			}), 1, 5).Draw(t, "filesystem"),
 			Environment: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.EnvRule {
 				return policy.EnvRule{
-					ID: rules.Draw(t, "id"), Source: source(t), Name: variables.Draw(t, "name"), Value: anyBytes("", 0, 20).Draw(t, "value"),
-					Action: rapid.SampledFrom([]policy.EnvAction{policy.EnvPass, policy.EnvSet, policy.EnvDeny}).Draw(t, "action"),
+					ID: rules.Draw(t, "id"), Source: source(t), Name: variables.Draw(t, "name"),
+					Value: anyBytes("", 0, 20).Draw(t, "value"),
+					Action: rapid.SampledFrom([]policy.EnvAction{
+						policy.EnvPass, policy.EnvSet, policy.EnvDeny,
+					}).Draw(t, "action"),
 					Secret: names.Draw(t, "secret"),
 				}
 			}), 1, 5).Draw(t, "environment"),
 			Disabled: []policy.Disabled{{
 				Kind: rapid.SampledFrom([]policy.Kind{
-					policy.KindTrust, policy.KindCredentials, policy.KindNetwork, policy.KindSnapshot, policy.KindCustom, policy.KindFilesystem,
+					policy.KindTrust, policy.KindCredentials, policy.KindNetwork, policy.KindSnapshot,
+					policy.KindCustom, policy.KindFilesystem,
 				}).Draw(t, "kind"),
 				Source: source(t),
 			}},
@@ -157,9 +189,11 @@ func source(t *rapid.T) policy.Source {
 	n := rapid.IntRange(0, 100000)
 	return policy.Source{
 		Origin: rapid.SampledFrom([]policy.Origin{
-			policy.OriginBase, policy.OriginDefault, policy.OriginConfig, policy.OriginProfile, policy.OriginFile, policy.OriginCommand, policy.OriginFlag,
+			policy.OriginBase, policy.OriginDefault, policy.OriginConfig, policy.OriginProfile,
+			policy.OriginFile, policy.OriginCommand, policy.OriginFlag,
 		}).Draw(t, "origin"),
 		File: anyBytes("", 0, 20).Draw(t, "file"), Flag: anyBytes("", 0, 20).Draw(t, "flag"),
-		Line: n.Draw(t, "line"), Column: n.Draw(t, "column"), EndLine: n.Draw(t, "endline"), EndColumn: n.Draw(t, "endcolumn"),
+		Line: n.Draw(t, "line"), Column: n.Draw(t, "column"), EndLine: n.Draw(t, "endline"),
+		EndColumn: n.Draw(t, "endcolumn"),
 	}
 }

@@ -69,7 +69,8 @@ func encodePathRule(r policy.PathRule) (*layerpb.PathRule, error) {
 	access, accessErr := accesses.Encode(r.Access)
 	fileType, typeErr := fileTypes.Encode(r.Type)
 	return &layerpb.PathRule{
-		Id: string(r.ID), Source: source, Access: access, Path: []byte(r.Path), Name: []byte(r.Name), Type: fileType,
+		Id: string(r.ID), Source: source, Access: access, Path: []byte(r.Path), Name: []byte(r.Name),
+		Type: fileType,
 	}, first(sourceErr, field("access", accessErr), field("type", typeErr))
 }
 
@@ -78,7 +79,8 @@ func decodePathRule(m *layerpb.PathRule) (policy.PathRule, error) {
 	access, accessErr := accesses.Decode(m.GetAccess())
 	fileType, typeErr := fileTypes.Decode(m.GetType())
 	return policy.PathRule{
-		ID: policy.RuleID(m.GetId()), Source: source, Access: access, Path: string(m.GetPath()), Name: string(m.GetName()), Type: fileType,
+		ID: policy.RuleID(m.GetId()), Source: source, Access: access, Path: string(m.GetPath()),
+		Name: string(m.GetName()), Type: fileType,
 	}, first(sourceErr, field("access", accessErr), field("type", typeErr))
 }
 
@@ -86,7 +88,8 @@ func encodeEnvRule(r policy.EnvRule) (*layerpb.EnvRule, error) {
 	source, sourceErr := encodeSource(r.Source)
 	action, actionErr := envActions.Encode(r.Action)
 	return &layerpb.EnvRule{
-		Id: string(r.ID), Source: source, Action: action, Name: []byte(r.Name), Value: []byte(r.Value), Secret: r.Secret,
+		Id: string(r.ID), Source: source, Action: action, Name: []byte(r.Name), Value: []byte(r.Value),
+		Secret: r.Secret,
 	}, first(sourceErr, field("action", actionErr))
 }
 
@@ -94,7 +97,8 @@ func decodeEnvRule(m *layerpb.EnvRule) (policy.EnvRule, error) {
 	source, sourceErr := decodeSource(m.GetSource())
 	action, actionErr := envActions.Decode(m.GetAction())
 	return policy.EnvRule{
-		ID: policy.RuleID(m.GetId()), Source: source, Action: action, Name: string(m.GetName()), Value: string(m.GetValue()), Secret: m.GetSecret(),
+		ID: policy.RuleID(m.GetId()), Source: source, Action: action, Name: string(m.GetName()),
+		Value: string(m.GetValue()), Secret: m.GetSecret(),
 	}, first(sourceErr, field("action", actionErr))
 }
 
@@ -120,6 +124,7 @@ func decodeSource(m *layerpb.Source) (policy.Source, error) {
 	origin, err := origins.Decode(m.GetOrigin())
 	return policy.Source{
 		Origin: origin, File: string(m.GetFile()), Flag: string(m.GetFlag()),
-		Line: int(m.GetLine()), Column: int(m.GetColumn()), EndLine: int(m.GetEndLine()), EndColumn: int(m.GetEndColumn()),
+		Line: int(m.GetLine()), Column: int(m.GetColumn()), EndLine: int(m.GetEndLine()),
+		EndColumn: int(m.GetEndColumn()),
 	}, field("source", err)
 }

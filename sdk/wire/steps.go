@@ -36,16 +36,23 @@ func encodeStep(m *layerpb.Step, s fragment.Step) error {
 		m.Step = &layerpb.Step_Env{Env: &layerpb.Env{Name: []byte(s.Name), Value: encodeValue(s.Value)}}
 	case fragment.Bind:
 		m.Step = &layerpb.Step_Bind{Bind: &layerpb.Bind{
-			Path: []byte(s.Path), From: []byte(s.From), Writable: s.Writable, NoExec: s.NoExec, Devices: s.Devices, Device: s.Device, Inode: s.Inode,
+			Path: []byte(s.Path), From: []byte(s.From), Writable: s.Writable, NoExec: s.NoExec,
+			Devices: s.Devices, Device: s.Device, Inode: s.Inode,
 		}}
 	case fragment.Link:
 		m.Step = &layerpb.Step_Link{Link: &layerpb.Link{Path: []byte(s.Path), Target: []byte(s.Target)}}
 	case fragment.Tmpfs:
-		m.Step = &layerpb.Step_Tmpfs{Tmpfs: &layerpb.Tmpfs{Path: []byte(s.Path), Size: s.Size, Mode: encodeMode(s.Mode), Report: s.Report}}
+		m.Step = &layerpb.Step_Tmpfs{Tmpfs: &layerpb.Tmpfs{
+			Path: []byte(s.Path), Size: s.Size, Mode: encodeMode(s.Mode), Report: s.Report,
+		}}
 	case fragment.Mask:
-		m.Step = &layerpb.Step_Mask{Mask: &layerpb.Mask{Path: []byte(s.Path), Directory: s.Directory, Readable: s.Readable}}
+		m.Step = &layerpb.Step_Mask{Mask: &layerpb.Mask{
+			Path: []byte(s.Path), Directory: s.Directory, Readable: s.Readable,
+		}}
 	case fragment.File:
-		m.Step = &layerpb.Step_File{File: &layerpb.File{Path: []byte(s.Path), Mode: encodeMode(s.Mode), Content: s.Content}}
+		m.Step = &layerpb.Step_File{File: &layerpb.File{
+			Path: []byte(s.Path), Mode: encodeMode(s.Mode), Content: s.Content,
+		}}
 	case fragment.Landlock:
 		return encodeLandlock(m, s)
 	case fragment.Seccomp:
@@ -53,7 +60,8 @@ func encodeStep(m *layerpb.Step, s fragment.Step) error {
 	case fragment.Listener:
 		network, err := Networks.Encode(s.Network)
 		m.Step = &layerpb.Step_Listener{Listener: &layerpb.Listener{
-			Name: s.Name, Network: network, Address: s.Address, Port: uint32(s.Port), LocalPrefix: s.LocalPrefix,
+			Name: s.Name, Network: network, Address: s.Address, Port: uint32(s.Port),
+			LocalPrefix: s.LocalPrefix,
 		}}
 		return err
 	case fragment.Dialer:
@@ -123,7 +131,9 @@ func encodeSeccomp(m *layerpb.Step, s fragment.Seccomp) error {
 			if t.Arg < 0 { // what is too large the other end sees
 				return fmt.Errorf("there is no argument %d", t.Arg)
 			}
-			c.Comparisons = append(c.Comparisons, &layerpb.Comparison{Arg: uint32(t.Arg), Mask: t.Mask, Op: op, Values: t.Values})
+			c.Comparisons = append(c.Comparisons, &layerpb.Comparison{
+				Arg: uint32(t.Arg), Mask: t.Mask, Op: op, Values: t.Values,
+			})
 		}
 		out.When = append(out.When, c)
 	}
@@ -168,21 +178,30 @@ func decodeStep(m *layerpb.Step, rule policy.RuleID) (fragment.Step, error) {
 	case *layerpb.Step_Bind:
 		b := s.Bind
 		return fragment.Bind{
-			For: rule, Path: string(b.GetPath()), From: string(b.GetFrom()), Writable: b.GetWritable(), NoExec: b.GetNoExec(),
+			For: rule, Path: string(b.GetPath()), From: string(b.GetFrom()), Writable: b.GetWritable(),
+			NoExec:  b.GetNoExec(),
 			Devices: b.GetDevices(), Device: b.GetDevice(), Inode: b.GetInode(),
 		}, nil
 	case *layerpb.Step_Link:
-		return fragment.Link{For: rule, Path: string(s.Link.GetPath()), Target: string(s.Link.GetTarget())}, nil
+		return fragment.Link{
+			For: rule, Path: string(s.Link.GetPath()), Target: string(s.Link.GetTarget()),
+		}, nil
 	case *layerpb.Step_Tmpfs:
 		t := s.Tmpfs
 		mode, err := decodeMode(t.GetMode())
-		return fragment.Tmpfs{For: rule, Path: string(t.GetPath()), Size: t.GetSize(), Mode: mode, Report: t.GetReport()}, err
+		return fragment.Tmpfs{
+			For: rule, Path: string(t.GetPath()), Size: t.GetSize(), Mode: mode, Report: t.GetReport(),
+		}, err
 	case *layerpb.Step_Mask:
 		k := s.Mask
-		return fragment.Mask{For: rule, Path: string(k.GetPath()), Directory: k.GetDirectory(), Readable: k.GetReadable()}, nil
+		return fragment.Mask{
+			For: rule, Path: string(k.GetPath()), Directory: k.GetDirectory(), Readable: k.GetReadable(),
+		}, nil
 	case *layerpb.Step_File:
 		mode, err := decodeMode(s.File.GetMode())
-		return fragment.File{For: rule, Path: string(s.File.GetPath()), Mode: mode, Content: s.File.GetContent()}, err
+		return fragment.File{
+			For: rule, Path: string(s.File.GetPath()), Mode: mode, Content: s.File.GetContent(),
+		}, err
 	case *layerpb.Step_Landlock:
 		return decodeLandlock(s.Landlock, rule)
 	case *layerpb.Step_Seccomp:
@@ -265,7 +284,9 @@ func decodeSeccomp(m *layerpb.Seccomp, rule policy.RuleID) (fragment.Step, error
 			if err != nil {
 				return nil, fmt.Errorf("condition %d: op: %w", i, err)
 			}
-			c = append(c, fragment.Comparison{Arg: int(t.GetArg()), Mask: t.GetMask(), Op: op, Values: t.GetValues()})
+			c = append(c, fragment.Comparison{
+				Arg: int(t.GetArg()), Mask: t.GetMask(), Op: op, Values: t.GetValues(),
+			})
 		}
 		s.When = append(s.When, c)
 	}

@@ -10,8 +10,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// Strict reports the first field, at any depth, that this version of the contract does not know. In what a layer returns it is an
-// error: the layer meant something by it, and core would be acting on less than the layer said.
+// Strict reports the first field, at any depth, that this version of the contract does not know. In
+// what a layer returns it is an error: the layer meant something by it, and core would be acting on
+// less than the layer said.
 func Strict(m proto.Message) error { return strict(m.ProtoReflect(), "") }
 
 func strict(m protoreflect.Message, at string) error {
@@ -49,9 +50,9 @@ func strictField(f protoreflect.FieldDescriptor, v protoreflect.Value, at string
 	}
 }
 
-// EscapeText makes valid UTF-8 of all text in a message that a layer sends: of a byte that is not, such as
-// one of a path in a diagnostic, becomes \xff. gRPC refuses such a message, without saying which field it
-// was.
+// EscapeText makes valid UTF-8 of all text in a message that a layer sends: of a byte that is not,
+// such as one of a path in a diagnostic, becomes \xff. gRPC refuses such a message, without saying
+// which field it was.
 func EscapeText(m proto.Message) { escapeText(m.ProtoReflect()) }
 
 func escapeText(m protoreflect.Message) {
@@ -86,8 +87,8 @@ func escapeMap(f protoreflect.FieldDescriptor, m protoreflect.Map) {
 	})
 }
 
-// escaped is a value with its text escaped, and whether that is another value. Messages are changed where
-// they are.
+// escaped is a value with its text escaped, and whether that is another value. Messages are changed
+// where they are.
 func escaped(f protoreflect.FieldDescriptor, v protoreflect.Value) (protoreflect.Value, bool) {
 	switch f.Kind() {
 	case protoreflect.MessageKind:

@@ -1,20 +1,23 @@
-// Package wire is the part of the contract that both ends agree on below package sdk: the constants of the handshake, and the
-// conversion of policies and fragments between Go and the messages of package layerpb.
+// Package wire is the part of the contract that both ends agree on below package sdk: the constants
+// of the handshake, and the conversion of policies and fragments between Go and the messages of
+// package layerpb.
 //
-// Encoding is a plain translation. Decoding what a layer sent is where core stops trusting: an enum's
-// zero or a value that nobody knows, a name with a control character, too much of anything, and a step
-// that [fragment.Check] refuses are errors that name the field. [Strict] adds the fields that this version
-// does not know. A step that only core may have has no message at all.
+// Encoding is a plain translation. Decoding what a layer sent is where core stops trusting: an
+// enum's zero or a value that nobody knows, a name with a control character, too much of anything,
+// and a step that [fragment.Check] refuses are errors that name the field. [Strict] adds the fields
+// that this version does not know. A step that only core may have has no message at all.
 //
-//	if err := wire.Strict(resp); err != nil { ... }           // "steps[3].bind has the unknown field 9"
-//	steps, err := wire.DecodeSteps(resp.GetSteps())           // "step 3 (bind): path: \"etc\" is not absolute and clean"
+//	err := wire.Strict(resp)                        // "steps[3].bind has the unknown field 9"
+//	steps, err := wire.DecodeSteps(resp.GetSteps()) // "step 3 (bind): path: \"etc\" is not ..."
 //
 // # Adding a step
 //
-// A step needs a case in [EncodeSteps] and one in [DecodeSteps]; the round trip is a property test, which fails without both.
+// A step needs a case in [EncodeSteps] and one in [DecodeSteps]; the round trip is a property test,
+// which fails without both.
 package wire
 
-// What core and a layer agree on before they speak. None of it is a secret: who may speak is decided by package peer.
+// What core and a layer agree on before they speak. None of it is a secret: who may speak is
+// decided by package peer.
 const (
 	// ProtocolVersion is the version of go-plugin's handshake; the proto package is the contract's.
 	ProtocolVersion = 1

@@ -36,7 +36,8 @@ func TestStepsSurvive(t *testing.T) {
 	})
 }
 
-// TestEveryStepOfALayerIsGenerated keeps TestStepsSurvive honest: a step added to the contract must be added to the generator.
+// TestEveryStepOfALayerIsGenerated keeps TestStepsSurvive honest: a step added to the contract must
+// be added to the generator.
 func TestEveryStepOfALayerIsGenerated(t *testing.T) {
 	missing := map[string]bool{}
 	fields := (&layerpb.Step{}).ProtoReflect().Descriptor().Oneofs().ByName("step").Fields()
@@ -88,7 +89,9 @@ func over[M proto.Message](t *rapid.T, m M) M {
 
 // Empty and nil slices are one on the wire.
 var emptyIsNil = []cmp.Option{
-	cmp.Transformer("value", func(v fragment.Value) []fragment.Part { return append([]fragment.Part{}, v...) }),
+	cmp.Transformer(
+		"value", func(v fragment.Value) []fragment.Part { return append([]fragment.Part{}, v...) },
+	),
 	cmp.Transformer("when", func(s fragment.Seccomp) any {
 		return []any{s.For, s.Syscalls, append([]fragment.Condition{}, s.When...), s.Errno}
 	}),
@@ -96,56 +99,69 @@ var emptyIsNil = []cmp.Option{
 
 // TestEnumsAreWhole: each value of the wire has one of Go's, but for its zero.
 func TestEnumsAreWhole(t *testing.T) {
-	for name, decode := range map[string]func(int32) error{
+	for name, of := range map[string]func(int32) error{
 		"Kind":    func(n int32) error { _, err := wire.Kinds.Decode(layerpb.Kind(n)); return err },
 		"Network": func(n int32) error { _, err := wire.Networks.Decode(layerpb.Network(n)); return err },
 		"Right": func(n int32) error {
-			_, err := wire.DecodeSteps([]*layerpb.Step{{Step: &layerpb.Step_Landlock{Landlock: &layerpb.Landlock{
+			return decode(&layerpb.Step{Step: &layerpb.Step_Landlock{Landlock: &layerpb.Landlock{
 				Path: []byte("/a"), Rights: []layerpb.Right{layerpb.Right(n)},
-			}}}})
-			return err
+			}}})
 		},
 		"Op": func(n int32) error {
-			_, err := wire.DecodeSteps([]*layerpb.Step{{Step: &layerpb.Step_Seccomp{Seccomp: &layerpb.Seccomp{
+			return decode(&layerpb.Step{Step: &layerpb.Step_Seccomp{Seccomp: &layerpb.Seccomp{
 				Syscalls: []string{"bpf"}, Errno: "EPERM",
-				When: []*layerpb.Condition{{Comparisons: []*layerpb.Comparison{{Op: layerpb.Op(n), Values: []uint64{1}}}}},
-			}}}})
-			return err
+				When: []*layerpb.Condition{{Comparisons: []*layerpb.Comparison{{
+					Op: layerpb.Op(n), Values: []uint64{1},
+				}}}},
+			}}})
 		},
 		"Origin":    func(n int32) error { return rule(layerpb.Origin(n), 1, 1) },
 		"Access":    func(n int32) error { return rule(1, layerpb.Access(n), 1) },
 		"FileType":  func(n int32) error { return rule(1, 1, layerpb.FileType(n)) },
 		"EnvAction": envRule,
 		"Shows": func(n int32) error {
-			_, err := wire.DecodePlaces(&layerpb.Places{Places: []*layerpb.Place{{Shows: layerpb.Shows(n), Type: 1}}})
+			_, err := wire.DecodePlaces(&layerpb.Places{Places: []*layerpb.Place{{
+				Shows: layerpb.Shows(n), Type: 1,
+			}}})
 			return err
 		},
 		"Standing": func(n int32) error {
-			_, err := wire.DecodePlaces(&layerpb.Places{Rules: []*layerpb.PlaceRule{{Is: layerpb.Standing(n)}}})
+			_, err := wire.DecodePlaces(&layerpb.Places{Rules: []*layerpb.PlaceRule{{
+				Is: layerpb.Standing(n),
+			}}})
 			return err
 		},
 	} {
 		values := layerpb.File_nono_layer_v1_layer_proto.Enums().ByName(protoreflect.Name(name)).Values()
 		for i := range values.Len() {
 			n := int32(values.Get(i).Number())
-			if err := decode(n); (err == nil) != (n != 0) {
+			if err := of(n); (err == nil) != (n != 0) {
 				t.Errorf("%s: %v", values.Get(i).Name(), err)
 			}
 		}
 		// A user reads this of a layer that misbehaves: the field's name says what it is, and no Go type.
-		if err := decode(int32(values.Len())); err == nil || strings.Contains(err.Error(), "layerpb") {
+		if err := of(int32(values.Len())); err == nil || strings.Contains(err.Error(), "layerpb") {
 			t.Errorf("%s, of a value that it does not know: %v", name, err)
 		}
 	}
 }
 
+func decode(s *layerpb.Step) error {
+	_, err := wire.DecodeSteps([]*layerpb.Step{s})
+	return err
+}
+
 func rule(o layerpb.Origin, a layerpb.Access, f layerpb.FileType) error {
-	_, err := wire.DecodePolicy(&layerpb.Policy{Filesystem: []*layerpb.PathRule{{Source: &layerpb.Source{Origin: o}, Access: a, Type: f}}})
+	_, err := wire.DecodePolicy(&layerpb.Policy{Filesystem: []*layerpb.PathRule{{
+		Source: &layerpb.Source{Origin: o}, Access: a, Type: f,
+	}}})
 	return err
 }
 
 func envRule(n int32) error {
-	_, err := wire.DecodePolicy(&layerpb.Policy{Environment: []*layerpb.EnvRule{{Source: &layerpb.Source{Origin: 1}, Action: layerpb.EnvAction(n)}}})
+	_, err := wire.DecodePolicy(&layerpb.Policy{Environment: []*layerpb.EnvRule{{
+		Source: &layerpb.Source{Origin: 1}, Action: layerpb.EnvAction(n),
+	}}})
 	return err
 }
 
@@ -164,14 +180,19 @@ func TestStrict(t *testing.T) {
 	if err := wire.Strict(whole()); err != nil {
 		t.Fatal(err)
 	}
-	for want, at := range map[string]func(*layerpb.PlanResponse){
-		"PlanResponse has the unknown field 999":                            func(m *layerpb.PlanResponse) { spoil(m) },
-		"steps[1] has the unknown field 999":                                func(m *layerpb.PlanResponse) { spoil(m.GetSteps()[1]) },
-		"steps[1].seccomp has the unknown field 999":                        func(m *layerpb.PlanResponse) { spoil(m.GetSteps()[1].GetSeccomp()) },
-		"steps[1].seccomp.when[0].comparisons[0] has the unknown field 999": func(m *layerpb.PlanResponse) { spoil(m.GetSteps()[1].GetSeccomp().GetWhen()[0].GetComparisons()[0]) },
+	for where, at := range map[string]func(*layerpb.PlanResponse){
+		"PlanResponse": func(m *layerpb.PlanResponse) { spoil(m) },
+		"steps[1]":     func(m *layerpb.PlanResponse) { spoil(m.GetSteps()[1]) },
+		"steps[1].seccomp": func(m *layerpb.PlanResponse) {
+			spoil(m.GetSteps()[1].GetSeccomp())
+		},
+		"steps[1].seccomp.when[0].comparisons[0]": func(m *layerpb.PlanResponse) {
+			spoil(m.GetSteps()[1].GetSeccomp().GetWhen()[0].GetComparisons()[0])
+		},
 	} {
 		m := whole()
 		at(m)
+		want := where + " has the unknown field 999"
 		if err := wire.Strict(m); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
@@ -186,7 +207,10 @@ func TestRefused(t *testing.T) {
 		return b
 	}
 	seccomp := func(change func(*fragment.Seccomp)) fragment.Step {
-		s := fragment.Seccomp{Syscalls: []string{"bpf"}, Errno: "EPERM", When: []fragment.Condition{{{Op: fragment.OpIn, Values: []uint64{1}}}}}
+		s := fragment.Seccomp{
+			Syscalls: []string{"bpf"}, Errno: "EPERM",
+			When: []fragment.Condition{{{Op: fragment.OpIn, Values: []uint64{1}}}},
+		}
 		change(&s)
 		return s
 	}
@@ -196,7 +220,10 @@ func TestRefused(t *testing.T) {
 	}{
 		{bind(func(*fragment.Bind) {}), ""},
 		{seccomp(func(*fragment.Seccomp) {}), ""},
-		{bind(func(b *fragment.Bind) { b.Path = "a" }), "step 0 (bind): path: \"a\" is not absolute and clean"},
+		{
+			bind(func(b *fragment.Bind) { b.Path = "a" }),
+			"step 0 (bind): path: \"a\" is not absolute and clean",
+		},
 		{bind(func(b *fragment.Bind) { b.Path = "/a/../b" }), "not absolute and clean"},
 		{bind(func(b *fragment.Bind) { b.Path = "/a/" }), "not absolute and clean"},
 		{bind(func(b *fragment.Bind) { b.Path = "" }), "it is empty"},
@@ -212,12 +239,21 @@ func TestRefused(t *testing.T) {
 		{fragment.File{Path: "/a", Content: make([]byte, 64<<10+1)}, "content: 65537 bytes"},
 		{fragment.File{Path: "/a", Mode: fs.ModeSticky | 0o644}, "mode:"},
 		{fragment.Landlock{Path: "/a"}, "rights: there are none"},
-		{fragment.Landlock{Path: "/a", Rights: []fragment.Right{fragment.RightRead, fragment.RightRead}}, "twice"},
+		{
+			fragment.Landlock{Path: "/a", Rights: []fragment.Right{fragment.RightRead, fragment.RightRead}},
+			"twice",
+		},
 		{seccomp(func(s *fragment.Seccomp) { s.Syscalls = nil }), "syscalls: there are none"},
 		{seccomp(func(s *fragment.Seccomp) { s.Syscalls = []string{"bpf "} }), "is not a name"},
 		{seccomp(func(s *fragment.Seccomp) { s.Errno = "13" }), "errno:"},
-		{seccomp(func(s *fragment.Seccomp) { s.When = []fragment.Condition{{}} }), "condition 0: it has no comparison"},
-		{seccomp(func(s *fragment.Seccomp) { s.When[0][0].Arg = 6 }), "arg: a system call has the arguments 0 to 5, not 6"},
+		{
+			seccomp(func(s *fragment.Seccomp) { s.When = []fragment.Condition{{}} }),
+			"condition 0: it has no comparison",
+		},
+		{
+			seccomp(func(s *fragment.Seccomp) { s.When[0][0].Arg = 6 }),
+			"arg: a system call has the arguments 0 to 5, not 6",
+		},
 		{seccomp(func(s *fragment.Seccomp) { s.When[0][0].Values = nil }), "values: there are none"},
 		{fragment.Listener{Name: "a", Network: fragment.TCP}, ""},
 		{fragment.Listener{Network: fragment.TCP}, "name: it is empty"},
@@ -239,13 +275,14 @@ func TestRefused(t *testing.T) {
 			continue
 		}
 		_, err = wire.DecodeSteps(encoded)
-		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: got %v, want %q", c.step, err, c.want)
 		}
 	}
 }
 
-// TestEscapeText: a message can be sent whatever a layer put into its text; bytes stay what they were.
+// TestEscapeText: a message can be sent whatever a layer put into its text; bytes stay what they
+// were.
 func TestEscapeText(t *testing.T) {
 	const bad, good = "caf\xe9 \ufffd é", `caf\xe9 ` + "\ufffd é"
 	m := &layerpb.SessionResponse{Message: &layerpb.SessionResponse_Event{
@@ -270,9 +307,15 @@ func TestEscapeText(t *testing.T) {
 	if _, err := proto.Marshal(lists); err != nil {
 		t.Error(err)
 	}
-	if lists.GetDiagnostics()[0].GetSummary() != good || lists.GetSteps()[1].GetSeccomp().GetSyscalls()[1] != good ||
-		string(lists.GetSteps()[0].GetMask().GetPath()) != bad || string(lists.GetSecrets()[good]) != bad {
-		t.Errorf("got %v", lists)
+	for what, pair := range map[string][2]string{
+		"text":              {lists.GetDiagnostics()[0].GetSummary(), good},
+		"text in a list":    {lists.GetSteps()[1].GetSeccomp().GetSyscalls()[1], good},
+		"a path":            {string(lists.GetSteps()[0].GetMask().GetPath()), bad},
+		"what a name means": {string(lists.GetSecrets()[good]), bad},
+	} {
+		if got, want := pair[0], pair[1]; got != want {
+			t.Errorf("%s: got %q, want %q", what, got, want)
+		}
 	}
 }
 
@@ -314,7 +357,8 @@ func TestNotEncoded(t *testing.T) {
 func TestLayerName(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"landlock": true, "acme/egress": true, "a-1/b-2": true,
-		"": false, "/": false, "a/": false, "/a": false, "a/b/c": false, "..": false, "a/..": false, "A": false, "a b": false, "-a": false, "a\x00": false,
+		"": false, "/": false, "a/": false, "/a": false, "a/b/c": false, "..": false, "a/..": false,
+		"A": false, "a b": false, "-a": false, "a\x00": false,
 	} {
 		if err := wire.LayerName(name); (err == nil) != ok {
 			t.Errorf("%q: %v", name, err)

@@ -17,8 +17,8 @@ func (l *launcher) runAgent() error {
 	agent, err := syscall.ForkExec(r.Executable, r.Args, &syscall.ProcAttr{
 		Env:   r.Env,
 		Files: []uintptr{0, 1, 2},
-		// A session of its own: the user's terminal, if it is one of the three, then takes no job control from the agent, and gives it
-		// no signals.
+		// A session of its own: the user's terminal, if it is one of the three, then takes no job control
+		// from the agent, and gives it no signals.
 		Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
@@ -30,8 +30,8 @@ func (l *launcher) runAgent() error {
 	ports := r.Dial
 	l.recipe = nil // the agent has its secrets; nothing here needs them any more
 	letGoOfStreams()
-	// Waiting blocks a thread, and so does reading: one each. The threads have no scope around them, so it does not matter to the
-	// kernel which of them signals the agent.
+	// Waiting blocks a thread, and so does reading: one each. The threads have no scope around them,
+	// so it does not matter to the kernel which of them signals the agent.
 	go waitForAgent(agent)
 	return serve(agent, ports)
 }
@@ -45,8 +45,9 @@ func startFailure(executable string, err error) *recipe.Started {
 	return &recipe.Started{Path: executable, Errno: int(errno), Exists: statErr == nil}
 }
 
-// letGoOfStreams closes what the agent alone should hold: whoever reads its output must see the end of it when the agent closes it. In
-// their place stands something that can be neither read nor written, so that no later descriptor gets one of these numbers.
+// letGoOfStreams closes what the agent alone should hold: whoever reads its output must see the end
+// of it when the agent closes it. In their place stands something that can be neither read nor
+// written, so that no later descriptor gets one of these numbers.
 func letGoOfStreams() {
 	fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -58,8 +59,9 @@ func letGoOfStreams() {
 	closeFD(fd)
 }
 
-// serve does what core asks until core is gone. Then it returns: the end of pid 1 is the end of everything inside, and so the agent
-// cannot outlive core even where the parent-death signal is lost.
+// serve does what core asks until core is gone. Then it returns: the end of pid 1 is the end of
+// everything inside, and so the agent cannot outlive core even where the parent-death signal is
+// lost.
 func serve(agent int, ports []uint16) error {
 	// A layer that dials without end takes no more than this many threads from us.
 	dialing := make(chan struct{}, 64)
@@ -88,8 +90,9 @@ func serve(agent int, ports []uint16) error {
 	}
 }
 
-// signalAgent passes a signal on. What a terminal would send goes to the agent's process group, as a terminal's would: a shell that
-// waits for its child acts on Ctrl-C only once the child has gone of it. Everything else goes to the main process alone.
+// signalAgent passes a signal on. What a terminal would send goes to the agent's process group, as
+// a terminal's would: a shell that waits for its child acts on Ctrl-C only once the child has gone
+// of it. Everything else goes to the main process alone.
 func signalAgent(agent int, s syscall.Signal) {
 	to := agent
 	switch s {
@@ -118,7 +121,8 @@ func answerDial(d recipe.Dial, ports []uint16) {
 	closeFD(fd)
 }
 
-// waitForAgent reaps whatever ends, as pid 1 must, until the main process does; then it ends the rest, tells core, and ends the process.
+// waitForAgent reaps whatever ends, as pid 1 must, until the main process does; then it ends the
+// rest, tells core, and ends the process.
 func waitForAgent(agent int) {
 	status, err := reapUntil(agent)
 	if err != nil {
@@ -132,7 +136,8 @@ func waitForAgent(agent int) {
 	os.Exit(0)
 }
 
-// reapUntil waits for a process and for all orphans that end before it. WALL: also for those that were cloned to end without SIGCHLD.
+// reapUntil waits for a process and for all orphans that end before it. WALL: also for those that
+// were cloned to end without SIGCHLD.
 func reapUntil(pid int) (unix.WaitStatus, error) {
 	for {
 		var status unix.WaitStatus
@@ -142,14 +147,15 @@ func reapUntil(pid int) (unix.WaitStatus, error) {
 		case err != nil:
 			return 0, err
 		case ended == pid && !status.Stopped():
-			// A process that asks to be traced is traced by its parent, and then each of its signals is news for us. It ends nothing.
+			// A process that asks to be traced is traced by its parent, and then each of its signals is news
+			// for us. It ends nothing.
 			return status, nil
 		}
 	}
 }
 
-// endOthers ends every process that is left inside, and counts those that were still running. The end of pid 1 would end them as well,
-// but could not count.
+// endOthers ends every process that is left inside, and counts those that were still running. The
+// end of pid 1 would end them as well, but could not count.
 func endOthers() int {
 	for { // those that ended by themselves do not count
 		ended, err := unix.Wait4(-1, nil, unix.WALL|unix.WNOHANG, nil)
@@ -157,7 +163,8 @@ func endOthers() int {
 			break
 		}
 	}
-	// To all but the caller. None can slip through by forking: a fork fails in a process that has a signal waiting.
+	// To all but the caller. None can slip through by forking: a fork fails in a process that has a
+	// signal waiting.
 	if err := unix.Kill(-1, unix.SIGKILL); err != nil {
 		return 0 // nobody there
 	}

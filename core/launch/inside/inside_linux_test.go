@@ -30,7 +30,8 @@ func TestOwnUserMap(t *testing.T) {
 }
 
 func TestAccessRights(t *testing.T) {
-	const r, w, x, d = fragment.RightRead, fragment.RightWrite, fragment.RightExecute, fragment.RightDevice
+	const r, w = fragment.RightRead, fragment.RightWrite
+	const x, d = fragment.RightExecute, fragment.RightDevice
 	for _, test := range []struct {
 		rights    []fragment.Right
 		directory bool
@@ -49,7 +50,8 @@ func TestAccessRights(t *testing.T) {
 	}
 	// All rights on a directory are all there are, but for device files and the sockets of others.
 	all, err := accessRights([]fragment.Right{r, w, x, d}, true)
-	if want := handledRights(11) &^ (ll.AccessFSMakeChar | ll.AccessFSMakeBlock | ll.AccessFSResolveUnix); err != nil || all != want {
+	const never = ll.AccessFSMakeChar | ll.AccessFSMakeBlock | ll.AccessFSResolveUnix
+	if want := handledRights(11) &^ never; err != nil || all != want {
 		t.Errorf("all: got %v, want %v", all, want)
 	}
 	if _, err := accessRights([]fragment.Right{""}, true); err == nil {
@@ -91,7 +93,10 @@ func TestParseAck(t *testing.T) {
 }
 
 func TestRouteMessage(t *testing.T) {
-	for prefix, length := range map[string]int{"198.18.0.0/15": 16 + 12 + 8 + 8, "2001:db8::/32": 16 + 12 + 20 + 8} {
+	for prefix, length := range map[string]int{
+		"198.18.0.0/15": 16 + 12 + 8 + 8,
+		"2001:db8::/32": 16 + 12 + 20 + 8,
+	} {
 		m := routeMessage(netip.MustParsePrefix(prefix))
 		if len(m) != length || int(m[0]) != length {
 			t.Errorf("%s: %d bytes, said to be %d, want %d", prefix, len(m), m[0], length)
@@ -99,10 +104,12 @@ func TestRouteMessage(t *testing.T) {
 	}
 }
 
-// TestDependencies: what runs next to the agent, with its secrets in memory, is small. Each package more is one more to trust, and one
-// more to load on every start.
+// TestDependencies: what runs next to the agent, with its secrets in memory, is small. Each package
+// more is one more to trust, and one more to load on every start.
 func TestDependencies(t *testing.T) {
-	c := exec.Command("go", "list", "-deps", "-f", "{{.ImportPath}} {{.Standard}}", "../../../cmd/nono-init")
+	c := exec.Command(
+		"go", "list", "-deps", "-f", "{{.ImportPath}} {{.Standard}}", "../../../cmd/nono-init",
+	)
 	c.Env = append(c.Environ(), "CGO_ENABLED=0")
 	out, err := c.Output()
 	if err != nil {
@@ -110,7 +117,8 @@ func TestDependencies(t *testing.T) {
 	}
 	const own, goLandlock = "github.com/nono-run/nono/", "github.com/landlock-lsm/go-landlock/landlock"
 	allowed := []string{
-		own + "cmd/nono-init", own + "core/launch/inside", own + "core/launch/recipe", own + "sdk/bytejson",
+		own + "cmd/nono-init", own + "core/launch/inside", own + "core/launch/recipe",
+		own + "sdk/bytejson",
 		own + "sdk/fragment", own + "sdk/policy",
 		goLandlock, goLandlock + "/internal", goLandlock + "/syscall",
 		"golang.org/x/sys/unix", "kernel.org/pub/linux/libs/security/libcap/psx",

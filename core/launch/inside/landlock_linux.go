@@ -11,9 +11,10 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// applyLandlock puts the recipe's rules on all threads. The ruleset is about files alone: what the network is closed to the network
-// namespace holds, and nono-init itself must still connect inside; what signals reach the pid namespace holds, and a scope would, before
-// version 8, keep nono-init's own threads from signalling the agent.
+// applyLandlock puts the recipe's rules on all threads. The ruleset is about files alone: what the
+// network is closed to the network namespace holds, and nono-init itself must still connect inside;
+// what signals reach the pid namespace holds, and a scope would, before version 8, keep nono-init's
+// own threads from signalling the agent.
 func applyLandlock(l *launcher) error {
 	if len(l.recipe.Landlock) == 0 {
 		return nil
@@ -32,7 +33,9 @@ func applyLandlock(l *launcher) error {
 			open = append(open, fd)
 		}
 		if err != nil {
-			return &failure{rule: s.For, step: fragment.Kind(s), path: s.Path, doing: "granting " + s.Path, err: err}
+			return &failure{
+				rule: s.For, step: fragment.Kind(s), path: s.Path, doing: "granting " + s.Path, err: err,
+			}
 		}
 		if rule != nil {
 			rules = append(rules, rule)
@@ -45,9 +48,10 @@ func applyLandlock(l *launcher) error {
 	return fail("applying Landlock", config.RestrictPaths(rules...))
 }
 
-// closeAbstractSockets keeps the agent from Unix sockets that have a name and no file: they belong to the network namespace, and so in the
-// host's network the agent would reach the user's X server, which types for whoever asks. Where Landlock is too old for it, it is not held;
-// what such a run was started for, the host's whole network, has been said.
+// closeAbstractSockets keeps the agent from Unix sockets that have a name and no file: they belong
+// to the network namespace, and so in the host's network the agent would reach the user's X server,
+// which types for whoever asks. Where Landlock is too old for it, it is not held; what such a run
+// was started for, the host's whole network, has been said.
 func closeAbstractSockets(l *launcher) error {
 	const firstWithScopes = 6
 	if !l.hostNetwork || l.host().LandlockABI < firstWithScopes {
@@ -60,8 +64,9 @@ func closeAbstractSockets(l *launcher) error {
 	return fail("closing abstract Unix sockets", config.RestrictScoped())
 }
 
-// pathRule opens a rule's path, and returns the rule for what was opened. Landlock binds to inodes, and the library opens by name: so
-// it is given the name of our descriptor, and a link that came to stand in the path is an error and not a grant of what it points to.
+// pathRule opens a rule's path, and returns the rule for what was opened. Landlock binds to inodes,
+// and the library opens by name: so it is given the name of our descriptor, and a link that came to
+// stand in the path is an error and not a grant of what it points to.
 func pathRule(s fragment.Landlock, handled landlock.AccessFSSet) (int, landlock.Rule, error) {
 	fd, err := unix.Openat2(unix.AT_FDCWD, s.Path, &unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_CLOEXEC,
@@ -91,8 +96,10 @@ const (
 	writeFile = ll.AccessFSWriteFile | ll.AccessFSTruncate
 
 	readDirectory = ll.AccessFSReadDir
-	// writeDirectory has no device files: without capabilities the only one to be had is the overlay's whiteout.
-	writeDirectory = ll.AccessFSRemoveDir | ll.AccessFSRemoveFile | ll.AccessFSMakeDir | ll.AccessFSMakeReg |
+	// writeDirectory has no device files: without capabilities the only one to be had is the overlay's
+	// whiteout.
+	writeDirectory = ll.AccessFSRemoveDir | ll.AccessFSRemoveFile |
+		ll.AccessFSMakeDir | ll.AccessFSMakeReg |
 		ll.AccessFSMakeSock | ll.AccessFSMakeFifo | ll.AccessFSMakeSym | ll.AccessFSRefer
 )
 
@@ -132,8 +139,9 @@ var versions = []landlock.Config{
 	landlock.V7, landlock.V8, landlock.V9, landlock.V10, landlock.V11,
 }
 
-// handledRights is what the ruleset refuses where no rule grants it: all that the version knows. From version 9 on that takes in
-// connecting to a Unix socket of the host's by its path, which no right of a step grants.
+// handledRights is what the ruleset refuses where no rule grants it: all that the version knows.
+// From version 9 on that takes in connecting to a Unix socket of the host's by its path, which no
+// right of a step grants.
 func handledRights(abi int) landlock.AccessFSSet {
 	return versions[min(max(abi, 1), len(versions))-1].HandledAccessFS
 }

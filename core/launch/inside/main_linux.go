@@ -20,7 +20,8 @@ type launcher struct {
 	hostNetwork bool
 	recipe      *recipe.Recipe
 
-	// proc is a fresh /proc that is mounted nowhere yet; sys is its sys directory, reached past what later covers it.
+	// proc is a fresh /proc that is mounted nowhere yet; sys is its sys directory, reached past what
+	// later covers it.
 	proc, sys int
 	view      view
 	// hand are the descriptors for core.
@@ -39,19 +40,22 @@ type step struct {
 	do   func(*launcher) error
 }
 
-// arrival is done before anything is known of the plan. It is as much as can fail on a host that does not let an ordinary user have
-// this kind of sandbox, so that the answer to core is found by doing and not by reading settings.
+// arrival is done before anything is known of the plan. It is as much as can fail on a host that
+// does not let an ordinary user have this kind of sandbox, so that the answer to core is found by
+// doing and not by reading settings.
 var arrival = []step{
 	// First of all: what core had open by mistake must not be reachable by a mistake made below.
 	{"descriptors", closeInherited},
 	{"init", requireInit},
 	// Before the first mount, which would otherwise show up on the host.
 	{"propagation", leavePeers},
-	// A fresh /proc can only be mounted while the host's is still in the view: the kernel wants to see that nothing in it was hidden.
+	// A fresh /proc can only be mounted while the host's is still in the view: the kernel wants to see
+	// that nothing in it was hidden.
 	{"proc", mountProc},
 }
 
-// meanwhile is what needs no recipe. It is done while core waits for the layers' answers, when nobody waits for nono-init.
+// meanwhile is what needs no recipe. It is done while core waits for the layers' answers, when
+// nobody waits for nono-init.
 var meanwhile = []step{
 	{"loopback", raiseLoopback},
 	{"namespaces", forbidNamespaces},
@@ -73,9 +77,11 @@ var preparation = []step{
 	{"references", closeReferences},
 	// After all that needs capabilities, in namespaces of ours.
 	{"capabilities", dropPrivileges},
-	// The agent has the same user as we: while our memory can be opened through /proc, all that follows is decoration.
+	// The agent has the same user as we: while our memory can be opened through /proc, all that
+	// follows is decoration.
 	{"dumpable", hideMemory},
-	// After the capabilities: a thread without them needs no-new-privs for this, which the library sets.
+	// After the capabilities: a thread without them needs no-new-privs for this, which the library
+	// sets.
 	{"landlock", applyLandlock},
 	{"scope", closeAbstractSockets},
 	// Late, since it refuses much of what stands above.
@@ -185,7 +191,9 @@ func recipeFailure(err error) error {
 	if !errors.As(err, &bad) {
 		return fail("taking the recipe", err)
 	}
-	f := &failure{rule: bad.Step.Rule(), step: fragment.Kind(bad.Step), doing: "taking the recipe", err: err}
+	f := &failure{
+		rule: bad.Step.Rule(), step: fragment.Kind(bad.Step), doing: "taking the recipe", err: err,
+	}
 	if m, ok := bad.Step.(fragment.Mount); ok {
 		f.path = m.At()
 	}
@@ -226,14 +234,17 @@ func awaitGo() error {
 
 func send(r recipe.Reply, fds ...int) error { return recipe.Send(recipe.Lifeline, r, fds...) }
 
-// closeInherited keeps every descriptor but the three standard ones from the agent, whoever opened them and forgot to say so.
-// Closing them outright would pull Go's own from under it.
+// closeInherited keeps every descriptor but the three standard ones from the agent, whoever opened
+// them and forgot to say so. Closing them outright would pull Go's own from under it.
 func closeInherited(*launcher) error {
-	return fail("marking descriptors close-on-exec", unix.CloseRange(recipe.Lifeline, ^uint(0), unix.CLOSE_RANGE_CLOEXEC))
+	return fail(
+		"marking descriptors close-on-exec",
+		unix.CloseRange(recipe.Lifeline, ^uint(0), unix.CLOSE_RANGE_CLOEXEC),
+	)
 }
 
-// requireInit refuses to run anywhere but where core puts it, as the first process of a pid namespace with a lifeline: what follows changes
-// the process's surroundings.
+// requireInit refuses to run anywhere but where core puts it, as the first process of a pid
+// namespace with a lifeline: what follows changes the process's surroundings.
 func requireInit(*launcher) error {
 	kind, err := unix.GetsockoptInt(recipe.Lifeline, unix.SOL_SOCKET, unix.SO_TYPE)
 	if os.Getpid() != 1 || err != nil || kind != unix.SOCK_SEQPACKET {
@@ -244,11 +255,13 @@ func requireInit(*launcher) error {
 
 // leavePeers stops mounts made here from appearing on the host.
 func leavePeers(*launcher) error {
-	return fail("separating the mounts from the host's", unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""))
+	return fail(
+		"separating the mounts from the host's", unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""),
+	)
 }
 
-// closeReferences closes the mounts that were built with. The process is undumpable when the agent exists; this is for the day when it
-// is not.
+// closeReferences closes the mounts that were built with. The process is undumpable when the agent
+// exists; this is for the day when it is not.
 func closeReferences(l *launcher) error {
 	for _, fd := range []int{l.view.root, l.view.stage, l.proc, l.sys} {
 		closeFD(fd)

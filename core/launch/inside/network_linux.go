@@ -12,7 +12,8 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// raiseLoopback switches on the one interface that the network namespace has. In the host's there is nothing to do.
+// raiseLoopback switches on the one interface that the network namespace has. In the host's there
+// is nothing to do.
 func raiseLoopback(l *launcher) error {
 	if l.hostNetwork {
 		return nil
@@ -39,10 +40,12 @@ func openListeners(l *launcher) error {
 		return nil
 	}
 	if l.hostNetwork {
-		return listenerFailure(l.recipe.Listeners[0], errors.New("there is no network namespace of the agent's to listen in"))
+		return listenerFailure(
+			l.recipe.Listeners[0], errors.New("there is no network namespace of the agent's to listen in"),
+		)
 	}
-	// The capability to take a low port is not among the few that we have; the one to change the setting is. It is put back, so
-	// that the agent finds it as anywhere else.
+	// The capability to take a low port is not among the few that we have; the one to change the
+	// setting is. It is put back, so that the agent finds it as anywhere else.
 	before, err := l.readSetting(lowPorts)
 	if err == nil {
 		err = l.writeSetting(lowPorts, "0")
@@ -55,13 +58,18 @@ func openListeners(l *launcher) error {
 		if err != nil {
 			return listenerFailure(s, err)
 		}
-		l.hand = append(l.hand, handed{fd, recipe.Descriptor{Kind: recipe.ListenerDescriptor, Name: s.Name}})
+		l.hand = append(
+			l.hand, handed{fd, recipe.Descriptor{Kind: recipe.ListenerDescriptor, Name: s.Name}},
+		)
 	}
 	return fail("closing low ports again", l.writeSetting(lowPorts, before))
 }
 
 func listenerFailure(s fragment.Listener, err error) error {
-	return &failure{rule: s.For, step: fragment.Kind(s), path: s.Name, doing: fmt.Sprintf("opening the listener %q", s.Name), err: err}
+	return &failure{
+		rule: s.For, step: fragment.Kind(s), path: s.Name,
+		doing: fmt.Sprintf("opening the listener %q", s.Name), err: err,
+	}
 }
 
 func openListener(s fragment.Listener) (int, error) {
@@ -123,15 +131,17 @@ func socketAddress(a netip.AddrPort) (family int, sa unix.Sockaddr) {
 	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
 }
 
-// routeToLoopback makes the kernel take every address of a range for its own, as `ip route add local PREFIX dev lo` does: a
-// connection to any of them arrives at a listener here, which can tell by the address what was meant.
+// routeToLoopback makes the kernel take every address of a range for its own, as `ip route add
+// local PREFIX dev lo` does: a connection to any of them arrives at a listener here, which can tell
+// by the address what was meant.
 func routeToLoopback(prefix netip.Prefix) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}
 	defer closeFD(fd)
-	if err := unix.Sendto(fd, routeMessage(prefix), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	kernel := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+	if err := unix.Sendto(fd, routeMessage(prefix), 0, kernel); err != nil {
 		return err
 	}
 	answer := make([]byte, 4096)
@@ -156,8 +166,12 @@ func routeMessage(prefix netip.Prefix) []byte {
 	// REPLACE: two listeners may name the same range.
 	m = order.AppendUint16(m, unix.NLM_F_REQUEST|unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_REPLACE)
 	m = append(m, make([]byte, 8)...) // sequence and sender
-	// struct rtmsg: family, lengths of destination and source, type of service, table, protocol, scope, type, flags.
-	m = append(m, family, byte(prefix.Bits()), 0, 0, unix.RT_TABLE_LOCAL, unix.RTPROT_BOOT, unix.RT_SCOPE_HOST, unix.RTN_LOCAL, 0, 0, 0, 0)
+	// struct rtmsg: family, lengths of destination and source, type of service, table, protocol,
+	// scope, type, flags.
+	m = append(
+		m, family, byte(prefix.Bits()), 0, 0, unix.RT_TABLE_LOCAL, unix.RTPROT_BOOT, unix.RT_SCOPE_HOST,
+		unix.RTN_LOCAL, 0, 0, 0, 0,
+	)
 	address := prefix.Addr().AsSlice()
 	m = order.AppendUint16(m, uint16(4+len(address)))
 	m = order.AppendUint16(m, unix.RTA_DST)

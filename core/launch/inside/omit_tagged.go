@@ -10,9 +10,9 @@ import (
 	"sync"
 )
 
-// omitted says which steps this build leaves out: those in the name of the directory that nono-init lies in, such as
-// omit-dumpable/nono-init or omit-seccomp+namespaces/nono-init. So one build serves every test, with no channel that a normal build
-// would have too.
+// omitted says which steps this build leaves out: those in the name of the directory that nono-init
+// lies in, such as omit-dumpable/nono-init or omit-seccomp+namespaces/nono-init. So one build
+// serves every test, with no channel that a normal build would have too.
 func omitted(step string) bool { return slices.Contains(omissions(), step) }
 
 var omissions = sync.OnceValue(func() []string {

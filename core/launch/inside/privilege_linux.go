@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forbidNamespaces lets nobody make another namespace in our user namespace. The filter refuses the calls as well; this holds for the
-// calls that the filter does not know.
+// forbidNamespaces lets nobody make another namespace in our user namespace. The filter refuses the
+// calls as well; this holds for the calls that the filter does not know.
 func forbidNamespaces(l *launcher) error {
 	return l.limitNamespaces("user", "pid", "net", "ipc", "uts", "cgroup", "time")
 }
@@ -47,7 +47,9 @@ func (l *launcher) requireOwnUserNamespace() error {
 		return fmt.Errorf("reading the user map: %w", err)
 	}
 	if !ownUserMap(string(buf[:n])) {
-		return fmt.Errorf("this is not a user namespace of nono's: its map is %q", bytes.TrimSpace(buf[:n]))
+		return fmt.Errorf(
+			"this is not a user namespace of nono's: its map is %q", bytes.TrimSpace(buf[:n]),
+		)
 	}
 	return nil
 }
@@ -58,24 +60,26 @@ func ownUserMap(m string) bool {
 	return len(fields) == 3 && fields[0] == fields[1] && fields[2] == "1"
 }
 
-// Bits of the thread's security settings: an exec by root gives no capabilities; none can be kept over a change of user, or be made
-// ambient. Each with the lock that keeps it so.
+// Bits of the thread's security settings: an exec by root gives no capabilities; none can be kept
+// over a change of user, or be made ambient. Each with the lock that keeps it so.
 const lockedDown = 1<<0 | 1<<1 | // NOROOT
 	1<<5 | // KEEP_CAPS, locked while off
 	1<<6 | 1<<7 // NO_CAP_AMBIENT_RAISE
 
-// forbidPrivileges keeps every later exec from giving privileges that its caller does not have. It is set on this thread, from which the
-// agent is forked; loading the filter on all threads gives it to the others too, and one more call on all threads would cost
-// milliseconds of spinning while the layers want the processors.
+// forbidPrivileges keeps every later exec from giving privileges that its caller does not have. It
+// is set on this thread, from which the agent is forked; loading the filter on all threads gives it
+// to the others too, and one more call on all threads would cost milliseconds of spinning while the
+// layers want the processors.
 func forbidPrivileges(*launcher) error {
 	return fail("setting no-new-privs", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 }
 
 // dropPrivileges gives up all capabilities, now and for ever.
 //
-// What matters only at an exec, the bounding set and the security settings, is done on this thread alone, from which the agent is
-// forked: emptying the set takes forty-one calls, and each on all threads would cost as much as all of them on one. The other threads
-// never exec; should one be made to, it has no capability and, under no-new-privs (see there), gets none.
+// What matters only at an exec, the bounding set and the security settings, is done on this thread
+// alone, from which the agent is forked: emptying the set takes forty-one calls, and each on all
+// threads would cost as much as all of them on one. The other threads never exec; should one be
+// made to, it has no capability and, under no-new-privs (see there), gets none.
 func dropPrivileges(*launcher) error {
 	for c := uintptr(0); ; c++ { // the kernel, not a constant of this build's, says which is the last
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
@@ -106,18 +110,21 @@ func allThreads(doing string, call, a, b uintptr) error {
 	return nil
 }
 
-// hideMemory makes this process undumpable: nobody without capabilities can open its memory, descriptors or environment through
-// /proc, or trace it. The agent becomes dumpable again by its exec.
+// hideMemory makes this process undumpable: nobody without capabilities can open its memory,
+// descriptors or environment through /proc, or trace it. The agent becomes dumpable again by its
+// exec.
 func hideMemory(*launcher) error {
-	return fail("closing nono-init's memory to the agent", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
+	return fail(
+		"closing nono-init's memory to the agent", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0),
+	)
 }
 
 // applySeccomp loads the filter that core assembled, on all threads at once.
 func applySeccomp(l *launcher) error {
 	filter := parseFilter(l.recipe.Seccomp)
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
-		uintptr(unsafe.Pointer(&program)))
+	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
+		unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
 	if errno != 0 {
 		return fail("loading the system-call filter", errno)
 	}
@@ -139,13 +146,15 @@ func parseFilter(program []byte) []unix.SockFilter {
 	return filter
 }
 
-// ignoreAll gives every signal its default disposition. The kernel protects the first process of a pid namespace from all signals
-// that it has no handler for, whoever in the namespace sends them and whatever they claim to be. Go's runtime has handlers for nearly
-// all, and ends the process, with a dump, for many: catching them with os/signal would not do, for a SIGSEGV queued with a code of
-// the sender's choice passes for a fault. (Ignoring them would: but exec hands that on to the agent.)
+// ignoreAll gives every signal its default disposition. The kernel protects the first process of a
+// pid namespace from all signals that it has no handler for, whoever in the namespace sends them
+// and whatever they claim to be. Go's runtime has handlers for nearly all, and ends the process,
+// with a dump, for many: catching them with os/signal would not do, for a SIGSEGV queued with a
+// code of the sender's choice passes for a fault. (Ignoring them would: but exec hands that on to
+// the agent.)
 //
-// The runtime loses its way to interrupt a goroutine that never calls anything, of which there is none here, and its report of a
-// fault: a fault now just ends nono-init, and with it the run.
+// The runtime loses its way to interrupt a goroutine that never calls anything, of which there is
+// none here, and its report of a fault: a fault now just ends nono-init, and with it the run.
 func ignoreAll(*launcher) error {
 	const bytesOfSet = 8
 	var action [4]uint64 // struct kernel_sigaction: all zero is SIG_DFL
@@ -153,7 +162,9 @@ func ignoreAll(*launcher) error {
 		if s == uintptr(unix.SIGKILL) || s == uintptr(unix.SIGSTOP) {
 			continue // cannot be changed, and need not be
 		}
-		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, s, uintptr(unsafe.Pointer(&action)), 0, bytesOfSet, 0, 0)
+		_, _, errno := unix.RawSyscall6(
+			unix.SYS_RT_SIGACTION, s, uintptr(unsafe.Pointer(&action)), 0, bytesOfSet, 0, 0,
+		)
 		if errno != 0 {
 			return fail(fmt.Sprintf("giving up the handler of signal %d", s), errno)
 		}

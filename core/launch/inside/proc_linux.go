@@ -12,15 +12,16 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// Parts of /proc that belong to the machine. The kernel guards most of them with capabilities, but goes by the user alone for some:
-// real root, mapped to root, could open core_pattern for writing without any capability, and what stands there runs on the host.
+// Parts of /proc that belong to the machine. The kernel guards most of them with capabilities, but
+// goes by the user alone for some: real root, mapped to root, could open core_pattern for writing
+// without any capability, and what stands there runs on the host.
 var (
 	procReadOnly = []string{"sys", "irq", "bus", "fs", "acpi", "scsi"}
 	procMasked   = []string{"sysrq-trigger", "kcore", "kmsg", "keys", "timer_list"}
 )
 
-// mountProc makes a /proc of the new pid namespace. It is put into the view later; making it now is the rehearsal of all that a host
-// may refuse.
+// mountProc makes a /proc of the new pid namespace. It is put into the view later; making it now is
+// the rehearsal of all that a host may refuse.
 func mountProc(l *launcher) error {
 	var err error
 	l.proc, err = newMount("proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
@@ -32,7 +33,8 @@ func mountProc(l *launcher) error {
 	return fail("opening /proc/sys", err)
 }
 
-// mountProcAt puts the fresh /proc into the view, and takes the machine's part out of reach, for every user and whatever layers are on.
+// mountProcAt puts the fresh /proc into the view, and takes the machine's part out of reach, for
+// every user and whatever layers are on.
 func (l *launcher) mountProcAt(s fragment.Pseudo) error {
 	target, err := l.directory(s.Path)
 	if err != nil {
@@ -61,9 +63,10 @@ func (l *launcher) mountProcAt(s fragment.Pseudo) error {
 	return l.coverRoots()
 }
 
-// coverRoots covers everything in /proc that belongs to no process. It is for an agent of root's, who owns it all: without any capability
-// root may read what nobody else may, such as the flags of every page of memory, write where only the mode says who may, and change these
-// modes, in every /proc of the machine.
+// coverRoots covers everything in /proc that belongs to no process. It is for an agent of root's,
+// who owns it all: without any capability root may read what nobody else may, such as the flags of
+// every page of memory, write where only the mode says who may, and change these modes, in every
+// /proc of the machine.
 func (l *launcher) coverRoots() error {
 	const doing = "covering what is root's in /proc"
 	dir, err := unix.Openat(l.proc, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)

@@ -17,16 +17,17 @@ import (
 type view struct {
 	// root is the root of the view.
 	root int
-	// stage is a tmpfs that holds what is bound into the view and must have no name of its own in it: the content of file steps,
-	// and what masks show. It goes with the old root.
+	// stage is a tmpfs that holds what is bound into the view and must have no name of its own in it:
+	// the content of file steps, and what masks show. It goes with the old root.
 	stage int
 	files int
-	// made are the devices of the tmpfs that were mounted here. Mount points are made in these and in nothing else: elsewhere
-	// they would be made on the host.
+	// made are the devices of the tmpfs that were mounted here. Mount points are made in these and in
+	// nothing else: elsewhere they would be made on the host.
 	made map[uint64]bool
 }
 
-// Names in the stage. The view's root is mounted there as well, because pivot_root wants it attached somewhere.
+// Names in the stage. The view's root is mounted there as well, because pivot_root wants it
+// attached somewhere.
 const (
 	stageRoot = "root"
 	stageVoid = "void" // a directory without rights
@@ -65,9 +66,12 @@ func buildView(l *launcher) error {
 		}
 	}
 	if _, ok := l.recipe.Mounts[0].(fragment.Tmpfs); ok {
-		// Last, when every mount point has been made. A root of ours holds nothing that anyone should write to; if it could be
-		// written, a name missing from it could be made up.
-		return fail("making the root read-only", setAttributes(l.view.root, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}, 0))
+		// Last, when every mount point has been made. A root of ours holds nothing that anyone should
+		// write to; if it could be written, a name missing from it could be made up.
+		return fail(
+			"making the root read-only",
+			setAttributes(l.view.root, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}, 0),
+		)
 	}
 	return nil
 }
@@ -97,16 +101,18 @@ func (l *launcher) rootTree(s fragment.Step) (int, error) {
 	}
 }
 
-// openStage mounts the stage. It goes over /proc because there it hides nothing that a bind could want: over /tmp it would hide every
-// project under /tmp.
+// openStage mounts the stage. It goes over /proc because there it hides nothing that a bind could
+// want: over /tmp it would hide every project under /tmp.
 func (l *launcher) openStage() error {
-	stage, err := newMount("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC,
+	const plain = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
+	stage, err := newMount("tmpfs", plain,
 		option{"mode", "0700"}, option{"size", strconv.Itoa(recipe.MaxRecipe)})
 	if err != nil {
 		return fail("mounting the stage", err)
 	}
 	l.view.stage = stage
-	if err := unix.MoveMount(stage, "", unix.AT_FDCWD, "/proc", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+	err = unix.MoveMount(stage, "", unix.AT_FDCWD, "/proc", unix.MOVE_MOUNT_F_EMPTY_PATH)
+	if err != nil {
 		return fail("mounting the stage over /proc", err)
 	}
 	if err := unix.Mkdirat(stage, stageRoot, 0o700); err != nil {
@@ -155,7 +161,8 @@ func (l *launcher) bind(s fragment.Bind) error {
 	return l.put(tree, s.Path, directory)
 }
 
-// cloneSource takes a copy of the host's mounts at a bind's source, and says whether that is a directory.
+// cloneSource takes a copy of the host's mounts at a bind's source, and says whether that is a
+// directory.
 func cloneSource(s fragment.Bind) (tree int, directory bool, err error) {
 	source, kind, err := openSource(s)
 	if err != nil {
@@ -163,8 +170,8 @@ func cloneSource(s fragment.Bind) (tree int, directory bool, err error) {
 	}
 	defer closeFD(source)
 	set := uint64(unix.MOUNT_ATTR_NOSUID)
-	// A device is used through its driver, which no read-only mount keeps anybody from. But its file belongs to the whole machine, and root
-	// could change its mode for everybody.
+	// A device is used through its driver, which no read-only mount keeps anybody from. But its file
+	// belongs to the whole machine, and root could change its mode for everybody.
 	device := kind == unix.S_IFCHR || kind == unix.S_IFBLK
 	if !s.Writable || device {
 		set |= unix.MOUNT_ATTR_RDONLY
@@ -182,15 +189,18 @@ func cloneSource(s fragment.Bind) (tree int, directory bool, err error) {
 	return tree, kind == unix.S_IFDIR, nil
 }
 
-// openSource opens what a bind shows, and says what kind of file it is. Another session, or anything else of the user's, may have put a link where the layer saw a
-// directory: so no link is followed, and what is found must be the very thing that was planned with.
+// openSource opens what a bind shows, and says what kind of file it is. Another session, or
+// anything else of the user's, may have put a link where the layer saw a directory: so no link is
+// followed, and what is found must be the very thing that was planned with.
 func openSource(s fragment.Bind) (fd int, kind uint32, err error) {
 	from := s.Source()
 	var resolve uint64 = unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
 	if omitted("source") {
 		resolve = 0
 	}
-	fd, err = unix.Openat2(unix.AT_FDCWD, from, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: resolve})
+	fd, err = unix.Openat2(
+		unix.AT_FDCWD, from, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: resolve},
+	)
 	if err != nil {
 		if errors.Is(err, unix.ELOOP) {
 			err = fmt.Errorf("there is a link in the path that was not there when it was planned: %w", err)
@@ -205,7 +215,9 @@ func openSource(s fragment.Bind) (fd int, kind uint32, err error) {
 	same := st.Dev == s.Device && st.Ino == s.Inode && s.Inode != 0
 	if !same && !omitted("source") {
 		closeFD(fd)
-		return -1, 0, fail("binding "+from, errors.New("it is no longer what stood there when it was planned"))
+		return -1, 0, fail(
+			"binding "+from, errors.New("it is no longer what stood there when it was planned"),
+		)
 	}
 	return fd, st.Mode & unix.S_IFMT, nil
 }
@@ -239,7 +251,9 @@ func (l *launcher) newTmpfs(s fragment.Tmpfs) (int, error) {
 		if err != nil {
 			return -1, fail("opening a new tmpfs", err)
 		}
-		l.hand = append(l.hand, handed{dir, recipe.Descriptor{Kind: recipe.ReportDescriptor, Name: s.Path}})
+		l.hand = append(
+			l.hand, handed{dir, recipe.Descriptor{Kind: recipe.ReportDescriptor, Name: s.Path}},
+		)
 	}
 	return mount, nil
 }
@@ -252,8 +266,8 @@ func unixMode(m fs.FileMode) uint32 {
 	return mode
 }
 
-// mask covers what is at a path with something that shows nothing. Every mask of a kind shows the same file, which cannot be changed
-// through any of them.
+// mask covers what is at a path with something that shows nothing. Every mask of a kind shows the
+// same file, which cannot be changed through any of them.
 func (l *launcher) mask(s fragment.Mask) error {
 	shown := stageNone
 	switch {
@@ -270,14 +284,17 @@ func (l *launcher) mask(s fragment.Mask) error {
 }
 
 // readOnly is for what nono-init shows of its own.
-const readOnly = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
+const readOnly = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID |
+	unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
 
-// file shows content that came with the recipe. It is bound rather than written in place, so that it is read-only where its
-// directory is not.
+// file shows content that came with the recipe. It is bound rather than written in place, so that
+// it is read-only where its directory is not.
 func (l *launcher) file(s fragment.File) error {
 	name := "file-" + strconv.Itoa(l.view.files)
 	l.view.files++
-	fd, err := unix.Openat(l.view.stage, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, uint32(s.Mode.Perm()))
+	fd, err := unix.Openat(
+		l.view.stage, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, uint32(s.Mode.Perm()),
+	)
 	if err != nil {
 		return fail("writing the file", err)
 	}
@@ -294,8 +311,9 @@ func (l *launcher) file(s fragment.File) error {
 	if err != nil {
 		return err
 	}
-	// Over a link of the host's, too: a layer that brings its own /etc/resolv.conf means the name. Every
-	// other step is about what was seen at its path, and a link that came to stand there is an error.
+	// Over a link of the host's, too: a layer that brings its own /etc/resolv.conf means the name.
+	// Every other step is about what was seen at its path, and a link that came to stand there is an
+	// error.
 	return l.putAt(tree, s.Path, unix.O_NOFOLLOW)
 }
 
@@ -312,7 +330,8 @@ func (l *launcher) link(at, target string) error {
 	err = unix.Symlinkat(target, parent, path.Base(at))
 	if errors.Is(err, unix.EEXIST) {
 		there := make([]byte, len(target)+1)
-		if n, e := unix.Readlinkat(parent, path.Base(at), there); e == nil && string(there[:n]) == target {
+		n, e := unix.Readlinkat(parent, path.Base(at), there)
+		if e == nil && string(there[:n]) == target {
 			return nil
 		}
 	}
@@ -321,7 +340,10 @@ func (l *launcher) link(at, target string) error {
 
 // devpts mounts a fresh instance of pseudo-terminals, with the ptmx that goes with it.
 func (l *launcher) devpts(s fragment.Pseudo) error {
-	mount, err := newMount("devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, option{"ptmxmode", "0666"}, option{"mode", "0620"})
+	mount, err := newMount(
+		"devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, option{"ptmxmode", "0666"},
+		option{"mode", "0620"},
+	)
 	if err != nil {
 		return fail("making a devpts", err)
 	}
@@ -331,7 +353,8 @@ func (l *launcher) devpts(s fragment.Pseudo) error {
 	return l.link(path.Join(path.Dir(s.Path), "ptmx"), path.Join(path.Base(s.Path), "ptmx"))
 }
 
-// put attaches a tree at a path of the view, and makes the mount point if it lies in a tmpfs of ours.
+// put attaches a tree at a path of the view, and makes the mount point if it lies in a tmpfs of
+// ours.
 func (l *launcher) put(tree int, at string, directory bool) error {
 	if directory {
 		return l.putAt(tree, at, unix.O_DIRECTORY)
@@ -406,7 +429,10 @@ func (l *launcher) mustBeOurs(dir int, name string) error {
 		return fail("looking at "+name, err)
 	}
 	if !l.view.made[st.Dev] {
-		return fail("making something in "+name, errors.New("that directory is the host's, and nothing is made on the host"))
+		return fail(
+			"making something in "+name,
+			errors.New("that directory is the host's, and nothing is made on the host"),
+		)
 	}
 	return nil
 }
@@ -416,8 +442,8 @@ func enterView(l *launcher) error {
 	if err := unix.Fchdir(l.view.root); err != nil {
 		return fail("entering the view", err)
 	}
-	// With the same directory twice the old root ends up on top of the new one, where it can be taken off without having needed a
-	// place inside.
+	// With the same directory twice the old root ends up on top of the new one, where it can be taken
+	// off without having needed a place inside.
 	if err := unix.PivotRoot(".", "."); err != nil {
 		return fail("making the view the root", err)
 	}
@@ -427,10 +453,13 @@ func enterView(l *launcher) error {
 	return fail("entering the view", unix.Chdir("/"))
 }
 
-// changeDirectory goes where the agent will start, while it can still be said what is wrong with it.
+// changeDirectory goes where the agent will start, while it can still be said what is wrong with
+// it.
 func changeDirectory(l *launcher) error {
 	if err := unix.Chdir(l.recipe.Dir); err != nil {
-		return &failure{path: l.recipe.Dir, doing: "entering the working directory " + l.recipe.Dir, err: err}
+		return &failure{
+			path: l.recipe.Dir, doing: "entering the working directory " + l.recipe.Dir, err: err,
+		}
 	}
 	return nil
 }
@@ -458,17 +487,20 @@ func newMount(kind string, attributes int, options ...option) (int, error) {
 	return unix.Fsmount(config, unix.FSMOUNT_CLOEXEC, attributes)
 }
 
-// clone copies the mount at a place, with what is mounted beneath it if recursive is AT_RECURSIVE, and sets attributes on the copy. The
-// kernel keeps by itself what the host's mounts have locked.
+// clone copies the mount at a place, with what is mounted beneath it if recursive is AT_RECURSIVE,
+// and sets attributes on the copy. The kernel keeps by itself what the host's mounts have locked.
 func clone(dir int, name string, set uint64, recursive uint) (int, error) {
-	tree, err := unix.OpenTree(dir, name, unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|recursive)
+	tree, err := unix.OpenTree(
+		dir, name, unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|recursive,
+	)
 	if err != nil {
 		return -1, err
 	}
 	attr := &unix.MountAttr{Attr_set: set}
 	if !omitted("private") {
-		// Private, not slave: what the host mounts beneath a bind during the session would come in with the host's attributes, writable
-		// inside a read-only grant. The price: a medium that the host unmounts stays busy until the session ends.
+		// Private, not slave: what the host mounts beneath a bind during the session would come in with
+		// the host's attributes, writable inside a read-only grant. The price: a medium that the host
+		// unmounts stays busy until the session ends.
 		attr.Propagation = unix.MS_PRIVATE
 	}
 	if err := setAttributes(tree, attr, recursive); err != nil {
@@ -484,10 +516,13 @@ func setAttributes(mount int, attr *unix.MountAttr, recursive uint) error {
 
 // attach mounts a tree at a place, both given by descriptor: no name is looked up again.
 func attach(tree, target int) error {
-	return unix.MoveMount(tree, "", target, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+	return unix.MoveMount(
+		tree, "", target, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH,
+	)
 }
 
-// openBeneath opens a path under a directory and nowhere else: a link in it is an error, wherever it points.
+// openBeneath opens a path under a directory and nowhere else: a link in it is an error, wherever
+// it points.
 func openBeneath(dir int, name string, flags uint64) (int, error) {
 	return unix.Openat2(dir, name, &unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_CLOEXEC | flags,

@@ -8,15 +8,17 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// Check refuses a recipe that leaves something open that nono-init would have to guess. It runs inside
-// nono-init, so that what core forgot is an error and never a weaker sandbox.
+// Check refuses a recipe that leaves something open that nono-init would have to guess. It runs
+// inside nono-init, so that what core forgot is an error and never a weaker sandbox.
 func (r *Recipe) Check() error {
 	if err := r.checkSteps(); err != nil {
 		return err
 	}
 	switch {
 	case len(r.Seccomp) == 0 || len(r.Seccomp)%8 != 0:
-		return fmt.Errorf("the recipe's system-call filter has %d bytes, which is no filter", len(r.Seccomp))
+		return fmt.Errorf(
+			"the recipe's system-call filter has %d bytes, which is no filter", len(r.Seccomp),
+		)
 	case len(r.Landlock) > 0 && r.LandlockABI < 1:
 		return errors.New("the recipe has Landlock rules but no Landlock version to apply them with")
 	case !path.IsAbs(r.Executable):

@@ -9,8 +9,8 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// encode writes the length of the text, the text, and behind it the filter as it is: as JSON it would
-// cost nono-init time, while core waits.
+// encode writes the length of the text, the text, and behind it the filter as it is: as JSON it
+// would cost nono-init time, while core waits.
 func (r *Recipe) encode() ([]byte, error) {
 	rest := *r
 	rest.Seccomp = nil
@@ -18,7 +18,9 @@ func (r *Recipe) encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := binary.NativeEndian.AppendUint32(make([]byte, 0, 4+len(text)+len(r.Seccomp)), uint32(len(text)))
+	data := binary.NativeEndian.AppendUint32(
+		make([]byte, 0, 4+len(text)+len(r.Seccomp)), uint32(len(text)),
+	)
 	return append(append(data, text...), r.Seccomp...), nil
 }
 
@@ -35,12 +37,14 @@ func decode(data []byte) (*Recipe, error) {
 	return r, nil
 }
 
-// Rehearse encodes and decodes a recipe that nobody uses. The first time, JSON looks at every type and
-// the kernel fetches the code for it: that takes longer than the rest, and can be had while there is time.
+// Rehearse encodes and decodes a recipe that nobody uses. The first time, JSON looks at every type
+// and the kernel fetches the code for it: that takes longer than the rest, and can be had while
+// there is time.
 func Rehearse() error {
 	sample := Recipe{
 		Mounts: fragment.List{
-			fragment.Tmpfs{}, fragment.Bind{}, fragment.File{}, fragment.Link{}, fragment.Mask{}, fragment.Pseudo{},
+			fragment.Tmpfs{}, fragment.Bind{}, fragment.File{}, fragment.Link{}, fragment.Mask{},
+			fragment.Pseudo{},
 		},
 		Landlock:  []fragment.Landlock{{Rights: []fragment.Right{fragment.RightRead}}},
 		Listeners: []fragment.Listener{{}},

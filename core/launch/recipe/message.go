@@ -2,11 +2,12 @@ package recipe
 
 import "github.com/nono-run/nono/sdk/policy"
 
-// HostNetwork is the argument that tells nono-init that it was left in the host's network namespace.
+// HostNetwork is the argument that tells nono-init that it was left in the host's network
+// namespace.
 const HostNetwork = "host-network"
 
-// Request is what core asks nono-init. Exactly one field is set. In a run they come in this order: Prepare, Go, then any
-// number of Signal and Dial.
+// Request is what core asks nono-init. Exactly one field is set. In a run they come in this order:
+// Prepare, Go, then any number of Signal and Dial.
 type Request struct {
 	// Prepare comes with one descriptor: the recipe, as JSON in a sealed memfd.
 	Prepare bool `json:"prepare,omitempty"`
@@ -57,7 +58,8 @@ type Host struct {
 type Failed struct {
 	// Rule is what the step was there for; empty for a step that no rule asked for.
 	Rule policy.RuleID `json:"rule,omitempty"`
-	// Step is the step's name: one of the launcher's own ("pivot", "landlock"), or a fragment's ("bind", "listener").
+	// Step is the step's name: one of the launcher's own ("pivot", "landlock"), or a fragment's
+	// ("bind", "listener").
 	Step string `json:"step"`
 	// Path is what the step was about: a path, or the name of a listener; empty if it was neither.
 	Path string `json:"path,omitempty"`
@@ -67,8 +69,8 @@ type Failed struct {
 	Text string `json:"text"`
 }
 
-// Ready names the descriptors that come with it, in their order. One message carries at most [MaxDescriptors]; while More is
-// set, another Ready follows.
+// Ready names the descriptors that come with it, in their order. One message carries at most
+// [MaxDescriptors]; while More is set, another Ready follows.
 type Ready struct {
 	Descriptors []Descriptor `json:"descriptors,omitempty"`
 	More        bool         `json:"more,omitempty"`
@@ -90,11 +92,13 @@ const (
 	ReportDescriptor   DescriptorKind = "report" // the root of a tmpfs whose step has Report
 )
 
-// Started says how the agent's exec went: Errno is 0 when it runs, and Path what could not be executed.
+// Started says how the agent's exec went: Errno is 0 when it runs, and Path what could not be
+// executed.
 type Started struct {
 	Path  string `json:"path,omitempty"`
 	Errno int    `json:"errno,omitempty"`
-	// Exists says that the file is there although exec found something missing: its interpreter or loader.
+	// Exists says that the file is there although exec found something missing: its interpreter or
+	// loader.
 	Exists bool `json:"exists,omitempty"`
 }
 

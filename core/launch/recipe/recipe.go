@@ -1,11 +1,12 @@
-// Package recipe is what core tells nono-init to do, and what nono-init answers: the messages that cross the lifeline between
-// them. Both ends are built from this package, and nono-init imports nothing else of core's.
+// Package recipe is what core tells nono-init to do, and what nono-init answers: the messages that
+// cross the lifeline between them. Both ends are built from this package, and nono-init imports
+// nothing else of core's.
 package recipe
 
 import "github.com/nono-run/nono/sdk/fragment"
 
-// Recipe is a plan made ready to be applied: ordered, resolved, with nothing left to decide. It holds secrets (in Env), so it
-// is never stored or printed; it travels in a sealed memfd.
+// Recipe is a plan made ready to be applied: ordered, resolved, with nothing left to decide. It
+// holds secrets (in Env), so it is never stored or printed; it travels in a sealed memfd.
 type Recipe struct {
 	// Mounts are sorted by path, parents first; the first one is the root.
 	Mounts    fragment.List       `json:"mounts"`
@@ -15,7 +16,8 @@ type Recipe struct {
 	// Landlock is empty when no layer uses Landlock: then there is no ruleset.
 	Landlock    []fragment.Landlock `json:"landlock,omitempty"`
 	LandlockABI int                 `json:"landlock_abi,omitempty"`
-	// Seccomp is the assembled filter: classic BPF instructions, 8 bytes each, in the machine's byte order.
+	// Seccomp is the assembled filter: classic BPF instructions, 8 bytes each, in the machine's byte
+	// order.
 	Seccomp []byte `json:"seccomp"`
 	// Executable is a path inside.
 	Executable string   `json:"executable"`

@@ -57,7 +57,10 @@ func TestSealed(t *testing.T) {
 func TestEncode(t *testing.T) {
 	r := sample()
 	r.Mounts = append(r.Mounts,
-		fragment.Bind{For: "r", Path: "/a", From: "/b", Writable: true, NoExec: true, Devices: true, Device: 1 << 63, Inode: 1<<64 - 1},
+		fragment.Bind{
+			For: "r", Path: "/a", From: "/b", Writable: true, NoExec: true, Devices: true, Device: 1 << 63,
+			Inode: 1<<64 - 1,
+		},
 		fragment.Tmpfs{For: "r", Path: "/t", Size: 1 << 40, Mode: 0o777 | os.ModeSticky, Report: true},
 		fragment.Mask{For: "r", Path: "/m", Directory: true, Readable: true},
 		fragment.File{For: "r", Path: "/f", Mode: 0o444, Content: []byte{0, 0xff, '\n'}},
@@ -65,9 +68,14 @@ func TestEncode(t *testing.T) {
 		fragment.Pseudo{For: "r", Path: "/proc", Type: fragment.Procfs},
 		fragment.Pseudo{For: "r", Path: "/dev/pts", Type: fragment.Devpts},
 	)
-	r.Landlock = []fragment.Landlock{{For: "r", Path: "/", Rights: []fragment.Right{fragment.RightRead}}}
+	r.Landlock = []fragment.Landlock{{
+		For: "r", Path: "/", Rights: []fragment.Right{fragment.RightRead},
+	}}
 	r.LandlockABI = 7
-	r.Listeners = []fragment.Listener{{For: "r", Name: "n", Network: fragment.UDP, Address: "::1", Port: 53, LocalPrefix: "198.18.0.0/15"}}
+	r.Listeners = []fragment.Listener{{
+		For: "r", Name: "n", Network: fragment.UDP, Address: "::1", Port: 53,
+		LocalPrefix: "198.18.0.0/15",
+	}}
 	r.Dial = []uint16{1, 65535}
 	r.Executable, r.Dir = "/bin/caf\xe9", "/\xff"
 	r.Args = []string{"a\xffb", "\uef80", ""}
@@ -76,7 +84,8 @@ func TestEncode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.HasSuffix(data, append([]byte("}"), r.Seccomp...)) || bytes.Count(data, []byte("AAAA")) > 0 {
+	behind := bytes.HasSuffix(data, append([]byte("}"), r.Seccomp...))
+	if !behind || bytes.Count(data, []byte("AAAA")) > 0 {
 		t.Errorf("the filter does not follow behind the text, and only there: %q", data)
 	}
 	got, err := decode(data)
@@ -93,7 +102,8 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// FuzzDecode: whatever nono-init takes for a recipe it reads the same again, and nothing makes it fall over.
+// FuzzDecode: whatever nono-init takes for a recipe it reads the same again, and nothing makes it
+// fall over.
 func FuzzDecode(f *testing.F) {
 	data, err := sample().encode()
 	if err != nil {
@@ -144,8 +154,14 @@ func TestCheck(t *testing.T) {
 		{func(r *Recipe) { r.Mounts[1] = fragment.Bind{Path: "/usr/../etc"} }, "not absolute and clean"},
 		{func(r *Recipe) { r.Mounts[1] = fragment.Env{Name: "X"} }, "of the kind env"},
 		{func(r *Recipe) { r.Mounts[1] = nil }, "not a <nil>"},
-		{func(r *Recipe) { r.Mounts[1] = fragment.Bind{Path: "/usr"} }, "bind step: the layer did not look"},
-		{func(r *Recipe) { r.Landlock = []fragment.Landlock{{Path: "/"}} }, "landlock step: rights: there are none"},
+		{
+			func(r *Recipe) { r.Mounts[1] = fragment.Bind{Path: "/usr"} },
+			"bind step: the layer did not look",
+		},
+		{
+			func(r *Recipe) { r.Landlock = []fragment.Landlock{{Path: "/"}} },
+			"landlock step: rights: there are none",
+		},
 		{func(r *Recipe) { r.Listeners = []fragment.Listener{{}} }, "listener step: name: it is empty"},
 		{func(r *Recipe) { r.Seccomp = nil }, "no filter"},
 		{func(r *Recipe) { r.Seccomp = make([]byte, 9) }, "no filter"},
@@ -176,7 +192,8 @@ func TestLifeline(t *testing.T) {
 	}
 	defer r.Close()
 
-	if err := Send(pair[0], Reply{Ready: &Ready{Descriptors: []Descriptor{{ListenerDescriptor, "x"}}}}, int(w.Fd())); err != nil {
+	sent := Reply{Ready: &Ready{Descriptors: []Descriptor{{ListenerDescriptor, "x"}}}}
+	if err := Send(pair[0], sent, int(w.Fd())); err != nil {
 		t.Fatal(err)
 	}
 	w.Close()
@@ -185,7 +202,8 @@ func TestLifeline(t *testing.T) {
 	if err != nil || len(fds) != 1 || reply.Ready == nil || reply.Ready.Descriptors[0].Name != "x" {
 		t.Fatalf("got %+v with %v, %v", reply, fds, err)
 	}
-	if flags, err := unix.FcntlInt(uintptr(fds[0]), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+	flags, err := unix.FcntlInt(uintptr(fds[0]), unix.F_GETFD, 0)
+	if err != nil || flags&unix.FD_CLOEXEC == 0 {
 		t.Errorf("the descriptor is not close-on-exec: %#x, %v", flags, err)
 	}
 	CloseAll(fds)

@@ -10,13 +10,14 @@ import (
 	"github.com/nono-run/nono/sdk/bytejson"
 )
 
-// Lifeline is the descriptor on which nono-init finds its end of the socket that it shares with core. It is a SEQPACKET socket:
-// one message a frame, and an end of file when the other side is gone, however it went.
+// Lifeline is the descriptor on which nono-init finds its end of the socket that it shares with
+// core. It is a SEQPACKET socket: one message a frame, and an end of file when the other side is
+// gone, however it went.
 const Lifeline = 3
 
 const (
-	// MaxFrame bounds a frame. The kernel refuses a SEQPACKET message somewhere between this and 256 KiB; what may be larger
-	// travels in a memfd.
+	// MaxFrame bounds a frame. The kernel refuses a SEQPACKET message somewhere between this and 256
+	// KiB; what may be larger travels in a memfd.
 	MaxFrame = 64<<10 - 1
 	// MaxDescriptors is what the kernel lets one message carry (SCM_MAX_FD).
 	MaxDescriptors = 253
@@ -26,8 +27,8 @@ const (
 	recipeSeals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
 )
 
-// Send writes one message, and descriptors with it. The caller keeps the descriptors and closes them. Send may be called from
-// several goroutines: a frame is written whole or not at all.
+// Send writes one message, and descriptors with it. The caller keeps the descriptors and closes
+// them. Send may be called from several goroutines: a frame is written whole or not at all.
 func Send(fd int, message any, descriptors ...int) error {
 	frame, err := bytejson.Marshal(message)
 	if err != nil {
@@ -52,15 +53,17 @@ func Send(fd int, message any, descriptors ...int) error {
 	}
 }
 
-// Receive reads one message into a value, and returns the descriptors that came with it, which the caller owns. io.EOF means
-// that the other side is gone. On a non-blocking socket the error may be EAGAIN.
+// Receive reads one message into a value, and returns the descriptors that came with it, which the
+// caller owns. io.EOF means that the other side is gone. On a non-blocking socket the error may be
+// EAGAIN.
 func Receive(fd int, message any) ([]int, error) {
 	frame := make([]byte, MaxFrame+1)
 	rights := make([]byte, unix.CmsgSpace(4*MaxDescriptors))
 	var n, nrights, flags int
 	var err error
 	for {
-		// CMSG_CLOEXEC: a descriptor must not reach a process that is forked between here and the next call.
+		// CMSG_CLOEXEC: a descriptor must not reach a process that is forked between here and the next
+		// call.
 		n, nrights, flags, _, err = unix.Recvmsg(fd, frame, rights, unix.MSG_CMSG_CLOEXEC)
 		if err != unix.EINTR {
 			break
@@ -146,8 +149,8 @@ func (r *Recipe) Seal() (int, error) {
 
 func newMemfd() (int, error) {
 	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
-	// Kernels from 6.3 on write a line to their log about a memfd that does not say whether it may be executed; older ones
-	// refuse the flag.
+	// Kernels from 6.3 on write a line to their log about a memfd that does not say whether it may be
+	// executed; older ones refuse the flag.
 	fd, err := unix.MemfdCreate("nono-recipe", flags|unix.MFD_NOEXEC_SEAL)
 	if err == unix.EINVAL {
 		fd, err = unix.MemfdCreate("nono-recipe", flags)
