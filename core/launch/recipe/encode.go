@@ -43,7 +43,11 @@ func decode(data []byte) (*Recipe, error) {
 func Rehearse() error {
 	sample := Recipe{
 		Mounts: fragment.List{
-			fragment.Tmpfs{}, fragment.Bind{}, fragment.File{}, fragment.Link{}, fragment.Mask{},
+			fragment.Tmpfs{},
+			fragment.Bind{},
+			fragment.File{},
+			fragment.Link{},
+			fragment.Mask{},
 			fragment.Pseudo{},
 		},
 		Landlock:  []fragment.Landlock{{Rights: []fragment.Right{fragment.RightRead}}},
