@@ -409,7 +409,8 @@ func TestPolicyTooLargeToBeSent(t *testing.T) {
 	}
 }
 
-// TestLayersErrors: what a layer says arrives in its own words, also where it says that its own context ended.
+// TestLayersErrors: what a layer says arrives in its own words, also where it says that its own
+// context ended.
 func TestLayersErrors(t *testing.T) {
 	m := newMirror()
 	kit := layertest.New(t, m)
@@ -514,8 +515,8 @@ func olderCore(without ...string) *layerpb.Core {
 	return &layerpb.Core{Version: "0.0.9", Revision: 0, Features: features}
 }
 
-// TestOlderCore: what core does not know is left out where it is only of comfort; otherwise the layer
-// says what it needs.
+// TestOlderCore: what core does not know is left out where it is only of comfort; otherwise the
+// layer says what it needs.
 func TestOlderCore(t *testing.T) {
 	m := newMirror()
 	m.description.Settings = []sdk.Setting{

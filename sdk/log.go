@@ -20,6 +20,7 @@ var logger = sync.OnceValue(func() hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{Output: stderr, JSONFormat: true, Level: level})
 })
 
-// Logger is where a layer logs. Lines arrive in core's own log with their level and fields; a field that is secret must be left out.
-// What a layer prints on stdout or stderr arrives as well, at debug level.
+// Logger is where a layer logs. Lines arrive in core's own log with their level and fields; a field
+// that is secret must be left out. What a layer prints on stdout or stderr arrives as well, at
+// debug level.
 func Logger() hclog.Logger { return logger() }

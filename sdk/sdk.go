@@ -1,35 +1,24 @@
 // Package sdk is what the author of a layer imports.
 //
-// A layer is a program of its own, started by nono's core for one run and spoken to over gRPC. It reads the policy and answers with
-// data, a [fragment.Fragment]; core merges, checks and applies it. The smallest layer:
-//
-//	type layer struct{}
-//
-//	func (layer) Describe() sdk.Description {
-//		return sdk.Description{Name: "acme/motd", Version: "1.0.0", Kind: policy.KindCustom, Lifetime: sdk.Ephemeral}
-//	}
-//
-//	func (layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
-//		return &sdk.PlanResponse{Fragment: fragment.Fragment{Steps: []fragment.Step{
-//			fragment.Env{Name: "MOTD", Value: fragment.Text("hello")},
-//		}}}, nil
-//	}
-//
-//	func main() { sdk.Main(layer{}) }
+// A layer is a program of its own, started by nono's core for one run and spoken to over gRPC. It
+// reads the policy and answers with data, a [fragment.Fragment]; core merges, checks and applies
+// it. The package's example is a whole layer.
 //
 // # The life of a layer
 //
-// Core calls Describe, then Plan, once each. A layer that does something to the system implements [Starter] as well: core calls
-// Start while the agent is held at the gate, and Finish when the run is over, whatever happened in between, perhaps in a
-// fresh process and perhaps twice. How long the process lives is its [Lifetime].
+// Core calls Describe, then Plan, once each. A layer that does something to the system implements
+// [Starter] as well: core calls Start while the agent is held at the gate, and Finish when the run
+// is over, whatever happened in between, perhaps in a fresh process and perhaps twice. How long the
+// process lives is its [Lifetime].
 //
-// Plan only reads. A panic ends the process and with it the run: nothing recovers it. A layer is native code with the user's own
-// rights: core bounds what a fragment may ask, not what the layer's process can do.
+// Plan only reads. A panic ends the process and with it the run: nothing recovers it. A layer is
+// native code with the user's own rights: core bounds what a fragment may ask, not what the layer's
+// process can do.
 //
 // # Compatibility
 //
-// Nothing is frozen yet. The proto package (nono.layer.v1) is the major version; an unknown field or enum value in what a layer
-// returns is an error.
+// Nothing is frozen yet. The proto package (nono.layer.v1) is the major version; an unknown field
+// or enum value in what a layer returns is an error.
 package sdk
 
 import (
@@ -46,21 +35,25 @@ import (
 
 // Layer is what every layer implements.
 type Layer interface {
-	// Describe says what the layer is. It is called first, touches nothing and gives the same answer each time.
+	// Describe says what the layer is. It is called first, touches nothing and gives the same
+	// answer each time.
 	Describe() Description
-	// Plan turns the layer's part of the policy into a fragment. It only reads. An error ends the start, with its text as the
-	// reason; a problem with a setting or a rule is better told as a [Diagnostic], which carries a line.
+	// Plan turns the layer's part of the policy into a fragment. It only reads. An error ends the
+	// start, with its text as the reason; a problem with a setting or a rule is better told as a
+	// [Diagnostic], which carries a line.
 	Plan(ctx context.Context, req *PlanRequest) (*PlanResponse, error)
 }
 
-// Starter is implemented by layers of the lifetimes [Bracket] and [Resident], and by no ephemeral one.
+// Starter is implemented by layers of the lifetimes [Bracket] and [Resident], and by no ephemeral
+// one.
 type Starter interface {
 	Layer
-	// Start arms the layer. The agent does not exist yet, and is not started before Start of every layer has returned. What
-	// the layer does to the system it does here, and returns the state that Finish needs to undo it.
+	// Start arms the layer. The agent does not exist yet, and is not started before Start of every
+	// layer has returned. What the layer does to the system it does here, and returns the state
+	// that Finish needs to undo it.
 	Start(ctx context.Context, req *StartRequest) (*StartResponse, error)
-	// Finish releases everything. It must work in a fresh process, twice, after a Start that failed or died half-way (then
-	// there is no state), and for a session whose core died.
+	// Finish releases everything. It must work in a fresh process, twice, after a Start that failed
+	// or died half-way (then there is no state), and for a session whose core died.
 	Finish(ctx context.Context, req *FinishRequest) (*FinishResponse, error)
 }
 
@@ -82,11 +75,13 @@ type Description struct {
 	// Name is "netfilter" for a built-in, "vendor/name" for all others.
 	Name    string
 	Version string
-	// Build is filled in by [Main]; core starts a built-in layer only if it was built together with it.
+	// Build is filled in by [Main]; core starts a built-in layer only if it was built together with
+	// it.
 	Build    string
 	Kind     policy.Kind
 	Lifetime Lifetime
-	// Settings are the attributes that the layer's block in HCL may have, besides plugin and enabled.
+	// Settings are the attributes that the layer's block in HCL may have, besides plugin and
+	// enabled.
 	Settings []Setting
 	// Subcommands are the commands of a layer that implements [Commander].
 	Subcommands []Subcommand
@@ -94,15 +89,16 @@ type Description struct {
 	HostVariables []string
 	// StateDir asks for a directory of the layer's own that outlives sessions: [Run].StateDir.
 	StateDir bool
-	// NeedsNono is the oldest version of nono that the layer works with, such as "0.2.0"; empty: any.
-	// An older one refuses the layer and says so.
+	// NeedsNono is the oldest version of nono that the layer works with, such as "0.2.0"; empty:
+	// any. An older one refuses the layer and says so.
 	NeedsNono string
 	// Pure says that Plan looks at nothing but its request: at no file, no clock, no network. So it
 	// gives one answer to one request. Every filesystem layer is so.
 	Pure bool
 }
 
-// Setting is one attribute of the layer's block. Core checks the block against the declared settings before Plan is called.
+// Setting is one attribute of the layer's block. Core checks the block against the declared
+// settings before Plan is called.
 type Setting struct {
 	Name     string
 	Type     SettingType
@@ -181,9 +177,9 @@ type Core struct {
 	Features []string
 }
 
-// Knows reports whether core knows a field or an enum value: "Bind.no_exec", "Right.RIGHT_READ". What
-// core does not know need not be said: the SDK leaves out what is only of comfort, and refuses the
-// rest in core's stead.
+// Knows reports whether core knows a field or an enum value: "Bind.no_exec", "Right.RIGHT_READ".
+// What core does not know need not be said: the SDK leaves out what is only of comfort, and refuses
+// the rest in core's stead.
 func (c *Core) Knows(feature string) bool { return slices.Contains(c.Features, feature) }
 
 // Run is what each call of a run is told. It is the same in Plan, Start and Finish.
@@ -202,8 +198,8 @@ type Run struct {
 	HostVariables map[string]string
 	// Dir is a directory of this layer's own for this session. It may not exist in a dry run.
 	Dir string
-	// StateDir is a directory of this layer's own that outlives sessions, empty unless Describe asked
-	// for it. Sessions that run at the same time share it. It may not exist in a dry run.
+	// StateDir is a directory of this layer's own that outlives sessions, empty unless Describe
+	// asked for it. Sessions that run at the same time share it. It may not exist in a dry run.
 	StateDir string
 	// Session is the stream with core; an ephemeral layer has none.
 	Session *Session
@@ -213,8 +209,8 @@ type Run struct {
 type PlanRequest struct {
 	Run
 	Documents []Document
-	// Places is what the agent sees of the files. Only the layer of the kind filesystem gets it, and
-	// turns it into something that the kernel holds.
+	// Places is what the agent sees of the files. Only the layer of the kind filesystem gets it,
+	// and turns it into something that the kernel holds.
 	Places places.View
 	// DryRun says that nothing is going to be run (`nono plan`, `nono doctor`): ask nobody, run no
 	// foreign command, and say of what is unknown that it is.
@@ -224,11 +220,13 @@ type PlanRequest struct {
 // PlanResponse is a layer's share of the plan.
 type PlanResponse struct {
 	Fragment fragment.Fragment
-	// Coverage says, for each rule of the layer's own kind, how far it is held. A rule that is not listed is not held.
+	// Coverage says, for each rule of the layer's own kind, how far it is held. A rule that is not
+	// listed is not held.
 	Coverage    []Coverage
 	Facts       []fact.Fact
 	Diagnostics []Diagnostic
-	// Secrets are the values that Secret parts of env steps stand for. They live in core's memory only.
+	// Secrets are the values that Secret parts of env steps stand for. They live in core's memory
+	// only.
 	Secrets map[string]Secret
 }
 
@@ -252,7 +250,8 @@ const (
 	Unavailable Held = "unavailable"
 )
 
-// Diagnostic is a problem that a layer found, at one of its settings or at a rule. Core adds the file and the line.
+// Diagnostic is a problem that a layer found, at one of its settings or at a rule. Core adds the
+// file and the line.
 type Diagnostic struct {
 	Severity Severity
 	// Attribute is the setting's name; or Rule is the rule's id; or neither.
@@ -277,8 +276,8 @@ type StartRequest struct {
 	Run
 	// Secrets are those that the layer's Plan returned.
 	Secrets map[string]Secret
-	// Listeners are the sockets of the fragment's listener steps, by name. The layer owns and closes
-	// them.
+	// Listeners are the sockets of the fragment's listener steps, by name. The layer owns and
+	// closes them.
 	Listeners map[string]Socket
 }
 
@@ -307,8 +306,8 @@ type End struct {
 	// ExitCode is the agent's, where it ended by itself; Signal is the one that ended it, or 0.
 	ExitCode int
 	Signal   syscall.Signal
-	// Started is when the gate was opened and Ended when the agent was gone; each is zero where it is
-	// not known, as for an agent that never was.
+	// Started is when the gate was opened and Ended when the agent was gone; each is zero where it
+	// is not known, as for an agent that never was.
 	Started, Ended time.Time
 }
 

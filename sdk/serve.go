@@ -18,18 +18,19 @@ import (
 	"github.com/nono-run/nono/sdk/wire"
 )
 
-// Build says which build this program is from: set by the linker for a release, and the same then for core and the built-in layers.
+// Build says which build this program is from: set by the linker for a release, and the same then
+// for core and the built-in layers.
 //
 //	go build -ldflags "-X github.com/nono-run/nono/sdk.Build=ID"
 var Build = "dev"
 
-// Version is the release of nono that this program was built with: core's own for core, and the SDK's
-// for a layer. It is set by the build, as Build is.
+// Version is the release of nono that this program was built with: core's own for core, and the
+// SDK's for a layer. It is set by the build, as Build is.
 var Version = "0.1.0-dev"
 
-// Main is a layer's main. Started by core for a run, it serves until core is done with the layer: when
-// the lifeline ends the process does, at once, for nobody is left to wait for. Started for one of the
-// layer's own commands, it runs that. It does not return.
+// Main is a layer's main. Started by core for a run, it serves until core is done with the layer:
+// when the lifeline ends the process does, at once, for nobody is left to wait for. Started for one
+// of the layer's own commands, it runs that. It does not return.
 func Main(l Layer) {
 	if os.Getenv(wire.CookieKey) != wire.CookieValue {
 		fmt.Fprintln(os.Stderr, "this program is a layer of nono: `nono run` starts it, it does nothing by itself")
@@ -66,7 +67,8 @@ func command(l Layer) {
 
 // serve serves the contract to core.
 func serve(l Layer) {
-	// Asked before anything else: if core dies from here on the number is stale, and then nobody can connect.
+	// Asked before anything else: if core dies from here on the number is stale, and then nobody
+	// can connect.
 	parent := os.Getppid()
 	if got := os.Getenv(wire.LifelineVariable); got != fmt.Sprint(wire.LifelineFD) {
 		fmt.Fprintf(os.Stderr, "nono and this layer do not agree on the lifeline: %s is %q\n", wire.LifelineVariable, got)
@@ -78,11 +80,13 @@ func serve(l Layer) {
 		os.Exit(2)
 	}
 	check := peer.Is(parent)
-	// go-plugin puts pipes in the place of stdout and stderr, and sends what is written there as calls: the last words of a layer that
-	// dies would be lost. Before the first call the process's own are put back.
+	// go-plugin puts pipes in the place of stdout and stderr, and sends what is written there as
+	// calls: the last words of a layer that dies would be lost. Before the first call the process's
+	// own are put back.
 	stdout, stderr, restore := os.Stdout, os.Stderr, sync.Once{}
 	putBack := func() { os.Stdout, os.Stderr = stdout, stderr }
-	// What was printed so far, without a newline perhaps, must not run into the line that go-plugin prints for core.
+	// What was printed so far, without a newline perhaps, must not run into the line that go-plugin
+	// prints for core.
 	fmt.Println()
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: plugin.HandshakeConfig{

@@ -19,8 +19,8 @@ import (
 	"github.com/nono-run/nono/sdk/wire"
 )
 
-// NewServer is a gRPC server that serves the layer to whoever check accepts, and takes descriptors from the lifeline's end. It is for
-// test kits; a layer's main calls [Main].
+// NewServer is a gRPC server that serves the layer to whoever check accepts, and takes descriptors
+// from the lifeline's end. It is for test kits; a layer's main calls [Main].
 func NewServer(l Layer, end *lifeline.Layer, check peer.Check) *grpc.Server {
 	s := grpc.NewServer(
 		grpc.Creds(peer.Credentials(check)),
@@ -43,7 +43,8 @@ func escapeText(ctx context.Context, req any, _ *grpc.UnaryServerInfo, call grpc
 	return resp, err
 }
 
-// server translates calls. It recovers no panic, and neither does gRPC: a layer in an unknown state must not go on answering.
+// server translates calls. It recovers no panic, and neither does gRPC: a layer in an unknown state
+// must not go on answering.
 type server struct {
 	layerpb.UnimplementedLayerServer
 	layer       Layer
@@ -56,7 +57,15 @@ type server struct {
 
 // fits makes an answer one that core understands, or says what core lacks.
 func fits(m proto.Message, core *Core) error {
-	if err := wire.Fit(m, core.Knows); err != nil {
+	// The common case, in which nothing that can be said here is unknown there.
+	if slices.Equal(core.Features, wire.Features()) {
+		return nil
+	}
+	known := make(map[string]bool, len(core.Features))
+	for _, feature := range core.Features {
+		known[feature] = true
+	}
+	if err := wire.Fit(m, func(feature string) bool { return known[feature] }); err != nil {
 		return own(fmt.Errorf("%w, and this is nono %s", err, core.Version))
 	}
 	return nil
@@ -77,7 +86,8 @@ func (s *server) describe() Description {
 // Describe implements layerpb.LayerServer.
 func (s *server) Describe(_ context.Context, req *layerpb.DescribeRequest) (*layerpb.DescribeResponse, error) {
 	d := s.describe()
-	// Core goes by the lifetime; a Start that is never called, or one that is missing, would be found out much later.
+	// Core goes by the lifetime; a Start that is never called, or one that is missing, would be
+	// found out much later.
 	if _, starter := s.layer.(Starter); starter == (d.Lifetime == Ephemeral) {
 		return nil, own(fmt.Errorf("a layer of the lifetime %q: has Start and Finish: %t", d.Lifetime, starter))
 	}
@@ -224,7 +234,8 @@ func (s *server) takeListener(ctx context.Context, d *layerpb.Descriptor) (Socke
 	return Socket{Network: network, file: file}, err
 }
 
-// own marks an error as the layer's own words. Without it gRPC would take a wrapped context error for a cancelled call.
+// own marks an error as the layer's own words. Without it gRPC would take a wrapped context error
+// for a cancelled call.
 func own(err error) error {
 	if err == nil {
 		return nil

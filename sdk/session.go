@@ -21,15 +21,16 @@ const givenUp = 5 * time.Second
 var (
 	// ErrNoSession means that there is no session: an ephemeral layer has none.
 	ErrNoSession = errors.New("there is no session: an ephemeral layer has none")
-	// ErrSessionOver means that the stream has ended. Core is gone then, and the process about to be.
+	// ErrSessionOver means that the stream has ended. Core is gone then, and the process about to
+	// be.
 	ErrSessionOver = errors.New("the session is over")
 	// ErrNobody means that nobody can answer a question: there is no terminal, or the agent has it.
 	ErrNobody = errors.New("nobody can answer")
 )
 
-// Session is the layer's end of the stream with core. A bracket or resident layer has one in each of
-// its processes, from Plan or Finish on; an ephemeral layer has none. Its methods may be called from
-// any goroutine, and a call that core does not get is an error. The beats that core sends are
+// Session is the layer's end of the stream with core. A bracket or resident layer has one in each
+// of its processes, from Plan or Finish on; an ephemeral layer has none. Its methods may be called
+// from any goroutine, and a call that core does not get is an error. The beats that core sends are
 // answered by the session and concern no layer.
 type Session struct {
 	descriptors *lifeline.Layer
@@ -116,7 +117,8 @@ func (s *Session) ask(ctx context.Context, q *layerpb.Question) ([]byte, error) 
 	return answer.GetText(), nil
 }
 
-// Dial connects to a port of the loopback inside, one of those that the fragment's dialer step names.
+// Dial connects to a port of the loopback inside, one of those that the fragment's dialer step
+// names.
 func (s *Session) Dial(ctx context.Context, port uint16) (net.Conn, error) {
 	conn, err := s.dial(ctx, port)
 	if err != nil {

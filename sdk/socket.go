@@ -9,8 +9,8 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// Socket is the socket of a listener step: nono-init opened it inside, the layer serves it from outside. Listener, PacketConn and
-// Close each use it up.
+// Socket is the socket of a listener step: nono-init opened it inside, the layer serves it from
+// outside. Listener, PacketConn and Close each use it up.
 type Socket struct {
 	Network fragment.Network
 	file    *os.File

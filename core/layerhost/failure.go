@@ -18,7 +18,8 @@ import (
 // Failure is the one reason why a layer is of no use (any more).
 type Failure struct {
 	Layer string
-	// Call is what core had asked of it: start, Describe, Session, Plan, Start, Finish; empty between two calls.
+	// Call is what core had asked of it: start, Describe, Session, Plan, Start, Finish; empty
+	// between two calls.
 	Call string
 	// What happened: it died, it hangs, it says no.
 	What string
@@ -43,14 +44,14 @@ func (f *Failure) Problem() diag.Problem {
 	return p
 }
 
-// lastMoments is how long the end of a process is waited for when its connection has ended: the connection goes first, and the
-// process's end is the better reason.
+// lastMoments is how long the end of a process is waited for when its connection has ended: the
+// connection goes first, and the process's end is the better reason.
 const lastMoments = time.Second
 
 var errTooLate = errors.New("deadline")
 
-// call makes one call: within the limit, which progress extends and a question to the user suspends,
-// and with one reason if it fails.
+// call makes one call: within the limit, which progress extends and a question to the user
+// suspends, and with one reason if it fails.
 func call[T any](ctx context.Context, l *Layer, name string, limit time.Duration, f func(context.Context) (T, error)) (T, error) {
 	within, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -85,7 +86,8 @@ func (l *Layer) setClock(c *clock) {
 	}
 }
 
-// asked counts the questions that are open; while there is one, the layer is not what is waited for.
+// asked counts the questions that are open; while there is one, the layer is not what is waited
+// for.
 func (l *Layer) asked(change int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -177,7 +179,8 @@ func (l *Layer) explain(name string, err error) *Failure {
 	case isStatus && s.Code() != codes.Unavailable && s.Code() != codes.Canceled:
 		f.What = s.Message() // the layer's own words
 	case l.found() != nil:
-		// It was found to be lost while the call went on, and ended for that: the call's own error is only what followed.
+		// It was found to be lost while the call went on, and ended for that: the call's own error
+		// is only what followed.
 		found := l.found()
 		f.What, f.Stderr = found.What, found.Stderr
 	case l.died():
@@ -197,7 +200,8 @@ func (l *Layer) found() *Failure {
 	return l.failure
 }
 
-// died reports whether the process is gone, or goes within a moment, without having been ended by core.
+// died reports whether the process is gone, or goes within a moment, without having been ended by
+// core.
 func (l *Layer) died() bool {
 	if l.process == nil {
 		return false

@@ -18,8 +18,9 @@ const (
 	layerPrefix = "nono-layer-"
 )
 
-// Locate finds the one directory from which nono-init and every built-in layer are run: that of the running executable, links
-// resolved, or ../libexec/nono from there. The current directory and $PATH have no say.
+// Locate finds the one directory from which nono-init and every built-in layer are run: that of the
+// running executable, links resolved, or ../libexec/nono from there. The current directory and
+// $PATH have no say.
 func Locate() (string, error) {
 	exe, err := os.Executable()
 	if err == nil {
@@ -38,7 +39,8 @@ func locate(exe string) (string, error) {
 		if _, err := os.Lstat(program); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		// The first directory that has a nono-init is the one: falling through to the other would hide what is wrong with it.
+		// The first directory that has a nono-init is the one: falling through to the other would
+		// hide what is wrong with it.
 		if err := trusted(dir, program); err != nil {
 			return "", err
 		}
@@ -67,7 +69,8 @@ func PathOf(name string, in Places) (string, error) {
 	return filepath.Join(in.Plugins, filepath.FromSlash(name), layerPrefix+filepath.Base(name)), nil
 }
 
-// Find finds a layer by its name: a built-in one beside nono-init, "vendor/name" among the user's plugins. The caller closes the binary.
+// Find finds a layer by its name: a built-in one beside nono-init, "vendor/name" among the user's
+// plugins. The caller closes the binary.
 func Find(name string, in Places) (*Binary, error) {
 	path, err := PathOf(name, in)
 	if err != nil {
@@ -113,8 +116,8 @@ func findBuiltin(name, dir, path string) (*Binary, error) {
 	return &Binary{Name: name, Path: path, Builtin: true}, nil
 }
 
-// trusted checks that a program that is about to be run with the user's rights, and its directory, could only be changed by who could
-// change nono itself.
+// trusted checks that a program that is about to be run with the user's rights, and its directory,
+// could only be changed by who could change nono itself.
 func trusted(dir, program string) error {
 	dirInfo, err := os.Stat(dir)
 	if err != nil {
@@ -138,7 +141,8 @@ func trusted(dir, program string) error {
 	return nil
 }
 
-// owners are those whose files may be run: root, the user, and who owns the running nono, whose code runs already.
+// owners are those whose files may be run: root, the user, and who owns the running nono, whose
+// code runs already.
 func owners() []uint32 {
 	list := []uint32{0, id(os.Geteuid())}
 	if exe, err := os.Executable(); err == nil {
@@ -162,8 +166,8 @@ func owner(info fs.FileInfo) ids {
 	return ids{st.Uid, st.Gid}
 }
 
-// distrust is the decision: the reason why a file of that owner and mode is not to be trusted, or nothing. A group may write if it is
-// the user's own, as umask 002 makes it.
+// distrust is the decision: the reason why a file of that owner and mode is not to be trusted, or
+// nothing. A group may write if it is the user's own, as umask 002 makes it.
 func distrust(of ids, mode fs.FileMode, owners []uint32, group uint32) string {
 	known := false
 	for _, uid := range owners {

@@ -7,17 +7,20 @@
 //	description, err := layer.Describe(ctx)
 //	answer, err := layer.Plan(ctx, request)
 //
-// A layer is a go-plugin process that this package does not trust to behave: it may print on stdout, hang in any call, die at any
-// moment, answer with too much or with nonsense, leave processes behind, or be spoken to by a process that is not core. Each of these
-// ends in one [*Failure] that names the layer, the call and the reason, and in no process left. It is trusted with the user's rights,
-// though: it is native code.
+// A layer is a go-plugin process that this package does not trust to behave: it may print on
+// stdout, hang in any call, die at any moment, answer with too much or with nonsense, leave
+// processes behind, or be spoken to by a process that is not core. Each of these ends in one
+// [*Failure] that names the layer, the call and the reason, and in no process left. It is trusted
+// with the user's rights, though: it is native code.
 //
-// Layers may be started, called and ended from several goroutines at once. One layer's calls follow each other.
+// Layers may be started, called and ended from several goroutines at once. One layer's calls follow
+// each other.
 //
 // # What ends a layer
 //
-// Its lifeline: closing it, or core's death, is EOF at the layer's end. The kernel's parent-death signal does the same for a layer that
-// does not look. What then still lives is killed with all of its process group.
+// Its lifeline: closing it, or core's death, is EOF at the layer's end. The kernel's parent-death
+// signal does the same for a layer that does not look. What then still lives is killed with all of
+// its process group.
 package layerhost
 
 import (
@@ -47,23 +50,28 @@ import (
 
 // Spec says which layer to start, and how.
 type Spec struct {
-	// Kind and Name are what the layer must say of itself. An empty kind, for a layer that is only listed, takes any.
+	// Kind and Name are what the layer must say of itself. An empty kind, for a layer that is only
+	// listed, takes any.
 	Kind   policy.Kind
 	Name   string
 	Binary *Binary
-	// Dir is the run's private directory, with a short name; the layer's socket lives in it for a moment.
+	// Dir is the run's private directory, with a short name; the layer's socket lives in it for a
+	// moment.
 	Dir string
 	// Deadlines is DefaultDeadlines where it is zero.
 	Deadlines Deadlines
 	// Build is core's own build id. A built-in layer must have the same one.
 	Build string
-	// Forked, if it is not nil, is called once the layer's process exists; what is done from then on does not delay it.
+	// Forked, if it is not nil, is called once the layer's process exists; what is done from then
+	// on does not delay it.
 	Forked func()
-	// Logger gets the layer's lines, and at trace level those of go-plugin. Its level is told to the layer.
+	// Logger gets the layer's lines, and at trace level those of go-plugin. Its level is told to
+	// the layer.
 	Logger hclog.Logger
 }
 
-// Deadlines bound how long a layer may take. Progress that it reports extends the one of the call in progress.
+// Deadlines bound how long a layer may take. Progress that it reports extends the one of the call
+// in progress.
 type Deadlines struct {
 	Start     time.Duration // from fork to the first connection
 	Describe  time.Duration
@@ -139,7 +147,8 @@ func Start(ctx context.Context, spec Spec) (*Layer, error) {
 }
 
 func (l *Layer) newRunner(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Runner, error) {
-	// go-plugin has just made the directory, for this layer alone and with mode 0700; it is ours to remove.
+	// go-plugin has just made the directory, for this layer alone and with mode 0700; it is ours to
+	// remove.
 	p, err := newProcess(l.spec.Name, l.spec.Binary, cmd, dir, l.logger)
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(dir))
@@ -154,8 +163,8 @@ func (l *Layer) newRunner(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Run
 	return p, nil
 }
 
-// connect starts the process and returns when the connection stands. go-plugin has no context: when ctx ends, the process does, and
-// go-plugin notices that.
+// connect starts the process and returns when the connection stands. go-plugin has no context: when
+// ctx ends, the process does, and go-plugin notices that.
 func (l *Layer) connect(ctx context.Context) (*grpc.ClientConn, error) {
 	stop := context.AfterFunc(ctx, l.kill)
 	defer stop()
@@ -163,7 +172,8 @@ func (l *Layer) connect(ctx context.Context) (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The socket has served its purpose. Without a name nobody else finds it, and a lost connection cannot be replaced by another's.
+	// The socket has served its purpose. Without a name nobody else finds it, and a lost connection
+	// cannot be replaced by another's.
 	if err := os.RemoveAll(l.process.dir); err != nil {
 		return nil, fmt.Errorf("removing its socket: %w", err)
 	}
@@ -209,8 +219,8 @@ func (l *Layer) meant(d sdk.Description) error {
 	return l.suffices(d.NeedsNono)
 }
 
-// suffices reports a layer that needs a newer nono. A version that is not yet released counts as the
-// release.
+// suffices reports a layer that needs a newer nono. A version that is not yet released counts as
+// the release.
 func (l *Layer) suffices(need string) error {
 	if need == "" {
 		return nil
@@ -274,7 +284,8 @@ func (l *Layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 	})
 }
 
-// Start arms the layer; listeners are the sockets of its listener steps, by name, and stay the caller's.
+// Start arms the layer; listeners are the sockets of its listener steps, by name, and stay the
+// caller's.
 func (l *Layer) Start(ctx context.Context, req *sdk.StartRequest, listeners map[string]*os.File) (*sdk.StartResponse, error) {
 	return call(ctx, l, "Start", l.spec.Deadlines.StartCall, func(ctx context.Context) (*sdk.StartResponse, error) {
 		return l.client.Start(ctx, req, listeners)
@@ -383,7 +394,8 @@ func (l *Layer) lose(callName string, err error) {
 	l.kill()
 }
 
-// called tells go-plugin that there is one gRPC service; its calls are made by host.Client on the connection itself.
+// called tells go-plugin that there is one gRPC service; its calls are made by host.Client on the
+// connection itself.
 type called struct{ plugin.NetRPCUnsupportedPlugin }
 
 // GRPCServer implements plugin.GRPCPlugin.

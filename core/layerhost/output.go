@@ -13,8 +13,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// handshakeReader lets one line of a layer's stdout through, the first that is go-plugin's handshake. Whatever else a layer, or
-// something that it calls, prints there is logged and does no harm.
+// handshakeReader lets one line of a layer's stdout through, the first that is go-plugin's
+// handshake. Whatever else a layer, or something that it calls, prints there is logged and does no
+// harm.
 type handshakeReader struct {
 	io.Closer
 	lines  *bufio.Reader
@@ -53,8 +54,9 @@ const (
 	tailWidth = 400
 )
 
-// tail keeps the end of what a layer wrote to stderr, for the one message about its death. Where the layer panicked it keeps what
-// the panic began with: a long dump of goroutines would push the reason out.
+// tail keeps the end of what a layer wrote to stderr, for the one message about its death. Where
+// the layer panicked it keeps what the panic began with: a long dump of goroutines would push the
+// reason out.
 type tail struct {
 	mu       sync.Mutex
 	lines    []string
@@ -135,8 +137,9 @@ func readable(line []byte) string {
 	return b.String()
 }
 
-// quiet is the logger that go-plugin gets: its own lines are of use to nobody but who debugs it, so they all become trace. The layer's
-// lines, which it logs to a logger of the program's name, go to lines unchanged.
+// quiet is the logger that go-plugin gets: its own lines are of use to nobody but who debugs it, so
+// they all become trace. The layer's lines, which it logs to a logger of the program's name, go to
+// lines unchanged.
 type quiet struct {
 	hclog.Logger
 	layer string
@@ -164,9 +167,9 @@ func (q quiet) Named(name string) hclog.Logger {
 	return q
 }
 
-// printed is the logger for what a layer writes to stderr. What it logs comes with fields; all else it
-// has only printed, which is debug output whatever the text begins with. A panic above all: it is shown
-// once, with the failure that it is the reason of.
+// printed is the logger for what a layer writes to stderr. What it logs comes with fields; all else
+// it has only printed, which is debug output whatever the text begins with. A panic above all: it
+// is shown once, with the failure that it is the reason of.
 type printed struct{ hclog.Logger }
 
 // Info implements hclog.Logger.

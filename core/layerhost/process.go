@@ -25,7 +25,8 @@ import (
 const (
 	// grace is how long a layer may take to exit once its lifeline has ended.
 	grace = 500 * time.Millisecond
-	// drain is how long what a dead layer printed is still read, while a process that it left behind holds the pipe.
+	// drain is how long what a dead layer printed is still read, while a process that it left
+	// behind holds the pipe.
 	drain = 200 * time.Millisecond
 	// maxSocketPath is what fits into a Unix socket's address, on every system, with its NUL.
 	maxSocketPath = 100
@@ -36,9 +37,10 @@ var beforeConnect func(socket string)
 
 // process is one layer's process, from fork to reaping. To go-plugin it is a runner.
 //
-// What go-plugin's own runner does not do: the child has a clean environment, /dev/null as stdin, a process group of its own that ends
-// with it, a lifeline, and a kernel that kills it when core is gone; it may be called at a socket in its own directory only; and
-// nothing that it leaves behind can keep core waiting.
+// What go-plugin's own runner does not do: the child has a clean environment, /dev/null as stdin, a
+// process group of its own that ends with it, a lifeline, and a kernel that kills it when core is
+// gone; it may be called at a socket in its own directory only; and nothing that it leaves behind
+// can keep core waiting.
 type process struct {
 	name   string
 	binary *Binary
@@ -56,12 +58,14 @@ type process struct {
 	// mu keeps a signal from going to a number that is no longer the group's.
 	mu     sync.Mutex
 	reaped bool
-	// ended is set when core begins to end the process; byItself says, after exited, that it had not.
+	// ended is set when core begins to end the process; byItself says, after exited, that it had
+	// not.
 	ended, byItself bool
 	forked          func() // see Spec
 }
 
-// newProcess prepares the process; cmd carries the environment that go-plugin wants it to have, and nothing else of interest.
+// newProcess prepares the process; cmd carries the environment that go-plugin wants it to have, and
+// nothing else of interest.
 func newProcess(name string, b *Binary, cmd *exec.Cmd, dir string, logger hclog.Logger) (*process, error) {
 	// go-plugin names a socket "plugin" and up to ten digits.
 	if longest := filepath.Join(dir, "plugin0123456789"); len(longest) >= maxSocketPath {
@@ -79,7 +83,8 @@ func newProcess(name string, b *Binary, cmd *exec.Cmd, dir string, logger hclog.
 // Start implements runner.Runner.
 func (p *process) Start(context.Context) error {
 	child, err := p.prepare()
-	// Ours are closed once the child has its own: of a pipe, the last one to close is the end of the output.
+	// Ours are closed once the child has its own: of a pipe, the last one to close is the end of
+	// the output.
 	defer child.close()
 	if err == nil {
 		started := make(chan error)
@@ -136,7 +141,8 @@ func (p *process) abandon() {
 
 // supervise starts the child and stays with it until it is reaped.
 func (p *process) supervise(files *childFiles, started chan<- error) {
-	// The kernel sends the parent-death signal when the *thread* that forked ends, so that thread must live as long as the child.
+	// The kernel sends the parent-death signal when the *thread* that forked ends, so that thread
+	// must live as long as the child.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd, err := p.fork(files)
@@ -151,7 +157,8 @@ func (p *process) supervise(files *childFiles, started chan<- error) {
 
 	awaitExit(cmd)
 	p.mu.Lock()
-	// Before it is reaped, while its number cannot belong to anybody else: what it left behind in its group goes with it.
+	// Before it is reaped, while its number cannot belong to anybody else: what it left behind in
+	// its group goes with it.
 	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
 	_ = cmd.Wait() // its status is in ProcessState; there is no other news
 	p.state = cmd.ProcessState
@@ -165,8 +172,8 @@ func (p *process) supervise(files *childFiles, started chan<- error) {
 }
 
 func (p *process) fork(files *childFiles) (*exec.Cmd, error) {
-	// A sealed copy is "text file busy" for as long as a process that was being forked at the moment of the copy has not yet executed
-	// its own program, which takes it milliseconds.
+	// A sealed copy is "text file busy" for as long as a process that was being forked at the
+	// moment of the copy has not yet executed its own program, which takes it milliseconds.
 	for wait := time.Millisecond; ; wait *= 2 {
 		cmd := p.command(files)
 		err := cmd.Start()
@@ -185,7 +192,8 @@ func (p *process) command(files *childFiles) *exec.Cmd {
 		SysProcAttr: childAttributes(),
 	}
 	if p.binary.sealed != nil {
-		// The copy stays open in the child as descriptor 4, for a script's interpreter opens it by this name once more.
+		// The copy stays open in the child as descriptor 4, for a script's interpreter opens it by
+		// this name once more.
 		cmd.ExtraFiles = append(cmd.ExtraFiles, p.binary.sealed)
 		cmd.Path = "/proc/self/fd/4"
 	}
@@ -237,14 +245,16 @@ func (p *process) death() string {
 	}
 }
 
-// Wait implements runner.Runner. It never fails: how the process ended is told in the layer's own failure.
+// Wait implements runner.Runner. It never fails: how the process ended is told in the layer's own
+// failure.
 func (p *process) Wait(context.Context) error {
 	<-p.exited
 	return nil
 }
 
-// Kill implements runner.Runner. go-plugin calls it when the start failed, also when it sees the output of a dying process end: such a
-// process is given the moment that it needs to be gone, so that its death is not taken for our doing.
+// Kill implements runner.Runner. go-plugin calls it when the start failed, also when it sees the
+// output of a dying process end: such a process is given the moment that it needs to be gone, so
+// that its death is not taken for our doing.
 func (p *process) Kill(context.Context) error {
 	select {
 	case <-p.exited:
@@ -254,7 +264,8 @@ func (p *process) Kill(context.Context) error {
 	return nil
 }
 
-// Stdout implements runner.Runner: what go-plugin reads has the one line that it waits for, and nothing else.
+// Stdout implements runner.Runner: what go-plugin reads has the one line that it waits for, and
+// nothing else.
 func (p *process) Stdout() io.ReadCloser { return newHandshakeReader(p.stdout, p.logger) }
 
 // Stderr implements runner.Runner.
@@ -269,8 +280,8 @@ func (p *process) ID() string { return strconv.Itoa(p.pid) }
 // Diagnose implements runner.Runner.
 func (p *process) Diagnose(context.Context) string { return "" }
 
-// PluginToHost implements runner.Runner. It decides where core may connect: to a Unix socket in the layer's own directory, and nowhere
-// else that the layer may name.
+// PluginToHost implements runner.Runner. It decides where core may connect: to a Unix socket in the
+// layer's own directory, and nowhere else that the layer may name.
 func (p *process) PluginToHost(network, address string) (string, string, error) {
 	if network != "unix" {
 		return "", "", fmt.Errorf("it wants to be called at the %s address %s, and not at a Unix socket", network, address)
@@ -296,7 +307,8 @@ func (p *process) HostToPlugin(string, string) (string, string, error) {
 	return "", "", errors.New("a layer cannot call core")
 }
 
-// pipe is one output of a child, read until all writers have closed it or until a bounded time after the child's end.
+// pipe is one output of a child, read until all writers have closed it or until a bounded time
+// after the child's end.
 type pipe struct {
 	r    *os.File
 	over chan struct{} // closed when it was read to its end
@@ -334,7 +346,8 @@ func (p *pipe) finish(within time.Duration) {
 	_ = p.r.Close()
 }
 
-// isHandshake reports whether a line is what go-plugin waits for: CORE|APP|NETWORK|ADDRESS|PROTOCOL|...
+// isHandshake reports whether a line is what go-plugin waits for:
+// CORE|APP|NETWORK|ADDRESS|PROTOCOL|...
 func isHandshake(line string) bool {
 	parts := strings.Split(line, "|")
 	if len(parts) < 5 {

@@ -43,13 +43,14 @@ func (h *handler) Ask(ctx context.Context, text string, hidden bool) (string, er
 	return h.run.asker.Ask(ctx, h.name(), text, prompt.Echo(!hidden))
 }
 
-// Dial implements host.Handler: nono-init connects inside, to a port of the layer's own dialer step.
+// Dial implements host.Handler: nono-init connects inside, to a port of the layer's own dialer
+// step.
 func (h *handler) Dial(ctx context.Context, port uint16) (*os.File, error) {
 	select {
 	case <-h.run.opened:
 	default:
-		// At the gate nono-init takes one message, and nothing serves inside that could be reached. Not waited for: the layer may be in its
-		// Start, and that is what the gate waits for.
+		// At the gate nono-init takes one message, and nothing serves inside that could be reached.
+		// Not waited for: the layer may be in its Start, and that is what the gate waits for.
 		return nil, errors.New("the agent does not run yet")
 	}
 	for _, d := range h.run.plan.Dialers {

@@ -47,8 +47,8 @@ func program(block config.Layer) string {
 	return block.Plugin
 }
 
-// checkPrograms refuses two blocks with one program: a layer's name is whose secrets, listeners and steps something is, so a
-// program is one layer of a run.
+// checkPrograms refuses two blocks with one program: a layer's name is whose secrets, listeners and
+// steps something is, so a program is one layer of a run.
 func checkPrograms(blocks []config.Layer) error {
 	var problems diag.Problems
 	first := map[string]config.Layer{}
@@ -130,7 +130,8 @@ func (m *member) openSession(ctx context.Context, r *run, layer *layerhost.Layer
 	return m.problem(layer.OpenSession(ctx, &handler{run: r, member: m}))
 }
 
-// makeShare asks the layer for its share of the plan. An ephemeral layer is not needed after that, and nobody waits for its end.
+// makeShare asks the layer for its share of the plan. An ephemeral layer is not needed after that,
+// and nobody waits for its end.
 func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error {
 	m.known = sdk.Run{
 		SessionID:     r.dir.ID,
@@ -240,7 +241,8 @@ func (m *member) finish(
 		r.req.Log.Debug("the layer failed before, in the process that was armed", "layer", m.binary.Name, "error", err)
 		return nil, freshErr
 	}
-	// All was released, but a layer that died in the last moment may have left the agent without it.
+	// All was released, but a layer that died in the last moment may have left the agent without
+	// it.
 	told := problemOf(err, m.block.PluginSource)
 	told.Severity = diag.Warning
 	r.req.Out.Problem(told)

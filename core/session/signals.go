@@ -15,20 +15,23 @@ import (
 	"github.com/nono-run/nono/core/launch"
 )
 
-// signals receives what the user sends to nono and gives it to whoever handles it at the moment: the start, which it ends, or
-// the agent, to which it is forwarded.
+// signals receives what the user sends to nono and gives it to whoever handles it at the moment:
+// the start, which it ends, or the agent, to which it is forwarded.
 type signals struct {
 	ch chan os.Signal
-	// pipe is never read. A reader that is gone, of nono's own lines or of the layers', is no reason to die in mid-run and leave everything
-	// as it stands: the write fails, and that is all. To ignore the signal instead would hand that on to the agent.
+	// pipe is never read. A reader that is gone, of nono's own lines or of the layers', is no
+	// reason to die in mid-run and leave everything as it stands: the write fails, and that is all.
+	// To ignore the signal instead would hand that on to the agent.
 	pipe chan os.Signal
-	// mu is held while a handler runs, so that after Handle returns the former handler runs no more.
+	// mu is held while a handler runs, so that after Handle returns the former handler runs no
+	// more.
 	mu      sync.Mutex
 	handler func(syscall.Signal)
 	held    []syscall.Signal
 }
 
-// interruptible returns a context that the first signal of the user's ends, with an [Error] as its cause.
+// interruptible returns a context that the first signal of the user's ends, with an [Error] as its
+// cause.
 func interruptible(ctx context.Context) (context.Context, *signals) {
 	ctx, stop := context.WithCancelCause(ctx)
 	return ctx, listen(func(s syscall.Signal) { stop(interrupted(s)) })
@@ -50,8 +53,9 @@ func interrupted(s syscall.Signal) error {
 	return &Error{Code: 128 + int(s), Err: diag.Errorf("interrupted by %s before the command was started", unix.SignalName(s))}
 }
 
-// listen starts receiving. SIGQUIT is received too, or Go would print every goroutine on the user's terminal. What nono was started with
-// ignored stays so, as nohup and a shell's background jobs want it.
+// listen starts receiving. SIGQUIT is received too, or Go would print every goroutine on the user's
+// terminal. What nono was started with ignored stays so, as nohup and a shell's background jobs
+// want it.
 func listen(handler func(syscall.Signal)) *signals {
 	s := &signals{ch: make(chan os.Signal, 8), pipe: make(chan os.Signal, 1), handler: handler}
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
@@ -93,8 +97,9 @@ func (s *signals) Stop() {
 	close(s.ch)
 }
 
-// Forward sends each signal on to the agent. One that asks for an end starts the grace period; when that is over, or at a second Ctrl-C
-// within it, the agent is overdue, and the channel, which has room for one, is told why. The returned function ends the forwarding.
+// Forward sends each signal on to the agent. One that asks for an end starts the grace period; when
+// that is over, or at a second Ctrl-C within it, the agent is overdue, and the channel, which has
+// room for one, is told why. The returned function ends the forwarding.
 func (s *signals) Forward(init *launch.Init, grace time.Duration, overdue chan<- string) (stop func()) {
 	kill := func(why string) {
 		select {
@@ -115,7 +120,8 @@ func (s *signals) Forward(init *launch.Init, grace time.Duration, overdue chan<-
 		if err := init.Signal(sig); err != nil {
 			return // there is nobody to hand it to any more, and the run ends for that
 		}
-		// An interrupt or a quit is for the agent to deal with as it likes: an interactive one only stops what it is doing.
+		// An interrupt or a quit is for the agent to deal with as it likes: an interactive one only
+		// stops what it is doing.
 		asksForEnd := sig == syscall.SIGTERM || sig == syscall.SIGHUP
 		if asksForEnd && deadline == nil {
 			deadline = time.AfterFunc(grace, func() {

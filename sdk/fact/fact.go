@@ -1,12 +1,6 @@
 // Package fact is what layers let each other know, through core: a layer that was planned tells it,
 // and layers of the kinds that are planned later read it in their request.
 //
-//	resp.Facts = append(resp.Facts, fact.Proxy{Listener: "proxy"})
-//
-//	for _, f := range req.Facts {
-//		if proxy, ok := f.(fact.Proxy); ok { ... }
-//	}
-//
 // The list of facts is closed, and each belongs to one kind of layer: layers never talk to one another,
 // and so one can be swapped for another of its kind.
 package fact

@@ -39,12 +39,14 @@ type Client struct {
 	described sdk.Description
 }
 
-// NewClient speaks to the layer at the other end of conn, and passes it descriptors over the lifeline.
+// NewClient speaks to the layer at the other end of conn, and passes it descriptors over the
+// lifeline.
 func NewClient(conn grpc.ClientConnInterface, line *lifeline.Host) *Client {
 	return &Client{rpc: layerpb.NewLayerClient(conn), lifeline: line}
 }
 
-// DialOptions are what a connection to a layer must be made with: who may be at the other end, and how much it may send.
+// DialOptions are what a connection to a layer must be made with: who may be at the other end, and
+// how much it may send.
 func DialOptions(creds *peer.Creds) []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
@@ -103,7 +105,8 @@ func (c *Client) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespo
 	return badAnswer(resp, err)
 }
 
-// takeFacts checks that the layer said only what a layer of its kind may, of itself, and completes it.
+// takeFacts checks that the layer said only what a layer of its kind may, of itself, and completes
+// it.
 func (c *Client) takeFacts(resp *sdk.PlanResponse) error {
 	for i, f := range resp.Facts {
 		if f.Kind() != c.described.Kind {

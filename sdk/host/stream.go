@@ -18,20 +18,21 @@ import (
 
 // Handler is what a host does with what a layer says on its session.
 //
-// Event, Progress and Stop are called one after the other, in the order in which the layer sent them, and must not block for long.
-// Ask and Dial run beside them.
+// Event, Progress and Stop are called one after the other, in the order in which the layer sent
+// them, and must not block for long. Ask and Dial run beside them.
 type Handler interface {
 	Event(name string, fields map[string]string)
 	Progress(text string, done, total uint64)
 	Stop(reason string)
 	// Ask gets an answer from the user. Where nobody can answer the error is [sdk.ErrNobody].
 	Ask(ctx context.Context, text string, hidden bool) (string, error)
-	// Dial connects to a port of the loopback inside. The file is closed once it has been passed on.
+	// Dial connects to a port of the loopback inside. The file is closed once it has been passed
+	// on.
 	Dial(ctx context.Context, port uint16) (*os.File, error)
 }
 
-// Beat is how a host finds out that a layer hangs: it sends one each Interval, and a layer from which nothing at all came for Silence
-// is lost.
+// Beat is how a host finds out that a layer hangs: it sends one each Interval, and a layer from
+// which nothing at all came for Silence is lost.
 type Beat struct{ Interval, Silence time.Duration }
 
 // ErrHangs is the end of a session whose layer has fallen silent.
@@ -49,7 +50,8 @@ type Stream struct {
 	requests chan struct{}
 
 	sending sync.Mutex
-	// heard is set by all that the layer says, and cleared with each beat; busy is set while a handler runs.
+	// heard is set by all that the layer says, and cleared with each beat; busy is set while a
+	// handler runs.
 	heard atomic.Bool
 	busy  atomic.Bool
 	beats atomic.Uint64
@@ -247,8 +249,9 @@ func (s *Stream) beat(ctx context.Context, b Beat) {
 		if s.heard.Swap(false) || s.busy.Load() {
 			quiet = 0
 		} else {
-			// A beat that comes late is our own doing: when this process was stopped (Ctrl-Z) the clock ran on and the answers lie
-			// unread. So no beat counts for much more than its interval.
+			// A beat that comes late is our own doing: when this process was stopped (Ctrl-Z) the
+			// clock ran on and the answers lie unread. So no beat counts for much more than its
+			// interval.
 			quiet += min(since, b.Interval*3/2)
 		}
 		if quiet > b.Silence {
@@ -259,7 +262,8 @@ func (s *Stream) beat(ctx context.Context, b Beat) {
 	}
 }
 
-// beatOnce does not wait behind another message: a hung layer's stream takes no more, and silence must still be counted.
+// beatOnce does not wait behind another message: a hung layer's stream takes no more, and silence
+// must still be counted.
 func (s *Stream) beatOnce(number uint64) {
 	if !s.sending.TryLock() {
 		return

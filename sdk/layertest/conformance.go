@@ -21,7 +21,8 @@ type Options struct {
 	Settings map[string]any
 }
 
-// Conformance holds a layer to the contract. Each call of newLayer makes a layer as a fresh process would have it.
+// Conformance holds a layer to the contract. Each call of newLayer makes a layer as a fresh process
+// would have it.
 func Conformance(t *testing.T, newLayer func() sdk.Layer, o Options) {
 	if isSealedChild() {
 		planSealed(t, newLayer(), o)
@@ -241,7 +242,8 @@ func (s suite) startAndFinish(t *testing.T) {
 	}
 }
 
-// Listeners opens the sockets of a fragment's listener steps, on a port of the loopback that is free, as nono-init would inside.
+// Listeners opens the sockets of a fragment's listener steps, on a port of the loopback that is
+// free, as nono-init would inside.
 func Listeners(t testing.TB, f fragment.Fragment) map[string]*os.File {
 	t.Helper()
 	files := map[string]*os.File{}

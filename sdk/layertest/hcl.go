@@ -13,9 +13,10 @@ import (
 // settingsFile is what problems call the text that FromHCL was given.
 const settingsFile = "layer.hcl"
 
-// FromHCL plans with settings as the user would write them in the layer's block, without plugin and enabled. It returns what the user
-// would be shown, each with its place in the text: "layer.hcl:2:15: 70000 is not a port". Settings that do not fit what the layer
-// declares never reach Plan, and there is no answer then. Of the request, everything but Settings is used.
+// FromHCL plans with settings as the user would write them in the layer's block, without plugin and
+// enabled. It returns what the user would be shown, each with its place in the text:
+// "layer.hcl:2:15: 70000 is not a port". Settings that do not fit what the layer declares never
+// reach Plan, and there is no answer then. Of the request, everything but Settings is used.
 func (k *Kit) FromHCL(text string, req *sdk.PlanRequest) (*sdk.PlanResponse, []string) {
 	k.t.Helper()
 	settings, problems := schema.Parse([]byte(text), settingsFile, k.Description.Settings)

@@ -1,22 +1,14 @@
 // Package layertest is the test kit for the author of a layer.
 //
-// [New] runs a layer in the test's own process, behind the real contract: what it returns has crossed gRPC and every check that core
-// makes.
+// [New] runs a layer in the test's own process, behind the real contract: what it returns has
+// crossed gRPC and every check that core makes.
 //
-//	func TestPlan(t *testing.T) {
-//		kit := layertest.New(t, myLayer{})
-//		resp := kit.Plan(layertest.Request(map[string]any{"region": "eu"}))
-//		...
-//	}
+// [Conformance] holds a layer to every promise of the contract that can be seen from outside.
+// [Suite] is the same over any host, so that a program in another language can be held to it as
+// well.
 //
-//	func TestContract(t *testing.T) {
-//		layertest.Conformance(t, func() sdk.Layer { return myLayer{} }, layertest.Options{})
-//	}
-//
-// [Conformance] holds a layer to every promise of the contract that can be seen from outside. [Suite] is the same over any host, so
-// that a program in another language can be held to it as well.
-//
-// What a process does at its end (the lifeline, a panic) is not to be seen in here: a panic of the layer ends the test.
+// What a process does at its end (the lifeline, a panic) is not to be seen in here: a panic of the
+// layer ends the test.
 package layertest
 
 import (
@@ -41,8 +33,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// patience is how long the kit waits for anything. It is long, for a test machine may be busy; nothing waits for it in vain but a
-// test that fails.
+// patience is how long the kit waits for anything. It is long, for a test machine may be busy;
+// nothing waits for it in vain but a test that fails.
 const patience = 30 * time.Second
 
 // Host is how a layer is called, in process or as a process of its own.
@@ -56,7 +48,8 @@ type Host interface {
 	Beats() uint64
 }
 
-// Kit calls a layer for a test. Its methods end the test on an error; for an error that is expected, call Host.
+// Kit calls a layer for a test. Its methods end the test on an error; for an error that is
+// expected, call Host.
 type Kit struct {
 	Host        Host
 	Description sdk.Description
@@ -124,8 +117,8 @@ func Request(settings map[string]any) *sdk.PlanRequest {
 	}}
 }
 
-// Plan calls Plan. A filesystem layer gets the places that core would have worked out from the policy
-// and from the files of this machine, unless the request has some already.
+// Plan calls Plan. A filesystem layer gets the places that core would have worked out from the
+// policy and from the files of this machine, unless the request has some already.
 func (k *Kit) Plan(req *sdk.PlanRequest) *sdk.PlanResponse {
 	k.t.Helper()
 	resp, err := k.Host.Plan(k.t.Context(), placed(req, k.Description.Kind))

@@ -1,10 +1,5 @@
 // Package prompt asks the user of a terminal a question.
 //
-//	tty, err := prompt.Open(os.Stdin, os.Stderr)
-//	if err != nil { ... }                                   // an error of the type NobodyError
-//	defer tty.Close()
-//	answer, err := tty.Ask(ctx, "Which region? ", prompt.Shown)
-//
 // The terminal is the one that controls the process, whatever stdin is connected to; where there is
 // none, stdin and stderr if both are terminals. Whatever ends a question, an answer or its context,
 // the terminal's settings are put back. What was typed before the question is no answer to it.

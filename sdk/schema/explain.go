@@ -17,8 +17,9 @@ type Problem struct {
 	Detail string
 }
 
-// Explain puts hcl's diagnostics into our words. For a name that the schema does not know it says which one was probably meant;
-// the schema may be nil for diagnostics of syntax. Problems are in the order of the text.
+// Explain puts hcl's diagnostics into our words. For a name that the schema does not know it says
+// which one was probably meant; the schema may be nil for diagnostics of syntax. Problems are in
+// the order of the text.
 func Explain(diags hcl.Diagnostics, known *hcl.BodySchema, source func(filename string) []byte) []Problem {
 	var ps []Problem
 	for _, d := range diags {
@@ -61,7 +62,8 @@ func explain(d *hcl.Diagnostic, known *hcl.BodySchema, source func(string) []byt
 	if words, ok := syntax[d.Summary]; ok {
 		return words
 	}
-	// hcl has about fifty ways of saying that a text is no HCL. The rest of them keep hcl's words, in our form.
+	// hcl has about fifty ways of saying that a text is no HCL. The rest of them keep hcl's words,
+	// in our form.
 	return Problem{Summary: "cannot read this: " + plain(d.Summary), Detail: plain(d.Detail)}
 }
 
@@ -161,12 +163,12 @@ func names(s *hcl.BodySchema) (attrs, blocks []string) {
 	return attrs, blocks
 }
 
-// longestSlip is how long a name may be for a slip in it to be looked for. Nothing that anyone means has
-// more, and the search takes the cube of it.
+// longestSlip is how long a name may be for a slip in it to be looked for. Nothing that anyone
+// means has more, and the search takes the cube of it.
 const longestSlip = 64
 
-// Nearest is the known name that was probably meant, or "". About a third of the letters may be wrong: hcl's own fixed limit of two
-// takes "ab" for "os".
+// Nearest is the known name that was probably meant, or "". About a third of the letters may be
+// wrong: hcl's own fixed limit of two takes "ab" for "os".
 func Nearest(given string, known []string) string {
 	if len(given) > longestSlip {
 		return ""
@@ -183,7 +185,8 @@ func Nearest(given string, known []string) string {
 	return best
 }
 
-// edits counts insertions, deletions and changes, and two neighbours swapped as one: the commonest slip of all.
+// edits counts insertions, deletions and changes, and two neighbours swapped as one: the commonest
+// slip of all.
 func edits(a, b string) int {
 	d := levenshtein.Distance(a, b, nil)
 	for i := 0; i+1 < len(a); i++ {

@@ -8,8 +8,9 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// Literals reports every value in the body, and in the blocks within it, that is not written out: a reference, a call, an
-// operator, a template. The policy language has none of them, so that a file means the same wherever it is read.
+// Literals reports every value in the body, and in the blocks within it, that is not written out: a
+// reference, a call, an operator, a template. The policy language has none of them, so that a file
+// means the same wherever it is read.
 func Literals(body *hclsyntax.Body, source func(filename string) []byte) []Problem {
 	var ps []Problem
 	for _, attr := range body.Attributes {
@@ -90,7 +91,8 @@ func literal(expr hclsyntax.Expression, source func(string) []byte) *Problem {
 // pathVariable finds ${HOME} and the like, also spelt as other tools spell them (${env.HOME}).
 var pathVariable = regexp.MustCompile(`\$\{\s*(?:env\.|var\.)?(HOME|WORKDIR|TMPDIR|UID|XDG_[A-Z_]+)\s*\}`)
 
-// interpolated is the problem with a "${...}" or "%{...}", with the spelling that we mean where we can tell.
+// interpolated is the problem with a "${...}" or "%{...}", with the spelling that we mean where we
+// can tell.
 func interpolated(expr hclsyntax.Expression, source func(string) []byte) *Problem {
 	written := text(expr.Range(), source)
 	p := &Problem{Range: expr.Range(), Summary: "${...} is not evaluated here"}

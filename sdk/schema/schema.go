@@ -1,16 +1,16 @@
-// Package schema checks a layer's block of HCL against the settings that the layer declares, and turns it into the JSON object
-// that the layer's Plan gets. Core does so for every run; package layertest does so for a layer's own tests. A layer itself never
-// sees HCL.
+// Package schema checks a layer's block of HCL against the settings that the layer declares, and
+// turns it into the JSON object that the layer's Plan gets. Core does so for every run; package
+// layertest does so for a layer's own tests. A layer itself never sees HCL.
 //
 // [Parse] takes a text, [Decode] what has been read already.
 //
 // # What a value may be
 //
 // Strings, numbers, true and false, lists and maps of strings, and objects of these, written out:
-// nothing is evaluated. There are no functions and no variables, so "${...}" is a problem, and so is
-// a value of another type than was declared: 5 is not "5". What is not set has its default, or is not
-// in the object. hcl's own diagnostics are put into the words of somebody who has never read hcl's
-// manual ([Explain]); the value of a sensitive setting is in none of them.
+// nothing is evaluated. There are no functions and no variables, so "${...}" is a problem, and so
+// is a value of another type than was declared: 5 is not "5". What is not set has its default, or
+// is not in the object. hcl's own diagnostics are put into the words of somebody who has never read
+// hcl's manual ([Explain]); the value of a sensitive setting is in none of them.
 package schema
 
 import (
@@ -46,7 +46,8 @@ var types = map[sdk.SettingType]cty.Type{
 
 var settingName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
-// Check reports what is wrong with a declaration itself: a mistake of the layer's author, not of the user.
+// Check reports what is wrong with a declaration itself: a mistake of the layer's author, not of
+// the user.
 func Check(settings []sdk.Setting) error {
 	for _, s := range settings {
 		if slices.Contains(Reserved, s.Name) {
@@ -120,14 +121,16 @@ func Parse(src []byte, filename string, settings []sdk.Setting) ([]byte, []Probl
 	text := func(string) []byte { return src }
 	file, diags := hclsyntax.ParseConfig(src, filename, hcl.InitialPos)
 	if diags.HasErrors() {
-		// After a slip of syntax hcl guesses where to go on; only its first complaint is worth showing.
+		// After a slip of syntax hcl guesses where to go on; only its first complaint is worth
+		// showing.
 		return nil, Explain(diags[:1], nil, text)
 	}
 	return Decode(file.Body.(*hclsyntax.Body), settings, text)
 }
 
-// Decode checks a body against the declared settings and returns the JSON object. The source of a file is asked for by the name
-// under which it was parsed. If there is any problem, the object is nil.
+// Decode checks a body against the declared settings and returns the JSON object. The source of a
+// file is asked for by the name under which it was parsed. If there is any problem, the object is
+// nil.
 func Decode(body *hclsyntax.Body, settings []sdk.Setting, source func(filename string) []byte) ([]byte, []Problem) {
 	if err := Check(settings); err != nil {
 		return nil, []Problem{{Range: body.SrcRange, Summary: "the layer's declaration of its settings is wrong: " + err.Error()}}
@@ -164,8 +167,8 @@ func Decode(body *hclsyntax.Body, settings []sdk.Setting, source func(filename s
 	return object, nil
 }
 
-// defaultOf is what a setting is that nobody set; nil if it is not there then. An object is there if
-// all that it needs has a default.
+// defaultOf is what a setting is that nobody set; nil if it is not there then. An object is there
+// if all that it needs has a default.
 func defaultOf(s sdk.Setting) any {
 	if s.Type != sdk.SettingObject {
 		return s.Default
@@ -272,8 +275,9 @@ func oneOf(s sdk.Setting, v cty.Value, at hcl.Range) *Problem {
 	return p
 }
 
-// Typed reports a value that is not written as its type demands; the value must have passed [Literals]. There is no conversion: who
-// writes 5 where a string is wanted means something that we would only guess.
+// Typed reports a value that is not written as its type demands; the value must have passed
+// [Literals]. There is no conversion: who writes 5 where a string is wanted means something that we
+// would only guess.
 func Typed(name string, expr hclsyntax.Expression, t sdk.SettingType) *Problem {
 	wrong := func(at hcl.Range, want string) *Problem {
 		return &Problem{Range: at, Summary: fmt.Sprintf("%q must be %s", name, want)}
@@ -291,7 +295,8 @@ func Typed(name string, expr hclsyntax.Expression, t sdk.SettingType) *Problem {
 		if !is(v, cty.Number) {
 			return wrong(expr.Range(), "a number")
 		}
-		// hcl reads any exponent and JSON has none: 1e9999999 would be written out, for half a minute.
+		// hcl reads any exponent and JSON has none: 1e9999999 would be written out, for half a
+		// minute.
 		if f, _ := v.AsBigFloat().Float64(); math.IsInf(f, 0) || (f == 0 && v.AsBigFloat().Sign() != 0) {
 			return wrong(expr.Range(), "a number that a float64 can hold")
 		}
@@ -365,7 +370,8 @@ func quoted(list []string) string {
 	return strings.Join(q, ", ")
 }
 
-// sorted puts problems into the order of the text, so that the same text gives the same message: hcl walks maps.
+// sorted puts problems into the order of the text, so that the same text gives the same message:
+// hcl walks maps.
 func sorted(ps []Problem) []Problem {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		if c := strings.Compare(a.Range.Filename, b.Range.Filename); c != 0 {

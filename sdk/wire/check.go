@@ -53,14 +53,6 @@ func Path(s string) error { return fragment.CheckPath(s) }
 // Variable checks the name of an environment variable.
 func Variable(s string) error { return fragment.CheckVariable(s) }
 
-// field puts a field's name before what is wrong with it.
-func field(name string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", name, err)
-}
-
 // At puts the place before what is wrong there.
 func At(err error, format string, args ...any) error {
 	if err == nil {
@@ -78,8 +70,6 @@ func First(errs ...error) error {
 	}
 	return nil
 }
-
-func first(errs ...error) error { return First(errs...) }
 
 // LayerName checks a layer's name: "landlock" for a built-in one, "vendor/name" for all others. It
 // becomes part of a path.

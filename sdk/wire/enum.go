@@ -9,8 +9,9 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// Enum pairs the values of an enum in Go, a string, with those of its counterpart on the wire. What is not listed is an error in both
-// directions: the wire's zero is never in it, so a value that was forgotten cannot pass for one that was meant.
+// Enum pairs the values of an enum in Go, a string, with those of its counterpart on the wire. What
+// is not listed is an error in both directions: the wire's zero is never in it, so a value that was
+// forgotten cannot pass for one that was meant.
 type Enum[G ~string, P ~int32] []Pair[G, P]
 
 // Pair is one value of an enum, in Go and on the wire.

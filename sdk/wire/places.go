@@ -63,7 +63,7 @@ func encodePlace(p places.Place) (*layerpb.Place, error) {
 		Type: fileType, Device: p.Device, Inode: p.Inode, Names: p.Names,
 		Rights: encodeRights(p.Rights), Devices: p.Devices, Pin: string(p.Pin),
 		Readable: p.Readable, Mode: encodeMode(p.Mode), Report: p.Report,
-	}, first(showsErr, field("type", typeErr))
+	}, First(showsErr, At(typeErr, "type"))
 }
 
 func encodeRights(r places.Rights) *layerpb.Rights {
@@ -107,7 +107,7 @@ func decodePlace(m *layerpb.Place) (places.Place, error) {
 		Type: fileType, Device: m.GetDevice(), Inode: m.GetInode(), Names: m.GetNames(),
 		Rights: decodeRights(m.GetRights()), Devices: m.GetDevices(), Pin: policy.RuleID(m.GetPin()),
 		Readable: m.GetReadable(), Mode: mode, Report: m.GetReport(),
-	}, first(showsErr, field("type", typeErr), field("mode", modeErr))
+	}, First(showsErr, At(typeErr, "type"), At(modeErr, "mode"))
 }
 
 func decodeRights(m *layerpb.Rights) places.Rights {

@@ -28,7 +28,7 @@ func EncodePolicy(p policy.Policy) (*layerpb.Policy, error) {
 	for i, d := range p.Disabled {
 		kind, kindErr := Kinds.Encode(d.Kind)
 		source, sourceErr := encodeSource(d.Source)
-		if err := first(kindErr, sourceErr); err != nil {
+		if err := First(kindErr, sourceErr); err != nil {
 			return nil, fmt.Errorf("disabled kind %d: %w", i, err)
 		}
 		out.Disabled = append(out.Disabled, &layerpb.Disabled{Kind: kind, Source: source})
@@ -56,7 +56,7 @@ func DecodePolicy(m *layerpb.Policy) (policy.Policy, error) {
 	for i, d := range m.GetDisabled() {
 		kind, kindErr := Kinds.Decode(d.GetKind())
 		source, sourceErr := decodeSource(d.GetSource())
-		if err := first(kindErr, sourceErr); err != nil {
+		if err := First(kindErr, sourceErr); err != nil {
 			return p, fmt.Errorf("disabled kind %d: %w", i, err)
 		}
 		p.Disabled = append(p.Disabled, policy.Disabled{Kind: kind, Source: source})
@@ -71,7 +71,7 @@ func encodePathRule(r policy.PathRule) (*layerpb.PathRule, error) {
 	return &layerpb.PathRule{
 		Id: string(r.ID), Source: source, Access: access, Path: []byte(r.Path), Name: []byte(r.Name),
 		Type: fileType,
-	}, first(sourceErr, field("access", accessErr), field("type", typeErr))
+	}, First(sourceErr, At(accessErr, "access"), At(typeErr, "type"))
 }
 
 func decodePathRule(m *layerpb.PathRule) (policy.PathRule, error) {
@@ -81,7 +81,7 @@ func decodePathRule(m *layerpb.PathRule) (policy.PathRule, error) {
 	return policy.PathRule{
 		ID: policy.RuleID(m.GetId()), Source: source, Access: access, Path: string(m.GetPath()),
 		Name: string(m.GetName()), Type: fileType,
-	}, first(sourceErr, field("access", accessErr), field("type", typeErr))
+	}, First(sourceErr, At(accessErr, "access"), At(typeErr, "type"))
 }
 
 func encodeEnvRule(r policy.EnvRule) (*layerpb.EnvRule, error) {
@@ -90,7 +90,7 @@ func encodeEnvRule(r policy.EnvRule) (*layerpb.EnvRule, error) {
 	return &layerpb.EnvRule{
 		Id: string(r.ID), Source: source, Action: action, Name: []byte(r.Name), Value: []byte(r.Value),
 		Secret: r.Secret,
-	}, first(sourceErr, field("action", actionErr))
+	}, First(sourceErr, At(actionErr, "action"))
 }
 
 func decodeEnvRule(m *layerpb.EnvRule) (policy.EnvRule, error) {
@@ -99,13 +99,13 @@ func decodeEnvRule(m *layerpb.EnvRule) (policy.EnvRule, error) {
 	return policy.EnvRule{
 		ID: policy.RuleID(m.GetId()), Source: source, Action: action, Name: string(m.GetName()),
 		Value: string(m.GetValue()), Secret: m.GetSecret(),
-	}, first(sourceErr, field("action", actionErr))
+	}, First(sourceErr, At(actionErr, "action"))
 }
 
 func encodeSource(s policy.Source) (*layerpb.Source, error) {
 	origin, err := origins.Encode(s.Origin)
 	if err != nil {
-		return nil, field("source", err)
+		return nil, At(err, "source")
 	}
 	m := &layerpb.Source{Origin: origin, File: []byte(s.File), Flag: []byte(s.Flag)}
 	for _, n := range []struct {
@@ -126,5 +126,5 @@ func decodeSource(m *layerpb.Source) (policy.Source, error) {
 		Origin: origin, File: string(m.GetFile()), Flag: string(m.GetFlag()),
 		Line: int(m.GetLine()), Column: int(m.GetColumn()), EndLine: int(m.GetEndLine()),
 		EndColumn: int(m.GetEndColumn()),
-	}, field("source", err)
+	}, At(err, "source")
 }

@@ -254,7 +254,7 @@ func decodePart(m *layerpb.Part) (fragment.Part, error) {
 
 func decodeMode(bits uint32) (fs.FileMode, error) {
 	if bits&^(sticky|0o777) != 0 {
-		return 0, field("mode", fmt.Errorf("%#o holds more than permissions", bits))
+		return 0, At(fmt.Errorf("%#o holds more than permissions", bits), "mode")
 	}
 	mode := fs.FileMode(bits & 0o777)
 	if bits&sticky != 0 {
@@ -268,7 +268,7 @@ func decodeLandlock(m *layerpb.Landlock, rule policy.RuleID) (fragment.Step, err
 	for _, w := range m.GetRights() {
 		r, err := rights.Decode(w)
 		if err != nil {
-			return nil, field("rights", err)
+			return nil, At(err, "rights")
 		}
 		s.Rights = append(s.Rights, r)
 	}
@@ -299,7 +299,7 @@ func decodeListener(m *layerpb.Listener, rule policy.RuleID) (fragment.Step, err
 	return fragment.Listener{
 		For: rule, Name: m.GetName(), Network: network, Address: m.GetAddress(), Port: port,
 		LocalPrefix: m.GetLocalPrefix(),
-	}, first(field("network", networkErr), field("port", portErr))
+	}, First(At(networkErr, "network"), At(portErr, "port"))
 }
 
 func decodeDialer(m *layerpb.Dialer, rule policy.RuleID) (fragment.Step, error) {
@@ -307,7 +307,7 @@ func decodeDialer(m *layerpb.Dialer, rule policy.RuleID) (fragment.Step, error) 
 	for _, p := range m.GetPorts() {
 		port, err := decodePort(p)
 		if err != nil {
-			return nil, field("ports", err)
+			return nil, At(err, "ports")
 		}
 		s.Ports = append(s.Ports, port)
 	}

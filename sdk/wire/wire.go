@@ -30,8 +30,8 @@ const (
 	LifelineVariable = "NONO_LIFELINE"
 	// LifelineFD is that descriptor.
 	LifelineFD = 3
-	// CommandVariable names the variable that a layer has which is started as a command: it holds the
-	// number of the descriptor that the request is read from.
+	// CommandVariable names the variable that a layer has which is started as a command: it holds
+	// the number of the descriptor that the request is read from.
 	CommandVariable = "NONO_COMMAND"
 	// CommandFD is that descriptor.
 	CommandFD = 3
