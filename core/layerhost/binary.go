@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/sdk/hostfile"
 )
 
 // Binary is a layer's program, found and ready to be run.
@@ -53,7 +54,7 @@ func seal(name, path string) (*Binary, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking for layer %s: %w", name, err)
 	}
-	f, err := os.Open(resolved)
+	f, err := hostfile.Open(resolved)
 	if err != nil {
 		return nil, fmt.Errorf("opening layer %s: %w", name, err)
 	}

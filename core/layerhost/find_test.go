@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -149,7 +151,12 @@ func TestFind(t *testing.T) {
 			t.Errorf("%q was found: %s", name, b.Path)
 		}
 	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(pipe, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct{ name, path string }{
+		{"acme/egress", pipe}, // nobody ever writes to it
 		{"landlock", filepath.Join(in.Plugins, "acme/egress/nono-layer-egress")}, // a built-in's name
 		{"acme/egress", "plugins/acme/egress/nono-layer-egress"},                 // from the current directory
 		{"acme/egress", in.Plugins},                                              // a directory

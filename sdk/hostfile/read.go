@@ -11,41 +11,50 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// ErrNotRegular is what [Read] says of a directory, a pipe, a device, a socket.
+// ErrNotRegular is what [Open] and [Read] say of a directory, a pipe, a device, a socket.
 var ErrNotRegular = errors.New("it is not a regular file")
 
-// Read reads the first limit bytes of a regular file, through links.
+// Read reads the first limit bytes of a regular file, through links. See [Open].
+func Read(name string, limit int64) ([]byte, error) {
+	f, err := Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+// Open opens a regular file for reading, through links.
 //
 // Whatever else stands there is an error and is not waited for: opening a pipe blocks until somebody
 // writes, and a terminal that is opened may become the process's own. That also holds for what is put
 // there between the look and the opening.
-func Read(name string, limit int64) ([]byte, error) {
+func Open(name string) (*os.File, error) {
 	route, err := Follow(Host, name)
 	switch {
 	case err != nil:
 		return nil, err
 	case route.Entry.Type == policy.Missing:
-		return nil, &fs.PathError{Op: "read", Path: name, Err: unix.ENOENT}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: unix.ENOENT}
 	case route.Entry.Type != policy.Regular:
-		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrNotRegular}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: ErrNotRegular}
 	}
-	return readRegular(route.Path, limit)
+	return openRegular(route.Path)
 }
 
-// readRegular reads what is a regular file once it is open.
-func readRegular(name string, limit int64) ([]byte, error) {
+// openRegular opens what is a regular file once it is open.
+func openRegular(name string) (*os.File, error) {
 	const flags = os.O_RDONLY | unix.O_NONBLOCK | unix.O_NOFOLLOW | unix.O_NOCTTY
 	f, err := os.OpenFile(name, flags, 0)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: ErrNotRegular}
+	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
-	if !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrNotRegular}
-	}
-	return io.ReadAll(io.LimitReader(f, limit))
+	return f, nil
 }

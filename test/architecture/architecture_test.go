@@ -61,6 +61,12 @@ var rules = []rule{
 		why:   "everything after config sees a policy",
 	},
 	{
+		name:  "nobody reaches back into config",
+		from:  []string{"core/diag", "core/kinds", "core/launch", "core/layerhost", "core/plan", "core/toolchain"},
+		never: []string{module + "/core/config"},
+		why:   "data goes one way: what comes after config is given what it needs",
+	},
+	{
 		name: "go-plugin and gRPC are at the two ends of the contract", from: []string{"cmd", "core", "plugins", "profiles"}, except: []string{"core/layerhost"},
 		never: []string{"github.com/hashicorp/go-plugin", "google.golang.org/grpc", "google.golang.org/protobuf"},
 		why:   "how a layer is spoken to is the business of sdk and core/layerhost",
