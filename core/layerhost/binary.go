@@ -16,6 +16,8 @@ import (
 // Binary is a layer's program, found and ready to be run.
 type Binary struct {
 	Name string
+	// Nameless says that Name is the file's, for the layer is yet to say who it is.
+	Nameless bool
 	// Path is where it was found, links resolved.
 	Path    string
 	Builtin bool

@@ -105,6 +105,18 @@ func FindAt(name, path string) (*Binary, error) {
 	return b, err
 }
 
+// Open takes a program for a layer whose name nobody knows yet.
+func Open(path string) (*Binary, error) {
+	b, err := seal(strings.TrimPrefix(filepath.Base(path), layerPrefix), path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, diag.Errorf("%s does not exist", path)
+	}
+	if err == nil {
+		b.Nameless = true
+	}
+	return b, err
+}
+
 func findBuiltin(name, dir, path string) (*Binary, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.Errorf("there is no layer %s: %s does not exist", name, path).

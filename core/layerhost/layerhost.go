@@ -208,7 +208,7 @@ func (l *Layer) Describe(ctx context.Context) (sdk.Description, error) {
 
 func (l *Layer) meant(d sdk.Description) error {
 	switch {
-	case d.Name != l.spec.Name:
+	case !l.spec.Binary.Nameless && d.Name != l.spec.Name:
 		return &host.BadAnswer{Err: fmt.Errorf("it says that its name is %q", d.Name)}
 	case l.spec.Kind != "" && d.Kind != l.spec.Kind:
 		return &host.BadAnswer{Err: fmt.Errorf("it is a %s layer, and was to be the %s layer", d.Kind, l.spec.Kind)}
@@ -356,6 +356,16 @@ func (l *Layer) letGo() {
 		p.end()
 	}
 }
+
+// Kill ends the process at once, in the middle of whatever it is doing. It was meant: the layer does
+// not count as lost.
+func (l *Layer) Kill() {
+	l.letGo()
+	l.kill()
+}
+
+// Clung reports, after Close, that the layer did not end with its lifeline and had to be killed.
+func (l *Layer) Clung() bool { return l.process != nil && l.process.clung }
 
 // kill ends the process at once.
 func (l *Layer) kill() {

@@ -1,6 +1,7 @@
 package layerhost
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/conformance"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/host"
 	"github.com/nono-run/nono/sdk/layerpb"
@@ -52,9 +54,9 @@ func TestLife(t *testing.T) {
 }
 
 func TestKeepsTheContract(t *testing.T) {
-	layertest.Suite(t, func(t testing.TB) layertest.Host {
-		return begin(t.(*testing.T), builtin(t.(*testing.T), "honest"))
-	}, layertest.Options{})
+	layertest.Suite(t, conformance.Subject{Connect: func(context.Context) (conformance.Host, error) {
+		return begin(t, builtin(t, "honest")), nil
+	}})
 }
 
 // TestFailures has layers fail in each call. Each ends in one failure that names the call and the reason, and in no process.

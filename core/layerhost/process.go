@@ -62,6 +62,7 @@ type process struct {
 	// not.
 	ended, byItself bool
 	forked          func() // see Spec
+	clung           bool   // it outlived its lifeline, and was killed for that
 }
 
 // newProcess prepares the process; cmd carries the environment that go-plugin wants it to have, and
@@ -228,6 +229,7 @@ func (p *process) stop() {
 		return
 	case <-time.After(grace):
 	}
+	p.clung = true
 	p.kill()
 	<-p.exited
 }

@@ -3,9 +3,8 @@
 // [New] runs a layer in the test's own process, behind the real contract: what it returns has
 // crossed gRPC and every check that core makes.
 //
-// [Conformance] holds a layer to every promise of the contract that can be seen from outside.
-// [Suite] is the same over any host, so that a program in another language can be held to it as
-// well.
+// [Conformance] holds a layer to every promise of the contract that can be seen in here. The deep
+// half is `nono plugin verify PROGRAM`, for a program in any language.
 //
 // What a process does at its end (the lifeline, a panic) is not to be seen in here: a panic of the
 // layer ends the test.
@@ -18,6 +17,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -25,11 +25,10 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/conformance"
 	"github.com/nono-run/nono/sdk/host"
-	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/lifeline"
 	"github.com/nono-run/nono/sdk/peer"
-	"github.com/nono-run/nono/sdk/places"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -38,15 +37,7 @@ import (
 const patience = 30 * time.Second
 
 // Host is how a layer is called, in process or as a process of its own.
-type Host interface {
-	Describe(ctx context.Context) (sdk.Description, error)
-	OpenSession(ctx context.Context, h host.Handler) error
-	Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error)
-	Start(ctx context.Context, req *sdk.StartRequest, listeners map[string]*os.File) (*sdk.StartResponse, error)
-	Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error)
-	// Beats is how many beats the layer has answered.
-	Beats() uint64
-}
+type Host = conformance.Host
 
 // Kit calls a layer for a test. Its methods end the test on an error; for an error that is
 // expected, call Host.
@@ -75,7 +66,10 @@ type Event struct {
 // New serves the layer in process, for as long as the test runs.
 func New(t testing.TB, l sdk.Layer) *Kit {
 	t.Helper()
-	return Over(t, inProcess(t, l))
+	h, err := connect(l)
+	must(t, err)
+	t.Cleanup(h.Close)
+	return Over(t, h)
 }
 
 // Over is a kit over any host. It describes the layer, and opens its session if it has one.
@@ -97,28 +91,25 @@ func Over(t testing.TB, h Host) *Kit {
 
 // Request is a request with these settings and an empty policy, for a host of tier A.
 func Request(settings map[string]any) *sdk.PlanRequest {
+	req := conformance.Request("/home/test")
+	req.Settings = encode(settings)
+	return req
+}
+
+// encode is settings as a layer gets them.
+func encode(settings map[string]any) []byte {
+	if settings == nil {
+		return []byte("{}")
+	}
 	raw, err := json.Marshal(settings)
 	if err != nil {
 		panic(err) // the test's own mistake
 	}
-	if settings == nil {
-		raw = []byte("{}")
-	}
-	return &sdk.PlanRequest{Run: sdk.Run{
-		SessionID: "test",
-		Host: sdk.Host{
-			Tier: sdk.TierA, LandlockABI: 7, Kernel: "6.18.0", UID: os.Getuid(), GID: os.Getgid(),
-			Home: "/home/test",
-		},
-		Command: sdk.Command{
-			Args: []string{"true"}, Executable: "/bin/true", Dir: "/home/test/project",
-		},
-		Settings: raw,
-	}}
+	return raw
 }
 
-// Plan calls Plan. A filesystem layer gets the places that core would have worked out from the
-// policy and from the files of this machine, unless the request has some already.
+// Plan calls Plan. A filesystem layer gets the places that core would have worked out from the policy
+// and from the files of this machine, unless the request has some already.
 func (k *Kit) Plan(req *sdk.PlanRequest) *sdk.PlanResponse {
 	k.t.Helper()
 	resp, err := k.Host.Plan(k.t.Context(), placed(req, k.Description.Kind))
@@ -134,13 +125,7 @@ func placed(req *sdk.PlanRequest, kind policy.Kind) *sdk.PlanRequest {
 		return req
 	}
 	with := *req
-	with.Places, _ = places.Compute(places.Input{
-		Policy: &req.Policy, Home: req.Host.Home, Dir: req.Command.Dir, Look: hostfile.Host,
-		Lookup: func(name string) (string, bool) {
-			value, ok := req.HostVariables[name]
-			return value, ok
-		},
-	})
+	with.Places = conformance.Places(req)
 	return &with
 }
 
@@ -238,37 +223,66 @@ func (h handler) Dial(ctx context.Context, port uint16) (*os.File, error) {
 type local struct {
 	*host.Client
 	stream *host.Stream
+	close  func()
 }
 
-func inProcess(t testing.TB, l sdk.Layer) Host {
-	t.Helper()
+// connect serves the layer in process.
+func connect(l sdk.Layer) (_ *local, err error) {
+	var undo []func()
+	stop := sync.OnceFunc(func() {
+		for _, f := range slices.Backward(undo) {
+			f()
+		}
+	})
+	defer func() {
+		if err != nil {
+			stop()
+		}
+	}()
 	// Not the test's own directory: its name may be too long for a socket's address.
 	dir, err := os.MkdirTemp("", "layertest")
-	must(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err != nil {
+		return nil, err
+	}
+	undo = append(undo, func() { _ = os.RemoveAll(dir) })
 	listener, err := net.Listen("unix", filepath.Join(dir, "layer"))
-	must(t, err)
+	if err != nil {
+		return nil, err
+	}
 	line, child, err := lifeline.Pair()
-	must(t, err)
+	if err != nil {
+		return nil, err
+	}
 	end, err := lifeline.Open(child, func() {})
-	must(t, err)
+	if err != nil {
+		return nil, err
+	}
 	server := sdk.NewServer(l, end, peer.Is(os.Getpid()))
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
 		_ = server.Serve(listener) // ends with Stop
 	}()
-	conn, err := grpc.NewClient("unix:"+listener.Addr().String(), host.DialOptions(peer.Credentials(peer.Is(os.Getpid())))...)
-	must(t, err)
-	t.Cleanup(func() {
-		_ = conn.Close()
+	undo = append(undo, func() {
 		_ = line.Close()
 		_ = end.Close()
 		server.Stop()
 		<-served
 	})
-	return &local{Client: host.NewClient(conn, line)}
+	conn, err := grpc.NewClient("unix:"+listener.Addr().String(),
+		host.DialOptions(peer.Credentials(peer.Is(os.Getpid())))...)
+	if err != nil {
+		return nil, err
+	}
+	undo = append(undo, func() { _ = conn.Close() })
+	return &local{Client: host.NewClient(conn, line), close: stop}, nil
 }
+
+// Close implements Host.
+func (l *local) Close() { l.close() }
+
+// Kill implements Host.
+func (l *local) Kill() { l.close() }
 
 // OpenSession implements Host.
 func (l *local) OpenSession(ctx context.Context, h host.Handler) error {

@@ -2,6 +2,7 @@ package layertest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -53,17 +54,33 @@ func (l *layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 	switch l.breaks {
 	case "empty":
 		resp.Diagnostics = []sdk.Diagnostic{{Severity: sdk.SeverityError, Summary: "there is nothing to do"}}
+	case "forgets":
+		resp.Coverage = resp.Coverage[:max(0, len(resp.Coverage)-1)]
 	case "coverage":
 		resp.Coverage = []sdk.Coverage{{Rule: "network.allow.0", Held: sdk.Enforced}}
 	case "secrets":
 		resp.Secrets = map[string]sdk.Secret{"token": sdk.NewSecret([]byte("s3cret"))}
 		resp.Fragment.Steps = []fragment.Step{fragment.Env{Name: "TOKEN", Value: fragment.Text("s3cret")}}
-	case "reads":
-		if req.Dir != "" {
-			return resp, os.Mkdir(req.Dir, 0o700)
-		}
+	case "unused":
+		resp.Secrets = map[string]sdk.Secret{"token": sdk.NewSecret([]byte("s3cret"))}
+	case "writes":
+		return resp, os.WriteFile(req.Host.Home+"/notes", []byte("mine"), 0o600)
+	case "makes":
+		return resp, os.MkdirAll(req.Dir+"/more", 0o700)
 	case "wavers":
 		resp.Coverage = append(resp.Coverage, sdk.Coverage{Held: sdk.Partial, Rule: policy.RuleID(fmt.Sprint("filesystem.", described.Add(1)))})
+	case "reads":
+		content, _ := os.ReadFile(req.Host.Home + "/notes")
+		resp.Diagnostics = []sdk.Diagnostic{{Severity: sdk.SeverityWarning, Summary: "notes: " + string(content)}}
+	case "unserved":
+		resp.Fragment.Steps = []fragment.Step{fragment.Listener{Name: "proxy", Network: fragment.TCP}}
+	case "unserved udp":
+		resp.Fragment.Steps = []fragment.Step{fragment.Listener{Name: "dns", Network: fragment.UDP}}
+	case "state":
+		resp.Secrets = map[string]sdk.Secret{"token": sdk.NewSecret([]byte("s3cret"))}
+		resp.Fragment.Steps = []fragment.Step{fragment.Env{Name: "TOKEN", Value: fragment.Value{fragment.SecretValue("token")}}}
+	case "says":
+		resp.Diagnostics = []sdk.Diagnostic{{Severity: sdk.SeverityWarning, Attribute: "prot", Summary: "odd"}}
 	case "looks":
 		_, _ = os.Lstat("/etc/passwd")
 	case "looks beside": // in another goroutine
@@ -82,12 +99,21 @@ func (l *layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 }
 
 // Start implements sdk.Starter.
-func (l *layer) Start(context.Context, *sdk.StartRequest) (*sdk.StartResponse, error) {
-	return &sdk.StartResponse{}, nil
+func (l *layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartResponse, error) {
+	if l.breaks == "state" {
+		return &sdk.StartResponse{State: req.Secrets["token"].Reveal()}, nil
+	}
+	return &sdk.StartResponse{State: []byte("started")}, nil
 }
 
 // Finish implements sdk.Starter.
-func (l *layer) Finish(context.Context, *sdk.FinishRequest) (*sdk.FinishResponse, error) {
+func (l *layer) Finish(_ context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
+	if l.breaks == "stateless" && req.State == nil {
+		return nil, errors.New("there is no state")
+	}
+	if l.breaks == "stateful" && req.State != nil {
+		return nil, errors.New("there is state")
+	}
 	if l.calls++; l.breaks == "twice" && l.calls > 1 {
 		panic("finished twice")
 	}
@@ -117,23 +143,36 @@ func TestBrokenLayers(t *testing.T) {
 		"describe":     "Describe_gives_the_same_answer",
 		"settings":     "Describe_gives_the_same_answer",
 		"empty":        "an_empty_policy",
-		"coverage":     "coverage_is_about",
-		"secrets":      "what_a_fragment_calls_a_secret",
-		"reads":        "Plan_only_reads",
+		"coverage":     "coverage_answers_for",
+		"forgets":      "coverage_answers_for",
+		"says":         "diagnostics_name",
+		"secrets":      "no_secret_stands_in_clear",
+		"unused":       "no_secret_stands_in_clear",
+		"writes":       "Plan_only_reads",
+		"makes":        "Plan_only_reads",
 		"asks":         "Plan_only_reads",
-		"impure":       "gives_one_answer_to_one_request",
-		"wavers":       "gives_one_answer_to_one_request",
+		"wavers":       "one_request_has_one_answer",
+		"impure":       "a_layer_that_says_it_is_pure_looks_at_nothing",
+		"reads":        "a_layer_that_says_it_is_pure_looks_at_nothing",
 		"looks":        "SIGSYS",
 		"looks beside": "SIGSYS",
 		"ephemeral":    "an_ephemeral_layer",
+		"unserved":     "each_listener_is_served",
+		"unserved udp": "each_listener_is_served",
+		"state":        "with_the_state_that_Start_returned",
+		"stateful":     "with_the_state_that_Start_returned",
+		"stateless":    "Finish_works_after_a_Start_that_was_cut_off",
 		"twice":        "finished twice",
 	} {
-		c := exec.Command(exe, "-test.run=^TestBroken$")
-		c.Env = append(os.Environ(), "LAYERTEST_BREAKS="+breaks, "TMPDIR="+t.TempDir())
-		out, err := c.CombinedOutput()
-		if err == nil || !strings.Contains(string(out), promise) {
-			t.Errorf("%s: %v, and not %q:\n%s", breaks, err, promise, out)
-		}
+		t.Run(breaks, func(t *testing.T) {
+			t.Parallel()
+			c := exec.Command(exe, "-test.run=^TestBroken$")
+			c.Env = append(os.Environ(), "LAYERTEST_BREAKS="+breaks, "TMPDIR="+t.TempDir())
+			out, err := c.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), promise) {
+				t.Errorf("%v, and not %q:\n%s", err, promise, out)
+			}
+		})
 	}
 }
 

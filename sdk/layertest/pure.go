@@ -5,39 +5,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/nono-run/nono/sdk"
-	"github.com/nono-run/nono/sdk/policy"
+	"github.com/nono-run/nono/sdk/conformance"
 )
-
-// pure holds that a layer which calls itself pure gives one answer to one request, and that one
-// whose places core has worked out calls itself so.
-func (s suite) pure(t *testing.T) {
-	k := s.kit(t)
-	if k.Description.Kind == policy.KindFilesystem && !k.Description.Pure {
-		t.Error("a filesystem layer plans from its request alone, and says so: Description.Pure")
-	}
-	if !k.Description.Pure {
-		return
-	}
-	req := s.sampleRequest(t)
-	first, again := k.Plan(req), s.kit(t).Plan(req)
-	if !reflect.DeepEqual(first, again) {
-		t.Errorf("one request has two answers: %+v, and %+v", first, again)
-	}
-}
-
-// sampleRequest is a request with rules of every sort.
-func (s suite) sampleRequest(t *testing.T) *sdk.PlanRequest {
-	t.Helper()
-	req := s.request(t)
-	req.Policy = sample(t)
-	req.Command.Dir = req.Policy.Filesystem[0].Path
-	return req
-}
 
 // sealed is set where this process is the child in which a layer plans without the right to look.
 const sealed = "NONO_LAYERTEST_SEALED"
@@ -65,8 +38,11 @@ func isSealedChild() bool {
 
 // planSealed plans in the child, and ends it.
 func planSealed(t *testing.T, l sdk.Layer, o Options) {
-	req := placed(suite{options: o}.sampleRequest(t), l.Describe().Kind)
-	err := seal()
+	s := conformance.Subject{Settings: encode(o.Settings), Dir: t.TempDir()}
+	req, err := s.Sample(l.Describe())
+	if err == nil {
+		err = seal()
+	}
 	if err == nil {
 		_, err = l.Plan(context.Background(), req)
 	}
