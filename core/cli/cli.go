@@ -80,7 +80,9 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		a.printer().Error(err)
 		return ExitOurs
 	}
-	root := a.newRoot(actions{run: a.run, plan: a.plan, listPlugins: a.listPlugins, version: a.version})
+	root := a.newRoot(actions{
+		run: a.run, plan: a.plan, listPlugins: a.listPlugins, verifyPlugin: a.verifyPlugin, version: a.version,
+	})
 	root.SetArgs(args)
 	err := a.addLayers(ctx, root, args)
 	if err == nil {
@@ -113,6 +115,8 @@ type actions struct {
 	plan        func(context.Context, planOptions) error
 	listPlugins func(ctx context.Context, asJSON bool) error
 	version     func(asJSON bool) error
+
+	verifyPlugin func(context.Context, verifyOptions) error
 }
 
 func (a *App) newRoot(do actions) *cobra.Command {
@@ -140,7 +144,7 @@ The kernel enforces it, and nothing inside can widen it.`,
 	root.AddCommand(
 		newRun(do.run),
 		newPlan(do.plan),
-		newPlugin(do.listPlugins),
+		newPlugin(do),
 		newX(),
 		newVersion(do.version),
 		a.newCompletion(),

@@ -33,6 +33,8 @@ func understood(args ...string) (any, *App, error) {
 		plan:        func(_ context.Context, o planOptions) error { return take(o) },
 		listPlugins: func(_ context.Context, asJSON bool) error { return take(listed(asJSON)) },
 		version:     func(asJSON bool) error { return take(shown(asJSON)) },
+
+		verifyPlugin: func(_ context.Context, o verifyOptions) error { return take(o) },
 	})
 	root.SetOut(io.Discard)
 	root.SetErr(io.Discard)
@@ -85,6 +87,8 @@ func TestUnderstood(t *testing.T) {
 			planOptions{policyOptions{Rules: rules("read x"), Command: []string{"a"}}, true},
 		},
 		{"plugin list --json", listed(true)},
+		{"plugin verify ./x", verifyOptions{Program: "./x"}},
+		{"plugin verify acme/x -c x.hcl --json", verifyOptions{"acme/x", "x.hcl", true}},
 		{"version", shown(false)},
 	} {
 		got, _, err := understood(strings.Fields(tt.args)...)
@@ -104,6 +108,8 @@ func TestNotUnderstood(t *testing.T) {
 		"run --read":                    "--read needs a value",
 		"run --raed x -- true":          "there is no flag --raed",
 		"rnu":                           "there is no command `nono rnu`",
+		"plugin verify":                 "takes one program, and was given 0",
+		"plugin verify a b":             "takes one program, and was given 2",
 		"plugin lsit":                   "there is no command `nono plugin lsit`",
 		"version now":                   "takes no arguments",
 		"shell":                         "`nono shell` is not built yet",

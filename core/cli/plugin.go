@@ -15,13 +15,13 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-func newPlugin(list func(ctx context.Context, asJSON bool) error) *cobra.Command {
+func newPlugin(do actions) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:     "plugin",
-		Short:   "Show the layers that are installed",
-		Example: "  nono plugin list",
+		Short:   "Show the layers that are installed, and verify one",
+		Example: "  nono plugin list\n  nono plugin verify ./nono-layer-motd",
 	})
-	cmd.AddCommand(newPluginList(list))
+	cmd.AddCommand(newPluginList(do.listPlugins), newPluginVerify(do.verifyPlugin))
 	return cmd
 }
 

@@ -7,13 +7,13 @@ func Checks() []Check {
 			Says: "Describe gives the same answer each time, in each process",
 			Contract: "Describe touches nothing and gives the same answer each time; each setting has a " +
 				"name that is free, and a line of help",
-			hold: describe,
+			Basic: true, hold: describe,
 		},
 		{
 			Says: "an empty policy can be planned, and one with rules of every sort",
 			Contract: "Plan answers within its deadline, in messages without a field or value that core does " +
 				"not know, whose steps are whole; an error is for what keeps a run from beginning",
-			hold: planned,
+			Basic: true, hold: planned,
 		},
 		{
 			Says:     "one request has one answer, in each process",

@@ -60,6 +60,8 @@ type Check struct {
 	Says string
 	// Contract is what the contract says of it, for the author of a layer that breaks it.
 	Contract string
+	// Basic says that the checks after it say nothing where it fails.
+	Basic bool
 
 	hold func(*trial) error
 }

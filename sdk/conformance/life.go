@@ -29,8 +29,9 @@ func ephemeral(t *trial) error {
 	return nil
 }
 
-// long is how long a call takes in which a beat must have been answered. Hosts send them more often.
-const long = time.Second
+// silence is how long a call may go on without a beat being answered. Hosts send many in that time, and
+// take a layer for lost only after far longer.
+const silence = 2 * time.Second
 
 func beats(t *trial) error {
 	l, req, planned, err := t.planStarter()
@@ -53,16 +54,26 @@ func beats(t *trial) error {
 	})
 }
 
-// answering makes a call, in which beats are answered too.
+// answering makes a call, and watches whether beats are answered meanwhile.
 func (l *layer) answering(name string, call func() error) error {
-	began, before := time.Now(), l.Beats()
-	if err := call(); err != nil {
-		return err
+	result := make(chan error, 1)
+	go func() { result <- call() }()
+	heard, last := time.Now(), l.Beats()
+	var longest time.Duration
+	for {
+		select {
+		case err := <-result:
+			if err == nil && longest > silence {
+				err = fmt.Errorf("while %s ran, no beat was answered for %s", name, longest.Round(time.Millisecond))
+			}
+			return err
+		case <-time.After(silence / 100):
+		}
+		longest = max(longest, time.Since(heard))
+		if beats := l.Beats(); beats != last {
+			heard, last = time.Now(), beats
+		}
 	}
-	if took := time.Since(began); took > long && l.Beats() == before {
-		return fmt.Errorf("%s took %s, and no beat was answered meanwhile", name, took.Round(time.Millisecond))
-	}
-	return nil
 }
 
 // start calls Start. Once it has returned, a bracket layer's process is done, as in a run.

@@ -39,19 +39,28 @@ var rules = []struct {
 	{policy.OriginDefault, policy.Read, "/usr"},
 }
 
-// empty is a request with an empty policy, in a home directory that has some files.
-func (s Subject) empty(is sdk.Description) (*sdk.PlanRequest, error) {
-	home := filepath.Join(s.Dir, "home")
+// Furnish puts those files into a home directory.
+func Furnish(home string) error {
 	for _, name := range files {
 		path := filepath.Join(home, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return nil, err
+			return err
 		}
 		if err := os.WriteFile(path, []byte(name), 0o600); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if err := os.Symlink("data", filepath.Join(home, "link")); err != nil && !errors.Is(err, os.ErrExist) {
+	err := os.Symlink("data", filepath.Join(home, "link"))
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// empty is a request with an empty policy, in a home directory that has some files.
+func (s Subject) empty(is sdk.Description) (*sdk.PlanRequest, error) {
+	home := filepath.Join(s.Dir, "home")
+	if err := Furnish(home); err != nil {
 		return nil, err
 	}
 	req := Request(home)

@@ -1,0 +1,208 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/nono-run/nono/core/config"
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/session"
+	"github.com/nono-run/nono/sdk/conformance"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// A trial is a policy, and what a shell inside finds of it.
+type trial struct {
+	name, contract string
+	policy         string
+	// inside succeeds if all is as the policy says. It runs in ~/project.
+	inside string
+}
+
+// What the trials are about.
+const (
+	ofGrants = "core merges the answers of all layers, and refuses one that shows more than was granted; what " +
+		"a place shows is there, and nothing else"
+	ofDenials = "a denial beats every grant, at any depth, and holds however the file is reached: a directory " +
+		"with a pin cannot be renamed"
+	ofRules = "every rule that the user wrote is held, or the run refuses and names it"
+)
+
+// trials are policies with what is hardest to hold.
+var trials = []trial{
+	{
+		"nothing granted", ofGrants, "",
+		"! cat file && ! cat ~/notes && ! touch new",
+	},
+	{
+		"a project", ofGrants, `filesystem { allow = ["~/project"] }`,
+		"cat file && touch new && rm new && ! cat ~/notes && ! ls ~/data",
+	},
+	{
+		"a directory to read and one to write to", ofGrants,
+		`filesystem {
+			allow = ["~/project"]
+			read  = ["~/data"]
+			write = ["~/out"]
+		}`,
+		"cat ~/data/file && ! touch ~/data/new && touch ~/out/new && rm ~/out/new",
+	},
+	{
+		"denials inside a grant, and a grant inside a denial", ofDenials,
+		`filesystem {
+			allow = ["~/project", "~/project/secret/open"]
+			deny  = ["~/project/secret"]
+		}`,
+		"cat file && ! cat secret/file && ! cat secret/open/file && ! mv secret gone",
+	},
+	{
+		"single files", ofDenials,
+		`filesystem {
+			allow = ["~/project"]
+			read  = ["~/notes"]
+			deny  = ["~/project/locked"]
+		}`,
+		"cat ~/notes && ! sh -c 'echo more >> ~/notes' && ! cat locked && ! rm -f locked",
+	},
+	{
+		"a protection", ofDenials,
+		`filesystem {
+			allow   = ["~/project"]
+			protect = ["~/project/deploy"]
+		}`,
+		"cat deploy/file && ! touch deploy/new && ! mv deploy gone",
+	},
+	{
+		"a link", ofGrants, `filesystem { read = ["~/link"] }`,
+		"cat ~/link/file && ! ls ~/out",
+	},
+	{
+		"paths that do not exist", ofRules,
+		`filesystem {
+			allow = ["~/project"]
+			read  = ["~/absent"]
+			deny  = ["~/project/absent"]
+		}`,
+		"cat file && ! cat ~/absent",
+	},
+	{
+		"the home directory", ofDenials, `filesystem { allow = ["~"] }`,
+		"cat ~/notes && [ ! -s ~/.netrc ] && ! ls ~/.config/nono && ! mv ~/.config gone",
+	},
+	{
+		"variables", ofRules,
+		`environment {
+			set  = { VERIFIED = "yes" }
+			deny = ["LANG"]
+		}`,
+		`[ "$VERIFIED" = yes ] && [ -z "$LANG" ]`,
+	},
+}
+
+// configure finds out how a policy names the layer, and returns its settings.
+func (v *verifier) configure() ([]byte, error) {
+	if !v.binary.Builtin {
+		v.block = fmt.Sprintf("plugin %s { path = %s }\n", quote(v.is.Name), quote(v.binary.Path))
+	}
+	loaded, err := v.at.load(v.Request, v.block, v.File)
+	if err != nil {
+		return nil, err
+	}
+	named := func(l config.Layer) bool { return l.Plugin == v.is.Name }
+	if v.File != "" && !slices.ContainsFunc(loaded.Config.Layers, named) {
+		return nil, diag.Errorf("%s has no layer block for %s", v.File, v.is.Name).
+			Try("write the layer's settings into one:\nlayer \"...\" {\n  plugin = %q\n}", v.is.Name)
+	}
+	if path := loaded.Config.Plugin(v.is.Name).Path; path != "" && path != v.binary.Path {
+		return nil, diag.Errorf("%s says that %s is %s, and %s is to be verified",
+			v.File, v.is.Name, path, v.binary.Path).Try("take the path out of the plugin block, or verify that program")
+	}
+	if v.File == "" {
+		label := "verified"
+		if v.is.Kind != policy.KindCustom {
+			label = string(v.is.Kind)
+		}
+		v.block += fmt.Sprintf("layer %s { plugin = %s }\n", quote(label), quote(v.is.Name))
+		if loaded, err = v.at.load(v.Request, v.block, ""); err != nil {
+			return nil, err
+		}
+	}
+	v.layer = loaded.Config.Layers[slices.IndexFunc(loaded.Config.Layers, named)].Name
+	settings, problems := loaded.Config.Settings(v.layer, v.is.Settings)
+	if err := problems.Err(); err != nil {
+		if v.File == "" {
+			return nil, diag.Errorf("%s", v.at.explain(err)).
+				Try("give its settings in a policy that has its block: -c FILE")
+		}
+		return nil, err
+	}
+	return settings, nil
+}
+
+// quote is a string as HCL has it.
+func quote(s string) string {
+	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(strconv.Quote(s))
+}
+
+// tryWithout makes a run without the layer: where not even that works, nothing can be said about it.
+func (v *verifier) tryWithout(ctx context.Context) error {
+	if err := v.runs(ctx, "", "", "true"); err != nil {
+		return diag.Errorf("without the layer a run fails already: %s", v.at.explain(err))
+	}
+	return nil
+}
+
+// runTrial makes a run with the layer and a policy.
+func (v *verifier) runTrial(ctx context.Context, t trial) error {
+	return v.runs(ctx, v.block+t.policy, v.File, t.inside)
+}
+
+// runs makes a run of a script that must succeed.
+func (v *verifier) runs(ctx context.Context, policy, file, script string) error {
+	loaded, err := v.at.load(v.Request, policy, file)
+	if err != nil {
+		return &conformance.Nothing{Why: v.at.explain(err), Untried: true}
+	}
+	cfg := *loaded.Config
+	cfg.BestEffort = false // it would hide what the layer does not hold
+	runs := func(l config.Layer) bool { return l.Name == v.layer }
+	if policy != "" && !slices.ContainsFunc(cfg.Running(), runs) {
+		return &conformance.Nothing{Why: fmt.Sprintf("nono runs no %s layer yet", v.is.Kind), Untried: true}
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	said, err := os.OpenFile(filepath.Join(v.at.root, "said"), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer said.Close()
+	var own strings.Builder
+	code, err := session.Run(ctx, &session.Request{
+		Config: &cfg, Secrets: loaded.Secrets, Args: []string{"sh", "-c", script}, Dir: v.at.project(),
+		Dirs: v.at.dirs, UID: v.UID, GID: v.GID, Lookup: v.at.lookup, Environ: v.at.environ,
+		Deadlines: v.Deadlines, Out: diag.NewPrinter(&own, true, false, false).With(v.at.texts), Log: v.Log,
+		Stdin: null, Stdout: null, Stderr: said,
+	})
+	if err := session.ShowMemory(); err != nil {
+		return err
+	}
+	switch {
+	case err != nil:
+		return err
+	case own.Len() > 0:
+		return errors.New(strings.TrimSpace(own.String()))
+	case code != 0:
+		text, _ := os.ReadFile(said.Name())
+		return fmt.Errorf("inside, this does not hold: %s\n%s", script, strings.TrimSpace(string(text)))
+	}
+	return nil
+}
