@@ -134,6 +134,9 @@ func (v *verifier) configure() ([]byte, error) {
 		}
 	}
 	v.layer = loaded.Config.Layers[slices.IndexFunc(loaded.Config.Layers, named)].Name
+	for _, at := range loaded.Config.Sensitive(v.layer, v.is.Settings) {
+		v.at.texts.Hide(at)
+	}
 	settings, problems := loaded.Config.Settings(v.layer, v.is.Settings)
 	if err := problems.Err(); err != nil {
 		if v.File == "" {

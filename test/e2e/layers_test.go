@@ -32,9 +32,15 @@ func layerConfig(block, plugin, path, settings string) string {
 		block, plugin, settings, plugin, path)
 }
 
+// use writes a policy with one of the tests' custom layers.
+func (u *user) use(layer, settings string) {
+	u.t.Helper()
+	u.write("agent.hcl", layerConfig(layer, "test/"+layer, layers+"/nono-layer-"+layer, settings))
+}
+
 func (u *user) useEcho(settings string) {
 	u.t.Helper()
-	u.write("agent.hcl", layerConfig("echo", "test/echo", layers+"/nono-layer-echo", settings))
+	u.use("echo", settings)
 }
 
 func (u *user) useRogue(settings string) {
@@ -449,6 +455,7 @@ func TestLayerFailsBeforeTheAgent(t *testing.T) {
 	}{
 		{"rogue", "filesystem", []string{"begin", "describe", "plan"}},
 		{"echo", "echo", []string{"begin", "describe", "plan", "start"}},
+		{"keeper", "keeper", []string{"begin", "describe", "plan", "start"}},
 	} {
 		for _, moment := range layer.moments {
 			for failure, says := range how {
@@ -470,7 +477,9 @@ func TestLayerFailsBeforeTheAgent(t *testing.T) {
 					}
 					u.neverRan(r)
 					// Whose Start was called is owed a Finish, whatever became of it.
-					if finished := strings.Contains(r.Stderr, "echo was not armed; the run ended: start failed"); finished != (moment == "start") {
+					finished := strings.Contains(r.Stderr, "echo was not armed; the run ended: start failed") ||
+						strings.Contains(r.Stderr, "keeper: nothing was remembered")
+					if finished != (moment == "start") {
 						t.Errorf("finished: %v\n%s", finished, r)
 					}
 				})
@@ -641,24 +650,26 @@ func TestEchoKilled(t *testing.T) {
 // TestFinishFails has a layer that cannot clean up. That is said, and the agent's own code is kept, unless it is the code of success.
 func TestFinishFails(t *testing.T) {
 	for failure, says := range map[string]string{
-		"die-finish":    "layer test/echo, Finish: it was killed by signal 9",
-		"panic-finish":  "layer test/echo, Finish: it exited with code 2",
-		"hang-finish":   "layer test/echo, Finish: it hangs",
-		"refuse-finish": "the echo layer was told to refuse to finish",
+		"die-finish":    "Finish: it was killed by signal 9",
+		"panic-finish":  "Finish: it exited with code 2",
+		"hang-finish":   "Finish: it hangs",
+		"refuse-finish": "told to refuse",
 	} {
-		t.Run(failure, func(t *testing.T) {
-			t.Parallel()
-			u := newUser(t)
-			u.Program = "nono-short"
-			u.useEcho(fmt.Sprintf("misbehave = %q", failure))
-			for code, want := range map[int]int{7: 7, 0: 125} {
-				r := u.guard(configured("sh", "-c", fmt.Sprint("exit ", code))...).end()
-				if r.Code != want || !strings.Contains(r.Stderr, says) {
-					t.Errorf("want code %d and %q\n%s", want, says, r)
+		for _, layer := range []string{"echo", "keeper"} {
+			t.Run(layer+"-"+failure, func(t *testing.T) {
+				t.Parallel()
+				u := newUser(t)
+				u.Program = "nono-short"
+				u.use(layer, fmt.Sprintf("misbehave = %q", failure))
+				for code, want := range map[int]int{7: 7, 0: 125} {
+					r := u.guard(configured("sh", "-c", fmt.Sprint("exit ", code))...).end()
+					if r.Code != want || !strings.Contains(r.Stderr, "layer test/"+layer+", Finish: ") || !strings.Contains(r.Stderr, says) {
+						t.Errorf("want code %d and %q\n%s", want, says, r)
+					}
+					u.oneCause(r)
 				}
-				u.oneCause(r)
-			}
-		})
+			})
+		}
 	}
 }
 
