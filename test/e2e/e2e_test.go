@@ -19,7 +19,8 @@ import (
 )
 
 // programs is the directory with nono, nono-init and the built-in layers; nono-short beside them has short deadlines. layers is the
-// directory with the tests' own layers: nono-layer-echo, nono-layer-binds, nono-layer-rogue, nono-layer-greedy.
+// directory with the tests' own layers: nono-layer-echo, nono-layer-binds, nono-layer-rogue, nono-layer-greedy,
+// nono-layer-keeper.
 var programs, layers string
 
 // prober is the attacker of the attack tests.
@@ -65,6 +66,7 @@ func buildAndRun(m *testing.M) int {
 		{layers + "/nono-layer-binds", "./test/layers/binds"},
 		{layers + "/nono-layer-rogue", "./test/layers/rogue"},
 		{layers + "/nono-layer-greedy", "./test/layers/greedy"},
+		{layers + "/nono-layer-keeper", "./test/layers/keeper"},
 		{prober, "./test/e2e/prober"},
 	} {
 		if err := build(b[0], b[1]); err != nil {

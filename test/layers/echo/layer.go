@@ -34,7 +34,8 @@ const (
 
 // misbehaviours are what the setting of that name can ask for; armed is a moment after Start.
 var misbehaviours = append(misbehave.All("plan", "start", "armed", "finish"),
-	"refuse-plan", "refuse-start", "refuse-password", "stop-plan", "stop-start", "stop-armed", "refuse-finish", "wait-finish")
+	"refuse-plan", "refuse-start", "refuse-password", "stop-plan", "stop-start", "stop-armed", "refuse-finish", "wait-finish",
+	"unserved")
 
 type settings struct {
 	Greeting  string  `json:"greeting"`
@@ -206,7 +207,9 @@ func (*layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 	if err != nil {
 		return nil, fmt.Errorf("taking the listener: %w", err)
 	}
-	go serve(l, req.Session)
+	if s.Misbehave != "unserved" {
+		go serve(l, req.Session)
+	}
 	if s.DialPort != 0 {
 		go greet(req.Session, uint16(s.DialPort), s.Greeting)
 	}

@@ -3,6 +3,9 @@
 //	misbehave.At("plan", "hang-plan") // hangs
 //	misbehave.At("plan", "die-start") // does nothing
 //
+// Some of it is not failing, and yet not what a layer should do: leave a process behind, print on
+// stdout.
+//
 // What is asked for comes from a setting of the layer's. Before there are settings, when it begins and when it describes itself, it comes
 // from the environment: core gives a layer a clean one, so whoever wants that starts the layer through a script that sets the variable.
 //
@@ -11,7 +14,9 @@
 package misbehave
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"syscall"
 	"time"
 )
@@ -22,7 +27,10 @@ const EarlyVariable = "LAYER_EARLY"
 // Early is what that variable asks for.
 func Early() string { return os.Getenv(EarlyVariable) }
 
-// At fails if this is the moment: wish is "hang-MOMENT", "die-MOMENT" or "panic-MOMENT". Any other is left alone.
+// ways are all that a layer can be told to do at a moment.
+var ways = []string{"hang", "die", "panic", "child", "print"}
+
+// At misbehaves if this is the moment: wish is one of ways, a dash, and the moment. Any other is left alone.
 func At(moment, wish string) {
 	switch wish {
 	case "hang-" + moment:
@@ -36,14 +44,25 @@ func At(moment, wish string) {
 		// In a goroutine of its own, as a handler's would be.
 		go panic("the layer was told to panic")
 		time.Sleep(time.Hour)
+	case "child-" + moment:
+		// In a session of its own, so that it does not go with the layer's process group.
+		child := exec.Command("/bin/sleep", "60")
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := child.Start(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	case "print-" + moment:
+		fmt.Println("the layer was told to print this")
 	}
 }
 
-// All is every way of failing at these moments, for the list of what a setting may ask for.
+// All is every way of misbehaving at these moments, for the list of what a setting may ask for.
 func All(moments ...string) []string {
 	var all []string
 	for _, m := range moments {
-		all = append(all, "hang-"+m, "die-"+m, "panic-"+m)
+		for _, way := range ways {
+			all = append(all, way+"-"+m)
+		}
 	}
 	return all
 }

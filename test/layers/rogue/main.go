@@ -6,14 +6,19 @@
 //	  misbehave = "hang-plan"
 //	}
 //
+// It can also give an answer that breaks the contract: see wishes.
+//
 // Told LAYER_EARLY=linger it does not end when core is done with it, as a layer that hangs in its last moment would not.
 package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/nono-run/nono/plugins/landlock"
 	"github.com/nono-run/nono/sdk"
@@ -38,8 +43,12 @@ func (l layer) Describe() sdk.Description {
 	misbehave.At("describe", misbehave.Early())
 	d := l.Layer.Describe()
 	d.Name = "test/rogue"
+	if misbehave.Early() == "waver" {
+		d.Version += "+" + rand.Text()
+	}
 	d.Settings = append(d.Settings, sdk.Setting{
-		Name: "misbehave", Type: sdk.SettingString, OneOf: misbehave.All("plan"), Help: "how it fails, for tests",
+		Name: "misbehave", Type: sdk.SettingString, Help: "how it fails, for tests",
+		OneOf: append(misbehave.All("plan"), slices.Sorted(maps.Keys(wishes))...),
 	})
 	return d
 }
@@ -55,7 +64,11 @@ func (l layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespons
 		}
 	}
 	misbehave.At("plan", settings.Misbehave)
-	return l.Layer.Plan(ctx, req)
+	resp, err := l.Layer.Plan(ctx, req)
+	if wish := wishes[settings.Misbehave]; err == nil && wish != nil {
+		err = wish(req, resp)
+	}
+	return resp, err
 }
 
 // Interface guard.
