@@ -17,5 +17,5 @@ import (
 
 func main() {
 	misbehave.At("begin", misbehave.Early())
-	sdk.Serve(layer{})
+	sdk.Main(layer{})
 }
