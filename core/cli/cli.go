@@ -6,7 +6,7 @@
 //   - colour only on a terminal, and not where NO_COLOR is set;
 //   - --json where a machine may want to read;
 //   - exit codes: the agent's own; 125 when nono itself refused or failed; 126 and 127 when the command cannot be executed or found;
-//     128+n when a signal ended the agent;
+//     128+n when a signal ended the agent; 1 when what was to be verified does not hold;
 //   - an error says what was being done, what went wrong, the line or flag at fault, and what to do. A user's mistake never prints a
 //     stack trace.
 //

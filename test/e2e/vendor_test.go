@@ -119,6 +119,13 @@ func TestTutorial(t *testing.T) {
 	if r.Stdout != "be kind\n" {
 		t.Errorf("the agent's MOTD is %q", r.Stdout)
 	}
+	for _, line := range commands(fenced(t, section(t, page, "## Testing it"), "console")[0]) {
+		words := strings.Fields(strings.ReplaceAll(line, shown, filepath.Join(dir, "nono-layer-motd")))
+		r := u.succeeds(u.nono(words[1:]...))
+		if !strings.Contains(r.Stdout, "\n21 kept, 0 not kept, 0 not tried\n") {
+			t.Errorf("%s: not as the page shows it\n%s", line, r)
+		}
+	}
 }
 
 // vendorPolicy has what a filesystem layer has to deal with: writes, denials and protections inside
@@ -138,6 +145,7 @@ filesystem {
 func TestLayerInAnotherLanguage(t *testing.T) {
 	u := newUser(t)
 	dir := buildPythonLayer(t, u)
+	u.succeeds(u.nono("plugin", "verify", filepath.Join(dir, "venv/bin/nono-layer-pybinds")))
 
 	for _, file := range []string{"~/data/key", "~/data/open", "~/real/x", "~/out/old", "secrets/a", "deploy/run", ".git/config", ".git/hooks/pre"} {
 		u.write(file, "content of "+file)
