@@ -29,13 +29,15 @@ func newPluginVerify(verify func(context.Context, verifyOptions) error) *cobra.C
 		Use:                   "verify [flags] PROGRAM",
 		DisableFlagsInUseLine: true,
 		Short:                 "Hold a layer's program to the contract",
-		Long: `Hold a layer to the contract: its program is started and called as in a run, and real runs are made with it, with policies of
-every sort, in a home directory made for that.
+		Long: `Hold a layer to the contract: its program is started and called as in a run, and real runs
+are made with it, with policies of every sort, in a home directory made for that.
 
-PROGRAM is a path that begins with / or ./ or ../, or the name of a layer that is built in or installed. A layer that needs
-settings is given them by a policy that has its block (-c); the rest of that policy is added to each that is tried.
+PROGRAM is a path that begins with / or ./ or ../, or the name of a layer that is built in or
+installed. A layer that needs settings is given them by a policy that has its block (-c); the rest
+of that policy is added to each that is tried.
 
-The exit code is 0 if every promise is kept, 1 if one is not, and 125 if the layer could not be tried.`,
+The exit code is 0 if every promise is kept, 1 if one is not, and 125 if the layer could not be
+tried.`,
 		Example: `  nono plugin verify ./nono-layer-motd -c motd.hcl
   nono plugin verify landlock
   nono plugin verify acme/motd --json | jq '.checks[] | select(.outcome == "failed")'`,
@@ -51,7 +53,8 @@ The exit code is 0 if every promise is kept, 1 if one is not, and 125 if the lay
 			return verify(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().VarP((*fileName)(&o.File), "config", "c", "read the layer's settings from its block in this policy")
+	cmd.Flags().VarP((*fileName)(&o.File), "config", "c",
+		"read the layer's settings from its block in this policy")
 	cmd.Flags().BoolVar(&o.JSON, "json", false, "print as JSON")
 	return cmd
 }
@@ -91,7 +94,8 @@ var marks = map[verify.Outcome]string{
 
 func (a *App) printReport(r *verify.Report, home string) {
 	l := r.Layer
-	title := fmt.Sprintf("%s %s, %s, %s: %s", l.Name, l.Version, l.Kind, l.Lifetime, diag.Homely(l.Path, home))
+	title := fmt.Sprintf("%s %s, %s, %s: %s",
+		l.Name, l.Version, l.Kind, l.Lifetime, diag.Homely(l.Path, home))
 	fmt.Fprintln(a.Stdout, policy.Printable(title))
 	for _, c := range r.Checks {
 		fmt.Fprintf(a.Stdout, "%-9s  %s\n", marks[c.Outcome], c.Says)

@@ -12,8 +12,8 @@ import (
 	"github.com/nono-run/nono/sdk/conformance"
 )
 
-// An arena is where the runs take place: a user of their own, with a home directory, a project that is
-// the current directory, and nono's directories at their usual places in the home.
+// An arena is where the runs take place: a user of their own, with a home directory, a project that
+// is the current directory, and nono's directories at their usual places in the home.
 type arena struct {
 	root    string
 	home    string
@@ -42,7 +42,8 @@ func (a *arena) fill(req Request) error {
 	if a.root, err = filepath.EvalSymlinks(a.root); err != nil {
 		return err
 	}
-	a.home, a.files, a.sockets = filepath.Join(a.root, "home"), filepath.Join(a.root, "f"), filepath.Join(a.root, "s")
+	a.home, a.files = filepath.Join(a.root, "home"), filepath.Join(a.root, "f")
+	a.sockets = filepath.Join(a.root, "s")
 	for _, dir := range []string{a.home, a.files, a.sockets} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			return err
@@ -85,8 +86,8 @@ func (a *arena) load(req Request, policy string, file string) (config.Loaded, er
 		file = filepath.Join(req.Dir, file)
 	}
 	loaded, err := config.Load(config.Options{
-		File: file, Dir: a.project(), Home: a.home, ConfigDir: a.dirs.Config, TempDir: "/tmp", UID: req.UID,
-		Lookup: a.lookup, Approve: true,
+		File: file, Dir: a.project(), Home: a.home, ConfigDir: a.dirs.Config, TempDir: "/tmp",
+		UID: req.UID, Lookup: a.lookup, Approve: true,
 	})
 	a.texts = loaded.Texts
 	return loaded, err

@@ -45,8 +45,8 @@ func (o *orphans) check() error {
 // release gives up adopting.
 func (o *orphans) release() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }
 
-// children are the processes that this one is the parent of and that have not ended. Those that have
-// are reaped.
+// children are the processes that this one is the parent of and that have not ended. Those that
+// have are reaped.
 func children() map[int]string {
 	running := map[int]string{}
 	entries, _ := os.ReadDir("/proc")
@@ -60,8 +60,7 @@ func children() map[int]string {
 			continue
 		}
 		// 123 (name) S 1 ...
-		head, rest, _ := strings.Cut(string(stat), "(")
-		_ = head
+		_, rest, _ := strings.Cut(string(stat), "(")
 		end := strings.LastIndex(rest, ")")
 		fields := strings.Fields(rest[end+1:])
 		if len(fields) < 2 || fields[1] != strconv.Itoa(os.Getpid()) {

@@ -9,7 +9,7 @@ type orphans struct{}
 func adopt() (*orphans, error) { return &orphans{}, nil }
 
 func (*orphans) check() error {
-	return &conformance.Nothing{Why: "this system does not tell what a process has left behind", Untried: true}
+	return &conformance.Nothing{Why: "this system does not tell what was left behind", Untried: true}
 }
 
 func (*orphans) release() {}

@@ -27,10 +27,10 @@ type trial struct {
 
 // What the trials are about.
 const (
-	ofGrants = "core merges the answers of all layers, and refuses one that shows more than was granted; what " +
-		"a place shows is there, and nothing else"
-	ofDenials = "a denial beats every grant, at any depth, and holds however the file is reached: a directory " +
-		"with a pin cannot be renamed"
+	ofGrants = "core merges the answers of all layers, and refuses one that shows more than was " +
+		"granted; what a place shows is there, and nothing else"
+	ofDenials = "a denial beats every grant, at any depth, and holds however the file is reached: " +
+		"a directory with a pin cannot be renamed"
 	ofRules = "every rule that the user wrote is held, or the run refuses and names it"
 )
 
@@ -121,7 +121,8 @@ func (v *verifier) configure() ([]byte, error) {
 	}
 	if path := loaded.Config.Plugin(v.is.Name).Path; path != "" && path != v.binary.Path {
 		return nil, diag.Errorf("%s says that %s is %s, and %s is to be verified",
-			v.File, v.is.Name, path, v.binary.Path).Try("take the path out of the plugin block, or verify that program")
+			v.File, v.is.Name, path, v.binary.Path).
+			Try("take the path out of the plugin block, or verify that program")
 	}
 	if v.File == "" {
 		label := "verified"
@@ -153,7 +154,8 @@ func quote(s string) string {
 	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(strconv.Quote(s))
 }
 
-// tryWithout makes a run without the layer: where not even that works, nothing can be said about it.
+// tryWithout makes a run without the layer: where not even that works, nothing can be said about
+// it.
 func (v *verifier) tryWithout(ctx context.Context) error {
 	if err := v.runs(ctx, "", "", "true"); err != nil {
 		return diag.Errorf("without the layer a run fails already: %s", v.at.explain(err))
@@ -176,23 +178,26 @@ func (v *verifier) runs(ctx context.Context, policy, file, script string) error 
 	cfg.BestEffort = false // it would hide what the layer does not hold
 	runs := func(l config.Layer) bool { return l.Name == v.layer }
 	if policy != "" && !slices.ContainsFunc(cfg.Running(), runs) {
-		return &conformance.Nothing{Why: fmt.Sprintf("nono runs no %s layer yet", v.is.Kind), Untried: true}
+		why := fmt.Sprintf("nono runs no %s layer yet", v.is.Kind)
+		return &conformance.Nothing{Why: why, Untried: true}
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer null.Close()
-	said, err := os.OpenFile(filepath.Join(v.at.root, "said"), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	const flags = os.O_RDWR | os.O_CREATE | os.O_TRUNC
+	said, err := os.OpenFile(filepath.Join(v.at.root, "said"), flags, 0o600)
 	if err != nil {
 		return err
 	}
 	defer said.Close()
 	var own strings.Builder
 	code, err := session.Run(ctx, &session.Request{
-		Config: &cfg, Secrets: loaded.Secrets, Args: []string{"sh", "-c", script}, Dir: v.at.project(),
-		Dirs: v.at.dirs, UID: v.UID, GID: v.GID, Lookup: v.at.lookup, Environ: v.at.environ,
-		Deadlines: v.Deadlines, Out: diag.NewPrinter(&own, true, false, false).With(v.at.texts), Log: v.Log,
+		Config: &cfg, Secrets: loaded.Secrets, Args: []string{"sh", "-c", script},
+		Dir: v.at.project(), Dirs: v.at.dirs, UID: v.UID, GID: v.GID,
+		Lookup: v.at.lookup, Environ: v.at.environ, Deadlines: v.Deadlines,
+		Out: diag.NewPrinter(&own, true, false, false).With(v.at.texts), Log: v.Log,
 		Stdin: null, Stdout: null, Stderr: said,
 	})
 	if err := session.ShowMemory(); err != nil {

@@ -6,15 +6,16 @@
 //	}
 //	for _, check := range report.Checks { ... }
 //
-// It is what layertest cannot be: the layer is a process as in a run, started by core/layerhost, and
-// after the checks that package conformance makes by calling it, real runs are made with it. They go
-// through all of core, so its answers are merged with those of the other layers, its coverage is held
-// against the policy, and what it shows against what was granted; and a shell inside tries what each
-// policy says. In the end no process of the layer's may be left.
+// It is what layertest cannot be: the layer is a process as in a run, started by core/layerhost,
+// and after the checks that package conformance makes by calling it, real runs are made with it.
+// They go through all of core, so its answers are merged with those of the other layers, its
+// coverage is held against the policy, and what it shows against what was granted; and a shell
+// inside tries what each policy says. In the end no process of the layer's may be left.
 //
 // The runs have a home directory of their own, with nothing in it but a few files, and a current
 // directory in that. What the user has is not looked at, but for the program and its settings. A
-// layer is native code with the user's rights all the same: what it does elsewhere is not seen here.
+// layer is native code with the user's rights all the same: what it does elsewhere is not seen
+// here.
 package verify
 
 import (
@@ -40,8 +41,8 @@ import (
 
 // Request is which layer to verify, and as whom.
 type Request struct {
-	// Program is the path of a program, which begins with "/", "./" or "../", or the name of a layer
-	// that is built in or installed.
+	// Program is the path of a program, which begins with "/", "./" or "../", or the name of a
+	// layer that is built in or installed.
 	Program string
 	// File is a policy that has the layer's block, for its settings; empty: it has none.
 	File string
@@ -97,8 +98,8 @@ func (r *Report) Count(o Outcome) int {
 	return n
 }
 
-// Program verifies a layer. The error is for what could not even be tried; there is a report then, too,
-// for its texts.
+// Program verifies a layer. The error is for what could not even be tried; there is a report then,
+// too, for its texts.
 func Program(ctx context.Context, req Request) (*Report, error) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -198,17 +199,19 @@ func (v *verifier) try(ctx context.Context) error {
 var (
 	introduction = conformance.Check{
 		Says: "it starts, and says who it is",
-		Contract: "a layer prints one line when it serves, at a Unix socket in its own directory, and whatever " +
-			"else it prints does no harm; its name is VENDOR/NAME, for one without a slash is nono's own",
+		Contract: "a layer prints one line when it serves, at a Unix socket in its own directory, and " +
+			"whatever else it prints does no harm; its name is VENDOR/NAME, for one without a slash is " +
+			"nono's own",
 	}
 	ending = conformance.Check{
-		Says:     "its process ends when its lifeline does",
-		Contract: "when a read from the lifeline ends, the host is gone or is done with the layer: it exits at once",
+		Says: "its process ends when its lifeline does",
+		Contract: "when a read from the lifeline ends, the host is gone or is done with the layer: it " +
+			"exits at once",
 	}
 	leftovers = conformance.Check{
 		Says: "it leaves no process behind",
-		Contract: "a layer's whole process group is killed when it ends, and what it starts stays in that group " +
-			"or ends with it",
+		Contract: "a layer's whole process group is killed when it ends, and what it starts stays in " +
+			"that group or ends with it",
 	}
 )
 
@@ -233,14 +236,16 @@ func (v *verifier) note(c conformance.Check, err error) bool {
 // start runs a fresh process of the layer.
 func (v *verifier) start(ctx context.Context) (*layerhost.Layer, error) {
 	return layerhost.Start(ctx, layerhost.Spec{
-		Name: v.binary.Name, Binary: v.binary, Dir: v.at.sockets, Deadlines: v.Deadlines, Build: sdk.Build,
-		Kind: v.is.Kind, Logger: v.Log,
+		Kind: v.is.Kind, Name: v.binary.Name, Binary: v.binary, Dir: v.at.sockets,
+		Deadlines: v.Deadlines, Build: sdk.Build, Logger: v.Log,
 	})
 }
 
 // introduce asks the layer who it is.
 func (v *verifier) introduce(ctx context.Context) error {
-	v.report.Layer = session.InstalledLayer{Name: v.binary.Name, Path: v.binary.Path, BuiltIn: v.binary.Builtin}
+	v.report.Layer = session.InstalledLayer{
+		Name: v.binary.Name, Path: v.binary.Path, BuiltIn: v.binary.Builtin,
+	}
 	var err error
 	if v.report.Layer.Digest, err = v.binary.Digest(); err != nil {
 		return err

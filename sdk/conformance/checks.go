@@ -5,14 +5,14 @@ func Checks() []Check {
 	return []Check{
 		{
 			Says: "Describe gives the same answer each time, in each process",
-			Contract: "Describe touches nothing and gives the same answer each time; each setting has a " +
-				"name that is free, and a line of help",
+			Contract: "Describe touches nothing and gives the same answer each time; " +
+				"each setting has a name that is free, and a line of help",
 			Basic: true, hold: describe,
 		},
 		{
 			Says: "an empty policy can be planned, and one with rules of every sort",
-			Contract: "Plan answers within its deadline, in messages without a field or value that core does " +
-				"not know, whose steps are whole; an error is for what keeps a run from beginning",
+			Contract: "Plan answers within its deadline, with whole steps and without a field or value " +
+				"that core does not know; an error is for what keeps a run from beginning",
 			Basic: true, hold: planned,
 		},
 		{
@@ -22,8 +22,9 @@ func Checks() []Check {
 		},
 		{
 			Says: "coverage answers for each rule of its own kind, once",
-			Contract: "for each rule of the layer's own kind, coverage says whether it is enforced, and why not " +
-				"where it is not; a rule that is left out is not held, and the run refuses if the user wrote it",
+			Contract: "for each rule of the layer's own kind, coverage says whether it is enforced, " +
+				"and if not, why; a rule that is left out is not held, and the run refuses if the user " +
+				"wrote it",
 			hold: coverage,
 		},
 		{
@@ -32,9 +33,10 @@ func Checks() []Check {
 			hold:     diagnostics,
 		},
 		{
-			Says:     "no secret stands in clear in its answer",
-			Contract: "secrets stand beside the fragment, by name, and never in it: a plan is printed and stored",
-			hold:     secrets,
+			Says: "no secret stands in clear in its answer",
+			Contract: "secrets stand beside the fragment, by name, and never in it: a plan is printed " +
+				"and stored",
+			hold: secrets,
 		},
 		{
 			Says:     "Plan only reads, and asks nobody in a dry run",
@@ -43,8 +45,8 @@ func Checks() []Check {
 		},
 		{
 			Says: "a layer that says it is pure looks at nothing but its request",
-			Contract: "a filesystem layer, and any that describes itself as pure, looks at no file, no clock and " +
-				"no network in Plan",
+			Contract: "a filesystem layer, and any that describes itself as pure, looks at no file, " +
+				"no clock and no network in Plan",
 			hold: pure,
 		},
 		{
@@ -54,31 +56,32 @@ func Checks() []Check {
 		},
 		{
 			Says: "beats are answered, also while Plan and Start run",
-			Contract: "each beat of the session is answered with one of the same number; a resident layer that " +
-				"is silent for thirty seconds is lost, and the agent ended",
+			Contract: "each beat of the session is answered with one of the same number; a resident " +
+				"layer that is silent for thirty seconds is lost, and the agent ended",
 			hold: beats,
 		},
 		{
 			Says: "each listener is served once Start has returned",
-			Contract: "the agent is let go as soon as each Start has returned, and a bracket layer's process is " +
-				"gone then",
+			Contract: "the agent is let go as soon as each Start has returned, and a bracket layer's " +
+				"process is gone then",
 			hold: served,
 		},
 		{
-			Says:     "Finish works in a fresh process, twice, with the state that Start returned",
-			Contract: "what Finish needs, Start returned as state, which holds no secret: it is kept on disk",
-			hold:     finishStarted,
+			Says: "Finish works in a fresh process, twice, with the state that Start returned",
+			Contract: "what Finish needs, Start returned as state, which holds no secret: it is kept " +
+				"on disk",
+			hold: finishStarted,
 		},
 		{
 			Says: "Finish works after a Start that was cut off",
-			Contract: "Finish works in a fresh process, twice, after a Start that failed or died half-way; there " +
-				"is no state then",
+			Contract: "Finish works in a fresh process, twice, after a Start that failed or died " +
+				"half-way; there is no state then",
 			hold: finishCutOff,
 		},
 		{
 			Says: "Finish works for a session whose core died",
-			Contract: "after core's death there are neither secrets nor the user's variables, and perhaps no " +
-				"state; Finish releases what there is",
+			Contract: "after core's death there are neither secrets nor the user's variables, and " +
+				"perhaps no state; Finish releases what there is",
 			hold: finishNeverStarted,
 		},
 	}

@@ -1,5 +1,5 @@
-// Package conformance is the contract of a layer as checks: what is promised, and how to see whether
-// it is kept. A check calls the layer as core would, and needs no core.
+// Package conformance is the contract of a layer as checks: what is promised, and how to see
+// whether it is kept. A check calls the layer as core would, and needs no core.
 //
 //	subject := conformance.Subject{Connect: start, Settings: settings, Dir: dir}
 //	for _, check := range conformance.Checks() {
@@ -32,7 +32,9 @@ type Host interface {
 	Describe(ctx context.Context) (sdk.Description, error)
 	OpenSession(ctx context.Context, h host.Handler) error
 	Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error)
-	Start(ctx context.Context, req *sdk.StartRequest, listeners map[string]*os.File) (*sdk.StartResponse, error)
+	Start(
+		ctx context.Context, req *sdk.StartRequest, listeners map[string]*os.File,
+	) (*sdk.StartResponse, error)
 	Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error)
 	// Beats is how many beats the layer has answered.
 	Beats() uint64

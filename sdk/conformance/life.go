@@ -29,8 +29,8 @@ func ephemeral(t *trial) error {
 	return nil
 }
 
-// silence is how long a call may go on without a beat being answered. Hosts send many in that time, and
-// take a layer for lost only after far longer.
+// silence is how long a call may go on without a beat being answered. Hosts send many in that time,
+// and take a layer for lost only after far longer.
 const silence = 2 * time.Second
 
 func beats(t *trial) error {
@@ -64,7 +64,8 @@ func (l *layer) answering(name string, call func() error) error {
 		select {
 		case err := <-result:
 			if err == nil && longest > silence {
-				err = fmt.Errorf("while %s ran, no beat was answered for %s", name, longest.Round(time.Millisecond))
+				err = fmt.Errorf("while %s ran, no beat was answered for %s",
+					name, longest.Round(time.Millisecond))
 			}
 			return err
 		case <-time.After(silence / 100):
@@ -133,7 +134,9 @@ func finishNeverStarted(t *trial) error {
 	}
 	run := req.Run
 	run.HostVariables = nil // they are stored no more than secrets are
-	return t.finishTwice(&sdk.FinishRequest{Run: run, End: sdk.End{Reason: sdk.EndCoreLost}, Stored: true})
+	return t.finishTwice(&sdk.FinishRequest{
+		Run: run, End: sdk.End{Reason: sdk.EndCoreLost}, Stored: true,
+	})
 }
 
 func finishStarted(t *trial) error {
@@ -192,7 +195,8 @@ func finishCutOff(t *trial) error {
 			Run: req.Run, End: sdk.End{Reason: sdk.EndStartFailed}, Secrets: planned.Secrets,
 		})
 		if err != nil {
-			return fmt.Errorf("after a Start that was cut off after %s: %w", moment.Round(time.Microsecond), err)
+			return fmt.Errorf("after a Start that was cut off after %s: %w",
+				moment.Round(time.Microsecond), err)
 		}
 	}
 	return nil

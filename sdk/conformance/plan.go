@@ -124,7 +124,8 @@ func diagnostics(t *trial) error {
 	for _, d := range resp.Diagnostics {
 		setting, _, _ := strings.Cut(d.Attribute, ".")
 		if !names[setting] {
-			return fmt.Errorf("%q is about the setting %q, which it does not declare", d.Summary, d.Attribute)
+			return fmt.Errorf("%q is about the setting %q, which it does not declare",
+				d.Summary, d.Attribute)
 		}
 		if _, ok := req.Policy.Find(d.Rule); d.Rule != "" && !ok {
 			return fmt.Errorf("%q is about the rule %q, which does not exist", d.Summary, d.Rule)
@@ -160,7 +161,8 @@ func secrets(t *trial) error {
 		env, _ := step.(fragment.Env)
 		for _, part := range env.Value {
 			if _, ok := resp.Secrets[part.Secret]; part.Secret != "" && !ok {
-				return fmt.Errorf("%s has the secret %q, which the answer does not give", env.Name, part.Secret)
+				return fmt.Errorf("%s has the secret %q, which the answer does not give",
+					env.Name, part.Secret)
 			}
 			used[part.Secret] = true
 		}
@@ -237,8 +239,10 @@ func sameAnswer(t *trial) error {
 // same holds that two answers differ in the values of secrets alone.
 func same(a, b *sdk.PlanResponse) error {
 	return cmp.Or(
-		sameList("step", a.Fragment.Steps, b.Fragment.Steps), sameList("coverage", a.Coverage, b.Coverage),
-		sameList("fact", a.Facts, b.Facts), sameList("diagnostic", a.Diagnostics, b.Diagnostics))
+		sameList("step", a.Fragment.Steps, b.Fragment.Steps),
+		sameList("coverage", a.Coverage, b.Coverage),
+		sameList("fact", a.Facts, b.Facts),
+		sameList("diagnostic", a.Diagnostics, b.Diagnostics))
 }
 
 func sameList[T any](what string, a, b []T) error {

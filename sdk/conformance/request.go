@@ -85,11 +85,15 @@ func (s Subject) empty(is sdk.Description) (*sdk.PlanRequest, error) {
 	return placed(req, is), nil
 }
 
-// Sample is a request with rules of every sort, about files that it makes in the subject's directory.
+// Sample is a request with rules of every sort, about files that it makes in the subject's
+// directory.
 func (s Subject) Sample(is sdk.Description) (*sdk.PlanRequest, error) {
 	req, err := s.empty(is)
 	if err != nil {
 		return nil, err
+	}
+	inFile := func(by policy.Origin, line int) policy.Source {
+		return policy.Source{Origin: by, File: "agent.hcl", Line: line, Column: 1}
 	}
 	for i, r := range rules {
 		name := r.path
@@ -100,13 +104,12 @@ func (s Subject) Sample(is sdk.Description) (*sdk.PlanRequest, error) {
 		if err != nil {
 			return nil, err
 		}
-		source := policy.Source{Origin: r.by, File: "agent.hcl", Line: i + 1, Column: 1}
 		req.Policy.Filesystem = append(req.Policy.Filesystem, policy.PathRule{
-			ID: policy.RuleID(fmt.Sprintf("filesystem.%s.%d", r.access, i)), Source: source,
+			ID: policy.RuleID(fmt.Sprintf("filesystem.%s.%d", r.access, i)), Source: inFile(r.by, i+1),
 			Access: r.access, Path: way.Path, Name: name, Type: way.Entry.Type,
 		})
 	}
-	source := policy.Source{Origin: policy.OriginFile, File: "agent.hcl", Line: len(rules) + 1, Column: 1}
+	source := inFile(policy.OriginFile, len(rules)+1)
 	req.Policy.Environment = []policy.EnvRule{
 		{ID: "environment.set.0", Source: source, Action: policy.EnvSet, Name: "CI", Value: "1"},
 		{ID: "environment.pass.1", Source: source, Action: policy.EnvPass, Name: "LC_*"},

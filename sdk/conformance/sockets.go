@@ -131,7 +131,8 @@ func addressOf(socket *os.File) (string, error) {
 		return "", err
 	}
 	var name unix.Sockaddr
-	if controlErr := raw.Control(func(fd uintptr) { name, err = unix.Getsockname(int(fd)) }); controlErr != nil {
+	controlErr := raw.Control(func(fd uintptr) { name, err = unix.Getsockname(int(fd)) })
+	if controlErr != nil {
 		return "", controlErr
 	}
 	at, ok := name.(*unix.SockaddrInet4)

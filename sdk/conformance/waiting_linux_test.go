@@ -12,7 +12,8 @@ import (
 // What comes in at a listener is seen waiting until somebody takes it.
 func TestWaiting(t *testing.T) {
 	for _, n := range []fragment.Network{fragment.TCP, fragment.UDP} {
-		sockets, err := Open(fragment.Fragment{Steps: []fragment.Step{fragment.Listener{Name: "l", Network: n}}})
+		step := fragment.Listener{Name: "l", Network: n}
+		sockets, err := Open(fragment.Fragment{Steps: []fragment.Step{step}})
 		if err != nil {
 			t.Fatal(err)
 		}

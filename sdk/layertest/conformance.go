@@ -31,7 +31,9 @@ func Conformance(t *testing.T, newLayer func() sdk.Layer, o Options) {
 		Connect:  func(context.Context) (Host, error) { return connect(newLayer()) },
 		Settings: encode(o.Settings),
 	})
-	t.Run("a layer that calls itself pure opens no file", func(t *testing.T) { holdSealed(t, newLayer) })
+	t.Run("a layer that calls itself pure opens no file", func(t *testing.T) {
+		holdSealed(t, newLayer)
+	})
 }
 
 // Suite holds any subject to the contract.
@@ -53,8 +55,8 @@ func Suite(t *testing.T, s conformance.Subject) {
 	}
 }
 
-// Listeners opens the sockets of a fragment's listener steps, on a port of the loopback that is free,
-// as nono-init would inside.
+// Listeners opens the sockets of a fragment's listener steps, on a port of the loopback that is
+// free, as nono-init would inside.
 func Listeners(t testing.TB, f fragment.Fragment) map[string]*os.File {
 	t.Helper()
 	sockets, err := conformance.Open(f)

@@ -108,8 +108,8 @@ func encode(settings map[string]any) []byte {
 	return raw
 }
 
-// Plan calls Plan. A filesystem layer gets the places that core would have worked out from the policy
-// and from the files of this machine, unless the request has some already.
+// Plan calls Plan. A filesystem layer gets the places that core would have worked out from the
+// policy and from the files of this machine, unless the request has some already.
 func (k *Kit) Plan(req *sdk.PlanRequest) *sdk.PlanResponse {
 	k.t.Helper()
 	resp, err := k.Host.Plan(k.t.Context(), placed(req, k.Description.Kind))
@@ -287,7 +287,8 @@ func (l *local) Kill() { l.close() }
 // OpenSession implements Host.
 func (l *local) OpenSession(ctx context.Context, h host.Handler) error {
 	var err error
-	l.stream, err = l.Client.OpenSession(ctx, h, host.Beat{Interval: 50 * time.Millisecond, Silence: patience})
+	beat := host.Beat{Interval: 50 * time.Millisecond, Silence: patience}
+	l.stream, err = l.Client.OpenSession(ctx, h, beat)
 	return err
 }
 

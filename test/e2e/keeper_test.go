@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// calls are how often the keeper's Start and Finish were called, over all runs of the user's. It notes
-// them where they outlive a run.
+// calls are how often the keeper's Start and Finish were called, over all runs of the user's. It
+// notes them where they outlive a run.
 func (u *user) calls() (starts, finishes int) {
 	u.t.Helper()
 	count := func(call string) int {
@@ -24,8 +24,8 @@ func (u *user) calls() (starts, finishes int) {
 	return count("start"), count("finish")
 }
 
-// TestBracketLayer: what a layer remembered at the gate is what it compares with when the agent is gone,
-// in a fresh process, and nothing of it runs in between.
+// TestBracketLayer: what a layer remembered at the gate is what it compares with when the agent is
+// gone, in a fresh process, and nothing of it runs in between.
 func TestBracketLayer(t *testing.T) {
 	u := newUser(t)
 	u.write("data", "1")
@@ -94,9 +94,9 @@ func TestBracketLayerWhenTheAgentIsKilled(t *testing.T) {
 	}
 }
 
-// TestBracketLayerWhenCoreIsKilled says what there is today: everything ends, the next run begins as if
-// nothing had been, and no Finish comes for the run that was lost. No session is stored yet, so nobody
-// has the state that Start returned.
+// TestBracketLayerWhenCoreIsKilled says what there is today: everything ends, the next run begins
+// as if nothing had been, and no Finish comes for the run that was lost. No session is stored yet,
+// so nobody has the state that Start returned.
 func TestBracketLayerWhenCoreIsKilled(t *testing.T) {
 	u := newUser(t)
 	u.use("keeper", "")
@@ -117,8 +117,8 @@ func TestBracketLayerWhenCoreIsKilled(t *testing.T) {
 	}
 }
 
-// TestProgressExtendsADeadline: a Start that takes longer than it may goes on as long as it says how far
-// it is. The control is a Start that hangs, among the failures before the agent.
+// TestProgressExtendsADeadline: a Start that takes longer than it may goes on as long as it says
+// how far it is. The control is a Start that hangs, among the failures before the agent.
 func TestProgressExtendsADeadline(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)

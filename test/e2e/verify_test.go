@@ -61,8 +61,8 @@ func (v verified) ended(outcome string) []string {
 	return says
 }
 
-// TestVerifyHonestLayers: layers that keep the contract pass, each kind and lifetime, and one that prints
-// where it should not, which does no harm.
+// TestVerifyHonestLayers: layers that keep the contract pass, each kind and lifetime, and one that
+// prints where it should not, which does no harm.
 func TestVerifyHonestLayers(t *testing.T) {
 	for name, layer := range map[string]struct {
 		program func(*user) string

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// files are the files beneath a directory, by their paths in it, with what shows a change: the digest of
-// a file's content, where a link leads.
+// files are the files beneath a directory, by their paths in it, with what shows a change: the
+// digest of a file's content, where a link leads.
 type files map[string]string
 
 // look looks at a directory; each is told of every file, and how many there were.

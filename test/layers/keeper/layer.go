@@ -88,8 +88,8 @@ const (
 	maxState = 1 << 20
 )
 
-// Finish implements sdk.Starter: it tells what has changed since Start. It changes nothing, so it can be
-// called again at any time.
+// Finish implements sdk.Starter: it tells what has changed since Start. It changes nothing, so it
+// can be called again at any time.
 func (layer) Finish(_ context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
 	s, err := begin("finish", req.Settings)
 	if err != nil {

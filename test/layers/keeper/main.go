@@ -1,5 +1,5 @@
-// Command nono-layer-keeper is a bracket layer for the tests, "test/keeper": it remembers what is in the
-// current directory before the agent runs, and tells what has changed when it is gone.
+// Command nono-layer-keeper is a bracket layer for the tests, "test/keeper": it remembers what is
+// in the current directory before the agent runs, and tells what has changed when it is gone.
 //
 //	layer "keeper" {
 //	  plugin    = "test/keeper"
@@ -7,7 +7,8 @@
 //	  misbehave = "die-finish"    # one of misbehaviours in layer.go
 //	}
 //
-// Between Start and Finish nothing of it runs. What Finish compares with is the state that Start returned.
+// Between Start and Finish nothing of it runs. What Finish compares with is the state that Start
+// returned.
 package main
 
 import (

@@ -1,5 +1,6 @@
-// Command nono-layer-rogue is a third filesystem layer for the tests, "test/rogue": landlock's own answers, from a process that fails when
-// it is told to. The product has no code that fails for a test, and yet every way in which an ephemeral layer can fail has to be shown.
+// Command nono-layer-rogue is a third filesystem layer for the tests, "test/rogue": landlock's own
+// answers, from a process that fails when it is told to. The product has no code that fails for a
+// test, and yet every way in which an ephemeral layer can fail has to be shown.
 //
 //	layer "filesystem" {
 //	  plugin    = "test/rogue"
@@ -8,7 +9,8 @@
 //
 // It can also give an answer that breaks the contract: see wishes.
 //
-// Told LAYER_EARLY=linger it does not end when core is done with it, as a layer that hangs in its last moment would not.
+// Told LAYER_EARLY=linger it does not end when core is done with it, as a layer that hangs in its
+// last moment would not.
 package main
 
 import (
