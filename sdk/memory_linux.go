@@ -19,8 +19,8 @@ func hideMemory() (missing []string) {
 	return missing
 }
 
-// lockMemory keeps every page in memory from its first use on. With a limit on that it is not tried:
-// Go reserves far more than it uses, and a program whose reservations fail dies.
+// lockMemory keeps every page in memory from its first use on. With a limit on that it is not
+// tried: Go reserves far more than it uses, and a program whose reservations fail dies.
 func lockMemory() error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil {

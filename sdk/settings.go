@@ -8,8 +8,8 @@ import (
 	"io"
 )
 
-// Settings is a layer's block as a JSON object, checked against the settings that the layer declared
-// and completed with their defaults.
+// Settings is a layer's block as a JSON object, checked against the settings that the layer
+// declared and completed with their defaults.
 type Settings []byte
 
 // Decode reads the settings into a struct, whose fields are named in their json tags. One that the

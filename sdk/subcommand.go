@@ -10,9 +10,9 @@ import (
 	"github.com/nono-run/nono/sdk/prompt"
 )
 
-// Commander is implemented by layers that have commands of their own, for the user to type:
-// `nono x acme/motd list`. Describe lists them. nono starts the layer's program once more for each, on
-// the user's terminal; nothing of a run is there then.
+// Commander is implemented by layers that have commands of their own, for the user to type: `nono x
+// acme/motd list`. Describe lists them. nono starts the layer's program once more for each, on the
+// user's terminal; nothing of a run is there then.
 type Commander interface {
 	Layer
 	// Run carries out a command, with the process's own streams. An error is printed and ends the

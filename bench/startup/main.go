@@ -1,16 +1,17 @@
 //go:build linux
 
-// Command startup measures how long `true` takes in nono's sandbox and in others, in one run on one machine.
+// Command startup measures how long `true` takes in nono's sandbox and in others, in one run on one
+// machine.
 //
 //	go run ./bench/startup -nono bin/nono -codex bench/node_modules -n 40
 //
-// The sandboxes take turns, each round in another order, so that a slow moment of the machine falls on all of them. Compared are
-// medians and their ratios; an absolute time says little about another machine. Before anything is measured each sandbox shows
-// that it passes an exit code on and that it closes the network. A sandbox that is not installed is left out, with a line
-// that says so.
+// The sandboxes take turns, each round in another order, so that a slow moment of the machine falls
+// on all of them. Compared are medians and their ratios; an absolute time says little about another
+// machine. Before anything is measured each sandbox shows that it passes an exit code on and that
+// it closes the network. A sandbox that is not installed is left out, with a line that says so.
 //
-// CPU time is what the kernel counted for all processes of a run. How it divides between nono's processes is measured in runs of
-// their own, for watching costs time; see watch.go.
+// CPU time is what the kernel counted for all processes of a run. How it divides between nono's
+// processes is measured in runs of their own, for watching costs time; see watch.go.
 package main
 
 import (
@@ -107,7 +108,8 @@ func run(o options, asJSON bool, markdown string) error {
 	return err
 }
 
-// place is where the sandboxed programs run. It is not under /tmp, which every sandbox here replaces by one of its own.
+// place is where the sandboxed programs run. It is not under /tmp, which every sandbox here
+// replaces by one of its own.
 type place struct{ root, work, codexHome string }
 
 func newPlace() (place, error) {
@@ -131,8 +133,8 @@ func (p place) remove() {
 	}
 }
 
-// check runs two small programs in the sandbox: a sandbox that does not pass the exit code on, or that leaves the network open,
-// would be compared to nono for nothing.
+// check runs two small programs in the sandbox: a sandbox that does not pass the exit code on, or
+// that leaves the network open, would be compared to nono for nothing.
 func (s sandbox) check(dir string) error {
 	seven := s.command(dir, "sh", "-c", "exit 7")
 	out, _ := seven.CombinedOutput() // it fails, as it should; how is what counts

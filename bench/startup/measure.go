@@ -75,7 +75,8 @@ func pick(samples []sample, of func(sample) float64) []float64 {
 	return values
 }
 
-// quantile is the value below which a share q of the values lies, interpolated between neighbours; 0 where there are none.
+// quantile is the value below which a share q of the values lies, interpolated between neighbours;
+// 0 where there are none.
 func quantile(values []float64, q float64) float64 {
 	if len(values) == 0 {
 		return 0

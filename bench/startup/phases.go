@@ -11,14 +11,16 @@ import (
 	"strconv"
 )
 
-// phase is a part of nono's start, as `nono run -v` tells it: the median over the watched runs, in milliseconds.
+// phase is a part of nono's start, as `nono run -v` tells it: the median over the watched runs, in
+// milliseconds.
 type phase struct {
 	Name string  `json:"name"`
 	Time float64 `json:"ms"`
 	What string  `json:"what"`
 }
 
-// explained says what is done in each phase. What stands before the first and after the last is told by the difference to the whole.
+// explained says what is done in each phase. What stands before the first and after the last is
+// told by the difference to the whole.
 var explained = map[string]string{
 	"policy":    "flags, HCL and the default profile become a policy; every path in them is looked at",
 	"command":   "the command's program and the layers' are found; the run's directory is made",

@@ -73,8 +73,8 @@ func (r report) processRows() [][]string {
 	return rows
 }
 
-// phaseRows is the table of the phases of nono's start, its header first. What is left of the whole is before main and after the
-// command's end.
+// phaseRows is the table of the phases of nono's start, its header first. What is left of the whole
+// is before main and after the command's end.
 func (r report) phaseRows() [][]string {
 	rows := [][]string{{"phase", "median", "what is done"}}
 	var rest float64

@@ -27,7 +27,8 @@ const (
 	codexName = "Codex sandbox"
 )
 
-// command is the sandbox around a program. It has no input, and what it prints is the caller's to catch.
+// command is the sandbox around a program. It has no input, and what it prints is the caller's to
+// catch.
 func (s sandbox) command(dir string, program ...string) *exec.Cmd {
 	args := slices.Concat(s.args, program)
 	cmd := exec.Command(args[0], args[1:]...)
@@ -36,8 +37,8 @@ func (s sandbox) command(dir string, program ...string) *exec.Cmd {
 	return cmd
 }
 
-// find lists the sandboxes that are installed, and says of each other one what is missing. All of them do the same: the system
-// can be read, one directory written, and the network is closed.
+// find lists the sandboxes that are installed, and says of each other one what is missing. All of
+// them do the same: the system can be read, one directory written, and the network is closed.
 func find(o options, at place) (found []sandbox, missing []string) {
 	found = append(found, sandbox{Name: "no sandbox", Shown: "true", args: []string{}})
 
@@ -91,7 +92,8 @@ func find(o options, at place) (found []sandbox, missing []string) {
 	return found, missing
 }
 
-// codexBinary is the program itself; what npm puts in .bin is a script that would add the start of node to each run.
+// codexBinary is the program itself; what npm puts in .bin is a script that would add the start of
+// node to each run.
 func codexBinary(modules string) (string, error) {
 	matches, err := filepath.Glob(filepath.Join(modules, "@openai", "codex-linux-*", "vendor", "*", "bin", "codex"))
 	if err != nil {

@@ -17,15 +17,16 @@ import (
 // process is what one of nono's programs took in a run, the medians over the watched runs.
 type process struct {
 	Name string `json:"name"`
-	// CPU is in milliseconds; what a process used after it was last looked at is missing, a few hundredths of one.
+	// CPU is in milliseconds; what a process used after it was last looked at is missing, a few
+	// hundredths of one.
 	CPU float64 `json:"cpu_ms"`
 	// Peak is its largest resident set, in MiB.
 	Peak float64 `json:"peak_mib"`
 }
 
-// watch runs the sandbox and looks, without pause, at the CPU clock of each process that descends from it. Only the last look at
-// a process counts. The kernel adds up CPU time over waited children, so from outside there is no better way to tell
-// a layer from the core that waits for it.
+// watch runs the sandbox and looks, without pause, at the CPU clock of each process that descends
+// from it. Only the last look at a process counts. The kernel adds up CPU time over waited
+// children, so from outside there is no better way to tell a layer from the core that waits for it.
 func watch(s sandbox, dir string, runs int) ([]process, error) {
 	cpu, peak := map[string][]float64{}, map[string][]float64{}
 	var order []string
@@ -53,7 +54,8 @@ func watch(s sandbox, dir string, runs int) ([]process, error) {
 	return processes, nil
 }
 
-// follow looks at a started command and its descendants until the command has ended, and returns what was seen last of each.
+// follow looks at a started command and its descendants until the command has ended, and returns
+// what was seen last of each.
 func follow(cmd *exec.Cmd) []process {
 	root := cmd.Process.Pid
 	seen := map[int]process{}
@@ -91,9 +93,11 @@ func follow(cmd *exec.Cmd) []process {
 	return processes
 }
 
-// look reads a process's CPU clock, which anyone may, whoever the process belongs to and whatever it forbids.
+// look reads a process's CPU clock, which anyone may, whoever the process belongs to and whatever
+// it forbids.
 func look(pid int) (process, bool) {
-	// The kernel's MAKE_PROCESS_CPUCLOCK(pid, CPUCLOCK_SCHED): the scheduler's own count, in nanoseconds, of the whole process.
+	// The kernel's MAKE_PROCESS_CPUCLOCK(pid, CPUCLOCK_SCHED): the scheduler's own count, in
+	// nanoseconds, of the whole process.
 	clock := int32(^pid<<3 | 2)
 	var t unix.Timespec
 	if unix.ClockGettime(clock, &t) != nil {

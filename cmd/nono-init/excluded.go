@@ -1,7 +1,8 @@
 //go:build !linux || cgo
 
-// Command nono-init is the launcher that nono starts between itself and the agent. This build of it cannot be one: under cgo a Go
-// program cannot give up its privileges on all threads, and elsewhere than on Linux there is nothing to launch into.
+// Command nono-init is the launcher that nono starts between itself and the agent. This build of it
+// cannot be one: under cgo a Go program cannot give up its privileges on all threads, and elsewhere
+// than on Linux there is nothing to launch into.
 package main
 
 import (

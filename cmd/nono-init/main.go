@@ -1,6 +1,7 @@
 //go:build linux && !cgo
 
-// Command nono-init is the launcher that nono starts between itself and the agent. It is of no use by itself.
+// Command nono-init is the launcher that nono starts between itself and the agent. It is of no use
+// by itself.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// The command nono-layer-landlock is nono's filesystem layer on Linux. Core starts it; see package landlock.
+// The command nono-layer-landlock is nono's filesystem layer on Linux. Core starts it; see package
+// landlock.
 package main
 
 import (

@@ -2,17 +2,19 @@
 //
 // The rules that every command keeps:
 //
-//   - what a command was asked for goes to stdout; everything nono says of its own accord goes to stderr and starts with "nono: ";
+//   - what a command was asked for goes to stdout; everything nono says of its own accord goes to
+//     stderr and starts with "nono: ";
 //   - colour only on a terminal, and not where NO_COLOR is set;
 //   - --json where a machine may want to read;
-//   - exit codes: the agent's own; 125 when nono itself refused or failed; 126 and 127 when the command cannot be executed or found;
-//     128+n when a signal ended the agent; 1 when what was to be verified does not hold;
-//   - an error says what was being done, what went wrong, the line or flag at fault, and what to do. A user's mistake never prints a
-//     stack trace.
+//   - exit codes: the agent's own; 125 when nono itself refused or failed; 126 and 127 when the
+//     command cannot be executed or found; 128+n when a signal ended the agent; 1 when what was to
+//     be verified does not hold;
+//   - an error says what was being done, what went wrong, the line or flag at fault, and what to
+//     do. A user's mistake never prints a stack trace.
 //
-// The commands are listed in one place, newRoot; each has a file of its own. A command only understands
-// its words. What it then does is one of the actions, so that a test can take their place and see what
-// was understood, without running anything.
+// The commands are listed in one place, newRoot; each has a file of its own. A command only
+// understands its words. What it then does is one of the actions, so that a test can take their
+// place and see what was understood, without running anything.
 package cli
 
 import (
@@ -34,9 +36,11 @@ import (
 // ExitOurs is the exit code of every failure that is nono's and not the agent's.
 const ExitOurs = 125
 
-// Main runs nono with the process's own arguments, streams and environment, and returns its exit code.
+// Main runs nono with the process's own arguments, streams and environment, and returns its exit
+// code.
 func Main() int {
-	// A start allocates some ten megabytes, once. Collecting them twice on the way would take the processors from the layers.
+	// A start allocates some ten megabytes, once. Collecting them twice on the way would take the
+	// processors from the layers.
 	debug.SetGCPercent(400)
 	return New().Run(context.Background(), os.Args[1:])
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/nono-run/nono/core/kinds"
 )
 
-// policyOptions are what run and plan are told: the command, and what it may do. A flag that is a rule
-// is the same policy from another source, so they are kept in the order in which they were typed and
-// handed to core/config.
+// policyOptions are what run and plan are told: the command, and what it may do. A flag that is a
+// rule is the same policy from another source, so they are kept in the order in which they were
+// typed and handed to core/config.
 type policyOptions struct {
 	File    string
 	Approve bool
@@ -56,8 +56,8 @@ var flagRules = []flagRule{
 func (o *policyOptions) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	// What follows the command's name is the command's own, with -- before it or not: `nono run python -c ...` runs no file of policy,
-	// and no agent's argument grants anything.
+	// What follows the command's name is the command's own, with -- before it or not: `nono run python
+	// -c ...` runs no file of policy, and no agent's argument grants anything.
 	flags.SetInterspersed(false)
 	flags.VarP((*fileName)(&o.File), "config", "c", "read the policy from this file")
 	for _, r := range flagRules {

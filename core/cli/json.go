@@ -9,10 +9,10 @@ import (
 	"github.com/nono-run/nono/sdk/bytejson"
 )
 
-// printJSON writes a value for machines to read, so that [bytejson.Unmarshal] gives it back. A person's
-// terminal may get it all the same, and what encoding/json leaves as it is, the controls above ASCII, the
-// characters that reorder text, and those that stand for bytes, is escaped: in JSON such a character can
-// only be part of a string.
+// printJSON writes a value for machines to read, so that [bytejson.Unmarshal] gives it back. A
+// person's terminal may get it all the same, and what encoding/json leaves as it is, the controls
+// above ASCII, the characters that reorder text, and those that stand for bytes, is escaped: in
+// JSON such a character can only be part of a string.
 func (a *App) printJSON(v any) error {
 	text, err := bytejson.MarshalIndent(v, "", "  ")
 	if err != nil {

@@ -26,8 +26,8 @@ beneath its name, and run with your rights, outside of any sandbox.`,
 	})
 }
 
-// addLayers adds the commands of layers, as far as this command line can mean one: nothing is looked
-// for, and no layer asked, where a command of nono's own is named.
+// addLayers adds the commands of layers, as far as this command line can mean one: nothing is
+// looked for, and no layer asked, where a command of nono's own is named.
 func (a *App) addLayers(ctx context.Context, root *cobra.Command, args []string) error {
 	words := typedWords(args)
 	switch {

@@ -11,7 +11,8 @@ import (
 	"github.com/nono-run/nono/sdk"
 )
 
-// TestLayerCommandsAreUnderstood has no layer: what is typed arrives as the request that one would get.
+// TestLayerCommandsAreUnderstood has no layer: what is typed arrives as the request that one would
+// get.
 func TestLayerCommandsAreUnderstood(t *testing.T) {
 	type got struct {
 		Path  string

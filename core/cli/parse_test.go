@@ -161,7 +161,8 @@ func ada(t *testing.T, files map[string]string) *App {
 	}
 }
 
-// What was understood becomes what a session runs, with the file's own command where none was typed.
+// What was understood becomes what a session runs, with the file's own command where none was
+// typed.
 func TestRequest(t *testing.T) {
 	files := map[string]string{"proj/agent.hcl": "command = [\"python\", \"a.py\"]\narguments = [\"-v\"]\n"}
 	for _, tt := range []struct {

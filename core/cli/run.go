@@ -76,7 +76,8 @@ func (a *App) run(ctx context.Context, o runOptions) error {
 	return nil
 }
 
-// request turns what was asked for into what core/session runs. Nothing has been started when it returns.
+// request turns what was asked for into what core/session runs. Nothing has been started when it
+// returns.
 func (a *App) request(o policyOptions) (*session.Request, error) {
 	own, err := dirs.Find(a.Lookup, a.UID)
 	if err != nil {
@@ -160,7 +161,8 @@ func (a *App) noCommand(file, dir string) error {
 	return p.Try("run `nono run --allow-cwd -- COMMAND`, or `nono run -c FILE`")
 }
 
-// currentDir is the current directory with links resolved: what is granted is the directory, not the way that led to it.
+// currentDir is the current directory with links resolved: what is granted is the directory, not
+// the way that led to it.
 func (a *App) currentDir() (string, error) {
 	dir, err := a.Getwd()
 	if err == nil {
@@ -183,8 +185,8 @@ func (a *App) tempDir() string {
 	return "/tmp"
 }
 
-// logger carries what layers and go-plugin log. With -v it is shown; a line never holds a secret, for a Secret prints as [redacted], nor
-// anything that a terminal would act on.
+// logger carries what layers and go-plugin log. With -v it is shown; a line never holds a secret,
+// for a Secret prints as [redacted], nor anything that a terminal would act on.
 func (a *App) logger() hclog.Logger {
 	level := hclog.Error
 	switch {

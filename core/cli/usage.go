@@ -13,10 +13,12 @@ import (
 	"github.com/nono-run/nono/sdk/schema"
 )
 
-// What is typed and cannot be understood is a usage error: it names the word, what was probably meant, and where to read on. Cobra's own
-// messages have several lines, and a word that stands beneath a command with commands of its own is no error to it at all.
+// What is typed and cannot be understood is a usage error: it names the word, what was probably
+// meant, and where to read on. Cobra's own messages have several lines, and a word that stands
+// beneath a command with commands of its own is no error to it at all.
 
-// laterCommands and laterFlags are those that nono is going to have. Who types one is told so, and not that there is no such thing.
+// laterCommands and laterFlags are those that nono is going to have. Who types one is told so, and
+// not that there is no such thing.
 var (
 	laterCommands = []string{
 		"shell", "why", "learn", "doctor", "approve", "init", "session", "ps", "logs", "inspect", "stop", "audit", "trust", "credential",
@@ -28,7 +30,8 @@ var (
 	}
 )
 
-// group makes a command that only holds others: alone it prints its help, and any other word is a mistake.
+// group makes a command that only holds others: alone it prints its help, and any other word is a
+// mistake.
 func group(cmd *cobra.Command) *cobra.Command {
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -40,8 +43,8 @@ func group(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// usageError replaces an error by the mistake that led to it, if there is one: a word that is no command is the news, and not the flag
-// that this command would have had.
+// usageError replaces an error by the mistake that led to it, if there is one: a word that is no
+// command is the news, and not the flag that this command would have had.
 func usageError(root *cobra.Command, args []string, err error) error {
 	cmd, rest, _ := root.Find(args)
 	if cmd == nil || !cmd.HasAvailableSubCommands() {
@@ -112,7 +115,8 @@ func unknownFlag(cmd *cobra.Command, missing *pflag.NotExistError, help string) 
 	return p.Try("`%s` lists the flags", help)
 }
 
-// typed is a flag as it was written. Of several letters in one word the first is the one that was being read.
+// typed is a flag as it was written. Of several letters in one word the first is the one that was
+// being read.
 func typed(name, letters string) string {
 	if letters != "" {
 		return "-" + letters[:1]

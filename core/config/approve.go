@@ -16,10 +16,11 @@ type Ask struct {
 
 // approve finds what the -c file asks for, and refuses the run unless it is approved.
 //
-// Such a file may lie in a repository that a stranger wrote. By itself it may name the command and its
-// arguments, grant beneath its own directory, tighten anything, and set plain variables. What the
-// user's own configuration or flags give already is not asked for again. All else is, a line each, and
-// each block says what that is for itself; what no approval makes valid was refused before (later.go).
+// Such a file may lie in a repository that a stranger wrote. By itself it may name the command and
+// its arguments, grant beneath its own directory, tighten anything, and set plain variables. What
+// the user's own configuration or flags give already is not asked for again. All else is, a line
+// each, and each block says what that is for itself; what no approval makes valid was refused
+// before (later.go).
 func (r *reader) approve(sources []*source) []Ask {
 	var asks []Ask
 	for _, s := range sources {

@@ -8,8 +8,8 @@ import (
 	"github.com/nono-run/nono/core/config"
 )
 
-// BenchmarkLoad is what every start pays before anything else: the built-in profile, parsed and looked up on this machine, with a
-// small file and two flags.
+// BenchmarkLoad is what every start pays before anything else: the built-in profile, parsed and
+// looked up on this machine, with a small file and two flags.
 func BenchmarkLoad(b *testing.B) {
 	dir := b.TempDir()
 	file := filepath.Join(dir, "agent.hcl")

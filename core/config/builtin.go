@@ -7,9 +7,9 @@ import (
 
 //go:generate go test -count=1 -run ^TestBuiltin$ -update .
 
-// builtinTree is what language.Parse makes of the default profile. To parse it took half of the time
-// that Load takes, at each start of each run, for a text that never changes: so it is parsed when nono
-// is built, into builtin_data.go. TestBuiltin holds that the two are the same.
+// builtinTree is what language.Parse makes of the default profile. To parse it took half of the
+// time that Load takes, at each start of each run, for a text that never changes: so it is parsed
+// when nono is built, into builtin_data.go. TestBuiltin holds that the two are the same.
 func builtinTree() *language.Tree {
 	root := &language.Tree{Is: grammar, Attributes: map[string]*language.Value{}}
 	for _, b := range builtin {

@@ -54,7 +54,8 @@ func plain(b *language.Tree) string {
 	return s.String()
 }
 
-// generate writes the tree as Go. The default profile has nothing but lists of strings in blocks; should it ever have more, this fails.
+// generate writes the tree as Go. The default profile has nothing but lists of strings in blocks;
+// should it ever have more, this fails.
 func generate(t *testing.T, root *language.Tree) []byte {
 	t.Helper()
 	at := func(s policy.Source) string {

@@ -1,4 +1,5 @@
-// Package config turns HCL and flags into a [policy.Policy]: the first thing a run does, and what all the rest follows from.
+// Package config turns HCL and flags into a [policy.Policy]: the first thing a run does, and what
+// all the rest follows from.
 //
 //	loaded, err := config.Load(config.Options{
 //		File: "agent.hcl", Dir: "/home/ada/proj", Home: "/home/ada",
@@ -8,31 +9,33 @@
 //
 // An error is of type [diag.Problems], with the line or the flag at fault in each.
 //
-// What Load returns does not change any more. What is found out later, such as what the typed command
-// needs, amends the policy ([policy.Policy.With]) and not the configuration.
+// What Load returns does not change any more. What is found out later, such as what the typed
+// command needs, amends the policy ([policy.Policy.With]) and not the configuration.
 //
 // # Sources
 //
-// In this order: the built-in default profile, the user's own config.hcl, the file named by -c, the flags. Lists unite; of single
-// values the last wins. Nothing is picked up from the current directory by itself. Every rule keeps its source.
+// In this order: the built-in default profile, the user's own config.hcl, the file named by -c, the
+// flags. Lists unite; of single values the last wins. Nothing is picked up from the current
+// directory by itself. Every rule keeps its source.
 //
 // # Blocks
 //
-// The language is a table of blocks, in block.go. Each has a file of its own that says what may stand
-// in it, what rules it gives, and what it asks for. How a text is read is core/config/language's.
+// The language is a table of blocks, in block.go. Each has a file of its own that says what may
+// stand in it, what rules it gives, and what it asks for. How a text is read is
+// core/config/language's.
 //
 // # What is settled here
 //
-// Paths come out absolute and with their links resolved, so that everything downstream compares names
-// and never looks again. Default protections are written relative to a project and come out as rules
-// about paths that exist. What a file from elsewhere asks for beyond its own directory is refused
-// unless it is approved (approve.go). All of this happens before any process is started, and touches
-// nothing: the same for `nono plan`.
+// Paths come out absolute and with their links resolved, so that everything downstream compares
+// names and never looks again. Default protections are written relative to a project and come out
+// as rules about paths that exist. What a file from elsewhere asks for beyond its own directory is
+// refused unless it is approved (approve.go). All of this happens before any process is started,
+// and touches nothing: the same for `nono plan`.
 //
 // # What is checked later
 //
-// A layer's own settings: [Config.Settings], when the layer has described itself. That a plan keeps nono's own files out of
-// the agent's reach: core/plan.
+// A layer's own settings: [Config.Settings], when the layer has described itself. That a plan keeps
+// nono's own files out of the agent's reach: core/plan.
 package config
 
 import (
@@ -94,7 +97,8 @@ type Config struct {
 
 	Policy policy.Policy
 
-	// Layers are the layer blocks, merged from all sources, the kinds of nono first. A kind without a block has no entry; see [Config.Running].
+	// Layers are the layer blocks, merged from all sources, the kinds of nono first. A kind without a
+	// block has no entry; see [Config.Running].
 	Layers []Layer
 
 	// Documents are the files that were loaded, without the built-in profile.
@@ -105,8 +109,9 @@ type Config struct {
 
 	// Asks is what the -c file asks for beyond what it may do by itself. All of it has been approved.
 	Asks []Ask
-	// Absent are paths that the default profile protects, in what the agent may write, and that do not exist. Nothing is ever made on the
-	// host to hold such a place; so what can be done is to look, at the end, whether the agent made one.
+	// Absent are paths that the default profile protects, in what the agent may write, and that do not
+	// exist. Nothing is ever made on the host to hold such a place; so what can be done is to look, at
+	// the end, whether the agent made one.
 	Absent []string
 
 	// Notices are warnings: none of them stops a run.
@@ -147,8 +152,8 @@ func (c *Config) Layer(name string) (Layer, bool) {
 }
 
 // Running are the layers that this run has something to do for: those of the kinds that always run,
-// and the custom layers that a block names; none that is switched off. The other kinds are not built
-// yet, and what would need them has been refused.
+// and the custom layers that a block names; none that is switched off. The other kinds are not
+// built yet, and what would need them has been refused.
 func (c *Config) Running() []Layer {
 	var run []Layer
 	for _, k := range kinds.Own() {
@@ -168,8 +173,8 @@ func (c *Config) Running() []Layer {
 	return run
 }
 
-// Settings checks a layer's block against the settings that the layer declares, and returns them as a
-// JSON object. Without a block the object is empty, and a setting that is required is a problem.
+// Settings checks a layer's block against the settings that the layer declares, and returns them as
+// a JSON object. Without a block the object is empty, and a setting that is required is a problem.
 func (c *Config) Settings(name string, declared []sdk.Setting) ([]byte, diag.Problems) {
 	l, _ := c.Layer(name)
 	object, problems := l.settings.Decode(declared)
@@ -196,8 +201,8 @@ func (c *Config) Sensitive(name string, declared []sdk.Setting) []policy.Source 
 	return at
 }
 
-// SettingSource is where a setting of a layer stands, so that a layer's own complaint about it can be
-// shown with its line.
+// SettingSource is where a setting of a layer stands, so that a layer's own complaint about it can
+// be shown with its line.
 func (c *Config) SettingSource(name, attribute string) (policy.Source, bool) {
 	l, _ := c.Layer(name)
 	return l.settings.Source(attribute)

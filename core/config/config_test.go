@@ -131,7 +131,8 @@ func TestOwnDirectoriesElsewhere(t *testing.T) {
 	}
 }
 
-// A relative XDG directory counts as not set, as its specification says: the agent's project must not become the configuration.
+// A relative XDG directory counts as not set, as its specification says: the agent's project must
+// not become the configuration.
 func TestRelativeXDG(t *testing.T) {
 	w := newWorld(t)
 	w.env["XDG_CONFIG_HOME"] = "conf"
@@ -303,7 +304,8 @@ func TestApproval(t *testing.T) {
 			}
 			w.options.Approve = true
 			approved, err := config.Load(w.options)
-			// A link that leads out of a writable project is refused whatever is approved; here nothing is writable.
+			// A link that leads out of a writable project is refused whatever is approved; here nothing is
+			// writable.
 			if err != nil {
 				t.Fatalf("approved: %v", err)
 			}

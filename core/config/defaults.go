@@ -44,7 +44,8 @@ type hidden struct {
 }
 
 // defaultPath is a rule of the default profile. What does not exist is left out without a word, and
-// what does not apply to this system, too: the profile lists what may be there on any. Only here may
+// what does not apply to this system, too: the profile lists what may be there on any. Only here
+// may
 // * stand in a path; it is replaced by what exists.
 func (r *reader) defaultPath(access policy.Access, it language.Item) {
 	if access == policy.Protect && !strings.HasPrefix(it.Text, "~") &&
@@ -79,8 +80,8 @@ func (r *reader) ifExists(access policy.Access, path string, at policy.Source) {
 	}
 }
 
-// expandGlobs adds what the patterns of the default profile match, once all grants are known: to list
-// a large /tmp in order to deny what nothing grants would cost each start for nothing.
+// expandGlobs adds what the patterns of the default profile match, once all grants are known: to
+// list a large /tmp in order to deny what nothing grants would cost each start for nothing.
 func (r *reader) expandGlobs() {
 	all := r.grants(func(*rule) bool { return true })
 	for _, g := range r.defaults.globs {
@@ -105,8 +106,8 @@ func (r *reader) expandGlobs() {
 	}
 }
 
-// listable reports whether a directory's names can be read. filepath.Glob takes one where they cannot
-// for an empty one.
+// listable reports whether a directory's names can be read. filepath.Glob takes one where they
+// cannot for an empty one.
 func listable(dir string) bool {
 	// Not to wait for whoever put a pipe there meanwhile.
 	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)

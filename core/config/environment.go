@@ -21,8 +21,9 @@ var environment = block{
 	flags: map[string]func(*reader, Flag){"env": (*reader).envFlag},
 }
 
-// variables are the rules about variables, in the order in which they were stated. A variable has one
-// value: a later source that sets it, or that passes exactly this name, replaces an earlier one.
+// variables are the rules about variables, in the order in which they were stated. A variable has
+// one value: a later source that sets it, or that passes exactly this name, replaces an earlier
+// one.
 type variables struct {
 	stated []stated
 	values map[string]int // where a variable gets its value, in stated
@@ -93,8 +94,8 @@ func (r *reader) environment(_ *source, t *language.Tree) {
 	}
 }
 
-// envFlag reads --env NAME or --env NAME=VALUE. The value goes to core's memory and nowhere else: not
-// into the rule, and not into its source, which is printed.
+// envFlag reads --env NAME or --env NAME=VALUE. The value goes to core's memory and nowhere else:
+// not into the rule, and not into its source, which is printed.
 func (r *reader) envFlag(f Flag) {
 	name, value, set := strings.Cut(f.Value, "=")
 	at := policy.Source{Origin: policy.OriginFlag, Flag: "--env " + name}
@@ -135,8 +136,8 @@ func (r *reader) variable(rule policy.EnvRule, secret []byte) {
 // isVariable reports whether s can name a variable.
 func isVariable(s string) bool { return s != "" && variableName(s) == s }
 
-// environmentAsks are the variables that the file passes, and those that it sets although nothing may
-// inherit them.
+// environmentAsks are the variables that the file passes, and those that it sets although nothing
+// may inherit them.
 func (r *reader) environmentAsks(s *source, _ *language.Tree) []Ask {
 	// What the other sources say, sorted by what is asked of it: a denial must be seen beneath a pass,
 	// and a pattern is covered by a pattern alone.

@@ -97,8 +97,8 @@ func (r *reader) currentDirectory(f Flag) {
 	r.path(r.Dir, policy.Allow, r.Dir, language.Item{Text: r.Dir, Source: f.source()})
 }
 
-// path is a rule that the user wrote, in a file or as a flag. What does not exist stays in the policy
-// and gives a notice.
+// path is a rule that the user wrote, in a file or as a flag. What does not exist stays in the
+// policy and gives a notice.
 func (r *reader) path(dir string, access policy.Access, path string, it language.Item) {
 	if !filepath.IsAbs(path) {
 		if dir == "" {
@@ -165,8 +165,8 @@ func (r *reader) state(access policy.Access, name string, to hostfile.Route, at 
 	r.stated[statement{access, to.Path}] = true
 }
 
-// filesystemAsks are the grants that reach beyond the file's own directory, and the protections that
-// it lifts even within.
+// filesystemAsks are the grants that reach beyond the file's own directory, and the protections
+// that it lifts even within.
 func (r *reader) filesystemAsks(s *source, _ *language.Tree) []Ask {
 	given := r.grants(func(g *rule) bool { return g.Source.Origin != s.Origin })
 	verb := map[policy.Access]string{

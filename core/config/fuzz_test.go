@@ -46,8 +46,8 @@ func problemsOf(t *testing.T, err error) diag.Problems {
 	return problems
 }
 
-// FuzzLoad: whatever a file holds, it is read into a policy that keeps to its own directory, or refused
-// with words for it.
+// FuzzLoad: whatever a file holds, it is read into a policy that keeps to its own directory, or
+// refused with words for it.
 func FuzzLoad(f *testing.F) {
 	addFiles(f, "proj/agent.hcl")
 	w := newWorld(f)
@@ -70,8 +70,8 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// FuzzOwnConfig: the same for the user's own file, which asks for nothing; and every rule has an id of
-// its own.
+// FuzzOwnConfig: the same for the user's own file, which asks for nothing; and every rule has an id
+// of its own.
 func FuzzOwnConfig(f *testing.F) {
 	addFiles(f, "home/.config/nono/config.hcl")
 	addFiles(f, "proj/agent.hcl")

@@ -21,12 +21,14 @@ import (
 
 var update = flag.Bool("update", false, "write what was got into testdata")
 
-// TestGolden reads each archive in testdata as a small file system and a command line, and compares what Load makes of it.
+// TestGolden reads each archive in testdata as a small file system and a command line, and compares
+// what Load makes of it.
 //
-// The files of an archive lie beneath a root that is shown as /T. Three names mean something else: "flags" holds the command line, one
-// flag a line; "links" holds links, "name -> target"; "want" is what must come out. Directories are made for the files in them; a name that ends
-// in / is an empty directory. The current directory is /T/proj, HOME is /T/home. The system's own rules are left out of what
-// is compared, for they depend on the machine.
+// The files of an archive lie beneath a root that is shown as /T. Three names mean something else:
+// "flags" holds the command line, one flag a line; "links" holds links, "name -> target"; "want" is
+// what must come out. Directories are made for the files in them; a name that ends in / is an empty
+// directory. The current directory is /T/proj, HOME is /T/home. The system's own rules are left out
+// of what is compared, for they depend on the machine.
 func TestGolden(t *testing.T) {
 	archives, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(archives) == 0 {
@@ -162,7 +164,8 @@ func (w *world) flags(lines string) {
 
 var defaultLine = regexp.MustCompile(`default\.hcl:\d+:\d+`)
 
-// show is what Load made, as text, with the root as /T and without the default profile's line numbers, which move.
+// show is what Load made, as text, with the root as /T and without the default profile's line
+// numbers, which move.
 func (w *world) show(loaded config.Loaded, err error) string {
 	s := strings.ReplaceAll(w.all(loaded, err), w.root, "/T")
 	return defaultLine.ReplaceAllString(s, "default.hcl")

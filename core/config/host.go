@@ -18,8 +18,8 @@ import (
 )
 
 // host is the user's machine as the paths of a policy see it: what ~ and $NAME stand for, and where
-// links lead. Each file is looked at once, however many paths lead through it, because start-up time
-// is paid for every look: some two hundred default rules share a dozen directories.
+// links lead. Each file is looked at once, however many paths lead through it, because start-up
+// time is paid for every look: some two hundred default rules share a dozen directories.
 type host struct {
 	Options
 	home     string            // without links
@@ -134,8 +134,8 @@ func (h *host) expand(s string) (string, *badPath) {
 	}
 }
 
-// tooLong is said of a path before anything is made of it: a text of a few kilobytes can name one of
-// megabytes.
+// tooLong is said of a path before anything is made of it: a text of a few kilobytes can name one
+// of megabytes.
 var tooLong = &badPath{
 	says: fmt.Sprintf("no file has a path of more than %d bytes", hostfile.MaxPath),
 	hint: "name the directory above it",
@@ -172,8 +172,8 @@ func variableName(s string) string {
 // resolve follows the links of an absolute path. What is missing at its end is taken as written.
 func (h *host) resolve(name string) (hostfile.Route, error) { return hostfile.Follow(h.look, name) }
 
-// blocked is the directory that could not be searched, and whether it is this user's, who can change
-// that. One of somebody else's keeps the agent out as well.
+// blocked is the directory that could not be searched, and whether it is this user's, who can
+// change that. One of somebody else's keeps the agent out as well.
 func (h *host) blocked(err error) (dir string, ours bool) {
 	var pe *fs.PathError
 	if !errors.As(err, &pe) || !errors.Is(err, fs.ErrPermission) {

@@ -14,7 +14,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// Both names of a linked policy file are told: who replaces the link decides what the next run loads.
+// Both names of a linked policy file are told: who replaces the link decides what the next run
+// loads.
 func TestPolicyFilesAreTheNamesThatWereFollowed(t *testing.T) {
 	w := newWorld(t)
 	w.file("home/dotfiles/config.hcl", "")
@@ -31,8 +32,8 @@ func TestPolicyFilesAreTheNamesThatWereFollowed(t *testing.T) {
 	}
 }
 
-// A name need not be UTF-8, wherever it comes from: a rule keeps its bytes. An agent could else stop a later run, or get a denial
-// dropped, by leaving such a name.
+// A name need not be UTF-8, wherever it comes from: a rule keeps its bytes. An agent could else
+// stop a later run, or get a denial dropped, by leaving such a name.
 func TestNamesThatAreNotUTF8(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -80,7 +81,8 @@ func TestPathsLongerThanAnyFiles(t *testing.T) {
 	}
 }
 
-// A stranger's pipes, sockets and directories without rights, where nono looks by itself, neither hold it up nor stop it.
+// A stranger's pipes, sockets and directories without rights, where nono looks by itself, neither
+// hold it up nor stop it.
 func TestOddFilesWhereGitAndTheProjectAreLookedAt(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range []string{".git", ".env", ".mcp.json", ".claude"} {
@@ -99,8 +101,9 @@ func TestOddFilesWhereGitAndTheProjectAreLookedAt(t *testing.T) {
 	load(t, w)
 }
 
-// An agent takes its own right to search a directory away, so that the next start sees nothing there to protect or deny, and would give it
-// back to itself inside. (Root searches everything, and sees it.)
+// An agent takes its own right to search a directory away, so that the next start sees nothing
+// there to protect or deny, and would give it back to itself inside. (Root searches everything, and
+// sees it.)
 func TestDirectoriesThatWereMadeUnsearchable(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -174,7 +177,8 @@ func TestTheKernelsControlsAreProtected(t *testing.T) {
 	}
 }
 
-// A plugin that is a script is run by what its first line names, and that must be out of the agent's reach as well.
+// A plugin that is a script is run by what its first line names, and that must be out of the
+// agent's reach as well.
 func TestInterpreterOfAPluginInAGrant(t *testing.T) {
 	for line, refused := range map[string]bool{
 		"#!/bin/sh":               false,

@@ -47,8 +47,8 @@ type Layer struct {
 	settings  language.Settings
 }
 
-// refuseLayer refuses to name a program, or to set anything, for a kind of layer that nothing starts
-// yet. To switch one off is harmless: it is off.
+// refuseLayer refuses to name a program, or to set anything, for a kind of layer that nothing
+// starts yet. To switch one off is harmless: it is off.
 func refuseLayer(r *report, s *source, t *language.Tree) {
 	kind, ok := kinds.Of(policy.Kind(t.Label))
 	if !ok || kind.Built() || kind.Name == policy.KindCustom {

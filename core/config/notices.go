@@ -130,7 +130,8 @@ func (r *reader) foreignGit(granted *policy.Decider) {
 }
 
 func (r *reader) nameGit(granted *policy.Decider, root string, dirs []string) {
-	// The shared directory, which is last, usually contains the worktree's own; then one flag is enough.
+	// The shared directory, which is last, usually contains the worktree's own; then one flag is
+	// enough.
 	for i, dir := range dirs {
 		to, err := r.resolve(dir)
 		if err != nil || granted.Path(to.Path, policy.OpRead).Allowed {

@@ -36,8 +36,8 @@ type Plugin struct {
 }
 
 // Accepts reports whether a version that a plugin describes itself with meets the constraint of its
-// block. A constraint is a list of conditions, separated by commas, all of which must hold: = != > >=
-// < <= and ~>, which lets only the last number that is written grow.
+// block. A constraint is a list of conditions, separated by commas, all of which must hold: = != >
+// >= < <= and ~>, which lets only the last number that is written grow.
 func (p Plugin) Accepts(described string) bool {
 	if p.Version == "" {
 		return true
@@ -121,8 +121,8 @@ func (r *reader) program(s *source, it language.Item) (hostfile.Route, bool) {
 	return hostfile.Route{}, false
 }
 
-// interpreters are the programs that a script's first line names by their paths: the interpreter, and
-// what is told to env.
+// interpreters are the programs that a script's first line names by their paths: the interpreter,
+// and what is told to env.
 func interpreters(script string) []string {
 	head, err := hostfile.Read(script, 256) // as much as the kernel reads
 	if err != nil {

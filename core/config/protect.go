@@ -18,8 +18,8 @@ type protector struct {
 }
 
 // protections makes a rule for what exists of the default protections in each project that the user
-// lets the agent write. No rule is made for what does not exist, for nothing is ever made on the host
-// to hold its place; those are the names that it returns.
+// lets the agent write. No rule is made for what does not exist, for nothing is ever made on the
+// host to hold its place; those are the names that it returns.
 func (r *reader) protections() (missing []string) {
 	p := &protector{
 		reader: r, lifts: map[string][]int{}, told: map[string]bool{}, absent: map[string]bool{},
@@ -45,8 +45,8 @@ func (r *reader) protections() (missing []string) {
 	return p.missing
 }
 
-// roots are the grants that a project may lie in or around, each path once. What the protector knows
-// of the grants is collected on the way: what it adds itself is none.
+// roots are the grants that a project may lie in or around, each path once. What the protector
+// knows of the grants is collected on the way: what it adds itself is none.
 func (p *protector) roots() []rule {
 	var roots []rule
 	seen := map[string]bool{}

@@ -7,9 +7,9 @@ import (
 // prove holds that nothing which this run's agent can change decides what the next run may do, or
 // what runs on the host.
 //
-// Two things could. A program that the policy names, if a grant makes it writable. And a link on the
-// way to a rule's path: an agent that may write where the link stands can lead a grant to your mail,
-// or a denial away from your keys, and the next run, with the same policy, would follow it.
+// Two things could. A program that the policy names, if a grant makes it writable. And a link on
+// the way to a rule's path: an agent that may write where the link stands can lead a grant to your
+// mail, or a denial away from your keys, and the next run, with the same policy, would follow it.
 func (r *reader) prove() {
 	r.programsOutside()
 	all := r.decider()
@@ -64,8 +64,8 @@ func (d *draft) solid(planted map[int]string) solid {
 	return s
 }
 
-// matters reports whether it makes a difference that the rule could be led elsewhere: a grant of what
-// is granted anyway gives nothing, and a denial of what nothing grants takes nothing away.
+// matters reports whether it makes a difference that the rule could be led elsewhere: a grant of
+// what is granted anyway gives nothing, and a denial of what nothing grants takes nothing away.
 func (s solid) matters(r *rule) bool {
 	if r.Access.Grants() {
 		return !gives(s.given, r)
@@ -74,8 +74,8 @@ func (s solid) matters(r *rule) bool {
 }
 
 // mayStay decides about a rule that an agent could lead elsewhere. What the user wrote is refused,
-// with the way out. Of the defaults, a restriction holds for what the link leads to now, and is kept;
-// a grant is not.
+// with the way out. Of the defaults, a restriction holds for what the link leads to now, and is
+// kept; a grant is not.
 func (r *reader) mayStay(g *rule, link string) bool {
 	name := r.homely(g.name())
 	if g.Source.Asked() {
@@ -96,9 +96,9 @@ func (r *reader) mayStay(g *rule, link string) bool {
 	return true
 }
 
-// programsOutside refuses a program that lies in a writable grant, or behind a link that does. Whether
-// a denial or a protection would keep the agent from it is not asked: what runs on the host has no
-// business there.
+// programsOutside refuses a program that lies in a writable grant, or behind a link that does.
+// Whether a denial or a protection would keep the agent from it is not asked: what runs on the host
+// has no business there.
 func (r *reader) programsOutside() {
 	writable := r.grants(func(g *rule) bool { return g.Access.Writable() })
 	for _, p := range r.programs {

@@ -19,7 +19,8 @@ func problem(at policy.Source, format string, args ...any) diag.Problem {
 	return diag.Errorf(format, args...).At(at)
 }
 
-// add records a problem. The stage goes on, to find the others of its kind; the next does not begin.
+// add records a problem. The stage goes on, to find the others of its kind; the next does not
+// begin.
 func (r *report) add(p diag.Problem) { r.problems = append(r.problems, p) }
 
 func (r *report) notice(at policy.Source, format string, args ...any) {

@@ -12,7 +12,8 @@ import (
 	"github.com/nono-run/nono/core/config"
 )
 
-// many is a file whose filesystem block has n strings in one list, made from a format with a number.
+// many is a file whose filesystem block has n strings in one list, made from a format with a
+// number.
 func many(list string, n int, format string) string {
 	var b strings.Builder
 	b.WriteString("filesystem {\n  " + list + " = [\n")
@@ -140,7 +141,8 @@ func TestChainOfLinks(t *testing.T) {
 	}
 }
 
-// BenchmarkRules is what a policy costs to load, by what it has many of: a line, from ten to the limit.
+// BenchmarkRules is what a policy costs to load, by what it has many of: a line, from ten to the
+// limit.
 func BenchmarkRules(b *testing.B) {
 	for _, of := range []struct{ name, list, format string }{
 		{"grants", "allow", "d#"},

@@ -30,8 +30,8 @@ type source struct {
 	foreign bool
 }
 
-// maxFile is far beyond any policy that a person can read, and keeps what a stranger's file can make
-// the parser do small.
+// maxFile is far beyond any policy that a person can read, and keeps what a stranger's file can
+// make the parser do small.
 const maxFile = 64 << 10
 
 // sources are the texts there are, parsed. The default profile is part of the program; the user's
@@ -130,8 +130,9 @@ func (h *host) unreadable(shown string, err error) diag.Problem {
 }
 
 // maxRules is how many paths and names one source may have. Five thousand denials take a tenth of a
-// second to read here, and so many grants, each a project to look into, most of one; the plan and the
-// layers pay for each of them again (BenchmarkRules). A file of 64 KiB could hold three times as many.
+// second to read here, and so many grants, each a project to look into, most of one; the plan and
+// the layers pay for each of them again (BenchmarkRules). A file of 64 KiB could hold three times
+// as many.
 const maxRules = 5000
 
 // bound refuses a file with more rules than anyone wrote by hand.

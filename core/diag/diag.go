@@ -1,5 +1,5 @@
-// Package diag is how nono tells the user of a problem: what was being done, what went wrong, the line of HCL or the flag at
-// fault, and what to do.
+// Package diag is how nono tells the user of a problem: what was being done, what went wrong, the
+// line of HCL or the flag at fault, and what to do.
 //
 //	error: cannot read /home/ada/agent.hcl: no such file or directory
 //	  try `nono init` to write one
@@ -10,8 +10,8 @@
 //	  did you mean "read"?
 //
 // Problems travel as a value of type [Problems], which is an error, so that all of them are shown
-// and not only the first. A problem carries its [policy.Source] and never the text of the line:
-// the [Printer] finds that in the [Texts] that it was given.
+// and not only the first. A problem carries its [policy.Source] and never the text of the line: the
+// [Printer] finds that in the [Texts] that it was given.
 package diag
 
 import (
@@ -97,7 +97,8 @@ func (p Problem) Show(texts Texts) string {
 // longestLine is what a line of a message may have; the longest honest ones hold two paths.
 const longestLine = 10_000
 
-// printable is a line of a message as it is shown. A stranger's file can bring about a thousand problems, with its one long line in each.
+// printable is a line of a message as it is shown. A stranger's file can bring about a thousand
+// problems, with its one long line in each.
 func printable(s string) string {
 	s = policy.Printable(s)
 	if runes := []rune(s); len(runes) > longestLine {

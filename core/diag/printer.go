@@ -78,7 +78,8 @@ func (p *Printer) Problem(pr Problem) {
 	fmt.Fprintf(p.w, "nono: %s", text)
 }
 
-// Error prints any error: the problem or each of the problems in it, with their lines and advice, or else the error's text.
+// Error prints any error: the problem or each of the problems in it, with their lines and advice,
+// or else the error's text.
 func (p *Printer) Error(err error) {
 	var list Problems
 	var one Problem
@@ -94,8 +95,9 @@ func (p *Printer) Error(err error) {
 	}
 }
 
-// Lines is a writer for text that somebody else composed, a layer's log for one: control characters are escaped, and of what is written
-// at once only the first line starts at the margin, where nono's own lines start.
+// Lines is a writer for text that somebody else composed, a layer's log for one: control characters
+// are escaped, and of what is written at once only the first line starts at the margin, where
+// nono's own lines start.
 func Lines(w io.Writer) io.Writer { return lines{w} }
 
 type lines struct{ w io.Writer }

@@ -1,6 +1,7 @@
 // Package dirs says where nono keeps its own files, by the XDG base directory specification.
 //
-// None of these is ever writable from inside a sandbox: core/plan proves it about every plan before it is applied.
+// None of these is ever writable from inside a sandbox: core/plan proves it about every plan before
+// it is applied.
 package dirs
 
 import (
@@ -25,14 +26,15 @@ type Dirs struct {
 	Cache      string // build caches of sandboxed tools
 	Runtime    string // what a run needs while it lives
 
-	// also are further paths that another start of nono may take for its own: the same directories before links were resolved, for
-	// who could replace such a link would replace the directory; and the usual places where a variable names another one, for the next
-	// start may come from a shell, or a timer, that does not have the variable.
+	// also are further paths that another start of nono may take for its own: the same directories
+	// before links were resolved, for who could replace such a link would replace the directory; and
+	// the usual places where a variable names another one, for the next start may come from a shell,
+	// or a timer, that does not have the variable.
 	also []string
 }
 
-// Find reads the environment through lookup. A variable of the specification that is not an absolute path is ignored, as
-// the specification says.
+// Find reads the environment through lookup. A variable of the specification that is not an
+// absolute path is ignored, as the specification says.
 func Find(lookup func(string) (string, bool), uid int) (Dirs, error) {
 	home, ok := lookup("HOME")
 	if !ok || !filepath.IsAbs(home) {
@@ -70,8 +72,8 @@ func Find(lookup func(string) (string, bool), uid int) (Dirs, error) {
 	d.State = base("XDG_STATE_HOME", ".local/state")
 	d.Data = base("XDG_DATA_HOME", ".local/share")
 	d.Cache = base("XDG_CACHE_HOME", ".cache")
-	// A runtime directory of a login manager is the user's alone already; below /tmp the name must not be anyone else's to take, which
-	// OpenRuntime checks.
+	// A runtime directory of a login manager is the user's alone already; below /tmp the name must not
+	// be anyone else's to take, which OpenRuntime checks.
 	d.Runtime = "/tmp/nono-" + strconv.Itoa(uid)
 	if dir, ok := lookup("XDG_RUNTIME_DIR"); ok && filepath.IsAbs(dir) && isOwn(dir, uid) {
 		d.also = append(d.also, d.Runtime)
@@ -90,9 +92,10 @@ func (d Dirs) All() []string {
 	return slices.Compact(all)
 }
 
-// OpenRuntime makes the runtime directory if it is missing, opens it, and checks that it is the user's alone: another user could have
-// made the name under /tmp first. What is done in it is to go through the root that is returned, for what is removed there by name must
-// not be somewhere else by then. The caller closes it.
+// OpenRuntime makes the runtime directory if it is missing, opens it, and checks that it is the
+// user's alone: another user could have made the name under /tmp first. What is done in it is to go
+// through the root that is returned, for what is removed there by name must not be somewhere else
+// by then. The caller closes it.
 func (d Dirs) OpenRuntime(uid int) (*os.Root, error) {
 	if err := os.Mkdir(d.Runtime, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("making the runtime directory: %w", err)
@@ -128,8 +131,8 @@ func (d Dirs) checkRuntime(info fs.FileInfo, uid int) error {
 	return nil
 }
 
-// resolve follows links as far as the path exists and keeps the rest as it is, so that a directory that is not there yet still has
-// the path at which it would be made.
+// resolve follows links as far as the path exists and keeps the rest as it is, so that a directory
+// that is not there yet still has the path at which it would be made.
 func resolve(path string) string {
 	path = filepath.Clean(path)
 	if real, err := filepath.EvalSymlinks(path); err == nil {
@@ -142,8 +145,8 @@ func resolve(path string) string {
 	return filepath.Join(resolve(parent), filepath.Base(path))
 }
 
-// isOwn reports whether a directory is the user's. `sudo` and `su` can leave another user's runtime directory in the environment, in
-// which that user could put anything in place of ours.
+// isOwn reports whether a directory is the user's. `sudo` and `su` can leave another user's runtime
+// directory in the environment, in which that user could put anything in place of ours.
 func isOwn(path string, uid int) bool {
 	info, err := os.Stat(path)
 	if err != nil || !info.IsDir() {

@@ -35,8 +35,9 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// An agent that may write the usual place while a variable names another one would prepare the start that lacks the variable: a
-// config.hcl that nobody wrote, or a runtime directory that is swept while the agent swaps it for a link.
+// An agent that may write the usual place while a variable names another one would prepare the
+// start that lacks the variable: a config.hcl that nobody wrote, or a runtime directory that is
+// swept while the agent swaps it for a link.
 func TestTheUsualPlacesAreOwnToo(t *testing.T) {
 	home, elsewhere := t.TempDir(), t.TempDir()
 	d, err := Find(lookup(map[string]string{

@@ -1,5 +1,6 @@
 // Package kinds is the table of what a layer can be about: the order in which layers are asked for
-// their shares of the plan, the layer of nono's own for each kind, and what a run without one means.
+// their shares of the plan, the layer of nono's own for each kind, and what a run without one
+// means.
 //
 // Whoever needs to know something about a kind asks here: config for the names a layer block may
 // have, the session for the order and the program, the plan for the order in which it merges. So a

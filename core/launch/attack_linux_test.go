@@ -17,7 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestAttacks: each tried in a sandbox as it is, and in one that lacks the step which should prevent it.
+// TestAttacks: each tried in a sandbox as it is, and in one that lacks the step which should
+// prevent it.
 func TestAttacks(t *testing.T) {
 	const mptcp, icmp, vsock = 262, 1, 40
 	for _, attack := range []struct {
@@ -174,8 +175,8 @@ func TestRename(t *testing.T) {
 	}
 }
 
-// TestSwappedSource: while sandboxes are made, something of the user's swaps a granted directory for a link to a secret one. What is
-// mounted must be what was planned with, or nothing.
+// TestSwappedSource: while sandboxes are made, something of the user's swaps a granted directory
+// for a link to a secret one. What is mounted must be what was planned with, or nothing.
 func TestSwappedSource(t *testing.T) {
 	const tries = 60
 	seen := func(t *testing.T, init string) (secret, granted, refused int) {
@@ -190,7 +191,8 @@ func TestSwappedSource(t *testing.T) {
 		}
 		path := filepath.Join(dir, "granted")
 		planned := bind(t, path, "/granted", false)
-		// In the middle of it all, granted and a link to secret change places. RENAME_EXCHANGE leaves no moment without either.
+		// In the middle of it all, granted and a link to secret change places. RENAME_EXCHANGE leaves no
+		// moment without either.
 		link := filepath.Join(dir, "link")
 		if err := os.Symlink("secret", link); err != nil {
 			t.Fatal(err)
@@ -249,8 +251,9 @@ func TestSwappedSource(t *testing.T) {
 	}
 }
 
-// TestCorePattern: what real root could write to in /proc without any capability, and the host would run. An ordinary user is kept out by
-// the files' modes as well; that the guard stands is seen by him in the mount.
+// TestCorePattern: what real root could write to in /proc without any capability, and the host
+// would run. An ordinary user is kept out by the files' modes as well; that the guard stands is
+// seen by him in the mount.
 func TestCorePattern(t *testing.T) {
 	const pattern = "open-w=/proc/sys/kernel/core_pattern"
 	guarded, open := map[string]string{"read-only=/proc/sys": "true"}, map[string]string{"read-only=/proc/sys": "false"}
@@ -334,7 +337,8 @@ func TestCoreKilled(t *testing.T) {
 	}
 }
 
-// TestLifeline: where the signal of core's death is lost, the end of the lifeline is the end of everything inside.
+// TestLifeline: where the signal of core's death is lost, the end of the lifeline is the end of
+// everything inside.
 func TestLifeline(t *testing.T) {
 	b := newBox(t, "leave=3", "say=started", "sleep=1h")
 	lines := b.pipe(t)

@@ -9,8 +9,8 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// BenchmarkRun shows where the time of a run of `true` goes, phase by phase, with the view that an ordinary run has: the medians. In a real
-// run the plan is made between tier and prepare.
+// BenchmarkRun shows where the time of a run of `true` goes, phase by phase, with the view that an
+// ordinary run has: the medians. In a real run the plan is made between tier and prepare.
 func BenchmarkRun(b *testing.B) {
 	box := newBox(b, "true")
 	box.recipe.Executable, box.recipe.Args = "/usr/bin/true", []string{"true"}

@@ -22,7 +22,8 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// Programs that the tests run, built once: nono-init as it is delivered, nono-init that can leave steps out, and the prober.
+// Programs that the tests run, built once: nono-init as it is delivered, nono-init that can leave
+// steps out, and the prober.
 var built struct {
 	dir, init, omit, prober string
 }
@@ -87,7 +88,8 @@ type box struct {
 	project string
 }
 
-// newBox makes a sandbox around the prober: it sees itself, /proc, /dev and the project, and nothing else.
+// newBox makes a sandbox around the prober: it sees itself, /proc, /dev and the project, and
+// nothing else.
 func newBox(t testing.TB, tries ...string) *box {
 	t.Helper()
 	project := t.TempDir()
@@ -229,8 +231,9 @@ func (b *box) want(t *testing.T, outcomes map[string]string) {
 // hostEnv makes this test binary a host of its own, which a test can kill.
 const hostEnv = "NONO_LAUNCH_TEST_HOST"
 
-// runHost is a core with nothing else to do: "run PROBER INIT TRIES..." runs the prober in a sandbox; "mount PROBER INIT" does, and
-// mounts something beneath a grant in the meantime. It never returns.
+// runHost is a core with nothing else to do: "run PROBER INIT TRIES..." runs the prober in a
+// sandbox; "mount PROBER INIT" does, and mounts something beneath a grant in the meantime. It never
+// returns.
 func runHost(spec string) {
 	f := strings.Fields(spec)
 	mode, prober, init, tries := f[0], f[1], f[2], f[3:]
@@ -246,7 +249,8 @@ func runHost(spec string) {
 	}
 	meanwhile := func() {}
 	if mode == "mount" {
-		// A mount namespace of our own is the host; its mounts are shared with whoever is made from it, as on most systems.
+		// A mount namespace of our own is the host; its mounts are shared with whoever is made from it,
+		// as on most systems.
 		inOwnMounts()
 		shared, err := os.MkdirTemp(filepath.Dir(prober), "shared-") // it goes with what the tests built
 		must(err)
@@ -287,7 +291,8 @@ func hostBind(from, at string) fragment.Bind {
 	return fragment.Bind{Path: at, From: from, Device: st.Dev, Inode: st.Ino}
 }
 
-// inOwnMounts runs this program again as root of a user namespace with its own mounts, unless that has been done.
+// inOwnMounts runs this program again as root of a user namespace with its own mounts, unless that
+// has been done.
 func inOwnMounts() {
 	const done = "NONO_LAUNCH_TEST_OWN"
 	if os.Getenv(done) != "" {

@@ -1,5 +1,5 @@
-// Package launch starts nono-init, tells it what to build, and holds the agent's end of a run. It is core's half of the launcher;
-// the other half, which runs in the sandbox, is package inside.
+// Package launch starts nono-init, tells it what to build, and holds the agent's end of a run. It
+// is core's half of the launcher; the other half, which runs in the sandbox, is package inside.
 //
 //	init, err := launch.Start(ctx, launch.Options{Path: "/usr/bin/nono-init", Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
 //	defer init.Close()
@@ -8,15 +8,17 @@
 //	err = init.Go(ctx)                      // the agent runs
 //	exit, err := init.Wait()
 //
-// The calls come in this order. Start is called as early as possible, before there is a plan: cloning into new namespaces is slow from
-// a large process, and everything that depends on the plan comes later anyway.
+// The calls come in this order. Start is called as early as possible, before there is a plan:
+// cloning into new namespaces is slow from a large process, and everything that depends on the plan
+// comes later anyway.
 //
 // # Ends
 //
-// Whatever was started ends with nono-init, which is the first process of its pid namespace: the kernel kills all others when it goes.
-// And nono-init ends with core, in two ways: the kernel kills it when the thread that cloned it ends (so that thread is kept), and its end
-// of the lifeline reads an end of file. A nono-init that ends without having said how the agent did is an error of [Init.Wait], and never
-// taken for the agent's own end.
+// Whatever was started ends with nono-init, which is the first process of its pid namespace: the
+// kernel kills all others when it goes. And nono-init ends with core, in two ways: the kernel kills
+// it when the thread that cloned it ends (so that thread is kept), and its end of the lifeline
+// reads an end of file. A nono-init that ends without having said how the agent did is an error of
+// [Init.Wait], and never taken for the agent's own end.
 //
 // # Concurrency
 //
@@ -38,21 +40,24 @@ type Options struct {
 	Path string
 	// HostNetwork leaves the agent in the host's network.
 	HostNetwork bool
-	// Stdin, Stdout and Stderr become the agent's. Nil means /dev/null. They stay the caller's to close.
+	// Stdin, Stdout and Stderr become the agent's. Nil means /dev/null. They stay the caller's to
+	// close.
 	Stdin, Stdout, Stderr *os.File
-	// Deadline bounds each answer of nono-init's; zero means [DefaultDeadline]. The agent itself runs as long as it likes.
+	// Deadline bounds each answer of nono-init's; zero means [DefaultDeadline]. The agent itself runs
+	// as long as it likes.
 	Deadline time.Duration
 }
 
-// DefaultDeadline is long for something that takes milliseconds: a machine may be busy, and only a hang should end a run.
+// DefaultDeadline is long for something that takes milliseconds: a machine may be busy, and only a
+// hang should end a run.
 const DefaultDeadline = 15 * time.Second
 
 // Ready is a sandbox that lacks only its agent. The files are the caller's.
 type Ready struct {
 	// Listeners are the recipe's listening sockets, by name.
 	Listeners map[string]*os.File
-	// Reports are the roots of the recipe's tmpfs steps with Report, by their path inside. They can be read after the end. What is in
-	// them is the agent's: names, and links to anywhere.
+	// Reports are the roots of the recipe's tmpfs steps with Report, by their path inside. They can be
+	// read after the end. What is in them is the agent's: names, and links to anywhere.
 	Reports map[string]*os.File
 }
 
@@ -124,7 +129,8 @@ func (e *UnavailableError) Error() string { return e.Reason }
 type ExecError struct {
 	Path  string
 	Errno syscall.Errno
-	// Interpreter says that the file is there, and what it needs to run is not: the program in its first line, or its loader.
+	// Interpreter says that the file is there, and what it needs to run is not: the program in its
+	// first line, or its loader.
 	Interpreter bool
 }
 

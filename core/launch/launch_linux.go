@@ -15,8 +15,9 @@ import (
 	"github.com/nono-run/nono/core/launch/recipe"
 )
 
-// SealDescriptors marks every descriptor but the standard three close-on-exec. Core calls it first of all: what it was started with by
-// mistake then reaches neither a layer nor the agent. nono-init does the same once more.
+// SealDescriptors marks every descriptor but the standard three close-on-exec. Core calls it first
+// of all: what it was started with by mistake then reaches neither a layer nor the agent. nono-init
+// does the same once more.
 func SealDescriptors() error {
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("marking inherited descriptors close-on-exec: %w", err)
@@ -52,7 +53,8 @@ type answer struct {
 	fds []int
 }
 
-// Start clones nono-init into new namespaces and returns as soon as it runs; what it finds out is told by [Init.Tier].
+// Start clones nono-init into new namespaces and returns as soon as it runs; what it finds out is
+// told by [Init.Tier].
 func Start(ctx context.Context, o Options) (*Init, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -114,8 +116,9 @@ func (o Options) streams() (files []*os.File, closeOwn func(), err error) {
 	}, nil
 }
 
-// run is the life of nono-init, on a thread of its own: the parent-death signal comes when the thread that cloned ends, not when the
-// process does, so this one does nothing else until nono-init has gone.
+// run is the life of nono-init, on a thread of its own: the parent-death signal comes when the
+// thread that cloned ends, not when the process does, so this one does nothing else until nono-init
+// has gone.
 func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
 	args := []string{"nono-init"}
@@ -128,8 +131,8 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	var err error
 	i.process, err = os.StartProcess(o.Path, args, &os.ProcAttr{
 		Dir: "/", // not the user's directory: a mount held by it could not be left
-		// Nothing of the user's environment, which may hold secrets. A launcher needs few threads, and each costs something each time
-		// that all of them are restricted.
+		// Nothing of the user's environment, which may hold secrets. A launcher needs few threads, and
+		// each costs something each time that all of them are restricted.
 		Env:   []string{"GOMAXPROCS=2"},
 		Files: files,
 		Sys: &syscall.SysProcAttr{
@@ -139,8 +142,9 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 			GidMappings:                []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}},
 			GidMappingsEnableSetgroups: false,
 			Pdeathsig:                  unix.SIGKILL,
-			// An exec by anyone but root drops all capabilities, in a new user namespace too, except the ambient ones: to drop what is left
-			// (SETPCAP), to set up the network, to mount, to set the limits on namespaces.
+			// An exec by anyone but root drops all capabilities, in a new user namespace too, except the
+			// ambient ones: to drop what is left (SETPCAP), to set up the network, to mount, to set the
+			// limits on namespaces.
 			AmbientCaps: []uintptr{unix.CAP_SETPCAP, unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_SYS_RESOURCE},
 			// The terminal's signals are core's to pass on.
 			Setsid: true,
@@ -197,8 +201,8 @@ func (i *Init) deliver(a answer) {
 	waiting <- a
 }
 
-// Tier waits for nono-init to have come as far as this host lets it. An [UnavailableError] means that the host does not let it; there is
-// no weaker sandbox to fall back to.
+// Tier waits for nono-init to have come as far as this host lets it. An [UnavailableError] means
+// that the host does not let it; there is no weaker sandbox to fall back to.
 func (i *Init) Tier(ctx context.Context) (recipe.Host, error) {
 	a, err := i.answer(ctx, "finding out what this host can enforce")
 	var failed *StepError
@@ -216,7 +220,8 @@ func (i *Init) Tier(ctx context.Context) (recipe.Host, error) {
 	return *a.Host, nil
 }
 
-// Prepare hands over the recipe and waits until everything but the agent stands. A step that fails is a [StepError], with its rule.
+// Prepare hands over the recipe and waits until everything but the agent stands. A step that fails
+// is a [StepError], with its rule.
 func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
 	memfd, err := r.Seal()
 	if err != nil {
@@ -286,7 +291,8 @@ func (i *Init) Go(ctx context.Context) error {
 	return nil
 }
 
-// Signal sends the agent a signal. One that a terminal would send goes to the agent's process group, any other to its main process.
+// Signal sends the agent a signal. One that a terminal would send goes to the agent's process
+// group, any other to its main process.
 func (i *Init) Signal(s syscall.Signal) error {
 	if err := i.ask(recipe.Request{Signal: int(s)}); err != nil {
 		return fmt.Errorf("sending the agent %v: %w", s, err)
@@ -294,7 +300,8 @@ func (i *Init) Signal(s syscall.Signal) error {
 	return nil
 }
 
-// Dial connects to a port of the loopback inside, one that the recipe names. The file is the caller's.
+// Dial connects to a port of the loopback inside, one that the recipe names. The file is the
+// caller's.
 func (i *Init) Dial(ctx context.Context, port uint16) (*os.File, error) {
 	doing := fmt.Sprintf("connecting to port %d inside", port)
 	if !i.ports[port] {
@@ -338,8 +345,8 @@ func (i *Init) Dial(ctx context.Context, port uint16) (*os.File, error) {
 	}
 }
 
-// Wait waits until everything inside is gone, and says how the agent's main process ended. An error means that nono-init was lost first;
-// then nobody knows how the agent did.
+// Wait waits until everything inside is gone, and says how the agent's main process ended. An error
+// means that nono-init was lost first; then nobody knows how the agent did.
 func (i *Init) Wait() (Exit, error) {
 	<-i.ended
 	if i.exited == nil {
@@ -351,7 +358,8 @@ func (i *Init) Wait() (Exit, error) {
 // Kill ends everything inside, at once.
 func (i *Init) Kill() { _ = i.process.Kill() }
 
-// Close ends everything inside, waits for that, and lets go of the lifeline. It may be called twice.
+// Close ends everything inside, waits for that, and lets go of the lifeline. It may be called
+// twice.
 func (i *Init) Close() error {
 	i.Kill()
 	<-i.ended
@@ -369,7 +377,8 @@ func (i *Init) Close() error {
 	return unix.Close(i.lifeline)
 }
 
-// ask sends a request, unless the lifeline has been closed: its number may be someone else's by then.
+// ask sends a request, unless the lifeline has been closed: its number may be someone else's by
+// then.
 func (i *Init) ask(r recipe.Request, fds ...int) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -419,7 +428,8 @@ func (i *Init) lost(doing string) error {
 	return fmt.Errorf("%s: nono-init ended: %v", doing, i.state)
 }
 
-// confused ends a nono-init that answers something else than what was asked, which only one of another build would.
+// confused ends a nono-init that answers something else than what was asked, which only one of
+// another build would.
 func (i *Init) confused(a answer) error {
 	recipe.CloseAll(a.fds)
 	i.Kill()

@@ -20,7 +20,8 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// TestAgent is what an agent finds: itself in a session of its own, the view, no privilege, nothing open.
+// TestAgent is what an agent finds: itself in a session of its own, the view, no privilege, nothing
+// open.
 func TestAgent(t *testing.T) {
 	b := newBox(t, "session", "cwd", "env=HELLO", "list=/", "list=/dev", "descriptors", "umask", "threads",
 		"status=CapInh,CapPrm,CapEff,CapBnd,CapAmb,NoNewPrivs,Seccomp", "write=new", "write=/new", "stat=/etc", "status=Pid,PPid",
@@ -130,7 +131,8 @@ func TestView(t *testing.T) {
 	})
 }
 
-// TestFileOverLink: a file stands at its path also where the host has a link, of which nothing is seen.
+// TestFileOverLink: a file stands at its path also where the host has a link, of which nothing is
+// seen.
 func TestFileOverLink(t *testing.T) {
 	host := t.TempDir()
 	if err := os.WriteFile(filepath.Join(host, "real"), []byte("of the host"), 0o644); err != nil {
@@ -165,7 +167,8 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestRefusals are recipes that cannot be applied as they are meant: each an error with its rule, and no agent.
+// TestRefusals are recipes that cannot be applied as they are meant: each an error with its rule,
+// and no agent.
 func TestRefusals(t *testing.T) {
 	host := t.TempDir()
 	if err := os.Symlink("/etc", filepath.Join(host, "link")); err != nil {
@@ -422,8 +425,8 @@ func TestOutputEnds(t *testing.T) {
 	}
 }
 
-// TestListenersAndDialers is the plumbing of layers: sockets opened inside and served from outside, on low ports too; a range of addresses
-// that leads to them; and connections into the sandbox.
+// TestListenersAndDialers is the plumbing of layers: sockets opened inside and served from outside,
+// on low ports too; a range of addresses that leads to them; and connections into the sandbox.
 func TestListenersAndDialers(t *testing.T) {
 	b := newBox(t, "dial=127.0.0.1:443", "dial=198.18.7.9:443", "dial=127.0.0.1:444", "resolve=127.0.0.1:53", "low-port", "serve=3000")
 	b.recipe.Listeners = []fragment.Listener{
@@ -556,7 +559,8 @@ func TestHostNetwork(t *testing.T) {
 	}
 }
 
-// TestRootBound is the view without a filesystem layer: the host's own root, with a /proc of the session's.
+// TestRootBound is the view without a filesystem layer: the host's own root, with a /proc of the
+// session's.
 func TestRootBound(t *testing.T) {
 	b := newBox(t, "read=/etc/hostname", "list=/proc/1/task", "stat=/home", "list=/proc/self/fd", "write=new", "open-w=/dev/null", "pid1-memory")
 	hostname, err := os.ReadFile("/etc/hostname")
@@ -582,7 +586,8 @@ func TestRootBound(t *testing.T) {
 	})
 }
 
-// TestHostMounts: what the host mounts during the session does not come in with the host's attributes.
+// TestHostMounts: what the host mounts during the session does not come in with the host's
+// attributes.
 func TestHostMounts(t *testing.T) {
 	for name, test := range map[string]struct {
 		init string

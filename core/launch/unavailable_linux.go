@@ -45,7 +45,8 @@ const (
 	stepProc        = "proc"
 )
 
-// explain says what about this host stands in the way of a step, or nil if the failure is not the host's.
+// explain says what about this host stands in the way of a step, or nil if the failure is not the
+// host's.
 func explain(step string, errno syscall.Errno, setting func(string) string) *UnavailableError {
 	refused := errno == syscall.EPERM || errno == syscall.EACCES
 	switch {

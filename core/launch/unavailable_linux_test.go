@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestExplain: every way in which a host says no is told by its cause, with what to do; what is not the host's is not.
+// TestExplain: every way in which a host says no is told by its cause, with what to do; what is not
+// the host's is not.
 func TestExplain(t *testing.T) {
 	for _, test := range []struct {
 		name     string

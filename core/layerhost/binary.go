@@ -29,8 +29,8 @@ type Binary struct {
 	digest func() (string, error)
 }
 
-// Digest is the SHA-256 of what is run, in hexadecimal; empty for a built-in layer. It is worked out
-// while the layer starts, and waited for here.
+// Digest is the SHA-256 of what is run, in hexadecimal; empty for a built-in layer. It is worked
+// out while the layer starts, and waited for here.
 func (b *Binary) Digest() (string, error) {
 	if b.Builtin {
 		return "", nil
@@ -49,8 +49,9 @@ func (b *Binary) Close() error {
 // maxBinary bounds what is copied into memory.
 const maxBinary = 1 << 30
 
-// seal copies a foreign program into memory that nobody can change any more, and takes the digest of the copy. What is run later is
-// that copy: a file that is overwritten between the check and the exec, even through the descriptor that was checked, changes nothing.
+// seal copies a foreign program into memory that nobody can change any more, and takes the digest
+// of the copy. What is run later is that copy: a file that is overwritten between the check and the
+// exec, even through the descriptor that was checked, changes nothing.
 func seal(name, path string) (*Binary, error) {
 	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -87,7 +88,8 @@ func isScript(f *os.File) (bool, error) {
 	return string(start[:n]) == "#!", err
 }
 
-// digestOf begins to work out a digest and returns what waits for it. The file may be closed meanwhile.
+// digestOf begins to work out a digest and returns what waits for it. The file may be closed
+// meanwhile.
 func digestOf(f *os.File) (func() (string, error), error) {
 	again, err := reopen(f)
 	if err != nil {

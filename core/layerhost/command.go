@@ -22,8 +22,8 @@ const commandGrace = 5 * time.Second
 
 // Command is one of a layer's own commands, to be run in a process of its own.
 //
-// The process has a clean environment, the user's current directory, and the streams given here; what
-// it is to do it reads from a pipe. It ends with nono.
+// The process has a clean environment, the user's current directory, and the streams given here;
+// what it is to do it reads from a pipe. It ends with nono.
 type Command struct {
 	Binary  *Binary
 	Request *sdk.SubcommandRequest
@@ -37,8 +37,8 @@ type Command struct {
 	Stdout, Stderr io.Writer
 }
 
-// Run runs the command to its end and returns its exit code, 128 and the signal for one that a signal
-// ended. When ctx ends, the command is asked to end, and after a while made to.
+// Run runs the command to its end and returns its exit code, 128 and the signal for one that a
+// signal ended. When ctx ends, the command is asked to end, and after a while made to.
 func (c *Command) Run(ctx context.Context) (int, error) {
 	doing := "running the command of layer " + c.Binary.Name
 	message, err := host.EncodeSubcommand(c.Request)

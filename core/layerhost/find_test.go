@@ -167,8 +167,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestSealedCopyIsRun has a foreign layer overwritten between the check and the exec, in place, so that a descriptor of the checked
-// file would see it too. What was checked is what runs.
+// TestSealedCopyIsRun has a foreign layer overwritten between the check and the exec, in place, so
+// that a descriptor of the checked file would see it too. What was checked is what runs.
 func TestSealedCopyIsRun(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {

@@ -357,8 +357,8 @@ func (l *Layer) letGo() {
 	}
 }
 
-// Kill ends the process at once, in the middle of whatever it is doing. It was meant: the layer does
-// not count as lost.
+// Kill ends the process at once, in the middle of whatever it is doing. It was meant: the layer
+// does not count as lost.
 func (l *Layer) Kill() {
 	l.letGo()
 	l.kill()

@@ -28,7 +28,8 @@ import (
 	"github.com/nono-run/nono/sdk/wire"
 )
 
-// TestLife takes an honest layer through all its calls, which is the positive control of every test below.
+// TestLife takes an honest layer through all its calls, which is the positive control of every test
+// below.
 func TestLife(t *testing.T) {
 	l := begin(t, builtin(t, "honest"))
 	if _, err := planned(t, l, &recorder{}); err != nil {
@@ -59,7 +60,8 @@ func TestKeepsTheContract(t *testing.T) {
 	}})
 }
 
-// TestFailures has layers fail in each call. Each ends in one failure that names the call and the reason, and in no process.
+// TestFailures has layers fail in each call. Each ends in one failure that names the call and the
+// reason, and in no process.
 func TestFailures(t *testing.T) {
 	calls := []string{"describe", "plan", "start", "finish"}
 	for _, call := range calls {
@@ -130,7 +132,8 @@ func upTo(t *testing.T, l *Layer, last string) error {
 	return fmt.Errorf("there is no call %s", last)
 }
 
-// TestLost has armed layers go. That is noticed, with the reason, and what is left of them is ended.
+// TestLost has armed layers go. That is noticed, with the reason, and what is left of them is
+// ended.
 func TestLost(t *testing.T) {
 	for mode, want := range map[string]string{
 		"die-armed":   "killed by signal 9",
@@ -156,8 +159,8 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// TestQuietLayerIsNotLost is the control of TestLost: a layer that has nothing to say answers its beats, for longer than the silence that
-// would end it.
+// TestQuietLayerIsNotLost is the control of TestLost: a layer that has nothing to say answers its
+// beats, for longer than the silence that would end it.
 func TestQuietLayerIsNotLost(t *testing.T) {
 	l := begin(t, builtin(t, "honest"))
 	if err := upTo(t, l, "start"); err != nil {
@@ -394,7 +397,8 @@ func grandchild(t *testing.T, log func() string) int {
 	return 0
 }
 
-// TestIntruder: another process of the same user connects before core does. It is refused, and the layer serves core all the same.
+// TestIntruder: another process of the same user connects before core does. It is refused, and the
+// layer serves core all the same.
 func TestIntruder(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {

@@ -26,8 +26,9 @@ import (
 	"github.com/nono-run/nono/sdk/wire"
 )
 
-// TestMain makes this test binary two programs more: a layer, when a test starts it as one, and other processes that tests need.
-// What a layer does is in its name, which core hands it as its own: nono-layer-die-plan.
+// TestMain makes this test binary two programs more: a layer, when a test starts it as one, and
+// other processes that tests need. What a layer does is in its name, which core hands it as its
+// own: nono-layer-die-plan.
 func TestMain(m *testing.M) {
 	switch os.Getenv("NONO_TEST_ROLE") {
 	case "host":
@@ -302,7 +303,8 @@ var (
 	_ sdk.Commander = commander{}
 )
 
-// What tests share -----------------------------------------------------------------------------------------------------
+// What tests share
+// -----------------------------------------------------------------------------------------------------
 
 // short are deadlines for layers that are known to hang.
 func short() Deadlines {
@@ -312,7 +314,8 @@ func short() Deadlines {
 	return d
 }
 
-// runDir is a directory with a short name, and not the test's own, whose name may be too long for a socket.
+// runDir is a directory with a short name, and not the test's own, whose name may be too long for a
+// socket.
 func runDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "lh")
@@ -391,7 +394,8 @@ func gone(t *testing.T, pid int) {
 	}
 }
 
-// running reports whether a process exists and is more than a zombie that waits for somebody else to reap it.
+// running reports whether a process exists and is more than a zombie that waits for somebody else
+// to reap it.
 func running(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

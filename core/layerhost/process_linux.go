@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// childAttributes gives the child a process group of its own, so that a terminal's Ctrl-C is not for it and all of it can be killed at
-// once, and has the kernel kill it when core is gone.
+// childAttributes gives the child a process group of its own, so that a terminal's Ctrl-C is not
+// for it and all of it can be killed at once, and has the kernel kill it when core is gone.
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

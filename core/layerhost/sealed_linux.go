@@ -11,7 +11,8 @@ import (
 
 // sealedCopy is a file in memory that holds a program, executable, and that nobody can write to.
 func sealedCopy(name string, program *os.File) (*os.File, error) {
-	// The kernel wants to be told that the file is for execution, from the version that knows the flag.
+	// The kernel wants to be told that the file is for execution, from the version that knows the
+	// flag.
 	flags := unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	fd, err := unix.MemfdCreate(name, flags|unix.MFD_EXEC)
 	if errors.Is(err, unix.EINVAL) {
@@ -33,7 +34,8 @@ func sealedCopy(name string, program *os.File) (*os.File, error) {
 	if _, err := unix.FcntlInt(w.Fd(), unix.F_ADD_SEALS, seals); err != nil {
 		return nil, fmt.Errorf("sealing it: %w", err)
 	}
-	// Opened anew, for reading: as long as a descriptor for writing is open, sealed or not, exec answers ETXTBSY.
+	// Opened anew, for reading: as long as a descriptor for writing is open, sealed or not, exec
+	// answers ETXTBSY.
 	return reopen(w)
 }
 

@@ -202,8 +202,8 @@ func TestListeners(t *testing.T) {
 	}
 }
 
-// TestBytes: a plan is written as JSON and read back with every byte of its names, and the recipe made
-// of it has them too.
+// TestBytes: a plan is written as JSON and read back with every byte of its names, and the recipe
+// made of it has them too.
 func TestBytes(t *testing.T) {
 	const name = "/home/ada/caf\xe9"
 	host := plantest.Machine()

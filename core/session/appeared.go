@@ -7,8 +7,9 @@ import (
 	"github.com/nono-run/nono/core/diag"
 )
 
-// tellAppeared warns of protected names that did not exist before the run and do now. Something outside the sandbox acts on each of
-// them, git above all, and no mount can hold the place of what is not there.
+// tellAppeared warns of protected names that did not exist before the run and do now. Something
+// outside the sandbox acts on each of them, git above all, and no mount can hold the place of what
+// is not there.
 func (r *run) tellAppeared() {
 	var made []string
 	for _, path := range r.req.Config.Absent {

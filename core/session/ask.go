@@ -67,8 +67,8 @@ func (a *asker) Ask(ctx context.Context, layer, text string, echo prompt.Echo) (
 	return a.ask(ctx, question, echo)
 }
 
-// Yield gives the terminal away. When it returns no question is open, the terminal is as it was, and
-// nobody can be asked, for the reason given.
+// Yield gives the terminal away. When it returns no question is open, the terminal is as it was,
+// and nobody can be asked, for the reason given.
 func (a *asker) Yield(why string) {
 	a.refuse(why)
 	<-a.turn

@@ -18,8 +18,8 @@ import (
 // finish lets each layer that was armed release what it took: the rows of the Plan order backwards,
 // and the layers of one row side by side. It always runs, and every layer is heard.
 //
-// However the run ended, this is done, so nothing that ended it ends this too. The layer host bounds
-// each call, and the user can call it off.
+// However the run ended, this is done, so nothing that ended it ends this too. The layer host
+// bounds each call, and the user can call it off.
 func (r *run) finish(sig *signals, end sdk.End) error {
 	ctx, callOff := context.WithCancelCause(context.Background())
 	defer callOff(nil)
@@ -67,9 +67,9 @@ func (r *run) finishRow(ctx context.Context, members []*member, end sdk.End) dia
 	return problems
 }
 
-// impatience is what signals do while layers clean up: SIGTERM and the second Ctrl-C call it off. One
-// Ctrl-C is what people type when they think that nothing happens, and is told what does; it ends the
-// question that is open.
+// impatience is what signals do while layers clean up: SIGTERM and the second Ctrl-C call it off.
+// One Ctrl-C is what people type when they think that nothing happens, and is told what does; it
+// ends the question that is open.
 func (r *run) impatience(callOff context.CancelCauseFunc) func(syscall.Signal) {
 	interrupted := false
 	return func(s syscall.Signal) {

@@ -34,9 +34,9 @@ type InstalledLayer struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Installed starts every layer that is built in, installed for the user, or named by a path in one of the
-// plugin blocks, asks what it is, and lists the answers: those that are built in first. A path goes before
-// what is installed under the same name, as in a run.
+// Installed starts every layer that is built in, installed for the user, or named by a path in one
+// of the plugin blocks, asks what it is, and lists the answers: those that are built in first. A
+// path goes before what is installed under the same name, as in a run.
 func Installed(ctx context.Context, own dirs.Dirs, uid int, blocks []config.Plugin,
 	log hclog.Logger,
 ) ([]InstalledLayer, error) {
@@ -103,7 +103,8 @@ func describe(ctx context.Context, plugin config.Plugin, places layerhost.Places
 	return found
 }
 
-// candidates are the layers that could be used. Of one that is only installed there is nothing but the name.
+// candidates are the layers that could be used. Of one that is only installed there is nothing but
+// the name.
 func candidates(places layerhost.Places, blocks []config.Plugin) ([]config.Plugin, error) {
 	installed, err := layerNames(places)
 	if err != nil {

@@ -20,14 +20,16 @@ const maxLeftovers = 10_000
 
 // leftovers tells what the agent left in a directory in memory, which is gone when the run is.
 //
-// The directory is looked at through its descriptor and never by following a link: os.Root refuses to leave it.
+// The directory is looked at through its descriptor and never by following a link: os.Root refuses
+// to leave it.
 type leftovers struct {
 	dir    string // its path inside
 	root   *os.Root
 	before map[string]struct{} // what nono-init had put there: mount points and files of the plan
 }
 
-// watchLeftovers remembers what is in the directory before the agent starts. It takes over the descriptor.
+// watchLeftovers remembers what is in the directory before the agent starts. It takes over the
+// descriptor.
 func watchLeftovers(dir string, f *os.File) (*leftovers, error) {
 	defer f.Close()
 	root, err := os.OpenRoot("/proc/self/fd/" + strconv.Itoa(int(f.Fd())))
@@ -61,8 +63,9 @@ func (l *leftovers) Files() ([]string, error) {
 	return left, nil
 }
 
-// tell says in a line what was lost: files in the directory itself by name, others counted by the directory that they were in. What is
-// hidden comes last, for a tool's cache is rarely what somebody misses.
+// tell says in a line what was lost: files in the directory itself by name, others counted by the
+// directory that they were in. What is hidden comes last, for a tool's cache is rarely what
+// somebody misses.
 func (l *leftovers) tell(files []string, home string) string {
 	type group struct {
 		name  string // what lies in the directory itself
@@ -112,8 +115,9 @@ func (l *leftovers) tell(files []string, home string) string {
 // Close gives up the directory.
 func (l *leftovers) Close() { _ = l.root.Close() }
 
-// list returns the files beneath the directory, and the directories that lie too deep to be looked into, without the others. A directory
-// that cannot be read is passed over: it is a mask, or the agent took its own rights away.
+// list returns the files beneath the directory, and the directories that lie too deep to be looked
+// into, without the others. A directory that cannot be read is passed over: it is a mask, or the
+// agent took its own rights away.
 func (l *leftovers) list() ([]string, error) {
 	device, err := deviceOf(l.root)
 	if err != nil {
@@ -124,8 +128,9 @@ func (l *leftovers) list() ([]string, error) {
 	return w.names, nil
 }
 
-// walk is one look through a directory whose shape is the agent's choice. It takes bounded time: a tree of a hundred thousand directories
-// inside one another would keep the end of the run waiting for ever.
+// walk is one look through a directory whose shape is the agent's choice. It takes bounded time: a
+// tree of a hundred thousand directories inside one another would keep the end of the run waiting
+// for ever.
 type walk struct {
 	device uint64 // of the directory: what is mounted in it was not left there
 	seen   int

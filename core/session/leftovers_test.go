@@ -75,7 +75,8 @@ func TestWhatIsToldOfLeftovers(t *testing.T) {
 	}
 }
 
-// The agent chooses the shape of what it leaves. However deep and wide that is, looking at it comes to an end.
+// The agent chooses the shape of what it leaves. However deep and wide that is, looking at it comes
+// to an end.
 func TestLeftoversOfAnUnreasonableShape(t *testing.T) {
 	dir := t.TempDir()
 	watch := func() *leftovers {

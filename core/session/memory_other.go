@@ -2,7 +2,8 @@
 
 package session
 
-// hideMemory has nothing to do where a debugger needs the user's consent and no core is written unless the user asks for it.
+// hideMemory has nothing to do where a debugger needs the user's consent and no core is written
+// unless the user asks for it.
 func hideMemory() error { return nil }
 
 // ShowMemory undoes that.

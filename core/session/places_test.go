@@ -12,7 +12,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// A policy beyond the limits is refused by core, at the first line that is too much, and no layer is blamed.
+// A policy beyond the limits is refused by core, at the first line that is too much, and no layer
+// is blamed.
 func TestTooManyRules(t *testing.T) {
 	r := &run{}
 	for i := range plan.MaxRules {

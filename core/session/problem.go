@@ -44,7 +44,8 @@ func initProblem(err error) error {
 	return err
 }
 
-// commandProblem shows what is wrong with a command at the line that names it, where nobody typed it.
+// commandProblem shows what is wrong with a command at the line that names it, where nobody typed
+// it.
 func (r *run) commandProblem(err error) error {
 	var wrong *toolchain.Error
 	if errors.As(err, &wrong) && wrong.Problem.Source == (policy.Source{}) {

@@ -2,8 +2,9 @@
 //
 //	config -> toolchain -> layers and nono-init started -> Describe -> Plan -> plan -> recipe -> ready -> Start -> go -> end -> Finish
 //
-// Data goes one way down that list; [Plan] is literally its first half. The package owns the order and nothing else: what a rule
-// means is config's, what a process is layerhost's and launch's, what may be applied is plan's.
+// Data goes one way down that list; [Plan] is literally its first half. The package owns the order
+// and nothing else: what a rule means is config's, what a process is layerhost's and launch's, what
+// may be applied is plan's.
 package session
 
 import (
@@ -29,7 +30,8 @@ type Request struct {
 	Args []string
 	// ArgsSource is the line of the file that the command comes from; zero where it was typed.
 	ArgsSource policy.Source
-	// NamedBy is the file of -c that the command comes from, where nobody typed one and nobody approved of the file.
+	// NamedBy is the file of -c that the command comes from, where nobody typed one and nobody
+	// approved of the file.
 	NamedBy string
 	// Dir is the canonical current directory.
 	Dir      string
@@ -54,7 +56,8 @@ type Request struct {
 	Stdin, Stdout, Stderr *os.File
 }
 
-// An Error is a failure with an exit code of its own: the command cannot be found (127) or executed (126), or a signal ended the start.
+// An Error is a failure with an exit code of its own: the command cannot be found (127) or executed
+// (126), or a signal ended the start.
 type Error struct {
 	Code int
 	Err  error

@@ -53,13 +53,14 @@ type run struct {
 	reports []*leftovers
 	lines   []string // of the layers' reports
 
-	// losses and stops are what ends an agent that has not ended itself. Whoever comes first is the reason; nobody waits.
+	// losses and stops are what ends an agent that has not ended itself. Whoever comes first is the
+	// reason; nobody waits.
 	losses chan error
 	stops  chan error
 }
 
-// open settles what can be settled without a process, and then starts them all: the layers first, for they take longest, and
-// nono-init at once beside them.
+// open settles what can be settled without a process, and then starts them all: the layers first,
+// for they take longest, and nono-init at once beside them.
 //
 // Before the gate is opened, a layer may call the start off, with refuse.
 func open(
@@ -97,7 +98,8 @@ func open(
 	return r, nil
 }
 
-// resolveCommand finds the program that the typed name stands for, and grants it what it needs to run.
+// resolveCommand finds the program that the typed name stands for, and grants it what it needs to
+// run.
 func (r *run) resolveCommand() error {
 	req := r.req
 	tool, err := toolchain.Resolve(toolchain.Request{
@@ -116,8 +118,8 @@ func (r *run) resolveCommand() error {
 	return r.commandProblem(tool.Check(&r.policy))
 }
 
-// findLayers finds the program of each layer that has something to do. They are looked for at the same time: one that is not
-// nono's own is copied, and that takes long.
+// findLayers finds the program of each layer that has something to do. They are looked for at the
+// same time: one that is not nono's own is copied, and that takes long.
 func (r *run) findLayers() ([]*member, error) {
 	places := layerhost.Places{Builtin: r.bin, Plugins: r.req.Dirs.Plugins()}
 	blocks := r.req.Config.Running()
@@ -143,10 +145,12 @@ func (r *run) findLayers() ([]*member, error) {
 	return members, nil
 }
 
-// startProcesses starts nono-init and all layers at the same time and returns when each has connected.
+// startProcesses starts nono-init and all layers at the same time and returns when each has
+// connected.
 func (r *run) startProcesses(ctx context.Context) error {
 	starts := make([]func() error, 0, len(r.members)+1)
-	// Forks wait for each other, and nono-init's takes long, for its namespaces; the layers are what everyone waits for. So theirs come first.
+	// Forks wait for each other, and nono-init's takes long, for its namespaces; the layers are what
+	// everyone waits for. So theirs come first.
 	var forked sync.WaitGroup
 	for i, m := range r.members {
 		forked.Add(1)
@@ -163,8 +167,9 @@ func (r *run) startProcesses(ctx context.Context) error {
 	if err := atOnce(starts); err != nil {
 		return err
 	}
-	// After nono-init was started: the maps of its user namespace are written through its /proc entry, which belongs to root for as long
-	// as a process is the image of an undumpable one. Before any layer's Plan, which brings secrets.
+	// After nono-init was started: the maps of its user namespace are written through its /proc entry,
+	// which belongs to root for as long as a process is the image of an undumpable one. Before any
+	// layer's Plan, which brings secrets.
 	return hideMemory()
 }
 
@@ -240,7 +245,8 @@ func (r *run) makePlan(ctx context.Context) error {
 	return nil
 }
 
-// checkSettings holds each layer's block against what the layer has said of itself. No layer is asked for a plan before all are in order.
+// checkSettings holds each layer's block against what the layer has said of itself. No layer is
+// asked for a plan before all are in order.
 func (r *run) checkSettings() error {
 	var problems diag.Problems
 	for _, m := range r.members {
@@ -296,12 +302,14 @@ func controls() ([]string, error) {
 	return base.Controls(string(mounts)), nil
 }
 
-// ownPrograms are what the agent must not be able to replace: nono's own directory, and the layers of other vendors where they lie.
+// ownPrograms are what the agent must not be able to replace: nono's own directory, and the layers
+// of other vendors where they lie.
 func (r *run) ownPrograms() []string {
 	own := []string{r.bin}
 	if exe, err := os.Executable(); err == nil {
 		own = append(own, exe)
-		// Its directory too where the other programs lie elsewhere: it is where the next start looks for them first.
+		// Its directory too where the other programs lie elsewhere: it is where the next start looks for
+		// them first.
 		if resolved, err := filepath.EvalSymlinks(exe); err == nil {
 			own = append(own, filepath.Dir(resolved))
 		}
@@ -359,7 +367,8 @@ func (r *run) hand(listeners map[string]*os.File) {
 	}
 }
 
-// startLayers arms the layers that have something to arm, while the agent is held at the gate. The others are gone by now.
+// startLayers arms the layers that have something to arm, while the agent is held at the gate. The
+// others are gone by now.
 func (r *run) startLayers(ctx context.Context) error {
 	var starts []func() error
 	for _, m := range r.members {
@@ -415,7 +424,8 @@ func (r *run) lose(err error) {
 	}
 }
 
-// atOnce calls all functions at the same time and returns the first error that is a reason of its own, when all have returned.
+// atOnce calls all functions at the same time and returns the first error that is a reason of its
+// own, when all have returned.
 func atOnce(fs []func() error) error {
 	errs := make([]error, len(fs))
 	var wg sync.WaitGroup

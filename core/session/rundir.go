@@ -14,8 +14,9 @@ import (
 	"github.com/nono-run/nono/core/dirs"
 )
 
-// A runDir is a directory of this run's own beneath the runtime directory. While the run lives it holds a lock on the directory: a
-// directory that nobody holds belongs to a run whose core was killed, and the next start removes it.
+// A runDir is a directory of this run's own beneath the runtime directory. While the run lives it
+// holds a lock on the directory: a directory that nobody holds belongs to a run whose core was
+// killed, and the next start removes it.
 type runDir struct {
 	ID   string
 	Path string
@@ -25,8 +26,9 @@ type runDir struct {
 
 // newRunDir removes what killed runs left and makes a directory for this one.
 //
-// Both happen under one lock on the runtime directory itself. Without it a start that sweeps could find the directory of
-// another start between its making and its locking, and take it for abandoned.
+// Both happen under one lock on the runtime directory itself. Without it a start that sweeps could
+// find the directory of another start between its making and its locking, and take it for
+// abandoned.
 func newRunDir(d dirs.Dirs, uid int) (*runDir, error) {
 	base, err := d.OpenRuntime(uid)
 	if err != nil {
@@ -71,8 +73,8 @@ func (r *runDir) Remove() error {
 	return errors.Join(r.base.RemoveAll(r.ID), r.lock.Close(), r.base.Close())
 }
 
-// sweep removes the directories that no run holds a lock on. It removes whole trees by name, so it never leaves the directory that was
-// opened and checked, whatever its path means by now.
+// sweep removes the directories that no run holds a lock on. It removes whole trees by name, so it
+// never leaves the directory that was opened and checked, whatever its path means by now.
 func sweep(base *os.Root) error {
 	entries, err := fs.ReadDir(base.FS(), ".")
 	if err != nil {
@@ -106,5 +108,6 @@ func isAbandoned(base *os.Root, name string) (bool, error) {
 	return err == nil, err
 }
 
-// newID is short, for it becomes part of a socket's path, which may have no more than 100 bytes or so.
+// newID is short, for it becomes part of a socket's path, which may have no more than 100 bytes or
+// so.
 func newID() string { return strings.ToLower(rand.Text()[:10]) }

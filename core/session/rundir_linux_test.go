@@ -11,8 +11,9 @@ import (
 	"github.com/nono-run/nono/core/dirs"
 )
 
-// An agent that may write in /tmp while the runtime directory of this start lies there (it is nono's own, but the agent may have been
-// started by something that is not nono) swaps it for a link to a directory of the user's. The sweep must not follow.
+// An agent that may write in /tmp while the runtime directory of this start lies there (it is
+// nono's own, but the agent may have been started by something that is not nono) swaps it for a
+// link to a directory of the user's. The sweep must not follow.
 func TestSweepStaysInTheDirectoryThatWasChecked(t *testing.T) {
 	parent := t.TempDir()
 	d := dirs.Dirs{Runtime: filepath.Join(parent, "nono")}

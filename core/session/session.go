@@ -16,7 +16,8 @@ import (
 // DefaultGrace is how long the agent has to end by itself after it was asked to; then it is ended.
 const DefaultGrace = 10 * time.Second
 
-// Plan makes the plan of a run and stops there. Nothing is asked of the user and nothing is changed.
+// Plan makes the plan of a run and stops there. Nothing is asked of the user and nothing is
+// changed.
 func Plan(ctx context.Context, req *Request) (*plan.Plan, error) {
 	ctx, sig := interruptible(ctx)
 	defer sig.Stop()
@@ -33,8 +34,8 @@ func Plan(ctx context.Context, req *Request) (*plan.Plan, error) {
 	return r.plan, nil
 }
 
-// Run runs the command and returns its exit code. An error means that nono refused or failed; it may have an exit code of its own
-// (see [Error]).
+// Run runs the command and returns its exit code. An error means that nono refused or failed; it
+// may have an exit code of its own (see [Error]).
 func Run(ctx context.Context, req *Request) (int, error) {
 	// Until the agent runs, a signal ends the start.
 	ctx, sig := interruptible(ctx)
@@ -53,7 +54,8 @@ func Run(ctx context.Context, req *Request) (int, error) {
 	}
 	r.announce()
 	reason, exit, err := r.run(ctx, sig)
-	// Before Finish, however the run went: a start that is called off while the gate opens may have an agent all the same.
+	// Before Finish, however the run went: a start that is called off while the gate opens may have an
+	// agent all the same.
 	r.endInit()
 	end := sdk.End{Reason: reason, ExitCode: exit.Code, Signal: exit.Signal, Started: r.began}
 	if !r.began.IsZero() {
@@ -154,7 +156,8 @@ func (r *run) grace() time.Duration {
 	return r.req.Grace
 }
 
-// cause prefers the reason for which the run was called off to the errors that calling it off led to.
+// cause prefers the reason for which the run was called off to the errors that calling it off led
+// to.
 func cause(ctx context.Context, err error) error {
 	if why := context.Cause(ctx); why != nil && !errors.Is(why, context.Canceled) {
 		return why
@@ -173,8 +176,8 @@ func (r *run) announce() {
 	}
 }
 
-// report says how the run ended, where that is not plain. Of a run that failed there is no exit, but there may be files, and layers'
-// lines, to tell of.
+// report says how the run ended, where that is not plain. Of a run that failed there is no exit,
+// but there may be files, and layers' lines, to tell of.
 func (r *run) report(exit launch.Exit) {
 	out := r.req.Out
 	if exit.Left > 0 {

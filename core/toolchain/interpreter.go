@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// needInterpreter grants what the first line of a script asks for. One level: an interpreter that is a script itself is not followed.
+// needInterpreter grants what the first line of a script asks for. One level: an interpreter that
+// is a script itself is not followed.
 func (r *resolver) needInterpreter(program string) *Error {
 	// The kernel reads as much.
 	head, _ := r.host.readable(program, 256) // a program may be executable and not readable; then it is no script
@@ -33,8 +34,8 @@ func (r *resolver) needInterpreter(program string) *Error {
 	return r.needNamed(program, viaEnv, file)
 }
 
-// parseFirstLine reads "#!/usr/bin/python3 -u" and "#!/usr/bin/env -S FOO=1 python3 -u": the interpreter, and for env the name that it
-// looks up in PATH.
+// parseFirstLine reads "#!/usr/bin/python3 -u" and "#!/usr/bin/env -S FOO=1 python3 -u": the
+// interpreter, and for env the name that it looks up in PATH.
 func parseFirstLine(head string) (interpreter, viaEnv string) {
 	line, ok := strings.CutPrefix(head, "#!")
 	if !ok {

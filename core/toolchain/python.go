@@ -8,8 +8,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// needPython adds what a Python program needs besides the file itself: its virtual environment with the interpreter that is behind it, and
-// the user's own packages.
+// needPython adds what a Python program needs besides the file itself: its virtual environment with
+// the interpreter that is behind it, and the user's own packages.
 func (r *resolver) needPython(program, resolved string) *Error {
 	env, isEnv, err := r.environment(program)
 	if err != nil {
@@ -24,8 +24,8 @@ func (r *resolver) needPython(program, resolved string) *Error {
 	return nil
 }
 
-// userPackages grants the user's own packages, which are where they are by name alone. Where links lead elsewhere they are left out:
-// Python runs without them, and the links may be an agent's work.
+// userPackages grants the user's own packages, which are where they are by name alone. Where links
+// lead elsewhere they are left out: Python runs without them, and the links may be an agent's work.
 func (r *resolver) userPackages(dir string) *Error {
 	if !r.host.isDirectory(dir) {
 		return nil
@@ -54,7 +54,8 @@ type environment struct {
 	userSite bool
 }
 
-// environment grants the virtual environment that a program lies in, and the interpreter behind it if a root holds that.
+// environment grants the virtual environment that a program lies in, and the interpreter behind it
+// if a root holds that.
 func (r *resolver) environment(program string) (environment, bool, *Error) {
 	dir := path.Dir(path.Dir(program))
 	config := path.Join(dir, "pyvenv.cfg")
@@ -67,7 +68,8 @@ func (r *resolver) environment(program string) (environment, bool, *Error) {
 	if err != nil {
 		return env, true, fail(notExecutable, "cannot look at %s: %s", dir, reason(err))
 	}
-	// Whoever once made an environment of the home directory itself did not mean to grant all that lies there.
+	// Whoever once made an environment of the home directory itself did not mean to grant all that
+	// lies there.
 	if !policy.Within(r.Home, resolved) {
 		if err := r.grant(dir, "the virtual environment"); err != nil {
 			return env, true, err
@@ -90,7 +92,8 @@ func parseEnvironment(content string) environment {
 	return env
 }
 
-// base grants the interpreter behind an environment. pyvenv.cfg names it, and the agent may have written that.
+// base grants the interpreter behind an environment. pyvenv.cfg names it, and the agent may have
+// written that.
 func (r *resolver) base(config string, env environment) *Error {
 	if !path.IsAbs(env.home) {
 		return nil

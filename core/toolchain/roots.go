@@ -7,19 +7,20 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// A root kind is a directory that holds installations of a tool and nothing else, so that any of them may be granted because of the
-// command that was typed.
+// A root kind is a directory that holds installations of a tool and nothing else, so that any of
+// them may be granted because of the command that was typed.
 type rootKind struct {
 	tool string
 	// variable names the tool's directory; without it, it is home, beneath the user's own.
 	variable, home string
-	// within is where in that directory the installations are, and depth how many names below it an installation is: 1 for versions/V,
-	// 2 for installs/TOOL/V.
+	// within is where in that directory the installations are, and depth how many names below it an
+	// installation is: 1 for versions/V, 2 for installs/TOOL/V.
 	within string
 	depth  int
 }
 
-// roots is the closed list. The system's own programs need none: the policy grants /usr to everyone.
+// roots is the closed list. The system's own programs need none: the policy grants /usr to
+// everyone.
 var roots = []rootKind{
 	{tool: "pyenv", variable: "PYENV_ROOT", home: ".pyenv", within: "versions", depth: 1},
 	{tool: "uv", home: ".local/share/uv", within: "python", depth: 1},

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// manager is a version manager of rbenv's family: a directory of shims, a directory of installed versions, and files that say which of
-// them a directory wants.
+// manager is a version manager of rbenv's family: a directory of shims, a directory of installed
+// versions, and files that say which of them a directory wants.
 type manager struct {
 	name           string
 	variable, home string // as in rootKind
@@ -42,7 +42,8 @@ func (r *resolver) manager(file string) (manager, bool) {
 // system is the version that means whatever PATH has besides the shims.
 const system = "system"
 
-// choose finds the program that a shim would run. Of several versions the first that has the program wins; the system's comes last.
+// choose finds the program that a shim would run. Of several versions the first that has the
+// program wins; the system's comes last.
 func (r *resolver) choose(m manager, name string) (string, *Error) {
 	versions, by := r.versions(m)
 	var absent, tried []string
@@ -111,7 +112,8 @@ func (r *resolver) versions(m manager) (versions []string, by string) {
 	return nil, m.name
 }
 
-// installed is the directory of a version: of that name, or the newest of which it is the beginning.
+// installed is the directory of a version: of that name, or the newest of which it is the
+// beginning.
 func (r *resolver) installed(m manager, version string) (string, bool) {
 	all := path.Join(m.dir(r), "versions")
 	for _, v := range []string{version, strings.TrimPrefix(version, m.prefix)} {

@@ -1,21 +1,24 @@
-// Package toolchain finds out what a typed command really runs, and what must be readable for it to run.
+// Package toolchain finds out what a typed command really runs, and what must be readable for it to
+// run.
 //
 //	tc, err := toolchain.Resolve(toolchain.Request{Name: "python", Dir: dir, Home: home, Lookup: os.LookupEnv, Policy: &policy})
 //	// tc.Executable: /home/ada/.pyenv/versions/3.11.7/bin/python
 //	// tc.Reads:      /home/ada/.pyenv/versions/3.11.7 (pyenv, chosen by /home/ada/proj/.python-version)
 //
-// A shim such as ~/.pyenv/shims/python is a script that asks a version manager at every start. The manager and its settings are not in
-// the sandbox, so core settles the question before the start, by reading the version files as the manager would. Nothing is ever
-// run: what runs a version manager runs what a project's files say.
+// A shim such as ~/.pyenv/shims/python is a script that asks a version manager at every start. The
+// manager and its settings are not in the sandbox, so core settles the question before the start,
+// by reading the version files as the manager would. Nothing is ever run: what runs a version
+// manager runs what a project's files say.
 //
 // # What a stranger can bring about
 //
-// A version file, a first line, a pyvenv.cfg or a link may have been written by the last agent. So they only ever choose among a closed
-// list of [roots]: places that hold installations of tools and nothing else. A path that one of them names and that no root holds is
-// never added. If no grant covers it, the run stops, and the message names the file and the grant that it would take.
+// A version file, a first line, a pyvenv.cfg or a link may have been written by the last agent. So
+// they only ever choose among a closed list of [roots]: places that hold installations of tools and
+// nothing else. A path that one of them names and that no root holds is never added. If no grant
+// covers it, the run stops, and the message names the file and the grant that it would take.
 //
-// Errors are of type [*Error] and carry the exit code that a shell would give: 127 if there is no such command, 126 if it cannot be
-// executed, 125 if nono will not run it.
+// Errors are of type [*Error] and carry the exit code that a shell would give: 127 if there is no
+// such command, 126 if it cannot be executed, 125 if nono will not run it.
 package toolchain
 
 import (
@@ -41,7 +44,8 @@ type Request struct {
 	Lookup func(string) (string, bool)
 	// Policy says what is granted already, and what the agent can write.
 	Policy *policy.Policy
-	// NamedBy is the file that names the command, where nobody typed it and nobody approved of what the file asks for.
+	// NamedBy is the file that names the command, where nobody typed it and nobody approved of what
+	// the file asks for.
 	NamedBy string
 
 	// host is this machine, but for tests.
@@ -50,18 +54,21 @@ type Request struct {
 
 // Toolchain is what a command needs.
 type Toolchain struct {
-	// Executable is the file to execute: shims are resolved, links are not, for a program may go by the name it was started by.
+	// Executable is the file to execute: shims are resolved, links are not, for a program may go by
+	// the name it was started by.
 	Executable string
 	// Arg0 is what the program is told its name is: what was typed.
 	Arg0 string
-	// Programs are all files that the kernel executes to run the command, links resolved: the executable, and the interpreter that its
-	// first line names. See [Toolchain.Check].
+	// Programs are all files that the kernel executes to run the command, links resolved: the
+	// executable, and the interpreter that its first line names. See [Toolchain.Check].
 	Programs []string
-	// Reads must be granted, to read and execute, for the command to run. What is granted already is not listed.
+	// Reads must be granted, to read and execute, for the command to run. What is granted already is
+	// not listed.
 	Reads []Read
 	// PathPrepend are directories that come first in the agent's PATH.
 	PathPrepend []string
-	// Shims are directories that have no place in the agent's PATH: what they lead to is not in the sandbox.
+	// Shims are directories that have no place in the agent's PATH: what they lead to is not in the
+	// sandbox.
 	Shims []string
 	// Notices are lines for the user.
 	Notices []string
@@ -146,7 +153,8 @@ type resolver struct {
 	tc     *Toolchain
 	// chosenBy is the variable or the file that chose among the versions of a tool.
 	chosenBy string
-	// namedBy is the file that named the program that is being looked at, by its path; empty if the user did.
+	// namedBy is the file that named the program that is being looked at, by its path; empty if the
+	// user did.
 	namedBy string
 }
 
@@ -162,7 +170,8 @@ func (r *resolver) resolve() *Error {
 	return r.needInterpreter(program)
 }
 
-// find is the file that a name stands for, through shims but not through links: a path if it has a slash, else what PATH leads to.
+// find is the file that a name stands for, through shims but not through links: a path if it has a
+// slash, else what PATH leads to.
 func (r *resolver) find(name string) (string, *Error) {
 	file := path.Clean(name)
 	if !strings.Contains(name, "/") {
@@ -187,9 +196,10 @@ func (r *resolver) find(name string) (string, *Error) {
 // defaultPath is where to look if PATH is not set.
 const defaultPath = "/usr/local/bin:/usr/bin:/bin"
 
-// search looks a name up in PATH, leaving out some directories. A relative entry is left out too: it would run what happens to lie in the
-// current directory, without anyone having typed that. An entry that may not be entered, or that has a directory of this name, has no
-// such command, as for a shell; a file that cannot be executed is only the answer if nothing better comes.
+// search looks a name up in PATH, leaving out some directories. A relative entry is left out too:
+// it would run what happens to lie in the current directory, without anyone having typed that. An
+// entry that may not be entered, or that has a directory of this name, has no such command, as for
+// a shell; a file that cannot be executed is only the answer if nothing better comes.
 func (r *resolver) search(name string, without ...string) (string, *Error) {
 	list, ok := r.Lookup("PATH")
 	if !ok {
@@ -244,8 +254,8 @@ func (r *resolver) check(file string) *Error {
 	return nil
 }
 
-// needNamed is need for the program that a name stands for, which a file gave. A name without a slash only chooses among what the user's
-// PATH has.
+// needNamed is need for the program that a name stands for, which a file gave. A name without a
+// slash only chooses among what the user's PATH has.
 func (r *resolver) needNamed(by, name, program string) *Error {
 	r.namedBy = ""
 	if strings.Contains(name, "/") {
@@ -254,7 +264,8 @@ func (r *resolver) needNamed(by, name, program string) *Error {
 	return r.need(program)
 }
 
-// need grants what a program needs to be executed, if a root holds it: its installation, and what Python adds to that.
+// need grants what a program needs to be executed, if a root holds it: its installation, and what
+// Python adds to that.
 func (r *resolver) need(program string) *Error {
 	resolved, links, err := r.host.follow(program)
 	if err != nil {
@@ -273,8 +284,9 @@ func (r *resolver) need(program string) *Error {
 	return nil
 }
 
-// needLinks makes the name of a program work inside, where the links that it consists of are not there by themselves: ~/bin/python may
-// lead to an installation that is granted, but ~/bin is not. A link holds nothing but its target's name.
+// needLinks makes the name of a program work inside, where the links that it consists of are not
+// there by themselves: ~/bin/python may lead to an installation that is granted, but ~/bin is not.
+// A link holds nothing but its target's name.
 func (r *resolver) needLinks(program, resolved string, links []string) {
 	there := func(link string) bool {
 		return r.granted(link) || slices.ContainsFunc(r.Policy.Filesystem, func(rule policy.PathRule) bool {
@@ -303,8 +315,9 @@ func (r *resolver) writable(p string) (policy.PathRule, bool) {
 	return policy.PathRule{}, false
 }
 
-// grant adds a path to what is read, unless it is granted already. What lies in no root is only added if the user named it: what a link, a
-// first line or a policy file names may be the work of an agent, or of a stranger, and then the user says whether it is right.
+// grant adds a path to what is read, unless it is granted already. What lies in no root is only
+// added if the user named it: what a link, a first line or a policy file names may be the work of
+// an agent, or of a stranger, and then the user says whether it is right.
 func (r *resolver) grant(name, why string) *Error {
 	resolved, links, err := r.host.follow(name)
 	if err != nil {
@@ -333,8 +346,8 @@ func (r *resolver) grant(name, why string) *Error {
 	return nil
 }
 
-// namer is the file that somebody else than the user may have made to name a path: a link on the way to it, or what named the program.
-// A link in the root directory is the system's.
+// namer is the file that somebody else than the user may have made to name a path: a link on the
+// way to it, or what named the program. A link in the root directory is the system's.
 func (r *resolver) namer(links []string) string {
 	for _, link := range links {
 		if path.Dir(link) != "/" {
@@ -353,7 +366,8 @@ func (r *resolver) refuse(file, named string) *Error {
 	return fail(refused, "%s needs %s, which %s names and nothing grants", r.Name, named, file).try("if that is right, grant it: --read %s", named)
 }
 
-// Check reports a program that the policy would not let the agent execute, or returns nil. It is to be asked once Reads are in the policy.
+// Check reports a program that the policy would not let the agent execute, or returns nil. It is to
+// be asked once Reads are in the policy.
 func (tc *Toolchain) Check(p *policy.Policy) error {
 	decide := policy.NewDecider(p)
 	for _, program := range tc.Programs {
@@ -373,8 +387,9 @@ func (tc *Toolchain) Check(p *policy.Policy) error {
 	return nil
 }
 
-// installation is the directory that a program came in: /opt/tool for /opt/tool/bin/run. A program that lies elsewhere stands for itself,
-// and so does one of ~/bin and ~/.local/bin: what lies beside these is the user's own.
+// installation is the directory that a program came in: /opt/tool for /opt/tool/bin/run. A program
+// that lies elsewhere stands for itself, and so does one of ~/bin and ~/.local/bin: what lies
+// beside these is the user's own.
 func installation(program, home string) string {
 	bin := path.Dir(program)
 	dir := path.Dir(bin)

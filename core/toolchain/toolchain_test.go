@@ -17,8 +17,9 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// tree makes a file system from lines: "/bin/sh" is a program, "/etc/hosts: TEXT" a file that cannot be executed ("\n" is a new line),
-// "/bin -> usr/bin" a link, "/usr/bin/tool! TEXT" a program with text in it, "/dir/" a directory, "/pipe|" a pipe.
+// tree makes a file system from lines: "/bin/sh" is a program, "/etc/hosts: TEXT" a file that
+// cannot be executed ("\n" is a new line), "/bin -> usr/bin" a link, "/usr/bin/tool! TEXT" a
+// program with text in it, "/dir/" a directory, "/pipe|" a pipe.
 func tree(lines ...string) *host {
 	files := fstest.MapFS{}
 	for _, line := range lines {
@@ -514,8 +515,8 @@ func closed(h *host, dir string) *host {
 	return h
 }
 
-// A directory of PATH that may not be entered is no reason to say anything else than that the command is not there, or to miss it in the
-// next one.
+// A directory of PATH that may not be entered is no reason to say anything else than that the
+// command is not there, or to miss it in the next one.
 func TestClosedDirectoryInPATH(t *testing.T) {
 	find := func(name string) (*Toolchain, error) {
 		return Resolve(Request{
@@ -533,7 +534,8 @@ func TestClosedDirectoryInPATH(t *testing.T) {
 	}
 }
 
-// A pipe in the place of a version file, of an environment's file or of a program must not hold the start up.
+// A pipe in the place of a version file, of an environment's file or of a program must not hold the
+// start up.
 func TestPipesAreNotOpened(t *testing.T) {
 	files := tree(append(machine, "/home/ada/proj/.python-version|", "/home/ada/proj/.venv/pyvenv.cfg|", "/home/ada/proj/.venv/bin/python|")...)
 	if _, err := files.content("/home/ada/proj/.python-version", 10); !errors.Is(err, hostfile.ErrNotRegular) {
@@ -628,8 +630,9 @@ func TestParseFirstLine(t *testing.T) {
 	}
 }
 
-// What a policy file that nobody has approved of names as its command is no more to be believed than what a script names: it may choose
-// among the roots and what PATH has, and grants no directory of its own choice.
+// What a policy file that nobody has approved of names as its command is no more to be believed
+// than what a script names: it may choose among the roots and what PATH has, and grants no
+// directory of its own choice.
 func TestCommandOfAPolicyFile(t *testing.T) {
 	files := tree(append(machine, "/home/ada/other/bin/python -> /usr/bin/python3.11", `/home/ada/other/pyvenv.cfg: home = /usr/bin\n`)...)
 	run := func(name, namedBy, path string, more ...policy.PathRule) (*Toolchain, error) {
@@ -677,8 +680,8 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// FuzzResolve: whatever stands in the files that a project brings, what they add to the policy lies in
-// one of the roots, or is granted already.
+// FuzzResolve: whatever stands in the files that a project brings, what they add to the policy lies
+// in one of the roots, or is granted already.
 func FuzzResolve(f *testing.F) {
 	f.Add("3.9.18\n", "#!/usr/bin/env python\n", "home = /usr/bin\n")
 	f.Add("../../..\n", "#!/home/ada/secret/tool\n", "home = /home/ada/secret\n")

@@ -8,8 +8,8 @@ import (
 	"github.com/nono-run/nono/sdk/layertest"
 )
 
-// BenchmarkPlan is the layer's share of a start, with its way over the contract and back. The time for
-// each rule is the same however many there are.
+// BenchmarkPlan is the layer's share of a start, with its way over the contract and back. The time
+// for each rule is the same however many there are.
 func BenchmarkPlan(b *testing.B) {
 	for _, kind := range []string{"read", "deny"} {
 		for _, n := range []int{10, 100, 1000, 5000} {

@@ -1,10 +1,10 @@
 // Package landlock is nono's filesystem layer on Linux. Core has worked out what the agent is to
-// see of the files ([places.View]); the layer turns that into two defences that hold
-// independently of each other:
+// see of the files ([places.View]); the layer turns that into two defences that hold independently
+// of each other:
 //
 //   - the view: a mount namespace in which only what was granted exists. A place that shows the
-//     host's own is a bind of it, what is denied is a mask, a private directory is a file system
-//     in memory;
+//     host's own is a bind of it, what is denied is a mask, a private directory is a file system in
+//     memory;
 //   - Landlock rules on top of the view, which give each granted path its rights.
 //
 // The layer is ephemeral and pure: it answers with data that follow from its request alone, and is
@@ -14,17 +14,17 @@
 //
 // # How mounts hold it
 //
-// Inside a mount namespace the deepest mount decides, just as the deepest place does, so each
-// place is one mount. A mount point cannot be renamed or removed. Its parent can, and then the
-// path that a rule speaks of means something else; so a directory that places call a pin is bound
-// onto itself. The price is that a rename or a hard link across such a directory fails with
-// EXDEV, as between two file systems.
+// Inside a mount namespace the deepest mount decides, just as the deepest place does, so each place
+// is one mount. A mount point cannot be renamed or removed. Its parent can, and then the path that
+// a rule speaks of means something else; so a directory that places call a pin is bound onto
+// itself. The price is that a rename or a hard link across such a directory fails with EXDEV, as
+// between two file systems.
 //
 // # What it cannot hold
 //
-//   - A program outside that replaces a masked or read-only file by rename takes the mount with
-//     it, and the new file is bare. The coverage of a rule about a single file says so.
-//     Directories are safe against that.
+//   - A program outside that replaces a masked or read-only file by rename takes the mount with it,
+//     and the new file is bare. The coverage of a rule about a single file says so. Directories are
+//     safe against that.
 //   - A file that has several names is denied or protected by one of them only. Core warns of that.
 //   - A grant without execution keeps programs from being started from there. It does not keep an
 //     interpreter from reading them.

@@ -17,8 +17,9 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// What the steps make of a path must be what the policy decides about it, whatever the tree and the rules are. The kernel is played by
-// a few lines: the deepest mount shows a path, and Landlock unites what is given above it.
+// What the steps make of a path must be what the policy decides about it, whatever the tree and the
+// rules are. The kernel is played by a few lines: the deepest mount shows a path, and Landlock
+// unites what is given above it.
 func TestViewIsThePolicysDecision(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tree := drawTree(t)
@@ -35,7 +36,8 @@ func TestViewIsThePolicysDecision(t *testing.T) {
 	})
 }
 
-// drawTree makes a small tree beneath the places that matter: the home, a system directory, the temporary ones.
+// drawTree makes a small tree beneath the places that matter: the home, a system directory, the
+// temporary ones.
 func drawTree(t *rapid.T) hosttest.Tree {
 	lines := []string{"/home/ada/", "/tmp/", "/usr/", "/srv/"}
 	for range rapid.IntRange(0, 14).Draw(t, "entries") {
@@ -175,7 +177,8 @@ func (s simulation) checkDecision(t *rapid.T, p *policy.Policy, path string) {
 	may := func(op policy.Op) bool { return decide.Path(path, op).Allowed }
 	want := places.Rights{Read: may(policy.OpRead), Write: may(policy.OpWrite), Execute: may(policy.OpExecute)}
 	got, landlock := s.host(path), s.given(path)
-	// A temporary directory that is only readable is the session's own instead, so that there is a place to write.
+	// A temporary directory that is only readable is the session's own instead, so that there is a
+	// place to write.
 	if tmp, ok := s.shows(path).(fragment.Tmpfs); ok && policy.Within(tmp.Path, "/tmp") && !want.Write {
 		want = places.Rights{}
 	}
@@ -197,7 +200,8 @@ func (s simulation) checkDecision(t *rapid.T, p *policy.Policy, path string) {
 	}
 }
 
-// checkMountable: a mount needs something to stand on, which in what is the host's must be there already.
+// checkMountable: a mount needs something to stand on, which in what is the host's must be there
+// already.
 func (s simulation) checkMountable(t *rapid.T, tree hosttest.Tree) {
 	for path, m := range s.mounts {
 		if path == "/" {
@@ -233,7 +237,8 @@ func (s simulation) checkMountable(t *rapid.T, tree hosttest.Tree) {
 	}
 }
 
-// checkPins: what a rule takes away cannot come back by renaming a directory above it, for a mount point is not renamed.
+// checkPins: what a rule takes away cannot come back by renaming a directory above it, for a mount
+// point is not renamed.
 func (s simulation) checkPins(t *rapid.T, tree hosttest.Tree, p *policy.Policy) {
 	for _, r := range p.Filesystem {
 		if r.Access.Grants() || !exists(tree[r.Path]) {

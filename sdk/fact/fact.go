@@ -1,8 +1,8 @@
 // Package fact is what layers let each other know, through core: a layer that was planned tells it,
 // and layers of the kinds that are planned later read it in their request.
 //
-// The list of facts is closed, and each belongs to one kind of layer: layers never talk to one another,
-// and so one can be swapped for another of its kind.
+// The list of facts is closed, and each belongs to one kind of layer: layers never talk to one
+// another, and so one can be swapped for another of its kind.
 package fact
 
 import "github.com/nono-run/nono/sdk/policy"

@@ -46,10 +46,10 @@ func (r Route) Links() []Hop {
 	return links
 }
 
-// Follow resolves an absolute name the way the kernel does, and remembers each step of it. What does
-// not exist is taken as written, but for a ".." behind it: that is ENOENT, and ENOTDIR behind a file.
-// It is an error where the host does not let us look, and ELOOP or ENAMETOOLONG where the kernel would
-// say so.
+// Follow resolves an absolute name the way the kernel does, and remembers each step of it. What
+// does not exist is taken as written, but for a ".." behind it: that is ENOENT, and ENOTDIR behind
+// a file. It is an error where the host does not let us look, and ELOOP or ENAMETOOLONG where the
+// kernel would say so.
 func Follow(look Look, name string) (Route, error) {
 	if len(name) > MaxPath {
 		return Route{}, &fs.PathError{Op: "following", Path: name[:64] + "...", Err: unix.ENAMETOOLONG}

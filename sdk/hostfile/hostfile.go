@@ -10,11 +10,13 @@
 //	for _, hop := range route.Hops { ... }         // each name whose replacement would lead it elsewhere
 //	content, err := hostfile.Read("/home/ada/.gitconfig", 1<<20)
 //
-// The files may be the work of an agent, of this run's or of an earlier one's. So nothing here waits
-// for anyone, follows more links than the kernel does, or reads more than it was told to: a name that
-// was swapped for a pipe, a chain of a thousand links or a file without an end is an error.
+// The files may be the work of an agent, of this run's or of an earlier one's. So nothing here
+// waits for anyone, follows more links than the kernel does, or reads more than it was told to: a
+// name that was swapped for a pipe, a chain of a thousand links or a file without an end is an
+// error.
 //
-// A [Look] is all that is asked of the file system, so that a test can hand in one that no disk holds.
+// A [Look] is all that is asked of the file system, so that a test can hand in one that no disk
+// holds.
 package hostfile
 
 import (
@@ -26,8 +28,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// Look looks at one file, without following a link. A file that does not exist is an [Entry] of type
-// policy.Missing and no error.
+// Look looks at one file, without following a link. A file that does not exist is an [Entry] of
+// type policy.Missing and no error.
 type Look func(path string) (Entry, error)
 
 // Entry is what stands at a path.

@@ -154,8 +154,8 @@ func TestHost(t *testing.T) {
 	}
 }
 
-// A directory of one's own can be changed, whatever its mode says now: its owner can change the mode.
-// One of root's cannot, but by root.
+// A directory of one's own can be changed, whatever its mode says now: its owner can change the
+// mode. One of root's cannot, but by root.
 func TestFixed(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o500); err != nil {

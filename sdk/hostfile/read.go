@@ -26,9 +26,9 @@ func Read(name string, limit int64) ([]byte, error) {
 
 // Open opens a regular file for reading, through links.
 //
-// Whatever else stands there is an error and is not waited for: opening a pipe blocks until somebody
-// writes, and a terminal that is opened may become the process's own. That also holds for what is put
-// there between the look and the opening.
+// Whatever else stands there is an error and is not waited for: opening a pipe blocks until
+// somebody writes, and a terminal that is opened may become the process's own. That also holds for
+// what is put there between the look and the opening.
 func Open(name string) (*os.File, error) {
 	route, err := Follow(Host, name)
 	switch {

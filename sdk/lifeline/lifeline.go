@@ -1,9 +1,10 @@
-// Package lifeline is the socket pair between core and a layer that does what gRPC cannot: it ends with core, and it carries
-// descriptors.
+// Package lifeline is the socket pair between core and a layer that does what gRPC cannot: it ends
+// with core, and it carries descriptors.
 //
-// The layer finds its end as a descriptor that it was started with. When that end reads EOF, core is gone, however it went, and the
-// layer exits at once. A descriptor travels as a message of its own: a token of 16 random bytes, with the descriptor attached. It is
-// sent before the call that names the token, so that whoever reads the call finds it, or soon will:
+// The layer finds its end as a descriptor that it was started with. When that end reads EOF, core
+// is gone, however it went, and the layer exits at once. A descriptor travels as a message of its
+// own: a token of 16 random bytes, with the descriptor attached. It is sent before the call that
+// names the token, so that whoever reads the call finds it, or soon will:
 //
 //	host, child, err := lifeline.Pair()        // core; child becomes the layer's descriptor 3
 //	token, err := host.Send(listener)          // core, and then the call that names the token
@@ -52,8 +53,8 @@ type Host struct {
 
 // Pair makes both ends. The caller hands child to the process it starts, and closes it.
 func Pair() (host *Host, child *os.File, err error) {
-	// Only a stream: macOS has no sequenced packets here. A token is small enough to arrive whole, and the kernel never joins two
-	// messages when one of them carries a descriptor.
+	// Only a stream: macOS has no sequenced packets here. A token is small enough to arrive whole, and
+	// the kernel never joins two messages when one of them carries a descriptor.
 	ours, theirs, err := socketpair()
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a lifeline: %w", err)
@@ -83,7 +84,8 @@ func (h *Host) Send(f *os.File) (Token, error) {
 		return token, err
 	}
 	var sendErr error
-	// Inside Control, so that the descriptor cannot be closed and its number reused while it is being sent.
+	// Inside Control, so that the descriptor cannot be closed and its number reused while it is being
+	// sent.
 	err = raw.Control(func(fd uintptr) {
 		var n int
 		n, _, sendErr = h.conn.WriteMsgUnix(token[:], unix.UnixRights(int(fd)), nil)
@@ -110,8 +112,8 @@ type Layer struct {
 	ended   error
 }
 
-// Open takes over the descriptor that the layer was started with, and reads it from then on. When the other end is gone, lost is
-// called, once.
+// Open takes over the descriptor that the layer was started with, and reads it from then on. When
+// the other end is gone, lost is called, once.
 func Open(f *os.File, lost func()) (*Layer, error) {
 	conn, err := unixConn(f)
 	if err != nil {
@@ -164,7 +166,8 @@ func (l *Layer) read(lost func()) {
 	lost()
 }
 
-// readOne reads one token with its descriptor. Anything else ends the lifeline: there is nothing to go on with.
+// readOne reads one token with its descriptor. Anything else ends the lifeline: there is nothing to
+// go on with.
 func (l *Layer) readOne() error {
 	var token Token
 	oob := make([]byte, unix.CmsgSpace(4))
@@ -218,7 +221,8 @@ func descriptors(oob []byte) ([]*os.File, error) {
 	return files, nil
 }
 
-// unixConn takes over a socket. What it works on is a duplicate, which no child of this process inherits.
+// unixConn takes over a socket. What it works on is a duplicate, which no child of this process
+// inherits.
 func unixConn(f *os.File) (*net.UnixConn, error) {
 	if f == nil {
 		return nil, errors.New("the lifeline's descriptor is not open")

@@ -28,7 +28,8 @@ func pair(t *testing.T) (*lifeline.Host, *lifeline.Layer, <-chan struct{}) {
 	return host, end, lost
 }
 
-// TestDescriptorsFindTheirTakers sends pipes from several goroutines; each arrives under its own token.
+// TestDescriptorsFindTheirTakers sends pipes from several goroutines; each arrives under its own
+// token.
 func TestDescriptorsFindTheirTakers(t *testing.T) {
 	host, end, _ := pair(t)
 	var wg sync.WaitGroup

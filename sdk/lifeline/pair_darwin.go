@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketpair holds the fork lock, for macOS cannot make a socket that is closed on exec from the start.
+// socketpair holds the fork lock, for macOS cannot make a socket that is closed on exec from the
+// start.
 func socketpair() (ours, theirs int, err error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()

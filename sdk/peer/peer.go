@@ -1,17 +1,18 @@
-// Package peer decides who may speak on the Unix socket between core and a layer: the one process at the other end that was meant,
-// and nobody else.
+// Package peer decides who may speak on the Unix socket between core and a layer: the one process
+// at the other end that was meant, and nobody else.
 //
-// It takes the place of TLS. Both ends run on one kernel, which knows who connected and who listened; asking it costs microseconds
-// where AutoMTLS costs a key pair on each side. The layer accepts its parent only, core the child it started only:
+// It takes the place of TLS. Both ends run on one kernel, which knows who connected and who
+// listened; asking it costs microseconds where AutoMTLS costs a key pair on each side. The layer
+// accepts its parent only, core the child it started only:
 //
 //	grpc.NewServer(grpc.Creds(peer.Credentials(peer.Is(os.Getppid()))))                        // the layer
 //	grpc.WithTransportCredentials(peer.Credentials(peer.Is(child.Pid)))                        // core
 //
 // # Limits
 //
-// The kernel answers with the process that connected, or that called listen. One that hands its connected descriptor on, or runs
-// foreign code, is beyond it: a layer is native code with the user's rights. A layer that is a script must exec its interpreter and
-// not start it as a child.
+// The kernel answers with the process that connected, or that called listen. One that hands its
+// connected descriptor on, or runs foreign code, is beyond it: a layer is native code with the
+// user's rights. A layer that is a script must exec its interpreter and not start it as a child.
 package peer
 
 import (
@@ -70,7 +71,8 @@ type state struct {
 // Credentials returns credentials for either end.
 func Credentials(check Check) *Creds { return &Creds{check: check, state: &state{}} }
 
-// Refused is why a connection was refused last, or nil. gRPC reports no more than that there is none.
+// Refused is why a connection was refused last, or nil. gRPC reports no more than that there is
+// none.
 func (c *Creds) Refused() error {
 	c.state.mu.Lock()
 	defer c.state.mu.Unlock()
@@ -93,7 +95,8 @@ func (c *Creds) handshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error)
 		c.state.mu.Lock()
 		c.state.refused = err
 		c.state.mu.Unlock()
-		// Both errors matter to nobody but gRPC, which closes its own; closing here as well keeps the intruder from waiting for it.
+		// Both errors matter to nobody but gRPC, which closes its own; closing here as well keeps the
+		// intruder from waiting for it.
 		_ = conn.Close()
 		return nil, nil, err
 	}

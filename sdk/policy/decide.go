@@ -10,7 +10,8 @@ import (
 // Op is what somebody wants to do with a path.
 type Op string
 
-// The operations. Listing a directory is reading it; creating, renaming and deleting beneath one is writing it.
+// The operations. Listing a directory is reading it; creating, renaming and deleting beneath one is
+// writing it.
 const (
 	OpRead    Op = "read"
 	OpWrite   Op = "write"
@@ -20,7 +21,8 @@ const (
 // Decision is the answer to "may this path be read, written, executed".
 type Decision struct {
 	Allowed bool
-	// Rule is the most specific rule that decided; it points into the policy. It is nil where no rule speaks of the path.
+	// Rule is the most specific rule that decided; it points into the policy. It is nil where no rule
+	// speaks of the path.
 	Rule *PathRule
 	// Why is the reason in a few words.
 	Why string
@@ -107,17 +109,19 @@ func (e *pathEntry) add(r *PathRule) {
 	}
 }
 
-// Path decides about one path, which is absolute, clean and free of links, as the paths of the rules are. The order of the rules
-// means nothing:
+// Path decides about one path, which is absolute, clean and free of links, as the paths of the
+// rules are. The order of the rules means nothing:
 //
 //   - a denial, from wherever and at whatever depth, beats every grant;
 //   - a protection takes writing away, at its path and beneath, and nothing else;
 //   - otherwise the grants unite: what one of them gives is given.
 //
-// The rule that is named is the one with the longest path, because that is the line the user has to change. A grant of something
-// that was missing gives nothing, for there is nothing that could be shown; a denial of something missing denies nevertheless.
+// The rule that is named is the one with the longest path, because that is the line the user has to
+// change. A grant of something that was missing gives nothing, for there is nothing that could be
+// shown; a denial of something missing denies nevertheless.
 //
-// The decision is about paths of the host. What the sandbox has of its own (/proc, /dev, a private HOME and /tmp) is not in a policy.
+// The decision is about paths of the host. What the sandbox has of its own (/proc, /dev, a private
+// HOME and /tmp) is not in a policy.
 func (d *Decider) Path(name string, op Op) Decision {
 	switch op {
 	case OpRead, OpWrite, OpExecute:
@@ -165,7 +169,8 @@ func (d *Decider) Path(name string, op Op) Decision {
 // parent is the directory that a clean, absolute path other than / lies in.
 func parent(name string) string { return name[:max(1, strings.LastIndexByte(name, '/'))] }
 
-// Within reports whether name is dir or lies beneath it. Both are absolute and clean. /ab does not lie within /a.
+// Within reports whether name is dir or lies beneath it. Both are absolute and clean. /ab does not
+// lie within /a.
 func Within(name, dir string) bool {
 	if dir == "/" {
 		return strings.HasPrefix(name, "/")
@@ -207,8 +212,9 @@ func (r *PathRule) withholds(name string, op Op) string {
 	}
 }
 
-// sharper returns the rule to name out of two that say the same about a path: the longer path; then what the user wrote
-// rather than a default; then the id, only so that the order of the rules makes no difference.
+// sharper returns the rule to name out of two that say the same about a path: the longer path; then
+// what the user wrote rather than a default; then the id, only so that the order of the rules makes
+// no difference.
 func sharper(a, b *PathRule) *PathRule {
 	switch {
 	case a == nil:
@@ -231,7 +237,8 @@ func sharper(a, b *PathRule) *PathRule {
 
 // VariableDecision is the answer to "does the agent get this variable".
 type VariableDecision struct {
-	// Allowed means that the agent has the variable: inherited, or with the value of Rule where its action is [EnvSet].
+	// Allowed means that the agent has the variable: inherited, or with the value of Rule where its
+	// action is [EnvSet].
 	Allowed bool
 	// Rule decided; it points into the policy. It is nil where no rule speaks of the name.
 	Rule *EnvRule
@@ -310,7 +317,8 @@ func (d *Decider) Variable(name string) VariableDecision {
 	return VariableDecision{Why: "no rule passes it"}
 }
 
-// Matches reports whether the rule speaks of this variable. Only pass and deny know patterns; no name is the empty string.
+// Matches reports whether the rule speaks of this variable. Only pass and deny know patterns; no
+// name is the empty string.
 func (r *EnvRule) Matches(name string) bool {
 	if name == "" {
 		return false
@@ -327,7 +335,8 @@ func (r *EnvRule) pattern() (prefix string, ok bool) {
 	return prefix, ok && r.Action != EnvSet
 }
 
-// stronger returns the rule to name out of two that say the same about a variable: the later origin, then the longer name, then the id.
+// stronger returns the rule to name out of two that say the same about a variable: the later
+// origin, then the longer name, then the id.
 func stronger(a, b *EnvRule) *EnvRule {
 	switch {
 	case a == nil:

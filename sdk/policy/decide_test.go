@@ -117,7 +117,8 @@ func TestUnknownAccessDenies(t *testing.T) {
 	}
 }
 
-// The names are few, so that random rules meet, and one is a prefix of another, so that component boundaries are tried.
+// The names are few, so that random rules meet, and one is a prefix of another, so that component
+// boundaries are tried.
 var components = rapid.SampledFrom([]string{"a", "ab", "b", "c"})
 
 var paths = rapid.Custom(func(t *rapid.T) string {

@@ -1,11 +1,13 @@
-// Package policy holds what a run allows, as data, and the one decision that every part of nono makes from it.
+// Package policy holds what a run allows, as data, and the one decision that every part of nono
+// makes from it.
 //
-// A [Policy] says what (paths, variables; later hosts and services); a layer says how. It is built once by core, from
-// HCL and flags, and handed unchanged to every layer. Each rule keeps the line it came from, so that a refusal inside
-// the sandbox, a line of `nono plan` and an error all point at the same place.
+// A [Policy] says what (paths, variables; later hosts and services); a layer says how. It is built
+// once by core, from HCL and flags, and handed unchanged to every layer. Each rule keeps the line
+// it came from, so that a refusal inside the sandbox, a line of `nono plan` and an error all point
+// at the same place.
 //
-// The decision is pure: a [Decider] looks at nothing but the policy, so that `nono why`, a layer and
-// a property test ask the same question and get the same answer.
+// The decision is pure: a [Decider] looks at nothing but the policy, so that `nono why`, a layer
+// and a property test ask the same question and get the same answer.
 //
 //	d := policy.NewDecider(&p).Path("/home/ada/proj/.git/config", policy.OpWrite)
 //	if !d.Allowed {
@@ -24,7 +26,8 @@ import (
 // Kind is what a layer, or a rule, is about.
 type Kind string
 
-// The kinds of layer, in the order in which their Plan is asked for: trust, credentials, network, snapshot, custom, filesystem.
+// The kinds of layer, in the order in which their Plan is asked for: trust, credentials, network,
+// snapshot, custom, filesystem.
 const (
 	KindTrust       Kind = "trust"
 	KindCredentials Kind = "credentials"
@@ -33,11 +36,13 @@ const (
 	KindCustom      Kind = "custom"
 	KindFilesystem  Kind = "filesystem"
 
-	// KindBase is core's own: what its base fragment holds whatever layers run. No layer can be of this kind.
+	// KindBase is core's own: what its base fragment holds whatever layers run. No layer can be of
+	// this kind.
 	KindBase Kind = "base"
 )
 
-// Origin is where a rule came from. It decides which rule wins and which must be enforced (see [Source.Asked]).
+// Origin is where a rule came from. It decides which rule wins and which must be enforced (see
+// [Source.Asked]).
 type Origin string
 
 // Later origins win over earlier ones.
@@ -56,7 +61,8 @@ type Source struct {
 	Origin Origin `json:"origin"`
 	// File is the file's path as the user would recognise it; empty for a flag.
 	File string `json:"file,omitempty"`
-	// Line and Column are 1-based and mark the value; zero for a flag. Columns count characters, not bytes.
+	// Line and Column are 1-based and mark the value; zero for a flag. Columns count characters, not
+	// bytes.
 	Line      int `json:"line,omitempty"`
 	Column    int `json:"column,omitempty"`
 	EndLine   int `json:"end_line,omitempty"`
@@ -65,7 +71,8 @@ type Source struct {
 	Flag string `json:"flag,omitempty"`
 }
 
-// String is the short form used in every message: "agent.hcl:4:12", or the flag. Control characters are escaped.
+// String is the short form used in every message: "agent.hcl:4:12", or the flag. Control characters
+// are escaped.
 func (s Source) String() string {
 	switch {
 	case s.Flag != "":
@@ -94,7 +101,8 @@ func (s Source) Asked() bool {
 // RuleID names a rule within one run: "filesystem.deny.3", "environment.pass.0", "base.proc".
 type RuleID string
 
-// Kind is the part before the first dot: who answers for the rule in coverage. Environment rules are core's.
+// Kind is the part before the first dot: who answers for the rule in coverage. Environment rules
+// are core's.
 func (id RuleID) Kind() Kind {
 	head, _, _ := strings.Cut(string(id), ".")
 	if head == "environment" {
@@ -141,7 +149,8 @@ type PathRule struct {
 	Path string `json:"path"`
 	// Name is the absolute path that was asked for; it differs from Path where a link was followed.
 	Name string `json:"name,omitempty"`
-	// Type is what stood at Path. A rule about something missing stays in the policy: there is nothing to hide yet.
+	// Type is what stood at Path. A rule about something missing stays in the policy: there is nothing
+	// to hide yet.
 	Type FileType `json:"type"`
 }
 
@@ -160,10 +169,11 @@ type EnvRule struct {
 	ID     RuleID    `json:"id"`
 	Source Source    `json:"source"`
 	Action EnvAction `json:"action"`
-	// Name is a variable's name; for pass and deny it may end in "*" and then means every name with that prefix.
+	// Name is a variable's name; for pass and deny it may end in "*" and then means every name with
+	// that prefix.
 	Name string `json:"name"`
-	// Value is what set gives, where a file says it. The value of --env NAME=VALUE is never in a policy: it is in
-	// core's memory, under Secret.
+	// Value is what set gives, where a file says it. The value of --env NAME=VALUE is never in a
+	// policy: it is in core's memory, under Secret.
 	Value  string `json:"value,omitempty"`
 	Secret string `json:"secret,omitempty"`
 }
@@ -192,7 +202,8 @@ func (p *Policy) IsDisabled(k Kind) bool {
 	return false
 }
 
-// Rule is any rule of a policy, seen from outside: what it is called, where it comes from, and what it says in a few words.
+// Rule is any rule of a policy, seen from outside: what it is called, where it comes from, and what
+// it says in a few words.
 type Rule struct {
 	ID     RuleID
 	Source Source
@@ -221,8 +232,9 @@ func (p *Policy) Find(id RuleID) (Rule, bool) {
 	return Rule{}, false
 }
 
-// Printable returns s with control characters and invalid UTF-8 escaped, so that a name chosen by a file or by the agent
-// cannot write to the user's terminal, nor begin a line of its own, nor look like another name.
+// Printable returns s with control characters and invalid UTF-8 escaped, so that a name chosen by a
+// file or by the agent cannot write to the user's terminal, nor begin a line of its own, nor look
+// like another name.
 func Printable(s string) string {
 	clean := true
 	for _, r := range s {
@@ -252,8 +264,9 @@ func Printable(s string) string {
 	return b.String()
 }
 
-// isControl reports the characters that do something to a terminal or to the text around them rather than being seen: controls,
-// those that reorder or join text or are invisible, and separators of lines.
+// isControl reports the characters that do something to a terminal or to the text around them
+// rather than being seen: controls, those that reorder or join text or are invisible, and
+// separators of lines.
 func isControl(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }

@@ -106,7 +106,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestGivesUp: a question that is called off, or that gets no answer, leaves the terminal as it was.
+// TestGivesUp: a question that is called off, or that gets no answer, leaves the terminal as it
+// was.
 func TestGivesUp(t *testing.T) {
 	why := errors.New("enough")
 	for name, end := range map[string]func(s *screen, cancel context.CancelCauseFunc){

@@ -8,8 +8,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// Each message of hcl's that is put into other words is one that hcl still gives: after an update that
-// words it anew, a user would get hcl's own again, and nobody would notice.
+// Each message of hcl's that is put into other words is one that hcl still gives: after an update
+// that words it anew, a user would get hcl's own again, and nobody would notice.
 func TestEveryRewordedMessageIsStillGiven(t *testing.T) {
 	texts := map[string]string{
 		"Argument definition required":                    "a { b { =",

@@ -11,8 +11,8 @@ import (
 	"github.com/nono-run/nono/sdk/layerpb"
 )
 
-// Revision is the version of the contract within its major one, which is the proto package. It rises
-// with each change of what may be said.
+// Revision is the version of the contract within its major one, which is the proto package. It
+// rises with each change of what may be said.
 const Revision = 1
 
 // Features are all that this version knows of what a layer may return: each field of each message,
@@ -67,8 +67,8 @@ var dispensable = map[string]bool{
 	"DescribeResponse.subcommands": true, "Coverage.by": true, "Diagnostic.detail": true, "Setting.help": true,
 }
 
-// Fit makes a message one that core understands, which knows these features: it leaves out what core
-// can do without, and reports the first thing that core cannot.
+// Fit makes a message one that core understands, which knows these features: it leaves out what
+// core can do without, and reports the first thing that core cannot.
 func Fit(m proto.Message, known func(feature string) bool) error {
 	return fit(m.ProtoReflect(), known)
 }

@@ -1,5 +1,6 @@
-// Package architecture holds the shape of the repository as tests: which package may import which, and what each program is
-// made of. A rule that a linter states for a file (.golangci.yml) is held here for everything that file brings in.
+// Package architecture holds the shape of the repository as tests: which package may import which,
+// and what each program is made of. A rule that a linter states for a file (.golangci.yml) is held
+// here for everything that file brings in.
 package architecture
 
 import (
@@ -151,8 +152,9 @@ var contract = []string{
 	"google.golang.org/protobuf",
 }
 
-// programs lists, for each program, every module that is compiled into it. A dependency joins a program here, in the same change,
-// with a reason to be read by a reviewer; one that leaves goes from here too.
+// programs lists, for each program, every module that is compiled into it. A dependency joins a
+// program here, in the same change, with a reason to be read by a reviewer; one that leaves goes
+// from here too.
 var programs = map[string][]string{
 	// The launcher becomes the agent's pid 1: what is in it, the agent is closest to.
 	"nono-init": {"github.com/landlock-lsm/go-landlock", "golang.org/x/sys", "kernel.org/pub/linux/libs/security/libcap/psx"},
@@ -198,7 +200,8 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-// The launcher's list above is short; these are the packages of the standard library that would be as bad.
+// The launcher's list above is short; these are the packages of the standard library that would be
+// as bad.
 func TestLauncherIsSmall(t *testing.T) {
 	for _, p := range list(t, "-deps", "./cmd/nono-init") {
 		for never, why := range map[string]string{
@@ -219,7 +222,8 @@ func TestLauncherIsSmall(t *testing.T) {
 	}
 }
 
-// Programs are static, so that they run on any Linux and no library of the host's is loaded into them.
+// Programs are static, so that they run on any Linux and no library of the host's is loaded into
+// them.
 func TestProgramsAreStatic(t *testing.T) {
 	dir := t.TempDir()
 	build := goCommand("build", "-o", dir, "./cmd/...")
@@ -242,7 +246,8 @@ func TestProgramsAreStatic(t *testing.T) {
 	}
 }
 
-// With cgo the launcher could not restrict all of its threads, so there it is a program that only says so.
+// With cgo the launcher could not restrict all of its threads, so there it is a program that only
+// says so.
 func TestLauncherRefusesCgo(t *testing.T) {
 	has := func(cgo string) bool {
 		cmd := goCommand("list", "-deps", "./cmd/nono-init")

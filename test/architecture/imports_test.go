@@ -17,8 +17,8 @@ var update = flag.Bool("update", false, "write imports.txt anew")
 var product = []string{"cmd", "core", "plugins", "profiles", "sdk"}
 
 // TestWhoImportsWhom holds imports.txt, which lists for each package of the product those of the
-// product that it imports. The rules above say what never may be; this is what is. A new line in the
-// file is a new dependency between two ideas, and is looked at as such in review.
+// product that it imports. The rules above say what never may be; this is what is. A new line in
+// the file is a new dependency between two ideas, and is looked at as such in review.
 //
 //	go test ./test/architecture -run TestWhoImportsWhom -update
 func TestWhoImportsWhom(t *testing.T) {

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// A name that is protected where it exists cannot be held where it does not. What git and agents outside would act on is told at the end.
+// A name that is protected where it exists cannot be held where it does not. What git and agents
+// outside would act on is told at the end.
 func TestNewProtectedNamesAreTold(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)

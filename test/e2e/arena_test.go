@@ -19,8 +19,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An arena is a user's machine with all in it that the attacks are after, and one attacker. There is one for each way in which the attacker
-// is run: with no sandbox, to see that every attack works here, and in each kind of sandbox.
+// An arena is a user's machine with all in it that the attacks are after, and one attacker. There
+// is one for each way in which the attacker is run: with no sandbox, to see that every attack works
+// here, and in each kind of sandbox.
 type arena struct {
 	*user
 	kind   arenaKind
@@ -41,7 +42,8 @@ const (
 	secretName           = "HOST_TOKEN"
 )
 
-// arenas are the kinds in which an attack is tried; what a filesystem layer does not hold must hold without one too.
+// arenas are the kinds in which an attack is tried; what a filesystem layer does not hold must hold
+// without one too.
 func (k attack) arenas() []arenaKind {
 	if k.kernel {
 		return []arenaKind{bare, landlock, binds, wholeDisk}
@@ -49,7 +51,8 @@ func (k attack) arenas() []arenaKind {
 	return []arenaKind{bare, landlock, binds}
 }
 
-// attempt is an attack made ready in one arena: what the attacker tries, and what else shows that it worked.
+// attempt is an attack made ready in one arena: what the attacker tries, and what else shows that
+// it worked.
 type attempt struct {
 	try string
 	// happened looks at the host afterwards; nil if the outcome says it all.
@@ -83,7 +86,8 @@ func newArena(t *testing.T, kind arenaKind) *arena {
 // outsider is a process of the user's that the agent did not start.
 func (a *arena) outsider() string { return fmt.Sprint(a.canary.Process.Pid) }
 
-// keeper is the process that keeps the agent, as the agent knows it. With no sandbox any process of the user's stands for it.
+// keeper is the process that keeps the agent, as the agent knows it. With no sandbox any process of
+// the user's stands for it.
 func (a *arena) keeper() string {
 	if a.kind == bare {
 		return a.outsider()
@@ -138,7 +142,8 @@ func hclList(items []string) string {
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
-// serve listens as a service of the user's does, greets whoever comes, and says whether anyone came.
+// serve listens as a service of the user's does, greets whoever comes, and says whether anyone
+// came.
 func (a *arena) serve(network, address string) (at string, reached func() bool) {
 	a.t.Helper()
 	if network == "unix" || network == "unixpacket" || network == "unixgram" {
@@ -194,8 +199,8 @@ func (a *arena) serve(network, address string) (at string, reached func() bool) 
 	return l.Addr().String(), func() bool { return settled(&came) }
 }
 
-// settled gives what is on its way the time to arrive: on a loopback it has arrived when the sender's call returns, and the goroutine that
-// notes it needs a moment.
+// settled gives what is on its way the time to arrive: on a loopback it has arrived when the
+// sender's call returns, and the goroutine that notes it needs a moment.
 func settled(came *atomic.Bool) bool {
 	for range 20 {
 		if came.Load() {
@@ -236,7 +241,8 @@ func (a *arena) appears(name string) func() bool {
 	return func() bool { return a.exists(name) }
 }
 
-// repository makes a git repository of the user's that the policy lets the agent work in, with one commit.
+// repository makes a git repository of the user's that the policy lets the agent work in, with one
+// commit.
 func (a *arena) repository(name string) string {
 	a.t.Helper()
 	dir := a.path("~/repos/" + name)
@@ -263,7 +269,8 @@ func (a *arena) git(dir string, args ...string) {
 	_ = cmd.Run() // what git makes of a configuration that the agent has spoilt is not the point
 }
 
-// trap is a command for git to run, outside, and says whether it did once the user has worked in the repository.
+// trap is a command for git to run, outside, and says whether it did once the user has worked in
+// the repository.
 func (a *arena) trap(dir string) (command string, sprung func() bool) {
 	mark := a.path("~/sprung-" + filepath.Base(dir))
 	return "touch " + mark, func() bool {

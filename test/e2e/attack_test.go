@@ -27,7 +27,8 @@ type attack struct {
 	arrange func(a *arena) attempt
 	// works is the outcome with no sandbox, where it is not "ok"; "*" is whatever is not a refusal.
 	works string
-	// refused are the outcomes that a sandbox may have. Where there are none, what happened says it all.
+	// refused are the outcomes that a sandbox may have. Where there are none, what happened says it
+	// all.
 	refused []string
 	// kernel marks what has to hold with no filesystem layer too.
 	kernel bool
@@ -37,8 +38,8 @@ type attack struct {
 
 func (k attack) name() string { return k.threat + " " + k.does }
 
-// TestThreats tries each way out three or four times: with no sandbox, where it must work, or the test would prove nothing; and in each kind
-// of sandbox, where it must not.
+// TestThreats tries each way out three or four times: with no sandbox, where it must work, or the
+// test would prove nothing; and in each kind of sandbox, where it must not.
 func TestThreats(t *testing.T) {
 	tryAll(t, slices.Concat(networkAttacks(), kernelAttacks(), processAttacks(), fileAttacks(), serviceAttacks(), handOverAttacks()))
 }
@@ -243,7 +244,8 @@ func kernelAttacks() []attack {
 	}
 }
 
-// processAttacks reach for the user's other processes, for what they share, and for the one that keeps the agent.
+// processAttacks reach for the user's other processes, for what they share, and for the one that
+// keeps the agent.
 func processAttacks() []attack {
 	gone := []string{"ESRCH", "ENOENT", "no threads to be seen"}
 	var attacks []attack
@@ -346,8 +348,9 @@ func fileAttacks() []attack {
 	)
 }
 
-// serviceAttacks ask the user's daemons to act for the agent. Each has a socket at a place of its own: outside every grant, or in the
-// runtime directory, which the policy grants as a whole, and where the defaults deny them one by one.
+// serviceAttacks ask the user's daemons to act for the agent. Each has a socket at a place of its
+// own: outside every grant, or in the runtime directory, which the policy grants as a whole, and
+// where the defaults deny them one by one.
 func serviceAttacks() []attack {
 	absent, masked := []string{"ENOENT"}, []string{"EACCES", "ECONNREFUSED"}
 	socket := func(name string) func(*arena) attempt {
@@ -395,7 +398,8 @@ func serviceAttacks() []attack {
 	return attacks
 }
 
-// handOverAttacks leave something behind that the user, or a tool of theirs, runs outside later; or switch the sandbox off.
+// handOverAttacks leave something behind that the user, or a tool of theirs, runs outside later; or
+// switch the sandbox off.
 func handOverAttacks() []attack {
 	fixed := []string{"EROFS", "EACCES"}
 	pinned := []string{"EBUSY"}

@@ -16,8 +16,9 @@ func (u *user) useGreedy(filesystem, wants string) {
 		filesystem, wants, layers+"/nono-layer-greedy"))
 }
 
-// TestNoLayerWidensThePolicy: what a layer asks for beyond the policy is refused before anything runs, in one message that names the
-// layer, its line and the line that would grant what it asks for.
+// TestNoLayerWidensThePolicy: what a layer asks for beyond the policy is refused before anything
+// runs, in one message that names the layer, its line and the line that would grant what it asks
+// for.
 func TestNoLayerWidensThePolicy(t *testing.T) {
 	t.Parallel()
 	const project = `allow = ["."]`
@@ -64,7 +65,8 @@ func TestNoLayerWidensThePolicy(t *testing.T) {
 	}
 }
 
-// TestLayersAreNamed: a run says which layers that are not nono's take part, and what they carry out.
+// TestLayersAreNamed: a run says which layers that are not nono's take part, and what they carry
+// out.
 func TestLayersAreNamed(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
@@ -79,7 +81,8 @@ func TestLayersAreNamed(t *testing.T) {
 	}
 }
 
-// TestWhatLostIsListed: of two steps at one path the stronger one is seen, and the plan says what became of the other.
+// TestWhatLostIsListed: of two steps at one path the stronger one is seen, and the plan says what
+// became of the other.
 func TestWhatLostIsListed(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)

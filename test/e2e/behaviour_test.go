@@ -18,8 +18,8 @@ func (u *user) shell(script string, flags ...string) result {
 	return u.nono(append(append([]string{"run"}, flags...), "--", "sh", "-c", script)...)
 }
 
-// tries has the agent try one command after the other, in one run. Each is written with what is to come of it: "yes: COMMAND" or
-// "no: COMMAND". It returns what else the run said.
+// tries has the agent try one command after the other, in one run. Each is written with what is to
+// come of it: "yes: COMMAND" or "no: COMMAND". It returns what else the run said.
 func (u *user) tries(flags []string, tries ...string) result {
 	u.t.Helper()
 	script := "exec 3>&1\n"
@@ -43,7 +43,8 @@ func (u *user) tries(flags []string, tries ...string) result {
 	return r
 }
 
-// errors has the agent open each path for reading, and returns the names of the errors; "" where there is none.
+// errors has the agent open each path for reading, and returns the names of the errors; "" where
+// there is none.
 func (u *user) errors(flags []string, paths ...string) []string {
 	u.t.Helper()
 	u.write("~/probe/probe.py", `
@@ -395,7 +396,8 @@ func TestEnvironmentByAllowlist(t *testing.T) {
 	u.says(u.nono("run", "--env", "NO_SUCH", "--", "true"), "nono: warning: NO_SUCH is not set here, so there is nothing to pass")
 }
 
-// Which error an agent gets decides how it goes on: a shell starts without its start-up file, and stops where it may not read it.
+// Which error an agent gets decides how it goes on: a shell starts without its start-up file, and
+// stops where it may not read it.
 func TestDefaultDenials(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
@@ -614,7 +616,8 @@ func TestOwnFilesInAGrantedHome(t *testing.T) {
 	if !strings.Contains(r.Stderr, "home shared") {
 		t.Errorf("the start line says otherwise\n%s", r)
 	}
-	// What was not there was made before, empty and the user's own; the agent has made nothing in its place.
+	// What was not there was made before, empty and the user's own; the agent has made nothing in its
+	// place.
 	for _, dir := range []string{"~/.config/nono", "~/.local/share/nono", "~/.cache/nono"} {
 		info, err := os.Lstat(u.path(dir))
 		if err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 {

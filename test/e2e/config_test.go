@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// alone gives the user a nono with no other program beside it. Whatever it would start, it could not: a refusal that is about the policy
-// was made before anything was started.
+// alone gives the user a nono with no other program beside it. Whatever it would start, it could
+// not: a refusal that is about the policy was made before anything was started.
 func (u *user) alone() {
 	u.t.Helper()
 	u.mkdir("~/alone")
@@ -18,7 +18,8 @@ func (u *user) alone() {
 	u.host("cp", filepath.Join(programs, "nono"), u.Programs)
 }
 
-// TestPolicyErrors is what the user is told, whole: one message, its line, and what to do. Where more is wrong, each has its own.
+// TestPolicyErrors is what the user is told, whole: one message, its line, and what to do. Where
+// more is wrong, each has its own.
 func TestPolicyErrors(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
@@ -254,7 +255,8 @@ func TestOwnConfig(t *testing.T) {
 	u.refused(u.nono("run", "--", "true"), "nono: error: unknown attribute \"raed\"\n  ~/.config/nono/config.hcl:2:3\n")
 }
 
-// TestLayerSettings: what a layer does not know is seen when it has described itself, and then no layer is asked for a plan.
+// TestLayerSettings: what a layer does not know is seen when it has described itself, and then no
+// layer is asked for a plan.
 func TestLayerSettings(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)

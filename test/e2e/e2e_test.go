@@ -1,8 +1,9 @@
-// Package e2e runs nono as a user does: the programs that `make build` builds, real commands, a real kernel. Nothing of nono is imported but
-// for building it, and bytejson, by which anybody reads what nono prints as JSON.
+// Package e2e runs nono as a user does: the programs that `make build` builds, real commands, a
+// real kernel. Nothing of nono is imported but for building it, and bytejson, by which anybody
+// reads what nono prints as JSON.
 //
-// Each test gets a user of its own, a home with nothing in it, and a project. Whoever runs the tests runs them as an ordinary user and, for
-// the few that say so, as root.
+// Each test gets a user of its own, a home with nothing in it, and a project. Whoever runs the
+// tests runs them as an ordinary user and, for the few that say so, as root.
 package e2e
 
 import (
@@ -18,9 +19,9 @@ import (
 	"time"
 )
 
-// programs is the directory with nono, nono-init and the built-in layers; nono-short beside them has short deadlines. layers is the
-// directory with the tests' own layers: nono-layer-echo, nono-layer-binds, nono-layer-rogue, nono-layer-greedy,
-// nono-layer-keeper.
+// programs is the directory with nono, nono-init and the built-in layers; nono-short beside them
+// has short deadlines. layers is the directory with the tests' own layers: nono-layer-echo,
+// nono-layer-binds, nono-layer-rogue, nono-layer-greedy, nono-layer-keeper.
 var programs, layers string
 
 // prober is the attacker of the attack tests.
@@ -33,7 +34,8 @@ func TestMain(m *testing.M) {
 	os.Exit(buildAndRun(m))
 }
 
-// helpers are the programs that the test binary itself can be, when it is started with E2E_HELPER=NAME.
+// helpers are the programs that the test binary itself can be, when it is started with
+// E2E_HELPER=NAME.
 var helpers = map[string]func(args []string) int{}
 
 // addHelper is called at the top of the file that has the helper.
@@ -90,8 +92,8 @@ func build(to, pkg string) error {
 	return nil
 }
 
-// testBase is where the users of the tests live: the home of whoever runs them, because /tmp is the one place that is private in
-// every sandbox.
+// testBase is where the users of the tests live: the home of whoever runs them, because /tmp is the
+// one place that is private in every sandbox.
 func testBase() string {
 	if home, err := os.UserHomeDir(); err == nil {
 		if f, err := os.CreateTemp(home, ".nt-"); err == nil {
@@ -110,7 +112,8 @@ type user struct {
 	Project string // the current directory, beneath Home
 	// Env is what the user's environment holds besides HOME, PATH and what keeps the tests apart.
 	Env []string
-	// Programs is the directory that nono is run from, and Program is which one: "nono", or "nono-short".
+	// Programs is the directory that nono is run from, and Program is which one: "nono", or
+	// "nono-short".
 	Programs, Program string
 	runtime           string
 }
@@ -241,7 +244,8 @@ func (u *user) begin(cmd *exec.Cmd, stdin string) *running {
 	u.t.Helper()
 	r := &running{Cmd: cmd, done: make(chan error, 1)}
 	r.Stdin, r.Stdout, r.Stderr = strings.NewReader(stdin), &r.out, &r.err
-	// A background process of the agent that survived would keep the pipes open: that is a failure to be seen, not to be waited for.
+	// A background process of the agent that survived would keep the pipes open: that is a failure to
+	// be seen, not to be waited for.
 	r.WaitDelay = 5 * time.Second
 	if err := r.Start(); err != nil {
 		u.t.Fatal(err)

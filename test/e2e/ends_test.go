@@ -111,7 +111,8 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestSignalAtTheGate sends a signal when the agent runs and core may not have heard of it yet. It is the agent's, as any later one.
+// TestSignalAtTheGate sends a signal when the agent runs and core may not have heard of it yet. It
+// is the agent's, as any later one.
 func TestSignalAtTheGate(t *testing.T) {
 	for range 10 {
 		u := newUser(t)
@@ -148,13 +149,15 @@ func TestNohup(t *testing.T) {
 	}
 }
 
-// TestSignalDuringTheStart ends a start at many moments. Nothing is left, and the code is the signal's, whether the agent had begun or not.
+// TestSignalDuringTheStart ends a start at many moments. Nothing is left, and the code is the
+// signal's, whether the agent had begun or not.
 func TestSignalDuringTheStart(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		for moment := range 8 {
 			u := newUser(t)
 			u.useEcho("")
-			// The first at which nono, and not yet Go's runtime alone, has the signal: it has started something.
+			// The first at which nono, and not yet Go's runtime alone, has the signal: it has started
+			// something.
 			g := u.guard(configured("sh", "-c", "exec sleep 60")...)
 			g.until("started anything", func() bool { return len(descendants(g.pid)) > 0 || len(u.runDirs()) > 0 })
 			time.Sleep(time.Duration(moment) * 10 * time.Millisecond)
@@ -181,7 +184,8 @@ func TestLeftBehind(t *testing.T) {
 	for _, n := range []int{0, 1, 3, 200} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			u := newUser(t)
-			// Each in a session of its own and deaf to signals, as a daemon is; and the agent's output stays open in all of them.
+			// Each in a session of its own and deaf to signals, as a daemon is; and the agent's output stays
+			// open in all of them.
 			u.write("prog.py", `
 import os, signal, sys
 n = int(sys.argv[1])
@@ -216,7 +220,8 @@ sys.exit(4)
 	}
 }
 
-// TestInitKilled kills the first process inside, from outside. Nobody knows how the agent did, so that its code is not made up.
+// TestInitKilled kills the first process inside, from outside. Nobody knows how the agent did, so
+// that its code is not made up.
 func TestInitKilled(t *testing.T) {
 	u := newUser(t)
 	u.useEcho("")
@@ -269,7 +274,8 @@ func TestInitStopped(t *testing.T) {
 	})
 }
 
-// TestSessionsSideBySide: what a start removes is what killed runs left, and never what belongs to one that lives.
+// TestSessionsSideBySide: what a start removes is what killed runs left, and never what belongs to
+// one that lives.
 func TestSessionsSideBySide(t *testing.T) {
 	u := newUser(t)
 	u.useEcho("")
@@ -296,8 +302,8 @@ func TestSessionsSideBySide(t *testing.T) {
 	}
 }
 
-// TestCoreKilled kills core at twenty moments of its start and of the run. Nothing outlives it, and what is left on disk is gone with the
-// next start.
+// TestCoreKilled kills core at twenty moments of its start and of the run. Nothing outlives it, and
+// what is left on disk is gone with the next start.
 func TestCoreKilled(t *testing.T) {
 	const within = 5 * time.Second // a second is promised, to a machine that does nothing else
 	agent := "trap '' TERM HUP INT; for i in 1 2 3 4 5; do setsid sleep 1000 & done; sleep 1000"
@@ -369,7 +375,8 @@ func TestPipes(t *testing.T) {
 	}
 }
 
-// TestOutputThatCannotBeWritten: the agent's output has nowhere to go. That is the agent's to deal with, and nobody hangs.
+// TestOutputThatCannotBeWritten: the agent's output has nowhere to go. That is the agent's to deal
+// with, and nobody hangs.
 func TestOutputThatCannotBeWritten(t *testing.T) {
 	t.Run("the reader is gone", func(t *testing.T) {
 		u := newUser(t)
@@ -477,7 +484,8 @@ func newTerminal(t *testing.T) *terminal {
 	return &terminal{master, fmt.Sprintf("/dev/pts/%d", n)}
 }
 
-// run starts nono as a login shell would its foreground job: in a session that the terminal controls.
+// run starts nono as a login shell would its foreground job: in a session that the terminal
+// controls.
 func (tty *terminal) run(g *guarded) {
 	t := g.u.t
 	t.Helper()

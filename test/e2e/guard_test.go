@@ -24,23 +24,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What is left of a run is seen by a guardian: a process between the test and nono that is a subreaper, so that the kernel gives it every
-// process that nono leaves behind. Nothing has to be guessed from names, and tests that run at the same time do not see each other's.
+// What is left of a run is seen by a guardian: a process between the test and nono that is a
+// subreaper, so that the kernel gives it every process that nono leaves behind. Nothing has to be
+// guessed from names, and tests that run at the same time do not see each other's.
 
 // guardReport is what the guardian says: first nono's PID, and at the end all the rest.
 type guardReport struct {
 	PID int `json:",omitempty"`
-	// Ran are the names of what ran beneath nono when the guardian killed nono, because it was told to.
+	// Ran are the names of what ran beneath nono when the guardian killed nono, because it was told
+	// to.
 	Ran []string `json:",omitempty"`
-	// Left is what still ran when nono had ended; Gone is how long that took to go, negative if it did not.
+	// Left is what still ran when nono had ended; Gone is how long that took to go, negative if it did
+	// not.
 	Left []string
 	Gone time.Duration
 }
 
 const (
 	guardReportFD = 3
-	// guardKill is the variable that has the guardian kill nono, so long after a process of this name is there: "NAME 5ms". The name
-	// "nono" is nono itself, and "any" whatever it starts.
+	// guardKill is the variable that has the guardian kill nono, so long after a process of this name
+	// is there: "NAME 5ms". The name "nono" is nono itself, and "any" whatever it starts.
 	guardKill = "E2E_KILL"
 	// guardPatience is how long the guardian waits for what is left to go.
 	guardPatience = 10 * time.Second
@@ -116,7 +119,8 @@ func awaitProcess(of int, name string) {
 	}
 }
 
-// awaitGone waits until nothing runs beneath this process, and says how long that took. What does not go is killed.
+// awaitGone waits until nothing runs beneath this process, and says how long that took. What does
+// not go is killed.
 func awaitGone(left []proc) time.Duration {
 	began := time.Now()
 	for ; len(left) > 0; left = descendants(os.Getpid()) {
@@ -357,7 +361,8 @@ func (g *guarded) appears(name string) int {
 	return pid
 }
 
-// seen waits for a child of nono's that lives for a few milliseconds only. On a busy machine it may be missed.
+// seen waits for a child of nono's that lives for a few milliseconds only. On a busy machine it may
+// be missed.
 func (g *guarded) seen(name string) (pid int, ok bool) {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && len(g.done) == 0; time.Sleep(100 * time.Microsecond) {
 		if pid, ok := g.child(name); ok {
@@ -383,7 +388,8 @@ func (g *guarded) over() (result, guardReport) {
 	return result{g.out.String(), g.err.String(), g.ProcessState.ExitCode()}, g.report()
 }
 
-// end waits for nono's end, at which nothing of the run may be left: no process, no run directory, no mount.
+// end waits for nono's end, at which nothing of the run may be left: no process, no run directory,
+// no mount.
 func (g *guarded) end() result {
 	t := g.u.t
 	t.Helper()
@@ -425,8 +431,8 @@ func (g *guarded) noNewMounts() {
 	}
 }
 
-// concerns reports whether a mount could be a session's: on one of the directories that a session has its own of, or on the user's.
-// Others come and go on a machine that does other things as well.
+// concerns reports whether a mount could be a session's: on one of the directories that a session
+// has its own of, or on the user's. Others come and go on a machine that does other things as well.
 func (u *user) concerns(mount string) bool {
 	fields := strings.Fields(mount) // ID, PARENT, DEVICE, ROOT, MOUNT POINT ...
 	if len(fields) < 5 {
@@ -447,7 +453,8 @@ func hostMounts(t *testing.T) []string {
 	return strings.Split(string(info), "\n")
 }
 
-// refusedOnce fails the test unless nono ended with 125 and one root cause, which says each of these.
+// refusedOnce fails the test unless nono ended with 125 and one root cause, which says each of
+// these.
 func (g *guarded) refusedOnce(says ...string) result {
 	g.u.t.Helper()
 	r := g.u.refused(g.end(), says...)

@@ -16,10 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What an agent of an earlier session left behind, or a stranger put into a repository, must not decide what the next start of nono does.
+// What an agent of an earlier session left behind, or a stranger put into a repository, must not
+// decide what the next start of nono does.
 
-// An agent cannot write what is protected or read what is denied, but may own the directory in which it lies. Without its right to search
-// that directory the next start would see nothing there to protect or deny.
+// An agent cannot write what is protected or read what is denied, but may own the directory in
+// which it lies. Without its right to search that directory the next start would see nothing there
+// to protect or deny.
 func TestDirectoryMadeUnsearchableByAnEarlierAgent(t *testing.T) {
 	if os.Getuid() == 0 {
 		// Root sees through it, and so does nono: the rule is made all the same.
@@ -59,7 +61,8 @@ func TestPipeInThePlaceOfTheGitConfiguration(t *testing.T) {
 	}
 }
 
-// Where nono's programs lie apart (bin/nono, libexec/nono/nono-init), the next start looks for nono-init beside nono first.
+// Where nono's programs lie apart (bin/nono, libexec/nono/nono-init), the next start looks for
+// nono-init beside nono first.
 func TestInitPlantedBesideNono(t *testing.T) {
 	u := newUser(t)
 	u.mkdir("~/opt/bin")
@@ -119,7 +122,8 @@ func TestLinkToThePolicyFile(t *testing.T) {
 	u.refused(u.nono("run", "-c", "agent.hcl", "--", "true"), "the agent could replace the link", "agent.hcl:2")
 }
 
-// The places where nono keeps its own by default stay its own while a variable names others: the next start may lack the variable.
+// The places where nono keeps its own by default stay its own while a variable names others: the
+// next start may lack the variable.
 func TestUsualPlacesWhileVariablesNameOthers(t *testing.T) {
 	u := newUser(t)
 	for _, name := range []string{"XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"} {
@@ -160,13 +164,15 @@ open(project + "/done", "w").close()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The end takes milliseconds; to follow the directories down, each by its whole path, takes minutes.
+	// The end takes milliseconds; to follow the directories down, each by its whole path, takes
+	// minutes.
 	if took := time.Since(info.ModTime()); took > 20*time.Second {
 		t.Errorf("the end took %s", took)
 	}
 }
 
-// A script's first line may be the work of the agent that could write the script: it names no directory that is granted for it.
+// A script's first line may be the work of the agent that could write the script: it names no
+// directory that is granted for it.
 func TestFirstLineNamesAnEnvironmentElsewhere(t *testing.T) {
 	u := newUser(t)
 	u.write("~/other/venv/pyvenv.cfg", "home = /usr/bin\n")
@@ -219,7 +225,8 @@ func TestMemoryIsClosed(t *testing.T) {
 	u.finish(r)
 }
 
-// Nothing that a stranger named reaches the terminal as it is: names of directories and files, in notices, in the plan, in JSON, at the end.
+// Nothing that a stranger named reaches the terminal as it is: names of directories and files, in
+// notices, in the plan, in JSON, at the end.
 func TestNamesThatActOnATerminal(t *testing.T) {
 	const hostile = "a\x1b[31m\x1b]52;c;aGk=\x07\nnono: forged\t\u009b2J\u202e"
 	u := newUser(t)

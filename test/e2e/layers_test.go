@@ -26,7 +26,8 @@ import (
 // ran is an agent that leaves a mark when it begins, and then runs for as long as nobody ends it.
 const ran = "echo ran > ran; echo up; while :; do sleep 0.1; done"
 
-// layerConfig is a policy with one of the tests' layers: "filesystem" or a name of its own, the program, and its settings.
+// layerConfig is a policy with one of the tests' layers: "filesystem" or a name of its own, the
+// program, and its settings.
 func layerConfig(block, plugin, path, settings string) string {
 	return fmt.Sprintf("filesystem { allow = [\".\"] }\nlayer %q {\n  plugin = %q\n  %s\n}\nplugin %q { path = %q }\n",
 		block, plugin, settings, plugin, path)
@@ -48,8 +49,8 @@ func (u *user) useRogue(settings string) {
 	u.write("agent.hcl", layerConfig("filesystem", "test/rogue", layers+"/nono-layer-rogue", settings))
 }
 
-// early makes a script that starts one of the tests' layers with a failure before there are settings. A script is as good a layer as
-// any other.
+// early makes a script that starts one of the tests' layers with a failure before there are
+// settings. A script is as good a layer as any other.
 func (u *user) early(name, failure string) string {
 	u.t.Helper()
 	script := "~/layers/nono-layer-" + name
@@ -73,8 +74,8 @@ func (u *user) neverRan(r result) {
 	}
 }
 
-// TestFilesystemLayerSwapped takes the layer that holds the filesystem rules away and puts another in its place. What the agent may do is the
-// same, for the policy says what, and layers say how.
+// TestFilesystemLayerSwapped takes the layer that holds the filesystem rules away and puts another
+// in its place. What the agent may do is the same, for the policy says what, and layers say how.
 func TestFilesystemLayerSwapped(t *testing.T) {
 	const swap = "layer \"filesystem\" { plugin = \"test/binds\" }\n"
 	policy := "filesystem {\n  allow = [\".\"]\n  read = [\"../ref\"]\n  deny = [\"secret.txt\"]\n  protect = [\"deploy\"]\n}\n"
@@ -191,7 +192,8 @@ func TestFilesystemLayerDisabled(t *testing.T) {
 	}
 }
 
-// TestEchoDisabled takes a layer away that somebody added: what it gave the agent is not there, and that is said.
+// TestEchoDisabled takes a layer away that somebody added: what it gave the agent is not there, and
+// that is said.
 func TestEchoDisabled(t *testing.T) {
 	u := newUser(t)
 	u.useEcho("")
@@ -253,13 +255,15 @@ func copyPrograms(u *user) string {
 	return u.path("~/bin")
 }
 
-// TestLayerOverwritten replaces a layer's program when core has read it and has not yet executed it. What runs is what was read.
+// TestLayerOverwritten replaces a layer's program when core has read it and has not yet executed
+// it. What runs is what was read.
 func TestLayerOverwritten(t *testing.T) {
 	const intruder = "#!/bin/sh\ntouch %s\nexit 1\n"
 	prepare := func(t *testing.T) (u *user, program, evil string) {
 		u = newUser(t)
 		u.write("~/layers/nono-layer-binds", readAll(t, layers+"/nono-layer-binds"))
-		// The second layer is read after the first and is large, so there is time between the reading of the first and its start.
+		// The second layer is read after the first and is large, so there is time between the reading of
+		// the first and its start.
 		u.write("~/layers/nono-layer-echo", readAll(t, layers+"/nono-layer-echo"))
 		for _, name := range []string{"binds", "echo"} {
 			if err := os.Chmod(u.path("~/layers/nono-layer-"+name), 0o755); err != nil {
@@ -283,7 +287,8 @@ func TestLayerOverwritten(t *testing.T) {
 		}
 	})
 	t.Run("after it was read", func(t *testing.T) {
-		// Core looks at a program more than once, and only one of these times is the one that counts. So each is tried.
+		// Core looks at a program more than once, and only one of these times is the one that counts. So
+		// each is tried.
 		for attempt := range 12 {
 			u, program, evil := prepare(t)
 			read := closed(t, program, 1+attempt%3)
@@ -352,9 +357,11 @@ func closed(t *testing.T, path string, n int) <-chan struct{} {
 	return seen
 }
 
-// TestIntruder has another process of the same user at a layer's socket before core is there: it stops core while a layer comes up.
+// TestIntruder has another process of the same user at a layer's socket before core is there: it
+// stops core while a layer comes up.
 func TestIntruder(t *testing.T) {
-	// stopped starts nono and stops it when the layer serves and core has not yet connected. Core is quick, so that it takes a few tries.
+	// stopped starts nono and stops it when the layer serves and core has not yet connected. Core is
+	// quick, so that it takes a few tries.
 	stopped := func(t *testing.T) (g *guarded, socket string) {
 		for range 50 {
 			u := newUser(t)
@@ -369,7 +376,8 @@ func TestIntruder(t *testing.T) {
 				if len(found) == 0 {
 					continue
 				}
-				// The kernel lists one socket of this name for who listens, and one for each that has connected.
+				// The kernel lists one socket of this name for who listens, and one for each that has
+				// connected.
 				switch all := readAll(t, "/proc/net/unix"); strings.Count(all, found[0]) {
 				case 1:
 					if regexp.MustCompile(`00010000 \d+ \d+ \d+ ` + regexp.QuoteMeta(found[0])).MatchString(all) {
@@ -396,7 +404,8 @@ func TestIntruder(t *testing.T) {
 			}
 			defer c.Close()
 			others = append(others, c)
-			// The beginning of what gRPC speaks: a server that took the caller for core would answer with settings of its own.
+			// The beginning of what gRPC speaks: a server that took the caller for core would answer with
+			// settings of its own.
 			_, _ = c.Write([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"))
 		}
 		for _, c := range others {
@@ -440,8 +449,8 @@ func TestIntruder(t *testing.T) {
 	})
 }
 
-// TestLayerFailsBeforeTheAgent has layers fail in each call that comes before the gate is opened. The run ends with that one cause,
-// and no instruction of the agent has happened.
+// TestLayerFailsBeforeTheAgent has layers fail in each call that comes before the gate is opened.
+// The run ends with that one cause, and no instruction of the agent has happened.
 func TestLayerFailsBeforeTheAgent(t *testing.T) {
 	how := map[string]string{
 		"hang":  "it hangs: there was no answer within",
@@ -507,7 +516,8 @@ func TestLayerFailsBeforeTheAgent(t *testing.T) {
 	}
 }
 
-// TestLayersLeftAlone is the control of the tests around it: the same layers and policies, and nothing goes wrong.
+// TestLayersLeftAlone is the control of the tests around it: the same layers and policies, and
+// nothing goes wrong.
 func TestLayersLeftAlone(t *testing.T) {
 	for name, prepare := range map[string]func(*user){
 		"landlock": func(u *user) { u.write("agent.hcl", "filesystem { allow = [\".\"] }\n") },
@@ -534,8 +544,9 @@ func TestLayersLeftAlone(t *testing.T) {
 	}
 }
 
-// TestLandlockKilled kills the real filesystem layer from outside, at several moments of its short life. Before it has answered, the run is
-// refused; after that it is no longer needed, and the run goes on.
+// TestLandlockKilled kills the real filesystem layer from outside, at several moments of its short
+// life. Before it has answered, the run is refused; after that it is no longer needed, and the run
+// goes on.
 func TestLandlockKilled(t *testing.T) {
 	refused := 0
 	for moment := range 10 {
@@ -558,7 +569,8 @@ func TestLandlockKilled(t *testing.T) {
 	t.Logf("%d times of 10 it was killed before it had answered", refused)
 }
 
-// TestLandlockHangs stops the real filesystem layer from outside. A stopped process is as silent as one that hangs.
+// TestLandlockHangs stops the real filesystem layer from outside. A stopped process is as silent as
+// one that hangs.
 func TestLandlockHangs(t *testing.T) {
 	t.Parallel()
 	for range 20 {
@@ -577,7 +589,8 @@ func TestLandlockHangs(t *testing.T) {
 	t.Error("it was never stopped in time: the test has shown nothing")
 }
 
-// TestLayerKilledWhenNoLongerNeeded kills an ephemeral layer that is still there while the agent runs: nobody misses it.
+// TestLayerKilledWhenNoLongerNeeded kills an ephemeral layer that is still there while the agent
+// runs: nobody misses it.
 func TestLayerKilledWhenNoLongerNeeded(t *testing.T) {
 	for name, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
 		t.Run(name, func(t *testing.T) {
@@ -624,7 +637,8 @@ func TestResidentLayerLost(t *testing.T) {
 	}
 }
 
-// TestEchoKilled kills the resident layer from outside, before the gate and after. It is needed to the end.
+// TestEchoKilled kills the resident layer from outside, before the gate and after. It is needed to
+// the end.
 func TestEchoKilled(t *testing.T) {
 	for moment := range 8 {
 		u := newUser(t)
@@ -647,7 +661,8 @@ func TestEchoKilled(t *testing.T) {
 	g.refusedOnce("layer test/echo: it was killed by signal 9")
 }
 
-// TestFinishFails has a layer that cannot clean up. That is said, and the agent's own code is kept, unless it is the code of success.
+// TestFinishFails has a layer that cannot clean up. That is said, and the agent's own code is kept,
+// unless it is the code of success.
 func TestFinishFails(t *testing.T) {
 	for failure, says := range map[string]string{
 		"die-finish":    "Finish: it was killed by signal 9",
@@ -673,7 +688,8 @@ func TestFinishFails(t *testing.T) {
 	}
 }
 
-// TestFinishIsCalledOff has a layer whose Finish hangs, and a user who does not wait for its deadline.
+// TestFinishIsCalledOff has a layer whose Finish hangs, and a user who does not wait for its
+// deadline.
 func TestFinishIsCalledOff(t *testing.T) {
 	const says = "layer test/echo was not waited for, and may have left something behind: cleaning up was ended by "
 	for name, signals := range map[string][]syscall.Signal{
@@ -704,7 +720,8 @@ func TestFinishIsCalledOff(t *testing.T) {
 	}
 }
 
-// TestEchoServesInside is what the resident layer is there for: its listener is in the agent's own network, and nowhere else.
+// TestEchoServesInside is what the resident layer is there for: its listener is in the agent's own
+// network, and nowhere else.
 func TestEchoServesInside(t *testing.T) {
 	u := newUser(t)
 	u.useEcho("")
@@ -894,7 +911,8 @@ for name in "ECHO", "SECOND":
 	}
 }
 
-// TestSensitiveSetting: whatever goes wrong, what a sensitive setting says is not shown, nor its line.
+// TestSensitiveSetting: whatever goes wrong, what a sensitive setting says is not shown, nor its
+// line.
 func TestSensitiveSetting(t *testing.T) {
 	const secret = "s3cret-of-the-user"
 	value := fmt.Sprintf("password = %q", secret)
@@ -929,8 +947,8 @@ func TestSensitiveSetting(t *testing.T) {
 	}
 }
 
-// TestEchoDialsIn has the layer connect to a port that the agent serves. It tries to before there is an agent, too: that fails, and does no
-// harm to the start.
+// TestEchoDialsIn has the layer connect to a port that the agent serves. It tries to before there
+// is an agent, too: that fails, and does no harm to the start.
 func TestEchoDialsIn(t *testing.T) {
 	u := newUser(t)
 	u.useEcho("greeting = \"good morning\"\n  dial_port = 9000\n  arm_slowly = true")
@@ -952,7 +970,8 @@ import time; time.sleep(0.5)
 	}
 }
 
-// TestArmedAtTheGate: the agent's first instruction comes after Start has returned, however long that took.
+// TestArmedAtTheGate: the agent's first instruction comes after Start has returned, however long
+// that took.
 func TestArmedAtTheGate(t *testing.T) {
 	u := newUser(t)
 	u.useEcho("arm_slowly = true")
@@ -968,7 +987,8 @@ func TestArmedAtTheGate(t *testing.T) {
 	}
 }
 
-// What a layer says of its settings is shown with the line of the setting, as nono's own problems are.
+// What a layer says of its settings is shown with the line of the setting, as nono's own problems
+// are.
 func TestLayersProblemHasItsLine(t *testing.T) {
 	u := newUser(t)
 	u.useEcho("dial_port = 99999")
@@ -978,7 +998,8 @@ func TestLayersProblemHasItsLine(t *testing.T) {
 }
 
 // TestFileOverLink: a layer's file stands at its path even where that is a link of the system's, as
-// /etc/resolv.conf is on most desktops. The test makes such a desktop: a mount namespace with another /etc.
+// /etc/resolv.conf is on most desktops. The test makes such a desktop: a mount namespace with
+// another /etc.
 func TestFileOverLink(t *testing.T) {
 	u := newUser(t)
 	u.copyEtc("~/etc")

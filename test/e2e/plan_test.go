@@ -161,7 +161,8 @@ func (u *user) snapshot() []string {
 	return all
 }
 
-// A plan makes nothing and leaves nothing, also where the run would have made directories of nono's own.
+// A plan makes nothing and leaves nothing, also where the run would have made directories of nono's
+// own.
 func TestPlanLeavesNothing(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)

@@ -18,11 +18,14 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// One decision: what `nono plan` says of a path, what policy.Decider says of it, and what the kernel does when a program inside opens it, are
-// the same. This is tried with random policies about random trees, by a program that opens, executes and writes everything by its path, and
-// then by one that tries to rename and remove it all. That nothing of nono's is imported has its one exception here: the decision itself.
+// One decision: what `nono plan` says of a path, what policy.Decider says of it, and what the
+// kernel does when a program inside opens it, are the same. This is tried with random policies
+// about random trees, by a program that opens, executes and writes everything by its path, and then
+// by one that tries to rename and remove it all. That nothing of nono's is imported has its one
+// exception here: the decision itself.
 
-// propertyCases is how many policies are tried for each filesystem layer. Those that are refused are not counted.
+// propertyCases is how many policies are tried for each filesystem layer. Those that are refused
+// are not counted.
 const propertyCases = 16
 
 func TestTheKernelDoesWhatThePlanSays(t *testing.T) {
@@ -53,7 +56,8 @@ type propertyCase struct {
 	seed  uint64
 }
 
-// What every directory and every file of the tree holds, so that it is known for the host's own when it is seen inside.
+// What every directory and every file of the tree holds, so that it is known for the host's own
+// when it is seen inside.
 const (
 	marker  = ".marker"
 	content = "#!/bin/sh\nexit 42 # the host's own\n"
@@ -79,8 +83,8 @@ func (c *propertyCase) one(in int) bool { return c.rand.IntN(in) == 0 }
 
 func pick[T any](c *propertyCase, from []T) T { return from[c.rand.IntN(len(from))] }
 
-// tree makes directories with names that are hard to handle, files in them, and links among them; beside them what is denied and protected
-// by default.
+// tree makes directories with names that are hard to handle, files in them, and links among them;
+// beside them what is denied and protected by default.
 func (c *propertyCase) tree() {
 	names := []string{"a", "b b", "q\"uote", "new\nline", "-dash", "\u00fcn\u00ef", "back\\slash", "~", ".hidden", "A"}
 	add := func(dir string) {
@@ -239,7 +243,8 @@ func (c *propertyCase) plan() (*policy.Decider, bool) {
 	return policy.NewDecider(&p), true
 }
 
-// opener opens everything by its path. Of a directory it tells whether it holds what the host's own holds; and it leaves something in each.
+// opener opens everything by its path. Of a directory it tells whether it holds what the host's own
+// holds; and it leaves something in each.
 const opener = `
 import json, os, subprocess, sys
 marker, content = ".marker", b"the host's own"
@@ -270,8 +275,8 @@ for p in paths:
 json.dump(told, sys.stdout)
 `
 
-// opening holds each open against the decision about the path. A name that leads through a link may be missing inside; what it gives must
-// have been granted all the same.
+// opening holds each open against the decision about the path. A name that leads through a link may
+// be missing inside; what it gives must have been granted all the same.
 func (c *propertyCase) opening(decide *policy.Decider) {
 	c.t.Helper()
 	real := slices.Concat(c.dirs, c.files)
@@ -318,8 +323,8 @@ func (c *propertyCase) written(path string) bool {
 	return strings.HasSuffix(c.read(path), "# written\n")
 }
 
-// remover tries to put everything out of the way, deepest first and then from above, gives itself all rights that it can, and makes
-// everything anew.
+// remover tries to put everything out of the way, deepest first and then from above, gives itself
+// all rights that it can, and makes everything anew.
 const remover = `
 import json, os, shutil, sys
 def attempt(f, *args):
@@ -339,7 +344,8 @@ for order in (False, True):
         attempt(os.makedirs, p)
 `
 
-// removing holds that what may not be written is still there afterwards: the same file, at the same path, with the same content and mode.
+// removing holds that what may not be written is still there afterwards: the same file, at the same
+// path, with the same content and mode.
 func (c *propertyCase) removing(decide *policy.Decider) {
 	c.t.Helper()
 	kept := map[string]string{}

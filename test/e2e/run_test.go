@@ -33,7 +33,8 @@ for p in ["~/.ssh/id_ed25519", "~/notes.txt", "~/proj/data.txt"]:
 	}
 }
 
-// A policy file above the current directory is protected where it lies, and the way back up to it needs no protection.
+// A policy file above the current directory is protected where it lies, and the way back up to it
+// needs no protection.
 func TestPolicyFileAboveTheCurrentDirectory(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)

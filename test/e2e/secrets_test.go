@@ -14,8 +14,9 @@ import (
 	"testing"
 )
 
-// TestSecretsAreNowhere runs an agent with three secrets in its environment, the one of a layer, that of `--env NAME=VALUE`, and one that
-// `--env NAME` passes on, and looks for them wherever a secret could be left: files, plans, logs, the arguments and the environment of every process.
+// TestSecretsAreNowhere runs an agent with three secrets in its environment, the one of a layer,
+// that of `--env NAME=VALUE`, and one that `--env NAME` passes on, and looks for them wherever a
+// secret could be left: files, plans, logs, the arguments and the environment of every process.
 func TestSecretsAreNowhere(t *testing.T) {
 	u := newUser(t)
 	u.useEcho("")
@@ -128,7 +129,8 @@ func (u *user) nowhere(secrets []string) {
 	}
 }
 
-// mentioning are the files that hold a secret, or have it in their names: of the home directory and of the runtime directory.
+// mentioning are the files that hold a secret, or have it in their names: of the home directory and
+// of the runtime directory.
 func (u *user) mentioning(secrets []string) []string {
 	var found []string
 	for _, root := range []string{u.Home, u.runtime} {
@@ -160,7 +162,8 @@ func mentions(text string, secrets []string) bool {
 	return slices.ContainsFunc(secrets, func(s string) bool { return strings.Contains(text, s) })
 }
 
-// openFiles are the files in memory that a process holds open: they have no name that a search would find.
+// openFiles are the files in memory that a process holds open: they have no name that a search
+// would find.
 func openFiles(pid int) []string {
 	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	return slices.DeleteFunc(fds, func(fd string) bool {

@@ -20,8 +20,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Some threats need surroundings that a test cannot give the machine: another network, a kernel that refuses. It can make them for itself,
-// in a user namespace of its own, where the helpers below arrange them and then run a command.
+// Some threats need surroundings that a test cannot give the machine: another network, a kernel
+// that refuses. It can make them for itself, in a user namespace of its own, where the helpers
+// below arrange them and then run a command.
 
 var (
 	_ = addHelper("elsewhere", elsewhere)
@@ -68,12 +69,14 @@ func runPlainly(args []string) int {
 	return cmd.ProcessState.ExitCode()
 }
 
-// places are addresses that no machine of the test's has: cloud metadata, private networks, a host with a public address.
+// places are addresses that no machine of the test's has: cloud metadata, private networks, a host
+// with a public address.
 var places = []string{"169.254.169.254", "100.100.100.200", "10.0.0.1", "192.168.0.1", "203.0.113.7", "fd00:ec2::254", "2001:db8::7"}
 
 const placesPort = 8053
 
-// elsewhere is a network in which all those places are, and answer. It says last which of them somebody came to.
+// elsewhere is a network in which all those places are, and answer. It says last which of them
+// somebody came to.
 func elsewhere(args []string) int {
 	fail := func(err error) int {
 		fmt.Fprintln(os.Stderr, "elsewhere:", err)
@@ -164,8 +167,8 @@ func haveAddresses() error {
 	return nil
 }
 
-// TestPlacesElsewhere is E57 and E58: in a network where the metadata service, private hosts and a public one answer everybody, none is
-// reached from inside, over TCP or UDP.
+// TestPlacesElsewhere is E57 and E58: in a network where the metadata service, private hosts and a
+// public one answer everybody, none is reached from inside, over TCP or UDP.
 func TestPlacesElsewhere(t *testing.T) {
 	var tries []attempt
 	for _, p := range places {
@@ -199,7 +202,8 @@ func TestPlacesElsewhere(t *testing.T) {
 	}
 }
 
-// withoutNamespaces is a host on which no user may make namespaces, if it is told "never"; told "sure", it is one like all.
+// withoutNamespaces is a host on which no user may make namespaces, if it is told "never"; told
+// "sure", it is one like all.
 func withoutNamespaces(args []string) int {
 	if os.Getenv("E2E_NAMESPACES") == "never" {
 		// In the initial namespace this would be the machine's own setting; the test has made one for it.
@@ -211,7 +215,8 @@ func withoutNamespaces(args []string) int {
 	return runPlainly(args)
 }
 
-// TestNoSandboxNoAgent is E80: where the host gives no namespaces, nothing is started, whatever layer is on.
+// TestNoSandboxNoAgent is E80: where the host gives no namespaces, nothing is started, whatever
+// layer is on.
 func TestNoSandboxNoAgent(t *testing.T) {
 	for _, flags := range [][]string{nil, {"--disable", "filesystem"}, {"--disable", "network"}} {
 		for _, namespaces := range []string{"sure", "never"} {
@@ -228,7 +233,8 @@ func TestNoSandboxNoAgent(t *testing.T) {
 	}
 }
 
-// TestNothingIsPickedUp is E77: what lies in the directory that an agent is started in widens nothing, however it is called.
+// TestNothingIsPickedUp is E77: what lies in the directory that an agent is started in widens
+// nothing, however it is called.
 func TestNothingIsPickedUp(t *testing.T) {
 	u := newUser(t)
 	u.write("~/notes.txt", "NOTES")
@@ -267,7 +273,8 @@ func TestNoPrivilegedHelper(t *testing.T) {
 	}
 }
 
-// TestDescriptorsOfTheCaller is E25 for everybody but the agent: what was open when nono was started reaches no layer either.
+// TestDescriptorsOfTheCaller is E25 for everybody but the agent: what was open when nono was
+// started reaches no layer either.
 func TestDescriptorsOfTheCaller(t *testing.T) {
 	u := newUser(t)
 	u.useEcho("")
@@ -345,7 +352,8 @@ time.sleep(60)
 	}
 }
 
-// TestHostsNetwork is E12 and E45 where the user has given the agent the host's network: that takes in no Unix socket.
+// TestHostsNetwork is E12 and E45 where the user has given the agent the host's network: that takes
+// in no Unix socket.
 func TestHostsNetwork(t *testing.T) {
 	const firstWithScopes = 6
 	if abi, _, errno := syscall.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION); errno != 0 || abi < firstWithScopes {

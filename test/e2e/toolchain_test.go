@@ -13,9 +13,11 @@ import (
 	"testing"
 )
 
-// The programs in here are those of the machine, as their users start them: by name, from PATH, with nothing granted but the project.
+// The programs in here are those of the machine, as their users start them: by name, from PATH,
+// with nothing granted but the project.
 
-// needs skips the test where the machine lacks a program that is no part of what nono needs for its own tests.
+// needs skips the test where the machine lacks a program that is no part of what nono needs for its
+// own tests.
 func needs(t *testing.T, program string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
@@ -58,7 +60,8 @@ if __name__ == "__main__":
 	}
 }
 
-// A virtual environment made inside and used inside, by its interpreter and by its scripts; and packages without a network.
+// A virtual environment made inside and used inside, by its interpreter and by its scripts; and
+// packages without a network.
 func TestPythonEnvironment(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
@@ -266,7 +269,8 @@ git gc -q
 	u.works("git init -q new; cd new; git commit -q --allow-empty -m x; git log --format=%s", "x\n")
 }
 
-// goFlags give the agent the Go of whoever runs the tests, and its build cache: to compile the standard library anew would take a minute.
+// goFlags give the agent the Go of whoever runs the tests, and its build cache: to compile the
+// standard library anew would take a minute.
 func (u *user) goFlags() []string {
 	u.t.Helper()
 	out, err := exec.Command("go", "env", "GOROOT", "GOCACHE").Output()
@@ -290,7 +294,8 @@ func TestGo(t *testing.T) {
 	u.works("go build -o main ./cmd; ./main; gofmt -l .; go vet ./...; go test ./... | cut -f 1,2", "3\nok  \texample.com/sum\n?   \texample.com/sum/cmd\n", flags...)
 }
 
-// The compiler, the archiver, the editor: each a program of the system that starts others and needs temporary files.
+// The compiler, the archiver, the editor: each a program of the system that starts others and needs
+// temporary files.
 func TestSystemTools(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ needs, script, want string }{

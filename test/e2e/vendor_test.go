@@ -77,8 +77,9 @@ func repository(t *testing.T) string {
 	return root
 }
 
-// TestTutorial builds the first layer of docs/layers.md, tests it as the page does, and runs it with
-// the policy of the page. What the page says of fetching nono's module is left out: it is this checkout.
+// TestTutorial builds the first layer of docs/layers.md, tests it as the page does, and runs it
+// with the policy of the page. What the page says of fetching nono's module is left out: it is this
+// checkout.
 func TestTutorial(t *testing.T) {
 	u := newUser(t)
 	root := repository(t)
@@ -140,8 +141,8 @@ filesystem {
 }
 `
 
-// TestLayerInAnotherLanguage builds the Python layer as its README says, and holds it against the one
-// in Go: the same policy is the same view, and the agent has the same rights.
+// TestLayerInAnotherLanguage builds the Python layer as its README says, and holds it against the
+// one in Go: the same policy is the same view, and the agent has the same rights.
 func TestLayerInAnotherLanguage(t *testing.T) {
 	u := newUser(t)
 	dir := buildPythonLayer(t, u)

@@ -1,11 +1,13 @@
-// Command report runs `go test -json`, shows what matters of it, and holds the rule that no test is skipped in silence.
+// Command report runs `go test -json`, shows what matters of it, and holds the rule that no test is
+// skipped in silence.
 //
 //	go run ./test/report -skips test/skips.txt -- go test -json ./...
 //
-// It prints one line a package, the whole output of each test that failed, each skipped test with its reason, and last
-// "N passed, N failed, N skipped". Where the variable CI is set, a skipped test that is not on the list is a failure: there a skip
-// means that a defence went untested. The list has one line a test, "PACKAGE TEST: reason", the package relative to the module;
-// a test's subtests are covered by its own line.
+// It prints one line a package, the whole output of each test that failed, each skipped test with
+// its reason, and last "N passed, N failed, N skipped". Where the variable CI is set, a skipped
+// test that is not on the list is a failure: there a skip means that a defence went untested. The
+// list has one line a test, "PACKAGE TEST: reason", the package relative to the module; a test's
+// subtests are covered by its own line.
 package main
 
 import (
@@ -40,7 +42,8 @@ func main() {
 	}
 }
 
-// run runs the command and reports on it. It is true only if the command succeeded, something passed, and no skip was forbidden.
+// run runs the command and reports on it. It is true only if the command succeeded, something
+// passed, and no skip was forbidden.
 func run(skips string, command []string, strict bool, out io.Writer) (bool, error) {
 	allowed, err := readSkips(skips)
 	if err != nil {
@@ -57,13 +60,15 @@ func run(skips string, command []string, strict bool, out io.Writer) (bool, erro
 	}
 	r := newReport(out)
 	readErr := r.read(stdout)
-	// The exit status counts too: go test may fail with no test failing, when a package does not build.
+	// The exit status counts too: go test may fail with no test failing, when a package does not
+	// build.
 	waitErr := cmd.Wait()
 	ok := r.close(allowed, strict)
 	return ok && waitErr == nil, errors.Join(readErr, ignoreExit(waitErr))
 }
 
-// ignoreExit drops an error that says only that the command failed: what failed has been shown by then.
+// ignoreExit drops an error that says only that the command failed: what failed has been shown by
+// then.
 func ignoreExit(err error) error {
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return nil

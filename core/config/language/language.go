@@ -140,8 +140,8 @@ func (b *Block) schema() *hcl.BodySchema {
 	return s
 }
 
-// belongs is the block in which a name is known that stands in the wrong place; "" if there is none,
-// or more than one.
+// belongs is the block in which a name is known that stands in the wrong place; "" if there is
+// none, or more than one.
 func (b *Block) belongs(name string) string {
 	found := ""
 	for outer, inner := range b.Blocks {

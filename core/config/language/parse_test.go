@@ -149,7 +149,8 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// FuzzParse: whatever a text holds, it becomes a tree whose strings have places, or problems with words.
+// FuzzParse: whatever a text holds, it becomes a tree whose strings have places, or problems with
+// words.
 func FuzzParse(f *testing.F) {
 	f.Add("command = [\"a\"]\nlimits {\n  set = { A = \"1\" }\n  basic = { user = \"x\" }\n}\nlayer \"x\" {\n  y = 1\n}\n")
 	f.Add("limits { on = true }")

@@ -34,8 +34,9 @@ func New(look hostfile.Look, home string) *Finder {
 // directory that is granted, and around a grant that is itself a part of a project. They need not
 // exist.
 //
-// A name in ".git/" is looked for in the project's git directories, wherever those are: a worktree's
-// lies in another place, which may well be granted too, and a grant may name a git directory itself.
+// A name in ".git/" is looked for in the project's git directories, wherever those are: a
+// worktree's lies in another place, which may well be granted too, and a grant may name a git
+// directory itself.
 func (f *Finder) Places(grant string, isDirectory bool, name string) []string {
 	places := f.around(grant, name)
 	inGit, isGit := strings.CutPrefix(name, ".git/")
@@ -52,8 +53,8 @@ func (f *Finder) Places(grant string, isDirectory bool, name string) []string {
 }
 
 // around are the places that a name means where the grant is not the project, but a part of it:
-// .git/hooks alone, or the one file .git/config. Else a file of a stranger's could grant just these,
-// which lie beneath its own directory, and need no approval.
+// .git/hooks alone, or the one file .git/config. Else a file of a stranger's could grant just
+// these, which lie beneath its own directory, and need no approval.
 //
 // An agent's directory in the home is its own, and no project's.
 func (f *Finder) around(grant, name string) []string {

@@ -22,7 +22,8 @@ const (
 
 func refuse(errno unix.Errno) uint32 { return unix.SECCOMP_RET_ERRNO | uint32(errno) }
 
-// Assemble makes the program for the machine it runs on: classic BPF instructions, 8 bytes each, in its byte order.
+// Assemble makes the program for the machine it runs on: classic BPF instructions, 8 bytes each, in
+// its byte order.
 func Assemble(steps []fragment.Seccomp) ([]byte, error) {
 	native, err := arch.GetInfo("")
 	if err != nil {
@@ -155,7 +156,8 @@ const (
 	offArch   = 4
 )
 
-// offLow and offHigh are the halves of an argument, on the little-endian machines that the tables cover.
+// offLow and offHigh are the halves of an argument, on the little-endian machines that the tables
+// cover.
 func offLow(arg int) uint32  { return uint32(16 + 8*arg) }
 func offHigh(arg int) uint32 { return uint32(16 + 8*arg + 4) }
 
@@ -174,7 +176,8 @@ func compile(native *arch.Info, steps []fragment.Seccomp) ([]bpf.Instruction, er
 	}
 
 	var p program
-	// The architecture first: everything after it reads numbers, and these mean another call elsewhere.
+	// The architecture first: everything after it reads numbers, and these mean another call
+	// elsewhere.
 	ours := p.label()
 	p.load(offArch)
 	p.gotoIf(bpf.JumpEqual, uint32(native.ID), ours)
@@ -191,7 +194,8 @@ func compile(native *arch.Info, steps []fragment.Seccomp) ([]bpf.Instruction, er
 	return p.instructions(), nil
 }
 
-// program is a program being written: instructions, jumps to labels, and the labels where they stand. Every jump goes forward.
+// program is a program being written: instructions, jumps to labels, and the labels where they
+// stand. Every jump goes forward.
 type program struct {
 	lines  []line
 	labels int
@@ -229,8 +233,9 @@ func (p *program) gotoIf(cond bpf.JumpTest, value uint32, to label) {
 	p.lines = append(p.lines, line{jump: &jump{to: to, cond: cond, value: value}})
 }
 
-// instructions puts distances for the labels. It goes through the program from its end, so that all that lies between a jump and its
-// target has its final length already: a conditional jump is one instruction if its target is at most 255 away, and two beyond.
+// instructions puts distances for the labels. It goes through the program from its end, so that all
+// that lies between a jump and its target has its final length already: a conditional jump is one
+// instruction if its target is at most 255 away, and two beyond.
 func (p *program) instructions() []bpf.Instruction {
 	var reversed []bpf.Instruction
 	fromEnd := make([]int, p.labels)
@@ -258,7 +263,8 @@ func (p *program) instructions() []bpf.Instruction {
 	return reversed
 }
 
-// search finds the call whose number is loaded, by halves, and judges it. No call falls out at its end.
+// search finds the call whose number is loaded, by halves, and judges it. No call falls out at its
+// end.
 func (p *program) search(calls []call) {
 	switch len(calls) {
 	case 0:
@@ -316,7 +322,8 @@ func (p *program) test(t fragment.Comparison, fails label) {
 	p.place(holds)
 }
 
-// half jumps unless 32 bits of an argument, under their mask, have the value. Under an empty mask they always have.
+// half jumps unless 32 bits of an argument, under their mask, have the value. Under an empty mask
+// they always have.
 func (p *program) half(off, mask, value uint32, unless label) {
 	if mask == 0 {
 		return

@@ -55,8 +55,8 @@ func assemble(t *testing.T, steps []fragment.Seccomp) machine {
 // ask gives the program a call by number and says what it answers.
 func (m machine) ask(t *testing.T, auditArch, number uint32, args ...uint64) string {
 	t.Helper()
-	// struct seccomp_data. The machine here reads words with the high byte first; the kernel reads them in its own order, and so each
-	// word is put down turned round, at its own place.
+	// struct seccomp_data. The machine here reads words with the high byte first; the kernel reads
+	// them in its own order, and so each word is put down turned round, at its own place.
 	data := make([]byte, 64)
 	put := func(off int, v uint32) { binary.BigEndian.PutUint32(data[off:], v) }
 	put(0, number)
@@ -303,7 +303,8 @@ func TestEveryCall(t *testing.T) {
 	}
 }
 
-// TestComparisons checks both operators, with and without a mask, in both halves, against their definition.
+// TestComparisons checks both operators, with and without a mask, in both halves, against their
+// definition.
 func TestComparisons(t *testing.T) {
 	values := []uint64{0, 1, 5, high, high | 1, high | 5, ^uint64(0), 0xffffffff, 0xffffffff00000000}
 	for _, op := range []fragment.Op{fragment.OpIn, fragment.OpNotIn} {
@@ -338,7 +339,8 @@ func TestComparisons(t *testing.T) {
 	}
 }
 
-// TestAlternatives: tests of a condition are joined by and, conditions by or, rules are asked in order.
+// TestAlternatives: tests of a condition are joined by and, conditions by or, rules are asked in
+// order.
 func TestAlternatives(t *testing.T) {
 	is := func(arg int, v uint64) fragment.Comparison {
 		return fragment.Comparison{Arg: arg, Op: fragment.OpIn, Values: []uint64{v}}

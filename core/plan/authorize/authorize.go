@@ -5,8 +5,8 @@
 //
 // It asks the one decision, and speaks of every layer alike, the built-in ones among them:
 //
-//   - a bind shows no file that the policy does not let the agent read, write or run, and opens device
-//     files only where a rule is about devices;
+//   - a bind shows no file that the policy does not let the agent read, write or run, and opens
+//     device files only where a rule is about devices;
 //   - a Landlock right goes no further than that, nor beyond what the session has of its own there;
 //   - a file of the layer's own does not stand in the place of one that the user granted;
 //   - a variable that is denied is not passed on, and one that the user denies is not set.

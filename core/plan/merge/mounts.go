@@ -14,11 +14,11 @@ import (
 
 // Mounts makes the view of all mount steps:
 //
-//   - of those at one path the stronger one is seen, and two of one strength that differ in more than
-//     their flags are a conflict;
+//   - of those at one path the stronger one is seen, and two of one strength that differ in more
+//     than their flags are a conflict;
 //   - a fixed one yields to nothing but a mask;
-//   - one to fill with is seen only in what would be an empty directory, and only where nothing
-//     is mounted at its path or beneath;
+//   - one to fill with is seen only in what would be an empty directory, and only where nothing is
+//     mounted at its path or beneath;
 //   - what lies beneath a mask is dropped.
 func (m *Merger) Mounts(steps, fixed, fill []view.Mount) view.View {
 	held := map[string]view.Mount{}

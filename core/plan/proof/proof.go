@@ -9,8 +9,8 @@
 //
 // All that it asks of the enforcement is [Reach]: where a file of the host can be got at from
 // inside, and whether it can be read, written or replaced there. The mounts of a view answer that
-// ([Play]). What takes rights away at paths, as Landlock's rules do and a Seatbelt profile would, is a
-// [Wall] in front of it ([Behind]): in front of mounts, or of the host as it is.
+// ([Play]). What takes rights away at paths, as Landlock's rules do and a Seatbelt profile would,
+// is a [Wall] in front of it ([Behind]): in front of mounts, or of the host as it is.
 //
 // # Limits
 //

@@ -20,8 +20,8 @@ func (open) To(_ hostfile.Route, hop hostfile.Hop) []proof.Place {
 
 func (open) Into(hostfile.Route) []proof.Place { return nil }
 
-// What Landlock's rules alone hold of a directory, on a host where nothing can be mounted, and what they
-// hold together with mounts: each wall must give for something to be reached.
+// What Landlock's rules alone hold of a directory, on a host where nothing can be mounted, and what
+// they hold together with mounts: each wall must give for something to be reached.
 func TestBehindAWall(t *testing.T) {
 	host := plantest.Machine()
 	mounts := func(steps ...fragment.Mount) proof.Reach {

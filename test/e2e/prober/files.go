@@ -17,7 +17,8 @@ var files = tries{
 	"stat":  func(p string) string { _, err := os.Lstat(p); return outcome(err) },
 	"list":  func(p string) string { _, err := os.ReadDir(p); return outcome(err) },
 	"mkdir": func(p string) string { return outcome(os.MkdirAll(p, 0o755)) },
-	// open and open-w open without reading or writing anything: for devices, and for files that the host acts on.
+	// open and open-w open without reading or writing anything: for devices, and for files that the
+	// host acts on.
 	"open":     func(p string) string { return opened(p, os.O_RDONLY) },
 	"open-w":   func(p string) string { return opened(p, os.O_WRONLY) },
 	"truncate": func(p string) string { return outcome(os.Truncate(p, 0)) },

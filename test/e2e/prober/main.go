@@ -1,7 +1,8 @@
 //go:build linux
 
-// Command prober is the attacker of the attack tests. Each argument names one try, as NAME or NAME=VALUE; it is made in a process of its
-// own, for some end the process that makes them, and its outcome is printed on a line of its own, in the order of the arguments:
+// Command prober is the attacker of the attack tests. Each argument names one try, as NAME or
+// NAME=VALUE; it is made in a process of its own, for some end the process that makes them, and its
+// outcome is printed on a line of its own, in the order of the arguments:
 //
 //	ok              what was tried worked
 //	EACCES          what the kernel answered

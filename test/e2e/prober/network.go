@@ -103,7 +103,8 @@ func listenMPTCP(string) string {
 	return outcome(unix.Listen(fd, 1))
 }
 
-// served listens without having bound a port, writes down which one the kernel chose, and waits for somebody to come.
+// served listens without having bound a port, writes down which one the kernel chose, and waits for
+// somebody to come.
 func served(file string) string {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {

@@ -110,7 +110,8 @@ func descriptor(pid string) string {
 	return last
 }
 
-// cmdlines looks for a text in the arguments of every process but this one and its parent, which have it from the test.
+// cmdlines looks for a text in the arguments of every process but this one and its parent, which
+// have it from the test.
 func cmdlines(text string) string {
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, f := range files {

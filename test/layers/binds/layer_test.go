@@ -45,7 +45,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// request asks for rules such as "allow home/proj", "default deny home/.ssh" or "read usr/bin as bin".
+// request asks for rules such as "allow home/proj", "default deny home/.ssh" or "read usr/bin as
+// bin".
 func request(root string, lines ...string) *sdk.PlanRequest {
 	req := &sdk.PlanRequest{Run: sdk.Run{
 		Host:    sdk.Host{Tier: sdk.TierA, LandlockABI: 7, Home: filepath.Join(root, "home")},

@@ -26,9 +26,11 @@ const (
 
 	// redial is how often the layer tries to reach the port inside, until the agent serves there.
 	redial = 20 * time.Millisecond
-	// soon is the moment after Start at which the layer misbehaves: the agent is likely to run by then.
+	// soon is the moment after Start at which the layer misbehaves: the agent is likely to run by
+	// then.
 	soon = 300 * time.Millisecond
-	// slowly is how long Start takes when it is told to take its time: an agent that did not wait for it would be far by then.
+	// slowly is how long Start takes when it is told to take its time: an agent that did not wait for
+	// it would be far by then.
 	slowly = 500 * time.Millisecond
 )
 
@@ -238,7 +240,8 @@ func (*layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 	return &sdk.StartResponse{State: []byte(req.SessionID)}, nil
 }
 
-// Finish implements sdk.Starter. There is nothing to release; it reports whether Start had returned.
+// Finish implements sdk.Starter. There is nothing to release; it reports whether Start had
+// returned.
 func (*layer) Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
 	var s settings
 	if err := req.Settings.Decode(&s); err != nil {
@@ -339,7 +342,8 @@ func tell(session *sdk.Session, name string, fields map[string]string) {
 	}
 }
 
-// greet dials the port inside until the agent serves there, greets, and reports the answer as an event.
+// greet dials the port inside until the agent serves there, greets, and reports the answer as an
+// event.
 func greet(session *sdk.Session, port uint16, greeting string) {
 	for {
 		c, err := session.Dial(context.Background(), port)

@@ -1,8 +1,9 @@
-// Command nono-layer-echo is a resident layer for the tests: the smallest one that uses all that a resident layer can. It shows that core needs to
-// know nothing of what a layer does.
+// Command nono-layer-echo is a resident layer for the tests: the smallest one that uses all that a
+// resident layer can. It shows that core needs to know nothing of what a layer does.
 //
-// It serves an echo on a listener inside the agent's network namespace, sets the listener's address (ECHO_ADDR) and a secret
-// (ECHO_TOKEN) in the agent's environment, dials in through a dialer, streams an event for each of these, and misbehaves on demand.
+// It serves an echo on a listener inside the agent's network namespace, sets the listener's address
+// (ECHO_ADDR) and a secret (ECHO_TOKEN) in the agent's environment, dials in through a dialer,
+// streams an event for each of these, and misbehaves on demand.
 //
 //	layer "echo" {
 //	  plugin    = "test/echo"

@@ -1,4 +1,5 @@
-// Command nono-layer-greedy is a custom layer for the tests, "test/greedy": it asks for one thing that it must not get.
+// Command nono-layer-greedy is a custom layer for the tests, "test/greedy": it asks for one thing
+// that it must not get.
 //
 //	layer "greedy" {
 //	  plugin = "test/greedy"

@@ -1,4 +1,5 @@
-// Package misbehave makes a layer of the tests fail at the moment and in the way that a test asks for.
+// Package misbehave makes a layer of the tests fail at the moment and in the way that a test asks
+// for.
 //
 //	misbehave.At("plan", "hang-plan") // hangs
 //	misbehave.At("plan", "die-start") // does nothing
@@ -6,8 +7,9 @@
 // Some of it is not failing, and yet not what a layer should do: leave a process behind, print on
 // stdout.
 //
-// What is asked for comes from a setting of the layer's. Before there are settings, when it begins and when it describes itself, it comes
-// from the environment: core gives a layer a clean one, so whoever wants that starts the layer through a script that sets the variable.
+// What is asked for comes from a setting of the layer's. Before there are settings, when it begins
+// and when it describes itself, it comes from the environment: core gives a layer a clean one, so
+// whoever wants that starts the layer through a script that sets the variable.
 //
 //	#!/bin/sh
 //	LAYER_EARLY=die-describe exec /path/to/nono-layer-echo
@@ -30,11 +32,13 @@ func Early() string { return os.Getenv(EarlyVariable) }
 // ways are all that a layer can be told to do at a moment.
 var ways = []string{"hang", "die", "panic", "child", "print"}
 
-// At misbehaves if this is the moment: wish is one of ways, a dash, and the moment. Any other is left alone.
+// At misbehaves if this is the moment: wish is one of ways, a dash, and the moment. Any other is
+// left alone.
 func At(moment, wish string) {
 	switch wish {
 	case "hang-" + moment:
-		// All of the process, as a deadlock or a swapped-out machine would: the SDK answers no beat either.
+		// All of the process, as a deadlock or a swapped-out machine would: the SDK answers no beat
+		// either.
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 		time.Sleep(time.Hour)
 	case "die-" + moment:

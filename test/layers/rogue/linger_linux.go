@@ -6,8 +6,8 @@ import (
 	"github.com/nono-run/nono/sdk/wire"
 )
 
-// linger takes the lifeline away from the SDK and gives it another, which never ends. This layer's calls send no descriptors, so
-// nothing else is missed.
+// linger takes the lifeline away from the SDK and gives it another, which never ends. This layer's
+// calls send no descriptors, so nothing else is missed.
 func linger() error {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Command prober runs inside a sandbox and tries to get out. Each argument names one try, as NAME or NAME=VALUE; its outcome is
-// printed as NAME: OUTCOME, where "ok" means that what was tried worked.
+// Command prober runs inside a sandbox and tries to get out. Each argument names one try, as NAME
+// or NAME=VALUE; its outcome is printed as NAME: OUTCOME, where "ok" means that what was tried
+// worked.
 package main
 
 import (
@@ -299,7 +300,8 @@ func unshareChild(flags uintptr) error {
 	return nil
 }
 
-// sti types into a terminal of our own that we control. EPERM is the filter's answer; a kernel that forbids it says EIO.
+// sti types into a terminal of our own that we control. EPERM is the filter's answer; a kernel that
+// forbids it says EIO.
 func sti() string {
 	signal.Ignore(unix.SIGHUP) // which the terminal sends when it goes
 	ptmx, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
