@@ -260,8 +260,10 @@ func TestInitStopped(t *testing.T) {
 		t.Parallel()
 		u := newUser(t)
 		u.Program = "nono-short"
-		g := u.guard("run", "--allow-cwd", "--", "sh", "-c", ran)
+		g := u.guard("run", "-v", "--allow-cwd", "--", "sh", "-c", ran)
+		// The agent may say that it is up before nono-init has told core so.
 		g.wait(&g.out, "up")
+		g.wait(&g.err, "nono: started in")
 		pid, there := g.child("nono-init")
 		if !there {
 			t.Fatal("there is no nono-init")
