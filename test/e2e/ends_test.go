@@ -236,8 +236,9 @@ func TestInitKilled(t *testing.T) {
 		}
 	})
 	t.Run("while the agent runs", func(t *testing.T) {
-		g := u.in(t).guard(configured("sh", "-c", ran)...)
+		g := u.in(t).guard(append([]string{"run", "-v"}, configured("sh", "-c", ran)[1:]...)...)
 		g.wait(&g.out, "up")
+		g.wait(&g.err, "nono: started in") // see TestInitStopped
 		pid, there := g.child("nono-init")
 		if !there {
 			t.Fatal("there is no nono-init")
