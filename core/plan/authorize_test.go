@@ -76,7 +76,16 @@ func TestNoLayerWidensThePolicy(t *testing.T) {
 		{"a file in a directory that the user granted", []fragment.Step{fragment.File{Path: "/home/ada/proj/new", Mode: 0o444}}, []string{
 			"puts a file of its own over /home/ada/proj/new, which agent.hcl:4:3 grants",
 		}},
+		{"another file of the host's over one that the user granted", []fragment.Step{
+			elsewhere(host.Bind("", "/usr/lib", false), "/home/ada/proj"),
+		}, []string{"puts the host's /usr/lib over /home/ada/proj, which agent.hcl:4:3 grants"}},
+		{"another one in a directory that the user granted", []fragment.Step{
+			elsewhere(host.Bind("", "/home/ada/proj/.git/hooks", false), "/home/ada/proj/new"),
+		}, []string{"puts the host's /home/ada/proj/.git/hooks over /home/ada/proj/new, which agent.hcl:4:3 grants"}},
 
+		{"another one where only a default grants something", []fragment.Step{
+			elsewhere(host.Bind("", "/home/ada/proj/agent.hcl", false), "/usr/lib/x"),
+		}, nil},
 		{"what is granted", []fragment.Step{host.Bind("", "/usr/lib", false)}, nil},
 		{"what is granted, at another place", []fragment.Step{elsewhere(host.Bind("", "/home/ada/proj/agent.hcl", false), "/mnt/x")}, nil},
 		{"a granted device", []fragment.Step{with(elsewhere(host.Bind("", "/dev/kvm", true), "/mnt/kvm"), device)}, nil},
@@ -161,6 +170,7 @@ func TestNoLayerPassesADeniedVariable(t *testing.T) {
 	pass := policy.EnvRule{ID: "environment.pass.9", Source: user, Action: policy.EnvPass, Name: "TOKEN"}
 	never := policy.EnvRule{ID: "environment.deny.0", Source: plantest.ByDefault, Action: policy.EnvDeny, Name: "TOK*"}
 	deny := policy.EnvRule{ID: "environment.deny.9", Source: user, Action: policy.EnvDeny, Name: "TOKEN"}
+	set := policy.EnvRule{ID: "environment.set.9", Source: user, Action: policy.EnvSet, Name: "TOKEN", Value: "another"}
 	const passes, sets = "gives the agent your variable TOKEN, which ", "sets the variable TOKEN, which "
 	for _, tt := range []struct {
 		name     string
@@ -177,6 +187,8 @@ func TestNoLayerPassesADeniedVariable(t *testing.T) {
 		{"denied by default, and declared", "INNOCENT", fragment.HostVariable("TOKEN"), []string{"TOKEN"}, []policy.EnvRule{never}, passes + "default.hcl:9:1 denies"},
 		{"denied by default, and passed by the user", "INNOCENT", fragment.HostVariable("TOKEN"), nil, []policy.EnvRule{never, pass}, ""},
 		{"denied by the user, and declared", "INNOCENT", fragment.HostVariable("TOKEN"), []string{"TOKEN"}, []policy.EnvRule{deny}, passes + "config.hcl:2:1 denies"},
+		{"set by the user to another value", "INNOCENT", fragment.HostVariable("TOKEN"), nil, []policy.EnvRule{set}, passes + "nothing passes"},
+		{"denied by the user, and set to another value", "INNOCENT", fragment.HostVariable("TOKEN"), []string{"TOKEN"}, []policy.EnvRule{deny, set}, passes + "config.hcl:2:1 denies"},
 		{"its own value for what a default does not inherit", "TOKEN", fragment.Literal("mine"), nil, []policy.EnvRule{never}, ""},
 		{"its own value for what the user denies", "TOKEN", fragment.Literal("mine"), nil, []policy.EnvRule{deny}, sets + "config.hcl:2:1 denies"},
 	} {

@@ -273,7 +273,6 @@ func (e *variableEntry) add(r *EnvRule) {
 
 // unite adds what the rules of another entry say.
 func (e *variableEntry) unite(o *variableEntry) {
-	e.set = stronger(e.set, o.set)
 	e.passed = stronger(e.passed, o.passed)
 	e.asked = stronger(e.asked, o.asked)
 	e.refused = stronger(e.refused, o.refused)
@@ -289,6 +288,15 @@ func (e *variableEntry) unite(o *variableEntry) {
 //
 // With layers that set a variable too, core/plan finds the conflict; a layer is not in a policy.
 func (d *Decider) Variable(name string) VariableDecision {
+	if e, ok := d.variables[name]; ok && e.set != nil && name != "" {
+		return VariableDecision{Allowed: true, Rule: e.set, Why: "set"}
+	}
+	return d.Inherited(name)
+}
+
+// Inherited decides about the user's own value of a variable. It is [Decider.Variable] but for a
+// value that is set: that says nothing of the user's own.
+func (d *Decider) Inherited(name string) VariableDecision {
 	if name == "" {
 		return VariableDecision{Why: "no rule passes it"}
 	}
@@ -303,8 +311,6 @@ func (d *Decider) Variable(name string) VariableDecision {
 		}
 	}
 	switch {
-	case all.set != nil:
-		return VariableDecision{Allowed: true, Rule: all.set, Why: "set"}
 	case all.refused != nil:
 		return VariableDecision{Rule: all.refused, Why: "denied"}
 	case exact != nil:

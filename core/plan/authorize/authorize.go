@@ -8,7 +8,8 @@
 //   - a bind shows no file that the policy does not let the agent read, write or run, and opens
 //     device files only where a rule is about devices;
 //   - a Landlock right goes no further than that, nor beyond what the session has of its own there;
-//   - a file of the layer's own does not stand in the place of one that the user granted;
+//   - a file of the layer's own, or another one of the host's, does not stand in the place of one that
+//     the user granted;
 //   - a variable that is denied is not passed on, and one that the user denies is not set.
 //
 // Free are the session's own things: empty directories, files where the user granted nothing,
@@ -56,7 +57,7 @@ func Check(in Input) diag.Problems {
 		case fragment.Bind:
 			c.bind(m, s)
 		case fragment.File:
-			c.file(m, s)
+			c.instead(m, "a file of its own")
 		default: // the session's own, or a restriction
 		}
 	}
@@ -153,6 +154,9 @@ func (a access) words() string {
 }
 
 func (c *checker) bind(m view.Mount, b fragment.Bind) {
+	if b.Source() != b.Path && c.instead(m, "the host's "+b.Source()) {
+		return
+	}
 	asked := access{read: true, write: b.Writable, execute: !b.NoExec, device: b.Devices}
 	over, why := c.beyond(asked, b.Source())
 	if over == (access{}) {
@@ -198,14 +202,16 @@ func (c *checker) grants(a access, name string, why policy.Decision) string {
 		word, short, short, orElse)
 }
 
-// file refuses a file of a layer's own in the place of one that the user granted.
-func (c *checker) file(m view.Mount, f fragment.File) {
-	d := c.Decide.Path(f.Path, policy.OpRead)
+// instead refuses what stands in the place of something that the user granted: the line says that it
+// is the host's own which is there.
+func (c *checker) instead(m view.Mount, what string) bool {
+	d := c.Decide.Path(m.At(), policy.OpRead)
 	if !d.Allowed || d.Rule == nil || !d.Rule.Source.Asked() {
-		return
+		return false
 	}
 	c.report(merge.OriginOf(m), "take out the line or the layer: what you granted is the host's own file",
-		"puts a file of its own over %s, which %s grants", f.Path, d.Rule.Source)
+		"puts %s over %s, which %s grants", what, m.At(), d.Rule.Source)
+	return true
 }
 
 // right refuses a Landlock rule that gives more than the policy does, and more than the session has
@@ -258,7 +264,7 @@ func (c *checker) variable(v merge.Variable) {
 		if part.Host == "" {
 			continue
 		}
-		d := c.Decide.Variable(part.Host)
+		d := c.Decide.Inherited(part.Host)
 		try := fmt.Sprintf("to pass it, write `pass = [%q]` into the environment block of your own policy; "+
 			"if you do not want that, take the layer out", part.Host)
 		switch {
