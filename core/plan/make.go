@@ -288,7 +288,10 @@ func (m *maker) environment(v view.View, listeners []Listener) []Variable {
 	}
 	for _, e := range m.steps.Variables {
 		for _, part := range e.Value {
-			if _, ok := merge.Find(listeners, e.Layer, part.Listener); part.Listener != "" && !ok {
+			if part.Listener == "" {
+				continue
+			}
+			if _, ok := merge.Find(listeners, e.Layer, part.Listener); !ok {
 				m.flaw(e.Layer, e.Rule, "%s uses the listener %q, which the layer does not have", e.Name, part.Listener)
 			}
 		}

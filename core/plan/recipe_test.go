@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -164,6 +165,22 @@ func TestMakeOwn(t *testing.T) {
 	}
 }
 
+// A layer may ask for as many listeners as its answer can hold: to look at each pair of them would
+// take core minutes, and to tell of each all memory.
+func TestManyListeners(t *testing.T) {
+	for what, port := range map[string]uint16{"picked": 0, "all the same": 80} {
+		in := plantest.Input(plantest.Machine())
+		var steps []fragment.Step
+		for i := range 32768 {
+			steps = append(steps, fragment.Listener{Name: fmt.Sprint(i), Network: fragment.TCP, Port: port})
+		}
+		in.Layers = append(in.Layers, plantest.Custom("x/x", steps...))
+		if got := plantest.Refused(t, in); !strings.Contains(got, "want 32768 listeners, and at most 512") {
+			t.Errorf("%s: %s", what, got)
+		}
+	}
+}
+
 func TestListeners(t *testing.T) {
 	tcp := func(name, address string, port uint16) fragment.Listener {
 		return fragment.Listener{Name: name, Network: fragment.TCP, Address: address, Port: port}
@@ -182,6 +199,8 @@ func TestListeners(t *testing.T) {
 		{"one port, two addresses", tcp("a", "127.0.0.2", 80), tcp("b", "127.0.0.3", 80), "127.0.0.2:80 127.0.0.3:80"},
 		{"one port", tcp("a", "", 80), tcp("b", "127.0.0.1", 80), "both want port 80"},
 		{"one port, one on all addresses", tcp("a", "0.0.0.0", 80), tcp("b", "127.0.0.1", 80), "both want port 80"},
+		{"one port, two on all addresses", tcp("a", "0.0.0.0", 80), tcp("b", "::", 80), "both want port 80"},
+		{"one port, the other on all addresses", tcp("a", "127.0.0.1", 80), tcp("b", "::", 80), "both want port 80"},
 		{"one name, two layers", tcp("a", "", 80), tcp("a", "", 81), "127.0.0.1:80 127.0.0.1:81"},
 	}
 	for _, tt := range tests {

@@ -3,6 +3,7 @@ package merge
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -14,6 +15,10 @@ import (
 // firstPort is where picked ports begin: above the range from which the kernel takes the ports of
 // outgoing connections, so that the agent's own connections never take one.
 const firstPort = 61000
+
+// maxListeners is how many sockets a run has inside; each is a descriptor of nono-init's, of core's and
+// of its layer's.
+const maxListeners = 512
 
 // Listener is a listener step with its port picked, and the layer that serves on it.
 type Listener struct {
@@ -42,6 +47,9 @@ type Dialer struct {
 // Listeners gives every listener step an address and a port of its own. The network namespace is
 // new, so every port is free: what is picked depends on the plan alone.
 func (m *Merger) Listeners(listeners []Listener) ([]Listener, error) {
+	if n := len(listeners); n > maxListeners {
+		return nil, fmt.Errorf("the layers want %d listeners, and at most %d are opened", n, maxListeners)
+	}
 	all := slices.Clone(listeners)
 	for i := range all {
 		if all[i].Address == "" {
@@ -51,16 +59,7 @@ func (m *Merger) Listeners(listeners []Listener) ([]Listener, error) {
 	slices.SortFunc(all, func(a, b Listener) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Layer, b.Layer))
 	})
-	for i, a := range all {
-		for _, b := range all[:i] {
-			switch {
-			case a.ID() == b.ID():
-				m.conflict(b.origin(), a.origin(), "two listeners of layer %s are called %q", a.Layer, a.Name)
-			case a.Port != 0 && a.Port == b.Port && overlap(a, b):
-				m.conflict(b.origin(), a.origin(), "the listeners %q and %q both want port %d", b.Name, a.Name, a.Port)
-			}
-		}
-	}
+	m.refuseTwice(all)
 	return all, pickPorts(all)
 }
 
@@ -86,8 +85,44 @@ func pickPorts(all []Listener) error {
 	return nil
 }
 
-func overlap(a, b Listener) bool {
-	return a.Network == b.Network && (a.Address == b.Address || wildcard(a.Address) || wildcard(b.Address))
+// refuseTwice reports a name that a layer has for two listeners, and a port that two want at one
+// address: each listener with one of those before it, for a layer may ask for many.
+func (m *Merger) refuseTwice(all []Listener) {
+	type place struct {
+		network fragment.Network
+		port    uint16
+		address string // any if empty
+	}
+	names := map[string]Listener{}
+	taken := map[place]Listener{}
+	wild := map[place]Listener{} // those on all addresses
+	for _, l := range all {
+		if first, twice := names[l.ID()]; twice {
+			m.conflict(first.origin(), l.origin(), "two listeners of layer %s are called %q", l.Layer, l.Name)
+			continue
+		}
+		names[l.ID()] = l
+		if l.Port == 0 {
+			continue
+		}
+		any := place{network: l.Network, port: l.Port}
+		at := place{l.Network, l.Port, l.Address}
+		first, twice := wild[any]
+		switch {
+		case twice:
+		case wildcard(l.Address):
+			first, twice = taken[any]
+			wild[any] = l
+		default:
+			first, twice = taken[at]
+		}
+		if twice {
+			m.conflict(first.origin(), l.origin(), "the listeners %q and %q both want port %d",
+				first.Name, l.Name, l.Port)
+			continue
+		}
+		taken[any], taken[at] = l, l
+	}
 }
 
 func wildcard(address string) bool {
