@@ -4,17 +4,19 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+
+	"github.com/nono-run/nono/sdk/fragment"
 )
 
 // Filters is core's own seccomp rules as they stand, and then each of a layer's once, in an order
 // that is the same each time. A filter only takes away, so rules never contradict each other.
 func Filters(own, layers []Filter) []Filter {
 	rest := slices.Clone(layers)
-	slices.SortFunc(rest, compareFilters)
-	rest = slices.CompactFunc(rest, func(a, b Filter) bool { return compareFilters(a, b) == 0 })
+	sortSteps(rest, Filter.step, func(a, b Filter) int { return cmp.Compare(a.Layer, b.Layer) })
+	rest = slices.CompactFunc(rest, func(a, b Filter) bool {
+		return a.Layer == b.Layer && bytes.Equal(canonical(a.Seccomp), canonical(b.Seccomp))
+	})
 	return append(slices.Clone(own), rest...)
 }
 
-func compareFilters(a, b Filter) int {
-	return cmp.Or(bytes.Compare(canonical(a.Seccomp), canonical(b.Seccomp)), cmp.Compare(a.Layer, b.Layer))
-}
+func (f Filter) step() fragment.Step { return f.Seccomp }

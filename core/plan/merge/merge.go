@@ -46,6 +46,10 @@ type Right struct {
 	Layer string
 }
 
+func (r Right) step() fragment.Step { return r.Landlock }
+
+func (r Right) origin() Origin { return Origin{r.For, r.Layer} }
+
 // Filter is a seccomp step and the layer that sent it.
 type Filter struct {
 	fragment.Seccomp
@@ -63,25 +67,46 @@ func Gather(shares []Share) (Steps, error) {
 			}
 		}
 	}
-	slices.SortFunc(all.Rights, func(a, b Right) int {
-		return cmp.Or(
-			view.ComparePaths(a.Path, b.Path),
-			compareSteps(a.Landlock, a.Layer, b.Landlock, b.Layer),
-		)
+	sortSteps(all.Rights, Right.step, func(a, b Right) int {
+		return cmp.Or(view.ComparePaths(a.Path, b.Path), compareOrigins(a.origin(), b.origin()))
 	})
-	slices.SortFunc(all.Variables, func(a, b Variable) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), compareSteps(a.step(), a.Layer, b.step(), b.Layer))
+	sortSteps(all.Variables, Variable.step, func(a, b Variable) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), compareOrigins(a.origin(), b.origin()))
 	})
 	return all, nil
 }
 
-// compareSteps orders steps of which nothing else says which comes first.
-func compareSteps(a fragment.Step, layerA string, b fragment.Step, layerB string) int {
-	return cmp.Or(
-		cmp.Compare(layerA, layerB),
-		cmp.Compare(a.Rule(), b.Rule()),
-		bytes.Compare(canonical(a), canonical(b)),
-	)
+func compareOrigins(a, b Origin) int {
+	return cmp.Or(cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Rule, b.Rule))
+}
+
+// sortSteps sorts, and orders what compare takes for equal by what the steps say. That is written out
+// for a step only where it is asked for, and once: a layer may send thousands that differ in nothing
+// else.
+func sortSteps[T any](all []T, step func(T) fragment.Step, compare func(a, b T) int) {
+	type item struct {
+		is   T
+		says []byte
+	}
+	items := make([]*item, len(all))
+	for i, is := range all {
+		items[i] = &item{is: is}
+	}
+	says := func(i *item) []byte {
+		if i.says == nil {
+			i.says = canonical(step(i.is))
+		}
+		return i.says
+	}
+	slices.SortFunc(items, func(a, b *item) int {
+		if c := compare(a.is, b.is); c != 0 {
+			return c
+		}
+		return bytes.Compare(says(a), says(b))
+	})
+	for i, it := range items {
+		all[i] = it.is
+	}
 }
 
 func (all *Steps) add(step fragment.Step, layer string) error {

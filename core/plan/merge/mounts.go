@@ -156,7 +156,7 @@ func (m *Merger) unite(steps []view.Mount) view.Mount {
 	if len(steps) == 1 {
 		return steps[0]
 	}
-	slices.SortFunc(steps, m.compare)
+	sortSteps(steps, mountStep, m.compare)
 	top := weakest
 	for _, s := range steps {
 		top = max(top, strengthOf(s.Mount))
@@ -230,14 +230,13 @@ func uniteTwo(a, b fragment.Mount) (fragment.Mount, bool) {
 	panic(fmt.Sprintf("a mount step of an unknown type: %T", a))
 }
 
+func mountStep(m view.Mount) fragment.Step { return m.Mount }
+
 // compare orders the steps at one path so that the outcome does not depend on who was asked first:
 // what the user wrote comes before what nobody asked for, so that it is the user's line that a
 // message names.
 func (m *Merger) compare(a, b view.Mount) int {
-	return cmp.Or(
-		m.compareRules(a.Rule(), b.Rule()),
-		compareSteps(a.Mount, a.Layer, b.Mount, b.Layer),
-	)
+	return cmp.Or(m.compareRules(a.Rule(), b.Rule()), compareOrigins(OriginOf(a), OriginOf(b)))
 }
 
 // compareRules puts the rule first that is the better one to name: the user's own, then the smaller

@@ -23,13 +23,13 @@ type Variable struct {
 func (m *Merger) Variables(vars, defaults []Variable) []Variable {
 	byName := map[string]Variable{}
 	vars = slices.Clone(vars)
-	slices.SortFunc(vars, m.compareVariables)
+	sortSteps(vars, Variable.step, m.compareVariables)
 	for _, v := range vars {
 		old, ok := byName[v.Name]
 		if !ok {
 			byName[v.Name] = v
 		} else if !sameValue(old, v) {
-			m.conflict(Origin{old.Rule, old.Layer}, Origin{v.Rule, v.Layer},
+			m.conflict(old.origin(), v.origin(),
 				"two different values for the variable %s", v.Name)
 		}
 	}
@@ -48,7 +48,7 @@ func (m *Merger) Variables(vars, defaults []Variable) []Variable {
 	return out
 }
 
-func (v Variable) claim() Claim { return Claim{Origin{v.Rule, v.Layer}, v.Text()} }
+func (v Variable) claim() Claim { return Claim{v.origin(), v.Text()} }
 
 // Text is the value as it can be shown: the user's own values and secrets are not in a plan.
 func (v Variable) Text() string {
@@ -72,11 +72,13 @@ func (m *Merger) compareVariables(a, b Variable) int {
 	return cmp.Or(
 		cmp.Compare(a.Name, b.Name),
 		m.compareRules(a.Rule, b.Rule),
-		compareSteps(a.step(), a.Layer, b.step(), b.Layer),
+		compareOrigins(a.origin(), b.origin()),
 	)
 }
 
-func (v Variable) step() fragment.Env { return fragment.Env{For: v.Rule, Name: v.Name, Value: v.Value} }
+func (v Variable) step() fragment.Step { return fragment.Env{For: v.Rule, Name: v.Name, Value: v.Value} }
+
+func (v Variable) origin() Origin { return Origin{v.Rule, v.Layer} }
 
 // sameValue compares what can be compared before there are values: two layers' secrets and
 // listeners differ even where their names agree.
