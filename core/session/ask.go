@@ -63,6 +63,10 @@ func (a *asker) Ask(ctx context.Context, layer, text string, echo prompt.Echo) (
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}
+	// The turn may have come by because somebody took the terminal away, and gave the turn on.
+	if phase.Err() != nil {
+		return "", context.Cause(phase)
+	}
 	question := fmt.Sprintf("nono: layer %s asks: %s ", layer, policy.Printable(text))
 	return a.ask(ctx, question, echo)
 }

@@ -74,6 +74,32 @@ func TestYieldEndsQuestions(t *testing.T) {
 	}
 }
 
+// TestNoQuestionAfterYield: not even one that was on its way when the terminal was given away.
+func TestNoQuestionAfterYield(t *testing.T) {
+	for range 100 {
+		a := newAsker(nil, nil, false)
+		a.ask = func(context.Context, string, prompt.Echo) (string, error) {
+			t.Error("a question is shown at the agent's terminal")
+			return "", nil
+		}
+		ctx := yielding{t.Context(), sync.OnceFunc(func() { a.Yield("the agent has the terminal") })}
+		if _, err := a.Ask(ctx, "acme/x", "?", prompt.Shown); !errors.Is(err, sdk.ErrNobody) {
+			t.Fatalf("got %v", err)
+		}
+	}
+}
+
+// yielding gives the terminal away when it is looked at: Ask has found by then that it may ask.
+type yielding struct {
+	context.Context
+	yield func()
+}
+
+func (y yielding) Done() <-chan struct{} {
+	y.yield()
+	return y.Context.Done()
+}
+
 func TestNobodyIsAskedInADryRun(t *testing.T) {
 	a := newAsker(nil, nil, true)
 	if _, err := a.Ask(t.Context(), "acme/x", "?", prompt.Shown); !errors.Is(err, sdk.ErrNobody) {
