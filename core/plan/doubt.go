@@ -25,6 +25,7 @@ func (m *maker) doubt(p *Plan) {
 		reach = proof.Behind(played, proof.NewRights(p.rights()))
 	}
 	look := hostfile.Once(m.in.Look)
+	var doubted diag.Problems
 	for _, r := range p.Rules {
 		restricts := r.Access == policy.Deny || r.Access == policy.Protect
 		if !restricts || r.Held != sdk.Enforced || r.Type == policy.Missing {
@@ -39,8 +40,15 @@ func (m *maker) doubt(p *Plan) {
 			t.What = "protected"
 		}
 		if err := proof.Hold(reach, t); err != nil {
-			m.problem(diag.Errorf("layer %s says that %q is enforced, and it is not: %s", r.Layer, r.Says, err).
-				Try("narrow the grant that shows it there; if there is none, it is a flaw of a layer"), r.Source)
+			doubted = append(doubted, diag.Errorf("layer %s says that %q is enforced, and it is not: %s", r.Layer, r.Says, err).
+				Try("narrow the grant that shows it there; if there is none, it is a flaw of a layer").At(r.Source))
 		}
 	}
+	if more := len(doubted) - mostDoubts; more > 0 {
+		doubted = append(doubted[:mostDoubts], diag.Errorf("and %d more rules are said to be enforced, and are not", more))
+	}
+	m.problems = append(m.problems, doubted...)
 }
+
+// mostDoubts is how many rules are told one by one: a layer that forgets one usually forgets all.
+const mostDoubts = 10

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -38,6 +39,22 @@ func without(s plan.Share, at string) plan.Share {
 	}
 	s.Response.Fragment.Steps = steps
 	return s
+}
+
+// A layer that holds nothing of what it says is told so in a few messages.
+func TestDoubtsAreCounted(t *testing.T) {
+	host, in := secretInput()
+	for i := range 50 {
+		p := fmt.Sprintf("/home/ada/proj/b/%d", i)
+		host.Put(p, "dir")
+		id := policy.RuleID(fmt.Sprintf("filesystem.deny.%d", 10+i))
+		in.Policy.Filesystem = append(in.Policy.Filesystem, plantest.Rule(id, plantest.At(10+i), policy.Deny, p))
+		in.Layers[0].Response.Coverage = append(in.Layers[0].Response.Coverage, sdk.Coverage{Rule: id, Held: sdk.Enforced, By: "word"})
+	}
+	got := plantest.Refused(t, in)
+	if n := strings.Count(got, "is enforced, and it is not"); n != 10 || !strings.Contains(got, "and 40 more rules are said to be enforced, and are not") {
+		t.Errorf("%d are told one by one:\n%s", n, got)
+	}
 }
 
 func TestALayerThatClaimsTooMuchIsRefused(t *testing.T) {

@@ -27,7 +27,8 @@ func TestQuestionsAreAskedOneAfterAnother(t *testing.T) {
 		wg.Go(func() {
 			layer := fmt.Sprintf("acme/%d", i)
 			got, err := a.Ask(t.Context(), layer, "well?\x1b[2J", prompt.Shown)
-			if want := "nono: layer " + layer + ` asks: well?\x1b[2J `; err != nil || got != want {
+			want := "nono: layer " + layer + ` asks: well?\x1b[2J` + "\nnono: your answer to layer " + layer + ": "
+			if err != nil || got != want {
 				t.Errorf("got %q, %v", got, err)
 			}
 		})

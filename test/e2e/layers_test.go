@@ -790,7 +790,7 @@ func TestLayerKeepsState(t *testing.T) {
 
 // TestLayerAsks has a layer ask the user, in each of its calls, at a terminal.
 func TestLayerAsks(t *testing.T) {
-	const question = `nono: layer test/echo asks: what is the\x1b[2J word? `
+	const question = `nono: layer test/echo asks: what is the\x1b[2J word?` + "\r\nnono: your answer to layer test/echo: "
 	begin := func(t *testing.T, settings string) (*terminal, *guarded) {
 		u := newUser(t)
 		u.Program = "nono-short" // a call may take two seconds there

@@ -76,7 +76,9 @@ func (m *Merger) compareVariables(a, b Variable) int {
 	)
 }
 
-func (v Variable) step() fragment.Step { return fragment.Env{For: v.Rule, Name: v.Name, Value: v.Value} }
+func (v Variable) step() fragment.Step {
+	return fragment.Env{For: v.Rule, Name: v.Name, Value: v.Value}
+}
 
 func (v Variable) origin() Origin { return Origin{v.Rule, v.Layer} }
 
