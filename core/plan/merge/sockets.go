@@ -105,14 +105,14 @@ func (m *Merger) refuseTwice(all []Listener) {
 		if l.Port == 0 {
 			continue
 		}
-		any := place{network: l.Network, port: l.Port}
+		anywhere := place{network: l.Network, port: l.Port}
 		at := place{l.Network, l.Port, l.Address}
-		first, twice := wild[any]
+		first, twice := wild[anywhere]
 		switch {
 		case twice:
 		case wildcard(l.Address):
-			first, twice = taken[any]
-			wild[any] = l
+			first, twice = taken[anywhere]
+			wild[anywhere] = l
 		default:
 			first, twice = taken[at]
 		}
@@ -121,7 +121,7 @@ func (m *Merger) refuseTwice(all []Listener) {
 				first.Name, l.Name, l.Port)
 			continue
 		}
-		taken[any], taken[at] = l, l
+		taken[anywhere], taken[at] = l, l
 	}
 }
 
