@@ -275,3 +275,25 @@ func TestVerifyReports(t *testing.T) {
 		t.Errorf("it should end with 1, and say nothing else\n%s", r)
 	}
 }
+
+// TestVerifyRunsNoOtherProgram: the policy that brings the layer's settings may be a stranger's, and
+// nobody approves of what else it has.
+func TestVerifyRunsNoOtherProgram(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.tmp()
+	u.write("payload", "#!/bin/sh\necho >> "+u.path("~/payload-ran")+"\n")
+	if err := os.Chmod(u.path("payload"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{
+		"layer \"filesystem\" { plugin = \"landlock\" }\nlayer \"x\" { plugin = \"evil/x\" }\nplugin \"evil/x\" { path = \"payload\" }\n",
+		"layer \"filesystem\" { plugin = \"evil/x\" }\nplugin \"evil/x\" { path = \"payload\" }\n",
+	} {
+		u.write("agent.hcl", file)
+		u.refused(u.nono("plugin", "verify", "landlock", "-c", "agent.hcl"), "agent.hcl")
+		if u.exists("~/payload-ran") {
+			t.Errorf("a program was run that nobody named\n%s", file)
+		}
+	}
+}
