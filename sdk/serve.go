@@ -33,7 +33,8 @@ var Version = "0.1.0-dev"
 // of the layer's own commands, it runs that. It does not return.
 func Main(l Layer) {
 	if os.Getenv(wire.CookieKey) != wire.CookieValue {
-		fmt.Fprintln(os.Stderr, "this program is a layer of nono: `nono run` starts it, it does nothing by itself")
+		fmt.Fprintln(os.Stderr, "this program is a layer of nono: "+
+			"`nono run` starts it, it does nothing by itself")
 		os.Exit(2)
 	}
 	if os.Getenv(wire.CommandVariable) != "" {
@@ -71,7 +72,8 @@ func serve(l Layer) {
 	// can connect.
 	parent := os.Getppid()
 	if got := os.Getenv(wire.LifelineVariable); got != fmt.Sprint(wire.LifelineFD) {
-		fmt.Fprintf(os.Stderr, "nono and this layer do not agree on the lifeline: %s is %q\n", wire.LifelineVariable, got)
+		fmt.Fprintf(os.Stderr, "nono and this layer do not agree on the lifeline: %s is %q\n",
+			wire.LifelineVariable, got)
 		os.Exit(2)
 	}
 	end, err := lifeline.Open(os.NewFile(wire.LifelineFD, "lifeline"), func() { os.Exit(0) })
@@ -90,7 +92,9 @@ func serve(l Layer) {
 	fmt.Println()
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: plugin.HandshakeConfig{
-			ProtocolVersion: wire.ProtocolVersion, MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue,
+			ProtocolVersion:  wire.ProtocolVersion,
+			MagicCookieKey:   wire.CookieKey,
+			MagicCookieValue: wire.CookieValue,
 		},
 		Plugins: plugin.PluginSet{wire.PluginName: served{}},
 		GRPCServer: func(_ []grpc.ServerOption) *grpc.Server {

@@ -35,7 +35,9 @@ func NewServer(l Layer, end *lifeline.Layer, check peer.Check) *grpc.Server {
 }
 
 // escapeText lets an answer show a path that is not UTF-8.
-func escapeText(ctx context.Context, req any, _ *grpc.UnaryServerInfo, call grpc.UnaryHandler) (any, error) {
+func escapeText(
+	ctx context.Context, req any, _ *grpc.UnaryServerInfo, call grpc.UnaryHandler,
+) (any, error) {
 	resp, err := call(ctx, req)
 	if m, ok := resp.(proto.Message); ok && err == nil {
 		wire.EscapeText(m)
@@ -84,15 +86,19 @@ func (s *server) describe() Description {
 }
 
 // Describe implements layerpb.LayerServer.
-func (s *server) Describe(_ context.Context, req *layerpb.DescribeRequest) (*layerpb.DescribeResponse, error) {
+func (s *server) Describe(
+	_ context.Context, req *layerpb.DescribeRequest,
+) (*layerpb.DescribeResponse, error) {
 	d := s.describe()
 	// Core goes by the lifetime; a Start that is never called, or one that is missing, would be
 	// found out much later.
 	if _, starter := s.layer.(Starter); starter == (d.Lifetime == Ephemeral) {
-		return nil, own(fmt.Errorf("a layer of the lifetime %q: has Start and Finish: %t", d.Lifetime, starter))
+		return nil, own(fmt.Errorf("a layer of the lifetime %q: has Start and Finish: %t",
+			d.Lifetime, starter))
 	}
 	if _, commander := s.layer.(Commander); commander != (len(d.Subcommands) > 0) {
-		return nil, own(fmt.Errorf("it lists %d subcommands, and can run any: %t", len(d.Subcommands), commander))
+		return nil, own(fmt.Errorf("it lists %d subcommands, and can run any: %t",
+			len(d.Subcommands), commander))
 	}
 	m, err := encodeDescription(d)
 	if err != nil {
@@ -126,7 +132,9 @@ func (s *server) Plan(ctx context.Context, m *layerpb.PlanRequest) (*layerpb.Pla
 }
 
 // Start implements layerpb.LayerServer.
-func (s *server) Start(ctx context.Context, m *layerpb.StartRequest) (*layerpb.StartResponse, error) {
+func (s *server) Start(
+	ctx context.Context, m *layerpb.StartRequest,
+) (*layerpb.StartResponse, error) {
 	starter, ok := s.layer.(Starter)
 	if !ok {
 		return nil, status.Error(codes.Unimplemented, "the layer has no Start")
@@ -152,7 +160,9 @@ func (s *server) Start(ctx context.Context, m *layerpb.StartRequest) (*layerpb.S
 }
 
 // Finish implements layerpb.LayerServer.
-func (s *server) Finish(ctx context.Context, m *layerpb.FinishRequest) (*layerpb.FinishResponse, error) {
+func (s *server) Finish(
+	ctx context.Context, m *layerpb.FinishRequest,
+) (*layerpb.FinishResponse, error) {
 	starter, ok := s.layer.(Starter)
 	if !ok {
 		return nil, status.Error(codes.Unimplemented, "the layer has no Finish")
@@ -206,7 +216,9 @@ func (s *server) begin(ctx context.Context, run *Run) error {
 	}
 }
 
-func (s *server) takeListeners(ctx context.Context, in []*layerpb.Descriptor) (map[string]Socket, error) {
+func (s *server) takeListeners(
+	ctx context.Context, in []*layerpb.Descriptor,
+) (map[string]Socket, error) {
 	out := make(map[string]Socket, len(in))
 	for _, d := range in {
 		socket, err := s.takeListener(ctx, d)

@@ -129,7 +129,9 @@ func (s *Session) Dial(ctx context.Context, port uint16) (net.Conn, error) {
 
 func (s *Session) dial(ctx context.Context, port uint16) (net.Conn, error) {
 	answer, err := s.request(ctx, func(id uint64) *layerpb.SessionResponse {
-		return &layerpb.SessionResponse{Message: &layerpb.SessionResponse_Dial{Dial: &layerpb.Dial{Id: id, Port: uint32(port)}}}
+		return &layerpb.SessionResponse{Message: &layerpb.SessionResponse_Dial{
+			Dial: &layerpb.Dial{Id: id, Port: uint32(port)},
+		}}
 	})
 	if err != nil {
 		return nil, err
@@ -169,7 +171,9 @@ func (s *Session) send(m *layerpb.SessionResponse) error {
 }
 
 // request sends a message and waits for the one that answers it.
-func (s *Session) request(ctx context.Context, message func(id uint64) *layerpb.SessionResponse) (*layerpb.SessionRequest, error) {
+func (s *Session) request(
+	ctx context.Context, message func(id uint64) *layerpb.SessionResponse,
+) (*layerpb.SessionRequest, error) {
 	if s == nil {
 		return nil, ErrNoSession
 	}

@@ -30,7 +30,8 @@ func main() {
 	flag.IntVar(&o.runs, "n", 40, "measured runs of each sandbox")
 	flag.IntVar(&o.warmup, "warmup", 5, "runs of each before that")
 	flag.IntVar(&o.grown, "grown", 9, "runs of nono for each size of policy")
-	flag.IntVar(&o.watched, "watched", 20, "runs of nono that are watched for the CPU time of each process")
+	flag.IntVar(&o.watched, "watched", 20,
+		"runs of nono that are watched for the CPU time of each process")
 	asJSON := flag.Bool("json", false, "print JSON instead of a table")
 	markdown := flag.String("markdown", "", "also write the table to this file")
 	flag.Parse()

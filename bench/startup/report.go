@@ -39,7 +39,8 @@ func thisMachine() string {
 	if os.Getuid() == 0 {
 		who = "root"
 	}
-	return fmt.Sprintf("%s/%s, %d cores, kernel %s, as %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), kernel, who)
+	return fmt.Sprintf("%s/%s, %d cores, kernel %s, as %s",
+		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), kernel, who)
 }
 
 // rows is the table of results, its header first.
@@ -68,7 +69,9 @@ func (r report) rows() [][]string {
 func (r report) processRows() [][]string {
 	rows := [][]string{{"nono's processes", "CPU", "peak memory"}}
 	for _, p := range r.Processes {
-		rows = append(rows, []string{p.Name, fmt.Sprintf("%.1f ms", p.CPU), fmt.Sprintf("%.1f MiB", p.Peak)})
+		rows = append(rows, []string{
+			p.Name, fmt.Sprintf("%.1f ms", p.CPU), fmt.Sprintf("%.1f MiB", p.Peak),
+		})
 	}
 	return rows
 }
@@ -89,7 +92,8 @@ func (r report) phaseRows() [][]string {
 	}
 	return append(rows, []string{
 		"the rest", fmt.Sprintf("%.1f ms", rest),
-		"exec of nono and the initialisation of its packages; the command itself; the end of all processes and namespaces",
+		"exec of nono and the initialisation of its packages; the command itself; " +
+			"the end of all processes and namespaces",
 	})
 }
 
@@ -114,7 +118,8 @@ func (r report) growthRows() [][]string {
 
 func (r report) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "start-up of `true`: %d runs each, interleaved, after %d to warm up; %s\n\n", r.Runs, r.Warmup, r.Machine)
+	fmt.Fprintf(&b, "start-up of `true`: %d runs each, interleaved, after %d to warm up; %s\n\n",
+		r.Runs, r.Warmup, r.Machine)
 	table(&b, r.rows())
 	if len(r.Processes) > 0 {
 		fmt.Fprintf(&b, "\nCPU time by process, medians of %d watched runs\n\n", r.Watched)
@@ -141,13 +146,18 @@ func table(b *strings.Builder, rows [][]string) {
 // markdown is the page bench/RESULTS.md.
 func (r report) markdown() string {
 	var b strings.Builder
-	b.WriteString("# Start-up\n\nWritten by `make bench`; every figure is from one run of it. Compare the ratios: the times belong to the machine.\n\n")
+	b.WriteString("# Start-up\n\n" +
+		"Written by `make bench`; every figure is from one run of it. Compare the ratios: the times\n" +
+		"belong to the machine.\n\n")
 	fmt.Fprintf(&b, "`true`, %d runs of each sandbox in turn after %d to warm up, on %s.\n"+
-		"Each reads the system, may write one directory, and has a closed network. \"nono, no layer\" is no peer: it sees the host's files\n"+
-		"as they are, and shows what the filesystem layer and its process cost.\n\n", r.Runs, r.Warmup, r.Machine)
+		"Each reads the system, may write one directory, and has a closed network. \"nono, no layer\"\n"+
+		"is no peer: it sees the host's files as they are, and shows what the filesystem layer and\n"+
+		"its process cost.\n\n", r.Runs, r.Warmup, r.Machine)
 	markdownTable(&b, r.rows())
-	b.WriteString("\nCPU is user and system time of every process that the run waited for; peak memory is that of its largest process, and readings\n" +
-		"below 5 MiB are those of the measuring program it was started from.\n\n")
+	b.WriteString("\n" +
+		"CPU is user and system time of every process that the run waited for; peak memory is that\n" +
+		"of its largest process, and readings below 5 MiB are those of the measuring program it was\n" +
+		"started from.\n\n")
 	for _, x := range r.Results {
 		fmt.Fprintf(&b, "- %s: `%s`\n", x.Name, x.Shown)
 	}
@@ -155,16 +165,21 @@ func (r report) markdown() string {
 		fmt.Fprintf(&b, "- left out: %s\n", m)
 	}
 	if len(r.Growth) > 0 {
-		fmt.Fprintf(&b, "\n## Against the size of the policy\n\nMedians of %d runs each. What there is many of lies in one directory: directories that are granted\n"+
-			"for writing, each a mount; files denied in a directory that is granted; and read rules beneath a grant, which change nothing.\n\n", r.Grown)
+		fmt.Fprintf(&b, "\n## Against the size of the policy\n\n"+
+			"Medians of %d runs each. What there is many of lies in one directory: directories that\n"+
+			"are granted for writing, each a mount; files denied in a directory that is granted; and\n"+
+			"read rules beneath a grant, which change nothing.\n\n", r.Grown)
 		markdownTable(&b, r.growthRows())
 		fmt.Fprintf(&b, "\nBeyond the limit, 9000 grants: `%s`\n", r.Refusal)
 	}
 	if len(r.Processes) > 0 {
-		fmt.Fprintf(&b, "\n## Where nono's CPU time goes\n\nMedians of %d runs of their own, in which each process's CPU clock was read without pause.\n\n", r.Watched)
+		fmt.Fprintf(&b, "\n## Where nono's CPU time goes\n\n"+
+			"Medians of %d runs of their own, in which each process's CPU clock was read without\n"+
+			"pause.\n\n", r.Watched)
 		markdownTable(&b, r.processRows())
-		fmt.Fprintf(&b, "\n## Where nono's milliseconds go\n\nMedians of %d runs of `nono run -v --allow-cwd -- true`, which tells them. "+
-			"Processes run beside each other,\non all cores.\n\n", r.Watched)
+		fmt.Fprintf(&b, "\n## Where nono's milliseconds go\n\n"+
+			"Medians of %d runs of `nono run -v --allow-cwd -- true`, which tells them. Processes run\n"+
+			"beside each other, on all cores.\n\n", r.Watched)
 		markdownTable(&b, r.phaseRows())
 		b.WriteString(costs)
 	}
@@ -175,12 +190,15 @@ func (r report) markdown() string {
 const costs = `
 ## Why
 
-The budget is half of the Codex sandbox's time. Where the ratio above is higher, this is where the rest goes:
+The budget is half of the Codex sandbox's time. Where the ratio above is higher, this is where the
+rest goes:
 
-- **Two more programs than a sandbox needs that decides and enforces in one.** Policy is decided by core and a layer, which speak gRPC, and
-  enforced by nono-init, which does not. Starting a Go program that links gRPC, protobuf and go-plugin is page faults and package
-  initialisation before main, once in core and once in the layer: that is most of "processes", and most of the rest.
-- **The kernel.** About half of the CPU time is the kernel's: page faults, clone into six namespaces, mounts, their end.
+- **Two more programs than a sandbox needs that decides and enforces in one.** Policy is decided by
+  core and a layer, which speak gRPC, and enforced by nono-init, which does not. Starting a Go
+  program that links gRPC, protobuf and go-plugin is page faults and package initialisation before
+  main, once in core and once in the layer: that is most of "processes", and most of the rest.
+- **The kernel.** About half of the CPU time is the kernel's: page faults, clone into six
+  namespaces, mounts, their end.
 - **The layer's answer** initialises protobuf's tables on both sides at first use.
 - Not in it: digests of our own programs, anything synced to disk, a layer that has nothing to do.
 `

@@ -59,11 +59,13 @@ func find(o options, at place) (found []sandbox, missing []string) {
 	if path, err := exec.LookPath("bwrap"); err == nil {
 		flags := []string{
 			"--unshare-all", "--new-session", "--die-with-parent",
-			"--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--bind", at.work, at.work, "--",
+			"--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp",
+			"--bind", at.work, at.work, "--",
 		}
 		found = append(found, sandbox{
 			Name: "bubblewrap", Sandboxed: true, args: append([]string{path}, flags...),
-			Shown: "bwrap --unshare-all --new-session --die-with-parent --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --bind DIR DIR -- true",
+			Shown: "bwrap --unshare-all --new-session --die-with-parent --ro-bind / / --dev /dev " +
+				"--proc /proc --tmpfs /tmp --bind DIR DIR -- true",
 		})
 	} else {
 		missing = append(missing, "bubblewrap: apt-get install bubblewrap")
@@ -71,9 +73,12 @@ func find(o options, at place) (found []sandbox, missing []string) {
 
 	if path, err := exec.LookPath("firejail"); err == nil {
 		found = append(found, sandbox{
-			Name: "firejail", Shown: "firejail --quiet --noprofile --net=none --private=DIR --private-tmp --seccomp --caps.drop=all -- true", Sandboxed: true,
+			Name: "firejail", Sandboxed: true,
+			Shown: "firejail --quiet --noprofile --net=none --private=DIR --private-tmp --seccomp " +
+				"--caps.drop=all -- true",
 			args: []string{
-				path, "--quiet", "--noprofile", "--net=none", "--private=" + at.work, "--private-tmp", "--seccomp", "--caps.drop=all", "--",
+				path, "--quiet", "--noprofile", "--net=none", "--private=" + at.work, "--private-tmp",
+				"--seccomp", "--caps.drop=all", "--",
 			},
 		})
 	} else {
@@ -95,7 +100,8 @@ func find(o options, at place) (found []sandbox, missing []string) {
 // codexBinary is the program itself; what npm puts in .bin is a script that would add the start of
 // node to each run.
 func codexBinary(modules string) (string, error) {
-	matches, err := filepath.Glob(filepath.Join(modules, "@openai", "codex-linux-*", "vendor", "*", "bin", "codex"))
+	pattern := filepath.Join(modules, "@openai", "codex-linux-*", "vendor", "*", "bin", "codex")
+	matches, err := filepath.Glob(pattern)
 	if err != nil {
 		return "", err
 	}

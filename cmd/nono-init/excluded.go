@@ -11,6 +11,7 @@ import (
 )
 
 func main() {
-	fmt.Fprintln(os.Stderr, "nono-init must be built for Linux and without cgo: CGO_ENABLED=0 go install ./cmd/nono-init")
+	fmt.Fprintln(os.Stderr, "nono-init must be built for Linux and without cgo: "+
+		"CGO_ENABLED=0 go install ./cmd/nono-init")
 	os.Exit(1)
 }

@@ -85,7 +85,8 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		return ExitOurs
 	}
 	root := a.newRoot(actions{
-		run: a.run, plan: a.plan, listPlugins: a.listPlugins, verifyPlugin: a.verifyPlugin, version: a.version,
+		run: a.run, plan: a.plan, version: a.version,
+		listPlugins: a.listPlugins, verifyPlugin: a.verifyPlugin,
 	})
 	root.SetArgs(args)
 	err := a.addLayers(ctx, root, args)
@@ -142,7 +143,8 @@ The kernel enforces it, and nothing inside can widen it.`,
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	root.PersistentFlags().BoolVarP(&a.silent, "silent", "s", false, "say nothing but errors")
-	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say more: what layers report, how long things took; in a plan, every rule and mount")
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false,
+		"say more: what layers report, how long things took; in a plan, every rule and mount")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(a.newHelp())
 	root.AddCommand(

@@ -19,8 +19,8 @@ func newX() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "x LAYER COMMAND [ARG...]",
 		Short: "Run a command of another vendor's layer",
-		Long: `Run a command of a layer that is installed for you. Such a layer is VENDOR/NAME; its commands stand
-beneath its name, and run with your rights, outside of any sandbox.`,
+		Long: `Run a command of a layer that is installed for you. Such a layer is VENDOR/NAME; its
+commands stand beneath its name, and run with your rights, outside of any sandbox.`,
 		Example:               "  nono x acme/vault status\n  nono help x acme/vault",
 		DisableFlagsInUseLine: true,
 	})
@@ -122,14 +122,20 @@ func typedWords(args []string) []string {
 }
 
 func isCommand(root *cobra.Command, word string) bool {
-	return slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
+	return slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool {
+		return c.Name() == word
+	})
 }
 
 // runLayer runs one of a layer's commands.
-type runLayer func(ctx context.Context, c sdk.Subcommand, flags map[string][]string, args []string) error
+type runLayer func(
+	ctx context.Context, c sdk.Subcommand, flags map[string][]string, args []string,
+) error
 
 func runOf(layers *session.Commands, layer string) runLayer {
-	return func(ctx context.Context, c sdk.Subcommand, flags map[string][]string, args []string) error {
+	return func(
+		ctx context.Context, c sdk.Subcommand, flags map[string][]string, args []string,
+	) error {
 		code, err := layers.Run(ctx, layer, c, flags, args)
 		if err == nil && code != 0 {
 			return exitCode(code)

@@ -24,8 +24,9 @@ func newPlan(plan func(context.Context, planOptions) error) *cobra.Command {
 		Short:                 "Show what a run would allow, and which line says so",
 		Long: `Show what nono run would do with the same flags, and run nothing.
 
-The plan is made by the same code, from the same layers, as a run's: it is the first half of one. Each rule is shown with the line
-or the flag it comes from and with the mechanism that holds it. No value of a secret variable is in it.`,
+The plan is made by the same code, from the same layers, as a run's: it is the first half of one.
+Each rule is shown with the line or the flag it comes from and with the mechanism that holds it. No
+value of a secret variable is in it.`,
 		Example: `  nono plan -c agent.hcl
   nono plan --allow-cwd --read ~/data -- python my_agent.py
   nono plan -c agent.hcl --json | jq '.rules[] | select(.held != "enforced")'`,

@@ -30,10 +30,11 @@ func newPluginList(list func(ctx context.Context, asJSON bool) error) *cobra.Com
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the layers that are built in or installed",
-		Long: `List the layers that are built in, beside nono itself, those of other vendors that are installed for you, and those that your own
-config.hcl names by a path.
+		Long: `List the layers that are built in, beside nono itself, those of other vendors that are
+installed for you, and those that your own config.hcl names by a path.
 
-Each is started and asked to describe itself; what is wrong with one that cannot be used is said below.`,
+Each is started and asked to describe itself; what is wrong with one that cannot be used is said
+below.`,
 		Example: `  nono plugin list
   nono plugin list --json`,
 		Args: noArguments,

@@ -34,14 +34,15 @@ func newRun(run func(context.Context, runOptions) error) *cobra.Command {
 		Short:                 "Run a command in a sandbox",
 		Long: `Run a command with only what was granted: by a file (-c), by flags, or by both.
 
-Without a grant the command sees the system's programs and libraries, an empty home directory and a private /tmp. It reaches no
-network, no other process and no file of yours. The command given here replaces the file's own. Flags after its name are its own.
+Without a grant the command sees the system's programs and libraries, an empty home directory and a
+private /tmp. It reaches no network, no other process and no file of yours. The command given here
+replaces the file's own. Flags after its name are its own.
 
-A file named by -c may grant what lies beneath its own directory. What it asks for beyond that is refused, each line named, unless
---approve is given.
+A file named by -c may grant what lies beneath its own directory. What it asks for beyond that is
+refused, each line named, unless --approve is given.
 
-The exit code is the command's own; 125 when nono refused or failed, or a layer could not clean up after a command that
-ended with 0; 126 and 127 when the command cannot be executed or found.`,
+The exit code is the command's own; 125 when nono refused or failed, or a layer could not clean up
+after a command that ended with 0; 126 and 127 when the command cannot be executed or found.`,
 		Example: `  nono run --allow-cwd -- python my_agent.py
   nono run --allow-cwd --read ~/data -- claude
   nono run -c agent.hcl
@@ -152,7 +153,8 @@ func (a *App) noCommand(file, dir string) error {
 	if file != "" {
 		return diag.Errorf("nothing to run: %s has no `command`, and nothing stands after --",
 			file).
-			Try("add `command = [\"python\", \"my_agent.py\"]` to the file, or run `nono run -c %s -- COMMAND`", file)
+			Try("add `command = [\"python\", \"my_agent.py\"]` to the file, "+
+				"or run `nono run -c %s -- COMMAND`", file)
 	}
 	p := diag.Errorf("nothing to run: no command was given")
 	if fileExists(filepath.Join(dir, "agent.hcl")) {

@@ -21,12 +21,12 @@ import (
 // not that there is no such thing.
 var (
 	laterCommands = []string{
-		"shell", "why", "learn", "doctor", "approve", "init", "session", "ps", "logs", "inspect", "stop", "audit", "trust", "credential",
-		"profiles", "profile",
+		"shell", "why", "learn", "doctor", "approve", "init", "session", "ps", "logs", "inspect",
+		"stop", "audit", "trust", "credential", "profiles", "profile",
 	}
 	laterFlags = []string{
-		"profile", "network-profile", "allow-domain", "credential", "proxy-credential", "snapshot", "trace", "listen-port", "open-port",
-		"upstream-proxy", "workdir", "memory", "name",
+		"profile", "network-profile", "allow-domain", "credential", "proxy-credential", "snapshot",
+		"trace", "listen-port", "open-port", "upstream-proxy", "workdir", "memory", "name",
 	}
 )
 
@@ -86,11 +86,16 @@ func flagError(cmd *cobra.Command, err error) error {
 	case errors.As(err, &missing):
 		return unknownFlag(cmd, missing, help)
 	case errors.As(err, &noValue):
-		return diag.Errorf("%s needs a value", typed(noValue.GetSpecifiedName(), noValue.GetSpecifiedShortnames())).Try("`%s` shows which", help)
+		flag := typed(noValue.GetSpecifiedName(), noValue.GetSpecifiedShortnames())
+		return diag.Errorf("%s needs a value", flag).Try("`%s` shows which", help)
 	case errors.As(err, &invalid) && invalid.GetFlag().NoOptDefVal != "":
-		return diag.Errorf("--%s takes no value, and was given %q", invalid.GetFlag().Name, invalid.GetValue()).Try("`%s` lists the flags", help)
+		return diag.Errorf("--%s takes no value, and was given %q",
+			invalid.GetFlag().Name, invalid.GetValue()).
+			Try("`%s` lists the flags", help)
 	case errors.As(err, &invalid):
-		return diag.Errorf("--%s cannot be %q: %s", invalid.GetFlag().Name, invalid.GetValue(), invalid.Unwrap()).Try("`%s` lists the flags", help)
+		return diag.Errorf("--%s cannot be %q: %s",
+			invalid.GetFlag().Name, invalid.GetValue(), invalid.Unwrap()).
+			Try("`%s` lists the flags", help)
 	}
 	return diag.Errorf("%s", err).Try("`%s` lists the flags", help)
 }
@@ -129,14 +134,16 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return diag.Errorf("`%s` takes no arguments, and was given %q", cmd.CommandPath(), args[0]).Try("usage: %s", cmd.UseLine())
+	return diag.Errorf("`%s` takes no arguments, and was given %q", cmd.CommandPath(), args[0]).
+		Try("usage: %s", cmd.UseLine())
 }
 
 func (a *App) newHelp() *cobra.Command {
 	return &cobra.Command{
-		Use:     "help [COMMAND...]",
-		Short:   "Explain a command",
-		Long:    "Explain a command: what it does, with examples and its flags. `nono COMMAND --help` prints the same.",
+		Use:   "help [COMMAND...]",
+		Short: "Explain a command",
+		Long: "Explain a command: what it does, with examples and its flags. " +
+			"`nono COMMAND --help` prints the same.",
 		Example: "  nono help run\n  nono help plugin list",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found, rest, _ := cmd.Root().Find(args)
@@ -147,7 +154,9 @@ func (a *App) newHelp() *cobra.Command {
 			found.InitDefaultVersionFlag()
 			return found.Help()
 		},
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		ValidArgsFunction: func(
+			cmd *cobra.Command, args []string, _ string,
+		) ([]cobra.Completion, cobra.ShellCompDirective) {
 			found, _, _ := cmd.Root().Find(args)
 			var names []cobra.Completion
 			for _, c := range found.Commands() {
@@ -165,8 +174,8 @@ func (a *App) newCompletion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion SHELL",
 		Short: "Print a script that completes nono's commands in your shell",
-		Long: `Print a script for bash, zsh or fish that completes nono's commands and flags. Your shell has to read it, now or at each start.
-For bash the package bash-completion is needed.`,
+		Long: `Print a script for bash, zsh or fish that completes nono's commands and flags. Your shell
+has to read it, now or at each start. For bash the package bash-completion is needed.`,
 		Example: `  source <(nono completion bash)
   nono completion zsh > "${fpath[1]}/_nono"
   nono completion fish > ~/.config/fish/completions/nono.fish`,
@@ -179,7 +188,8 @@ For bash the package bash-completion is needed.`,
 			if len(args) > 0 {
 				given = fmt.Sprintf("not for %q", strings.Join(args, " "))
 			}
-			return diag.Errorf("there are completions for one shell each, and %s", given).Try("one of %s", strings.Join(shells, ", "))
+			return diag.Errorf("there are completions for one shell each, and %s", given).
+				Try("one of %s", strings.Join(shells, ", "))
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch args[0] {

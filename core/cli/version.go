@@ -37,5 +37,6 @@ func (a *App) version(asJSON bool) error {
 }
 
 func versionLine() string {
-	return fmt.Sprintf("nono %s (build %s, %s, %s/%s)\n", sdk.Version, sdk.Build, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("nono %s (build %s, %s, %s/%s)\n",
+		sdk.Version, sdk.Build, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -60,8 +60,8 @@ func (r *reader) wideGrants() {
 			r.notice(g.Source,
 				"this grants your whole home directory, but for what is denied by default")
 		} else {
-			r.notice(g.Source,
-				"this grants %s, and your whole home directory in it, but for what is denied by default", g.Path)
+			r.notice(g.Source, "this grants %s, and your whole home directory in it, "+
+				"but for what is denied by default", g.Path)
 		}
 	}
 }
@@ -150,8 +150,8 @@ func (r *reader) nameGit(granted *policy.Decider, root string, dirs []string) {
 		if to.Path == filepath.Join(root, ".git") && root != r.Dir {
 			// Git looks for it in the directories above, and would take all that lies in them and is not
 			// there for deleted.
-			r.notice(policy.Source{},
-				"the git directory of %s is %s, which is not granted, and git needs what lies between as well: --allow %s grants both",
+			r.notice(policy.Source{}, "the git directory of %s is %s, which is not granted, "+
+				"and git needs what lies between as well: --allow %s grants both",
 				r.homely(r.Dir), r.homely(to.Path), r.homely(root))
 			continue
 		}

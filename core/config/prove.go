@@ -91,8 +91,8 @@ func (r *reader) mayStay(g *rule, link string) bool {
 			r.homely(link))
 		return false
 	}
-	r.notice(g.Source,
-		"%s leads through the link %s: what it leads to is held, the link itself the agent can replace", name, r.homely(link))
+	r.notice(g.Source, "%s leads through the link %s: what it leads to is held, "+
+		"the link itself the agent can replace", name, r.homely(link))
 	return true
 }
 

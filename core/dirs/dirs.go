@@ -38,7 +38,8 @@ type Dirs struct {
 func Find(lookup func(string) (string, bool), uid int) (Dirs, error) {
 	home, ok := lookup("HOME")
 	if !ok || !filepath.IsAbs(home) {
-		return Dirs{}, fmt.Errorf("finding the home directory: HOME is %q, which is not an absolute path", home)
+		return Dirs{}, fmt.Errorf(
+			"finding the home directory: HOME is %q, which is not an absolute path", home)
 	}
 	home, err := filepath.EvalSymlinks(home)
 	if err != nil {
@@ -113,7 +114,8 @@ func (d Dirs) OpenRuntime(uid int) (*os.Root, error) {
 	}
 	// Opening follows a link, so it must be the very directory that was checked.
 	if opened, err := root.Stat("."); err != nil || !os.SameFile(opened, info) {
-		return nil, errors.Join(fmt.Errorf("opening the runtime directory: %s was replaced meanwhile", d.Runtime), err, root.Close())
+		replaced := fmt.Errorf("opening the runtime directory: %s was replaced meanwhile", d.Runtime)
+		return nil, errors.Join(replaced, err, root.Close())
 	}
 	return root, nil
 }
@@ -124,9 +126,11 @@ func (d Dirs) checkRuntime(info fs.FileInfo, uid int) error {
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a directory", d.Runtime)
 	case !ok || int(stat.Uid) != uid:
-		return fmt.Errorf("%s belongs to another user; set XDG_RUNTIME_DIR to a directory of your own", d.Runtime)
+		return fmt.Errorf("%s belongs to another user; "+
+			"set XDG_RUNTIME_DIR to a directory of your own", d.Runtime)
 	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%s is open to others (mode %04o); run `chmod 700 %s`", d.Runtime, info.Mode().Perm(), d.Runtime)
+		return fmt.Errorf("%s is open to others (mode %04o); run `chmod 700 %s`",
+			d.Runtime, info.Mode().Perm(), d.Runtime)
 	}
 	return nil
 }

@@ -1,10 +1,12 @@
 // Package launch starts nono-init, tells it what to build, and holds the agent's end of a run. It
 // is core's half of the launcher; the other half, which runs in the sandbox, is package inside.
 //
-//	init, err := launch.Start(ctx, launch.Options{Path: "/usr/bin/nono-init", Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
+//	init, err := launch.Start(ctx, launch.Options{
+//		Path: "/usr/bin/nono-init", Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+//	})
 //	defer init.Close()
 //	host, err := init.Tier(ctx)             // how far this host goes: tier, Landlock version
-//	ready, err := init.Prepare(ctx, recipe) // everything stands but the agent; ready has the layers' sockets
+//	ready, err := init.Prepare(ctx, recipe) // all stands but the agent, also the layers' sockets
 //	err = init.Go(ctx)                      // the agent runs
 //	exit, err := init.Wait()
 //
@@ -138,10 +140,11 @@ type ExecError struct {
 func (e *ExecError) Error() string {
 	switch {
 	case e.Interpreter:
-		return fmt.Sprintf("running %s: the interpreter or loader that it names does not exist inside", policy.Printable(e.Path))
-	case e.Errno == syscall.ENOEXEC:
-		return fmt.Sprintf("running %s: it is neither a program for this machine nor a script that names its interpreter",
+		return fmt.Sprintf("running %s: the interpreter or loader that it names does not exist inside",
 			policy.Printable(e.Path))
+	case e.Errno == syscall.ENOEXEC:
+		return fmt.Sprintf("running %s: it is neither a program for this machine "+
+			"nor a script that names its interpreter", policy.Printable(e.Path))
 	}
 	return fmt.Sprintf("running %s: %v", policy.Printable(e.Path), e.Errno)
 }

@@ -64,7 +64,8 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 		return nil, fmt.Errorf("starting nono-init: making the lifeline: %w", err)
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "lifeline")
-	defer theirs.Close() // with a copy of it here, the end of nono-init would not be the end of the file
+	// With a copy of it here, the end of nono-init would not be the end of the file.
+	defer theirs.Close()
 	streams, closeStreams, err := o.streams()
 	if err != nil {
 		recipe.CloseAll(pair[:1])
@@ -122,7 +123,8 @@ func (o Options) streams() (files []*os.File, closeOwn func(), err error) {
 func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
 	args := []string{"nono-init"}
-	namespaces := uintptr(unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS)
+	namespaces := uintptr(unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID |
+		unix.CLONE_NEWIPC | unix.CLONE_NEWUTS)
 	if o.HostNetwork {
 		args = append(args, recipe.HostNetwork)
 	} else {
@@ -138,14 +140,16 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 		Sys: &syscall.SysProcAttr{
 			Cloneflags: namespaces,
 			// The user keeps his own number inside, and there is no other.
-			UidMappings:                []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}},
-			GidMappings:                []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}},
+			UidMappings:                itself(os.Getuid()),
+			GidMappings:                itself(os.Getgid()),
 			GidMappingsEnableSetgroups: false,
 			Pdeathsig:                  unix.SIGKILL,
 			// An exec by anyone but root drops all capabilities, in a new user namespace too, except the
 			// ambient ones: to drop what is left (SETPCAP), to set up the network, to mount, to set the
 			// limits on namespaces.
-			AmbientCaps: []uintptr{unix.CAP_SETPCAP, unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_SYS_RESOURCE},
+			AmbientCaps: []uintptr{
+				unix.CAP_SETPCAP, unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_SYS_RESOURCE,
+			},
 			// The terminal's signals are core's to pass on.
 			Setsid: true,
 		},
@@ -160,6 +164,11 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	}
 	<-i.silent // what it said last was read
 	close(i.ended)
+}
+
+// itself maps one number to itself, and no other.
+func itself(id int) []syscall.SysProcIDMap {
+	return []syscall.SysProcIDMap{{ContainerID: id, HostID: id, Size: 1}}
 }
 
 // listen reads what nono-init says until it is gone.
@@ -286,7 +295,8 @@ func (i *Init) Go(ctx context.Context) error {
 		return i.confused(a)
 	}
 	if errno := syscall.Errno(a.Started.Errno); errno != 0 {
-		return &ExecError{Path: a.Started.Path, Errno: errno, Interpreter: a.Started.Exists && errno == syscall.ENOENT}
+		interpreter := a.Started.Exists && errno == syscall.ENOENT
+		return &ExecError{Path: a.Started.Path, Errno: errno, Interpreter: interpreter}
 	}
 	return nil
 }
@@ -350,7 +360,8 @@ func (i *Init) Dial(ctx context.Context, port uint16) (*os.File, error) {
 func (i *Init) Wait() (Exit, error) {
 	<-i.ended
 	if i.exited == nil {
-		return Exit{}, fmt.Errorf("the sandbox ended without a word about the agent: nono-init: %v", i.state)
+		return Exit{}, fmt.Errorf(
+			"the sandbox ended without a word about the agent: nono-init: %v", i.state)
 	}
 	return Exit{Code: i.exited.Code, Signal: syscall.Signal(i.exited.Signal), Left: i.exited.Left}, nil
 }
@@ -409,9 +420,15 @@ func (i *Init) answer(ctx context.Context, doing string) (answer, error) {
 	}
 	if f := a.Failed; f != nil {
 		recipe.CloseAll(a.fds)
-		return a, &StepError{Rule: f.Rule, Step: f.Step, Path: f.Path, Errno: syscall.Errno(f.Errno), Text: f.Text}
+		return a, stepError(f)
 	}
 	return a, nil
+}
+
+func stepError(f *recipe.Failed) *StepError {
+	return &StepError{
+		Rule: f.Rule, Step: f.Step, Path: f.Path, Errno: syscall.Errno(f.Errno), Text: f.Text,
+	}
 }
 
 // lost is the error of a nono-init that went away. If it said why first, that is the error.
@@ -421,7 +438,7 @@ func (i *Init) lost(doing string) error {
 	case a := <-i.answers:
 		recipe.CloseAll(a.fds)
 		if f := a.Failed; f != nil {
-			return &StepError{Rule: f.Rule, Step: f.Step, Path: f.Path, Errno: syscall.Errno(f.Errno), Text: f.Text}
+			return stepError(f)
 		}
 	default:
 	}
@@ -433,5 +450,6 @@ func (i *Init) lost(doing string) error {
 func (i *Init) confused(a answer) error {
 	recipe.CloseAll(a.fds)
 	i.Kill()
-	return errors.New("nono-init gave an answer that was not asked for: is it of the same build as nono?")
+	return errors.New(
+		"nono-init gave an answer that was not asked for: is it of the same build as nono?")
 }

@@ -57,10 +57,13 @@ func explain(step string, errno syscall.Errno, setting func(string) string) *Una
 		}
 	case step == stepProc && refused:
 		return &UnavailableError{
-			Reason: "a fresh /proc cannot be mounted here: part of the host's own is covered, as in most containers",
-			Try:    "run nono outside the container, or start that with its /proc whole (docker: --security-opt systempaths=unconfined)",
+			Reason: "a fresh /proc cannot be mounted here: " +
+				"part of the host's own is covered, as in most containers",
+			Try: "run nono outside the container, or start that with its /proc whole " +
+				"(docker: --security-opt systempaths=unconfined)",
 		}
-	case step == stepPropagation && refused, step == stepClone && refused && setting(settingAppArmor) == "1":
+	case step == stepPropagation && refused,
+		step == stepClone && refused && setting(settingAppArmor) == "1":
 		return withoutRights(setting)
 	case step == stepClone:
 		return withoutNamespaces(errno, setting)
@@ -76,7 +79,8 @@ func withoutRights(setting func(string) string) *UnavailableError {
 		u.Try = "give nono-init an AppArmor profile that has `userns`, or, for all programs:\n" +
 			"sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
 	} else {
-		u.Try = "ask whoever runs this host, or the container, to let ordinary users mount in their own user namespaces"
+		u.Try = "ask whoever runs this host, or the container, " +
+			"to let ordinary users mount in their own user namespaces"
 	}
 	return u
 }
@@ -91,24 +95,27 @@ func withoutNamespaces(errno syscall.Errno, setting func(string) string) *Unavai
 		}
 	case setting(settingDebian) == "0":
 		return &UnavailableError{
-			Reason: "user namespaces are kept from ordinary users on this host: kernel.unprivileged_userns_clone is 0",
-			Try:    "sudo sysctl -w kernel.unprivileged_userns_clone=1",
+			Reason: "user namespaces are kept from ordinary users on this host: " +
+				"kernel.unprivileged_userns_clone is 0",
+			Try: "sudo sysctl -w kernel.unprivileged_userns_clone=1",
 		}
 	case errno == syscall.EPERM || errno == syscall.EACCES:
 		return &UnavailableError{
 			Reason: "user namespaces cannot be made here, as in most containers",
-			Try: "run nono outside the container, or start that with a seccomp profile that lets clone make namespaces " +
-				"(docker: --security-opt seccomp=unconfined)",
+			Try: "run nono outside the container, or start that with a seccomp profile " +
+				"that lets clone make namespaces (docker: --security-opt seccomp=unconfined)",
 		}
 	case errno == syscall.ENOSPC || errno == syscall.EUSERS:
 		return &UnavailableError{
-			Reason: "no more namespaces can be made here: a limit is reached, or this is already inside a sandbox",
-			Try:    "look at the limits in /proc/sys/user, and do not run nono inside nono",
+			Reason: "no more namespaces can be made here: " +
+				"a limit is reached, or this is already inside a sandbox",
+			Try: "look at the limits in /proc/sys/user, and do not run nono inside nono",
 		}
 	case errno == syscall.EINVAL:
 		return &UnavailableError{
 			Reason: "this kernel was built without the namespaces that the sandbox is made of",
-			Try:    "use a kernel with CONFIG_USER_NS, CONFIG_PID_NS, CONFIG_NET_NS, CONFIG_IPC_NS and CONFIG_UTS_NS",
+			Try: "use a kernel with CONFIG_USER_NS, CONFIG_PID_NS, CONFIG_NET_NS, " +
+				"CONFIG_IPC_NS and CONFIG_UTS_NS",
 		}
 	}
 	return nil

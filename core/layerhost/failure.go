@@ -52,7 +52,10 @@ var errTooLate = errors.New("deadline")
 
 // call makes one call: within the limit, which progress extends and a question to the user
 // suspends, and with one reason if it fails.
-func call[T any](ctx context.Context, l *Layer, name string, limit time.Duration, f func(context.Context) (T, error)) (T, error) {
+func call[T any](
+	ctx context.Context, l *Layer, name string, limit time.Duration,
+	f func(context.Context) (T, error),
+) (T, error) {
 	within, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	clock := newClock(limit, func() { cancel(errTooLate) })

@@ -46,7 +46,8 @@ func locate(exe string) (string, error) {
 		}
 		return dir, nil
 	}
-	return "", diag.Errorf("cannot find %s beside %s, nor in ../libexec/nono from there", initProgram, exe).
+	return "", diag.Errorf("cannot find %s beside %s, nor in ../libexec/nono from there",
+		initProgram, exe).
 		Try("install all of nono's programs into one directory: CGO_ENABLED=0 go install ./cmd/...")
 }
 
@@ -120,7 +121,8 @@ func Open(path string) (*Binary, error) {
 func findBuiltin(name, dir, path string) (*Binary, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.Errorf("there is no layer %s: %s does not exist", name, path).
-			Try("built-in layers are installed with nono, into one directory; all others are called VENDOR/NAME")
+			Try("built-in layers are installed with nono, into one directory; " +
+				"all others are called VENDOR/NAME")
 	}
 	if err := trusted(dir, path); err != nil {
 		return nil, err
@@ -147,7 +149,8 @@ func trusted(dir, program string) error {
 		info fs.FileInfo
 	}{{dir, dirInfo}, {program, info}} {
 		if reason := distrust(owner(f.info), f.info.Mode(), owners(), id(os.Getegid())); reason != "" {
-			return diag.Errorf("%s is not to be trusted: %s", f.path, reason).Try("nono runs its own programs only from where nobody else can write")
+			return diag.Errorf("%s is not to be trusted: %s", f.path, reason).
+				Try("nono runs its own programs only from where nobody else can write")
 		}
 	}
 	return nil
@@ -187,7 +190,8 @@ func distrust(of ids, mode fs.FileMode, owners []uint32, group uint32) string {
 	}
 	switch {
 	case !known:
-		return fmt.Sprintf("it belongs to user %d, who is neither root, nor you, nor the owner of nono", of.uid)
+		return fmt.Sprintf("it belongs to user %d, "+
+			"who is neither root, nor you, nor the owner of nono", of.uid)
 	case mode&0o002 != 0:
 		return "everybody can write to it"
 	case mode&0o020 != 0 && of.gid != group:

@@ -2,7 +2,9 @@
 //
 //	dir, err := layerhost.Locate()
 //	binary, err := layerhost.Find("landlock", layerhost.Places{Builtin: dir, Plugins: plugins})
-//	layer, err := layerhost.Start(ctx, layerhost.Spec{Kind: policy.KindFilesystem, Name: "landlock", Binary: binary, Dir: runDir})
+//	layer, err := layerhost.Start(ctx, layerhost.Spec{
+//		Kind: policy.KindFilesystem, Name: "landlock", Binary: binary, Dir: runDir,
+//	})
 //	defer layer.Close()
 //	description, err := layer.Describe(ctx)
 //	answer, err := layer.Plan(ctx, request)
@@ -84,7 +86,8 @@ type Deadlines struct {
 // DefaultDeadlines are those of a real run.
 func DefaultDeadlines() Deadlines {
 	return Deadlines{
-		Start: 10 * time.Second, Describe: 5 * time.Second, Plan: 30 * time.Second, StartCall: 30 * time.Second, Finish: 30 * time.Second,
+		Start: 10 * time.Second, Describe: 5 * time.Second, Plan: 30 * time.Second,
+		StartCall: 30 * time.Second, Finish: 30 * time.Second,
 		Beat: host.Beat{Interval: 10 * time.Second, Silence: 30 * time.Second},
 	}
 }
@@ -122,7 +125,9 @@ func Start(ctx context.Context, spec Spec) (*Layer, error) {
 	l.creds = peer.Credentials(func(p peer.Process) error { return peer.Is(l.process.pid)(p) })
 	l.plugin = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig: plugin.HandshakeConfig{
-			ProtocolVersion: wire.ProtocolVersion, MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue,
+			ProtocolVersion:  wire.ProtocolVersion,
+			MagicCookieKey:   wire.CookieKey,
+			MagicCookieValue: wire.CookieValue,
 		},
 		Plugins:          plugin.PluginSet{wire.PluginName: called{}},
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
@@ -197,7 +202,8 @@ func (l *Layer) connect(ctx context.Context) (*grpc.ClientConn, error) {
 
 // Describe asks the layer what it is, and checks that it is the one that was meant.
 func (l *Layer) Describe(ctx context.Context) (sdk.Description, error) {
-	return call(ctx, l, "Describe", l.spec.Deadlines.Describe, func(ctx context.Context) (sdk.Description, error) {
+	limit := l.spec.Deadlines.Describe
+	return call(ctx, l, "Describe", limit, func(ctx context.Context) (sdk.Description, error) {
 		d, err := l.client.Describe(ctx)
 		if err == nil {
 			err = l.meant(d)
@@ -211,10 +217,13 @@ func (l *Layer) meant(d sdk.Description) error {
 	case !l.spec.Binary.Nameless && d.Name != l.spec.Name:
 		return &host.BadAnswer{Err: fmt.Errorf("it says that its name is %q", d.Name)}
 	case l.spec.Kind != "" && d.Kind != l.spec.Kind:
-		return &host.BadAnswer{Err: fmt.Errorf("it is a %s layer, and was to be the %s layer", d.Kind, l.spec.Kind)}
+		return &host.BadAnswer{
+			Err: fmt.Errorf("it is a %s layer, and was to be the %s layer", d.Kind, l.spec.Kind),
+		}
 	case l.spec.Binary.Builtin && d.Build != l.spec.Build:
 		return &Failure{Layer: l.spec.Name, Call: "Describe", What: fmt.Sprintf(
-			"it is from another build (%s) than nono itself (%s); install all of nono's programs together", d.Build, l.spec.Build)}
+			"it is from another build (%s) than nono itself (%s); "+
+				"install all of nono's programs together", d.Build, l.spec.Build)}
 	}
 	return l.suffices(d.NeedsNono)
 }
@@ -239,9 +248,11 @@ func (l *Layer) suffices(need string) error {
 
 // OpenSession opens the stream of a bracket or resident layer, before its first call.
 func (l *Layer) OpenSession(ctx context.Context, h host.Handler) error {
-	_, err := call(ctx, l, "Session", l.spec.Deadlines.Describe, func(context.Context) (struct{}, error) {
+	limit := l.spec.Deadlines.Describe
+	_, err := call(ctx, l, "Session", limit, func(context.Context) (struct{}, error) {
 		// The stream lives as long as the layer, and not only as long as this call.
-		stream, err := l.client.OpenSession(context.WithoutCancel(ctx), progress{h, l}, l.spec.Deadlines.Beat)
+		stream, err := l.client.OpenSession(
+			context.WithoutCancel(ctx), progress{h, l}, l.spec.Deadlines.Beat)
 		if err != nil {
 			return struct{}{}, err
 		}
@@ -279,22 +290,27 @@ func (p progress) Ask(ctx context.Context, text string, hidden bool) (string, er
 
 // Plan asks for the layer's share of the plan.
 func (l *Layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
-	return call(ctx, l, "Plan", l.spec.Deadlines.Plan, func(ctx context.Context) (*sdk.PlanResponse, error) {
+	limit := l.spec.Deadlines.Plan
+	return call(ctx, l, "Plan", limit, func(ctx context.Context) (*sdk.PlanResponse, error) {
 		return l.client.Plan(ctx, req)
 	})
 }
 
 // Start arms the layer; listeners are the sockets of its listener steps, by name, and stay the
 // caller's.
-func (l *Layer) Start(ctx context.Context, req *sdk.StartRequest, listeners map[string]*os.File) (*sdk.StartResponse, error) {
-	return call(ctx, l, "Start", l.spec.Deadlines.StartCall, func(ctx context.Context) (*sdk.StartResponse, error) {
+func (l *Layer) Start(
+	ctx context.Context, req *sdk.StartRequest, listeners map[string]*os.File,
+) (*sdk.StartResponse, error) {
+	limit := l.spec.Deadlines.StartCall
+	return call(ctx, l, "Start", limit, func(ctx context.Context) (*sdk.StartResponse, error) {
 		return l.client.Start(ctx, req, listeners)
 	})
 }
 
 // Finish lets the layer release what it took.
 func (l *Layer) Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
-	return call(ctx, l, "Finish", l.spec.Deadlines.Finish, func(ctx context.Context) (*sdk.FinishResponse, error) {
+	limit := l.spec.Deadlines.Finish
+	return call(ctx, l, "Finish", limit, func(ctx context.Context) (*sdk.FinishResponse, error) {
 		return l.client.Finish(ctx, req)
 	})
 }
@@ -414,7 +430,9 @@ func (called) GRPCServer(*plugin.GRPCBroker, *grpc.Server) error {
 }
 
 // GRPCClient implements plugin.GRPCPlugin.
-func (called) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
+func (called) GRPCClient(
+	_ context.Context, _ *plugin.GRPCBroker, conn *grpc.ClientConn,
+) (any, error) {
 	return conn, nil
 }
 

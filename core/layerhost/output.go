@@ -190,5 +190,6 @@ func (p printed) at(level func(string, ...any), msg string, args []any) {
 
 // lineLogger is where go-plugin writes what a layer printed after it began to serve.
 func lineLogger(l hclog.Logger, stream string) io.Writer {
-	return l.With("stream", stream).StandardWriter(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})
+	options := &hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}
+	return l.With("stream", stream).StandardWriter(options)
 }

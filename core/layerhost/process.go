@@ -67,7 +67,9 @@ type process struct {
 
 // newProcess prepares the process; cmd carries the environment that go-plugin wants it to have, and
 // nothing else of interest.
-func newProcess(name string, b *Binary, cmd *exec.Cmd, dir string, logger hclog.Logger) (*process, error) {
+func newProcess(
+	name string, b *Binary, cmd *exec.Cmd, dir string, logger hclog.Logger,
+) (*process, error) {
 	// go-plugin names a socket "plugin" and up to ten digits.
 	if longest := filepath.Join(dir, "plugin0123456789"); len(longest) >= maxSocketPath {
 		return nil, fmt.Errorf("the run directory's name is too long for a socket: %s", dir)
@@ -77,7 +79,8 @@ func newProcess(name string, b *Binary, cmd *exec.Cmd, dir string, logger hclog.
 		fmt.Sprintf("%s=%s", wire.LogVariable, logger.GetLevel()),
 	}
 	return &process{
-		name: name, binary: b, env: append(env, cmd.Env...), dir: dir, logger: logger, exited: make(chan struct{}),
+		name: name, binary: b, env: append(env, cmd.Env...), dir: dir, logger: logger,
+		exited: make(chan struct{}),
 	}, nil
 }
 
@@ -286,10 +289,12 @@ func (p *process) Diagnose(context.Context) string { return "" }
 // layer's own directory, and nowhere else that the layer may name.
 func (p *process) PluginToHost(network, address string) (string, string, error) {
 	if network != "unix" {
-		return "", "", fmt.Errorf("it wants to be called at the %s address %s, and not at a Unix socket", network, address)
+		return "", "", fmt.Errorf("it wants to be called at the %s address %s, "+
+			"and not at a Unix socket", network, address)
 	}
 	if filepath.Clean(address) != address || filepath.Dir(address) != p.dir {
-		return "", "", fmt.Errorf("it wants to be called at %s, which is not in its own directory", address)
+		return "", "", fmt.Errorf("it wants to be called at %s, which is not in its own directory",
+			address)
 	}
 	info, err := os.Lstat(address)
 	if err != nil {

@@ -40,4 +40,6 @@ func sealedCopy(name string, program *os.File) (*os.File, error) {
 }
 
 // reopen opens the same file anew, for reading and from its start.
-func reopen(f *os.File) (*os.File, error) { return os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd())) }
+func reopen(f *os.File) (*os.File, error) {
+	return os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+}

@@ -16,7 +16,9 @@ import (
 
 // checkInput refuses what this version cannot make a plan for.
 func (m *maker) checkInput() {
-	for what, p := range map[string]string{"home directory": m.in.Host.Home, "current directory": m.in.Command.Dir} {
+	for what, p := range map[string]string{
+		"home directory": m.in.Host.Home, "current directory": m.in.Command.Dir,
+	} {
 		if err := fragment.CheckPath(p); err != nil {
 			m.problem(diag.Errorf("cannot use the %s: %s", what, err), policy.Source{})
 		}
@@ -94,7 +96,8 @@ func (m *maker) checkStep(s Share, step fragment.Step) error {
 		return err
 	case fragment.Pseudo:
 		return errors.New("only nono itself may send it")
-	case fragment.Link, fragment.Tmpfs, fragment.File, fragment.Landlock, fragment.Listener, fragment.Dialer:
+	case fragment.Link, fragment.Tmpfs, fragment.File, fragment.Landlock, fragment.Listener,
+		fragment.Dialer:
 	}
 	return nil
 }
@@ -117,7 +120,9 @@ func (m *maker) checkBind(b fragment.Bind) error {
 	// The host's processes and the kernel's settings, wherever the layer would have them shown. It
 	// may be mounted at other places, too.
 	host, err := m.in.Look("/proc")
-	if policy.Within(b.Source(), "/proc") || err == nil && host.Type == policy.Directory && host.Device == b.Device && host.Device != m.rootDevice() {
+	elsewhere := err == nil && host.Type == policy.Directory && host.Device == b.Device &&
+		host.Device != m.rootDevice()
+	if policy.Within(b.Source(), "/proc") || elsewhere {
 		return fmt.Errorf("%s shows the host's processes: /proc is the session's own", b.Source())
 	}
 	return nil
@@ -175,7 +180,8 @@ func (m *maker) collectDiagnostics() {
 func (m *maker) checkDirectory(v view.View) {
 	dir := m.in.Command.Dir
 	in, empty := v.Cover(dir).Mount.(fragment.Tmpfs)
-	if files, ok := m.layer(policy.KindFilesystem); ok && empty && in.Path != dir && !v.AnyBeneath(dir) {
+	gone := empty && in.Path != dir && !v.AnyBeneath(dir)
+	if files, ok := m.layer(policy.KindFilesystem); ok && gone {
 		m.flaw(files.Name, "", "the current directory %s does not exist in what it shows", dir)
 	}
 }

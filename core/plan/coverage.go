@@ -79,7 +79,8 @@ func (m *maker) answers() map[policy.RuleID]sdk.Coverage {
 				more = fmt.Sprintf(", and for %d more rules", len(others)-1)
 			}
 			first := slices.Min(others)
-			m.flaw(s.Name, first, "it is a %s layer and answers for %q%s, which is not its to hold", s.Kind, first, more)
+			m.flaw(s.Name, first, "it is a %s layer and answers for %q%s, which is not its to hold",
+				s.Kind, first, more)
 		}
 	}
 	return all
@@ -152,7 +153,8 @@ func (m *maker) insist(r Rule) {
 	}
 	advice := "take the rule out, or run without this promise: best_effort = true"
 	if !r.Source.Asked() {
-		advice = "narrow the grant so that this path lies outside, or run without this promise: best_effort = true"
+		advice = "narrow the grant so that this path lies outside, " +
+			"or run without this promise: best_effort = true"
 	}
 	m.problem(diag.Errorf("%q cannot be held: %s", r.Says, why).Try("%s", advice), r.Source)
 }

@@ -40,12 +40,15 @@ func (m *maker) doubt(p *Plan) {
 			t.What = "protected"
 		}
 		if err := proof.Hold(reach, t); err != nil {
-			doubted = append(doubted, diag.Errorf("layer %s says that %q is enforced, and it is not: %s", r.Layer, r.Says, err).
-				Try("narrow the grant that shows it there; if there is none, it is a flaw of a layer").At(r.Source))
+			doubted = append(doubted, diag.Errorf(
+				"layer %s says that %q is enforced, and it is not: %s", r.Layer, r.Says, err).
+				Try("narrow the grant that shows it there; if there is none, it is a flaw of a layer").
+				At(r.Source))
 		}
 	}
 	if more := len(doubted) - mostDoubts; more > 0 {
-		doubted = append(doubted[:mostDoubts], diag.Errorf("and %d more rules are said to be enforced, and are not", more))
+		doubted = append(doubted[:mostDoubts],
+			diag.Errorf("and %d more rules are said to be enforced, and are not", more))
 	}
 	m.problems = append(m.problems, doubted...)
 }

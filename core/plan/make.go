@@ -113,7 +113,8 @@ func newMaker(in Input) (*maker, error) {
 	})
 	var err error
 	m.base, err = base.Compose(base.Input{
-		Host: in.Host, Policy: &in.Policy, Through: m.through(), GitIdentity: in.GitIdentity, Look: in.Look,
+		Host: in.Host, Policy: &in.Policy, Through: m.through(), GitIdentity: in.GitIdentity,
+		Look: in.Look,
 	})
 	if err != nil {
 		return nil, asProblems(err)
@@ -166,7 +167,8 @@ func (m *maker) through() []string {
 	for _, s := range m.layers {
 		carries := s.Kind == policy.KindNetwork
 		if s.Response != nil {
-			carries = carries || slices.ContainsFunc(s.Response.Fragment.Steps, func(step fragment.Step) bool {
+			steps := s.Response.Fragment.Steps
+			carries = carries || slices.ContainsFunc(steps, func(step fragment.Step) bool {
 				_, serves := step.(fragment.Listener)
 				_, dials := step.(fragment.Dialer)
 				return serves || dials
@@ -184,7 +186,8 @@ func (m *maker) disabled(k policy.Kind) bool { return m.in.Policy.IsDisabled(k) 
 // mounts merges all mount steps into the view, and adds what protects nono's own files to it.
 func (m *maker) mounts(p *Plan) view.View {
 	m.gather()
-	v := m.merger.Mounts(append(m.own.Mounts, m.steps.Mounts...), ofCore(m.base.Fixed), ofCore(m.base.Fill))
+	asked := slices.Concat(m.own.Mounts, m.steps.Mounts)
+	v := m.merger.Mounts(asked, ofCore(m.base.Fixed), ofCore(m.base.Fill))
 	m.tellYielded()
 	m.reportConflicts()
 	if m.problems.Failed() {
@@ -196,7 +199,8 @@ func (m *maker) mounts(p *Plan) view.View {
 		return v
 	}
 	protected := protect.Add(protect.Input{
-		View: v, Targets: targets, Controls: m.in.Controls, Policy: &m.in.Policy, Layer: Core, Look: m.in.Look,
+		View: v, Targets: targets, Controls: m.in.Controls, Policy: &m.in.Policy,
+		Layer: Core, Look: m.in.Look,
 		Merge: func(v view.View, more []view.Mount) view.View {
 			return m.merger.Mounts(append(slices.Clone(v.Mounts()), more...), nil, nil)
 		},
@@ -253,8 +257,8 @@ func (m *maker) gather() {
 func (m *maker) tellYielded() {
 	for _, s := range m.merger.Yielded {
 		if m.asked(s.Rule()) {
-			m.notice(m.sourceOf(s.Rule()), "", "%s inside is always nono's own; layer %s cannot put the host's there",
-				s.At(), s.Layer)
+			m.notice(m.sourceOf(s.Rule()), "",
+				"%s inside is always nono's own; layer %s cannot put the host's there", s.At(), s.Layer)
 		}
 	}
 }
@@ -292,7 +296,8 @@ func (m *maker) environment(v view.View, listeners []Listener) []Variable {
 				continue
 			}
 			if _, ok := merge.Find(listeners, e.Layer, part.Listener); !ok {
-				m.flaw(e.Layer, e.Rule, "%s uses the listener %q, which the layer does not have", e.Name, part.Listener)
+				m.flaw(e.Layer, e.Rule, "%s uses the listener %q, which the layer does not have",
+					e.Name, part.Listener)
 			}
 		}
 	}
@@ -326,7 +331,9 @@ func (m *maker) authorize(v view.View) {
 	m.problems = append(m.problems, authorize.Check(authorize.Input{
 		View: v, Rights: m.steps.Rights, Variables: m.steps.Variables,
 		Core: Core, Decide: m.decide, Home: m.in.Host.Home,
-		Told: func(layer, name string) bool { return slices.Contains(m.share(layer).HostVariables, name) },
+		Told: func(layer, name string) bool {
+			return slices.Contains(m.share(layer).HostVariables, name)
+		},
 		Blame: func(o merge.Origin) policy.Source {
 			return cmp.Or(m.sourceOf(o.Rule), m.share(o.Layer).Source)
 		},
@@ -380,7 +387,8 @@ func (m *maker) reportConflicts() {
 			one.source, other.source,
 		)
 		m.problem(diag.Errorf("%s", c.Text).
-			Try("the one comes from %s\nthe other comes from %s\ntake one of them out", one.text, other.text), at)
+			Try("the one comes from %s\nthe other comes from %s\ntake one of them out",
+				one.text, other.text), at)
 	}
 	for _, between := range pairs {
 		if more := told[between] - mostConflicts; more > 0 {
@@ -400,7 +408,9 @@ func (m *maker) askedSource(o merge.Origin) policy.Source {
 }
 
 func (m *maker) notice(at policy.Source, detail, format string, args ...any) {
-	m.notices = append(m.notices, Notice{Text: fmt.Sprintf(format, args...), Detail: detail, Source: at})
+	m.notices = append(m.notices, Notice{
+		Text: fmt.Sprintf(format, args...), Detail: detail, Source: at,
+	})
 }
 
 // allNotices is each notice once; two layers may have noticed the same.

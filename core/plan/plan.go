@@ -1,12 +1,16 @@
 // Package plan turns what the layers returned into the one plan that a run carries out, and proves
 // what must hold about it.
 //
-//	p, err := plan.Make(plan.Input{Session: id, Host: host, Command: cmd, Policy: pol, Layers: shares, Own: own, ...})
+//	p, err := plan.Make(plan.Input{
+//		Session: id, Host: host, Command: cmd, Policy: pol, Layers: shares, Own: own, ...
+//	})
 //	if err != nil {
 //		return err // diag.Problems: every problem, each with its line
 //	}
-//	if err := p.MakeOwn(); err != nil { ... } // nono's own directories that an agent could otherwise make first
-//	r, err := p.Recipe(secrets, os.LookupEnv, hostfile.Host) // now with secrets: never stored, never printed
+//	// nono's own directories that an agent could otherwise make first
+//	if err := p.MakeOwn(); err != nil { ... }
+//	// now with secrets: never stored, never printed
+//	r, err := p.Recipe(secrets, os.LookupEnv, hostfile.Host)
 //
 // [Make] is pure but for looking at the host's files through [hostfile.Look]. It is the order of
 // packages that have one idea each:
@@ -15,7 +19,7 @@
 //	merge     one step of several: precedence or conflict
 //	authorize what a layer would give the agent, held against the policy
 //	protect   what keeps nono's own files from the agent, added to the merged view
-//	proof     shows about the finished plan what an agent cannot reach, without knowing how the plan was made
+//	proof     shows, from the finished plan alone, what an agent cannot reach
 //	view      what all of them speak of: mounts by path, of which the deepest decides
 //	show      a plan for people
 //

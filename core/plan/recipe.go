@@ -43,7 +43,9 @@ func (p *Plan) MakeOwn() error {
 // Recipe makes the plan ready for nono-init: with every value filled in, and with nothing left to
 // decide. It holds secrets; it is never stored or printed. host looks up the user's variables. look
 // is needed for the directories that MakeOwn has just made.
-func (p *Plan) Recipe(secrets Secrets, host func(string) (string, bool), look hostfile.Look) (*recipe.Recipe, error) {
+func (p *Plan) Recipe(
+	secrets Secrets, host func(string) (string, bool), look hostfile.Look,
+) (*recipe.Recipe, error) {
 	mounts, err := p.identified(look)
 	if err != nil {
 		return nil, err
@@ -118,7 +120,8 @@ func (p *Plan) identified(look hostfile.Look) (fragment.List, error) {
 			return nil, err
 		}
 		if e.Type != policy.Directory {
-			return nil, fmt.Errorf("preparing the mount of %s: it was to be made as a directory, and is none", b.Source())
+			return nil, fmt.Errorf("preparing the mount of %s: "+
+				"it was to be made as a directory, and is none", b.Source())
 		}
 		b.Device, b.Inode = e.Device, e.Inode
 		mounts[i] = b

@@ -21,5 +21,6 @@ func (r *run) tellAppeared() {
 		return
 	}
 	r.req.Out.Problem(diag.Warningf("new since the start: %s", strings.Join(made, ", ")).
-		Try("programs outside the sandbox act on %s: look before you use git or an agent here", plural(len(made), "it", "them")))
+		Try("programs outside the sandbox act on %s: look before you use git or an agent here",
+			plural(len(made), "it", "them")))
 }

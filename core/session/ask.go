@@ -70,10 +70,11 @@ func (a *asker) Ask(ctx context.Context, layer, text string, echo prompt.Echo) (
 	return a.ask(ctx, question(layer, text), echo)
 }
 
-// question is what is shown. The line that the user answers in is nono's own: a layer that fills the
-// line of its question with blanks could else have the next one read as somebody else's prompt.
+// question is what is shown. The line that the user answers in is nono's own: a layer that fills
+// the line of its question with blanks could else have the next one read as somebody else's prompt.
 func question(layer, text string) string {
-	return fmt.Sprintf("nono: layer %s asks: %s\nnono: your answer to layer %[1]s: ", layer, policy.Printable(text))
+	return fmt.Sprintf("nono: layer %s asks: %s\nnono: your answer to layer %[1]s: ",
+		layer, policy.Printable(text))
 }
 
 // Yield gives the terminal away. When it returns no question is open, the terminal is as it was,

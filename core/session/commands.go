@@ -93,10 +93,12 @@ func (c *Commands) places() (layerhost.Places, error) {
 
 // Run runs a layer's command on the user's terminal, and returns its exit code.
 func (c *Commands) Run(
-	ctx context.Context, layer string, command sdk.Subcommand, flags map[string][]string, args []string,
+	ctx context.Context, layer string, command sdk.Subcommand,
+	flags map[string][]string, args []string,
 ) (int, error) {
 	if command.Session {
-		return 0, diag.Errorf("`%s` of layer %s is about a stored session, and there is none", command.Path, layer).
+		return 0, diag.Errorf("`%s` of layer %s is about a stored session, and there is none",
+			command.Path, layer).
 			Try("nono does not store sessions yet")
 	}
 	places, err := c.places()
@@ -169,8 +171,9 @@ func stampOf(path string) (stamp, error) {
 	if err := unix.Stat(path, &st); err != nil {
 		return stamp{}, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
+	device := uint64(st.Dev) //nolint:unconvert // the width differs between systems
 	return stamp{
-		Path: path, Device: uint64(st.Dev), Inode: st.Ino, Size: st.Size, //nolint:unconvert // the width differs between systems
+		Path: path, Device: device, Inode: st.Ino, Size: st.Size,
 		MTime: st.Mtim.Nano(), CTime: st.Ctim.Nano(), Build: sdk.Build,
 	}, nil
 }

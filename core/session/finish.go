@@ -58,8 +58,8 @@ func (r *run) finishRow(ctx context.Context, members []*member, end sdk.End) dia
 		case errs[i] == nil:
 			r.lines = append(r.lines, answers[i].Lines...)
 		case context.Cause(ctx) != nil:
-			problems = append(problems, diag.Errorf("layer %s was not waited for, and may have left something behind: %s",
-				m.binary.Name, context.Cause(ctx)))
+			problems = append(problems, diag.Errorf("layer %s was not waited for, "+
+				"and may have left something behind: %s", m.binary.Name, context.Cause(ctx)))
 		default:
 			problems = append(problems, asProblems(errs[i])...)
 		}

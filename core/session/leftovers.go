@@ -108,8 +108,8 @@ func (l *leftovers) tell(files []string, home string) string {
 	if more > 0 {
 		list += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Sprintf("%s is private: %d %s left there %s gone (%s)", diag.Homely(l.dir, home), len(files),
-		plural(len(files), "file", "files"), plural(len(files), "is", "are"), list)
+	return fmt.Sprintf("%s is private: %d %s left there %s gone (%s)", diag.Homely(l.dir, home),
+		len(files), plural(len(files), "file", "files"), plural(len(files), "is", "are"), list)
 }
 
 // Close gives up the directory.

@@ -63,8 +63,10 @@ func checkPrograms(blocks []config.Layer) error {
 		if other.Source != (policy.Source{}) {
 			where = ", at " + other.Source.String()
 		}
-		problems = append(problems, diag.Errorf("layer %q is the program %s, and so is layer %q%s", b.Name, name, other.Name, where).
-			At(cmp.Or(b.PluginSource, b.Source)).Try("a program is one layer of a run: put what both blocks say into one of them"))
+		problems = append(problems, diag.Errorf("layer %q is the program %s, and so is layer %q%s",
+			b.Name, name, other.Name, where).
+			At(cmp.Or(b.PluginSource, b.Source)).
+			Try("a program is one layer of a run: put what both blocks say into one of them"))
 	}
 	return problems.Err()
 }
@@ -72,8 +74,10 @@ func checkPrograms(blocks []config.Layer) error {
 func findLayer(block config.Layer, cfg *config.Config, places layerhost.Places) (*member, error) {
 	name := program(block)
 	if name == "" {
-		return nil, diag.Errorf("nono has no %s layer of its own on %s", block.Name, runtime.GOOS).At(block.Source).
-			Try("name a program in a block layer %q: plugin = \"VENDOR/NAME\"; or run without one: --disable %s", block.Name, block.Name)
+		return nil, diag.Errorf("nono has no %s layer of its own on %s", block.Name, runtime.GOOS).
+			At(block.Source).
+			Try("name a program in a block layer %q: plugin = \"VENDOR/NAME\"; "+
+				"or run without one: --disable %s", block.Name, block.Name)
 	}
 	m := &member{block: block, plugin: cfg.Plugin(name), listeners: map[string]*os.File{}}
 	var err error
@@ -97,7 +101,9 @@ func (m *member) start(ctx context.Context, r *run, number int, forked func()) e
 }
 
 // launch starts a process of the layer and checks who it is.
-func (m *member) launch(ctx context.Context, r *run, forked func()) (*layerhost.Layer, sdk.Description, error) {
+func (m *member) launch(
+	ctx context.Context, r *run, forked func(),
+) (*layerhost.Layer, sdk.Description, error) {
 	layer, err := layerhost.Start(ctx, layerhost.Spec{
 		Kind:      m.block.Kind,
 		Name:      m.binary.Name,
@@ -113,7 +119,8 @@ func (m *member) launch(ctx context.Context, r *run, forked func()) (*layerhost.
 	}
 	d, err := layer.Describe(ctx)
 	if err == nil && !m.plugin.Accepts(d.Version) {
-		err = diag.Errorf("layer %s has version %s, and %s is wanted", d.Name, d.Version, m.plugin.Version).At(m.plugin.Source)
+		err = diag.Errorf("layer %s has version %s, and %s is wanted",
+			d.Name, d.Version, m.plugin.Version).At(m.plugin.Source)
 	}
 	if err != nil {
 		layer.Close()
@@ -238,7 +245,8 @@ func (m *member) finish(
 	}
 	answer, freshErr := m.finishAfresh(ctx, r, req)
 	if freshErr != nil {
-		r.req.Log.Debug("the layer failed before, in the process that was armed", "layer", m.binary.Name, "error", err)
+		r.req.Log.Debug("the layer failed before, in the process that was armed",
+			"layer", m.binary.Name, "error", err)
 		return nil, freshErr
 	}
 	// All was released, but a layer that died in the last moment may have left the agent without
@@ -249,7 +257,9 @@ func (m *member) finish(
 	return answer, nil
 }
 
-func (m *member) finishAfresh(ctx context.Context, r *run, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
+func (m *member) finishAfresh(
+	ctx context.Context, r *run, req *sdk.FinishRequest,
+) (*sdk.FinishResponse, error) {
 	fresh, _, err := m.launch(ctx, r, nil)
 	if err != nil {
 		return nil, err

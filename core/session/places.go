@@ -26,8 +26,8 @@ func (r *run) boundRules() error {
 // boundPlaces refuses a view that would need too many mounts, before a layer is asked for them.
 func boundPlaces(v places.View) error {
 	if n := len(v.Places) + len(v.Links); n > plan.MaxMounts {
-		return diag.Errorf("the rules about files need %d mounts, and at most %d can be made", n, plan.MaxMounts).
-			Try(wide)
+		return diag.Errorf("the rules about files need %d mounts, and at most %d can be made",
+			n, plan.MaxMounts).Try(wide)
 	}
 	return nil
 }
@@ -51,7 +51,9 @@ func (r *run) findPlaces() error {
 		lines[rule.ID] = rule.Source
 	}
 	for _, p := range found {
-		told := diag.Problem{Severity: diag.Warning, Summary: p.Summary, Detail: p.Detail, Source: lines[p.Rule]}
+		told := diag.Problem{
+			Severity: diag.Warning, Summary: p.Summary, Detail: p.Detail, Source: lines[p.Rule],
+		}
 		if p.Fatal {
 			told.Severity = diag.Error
 		}

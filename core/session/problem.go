@@ -39,7 +39,8 @@ func asProblems(err error) diag.Problems {
 func initProblem(err error) error {
 	var unavailable *launch.UnavailableError
 	if errors.As(err, &unavailable) {
-		return diag.Errorf("this host cannot enforce the sandbox: %s", unavailable.Reason).Try("%s", unavailable.Try)
+		return diag.Errorf("this host cannot enforce the sandbox: %s", unavailable.Reason).
+			Try("%s", unavailable.Try)
 	}
 	return err
 }

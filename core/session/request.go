@@ -1,6 +1,7 @@
 // Package session is one run from policy to report.
 //
-//	config -> toolchain -> layers and nono-init started -> Describe -> Plan -> plan -> recipe -> ready -> Start -> go -> end -> Finish
+//	config -> toolchain -> layers and nono-init started -> Describe -> Plan -> plan -> recipe
+//	       -> ready -> Start -> go -> end -> Finish
 //
 // Data goes one way down that list; [Plan] is literally its first half. The package owns the order
 // and nothing else: what a rule means is config's, what a process is layerhost's and launch's, what

@@ -67,7 +67,8 @@ func Run(ctx context.Context, req *Request) (int, error) {
 		return 0, finishErr
 	}
 	if finishErr != nil {
-		req.Out.Error(finishErr) // and no more than that: how the run ended is still told by what ended it
+		// And no more than that: how the run ended is still told by what ended it.
+		req.Out.Error(finishErr)
 	}
 	if err != nil {
 		return 0, cause(ctx, err)
@@ -181,7 +182,8 @@ func (r *run) announce() {
 func (r *run) report(exit launch.Exit) {
 	out := r.req.Out
 	if exit.Left > 0 {
-		out.Line("ended %d %s that the command left behind", exit.Left, plural(exit.Left, "process", "processes"))
+		out.Line("ended %d %s that the command left behind",
+			exit.Left, plural(exit.Left, "process", "processes"))
 	}
 	for _, l := range r.reports {
 		files, err := l.Files()

@@ -50,7 +50,8 @@ func commandSignals(ctx context.Context) (context.Context, *signals) {
 
 // interrupted is the cause with which a signal ends a start.
 func interrupted(s syscall.Signal) error {
-	return &Error{Code: 128 + int(s), Err: diag.Errorf("interrupted by %s before the command was started", unix.SignalName(s))}
+	err := diag.Errorf("interrupted by %s before the command was started", unix.SignalName(s))
+	return &Error{Code: 128 + int(s), Err: err}
 }
 
 // listen starts receiving. SIGQUIT is received too, or Go would print every goroutine on the user's
@@ -100,7 +101,9 @@ func (s *signals) Stop() {
 // Forward sends each signal on to the agent. One that asks for an end starts the grace period; when
 // that is over, or at a second Ctrl-C within it, the agent is overdue, and the channel, which has
 // room for one, is told why. The returned function ends the forwarding.
-func (s *signals) Forward(init *launch.Init, grace time.Duration, overdue chan<- string) (stop func()) {
+func (s *signals) Forward(
+	init *launch.Init, grace time.Duration, overdue chan<- string,
+) (stop func()) {
 	kill := func(why string) {
 		select {
 		case overdue <- why:

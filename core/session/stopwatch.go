@@ -29,7 +29,8 @@ func (s *stopwatch) Lap(name string) {
 
 // String is the whole and its parts: "started in 21.0 ms: policy 2.1, layers 11.3, ...".
 func (s *stopwatch) String() string {
-	return fmt.Sprintf("started in %.1f ms: %s", milliseconds(s.last.Sub(s.began)), strings.Join(s.laps, ", "))
+	return fmt.Sprintf("started in %.1f ms: %s",
+		milliseconds(s.last.Sub(s.began)), strings.Join(s.laps, ", "))
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

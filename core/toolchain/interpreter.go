@@ -8,8 +8,8 @@ import (
 // needInterpreter grants what the first line of a script asks for. One level: an interpreter that
 // is a script itself is not followed.
 func (r *resolver) needInterpreter(program string) *Error {
-	// The kernel reads as much.
-	head, _ := r.host.readable(program, 256) // a program may be executable and not readable; then it is no script
+	// The kernel reads as much. A program may be executable and not readable; then it is no script.
+	head, _ := r.host.readable(program, 256)
 	interpreter, viaEnv := parseFirstLine(string(head))
 	if interpreter == "" {
 		return nil
@@ -18,7 +18,8 @@ func (r *resolver) needInterpreter(program string) *Error {
 		interpreter = path.Join(r.Dir, interpreter)
 	}
 	if err := r.check(interpreter); err != nil {
-		return fail(notExecutable, "cannot run %s: its first line asks for %s: %s", program, interpreter, err.Problem.Summary)
+		return fail(notExecutable, "cannot run %s: its first line asks for %s: %s",
+			program, interpreter, err.Problem.Summary)
 	}
 	if err := r.needNamed(program, interpreter, interpreter); err != nil {
 		return err
@@ -28,7 +29,8 @@ func (r *resolver) needInterpreter(program string) *Error {
 	}
 	file, failure := r.find(viaEnv)
 	if failure != nil {
-		failure.Problem.Summary = "cannot run " + program + ", whose first line asks for " + viaEnv + ": " + failure.Problem.Summary
+		failure.Problem.Summary = "cannot run " + program + ", whose first line asks for " + viaEnv +
+			": " + failure.Problem.Summary
 		return failure
 	}
 	return r.needNamed(program, viaEnv, file)

@@ -35,8 +35,8 @@ func (r *resolver) userPackages(dir string) *Error {
 		return nil
 	}
 	if len(links) > 0 && !r.granted(resolved) {
-		r.tc.Notices = append(r.tc.Notices,
-			"Python's user packages are left out: the link "+links[0]+" leads to them; --read "+resolved+" grants them")
+		r.tc.Notices = append(r.tc.Notices, "Python's user packages are left out: the link "+
+			links[0]+" leads to them; --read "+resolved+" grants them")
 		return nil
 	}
 	// Whatever named the interpreter, it did not name these.
@@ -61,7 +61,8 @@ func (r *resolver) environment(program string) (environment, bool, *Error) {
 	config := path.Join(dir, "pyvenv.cfg")
 	content, ok := r.host.readable(config, 16<<10)
 	if !ok {
-		return environment{}, false, nil // then it is none; what else may be wrong with the file, Python will say
+		// Then it is none; what else may be wrong with the file, Python will say.
+		return environment{}, false, nil
 	}
 	env := parseEnvironment(string(content))
 	resolved, _, err := r.host.follow(dir)

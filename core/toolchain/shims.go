@@ -19,7 +19,10 @@ type manager struct {
 }
 
 var managers = []manager{
-	{name: "pyenv", variable: "PYENV_ROOT", home: ".pyenv", version: "PYENV_VERSION", file: ".python-version", prefix: "python-"},
+	{
+		name: "pyenv", variable: "PYENV_ROOT", home: ".pyenv",
+		version: "PYENV_VERSION", file: ".python-version", prefix: "python-",
+	},
 }
 
 func (m manager) dir(r *resolver) string   { return r.toolDir(m.variable, m.home) }
@@ -71,19 +74,23 @@ func (r *resolver) choose(m manager, name string) (string, *Error) {
 		}
 		if ok {
 			if len(absent) > 0 {
-				r.tc.Notices = append(r.tc.Notices, "of the versions that "+by+" asks for, "+m.name+" has not installed "+strings.Join(absent, ", "))
+				r.tc.Notices = append(r.tc.Notices, "of the versions that "+by+" asks for, "+
+					m.name+" has not installed "+strings.Join(absent, ", "))
 			}
 			return file, nil
 		}
 	}
 	if len(absent) > 0 {
-		return "", fail(notFound, "cannot run %s: %s asks %s for version %s, which is not installed", name, by, m.name, strings.Join(absent, ", ")).
+		return "", fail(notFound, "cannot run %s: %s asks %s for version %s, which is not installed",
+			name, by, m.name, strings.Join(absent, ", ")).
 			try("install it, or change %s", by)
 	}
 	if len(tried) == 0 {
-		return "", fail(notFound, "cannot run %s: %s is set to the system's, and PATH has none", name, m.name)
+		return "", fail(notFound, "cannot run %s: %s is set to the system's, and PATH has none",
+			name, m.name)
 	}
-	return "", fail(notFound, "cannot run %s: %s %s, which %s asks for, has no such command", name, m.name, strings.Join(tried, ", "), by)
+	return "", fail(notFound, "cannot run %s: %s %s, which %s asks for, has no such command",
+		name, m.name, strings.Join(tried, ", "), by)
 }
 
 // versions is what is asked for, and who asks.
@@ -126,7 +133,8 @@ func (r *resolver) installed(m manager, version string) (string, bool) {
 		}
 		var newest string
 		for _, name := range r.host.list(all) {
-			if strings.HasPrefix(name, v+".") && numbers(name) != nil && slices.Compare(numbers(name), numbers(newest)) > 0 {
+			if strings.HasPrefix(name, v+".") && numbers(name) != nil &&
+				slices.Compare(numbers(name), numbers(newest)) > 0 {
 				newest = name
 			}
 		}

@@ -1,9 +1,11 @@
 // Package toolchain finds out what a typed command really runs, and what must be readable for it to
 // run.
 //
-//	tc, err := toolchain.Resolve(toolchain.Request{Name: "python", Dir: dir, Home: home, Lookup: os.LookupEnv, Policy: &policy})
+//	tc, err := toolchain.Resolve(toolchain.Request{
+//		Name: "python", Dir: dir, Home: home, Lookup: os.LookupEnv, Policy: &policy,
+//	})
 //	// tc.Executable: /home/ada/.pyenv/versions/3.11.7/bin/python
-//	// tc.Reads:      /home/ada/.pyenv/versions/3.11.7 (pyenv, chosen by /home/ada/proj/.python-version)
+//	// tc.Reads: /home/ada/.pyenv/versions/3.11.7 (pyenv, chosen by /home/ada/proj/.python-version)
 //
 // A shim such as ~/.pyenv/shims/python is a script that asks a version manager at every start. The
 // manager and its settings are not in the sandbox, so core settles the question before the start,
@@ -135,7 +137,10 @@ func Resolve(req Request) (*Toolchain, error) {
 	if req.host == nil {
 		req.host = thisHost()
 	}
-	r := &resolver{Request: req, decide: policy.NewDecider(req.Policy), tc: &Toolchain{Arg0: req.Name, home: req.Home}}
+	r := &resolver{
+		Request: req, decide: policy.NewDecider(req.Policy),
+		tc: &Toolchain{Arg0: req.Name, home: req.Home},
+	}
 	for _, m := range managers {
 		r.tc.Shims = append(r.tc.Shims, m.shims(r))
 	}
@@ -226,7 +231,9 @@ func (r *resolver) search(name string, without ...string) (string, *Error) {
 }
 
 // otherNames are what a missing command may be called instead.
-var otherNames = map[string]string{"python": "python3", "python3": "python", "pip": "pip3", "node": "nodejs", "vi": "vim"}
+var otherNames = map[string]string{
+	"python": "python3", "python3": "python", "pip": "pip3", "node": "nodejs", "vi": "vim",
+}
 
 // suggest adds another name to the error of a search.
 func (r *resolver) suggest(err *Error, name string) *Error {
@@ -249,7 +256,8 @@ func (r *resolver) check(file string) *Error {
 	case found.Type == policy.Directory:
 		return fail(notExecutable, "cannot run %s: it is a directory", file)
 	case found.Type == policy.Regular && !found.Executable:
-		return fail(notExecutable, "cannot run %s: the file is not executable", file).try("chmod +x %s", file)
+		return fail(notExecutable, "cannot run %s: the file is not executable", file).
+			try("chmod +x %s", file)
 	}
 	return nil
 }
@@ -289,13 +297,14 @@ func (r *resolver) need(program string) *Error {
 // A link holds nothing but its target's name.
 func (r *resolver) needLinks(program, resolved string, links []string) {
 	there := func(link string) bool {
-		return r.granted(link) || slices.ContainsFunc(r.Policy.Filesystem, func(rule policy.PathRule) bool {
-			return rule.Access.Grants() && rule.Name == link
-		})
+		asked := func(rule policy.PathRule) bool { return rule.Access.Grants() && rule.Name == link }
+		return r.granted(link) || slices.ContainsFunc(r.Policy.Filesystem, asked)
 	}
 	for _, link := range links {
 		if r.granted(resolved) && !there(link) {
-			r.tc.Reads = append(r.tc.Reads, Read{Path: resolved, Name: program, Type: policy.Regular, Why: "the name by which it is run"})
+			r.tc.Reads = append(r.tc.Reads, Read{
+				Path: resolved, Name: program, Type: policy.Regular, Why: "the name by which it is run",
+			})
 			return
 		}
 	}
@@ -360,10 +369,13 @@ func (r *resolver) namer(links []string) string {
 // refuse stops a run that would add a path because a file names it.
 func (r *resolver) refuse(file, named string) *Error {
 	if rule, ok := r.writable(file); ok {
-		return fail(refused, "%s needs %s because %s says so, and the agent can write that file (%s)", r.Name, named, file, rule.Source).
+		return fail(refused,
+			"%s needs %s because %s says so, and the agent can write that file (%s)",
+			r.Name, named, file, rule.Source).
 			try("if that is right, grant it yourself: --read %s", named)
 	}
-	return fail(refused, "%s needs %s, which %s names and nothing grants", r.Name, named, file).try("if that is right, grant it: --read %s", named)
+	return fail(refused, "%s needs %s, which %s names and nothing grants", r.Name, named, file).
+		try("if that is right, grant it: --read %s", named)
 }
 
 // Check reports a program that the policy would not let the agent execute, or returns nil. It is to
@@ -375,7 +387,8 @@ func (tc *Toolchain) Check(p *policy.Policy) error {
 		if d.Allowed {
 			continue
 		}
-		e := fail(notExecutable, "cannot run %s: the agent may not execute %s: %s", tc.Arg0, program, d.Why)
+		e := fail(notExecutable, "cannot run %s: the agent may not execute %s: %s",
+			tc.Arg0, program, d.Why)
 		if d.Rule != nil {
 			e.Problem = e.Problem.At(d.Rule.Source)
 		}
@@ -393,7 +406,8 @@ func (tc *Toolchain) Check(p *policy.Policy) error {
 func installation(program, home string) string {
 	bin := path.Dir(program)
 	dir := path.Dir(bin)
-	if path.Base(bin) != "bin" || path.Dir(dir) == "/" || policy.Within(home, dir) || dir == path.Join(home, ".local") {
+	if path.Base(bin) != "bin" || path.Dir(dir) == "/" || policy.Within(home, dir) ||
+		dir == path.Join(home, ".local") {
 		return program
 	}
 	return dir

@@ -119,10 +119,12 @@ func (v *verifier) configure() ([]byte, error) {
 		return nil, diag.Errorf("%s has no layer block for %s", v.File, v.is.Name).
 			Try("write the layer's settings into one:\nlayer \"...\" {\n  plugin = %q\n}", v.is.Name)
 	}
-	// Whoever names a program here means it to be run; what else the file brings, nobody has approved.
+	// Whoever names a program here means it to be run; what else the file brings, nobody has
+	// approved.
 	for _, l := range loaded.Config.Layers {
 		if l.Plugin != "" && l.Plugin != v.is.Name {
-			return nil, diag.Errorf("%s has another program, %s, for the layer %q", v.File, l.Plugin, l.Name).
+			return nil, diag.Errorf("%s has another program, %s, for the layer %q",
+				v.File, l.Plugin, l.Name).
 				At(l.PluginSource).Try("give a policy that has the block of %s alone", v.is.Name)
 		}
 	}

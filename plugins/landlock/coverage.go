@@ -72,5 +72,6 @@ func replaceable(r places.Rule, then string) string {
 	if !r.Replaceable {
 		return ""
 	}
-	return "held against the agent; if a program outside replaces the file by rename meanwhile, " + then
+	return "held against the agent; " +
+		"if a program outside replaces the file by rename meanwhile, " + then
 }

@@ -10,7 +10,8 @@
 // The layer is ephemeral and pure: it answers with data that follow from its request alone, and is
 // gone before the agent starts.
 //
-//	response, err := landlock.New().Plan(ctx, &sdk.PlanRequest{Host: host, Policy: policy, Places: view})
+//	request := &sdk.PlanRequest{Host: host, Policy: policy, Places: view}
+//	response, err := landlock.New().Plan(ctx, request)
 //
 // # How mounts hold it
 //
@@ -56,7 +57,8 @@ func (layer) Describe() sdk.Description {
 		Settings: []sdk.Setting{{
 			Name: settingPrivateSize,
 			Type: sdk.SettingNumber,
-			Help: "how much the private home and each temporary directory may hold, in MiB (1024 if not set)",
+			Help: "how much the private home and each temporary directory may hold, in MiB " +
+				"(1024 if not set)",
 		}},
 		Pure: true,
 	}
@@ -67,7 +69,8 @@ const settingPrivateSize = "private_size"
 // Plan implements sdk.Layer.
 func (l layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
 	if req.Host.Tier != sdk.TierA {
-		return nil, errors.New("cannot hold the filesystem rules: this layer needs user namespaces, which the host does not give")
+		return nil, errors.New("cannot hold the filesystem rules: " +
+			"this layer needs user namespaces, which the host does not give")
 	}
 	size, problem := privateSize(req.Settings)
 	if problem != nil {
@@ -96,7 +99,10 @@ func privateSize(settings []byte) (uint64, *sdk.Diagnostic) {
 	}
 	if len(settings) > 0 {
 		if err := json.Unmarshal(settings, &s); err != nil {
-			return 0, &sdk.Diagnostic{Severity: sdk.SeverityError, Attribute: settingPrivateSize, Summary: "cannot read the layer's settings: " + err.Error()}
+			return 0, &sdk.Diagnostic{
+				Severity: sdk.SeverityError, Attribute: settingPrivateSize,
+				Summary: "cannot read the layer's settings: " + err.Error(),
+			}
 		}
 	}
 	if s.PrivateSize == nil {

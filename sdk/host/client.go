@@ -50,7 +50,8 @@ func NewClient(conn grpc.ClientConnInterface, line *lifeline.Host) *Client {
 func DialOptions(creds *peer.Creds) []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage)),
+		grpc.WithDefaultCallOptions(
+			grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage)),
 		// Neither a proxy of the user's nor a name server has a say in how a layer is called.
 		grpc.WithNoProxy(), grpc.WithDisableServiceConfig(),
 	}
@@ -136,8 +137,8 @@ func (c *Client) takeFacts(resp *sdk.PlanResponse) error {
 // fits reports a request that is too large. It has the whole policy in it.
 func fits(m proto.Message) error {
 	if n := proto.Size(m); n > wire.MaxMessage {
-		return fmt.Errorf("it has %d bytes, and at most %d can be sent: the policy names too many files, or too long ones",
-			n, wire.MaxMessage)
+		return fmt.Errorf("it has %d bytes, and at most %d can be sent: "+
+			"the policy names too many files, or too long ones", n, wire.MaxMessage)
 	}
 	return nil
 }
@@ -200,7 +201,9 @@ func networkOf(f *os.File) (fragment.Network, error) {
 	}
 	var kind int
 	var askErr error
-	err = raw.Control(func(fd uintptr) { kind, askErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE) })
+	err = raw.Control(func(fd uintptr) {
+		kind, askErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE)
+	})
 	if err := errors.Join(err, askErr); err != nil {
 		return "", fmt.Errorf("it is no socket: %w", err)
 	}

@@ -69,7 +69,9 @@ func decodeSubcommands(in []*layerpb.Subcommand) ([]sdk.Subcommand, error) {
 	for i, m := range in {
 		c, err := decodeSubcommand(m)
 		for _, other := range out {
-			if err == nil && (strings.HasPrefix(c.Path+" ", other.Path+" ") || strings.HasPrefix(other.Path+" ", c.Path+" ")) {
+			same := strings.HasPrefix(c.Path+" ", other.Path+" ") ||
+				strings.HasPrefix(other.Path+" ", c.Path+" ")
+			if err == nil && same {
 				err = fmt.Errorf("%q and %q cannot be told apart", other.Path, c.Path)
 			}
 		}
@@ -100,8 +102,8 @@ func decodeSubcommand(m *layerpb.Subcommand) (sdk.Subcommand, error) {
 	}
 	for _, f := range m.GetFlags() {
 		flag := sdk.Flag{Name: f.GetName(), Value: f.GetValue(), Help: f.GetHelp()}
-		known := func(o sdk.Flag) bool { return o.Name == flag.Name }
-		if !flagWord.MatchString(flag.Name) || flag.Name == "help" || slices.ContainsFunc(c.Flags, known) {
+		twice := slices.ContainsFunc(c.Flags, func(o sdk.Flag) bool { return o.Name == flag.Name })
+		if !flagWord.MatchString(flag.Name) || flag.Name == "help" || twice {
 			err = wire.First(err, fmt.Errorf("flag: %q cannot be one, or is there twice", flag.Name))
 		}
 		err = wire.First(err, wire.At(printable(flag.Value), "flag %s", flag.Name),

@@ -270,6 +270,8 @@ func (s *Stream) beatOnce(number uint64) {
 	}
 	go func() {
 		defer s.sending.Unlock()
-		_ = s.stream.Send(&layerpb.SessionRequest{Message: &layerpb.SessionRequest_Beat{Beat: &layerpb.Beat{Number: number}}})
+		_ = s.stream.Send(&layerpb.SessionRequest{
+			Message: &layerpb.SessionRequest_Beat{Beat: &layerpb.Beat{Number: number}},
+		})
 	}()
 }

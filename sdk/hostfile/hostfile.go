@@ -6,8 +6,8 @@
 //	if err != nil {
 //		return err // the host does not let us look, or the links go in a circle
 //	}
-//	fmt.Println(route.Path, route.Entry.Type)      // where it leads, and what is there
-//	for _, hop := range route.Hops { ... }         // each name whose replacement would lead it elsewhere
+//	fmt.Println(route.Path, route.Entry.Type) // where it leads, and what is there
+//	for _, hop := range route.Hops { ... }    // each name whose replacement leads it elsewhere
 //	content, err := hostfile.Read("/home/ada/.gitconfig", 1<<20)
 //
 // The files may be the work of an agent, of this run's or of an earlier one's. So nothing here

@@ -5,8 +5,8 @@
 // listened; asking it costs microseconds where AutoMTLS costs a key pair on each side. The layer
 // accepts its parent only, core the child it started only:
 //
-//	grpc.NewServer(grpc.Creds(peer.Credentials(peer.Is(os.Getppid()))))                        // the layer
-//	grpc.WithTransportCredentials(peer.Credentials(peer.Is(child.Pid)))                        // core
+//	grpc.NewServer(grpc.Creds(peer.Credentials(peer.Is(os.Getppid())))) // the layer
+//	grpc.WithTransportCredentials(peer.Credentials(peer.Is(child.Pid))) // core
 //
 // # Limits
 //
@@ -50,8 +50,8 @@ type Check func(Process) error
 func Is(pid int) Check {
 	return func(p Process) error {
 		if p.PID != pid || p.UID != os.Geteuid() {
-			return fmt.Errorf("process %d of user %d is at the other end of the socket, and not process %d of user %d",
-				p.PID, p.UID, pid, os.Geteuid())
+			return fmt.Errorf("process %d of user %d is at the other end of the socket, "+
+				"and not process %d of user %d", p.PID, p.UID, pid, os.Geteuid())
 		}
 		return nil
 	}
@@ -80,7 +80,9 @@ func (c *Creds) Refused() error {
 }
 
 // ClientHandshake implements credentials.TransportCredentials.
-func (c *Creds) ClientHandshake(_ context.Context, _ string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (c *Creds) ClientHandshake(
+	_ context.Context, _ string, conn net.Conn,
+) (net.Conn, credentials.AuthInfo, error) {
 	return c.handshake(conn)
 }
 

@@ -204,7 +204,8 @@ func (c *computer) usable(r *policy.PathRule, e hostfile.Entry) bool {
 		return false // the common devices are core's; only what the user asks for is added
 	}
 	if d := c.denial(r.Path); d != nil && r.Source.Asked() {
-		c.warn(r, fmt.Sprintf("the grant of %s gives nothing: %s is denied by %s", r.Path, d.Path, d.Source),
+		c.warn(r,
+			fmt.Sprintf("the grant of %s gives nothing: %s is denied by %s", r.Path, d.Path, d.Source),
 			"a denial beats every grant, at any depth")
 	}
 	return true
@@ -244,7 +245,9 @@ func (c *computer) addPrivate(dir string, mode fs.FileMode) string {
 	}
 	route, err := hostfile.Follow(c.look, dir)
 	if err != nil {
-		c.problems = append(c.problems, Problem{Summary: "cannot make a private " + dir + ": " + reason(err)})
+		c.problems = append(c.problems, Problem{
+			Summary: "cannot make a private " + dir + ": " + reason(err),
+		})
 		return ""
 	}
 	p := route.Path

@@ -82,7 +82,8 @@ func (c *computer) protectionStanding(r *policy.PathRule) Standing {
 // warnOfNames warns of a file with several names: the rule holds for this one.
 func (c *computer) warnOfNames(r *policy.PathRule, how string) {
 	if e := c.stands[r.Path]; e.Type != policy.Directory && e.Links > 1 {
-		c.warn(r, r.Path+" has another name (a hard link), under which it can be "+how+" if that lies in a grant",
+		c.warn(r, r.Path+" has another name (a hard link), "+
+			"under which it can be "+how+" if that lies in a grant",
 			"find it with: find DIRECTORY -samefile "+r.Path)
 	}
 }

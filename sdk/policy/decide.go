@@ -316,7 +316,9 @@ func (d *Decider) Inherited(name string) VariableDecision {
 	case exact != nil:
 		return VariableDecision{Allowed: true, Rule: exact, Why: "passed by its exact name"}
 	case all.never != nil:
-		return VariableDecision{Rule: all.never, Why: "never inherited, unless your policy passes exactly this name"}
+		return VariableDecision{
+			Rule: all.never, Why: "never inherited, unless your policy passes exactly this name",
+		}
 	case all.passed != nil:
 		return VariableDecision{Allowed: true, Rule: all.passed, Why: "passed"}
 	}
@@ -367,7 +369,10 @@ func stronger(a, b *EnvRule) *EnvRule {
 
 // rank is the origin's place in the order in which sources are read; a later one wins.
 func (o Origin) rank() int {
-	for i, known := range []Origin{OriginBase, OriginDefault, OriginConfig, OriginProfile, OriginFile, OriginCommand, OriginFlag} {
+	order := []Origin{
+		OriginBase, OriginDefault, OriginConfig, OriginProfile, OriginFile, OriginCommand, OriginFlag,
+	}
+	for i, known := range order {
 		if o == known {
 			return i
 		}

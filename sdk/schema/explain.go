@@ -20,7 +20,9 @@ type Problem struct {
 // Explain puts hcl's diagnostics into our words. For a name that the schema does not know it says
 // which one was probably meant; the schema may be nil for diagnostics of syntax. Problems are in
 // the order of the text.
-func Explain(diags hcl.Diagnostics, known *hcl.BodySchema, source func(filename string) []byte) []Problem {
+func Explain(
+	diags hcl.Diagnostics, known *hcl.BodySchema, source func(filename string) []byte,
+) []Problem {
 	var ps []Problem
 	for _, d := range diags {
 		if d.Severity != hcl.DiagError {
@@ -47,14 +49,24 @@ func explain(d *hcl.Diagnostic, known *hcl.BodySchema, source func(string) []byt
 	case d.Summary == "Unsupported block type":
 		return unknownBlock(name, known)
 	case d.Summary == "Attribute redefined":
-		return Problem{Summary: fmt.Sprintf("%q is set twice in this block", name), Detail: "keep one of them; a list can hold several values"}
+		return Problem{
+			Summary: fmt.Sprintf("%q is set twice in this block", name),
+			Detail:  "keep one of them; a list can hold several values",
+		}
 	case d.Summary == "Missing required argument":
 		return Problem{Summary: "an attribute is missing: " + between(d.Detail, `"`, `"`)}
 	case scan(d.Summary, "Extraneous label for ", &block):
-		return Problem{Summary: fmt.Sprintf("a %s block has no more names than that", block), Detail: "remove " + name}
-	case strings.HasPrefix(d.Summary, "Missing ") && strings.Contains(d.Summary, " for ") && strings.HasPrefix(d.Detail, "All "):
+		return Problem{
+			Summary: fmt.Sprintf("a %s block has no more names than that", block),
+			Detail:  "remove " + name,
+		}
+	case strings.HasPrefix(d.Summary, "Missing ") && strings.Contains(d.Summary, " for ") &&
+		strings.HasPrefix(d.Detail, "All "):
 		label, block, _ = strings.Cut(strings.TrimPrefix(d.Summary, "Missing "), " for ")
-		return Problem{Summary: fmt.Sprintf("a %s block needs a name", block), Detail: fmt.Sprintf("write %s %q {", block, label)}
+		return Problem{
+			Summary: fmt.Sprintf("a %s block needs a name", block),
+			Detail:  fmt.Sprintf("write %s %q {", block, label),
+		}
 	}
 	if d.Summary == "Missing item separator" && strings.ContainsAny(name, "}=\n") {
 		return unclosedList // hcl took what follows for the next item
@@ -67,53 +79,101 @@ func explain(d *hcl.Diagnostic, known *hcl.BodySchema, source func(string) []byt
 	return Problem{Summary: "cannot read this: " + plain(d.Summary), Detail: plain(d.Detail)}
 }
 
-var value = Problem{Summary: "a value is missing or cannot be read here", Detail: `a value is a string in quotes, a number, true, false, or a list: ["a", "b"]`}
+var value = Problem{
+	Summary: "a value is missing or cannot be read here",
+	Detail:  `a value is a string in quotes, a number, true, false, or a list: ["a", "b"]`,
+}
 
-var unclosedString = Problem{Summary: "a string is not closed on its line", Detail: `put a " where it ends`}
+var unclosedString = Problem{
+	Summary: "a string is not closed on its line", Detail: `put a " where it ends`,
+}
 
 var unclosedList = Problem{Summary: "a list is never closed", Detail: "put a ] where it ends"}
 
+var noValue = Problem{
+	Summary: "a name in braces has no value", Detail: `write { NAME = "..." }`,
+}
+
+var interpolation = Problem{
+	Summary: "${...} is not evaluated here", Detail: "for a literal ${ write $${",
+}
+
+var directive = Problem{
+	Summary: "%{...} is not evaluated here", Detail: "for a literal %{ write %%{",
+}
+
 var syntax = map[string]Problem{
-	"Argument or block definition required": {Summary: "expected an attribute or a block here", Detail: "write NAME = VALUE, or NAME { ... }"},
+	"Argument or block definition required": {
+		Summary: "expected an attribute or a block here",
+		Detail:  "write NAME = VALUE, or NAME { ... }",
+	},
 	"Argument definition required": {
-		Summary: "a block on one line can hold one attribute only", Detail: "write one line for each attribute",
+		Summary: "a block on one line can hold one attribute only",
+		Detail:  "write one line for each attribute",
 	},
 	"Invalid single-argument block definition": {
-		Summary: "a block on one line can hold one attribute only", Detail: "write one line for each attribute, and } on a line of its own",
+		Summary: "a block on one line can hold one attribute only",
+		Detail:  "write one line for each attribute, and } on a line of its own",
 	},
 	"Invalid block definition": {
-		Summary: "expected = or { after the name", Detail: "write NAME = VALUE for an attribute, NAME { ... } for a block",
+		Summary: "expected = or { after the name",
+		Detail:  "write NAME = VALUE for an attribute, NAME { ... } for a block",
 	},
-	"Invalid argument name":           {Summary: "the name of an attribute stands without quotes", Detail: "write NAME = VALUE"},
-	"Unclosed configuration block":    {Summary: "a block is never closed", Detail: "put a } where it ends"},
-	"Missing newline after argument":  {Summary: "a new line is missing after this value", Detail: "one attribute a line; the items of a list stand in [ ]"},
-	"Unexpected comma after argument": {Summary: "a comma after an attribute", Detail: "attributes are separated by new lines, not by commas"},
+	"Invalid argument name": {
+		Summary: "the name of an attribute stands without quotes", Detail: "write NAME = VALUE",
+	},
+	"Unclosed configuration block": {
+		Summary: "a block is never closed", Detail: "put a } where it ends",
+	},
+	"Missing newline after argument": {
+		Summary: "a new line is missing after this value",
+		Detail:  "one attribute a line; the items of a list stand in [ ]",
+	},
+	"Unexpected comma after argument": {
+		Summary: "a comma after an attribute",
+		Detail:  "attributes are separated by new lines, not by commas",
+	},
 	"Missing newline after block definition": {
-		Summary: "a new line is missing after the block", Detail: "what follows a } stands on a line of its own",
+		Summary: "a new line is missing after the block",
+		Detail:  "what follows a } stands on a line of its own",
 	},
-	"Invalid multi-line string":                 {Summary: unclosedString.Summary, Detail: unclosedString.Detail},
-	"Unterminated string literal":               unclosedString,
-	"Unterminated template string":              unclosedString,
-	"Missing item separator":                    {Summary: "a comma is missing between two items of a list"},
+	"Invalid multi-line string":    unclosedString,
+	"Unterminated string literal":  unclosedString,
+	"Unterminated template string": unclosedString,
+	"Missing item separator": {
+		Summary: "a comma is missing between two items of a list",
+	},
 	"Unterminated tuple constructor expression": unclosedList,
 	"Unterminated object constructor expression": {
 		Summary: "a value in braces is never closed", Detail: "put a } where it ends",
 	},
-	"Missing attribute separator":                     {Summary: "a comma or a new line is missing between two names in braces"},
-	"Missing attribute value":                         {Summary: "a name in braces has no value", Detail: `write { NAME = "..." }`},
-	"Missing key/value separator":                     {Summary: "a name in braces has no value", Detail: `write { NAME = "..." }`},
-	"Invalid expression":                              value,
-	"Missing expression":                              value,
-	"Invalid number literal":                          value,
-	"Unbalanced parentheses":                          value,
-	"Invalid escape sequence":                         {Summary: "a backslash in a string stands before a letter that it cannot", Detail: `for a backslash itself write \\`},
-	"Invalid character":                               {Summary: "a character that cannot stand here", Detail: `strings stand in straight double quotes: "..."`},
-	"Unsupported operator":                            {Summary: "a character that cannot stand here", Detail: "write values out; nothing is computed"},
-	"Invalid character encoding":                      {Summary: "the text is not UTF-8", Detail: "save the file as UTF-8"},
-	"Unclosed template interpolation sequence":        {Summary: "${...} is not evaluated here", Detail: "for a literal ${ write $${"},
-	"Extra characters after interpolation expression": {Summary: "${...} is not evaluated here", Detail: "for a literal ${ write $${"},
-	"Invalid template directive":                      {Summary: "%{...} is not evaluated here", Detail: "for a literal %{ write %%{"},
-	"Invalid template control keyword":                {Summary: "%{...} is not evaluated here", Detail: "for a literal %{ write %%{"},
+	"Missing attribute separator": {
+		Summary: "a comma or a new line is missing between two names in braces",
+	},
+	"Missing attribute value":     noValue,
+	"Missing key/value separator": noValue,
+	"Invalid expression":          value,
+	"Missing expression":          value,
+	"Invalid number literal":      value,
+	"Unbalanced parentheses":      value,
+	"Invalid escape sequence": {
+		Summary: "a backslash in a string stands before a letter that it cannot",
+		Detail:  `for a backslash itself write \\`,
+	},
+	"Invalid character": {
+		Summary: "a character that cannot stand here",
+		Detail:  `strings stand in straight double quotes: "..."`,
+	},
+	"Unsupported operator": {
+		Summary: "a character that cannot stand here", Detail: "write values out; nothing is computed",
+	},
+	"Invalid character encoding": {
+		Summary: "the text is not UTF-8", Detail: "save the file as UTF-8",
+	},
+	"Unclosed template interpolation sequence":        interpolation,
+	"Extra characters after interpolation expression": interpolation,
+	"Invalid template directive":                      directive,
+	"Invalid template control keyword":                directive,
 }
 
 func unknownAttribute(name string, known *hcl.BodySchema) Problem {
@@ -202,7 +262,9 @@ func plain(s string) string {
 	if s != "" {
 		s = strings.ToLower(s[:1]) + s[1:]
 	}
-	return strings.NewReplacer("argument", "attribute", "Argument", "Attribute", "configuration ", "").Replace(s)
+	ours := strings.NewReplacer(
+		"argument", "attribute", "Argument", "Attribute", "configuration ", "")
+	return ours.Replace(s)
 }
 
 func between(s, open, end string) string {

@@ -75,12 +75,17 @@ func literal(expr hclsyntax.Expression, source func(string) []byte) *Problem {
 			return nil
 		}
 	case *hclsyntax.ScopeTraversalExpr:
+		name := text(e.Range(), source)
 		return &Problem{
-			Range: e.Range(), Summary: fmt.Sprintf("%s stands without quotes", text(e.Range(), source)),
-			Detail: fmt.Sprintf("there are no variables here; a string is written %q", text(e.Range(), source)),
+			Range: e.Range(), Summary: fmt.Sprintf("%s stands without quotes", name),
+			Detail: fmt.Sprintf("there are no variables here; a string is written %q", name),
 		}
 	case *hclsyntax.FunctionCallExpr:
-		return &Problem{Range: e.Range(), Summary: fmt.Sprintf("%s() is a function, and there are none here", e.Name), Detail: "write the value itself"}
+		return &Problem{
+			Range:   e.Range(),
+			Summary: fmt.Sprintf("%s() is a function, and there are none here", e.Name),
+			Detail:  "write the value itself",
+		}
 	}
 	return &Problem{
 		Range: expr.Range(), Summary: "a value must be written out, and this would have to be computed",
@@ -89,7 +94,8 @@ func literal(expr hclsyntax.Expression, source func(string) []byte) *Problem {
 }
 
 // pathVariable finds ${HOME} and the like, also spelt as other tools spell them (${env.HOME}).
-var pathVariable = regexp.MustCompile(`\$\{\s*(?:env\.|var\.)?(HOME|WORKDIR|TMPDIR|UID|XDG_[A-Z_]+)\s*\}`)
+var pathVariable = regexp.MustCompile(
+	`\$\{\s*(?:env\.|var\.)?(HOME|WORKDIR|TMPDIR|UID|XDG_[A-Z_]+)\s*\}`)
 
 // interpolated is the problem with a "${...}" or "%{...}", with the spelling that we mean where we
 // can tell.
@@ -100,7 +106,8 @@ func interpolated(expr hclsyntax.Expression, source func(string) []byte) *Proble
 		p.Detail = "write " + meant
 		return p
 	}
-	p.Detail = "in a path ~ $HOME $WORKDIR $TMPDIR $UID and $XDG_... are understood, without braces; for a literal ${ write $${"
+	p.Detail = "in a path ~ $HOME $WORKDIR $TMPDIR $UID and $XDG_... are understood, " +
+		"without braces; for a literal ${ write $${"
 	return p
 }
 

@@ -63,7 +63,8 @@ func check(settings []sdk.Setting, objects bool) error {
 		object := s.Type == sdk.SettingObject
 		switch {
 		case !settingName.MatchString(s.Name):
-			return fmt.Errorf("setting %q: a name is lower-case letters, digits and underscores, and starts with a letter", s.Name)
+			return fmt.Errorf("setting %q: a name is lower-case letters, digits and underscores, "+
+				"and starts with a letter", s.Name)
 		case seen[s.Name]:
 			return fmt.Errorf("setting %q is declared twice", s.Name)
 		case types[s.Type] == cty.NilType && !object:
@@ -131,13 +132,20 @@ func Parse(src []byte, filename string, settings []sdk.Setting) ([]byte, []Probl
 // Decode checks a body against the declared settings and returns the JSON object. The source of a
 // file is asked for by the name under which it was parsed. If there is any problem, the object is
 // nil.
-func Decode(body *hclsyntax.Body, settings []sdk.Setting, source func(filename string) []byte) ([]byte, []Problem) {
+func Decode(
+	body *hclsyntax.Body, settings []sdk.Setting, source func(filename string) []byte,
+) ([]byte, []Problem) {
 	if err := Check(settings); err != nil {
-		return nil, []Problem{{Range: body.SrcRange, Summary: "the layer's declaration of its settings is wrong: " + err.Error()}}
+		return nil, []Problem{{
+			Range:   body.SrcRange,
+			Summary: "the layer's declaration of its settings is wrong: " + err.Error(),
+		}}
 	}
 	known := &hcl.BodySchema{}
 	for _, s := range settings {
-		known.Attributes = append(known.Attributes, hcl.AttributeSchema{Name: s.Name, Required: s.Required})
+		known.Attributes = append(known.Attributes, hcl.AttributeSchema{
+			Name: s.Name, Required: s.Required,
+		})
 	}
 	_, diags := body.Content(known)
 	problems := append(Explain(diags, known, source), Literals(body, source)...)
@@ -162,7 +170,9 @@ func Decode(body *hclsyntax.Body, settings []sdk.Setting, source func(filename s
 	}
 	object, err := json.Marshal(values)
 	if err != nil {
-		return nil, []Problem{{Range: body.SrcRange, Summary: "cannot hand the settings to the layer: " + err.Error()}}
+		return nil, []Problem{{
+			Range: body.SrcRange, Summary: "cannot hand the settings to the layer: " + err.Error(),
+		}}
 	}
 	return object, nil
 }
@@ -206,7 +216,9 @@ func read(s sdk.Setting, expr hclsyntax.Expression) (any, []Problem) {
 		out, err = ctyjson.Marshal(v, types[s.Type])
 	}
 	if err != nil {
-		return nil, []Problem{{Range: expr.Range(), Summary: fmt.Sprintf("cannot read the value of %q", s.Name)}}
+		return nil, []Problem{{
+			Range: expr.Range(), Summary: fmt.Sprintf("cannot read the value of %q", s.Name),
+		}}
 	}
 	return out, nil
 }
@@ -215,7 +227,9 @@ func readObject(s sdk.Setting, expr hclsyntax.Expression) (any, []Problem) {
 	const shape = "{ NAME = VALUE }"
 	pairs, diags := hcl.ExprMap(expr)
 	if diags.HasErrors() {
-		return nil, []Problem{{Range: expr.Range(), Summary: fmt.Sprintf("%q must be settings in braces: %s", s.Name, shape)}}
+		return nil, []Problem{{
+			Range: expr.Range(), Summary: fmt.Sprintf("%q must be settings in braces: %s", s.Name, shape),
+		}}
 	}
 	if p := repeated(s.Name, pairs); p != nil {
 		return nil, []Problem{*p}
@@ -253,7 +267,9 @@ func readObject(s sdk.Setting, expr hclsyntax.Expression) (any, []Problem) {
 	}
 	for _, name := range names {
 		if missing[name] {
-			problems = append(problems, Problem{Range: expr.Range(), Summary: fmt.Sprintf("%q lacks %q", s.Name, name)})
+			problems = append(problems, Problem{
+				Range: expr.Range(), Summary: fmt.Sprintf("%q lacks %q", s.Name, name),
+			})
 		}
 	}
 	return values, problems
@@ -266,9 +282,15 @@ func oneOf(s sdk.Setting, v cty.Value, at hcl.Range) *Problem {
 	}
 	given := v.AsString()
 	if s.Sensitive {
-		return &Problem{Range: at, Summary: fmt.Sprintf("%q cannot be that", s.Name), Detail: "it is one of " + quoted(s.OneOf)}
+		return &Problem{
+			Range: at, Summary: fmt.Sprintf("%q cannot be that", s.Name),
+			Detail: "it is one of " + quoted(s.OneOf),
+		}
 	}
-	p := &Problem{Range: at, Summary: fmt.Sprintf("%q cannot be %q", s.Name, given), Detail: "it is one of " + quoted(s.OneOf)}
+	p := &Problem{
+		Range: at, Summary: fmt.Sprintf("%q cannot be %q", s.Name, given),
+		Detail: "it is one of " + quoted(s.OneOf),
+	}
 	if near := Nearest(given, s.OneOf); near != "" {
 		p.Detail = fmt.Sprintf("did you mean %q?", near)
 	}
@@ -351,7 +373,10 @@ func repeated(name string, pairs []hcl.KeyValuePair) *Problem {
 	for _, pair := range pairs {
 		k, _ := pair.Key.Value(nil)
 		if !is(k, cty.String) {
-			return &Problem{Range: pair.Key.Range(), Summary: fmt.Sprintf("a name in %q must be a word or a string", name)}
+			return &Problem{
+				Range:   pair.Key.Range(),
+				Summary: fmt.Sprintf("a name in %q must be a word or a string", name),
+			}
 		}
 		key := k.AsString()
 		if seen[key] {

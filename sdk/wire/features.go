@@ -64,7 +64,10 @@ func valueFeature(v protoreflect.EnumValueDescriptor) string {
 // dispensable are fields without which core does the same, with less comfort for the user. They are
 // left out for a core that does not know them; for any other, core would act on less than was said.
 var dispensable = map[string]bool{
-	"DescribeResponse.subcommands": true, "Coverage.by": true, "Diagnostic.detail": true, "Setting.help": true,
+	"DescribeResponse.subcommands": true,
+	"Coverage.by":                  true,
+	"Diagnostic.detail":            true,
+	"Setting.help":                 true,
 }
 
 // Fit makes a message one that core understands, which knows these features: it leaves out what

@@ -38,8 +38,8 @@ func Assemble(steps []fragment.Seccomp) ([]byte, error) {
 		return nil, fmt.Errorf("assembling the system-call filter: %w", err)
 	}
 	if len(raw) > unix.BPF_MAXINSNS {
-		return nil, fmt.Errorf("the system-call filter has %d instructions, and the kernel takes %d: use fewer seccomp steps",
-			len(raw), unix.BPF_MAXINSNS)
+		return nil, fmt.Errorf("the system-call filter has %d instructions, "+
+			"and the kernel takes %d: use fewer seccomp steps", len(raw), unix.BPF_MAXINSNS)
 	}
 	program := make([]byte, 0, 8*len(raw))
 	for _, r := range raw {
@@ -114,7 +114,8 @@ func check(when []fragment.Condition) error {
 			}
 			for _, v := range t.Values {
 				if v&^mask(t) != 0 {
-					return fmt.Errorf("argument %d is compared with %#x, which has bits outside the mask %#x", t.Arg, v, mask(t))
+					return fmt.Errorf("argument %d is compared with %#x, "+
+						"which has bits outside the mask %#x", t.Arg, v, mask(t))
 				}
 			}
 		}
@@ -141,7 +142,8 @@ func known(name string) bool {
 
 // errnos maps the names of errors to their numbers.
 var errnos = sync.OnceValue(func() map[string]unix.Errno {
-	names := map[string]unix.Errno{"EOPNOTSUPP": unix.EOPNOTSUPP, "EWOULDBLOCK": unix.EWOULDBLOCK} // second names
+	// Second names, of numbers for which ErrnoName tells the first.
+	names := map[string]unix.Errno{"EOPNOTSUPP": unix.EOPNOTSUPP, "EWOULDBLOCK": unix.EWOULDBLOCK}
 	for e := unix.Errno(1); e <= 133; e++ {
 		if name := unix.ErrnoName(e); name != "" {
 			names[name] = e
@@ -227,7 +229,10 @@ func (p *program) emit(i bpf.Instruction) { p.lines = append(p.lines, line{instr
 func (p *program) load(off uint32)        { p.emit(bpf.LoadAbsolute{Off: off, Size: 4}) }
 func (p *program) ret(answer uint32)      { p.emit(bpf.RetConstant{Val: answer}) }
 func (p *program) place(l label)          { p.lines = append(p.lines, line{place: &l}) }
-func (p *program) goTo(l label)           { p.lines = append(p.lines, line{jump: &jump{to: l, always: true}}) }
+
+func (p *program) goTo(l label) {
+	p.lines = append(p.lines, line{jump: &jump{to: l, always: true}})
+}
 
 func (p *program) gotoIf(cond bpf.JumpTest, value uint32, to label) {
 	p.lines = append(p.lines, line{jump: &jump{to: to, cond: cond, value: value}})
@@ -252,7 +257,9 @@ func (p *program) instructions() []bpf.Instruction {
 			case l.jump.always:
 				reversed = append(reversed, bpf.Jump{Skip: uint32(skip)})
 			case skip <= math.MaxUint8:
-				reversed = append(reversed, bpf.JumpIf{Cond: l.jump.cond, Val: l.jump.value, SkipTrue: uint8(skip)})
+				reversed = append(reversed, bpf.JumpIf{
+					Cond: l.jump.cond, Val: l.jump.value, SkipTrue: uint8(skip),
+				})
 			default:
 				reversed = append(reversed, bpf.Jump{Skip: uint32(skip)},
 					bpf.JumpIf{Cond: l.jump.cond, Val: l.jump.value, SkipFalse: 1})

@@ -1,15 +1,17 @@
 // Package authorize holds what layers ask for against what the policy grants. A layer may take away
 // as much as it likes; what it gives the agent, the policy must give.
 //
-//	problems := authorize.Check(authorize.Input{View: v, Rights: rights, Variables: vars, Decide: decider, ...})
+//	problems := authorize.Check(authorize.Input{
+//		View: v, Rights: rights, Variables: vars, Decide: decider, ...
+//	})
 //
 // It asks the one decision, and speaks of every layer alike, the built-in ones among them:
 //
 //   - a bind shows no file that the policy does not let the agent read, write or run, and opens
 //     device files only where a rule is about devices;
 //   - a Landlock right goes no further than that, nor beyond what the session has of its own there;
-//   - a file of the layer's own, or another one of the host's, does not stand in the place of one that
-//     the user granted;
+//   - a file of the layer's own, or another one of the host's, does not stand in the place of one
+//     that the user granted;
 //   - a variable that is denied is not passed on, and one that the user denies is not set.
 //
 // Free are the session's own things: empty directories, files where the user granted nothing,
@@ -145,7 +147,12 @@ func (a access) words() string {
 	for _, w := range []struct {
 		is   bool
 		word string
-	}{{a.read, "read"}, {a.write, "written"}, {a.execute, "executed"}, {a.device, "opened as a device"}} {
+	}{
+		{a.read, "read"},
+		{a.write, "written"},
+		{a.execute, "executed"},
+		{a.device, "opened as a device"},
+	} {
 		if w.is {
 			all = append(all, w.word)
 		}
@@ -198,18 +205,19 @@ func (c *checker) grants(a access, name string, why policy.Decision) string {
 		word = "write"
 	}
 	short := diag.Homely(name, c.Home)
-	return fmt.Sprintf("to grant it, write `%s = [%q]` into the filesystem block, or give --%[1]s %[3]s%[4]s",
-		word, short, short, orElse)
+	return fmt.Sprintf("to grant it, write `%s = [%q]` into the filesystem block, "+
+		"or give --%[1]s %[3]s%[4]s", word, short, short, orElse)
 }
 
-// instead refuses what stands in the place of something that the user granted: the line says that it
-// is the host's own which is there.
+// instead refuses what stands in the place of something that the user granted: the line says that
+// it is the host's own which is there.
 func (c *checker) instead(m view.Mount, what string) bool {
 	d := c.Decide.Path(m.At(), policy.OpRead)
 	if !d.Allowed || d.Rule == nil || !d.Rule.Source.Asked() {
 		return false
 	}
-	c.report(merge.OriginOf(m), "take out the line or the layer: what you granted is the host's own file",
+	c.report(merge.OriginOf(m),
+		"take out the line or the layer: what you granted is the host's own file",
 		"puts %s over %s, which %s grants", what, m.At(), d.Rule.Source)
 	return true
 }
@@ -265,15 +273,16 @@ func (c *checker) variable(v merge.Variable) {
 			continue
 		}
 		d := c.Decide.Inherited(part.Host)
-		try := fmt.Sprintf("to pass it, write `pass = [%q]` into the environment block of your own policy; "+
-			"if you do not want that, take the layer out", part.Host)
+		try := fmt.Sprintf("to pass it, write `pass = [%q]` into the environment block "+
+			"of your own policy; if you do not want that, take the layer out", part.Host)
 		switch {
 		case d.Allowed:
 		case d.Rule != nil:
 			if refusedByUser(d) {
 				try = fmt.Sprintf("take out the line %s, or the layer", d.Rule.Source)
 			}
-			c.report(from, try, "gives the agent your variable %s, which %s denies", part.Host, d.Rule.Source)
+			c.report(from, try,
+				"gives the agent your variable %s, which %s denies", part.Host, d.Rule.Source)
 		case !c.Told(v.Layer, part.Host):
 			c.report(from, try, "gives the agent your variable %s, which nothing passes", part.Host)
 		}

@@ -65,7 +65,8 @@ type Input struct {
 // Compose makes core's share for the tier of the host.
 func Compose(in Input) (Share, error) {
 	if in.Host.Tier != sdk.TierA {
-		return Share{}, diag.Errorf("cannot make a plan for this host: its tier is %q, and only tier A is built", in.Host.Tier).
+		return Share{}, diag.Errorf("cannot make a plan for this host: "+
+			"its tier is %q, and only tier A is built", in.Host.Tier).
 			Try("allow unprivileged user namespaces")
 	}
 	c := &composer{in: in}
@@ -88,9 +89,12 @@ type composer struct {
 
 // rules lists what the base fragment holds, with what --disable took out of it.
 func (c *composer) rules() {
-	c.hold(RuleMounts, policy.KindFilesystem, "what is not granted does not exist inside", "mount namespace")
-	c.hold(RuleProcesses, "", "only the session's own processes can be seen and signalled", "process namespace")
-	c.hold(RuleProc, "", "/proc shows the session only, and the kernel's settings cannot be changed through it",
+	c.hold(RuleMounts, policy.KindFilesystem, "what is not granted does not exist inside",
+		"mount namespace")
+	c.hold(RuleProcesses, "", "only the session's own processes can be seen and signalled",
+		"process namespace")
+	c.hold(RuleProc, "",
+		"/proc shows the session only, and the kernel's settings cannot be changed through it",
 		"fresh /proc, read-only parts and masks")
 	c.hold(RuleIPC, "", "no shared memory, semaphore or message queue of the host", "IPC namespace")
 	network := "no network but a loopback of the session's own"
@@ -98,19 +102,25 @@ func (c *composer) rules() {
 		network = "no network but what layer " + strings.Join(c.in.Through, " or ") + " lets through"
 	}
 	c.hold(RuleNetwork, policy.KindNetwork, network, "network namespace")
-	c.hold(RuleDevices, "", "only null, zero, full, random, urandom, tty and the session's own terminals", "private /dev")
+	c.hold(RuleDevices, "",
+		"only null, zero, full, random, urandom, tty and the session's own terminals",
+		"private /dev")
 	c.hold(RuleSeccomp, "", "no system call that opens what the rest closes", "seccomp")
-	c.hold(RulePrivileges, "", "no privilege is there, and none can be gained", "no-new-privs, empty capability sets")
-	c.hold(RuleDescriptors, "", "nothing open but standard input, output and error", "close-on-exec on all others")
+	c.hold(RulePrivileges, "", "no privilege is there, and none can be gained",
+		"no-new-privs, empty capability sets")
+	c.hold(RuleDescriptors, "", "nothing open but standard input, output and error",
+		"close-on-exec on all others")
 	c.hold(RuleEnvironment, "", "variables by allowlist", "composed by nono")
-	c.hold(RuleSelf, "", "nono's own files cannot be changed from inside", "masks, read-only binds, pinned ancestors")
+	c.hold(RuleSelf, "", "nono's own files cannot be changed from inside",
+		"masks, read-only binds, pinned ancestors")
 }
 
 // hold adds a rule that is held, unless the kind that it is about is disabled.
 func (c *composer) hold(id policy.RuleID, about policy.Kind, says, by string) {
 	held := sdk.Coverage{Rule: id, Held: sdk.Enforced, By: by}
 	if about != "" && c.in.Policy.IsDisabled(about) {
-		held = sdk.Coverage{Rule: id, Held: sdk.Unavailable, Why: fmt.Sprintf("the %s layer is disabled", about)}
+		why := fmt.Sprintf("the %s layer is disabled", about)
+		held = sdk.Coverage{Rule: id, Held: sdk.Unavailable, Why: why}
 	}
 	always := policy.Source{Origin: policy.OriginBase}
 	c.share.Rules = append(c.share.Rules, policy.Rule{ID: id, Source: always, Says: says})
@@ -195,10 +205,12 @@ func (c *composer) root() error {
 // made in a bind would be made on the host.
 func (c *composer) fill() {
 	if len(c.in.GitIdentity) > 0 {
-		c.hold(RuleIdentity, "", "git knows the user's name and email, and nothing else of the user's git settings",
+		c.hold(RuleIdentity, "",
+			"git knows the user's name and email, and nothing else of the user's git settings",
 			"a file of nono's own")
 		c.share.Fill = append(c.share.Fill, fragment.File{
-			For: RuleIdentity, Path: path.Join(c.in.Host.Home, ".gitconfig"), Mode: 0o444, Content: c.in.GitIdentity,
+			For: RuleIdentity, Path: path.Join(c.in.Host.Home, ".gitconfig"),
+			Mode: 0o444, Content: c.in.GitIdentity,
 		})
 	}
 }

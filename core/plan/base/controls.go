@@ -13,7 +13,10 @@ import (
 // controlling are the kinds of file system through which the kernel takes orders, and tells of all
 // processes. A file of theirs that root may write makes the host run a program (core_pattern,
 // uevent_helper, release_agent).
-var controlling = []string{"proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "configfs", "securityfs", "efivarfs", "bpf", "binfmt_misc"}
+var controlling = []string{
+	"proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "configfs", "securityfs",
+	"efivarfs", "bpf", "binfmt_misc",
+}
 
 // Controls reads a mountinfo, as in proc(5), and lists where such file systems are mounted besides
 // /proc, of which the session has its own, and /sys, which is protected as a whole: in a chroot,

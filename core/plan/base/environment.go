@@ -50,7 +50,8 @@ func (e Environment) Variables() (asked, defaults []fragment.Env, problems diag.
 		d := e.Decide.Variable(name)
 		if d.Allowed && d.Rule.Action == policy.EnvSet {
 			if err := fragment.CheckVariable(name); err != nil {
-				problems = append(problems, diag.Errorf("cannot set a variable: its name: %s", err).At(d.Rule.Source))
+				problems = append(problems,
+					diag.Errorf("cannot set a variable: its name: %s", err).At(d.Rule.Source))
 				continue
 			}
 		}
@@ -68,7 +69,9 @@ func (e Environment) Variables() (asked, defaults []fragment.Env, problems diag.
 }
 
 // variable makes one variable as the policy decides about it.
-func (e Environment) variable(name, value string, inherited bool, d policy.VariableDecision) (fragment.Env, bool) {
+func (e Environment) variable(
+	name, value string, inherited bool, d policy.VariableDecision,
+) (fragment.Env, bool) {
 	v := fragment.Env{For: RuleEnvironment, Name: name}
 	if d.Rule != nil {
 		v.For = d.Rule.ID

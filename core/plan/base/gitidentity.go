@@ -15,7 +15,8 @@ import (
 // by include.path is not found.
 func GitIdentity(home, configHome string, read func(path string) ([]byte, error)) ([]byte, bool) {
 	var id gitUser
-	for _, file := range []string{filepath.Join(configHome, "git", "config"), filepath.Join(home, ".gitconfig")} {
+	files := []string{filepath.Join(configHome, "git", "config"), filepath.Join(home, ".gitconfig")}
+	for _, file := range files {
 		content, err := read(file)
 		if err != nil {
 			continue // most users have one of the two; an unreadable one is as good as none
@@ -94,7 +95,9 @@ const longestIdentity = 1024
 
 // fit reports whether a value can be a name or an address at all.
 func fit(value string) bool {
-	control := strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\n' })
+	control := strings.ContainsFunc(value, func(r rune) bool {
+		return unicode.IsControl(r) && r != '\t' && r != '\n'
+	})
 	return value != "" && len(value) <= longestIdentity && utf8.ValidString(value) && !control
 }
 

@@ -28,7 +28,8 @@ const (
 
 	// newNamespaces are the CLONE_NEW flags: mount, cgroup, UTS, IPC, user, pid and network. That
 	// of time namespaces is apart: in clone its bit belongs to the exit signal.
-	newNamespaces    = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
+	newNamespaces = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 |
+		0x10000000 | 0x20000000 | 0x40000000
 	newTimeNamespace = 0x00000080
 
 	ioctlSTI   = 0x5412
@@ -52,7 +53,9 @@ const (
 // kernel looks at: comparing more would let TIOCSTI through with a bit set above (CVE-2019-10063).
 // Wider ones are compared whole.
 func Hardening() []fragment.Seccomp {
-	groups := [][]fragment.Seccomp{sockets(), fastOpen(), namespaces(), otherProcesses(), terminal(), kernelSurface(), machine()}
+	groups := [][]fragment.Seccomp{
+		sockets(), fastOpen(), namespaces(), otherProcesses(), terminal(), kernelSurface(), machine(),
+	}
 	var all []fragment.Seccomp
 	for _, g := range groups {
 		all = append(all, g...)
@@ -69,11 +72,15 @@ func Hardening() []fragment.Seccomp {
 // inside will listen on the namespace's own loopback. Of netlink only routing stays, which
 // getaddrinfo asks for the addresses of the interfaces.
 func sockets() []fragment.Seccomp {
-	family := func(op fragment.Op, values ...uint64) fragment.Comparison { return lower(0, op, values...) }
+	family := func(op fragment.Op, values ...uint64) fragment.Comparison {
+		return lower(0, op, values...)
+	}
 	kind := func(op fragment.Op, values ...uint64) fragment.Comparison {
 		return fragment.Comparison{Arg: 1, Mask: typeBits, Op: op, Values: values}
 	}
-	protocol := func(values ...uint64) fragment.Comparison { return lower(2, fragment.OpNotIn, values...) }
+	protocol := func(values ...uint64) fragment.Comparison {
+		return lower(2, fragment.OpNotIn, values...)
+	}
 	const in, notIn = fragment.OpIn, fragment.OpNotIn
 	calls := []string{"socket", "socketpair"}
 
@@ -87,8 +94,14 @@ func sockets() []fragment.Seccomp {
 		// on it.
 		refuse("EPROTONOSUPPORT", calls,
 			fragment.Condition{family(in, familyUnix), protocol(protocolAny, protocolUnix)},
-			fragment.Condition{family(in, familyInet, familyInet6), kind(in, typeStream), protocol(protocolAny, protocolTCP)},
-			fragment.Condition{family(in, familyInet, familyInet6), kind(in, typeDatagram), protocol(protocolAny, protocolUDP)},
+			fragment.Condition{
+				family(in, familyInet, familyInet6), kind(in, typeStream),
+				protocol(protocolAny, protocolTCP),
+			},
+			fragment.Condition{
+				family(in, familyInet, familyInet6), kind(in, typeDatagram),
+				protocol(protocolAny, protocolUDP),
+			},
 			fragment.Condition{family(in, familyNetlink), protocol(protocolRoute)}),
 	}
 }
@@ -98,7 +111,9 @@ func sockets() []fragment.Seccomp {
 // switched off.
 func fastOpen() []fragment.Seccomp {
 	flag := func(arg int) fragment.Condition {
-		return fragment.Condition{{Arg: arg, Mask: messageFastOpen, Op: fragment.OpNotIn, Values: []uint64{0}}}
+		return fragment.Condition{
+			{Arg: arg, Mask: messageFastOpen, Op: fragment.OpNotIn, Values: []uint64{0}},
+		}
 	}
 	return []fragment.Seccomp{
 		refuse("EOPNOTSUPP", []string{"sendto", "sendmmsg"}, flag(3)),
@@ -120,7 +135,8 @@ func namespaces() []fragment.Seccomp {
 		refuse("ENOSYS", []string{"clone3"}),
 		refuse("EPERM", []string{
 			"setns", "mount", "umount", "umount2", "pivot_root", "chroot",
-			"open_tree", "open_tree_attr", "move_mount", "mount_setattr", "fsopen", "fsconfig", "fsmount", "fspick",
+			"open_tree", "open_tree_attr", "move_mount", "mount_setattr",
+			"fsopen", "fsconfig", "fsmount", "fspick",
 			// A handle names a file past every directory on the way to it.
 			"open_by_handle_at",
 		}),
@@ -145,7 +161,9 @@ func otherProcesses() []fragment.Seccomp {
 // radios, which the kernel loads for whoever asks and which have let others out.
 func terminal() []fragment.Seccomp {
 	return []fragment.Seccomp{
-		refuse("EPERM", []string{"ioctl"}, fragment.Condition{lower(1, fragment.OpIn, ioctlSTI, ioctlLinux, ioctlSetD)}),
+		refuse("EPERM", []string{"ioctl"}, fragment.Condition{
+			lower(1, fragment.OpIn, ioctlSTI, ioctlLinux, ioctlSetD),
+		}),
 	}
 }
 
@@ -169,7 +187,10 @@ func kernelSurface() []fragment.Seccomp {
 		// pages that are readable become executable, page zero can be mapped.
 		refuse("EPERM", []string{"personality"}, fragment.Condition{
 			lower(0, fragment.OpNotIn, personaQuery),
-			{Arg: 0, Mask: intArgument &^ (personaLinux32 | personaUname26 | personaNoShuffle), Op: fragment.OpNotIn, Values: []uint64{0}},
+			{
+				Arg: 0, Mask: intArgument &^ (personaLinux32 | personaUname26 | personaNoShuffle),
+				Op: fragment.OpNotIn, Values: []uint64{0},
+			},
 		}),
 	}
 }

@@ -80,9 +80,9 @@ func compareOrigins(a, b Origin) int {
 	return cmp.Or(cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Rule, b.Rule))
 }
 
-// sortSteps sorts, and orders what compare takes for equal by what the steps say. That is written out
-// for a step only where it is asked for, and once: a layer may send thousands that differ in nothing
-// else.
+// sortSteps sorts, and orders what compare takes for equal by what the steps say. That is written
+// out for a step only where it is asked for, and once: a layer may send thousands that differ in
+// nothing else.
 func sortSteps[T any](all []T, step func(T) fragment.Step, compare func(a, b T) int) {
 	type item struct {
 		is   T
@@ -199,7 +199,8 @@ func (m *Merger) Losses() []Loss {
 }
 
 func (c Claim) compare(d Claim) int {
-	return cmp.Or(cmp.Compare(c.Layer, d.Layer), cmp.Compare(c.Rule, d.Rule), cmp.Compare(c.What, d.What))
+	return cmp.Or(
+		cmp.Compare(c.Layer, d.Layer), cmp.Compare(c.Rule, d.Rule), cmp.Compare(c.What, d.What))
 }
 
 func (m *Merger) conflict(one, other Origin, format string, args ...any) {

@@ -108,11 +108,13 @@ func (m *Merger) refuseBeneath(v view.View) {
 			more = fmt.Sprintf(" (and %d more)", n)
 		}
 		if o, ok := over.Mount.(fragment.Pseudo); ok {
-			m.conflict(OriginOf(over), OriginOf(first), "%s cannot be shown at %s%s: %s is the session's own",
+			m.conflict(OriginOf(over), OriginOf(first),
+				"%s cannot be shown at %s%s: %s is the session's own",
 				view.Describe(first.Mount), first.At(), more, o.Path)
 			continue
 		}
-		m.conflict(OriginOf(over), OriginOf(first), "nothing can lie beneath %s, which is %s: %s is to stand at %s%s",
+		m.conflict(OriginOf(over), OriginOf(first),
+			"nothing can lie beneath %s, which is %s: %s is to stand at %s%s",
 			over.At(), view.Describe(over.Mount), view.Describe(first.Mount), first.At(), more)
 	}
 }
@@ -187,8 +189,9 @@ func (m *Merger) unite(steps []view.Mount) view.Mount {
 // links, so one of the two was made from an old look at the file system. A file is another matter:
 // a layer that brings its own /etc/resolv.conf means the name, and on most desktops that is a link.
 func (m *Merger) refuseBesideLink(steps []view.Mount) {
-	link := slices.IndexFunc(steps, func(s view.Mount) bool { return strengthOf(s.Mount) == symbolic })
-	other := slices.IndexFunc(steps, func(s view.Mount) bool { return strengthOf(s.Mount) != symbolic })
+	isLink := func(s view.Mount) bool { return strengthOf(s.Mount) == symbolic }
+	link := slices.IndexFunc(steps, isLink)
+	other := slices.IndexFunc(steps, func(s view.Mount) bool { return !isLink(s) })
 	if link >= 0 && other >= 0 {
 		m.disagree(steps[link], steps[other])
 	}

@@ -11,7 +11,8 @@ import (
 
 // AllRights are the rights in the order in which they are printed.
 var AllRights = []fragment.Right{
-	fragment.RightList, fragment.RightRead, fragment.RightExecute, fragment.RightWrite, fragment.RightDevice,
+	fragment.RightList, fragment.RightRead, fragment.RightExecute, fragment.RightWrite,
+	fragment.RightDevice,
 }
 
 // Grant is what Landlock gives at a path, and the layers that it is there for.
@@ -97,7 +98,8 @@ func clip(rights, limit []fragment.Right) (within, beyond []fragment.Right) {
 
 // Within reports whether one right is among others, or part of one.
 func Within(r fragment.Right, rights []fragment.Right) bool {
-	return slices.Contains(rights, r) || r == fragment.RightList && slices.Contains(rights, fragment.RightRead)
+	return slices.Contains(rights, r) ||
+		r == fragment.RightList && slices.Contains(rights, fragment.RightRead)
 }
 
 // Words is the rights as a plan prints them.

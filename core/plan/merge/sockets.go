@@ -16,8 +16,8 @@ import (
 // outgoing connections, so that the agent's own connections never take one.
 const firstPort = 61000
 
-// maxListeners is how many sockets a run has inside; each is a descriptor of nono-init's, of core's and
-// of its layer's.
+// maxListeners is how many sockets a run has inside; each is a descriptor of nono-init's, of core's
+// and of its layer's.
 const maxListeners = 512
 
 // Listener is a listener step with its port picked, and the layer that serves on it.
@@ -98,7 +98,8 @@ func (m *Merger) refuseTwice(all []Listener) {
 	wild := map[place]Listener{} // those on all addresses
 	for _, l := range all {
 		if first, twice := names[l.ID()]; twice {
-			m.conflict(first.origin(), l.origin(), "two listeners of layer %s are called %q", l.Layer, l.Name)
+			m.conflict(first.origin(), l.origin(), "two listeners of layer %s are called %q",
+				l.Layer, l.Name)
 			continue
 		}
 		names[l.ID()] = l

@@ -78,9 +78,11 @@ func (t Tree) Bind(rule policy.RuleID, p string, writable bool) fragment.Bind {
 
 // Machine is a machine with a user, a project and an installed nono.
 func Machine() Tree {
-	return NewTree("/usr/bin/nono file", "/usr/lib", "/etc/hosts file", "/dev/null device", "/dev/zero device", "/dev/tty device", "/tmp", "/sys",
-		"/home/ada/proj/.git/hooks", "/home/ada/proj/agent.hcl file", "/home/ada/data", "/home/ada/.ssh", "/home/ada/.config/nono/config.hcl file",
-		"/home/ada/.local/share", "/home/ada/.cache", "/run/user/1000/nono")
+	return NewTree("/usr/bin/nono file", "/usr/lib", "/etc/hosts file", "/dev/null device",
+		"/dev/zero device", "/dev/tty device", "/tmp", "/sys",
+		"/home/ada/proj/.git/hooks", "/home/ada/proj/agent.hcl file", "/home/ada/data",
+		"/home/ada/.ssh", "/home/ada/.config/nono/config.hcl file", "/home/ada/.local/share",
+		"/home/ada/.cache", "/run/user/1000/nono")
 }
 
 // Own is what that nono has.
@@ -88,8 +90,8 @@ func Own() proof.Own {
 	return proof.Own{
 		Programs: []string{"/usr/bin", "/usr/bin/nono"},
 		Directories: []string{
-			"/home/ada/.config/nono", "/home/ada/.local/state/nono", "/home/ada/.local/share/nono", "/home/ada/.cache/nono",
-			"/run/user/1000/nono",
+			"/home/ada/.config/nono", "/home/ada/.local/state/nono", "/home/ada/.local/share/nono",
+			"/home/ada/.cache/nono", "/run/user/1000/nono",
 		},
 		Documents: []string{"/home/ada/proj/agent.hcl"},
 	}
@@ -124,8 +126,13 @@ func Input(t Tree) plan.Input {
 	}
 	return plan.Input{
 		Session: "s1",
-		Host:    sdk.Host{Tier: sdk.TierA, LandlockABI: 7, Kernel: "6.18", UID: 1000, GID: 1000, Home: "/home/ada"},
-		Command: sdk.Command{Args: []string{"python", "my agent.py"}, Executable: "/usr/bin/python3.13", Dir: "/home/ada/proj"},
+		Host: sdk.Host{
+			Tier: sdk.TierA, LandlockABI: 7, Kernel: "6.18", UID: 1000, GID: 1000, Home: "/home/ada",
+		},
+		Command: sdk.Command{
+			Args: []string{"python", "my agent.py"}, Executable: "/usr/bin/python3.13",
+			Dir: "/home/ada/proj",
+		},
 		Policy:  pol,
 		Layers:  []plan.Share{Binds(t, pol)},
 		Own:     Own(),
@@ -154,14 +161,20 @@ func Binds(t Tree, pol policy.Policy) plan.Share {
 		}
 		r.Coverage = append(r.Coverage, sdk.Coverage{Rule: p.ID, Held: sdk.Enforced, By: "binds"})
 	}
-	return plan.Share{Layer: plan.Layer{Kind: policy.KindFilesystem, Name: "binds", Version: "1.0.0", BuiltIn: true, Why: "always"}, Response: r}
+	return plan.Share{
+		Layer: plan.Layer{
+			Kind: policy.KindFilesystem, Name: "binds", Version: "1.0.0", BuiltIn: true, Why: "always",
+		},
+		Response: r,
+	}
 }
 
 // Custom is a layer of a vendor's with these steps.
 func Custom(name string, steps ...fragment.Step) plan.Share {
 	return plan.Share{
 		Layer: plan.Layer{
-			Kind: policy.KindCustom, Name: name, Version: "0.1.0", Path: "/opt/" + name, Digest: strings.Repeat("ab", 32),
+			Kind: policy.KindCustom, Name: name, Version: "0.1.0",
+			Path: "/opt/" + name, Digest: strings.Repeat("ab", 32),
 			Why: `the block layer "` + name + `"`,
 		},
 		Response: &sdk.PlanResponse{Fragment: fragment.Fragment{Steps: steps}},
@@ -224,7 +237,8 @@ func Permit(in *plan.Input, access policy.Access, paths ...string) {
 		for i, s := range in.Layers {
 			if s.Kind == policy.KindFilesystem {
 				response := *s.Response
-				response.Coverage = append(slices.Clone(response.Coverage), sdk.Coverage{Rule: r.ID, Held: sdk.Enforced, By: "another layer"})
+				held := sdk.Coverage{Rule: r.ID, Held: sdk.Enforced, By: "another layer"}
+				response.Coverage = append(slices.Clone(response.Coverage), held)
 				in.Layers[i].Response = &response
 			}
 		}

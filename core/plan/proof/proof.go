@@ -106,7 +106,8 @@ func Hold(reach Reach, t Target) error {
 	if t.Hidden {
 		for _, p := range reach.Into(t.Route) {
 			if p.Read {
-				return fmt.Errorf("%s, which lies in %s, %s, can be read at %s", p.Shows, t.Path, t.What, p.Inside)
+				return fmt.Errorf("%s, which lies in %s, %s, can be read at %s",
+					p.Shows, t.Path, t.What, p.Inside)
 			}
 		}
 	}
@@ -116,7 +117,8 @@ func Hold(reach Reach, t Target) error {
 			// A link that this user cannot change is as good as no link.
 			switch last := h.Path == t.Path; {
 			case p.Replace && !(h.Entry.IsLink() && h.Fixed):
-				return fmt.Errorf("%s, on the way to %s, %s, can be replaced at %s", h.Path, t.Path, t.What, p.Inside)
+				return fmt.Errorf("%s, on the way to %s, %s, can be replaced at %s",
+					h.Path, t.Path, t.What, p.Inside)
 			case last && p.Write:
 				return fmt.Errorf("%s, %s, can be changed at %s", t.Path, t.What, p.Inside)
 			case last && t.Hidden && there && p.Read:

@@ -128,8 +128,10 @@ func (p *protector) refuseGrantsOf(t proof.Target) {
 		inside := t.Hidden && policy.Within(r.Path, t.Path)
 		written := !t.Hidden && r.Access.Writable() && r.Path == t.Path
 		if r.Access.Grants() && r.Source.Asked() && (inside || written) {
-			p.problem(diag.Errorf(`cannot grant "%s %s": %s is %s`, r.Access, policy.Printable(r.Path), t.Path, t.What).
-				Try("what decides about the next run must be out of the agent's reach; grant another directory"), r.ID)
+			p.problem(diag.Errorf(`cannot grant "%s %s": %s is %s`,
+				r.Access, policy.Printable(r.Path), t.Path, t.What).
+				Try("what decides about the next run must be out of the agent's reach; "+
+					"grant another directory"), r.ID)
 		}
 	}
 }
@@ -145,8 +147,9 @@ func (p *protector) warnOfLinks(t proof.Target) {
 		return ok && b.Writable && b.Device == t.Entry.Device // a hard link never leaves its file system
 	})
 	if near {
-		p.problem(diag.Warningf("%s, %s, has %d names; one that lies in a grant could be changed by the agent",
-			t.Path, t.What, t.Entry.Links).Try("copy the file, so that it has one name"), "")
+		p.problem(diag.Warningf("%s, %s, has %d names; "+
+			"one that lies in a grant could be changed by the agent", t.Path, t.What, t.Entry.Links).
+			Try("copy the file, so that it has one name"), "")
 	}
 }
 
@@ -225,6 +228,8 @@ func (p *protector) refuseLink(t proof.Target, s proof.Sight) {
 	if s.Hop.Fixed {
 		return
 	}
-	p.problem(diag.Errorf("the agent could replace the link %s, which leads to %s, %s", s.Hop.Path, t.Path, t.What).
-		Try("narrow the grant so that the link lies outside, or put a directory or file in the link's place"), s.Bind.For)
+	p.problem(diag.Errorf("the agent could replace the link %s, which leads to %s, %s",
+		s.Hop.Path, t.Path, t.What).
+		Try("narrow the grant so that the link lies outside, "+
+			"or put a directory or file in the link's place"), s.Bind.For)
 }

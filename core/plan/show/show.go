@@ -161,7 +161,8 @@ func (pr *printer) command() {
 		{"command", quoteArgs(p.Command.Args)},
 		{"runs", pr.short(p.Command.Executable)},
 		{"in", pr.short(p.Command.Dir) + p.dirText(" (", ")")},
-		{"host", fmt.Sprintf("tier %s, kernel %s, Landlock %d", p.Host.Tier, p.Host.Kernel, p.Host.LandlockABI)},
+		{"host", fmt.Sprintf("tier %s, kernel %s, Landlock %d",
+			p.Host.Tier, p.Host.Kernel, p.Host.LandlockABI)},
 	}
 	pr.section("plan", rows)
 }
@@ -226,7 +227,9 @@ func (pr *printer) paths() {
 			rows = append(rows, pr.own()...)
 		}
 		if standard > 0 {
-			rows = append(rows, []string{fmt.Sprintf("and %d of the default profile (-v lists them)", standard)})
+			rows = append(rows, []string{
+				fmt.Sprintf("and %d of the default profile (-v lists them)", standard),
+			})
 		}
 		if group.title == "granted" {
 			rows = append(rows, pr.private()...)
@@ -261,7 +264,9 @@ func (pr *printer) own() [][]string {
 			rows = append(rows, []string{"hide", pr.short(m.Path), "nono's own files"})
 		}
 		if b, ok := s.Mount.(fragment.Bind); ok && !b.Writable {
-			rows = append(rows, []string{"protect", pr.short(b.Path), "nono's programs, or a policy of this run"})
+			rows = append(rows, []string{
+				"protect", pr.short(b.Path), "nono's programs, or a policy of this run",
+			})
 		}
 	}
 	return rows
@@ -272,7 +277,8 @@ func (pr *printer) own() [][]string {
 func (pr *printer) standard(r plan.Rule) bool {
 	held := r.Held == sdk.Enforced || pr.plan.disabled(r.ID.Kind())
 	_, granted := pr.plan.grants.above(r.Path)
-	return r.Source.Origin == policy.OriginDefault && r.Access != policy.Protect && held && !(r.Required && granted)
+	return r.Source.Origin == policy.OriginDefault && r.Access != policy.Protect && held &&
+		!(r.Required && granted)
 }
 
 // named is the rule's path, with the name it was asked for where a link was followed.
@@ -295,7 +301,8 @@ func (pr *printer) source(r plan.Rule) string {
 		if !pr.verbose {
 			return "default"
 		}
-	case policy.OriginBase, policy.OriginConfig, policy.OriginProfile, policy.OriginFile, policy.OriginFlag:
+	case policy.OriginBase, policy.OriginConfig, policy.OriginProfile, policy.OriginFile,
+		policy.OriginFlag:
 	}
 	return r.Source.String()
 }
@@ -355,10 +362,13 @@ func (pr *printer) environment() {
 func (pr *printer) network() {
 	rows := [][]string{{strings.TrimPrefix(pr.plan.networkText(), "network ")}}
 	for _, l := range pr.plan.Listeners {
-		rows = append(rows, []string{string(l.Network) + " " + l.Dialled(), l.Name, "served by " + l.Layer})
+		rows = append(rows, []string{
+			string(l.Network) + " " + l.Dialled(), l.Name, "served by " + l.Layer,
+		})
 	}
 	for _, d := range pr.plan.Dialers {
-		rows = append(rows, []string{"ports " + strings.Trim(fmt.Sprint(d.Ports), "[]"), "", "dialled by " + d.Layer})
+		ports := strings.Trim(fmt.Sprint(d.Ports), "[]")
+		rows = append(rows, []string{"ports " + ports, "", "dialled by " + d.Layer})
 	}
 	pr.section("network", rows)
 }
@@ -374,7 +384,9 @@ func (pr *printer) base() {
 		}
 	}
 	if !pr.verbose {
-		rows = append(rows, []string{"private /proc and /dev, hardening, own processes only (-v lists all)"})
+		rows = append(rows, []string{
+			"private /proc and /dev, hardening, own processes only (-v lists all)",
+		})
 	}
 	pr.section("always", rows)
 }
@@ -399,7 +411,9 @@ func (pr *printer) mounts() {
 	pr.section("mounts", rows)
 	rows = nil
 	for _, g := range pr.plan.Landlock {
-		rows = append(rows, []string{g.Path, merge.Words(g.Rights), strings.Join(g.Layers, ", "), string(g.For)})
+		rows = append(rows, []string{
+			g.Path, merge.Words(g.Rights), strings.Join(g.Layers, ", "), string(g.For),
+		})
 	}
 	pr.section("landlock", rows)
 	rows = nil
@@ -411,7 +425,10 @@ func (pr *printer) mounts() {
 	pr.section("system calls that layers refuse", rows)
 	rows = nil
 	for _, l := range pr.plan.Lost {
-		rows = append(rows, []string{l.Of, l.Lost.What + " (" + l.Lost.Layer + ")", "lost to " + l.To.What + " (" + l.To.Layer + ")"})
+		rows = append(rows, []string{
+			l.Of, l.Lost.What + " (" + l.Lost.Layer + ")",
+			"lost to " + l.To.What + " (" + l.To.Layer + ")",
+		})
 	}
 	pr.section("lost", rows)
 }
@@ -464,8 +481,10 @@ func Hint(made *plan.Plan) []string {
 	for _, r := range p.Rules {
 		// The one protection that ordinary work runs into: git remote add, push -u, branch -m and
 		// git config write there.
-		if r.Access == policy.Protect && !r.Source.Asked() && r.Type != policy.Missing && strings.HasSuffix(r.Path, "/.git/config") {
-			hints = append(hints, fmt.Sprintf("%s can only be read: `--write %[1]s` lifts that", policy.Printable(p.short(r.Path))))
+		if r.Access == policy.Protect && !r.Source.Asked() && r.Type != policy.Missing &&
+			strings.HasSuffix(r.Path, "/.git/config") {
+			hints = append(hints, fmt.Sprintf("%s can only be read: `--write %[1]s` lifts that",
+				policy.Printable(p.short(r.Path))))
 		}
 	}
 	return hints
@@ -559,10 +578,12 @@ func (p *page) notHeld() string {
 	var out []string
 	for _, r := range p.Rules {
 		// What --disable took away is announced in notices of its own.
-		overridden := p.disabled(r.ID.Kind()) || (r.ID == base.RuleMounts && p.disabled(policy.KindFilesystem)) ||
+		overridden := p.disabled(r.ID.Kind()) ||
+			(r.ID == base.RuleMounts && p.disabled(policy.KindFilesystem)) ||
 			(r.ID == base.RuleNetwork && p.disabled(policy.KindNetwork))
 		if r.Held != sdk.Enforced && !overridden {
-			out = append(out, fmt.Sprintf("%s (%s: %s)", policy.Printable(r.Says), r.Held, policy.Printable(r.Why)))
+			out = append(out, fmt.Sprintf("%s (%s: %s)",
+				policy.Printable(r.Says), r.Held, policy.Printable(r.Why)))
 		}
 	}
 	return strings.Join(out, "; ")

@@ -65,7 +65,9 @@ func (v View) Cover(p string) Mount {
 
 // from is where the mounts at p and beneath it begin, if there are any.
 func (v View) from(p string) int {
-	return sort.Search(len(v.mounts), func(i int) bool { return ComparePaths(v.mounts[i].At(), p) >= 0 })
+	return sort.Search(len(v.mounts), func(i int) bool {
+		return ComparePaths(v.mounts[i].At(), p) >= 0
+	})
 }
 
 // AnyBeneath reports whether something is mounted at p or beneath it.
