@@ -14,7 +14,8 @@ import (
 func main() {
 	app := cli.New()
 	app.Deadlines = layerhost.Deadlines{
-		Start: 5 * time.Second, Describe: 2 * time.Second, Plan: 2 * time.Second, StartCall: 2 * time.Second, Finish: 2 * time.Second,
+		Start: 5 * time.Second, Describe: 2 * time.Second, Plan: 2 * time.Second,
+		StartCall: 2 * time.Second, Finish: 2 * time.Second,
 		Beat: host.Beat{Interval: 500 * time.Millisecond, Silence: 3 * time.Second},
 	}
 	app.Grace = 2 * time.Second

@@ -214,7 +214,8 @@ func (r *report) close(allowed map[string]string, strict bool) bool {
 		case listed:
 			fmt.Fprintf(r.out, "skip  %s: %s (allowed: %s)\n", t, r.skips[t], why)
 		case strict:
-			fmt.Fprintf(r.out, "FAIL  %s was skipped: %s\n      a skip in CI is a failure unless test/skips.txt lists it\n", t, r.skips[t])
+			fmt.Fprintf(r.out, "FAIL  %s was skipped: %s\n"+
+				"      a skip in CI is a failure unless test/skips.txt lists it\n", t, r.skips[t])
 			r.failed = append(r.failed, t.String())
 			delete(r.skips, t)
 		default:

@@ -167,7 +167,9 @@ func unixgram(p string) string {
 func families() string {
 	var had []string
 	for family := range 46 {
-		for _, kind := range []int{unix.SOCK_STREAM, unix.SOCK_DGRAM, unix.SOCK_RAW, unix.SOCK_SEQPACKET} {
+		for _, kind := range []int{
+			unix.SOCK_STREAM, unix.SOCK_DGRAM, unix.SOCK_RAW, unix.SOCK_SEQPACKET,
+		} {
 			if fd, err := unix.Socket(family, kind, 0); err == nil {
 				_ = unix.Close(fd)
 				had = append(had, fmt.Sprint(family))

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,7 +69,8 @@ func seize(pid string) string {
 // vmRead reads from an address at which nothing is: EFAULT is the answer to someone who may.
 func vmRead(pid string) string {
 	b := make([]byte, 1)
-	_, err := unix.ProcessVMReadv(number(pid), []unix.Iovec{{Base: &b[0], Len: 1}}, []unix.RemoteIovec{{Base: 1, Len: 1}}, 0)
+	into, from := []unix.Iovec{{Base: &b[0], Len: 1}}, []unix.RemoteIovec{{Base: 1, Len: 1}}
+	_, err := unix.ProcessVMReadv(number(pid), into, from, 0)
 	if err == unix.EFAULT {
 		return "ok"
 	}
@@ -119,7 +121,8 @@ func cmdlines(text string) string {
 		if pid == os.Getpid() || pid == os.Getppid() {
 			continue
 		}
-		if b, err := os.ReadFile(f); err == nil && strings.HasPrefix(string(b), "sleep\x00") && strings.Contains(string(b), text) {
+		b, err := os.ReadFile(f)
+		if err == nil && bytes.HasPrefix(b, []byte("sleep\x00")) && strings.Contains(string(b), text) {
 			return "ok"
 		}
 	}

@@ -33,7 +33,8 @@ func (layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, e
 	for _, r := range req.Places.Rules {
 		held := sdk.Coverage{Rule: r.ID, Held: sdk.Enforced, By: "mounts"}
 		if r.Is == places.Kept {
-			held = sdk.Coverage{Rule: r.ID, Held: sdk.Unavailable, Why: "every session has its own " + r.Path}
+			why := "every session has its own " + r.Path
+			held = sdk.Coverage{Rule: r.ID, Held: sdk.Unavailable, Why: why}
 		}
 		response.Coverage = append(response.Coverage, held)
 	}

@@ -36,8 +36,8 @@ const (
 
 // misbehaviours are what the setting of that name can ask for; armed is a moment after Start.
 var misbehaviours = append(misbehave.All("plan", "start", "armed", "finish"),
-	"refuse-plan", "refuse-start", "refuse-password", "stop-plan", "stop-start", "stop-armed", "refuse-finish", "wait-finish",
-	"unserved")
+	"refuse-plan", "refuse-start", "refuse-password", "stop-plan", "stop-start", "stop-armed",
+	"refuse-finish", "wait-finish", "unserved")
 
 type settings struct {
 	Greeting  string  `json:"greeting"`
@@ -57,10 +57,14 @@ type layer struct{}
 func (*layer) Describe() sdk.Description {
 	misbehave.At("describe", misbehave.Early())
 	return sdk.Description{
-		Name: cmp.Or(os.Getenv("LAYER_NAME"), "test/echo"), Version: "1.0.0", Kind: policy.KindCustom, Lifetime: sdk.Resident,
+		Name: cmp.Or(os.Getenv("LAYER_NAME"), "test/echo"), Version: "1.0.0",
+		Kind: policy.KindCustom, Lifetime: sdk.Resident,
 		StateDir: true,
 		Settings: []sdk.Setting{
-			{Name: "greeting", Type: sdk.SettingString, Help: "what it sends first on a connection that it dials"},
+			{
+				Name: "greeting", Type: sdk.SettingString,
+				Help: "what it sends first on a connection that it dials",
+			},
 			{Name: "dial_port", Type: sdk.SettingNumber, Help: "the port inside that it dials"},
 			{Name: "arm_slowly", Type: sdk.SettingBool, Help: "let Start take its time"},
 			{
@@ -76,7 +80,10 @@ func (*layer) Describe() sdk.Description {
 				Name: "password", Type: sdk.SettingString, Sensitive: true,
 				Help: "what nobody is to see",
 			},
-			{Name: "misbehave", Type: sdk.SettingString, OneOf: misbehaviours, Help: "how it fails, for tests"},
+			{
+				Name: "misbehave", Type: sdk.SettingString, OneOf: misbehaviours,
+				Help: "how it fails, for tests",
+			},
 		},
 		Subcommands: []sdk.Subcommand{
 			{
@@ -164,18 +171,22 @@ func (*layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse
 	}}
 	if s.DialPort < 0 || s.DialPort > 65535 || s.DialPort != float64(int(s.DialPort)) {
 		resp.Diagnostics = append(resp.Diagnostics, sdk.Diagnostic{
-			Severity: sdk.SeverityError, Attribute: "dial_port", Summary: fmt.Sprintf("%v is not a port", s.DialPort), Detail: "give a number from 1 to 65535",
+			Severity: sdk.SeverityError, Attribute: "dial_port",
+			Summary: fmt.Sprintf("%v is not a port", s.DialPort),
+			Detail:  "give a number from 1 to 65535",
 		})
 		return resp, nil
 	}
 	variables := cmp.Or(s.Variables, "ECHO")
+	address := fragment.Value{fragment.ListenerAddress(listener)}
 	resp.Fragment.Steps = []fragment.Step{
 		fragment.Listener{Name: listener, Network: fragment.TCP},
-		fragment.Env{Name: variables + "_ADDR", Value: fragment.Value{fragment.ListenerAddress(listener)}},
+		fragment.Env{Name: variables + "_ADDR", Value: address},
 		fragment.Env{Name: variables + "_TOKEN", Value: fragment.Value{fragment.SecretValue(token)}},
 	}
 	if s.DialPort != 0 {
-		resp.Fragment.Steps = append(resp.Fragment.Steps, fragment.Dialer{Ports: []uint16{uint16(s.DialPort)}})
+		dialer := fragment.Dialer{Ports: []uint16{uint16(s.DialPort)}}
+		resp.Fragment.Steps = append(resp.Fragment.Steps, dialer)
 	}
 	if s.FileAt != "" {
 		file := fragment.File{Path: s.FileAt, Mode: 0o444, Content: []byte("of the echo layer\n")}

@@ -27,16 +27,22 @@ var wishes = map[string]func(*sdk.PlanRequest, *sdk.PlanResponse) error{
 	},
 	// Landlock's rights on everything.
 	"landlock": func(_ *sdk.PlanRequest, resp *sdk.PlanResponse) error {
-		return add(resp, fragment.Landlock{Path: "/", Rights: []fragment.Right{fragment.RightRead, fragment.RightWrite}})
+		return add(resp, fragment.Landlock{
+			Path: "/", Rights: []fragment.Right{fragment.RightRead, fragment.RightWrite},
+		})
 	},
 	"device": func(_ *sdk.PlanRequest, resp *sdk.PlanResponse) error {
 		return bind(resp, "/dev/zero", "/mnt/zero", true)
 	},
 	"file": func(_ *sdk.PlanRequest, resp *sdk.PlanResponse) error {
-		return add(resp, fragment.File{Path: "/etc/hosts", Mode: 0o444, Content: []byte("127.0.0.1 example.com\n")})
+		return add(resp, fragment.File{
+			Path: "/etc/hosts", Mode: 0o444, Content: []byte("127.0.0.1 example.com\n"),
+		})
 	},
 	"variable": func(_ *sdk.PlanRequest, resp *sdk.PlanResponse) error {
-		return add(resp, fragment.Env{Name: "AGENT", Value: fragment.Value{fragment.HostVariable(socket)}})
+		return add(resp, fragment.Env{
+			Name: "AGENT", Value: fragment.Value{fragment.HostVariable(socket)},
+		})
 	},
 	// The rules of another kind.
 	"claims": func(req *sdk.PlanRequest, resp *sdk.PlanResponse) error {
@@ -55,7 +61,10 @@ var wishes = map[string]func(*sdk.PlanRequest, *sdk.PlanResponse) error{
 	},
 	// What fails when the sandbox is built: a right for something that is not there.
 	"missing": func(req *sdk.PlanRequest, resp *sdk.PlanResponse) error {
-		return add(resp, fragment.Landlock{Path: filepath.Join(req.Host.Home, "nothing"), Rights: []fragment.Right{fragment.RightRead}})
+		return add(resp, fragment.Landlock{
+			Path:   filepath.Join(req.Host.Home, "nothing"),
+			Rights: []fragment.Right{fragment.RightRead},
+		})
 	},
 }
 
@@ -66,7 +75,8 @@ func (layer) Describe() sdk.Description {
 	return sdk.Description{
 		Name: "test/greedy", Version: "1.0.0", Kind: policy.KindCustom, Lifetime: sdk.Ephemeral,
 		Settings: []sdk.Setting{{
-			Name: "wants", Type: sdk.SettingString, OneOf: slices.Sorted(maps.Keys(wishes)), Help: "what it asks for, for tests",
+			Name: "wants", Type: sdk.SettingString, OneOf: slices.Sorted(maps.Keys(wishes)),
+			Help: "what it asks for, for tests",
 		}},
 		HostVariables: []string{socket},
 	}

@@ -37,7 +37,10 @@ func (layer) Describe() sdk.Description {
 		StateDir: true,
 		Settings: []sdk.Setting{
 			{Name: "slowly", Type: sdk.SettingBool, Help: "let Start take its time over each file"},
-			{Name: "misbehave", Type: sdk.SettingString, OneOf: misbehaviours, Help: "how it fails, for tests"},
+			{
+				Name: "misbehave", Type: sdk.SettingString, OneOf: misbehaviours,
+				Help: "how it fails, for tests",
+			},
 		},
 	}
 }
@@ -73,7 +76,8 @@ func (layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartResponse
 		return nil, err
 	}
 	if len(state) > maxState {
-		return nil, fmt.Errorf("the current directory has %d files, and that is too much to keep", len(baseline))
+		return nil, fmt.Errorf("the current directory has %d files, and that is too much to keep",
+			len(baseline))
 	}
 	err = req.Session.Event("keeper.started", map[string]string{
 		"files": fmt.Sprint(len(baseline)), "pid": fmt.Sprint(os.Getpid()),

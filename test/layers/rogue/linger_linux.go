@@ -13,5 +13,6 @@ func linger() error {
 	if err != nil {
 		return err
 	}
-	return unix.Dup3(pair[0], wire.LifelineFD, unix.O_CLOEXEC) // pair[1] stays open for as long as the process lives
+	// pair[1] stays open for as long as the process lives.
+	return unix.Dup3(pair[0], wire.LifelineFD, unix.O_CLOEXEC)
 }
