@@ -49,19 +49,39 @@ func (m *maker) checkLayers() {
 			m.flaw(s.Name, "", "it answered with nothing")
 			continue
 		}
-		for i, step := range s.Response.Fragment.Steps {
-			if step == nil {
-				m.flaw(s.Name, "", "step %d is nil", i)
-			} else if err := m.checkStep(s, step); err != nil {
-				m.flaw(s.Name, step.Rule(), "%s step: %s", fragment.Kind(step), err)
-			}
-		}
+		m.checkSteps(s)
 	}
 	for _, k := range kinds.Own() {
 		if k.Always && holds[k.Name] == "" && !m.disabled(k.Name) {
 			m.problem(diag.Errorf("no %s layer runs", k.Name).
 				Try("install one, or run without it: --disable %s", k.Name), policy.Source{})
 		}
+	}
+}
+
+// maxElsewhere bounds the binds of one layer that show a file at another path than its own: each is
+// one more place at which every denial could be undone.
+const maxElsewhere = 256
+
+// checkSteps tells of a layer's first flawed step: the next ones are mostly the same flaw.
+func (m *maker) checkSteps(s Share) {
+	elsewhere := 0
+	for i, step := range s.Response.Fragment.Steps {
+		if step == nil {
+			m.flaw(s.Name, "", "step %d is nil", i)
+			return
+		}
+		if err := m.checkStep(s, step); err != nil {
+			m.flaw(s.Name, step.Rule(), "%s step: %s", fragment.Kind(step), err)
+			return
+		}
+		if b, ok := step.(fragment.Bind); ok && b.Source() != b.Path {
+			elsewhere++
+		}
+	}
+	if elsewhere > maxElsewhere {
+		m.flaw(s.Name, "", "it shows %d files at other paths than their own, and %d are the limit",
+			elsewhere, maxElsewhere)
 	}
 }
 
@@ -84,7 +104,9 @@ func (m *maker) checkStep(s Share, step fragment.Step) error {
 	case fragment.Env:
 		return m.checkEnv(s, step)
 	case fragment.Bind:
-		return m.checkBind(step)
+		if err := m.checkBind(step); err != nil {
+			return err
+		}
 	case fragment.Mask:
 		if at := step.Path; at == "/" || at == "/proc" || at == "/dev" {
 			return fmt.Errorf("%s cannot be hidden: it is nono's own, and holds nothing of the host's", at)
@@ -98,6 +120,10 @@ func (m *maker) checkStep(s Share, step fragment.Step) error {
 		return errors.New("only nono itself may send it")
 	case fragment.Link, fragment.Tmpfs, fragment.File, fragment.Landlock, fragment.Listener,
 		fragment.Dialer:
+	}
+	// Landlock rights at the root would reach everything beneath it.
+	if mount, ok := step.(fragment.Mount); ok && mount.At() == "/" && s.Kind != policy.KindFilesystem {
+		return errors.New("only the filesystem layer may put something in the place of the root")
 	}
 	return nil
 }

@@ -13,16 +13,16 @@ import (
 // files at a second place, or by a directory above that the agent could rename. It is the proof of
 // nono's own files, [Plan.Prove], asked about the user's.
 //
-// Where Landlock gives nothing at the place that a bind shows, the layer has held the rule that
-// way.
+// Where Landlock gives nothing at the place that a bind shows, the layer has held a denial that way.
+// A protection it cannot hold alone: it does not see who changes a file's mode, times or attributes.
 func (m *maker) doubt(p *Plan) {
 	played, err := proof.Play(p.Mounts)
 	if err != nil {
 		return // Prove says so
 	}
-	var reach proof.Reach = played
+	var walled proof.Reach = played
 	if len(p.Landlock) > 0 {
-		reach = proof.Behind(played, proof.NewRights(p.rights()))
+		walled = proof.Behind(played, proof.NewRights(p.rights()))
 	}
 	look := hostfile.Once(m.in.Look)
 	var doubted diag.Problems
@@ -35,9 +35,9 @@ func (m *maker) doubt(p *Plan) {
 		if err != nil || way.Path != r.Path {
 			continue // it changed meanwhile; nono-init refuses to mount what is not what was planned with
 		}
-		t := proof.Target{Route: way, Hidden: r.Access == policy.Deny, What: "denied"}
-		if !t.Hidden {
-			t.What = "protected"
+		t, reach := proof.Target{Route: way, Hidden: true, What: "denied"}, walled
+		if r.Access == policy.Protect {
+			t, reach = proof.Target{Route: way, What: "protected"}, proof.Reach(played)
 		}
 		if err := proof.Hold(reach, t); err != nil {
 			doubted = append(doubted, diag.Errorf(

@@ -105,6 +105,12 @@ func TestALayerThatClaimsTooMuchIsRefused(t *testing.T) {
 					fragment.Landlock{Path: p, Rights: []fragment.Right{fragment.RightRead}})
 			}
 		}, ""},
+		{"a protection that is held by Landlock alone", func(_ plantest.Tree, in *plan.Input) {
+			in.Layers[0] = without(in.Layers[0], "/home/ada/proj/a/deploy")
+			in.Layers[0].Response.Fragment.Steps = append(in.Layers[0].Response.Fragment.Steps,
+				fragment.Landlock{Path: "/home/ada/proj/b", Rights: []fragment.Right{fragment.RightRead, fragment.RightWrite}},
+				fragment.Landlock{Path: "/home/ada/proj/a/deploy", Rights: []fragment.Right{fragment.RightRead}})
+		}, `"protect /home/ada/proj/a/deploy" is enforced, and it is not`},
 		{"a claim that is not made need not be true", func(_ plantest.Tree, in *plan.Input) {
 			in.Layers[0] = without(in.Layers[0], "/home/ada/proj/a/secret")
 			for i, c := range in.Layers[0].Response.Coverage {

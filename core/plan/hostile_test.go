@@ -1,9 +1,11 @@
 package plan_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/plantest"
 	"github.com/nono-run/nono/sdk"
@@ -43,6 +45,59 @@ func TestTheHostsProcIsNeverShown(t *testing.T) {
 	in.Look = look
 	in.Layers = append(in.Layers, plantest.Custom("acme/x", bind("/home/ada/data")))
 	plantest.Make(t, in)
+}
+
+// The root is the filesystem layer's: a mount there gives its Landlock rights to all that lies
+// beneath it.
+func TestNoOtherLayerMountsTheRoot(t *testing.T) {
+	host := plantest.Machine()
+	project := host.Bind("", "/home/ada/data", true)
+	project.From, project.Path = project.Path, "/"
+	for name, step := range map[string]fragment.Step{
+		"a bind":  project,
+		"a tmpfs": fragment.Tmpfs{Path: "/", Size: 1 << 20, Mode: 0o755},
+	} {
+		in := plantest.Input(host)
+		plantest.Permit(&in, policy.Allow, "/home/ada/data")
+		in.Layers = append(in.Layers, plantest.Custom("acme/x", step))
+		want := "only the filesystem layer may put something in the place of the root"
+		if got := plantest.Refused(t, in); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+// A layer whose every step is flawed has one flaw, and one that shows a thousand files elsewhere has
+// too many.
+func TestOneFlawOfALayerIsTold(t *testing.T) {
+	host := plantest.Machine()
+	elsewhere := func(n int) []fragment.Step {
+		var steps []fragment.Step
+		for i := range n {
+			b := host.Bind("", "/home/ada/data", false)
+			b.From, b.Path = b.Path, fmt.Sprintf("/mnt/%d", i)
+			steps = append(steps, b)
+		}
+		return steps
+	}
+	input := func(steps []fragment.Step) plan.Input {
+		in := plantest.Input(host)
+		plantest.Permit(&in, policy.Read, "/home/ada/data")
+		in.Layers = append(in.Layers, plantest.Custom("acme/x", steps...))
+		return in
+	}
+	var flawed []fragment.Step
+	for range 1000 {
+		flawed = append(flawed, fragment.Tmpfs{Path: "mnt"})
+	}
+	if got := plantest.Refused(t, input(flawed)); strings.Count(got, "error:") != 1 {
+		t.Errorf("flawed steps:\n%s", got)
+	}
+	want := "it shows 257 files at other paths than their own, and 256 are the limit"
+	if got := plantest.Refused(t, input(elsewhere(257))); !strings.Contains(got, want) {
+		t.Errorf("files elsewhere:\n%s", got)
+	}
+	plantest.Make(t, input(elsewhere(256)))
 }
 
 // What a layer cannot do, however it is spelt. That each of these is refused for its own reason is
