@@ -212,6 +212,9 @@ func (l *Layer) Describe(ctx context.Context) (sdk.Description, error) {
 	})
 }
 
+// Said is what the layer answered to Describe, for [host.Recall].
+func (l *Layer) Said() ([]byte, error) { return l.client.Said() }
+
 func (l *Layer) meant(d sdk.Description) error {
 	switch {
 	case !l.spec.Binary.Nameless && d.Name != l.spec.Name:

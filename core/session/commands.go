@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/go-hclog"
-	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
@@ -153,37 +151,6 @@ func terminalVariables(environ []string) []string {
 	return own
 }
 
-// stamp is what a layer's program was when it described itself: a file that was changed or
-// replaced differs in one of these.
-type stamp struct {
-	Path               string
-	Device, Inode      uint64
-	Size, MTime, CTime int64
-	Build              string // nono's own
-}
-
-func stampOf(path string) (stamp, error) {
-	path, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return stamp{}, err
-	}
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return stamp{}, &fs.PathError{Op: "stat", Path: path, Err: err}
-	}
-	device := uint64(st.Dev) //nolint:unconvert // the width differs between systems
-	return stamp{
-		Path: path, Device: device, Inode: st.Ino, Size: st.Size,
-		MTime: st.Mtim.Nano(), CTime: st.Ctim.Nano(), Build: sdk.Build,
-	}, nil
-}
-
-// remembered is what the cache holds of a layer.
-type remembered struct {
-	Program     stamp
-	Description sdk.Description
-}
-
 // describe is what a layer says of itself: as it is remembered, else from a process of its.
 func (c *Commands) describe(
 	ctx context.Context, name string, places layerhost.Places,
@@ -201,76 +168,47 @@ func (c *Commands) describe(
 		return sdk.Description{}, fmt.Errorf("looking for layer %s: %w", name, err)
 	}
 	file := filepath.Join(c.Dirs.Cache, "layers", strings.ReplaceAll(name, "/", ".")+".json")
-	if known, ok := recall(file); ok && known.Program == now {
-		return known.Description, nil
+	known, err := recall(file, name, now)
+	if err == nil {
+		return known, nil
 	}
-	d, err := c.ask(ctx, name, places)
+	c.Log.Debug("not known from before", "layer", name, "reason", err)
+	d, said, err := c.ask(ctx, name, places)
 	if err != nil {
 		return sdk.Description{}, err
 	}
 	// Looked at before it was asked: a program that was replaced meanwhile is asked again.
-	if err := remember(file, remembered{now, d}); err != nil {
+	if err := remember(file, remembered{now, said}); err != nil {
 		c.Log.Debug("remembering what a layer said", "layer", name, "error", err)
 	}
 	return d, nil
 }
 
+// ask asks a process of the layer, and also returns its answer as it came.
 func (c *Commands) ask(
 	ctx context.Context, name string, places layerhost.Places,
-) (sdk.Description, error) {
+) (sdk.Description, []byte, error) {
 	binary, err := layerhost.Find(name, places)
 	if err != nil {
-		return sdk.Description{}, err
+		return sdk.Description{}, nil, err
 	}
 	defer func() { _ = binary.Close() }()
 	dir, err := newRunDir(c.Dirs, c.UID)
 	if err != nil {
-		return sdk.Description{}, err
+		return sdk.Description{}, nil, err
 	}
 	defer func() { _ = dir.Remove() }()
 	layer, err := layerhost.Start(ctx, layerhost.Spec{
 		Name: name, Binary: binary, Dir: dir.Path, Build: sdk.Build, Logger: c.Log,
 	})
 	if err != nil {
-		return sdk.Description{}, err
+		return sdk.Description{}, nil, err
 	}
 	defer layer.Close()
-	return layer.Describe(ctx)
-}
-
-// maxRemembered bounds what is read back.
-const maxRemembered = 4 << 20
-
-func recall(file string) (remembered, bool) {
-	var r remembered
-	info, err := os.Stat(file)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxRemembered {
-		return r, false
-	}
-	content, err := os.ReadFile(file)
-	if err != nil || json.Unmarshal(content, &r) != nil {
-		return r, false
-	}
-	return r, true
-}
-
-func remember(file string, r remembered) error {
-	content, err := json.Marshal(r)
+	d, err := layer.Describe(ctx)
 	if err != nil {
-		return err
+		return sdk.Description{}, nil, err
 	}
-	dir := filepath.Dir(file)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	fresh := newID()
-	if err := root.WriteFile(fresh, content, 0o600); err != nil {
-		return err
-	}
-	return root.Rename(fresh, filepath.Base(file))
+	said, err := layer.Said()
+	return d, said, err
 }

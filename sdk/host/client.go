@@ -35,8 +35,9 @@ import (
 type Client struct {
 	rpc      layerpb.LayerClient
 	lifeline *lifeline.Host
-	// described is what the layer said of itself.
+	// described is what the layer said of itself, and said is how.
 	described sdk.Description
+	said      *layerpb.DescribeResponse
 }
 
 // NewClient speaks to the layer at the other end of conn, and passes it descriptors over the
@@ -81,8 +82,21 @@ func (c *Client) Describe(ctx context.Context) (sdk.Description, error) {
 		return sdk.Description{}, err
 	}
 	d, err := badAnswer(decodeDescription(m))
-	c.described = d
+	c.described, c.said = d, m
 	return d, err
+}
+
+// Said is what the layer answered to Describe, for [Recall].
+func (c *Client) Said() ([]byte, error) { return proto.Marshal(c.said) }
+
+// Recall reads what a layer answered to Describe another time, and believes no more of it than if
+// it were answered now.
+func Recall(said []byte) (sdk.Description, error) {
+	m := &layerpb.DescribeResponse{}
+	if err := proto.Unmarshal(said, m); err != nil {
+		return sdk.Description{}, &BadAnswer{err}
+	}
+	return badAnswer(decodeDescription(m))
 }
 
 // Plan asks for the layer's share of the plan. The session of a layer that is not ephemeral must be

@@ -148,10 +148,21 @@ func TestLayerCommandsAreRemembered(t *testing.T) {
 	if n := u.starts(); n != 3 {
 		t.Errorf("with another program the layer was started %d times", n)
 	}
+	// What the memory holds is no more than a claim.
+	memory := "~/.cache/nono/layers/test.echo.json"
+	for i, content := range []string{"", strings.Replace(u.read(memory), `"Said":"`, `"Said":"AAAA`, 1)} {
+		u.write(memory, content)
+		for range 2 {
+			u.succeeds(u.nono("help", "x", "test/echo"))
+		}
+		if n := u.starts(); n != 4+i {
+			t.Errorf("with a changed memory the layer was started %d times", n)
+		}
+	}
 	for _, args := range [][]string{{"version"}, {"help", "run"}, {"run", "--allow-cwd", "--", "true"}} {
 		u.succeeds(u.nono(args...))
 	}
-	if n := u.starts(); n != 3 {
+	if n := u.starts(); n != 5 {
 		t.Errorf("a command of nono's own started the layer: %d", n)
 	}
 }

@@ -1,0 +1,145 @@
+package session
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nono-run/nono/sdk/layerpb"
+)
+
+var described = stamp{Path: "/p", Inode: 1, Size: 2, MTime: 3, CTime: 4, Build: "dev"}
+
+func description() *layerpb.DescribeResponse {
+	return &layerpb.DescribeResponse{
+		Name: "test/said", Version: "1", Build: "dev", Kind: layerpb.Kind_KIND_CUSTOM,
+		Lifetime: layerpb.Lifetime_LIFETIME_EPHEMERAL,
+		Subcommands: []*layerpb.Subcommand{
+			{Path: "list", Help: "List", Completion: layerpb.Completion_COMPLETION_NOTHING},
+		},
+	}
+}
+
+// store remembers an answer of the layer's.
+func store(t *testing.T, file string, m *layerpb.DescribeResponse) {
+	t.Helper()
+	said, err := proto.Marshal(m)
+	if err == nil {
+		err = remember(file, remembered{described, said})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// known checks that what an honest layer said is believed.
+func known(t *testing.T, file string) {
+	t.Helper()
+	d, err := recall(file, "test/said", described)
+	if err != nil || len(d.Subcommands) != 1 || d.Subcommands[0].Help != "List" {
+		t.Errorf("got %+v, %v", d, err)
+	}
+}
+
+// forgotten checks that nothing is believed, for the reason that is wanted.
+func forgotten(t *testing.T, file, want string) {
+	t.Helper()
+	d, err := recall(file, "test/said", described)
+	if err == nil || !strings.Contains(err.Error(), want) || d.Name != "" {
+		t.Errorf("got %+v, %v, want %q", d, err, want)
+	}
+}
+
+// TestRememberedIsChecked: an answer from the memory is held to the contract as one of the layer's.
+func TestRememberedIsChecked(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "layers", "test.said.json")
+	store(t, file, description())
+	known(t, file)
+	for want, poison := range map[string]func(*layerpb.DescribeResponse){
+		"help":              func(m *layerpb.DescribeResponse) { m.Subcommands[0].Help = "a\x1b[2Jb" },
+		"about layer other": func(m *layerpb.DescribeResponse) { m.Name = "other" },
+		"unknown field": func(m *layerpb.DescribeResponse) {
+			m.ProtoReflect().SetUnknown([]byte{0xf8, 0x7f, 1})
+		},
+		"cannot be told apart": func(m *layerpb.DescribeResponse) {
+			m.Subcommands = append(m.Subcommands, &layerpb.Subcommand{
+				Path: "list all", Help: "h", Completion: layerpb.Completion_COMPLETION_NOTHING,
+			})
+		},
+	} {
+		m := description()
+		poison(m)
+		store(t, file, m)
+		forgotten(t, file, want)
+	}
+	store(t, file, description())
+	known(t, file)
+}
+
+// TestRememberedIsTheUsersOwn: what somebody else could have put there is not read, and replaced.
+func TestRememberedIsTheUsersOwn(t *testing.T) {
+	for want, spoil := range map[string]func(dir, file string) error{
+		"others can write": func(_, file string) error { return os.Chmod(file, 0o666) },
+		"said.json: others can write": func(_, file string) error {
+			return os.Chmod(file, 0o620)
+		},
+		"layers: others can write": func(dir, _ string) error { return os.Chmod(dir, 0o777) },
+		"not a regular file": func(_, file string) error {
+			if err := os.Remove(file); err != nil {
+				return err
+			}
+			return unix.Mkfifo(file, 0o600)
+		},
+		"is a link": func(dir, file string) error {
+			if err := os.Rename(file, filepath.Join(dir, "real")); err != nil {
+				return err
+			}
+			return os.Symlink("real", file)
+		},
+		"JSON": func(_, file string) error { return os.Truncate(file, 20) },
+	} {
+		t.Run(want, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "layers")
+			file := filepath.Join(dir, "test.said.json")
+			store(t, file, description())
+			if err := spoil(dir, file); err != nil {
+				t.Fatal(err)
+			}
+			forgotten(t, file, want)
+			store(t, file, description())
+			known(t, file)
+			for name, mode := range map[string]os.FileMode{dir: 0o700, file: 0o600} {
+				if info, err := os.Lstat(name); err != nil || info.Mode().Perm() != mode {
+					t.Errorf("%s: %v, %v", name, info.Mode(), err)
+				}
+			}
+		})
+	}
+}
+
+// TestRememberedOfAnotherUser needs root, who alone can give a file away.
+func TestRememberedOfAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files to others")
+	}
+	dir := filepath.Join(t.TempDir(), "layers")
+	file := filepath.Join(dir, "test.said.json")
+	store(t, file, description())
+	if err := os.Chown(file, 12345, -1); err != nil {
+		t.Fatal(err)
+	}
+	forgotten(t, file, "belongs to another user")
+	store(t, file, description())
+	known(t, file)
+	if err := os.Chown(dir, 12345, -1); err != nil {
+		t.Fatal(err)
+	}
+	forgotten(t, file, "belongs to another user")
+	if err := remember(file, remembered{described, nil}); err == nil {
+		t.Error("it wrote into another user's directory")
+	}
+}
