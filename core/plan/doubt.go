@@ -13,8 +13,9 @@ import (
 // files at a second place, or by a directory above that the agent could rename. It is the proof of
 // nono's own files, [Plan.Prove], asked about the user's.
 //
-// Where Landlock gives nothing at the place that a bind shows, the layer has held a denial that way.
-// A protection it cannot hold alone: it does not see who changes a file's mode, times or attributes.
+// Where Landlock gives nothing at the place that a bind shows, the layer has held a denial that
+// way. A protection it cannot hold alone: it does not see who changes a file's mode, times or
+// attributes.
 func (m *maker) doubt(p *Plan) {
 	played, err := proof.Play(p.Mounts)
 	if err != nil {
