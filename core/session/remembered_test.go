@@ -3,35 +3,51 @@ package session
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/nono-run/nono/sdk/layerpb"
 )
 
 var described = stamp{Path: "/p", Inode: 1, Size: 2, MTime: 3, CTime: 4, Build: "dev"}
 
-func description() *layerpb.DescribeResponse {
-	return &layerpb.DescribeResponse{
-		Name: "test/said", Version: "1", Build: "dev", Kind: layerpb.Kind_KIND_CUSTOM,
-		Lifetime: layerpb.Lifetime_LIFETIME_EPHEMERAL,
-		Subcommands: []*layerpb.Subcommand{
-			{Path: "list", Help: "List", Completion: layerpb.Completion_COMPLETION_NOTHING},
-		},
+// answer is what a layer said, in the encoding of the contract's messages: each field is a tag, which
+// has the field's number, and a value.
+type answer struct {
+	name  string
+	help  []string // a command each: list, list list ...
+	extra []byte
+}
+
+func honest() answer { return answer{name: "test/said", help: []string{"List"}} }
+
+func text(field int, value string) []byte {
+	return append([]byte{byte(field<<3 | 2), byte(len(value))}, value...)
+}
+
+func number(field, value int) []byte { return []byte{byte(field << 3), byte(value)} }
+
+func (a answer) encode() []byte {
+	custom := number(4, int(layerpb.Kind_KIND_CUSTOM))
+	ephemeral := number(5, int(layerpb.Lifetime_LIFETIME_EPHEMERAL))
+	said := slices.Concat(text(1, a.name), text(2, "1"), text(3, "dev"), custom, ephemeral)
+	path := "list"
+	for _, help := range a.help {
+		completesNothing := number(5, int(layerpb.Completion_COMPLETION_NOTHING))
+		command := slices.Concat(text(1, path), text(2, help), completesNothing)
+		said = append(said, text(11, string(command))...)
+		path += " list"
 	}
+	return append(said, a.extra...)
 }
 
 // store remembers an answer of the layer's.
-func store(t *testing.T, file string, m *layerpb.DescribeResponse) {
+func store(t *testing.T, file string, a answer) {
 	t.Helper()
-	said, err := proto.Marshal(m)
-	if err == nil {
-		err = remember(file, remembered{described, said})
-	}
-	if err != nil {
+	if err := remember(file, remembered{described, a.encode()}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -57,26 +73,18 @@ func forgotten(t *testing.T, file, want string) {
 // TestRememberedIsChecked: an answer from the memory is held to the contract as one of the layer's.
 func TestRememberedIsChecked(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "layers", "test.said.json")
-	store(t, file, description())
+	store(t, file, honest())
 	known(t, file)
-	for want, poison := range map[string]func(*layerpb.DescribeResponse){
-		"help":              func(m *layerpb.DescribeResponse) { m.Subcommands[0].Help = "a\x1b[2Jb" },
-		"about layer other": func(m *layerpb.DescribeResponse) { m.Name = "other" },
-		"unknown field": func(m *layerpb.DescribeResponse) {
-			m.ProtoReflect().SetUnknown([]byte{0xf8, 0x7f, 1})
-		},
-		"cannot be told apart": func(m *layerpb.DescribeResponse) {
-			m.Subcommands = append(m.Subcommands, &layerpb.Subcommand{
-				Path: "list all", Help: "h", Completion: layerpb.Completion_COMPLETION_NOTHING,
-			})
-		},
+	for want, poisoned := range map[string]answer{
+		"help":                 {name: "test/said", help: []string{"a\x1b[2Jb"}},
+		"about layer other":    {name: "other", help: []string{"List"}},
+		"unknown field":        {name: "test/said", extra: []byte{0xf8, 0x7f, 1}},
+		"cannot be told apart": {name: "test/said", help: []string{"List", "List all"}},
 	} {
-		m := description()
-		poison(m)
-		store(t, file, m)
+		store(t, file, poisoned)
 		forgotten(t, file, want)
 	}
-	store(t, file, description())
+	store(t, file, honest())
 	known(t, file)
 }
 
@@ -105,12 +113,12 @@ func TestRememberedIsTheUsersOwn(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "layers")
 			file := filepath.Join(dir, "test.said.json")
-			store(t, file, description())
+			store(t, file, honest())
 			if err := spoil(dir, file); err != nil {
 				t.Fatal(err)
 			}
 			forgotten(t, file, want)
-			store(t, file, description())
+			store(t, file, honest())
 			known(t, file)
 			for name, mode := range map[string]os.FileMode{dir: 0o700, file: 0o600} {
 				if info, err := os.Lstat(name); err != nil || info.Mode().Perm() != mode {
@@ -128,12 +136,12 @@ func TestRememberedOfAnotherUser(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "layers")
 	file := filepath.Join(dir, "test.said.json")
-	store(t, file, description())
+	store(t, file, honest())
 	if err := os.Chown(file, 12345, -1); err != nil {
 		t.Fatal(err)
 	}
 	forgotten(t, file, "belongs to another user")
-	store(t, file, description())
+	store(t, file, honest())
 	known(t, file)
 	if err := os.Chown(dir, 12345, -1); err != nil {
 		t.Fatal(err)
