@@ -2,9 +2,6 @@
 // which the kernel takes as they are. encoding/json would put U+FFFD for each byte that is not
 // UTF-8, without a word.
 //
-//	data, err := bytejson.Marshal(plan)   // "/home/ada/caf\xe9" becomes "/home/ada/caf\uefe9"
-//	err = bytejson.Unmarshal(data, &plan) // and comes back as it was
-//
 // What is written is ordinary JSON. A byte b that is not part of a UTF-8 sequence stands in it as
 // the rune U+EF00+b, one of U+EF80 to U+EFFF, which belong to nobody; such a rune itself is written
 // byte by byte, so that nothing is lost either way (MirBSD's OPTU encodes the same). All other

@@ -5,13 +5,6 @@
 // hands it to nono-init, which applies it. So a plan can be printed, compared and tested without
 // running anything.
 //
-//	f := fragment.Fragment{Steps: []fragment.Step{
-//		fragment.Bind{For: rule.ID, Path: "/home/ada/proj", Writable: true},
-//		fragment.Env{Name: "ACME_URL", Value: fragment.Value{
-//			fragment.Literal("http://"), fragment.ListenerAddress("acme"), fragment.Literal("/v1"),
-//		}},
-//	}}
-//
 // Paths are absolute, clean and free of links. At one path, steps of different strength merge,
 // whoever sent them: a mask beats a file, a file beats a link or a read-only bind, a read-only bind
 // beats a writable one. Two steps of the same kind with different content are a conflict, and core

@@ -1,15 +1,6 @@
 // Package hostfile looks at the host's files: what stands at a path, where a path leads, and what a
 // small file holds.
 //
-//	look := hostfile.Once(hostfile.Host)
-//	route, err := hostfile.Follow(look, "/home/ada/.ssh")
-//	if err != nil {
-//		return err // the host does not let us look, or the links go in a circle
-//	}
-//	fmt.Println(route.Path, route.Entry.Type) // where it leads, and what is there
-//	for _, hop := range route.Hops { ... }    // each name whose replacement leads it elsewhere
-//	content, err := hostfile.Read("/home/ada/.gitconfig", 1<<20)
-//
 // The files may be the work of an agent, of this run's or of an earlier one's. So nothing here
 // waits for anyone, follows more links than the kernel does, or reads more than it was told to: a
 // name that was swapped for a pipe, a chain of a thousand links or a file without an end is an

@@ -1,22 +1,7 @@
 // Package places works out what the agent sees of the files: at which paths something changes on
 // the way down from the root, and how. Every filesystem layer would have to find the same, so it
-// is found once, by core, as plain data, and handed to the layer with the plan request:
-//
-//	view, problems := places.Compute(places.Input{
-//		Policy: &policy, Home: home, Dir: dir, Lookup: os.LookupEnv, Look: hostfile.Host,
-//	})
-//
-// What is left to a layer is how to hold it. One that works with mounts needs no more than this:
-//
-//	for _, p := range request.Places.Places { // parents first
-//		switch p.Shows {
-//		case places.Host:    // bind p.Path at its own path, with p.Rights
-//		case places.Private: // an empty directory of the session's own, of p.Mode
-//		case places.Hidden:  // a stand-in without rights
-//		case places.Empty:   // an empty directory that nobody can write
-//		}
-//	}
-//	for _, l := range request.Places.Links { ... } // symbolic links inside
+// is found once, by core, as plain data, and handed to the layer with the plan request. What is
+// left to a layer is how to hold it.
 //
 // # What a filesystem layer owes
 //

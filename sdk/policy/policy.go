@@ -9,11 +9,6 @@
 // The decision is pure: a [Decider] looks at nothing but the policy, so that `nono why`, a layer
 // and a property test ask the same question and get the same answer.
 //
-//	d := policy.NewDecider(&p).Path("/home/ada/proj/.git/config", policy.OpWrite)
-//	if !d.Allowed {
-//		fmt.Println(d.Why, d.Rule.Source)
-//	}
-//
 // Every enum here is a string whose zero value is invalid: what nobody said is never "allowed".
 package policy
 
