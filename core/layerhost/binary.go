@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
+	"time"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -125,4 +128,33 @@ func sealable(f *os.File) error {
 		return errors.New(reason)
 	}
 	return nil
+}
+
+// start runs the program: command makes the rest of what the process is started with, once for each
+// try.
+//
+// A sealed copy is "text file busy" for as long as a process that was being forked at the moment of
+// the copy has not yet executed its own program, which takes it milliseconds.
+func (b *Binary) start(command func() *exec.Cmd) (*exec.Cmd, error) {
+	for wait := time.Millisecond; ; wait *= 2 {
+		cmd := command()
+		b.execute(cmd)
+		err := cmd.Start()
+		if !errors.Is(err, syscall.ETXTBSY) || wait > time.Second {
+			return cmd, err
+		}
+		<-time.After(wait)
+	}
+}
+
+// execute makes this the program of a command.
+func (b *Binary) execute(cmd *exec.Cmd) {
+	cmd.Path, cmd.Args = b.Path, []string{layerPrefix + filepath.Base(b.Name)}
+	if b.sealed == nil {
+		return
+	}
+	// The copy stays open in the child, for a script's interpreter opens it by this name once more.
+	cmd.ExtraFiles = append(cmd.ExtraFiles, b.sealed)
+	const firstExtra = 3
+	cmd.Path = fmt.Sprintf("/proc/self/fd/%d", firstExtra+len(cmd.ExtraFiles)-1)
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
@@ -54,8 +53,8 @@ func (c *Command) Run(ctx context.Context) (int, error) {
 	// As for a layer that serves: the kernel ends the child with the thread that forked it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := c.command(ctx, request)
-	if err := cmd.Start(); err != nil {
+	cmd, err := c.Binary.start(func() *exec.Cmd { return c.command(ctx, request) })
+	if err != nil {
 		return 0, errors.Join(fmt.Errorf("%s: %w", doing, err), write.Close())
 	}
 	go func() {
@@ -78,7 +77,6 @@ func (c *Command) Run(ctx context.Context) (int, error) {
 
 func (c *Command) command(ctx context.Context, request *os.File) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, c.Binary.Path)
-	cmd.Args = []string{layerPrefix + filepath.Base(c.Binary.Name)}
 	cmd.Dir = c.Request.Dir
 	cmd.Env = append([]string{
 		fmt.Sprintf("%s=%s", wire.CookieKey, wire.CookieValue),
@@ -86,10 +84,6 @@ func (c *Command) command(ctx context.Context, request *os.File) *exec.Cmd {
 	}, c.Environ...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
 	cmd.ExtraFiles = []*os.File{request} // 3
-	if c.Binary.sealed != nil {
-		cmd.ExtraFiles = append(cmd.ExtraFiles, c.Binary.sealed)
-		cmd.Path = "/proc/self/fd/4"
-	}
 	cmd.SysProcAttr = childAttributes()
 	cmd.SysProcAttr.Setpgid = !c.Foreground
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

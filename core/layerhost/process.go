@@ -149,7 +149,7 @@ func (p *process) supervise(files *childFiles, started chan<- error) {
 	// must live as long as the child.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd, err := p.fork(files)
+	cmd, err := p.binary.start(func() *exec.Cmd { return p.command(files) })
 	if err != nil {
 		started <- err
 		return
@@ -175,33 +175,13 @@ func (p *process) supervise(files *childFiles, started chan<- error) {
 	close(p.exited)
 }
 
-func (p *process) fork(files *childFiles) (*exec.Cmd, error) {
-	// A sealed copy is "text file busy" for as long as a process that was being forked at the
-	// moment of the copy has not yet executed its own program, which takes it milliseconds.
-	for wait := time.Millisecond; ; wait *= 2 {
-		cmd := p.command(files)
-		err := cmd.Start()
-		if !errors.Is(err, syscall.ETXTBSY) || wait > time.Second {
-			return cmd, err
-		}
-		<-time.After(wait)
-	}
-}
-
 func (p *process) command(files *childFiles) *exec.Cmd {
-	cmd := &exec.Cmd{
-		Path: p.binary.Path, Args: []string{layerPrefix + filepath.Base(p.name)}, Env: p.env, Dir: "/",
+	return &exec.Cmd{
+		Env: p.env, Dir: "/",
 		Stdin: files.null, Stdout: files.stdout, Stderr: files.stderr,
 		ExtraFiles:  []*os.File{files.lifeline}, // 3
 		SysProcAttr: childAttributes(),
 	}
-	if p.binary.sealed != nil {
-		// The copy stays open in the child as descriptor 4, for a script's interpreter opens it by
-		// this name once more.
-		cmd.ExtraFiles = append(cmd.ExtraFiles, p.binary.sealed)
-		cmd.Path = "/proc/self/fd/4"
-	}
-	return cmd
 }
 
 // end closes the lifeline: an honest layer exits at once.
