@@ -25,14 +25,13 @@ func (m *maker) doubt(p *Plan) {
 	if len(p.Landlock) > 0 {
 		walled = proof.Behind(played, proof.NewRights(p.rights()))
 	}
-	look := hostfile.Once(m.in.Look)
 	var doubted diag.Problems
 	for _, r := range p.Rules {
 		restricts := r.Access == policy.Deny || r.Access == policy.Protect
 		if !restricts || r.Held != sdk.Enforced || r.Type == policy.Missing {
 			continue
 		}
-		way, err := hostfile.Follow(look, r.Path)
+		way, err := hostfile.Follow(m.in.Look, r.Path)
 		if err != nil || way.Path != r.Path {
 			continue // it changed meanwhile; nono-init refuses to mount what is not what was planned with
 		}
