@@ -309,6 +309,24 @@ func TestDescendants(t *testing.T) {
 	}
 }
 
+// TestForkOn: processes that go on forking do not keep a run once the main process has ended, and
+// none of them outlives it. They are children of pid 1, which is hardly ever without one that has
+// just ended: waiting for that moment took up to a minute.
+func TestForkOn(t *testing.T) {
+	b := newBox(t, "fork-on=200", "exit=3")
+	init, _, err := b.prepare(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := init.Go(deadline(t)); err != nil {
+		t.Fatal(err)
+	}
+	defer time.AfterFunc(30*time.Second, init.Kill).Stop()
+	if exit, err := init.Wait(); err != nil || exit.Code != 3 || exit.Left == 0 {
+		t.Errorf("got %+v, %v", exit, err)
+	}
+}
+
 // TestCoreKilled: after core is gone by SIGKILL there is nothing left, however far it had come.
 func TestCoreKilled(t *testing.T) {
 	const moments = 20 // over the time that a start takes, and one when all runs

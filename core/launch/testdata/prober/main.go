@@ -74,6 +74,7 @@ var tries = map[string]func(value string) string{
 	"close-output": func(string) string { os.Stdout.Close(); return "" },
 	"sleep":        func(v string) string { d, _ := time.ParseDuration(v); time.Sleep(d); return "ok" },
 	"leave":        leave,
+	"fork-on":      forkOn,
 	"zombies":      func(string) string { return zombies() },
 	"say":          func(v string) string { fmt.Println(v); return "ok" },
 	"stop-on":      stopOn,
@@ -392,6 +393,36 @@ func leave(v string) string {
 		}
 	}
 	return "ok"
+}
+
+// forkOn starts N chains of processes of which each makes the next and ends, without end. They are
+// children of pid 1 from the beginning.
+func forkOn(v string) string {
+	n, _ := strconv.Atoi(v)
+	for range n {
+		if err := startChain(); err != 0 {
+			return outcome(err)
+		}
+	}
+	return "ok"
+}
+
+// startChain returns in this process alone. In its copies there is no runtime of Go: they make
+// system calls, and nothing else.
+//
+//go:nosplit
+//go:norace
+func startChain() syscall.Errno {
+	for first := true; ; first = false {
+		pid, _, err := syscall.RawSyscall6(
+			unix.SYS_CLONE, unix.CLONE_PARENT|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+		switch {
+		case first && (pid != 0 || err != 0):
+			return err
+		case pid != 0 && err == 0:
+			syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+		}
+	}
 }
 
 // zombies makes orphans, ends them, and counts those that nobody reaped.

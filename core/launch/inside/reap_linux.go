@@ -1,0 +1,80 @@
+package inside
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/core/launch/recipe"
+)
+
+// waitForAgent reaps whatever ends, as pid 1 must, until the main process does. That is the end of
+// the run: it ends the rest, tells core, and ends the process.
+func waitForAgent(agent int) {
+	status, err := reapUntil(agent)
+	if err != nil {
+		os.Exit(1) // core sees a nono-init that ended without a word, and says so
+	}
+	e := &recipe.Exited{Code: status.ExitStatus(), Left: endOthers()}
+	if status.Signaled() {
+		e.Code, e.Signal = 0, int(status.Signal())
+	}
+	_ = send(recipe.Reply{Exited: e})
+	os.Exit(0)
+}
+
+// reapUntil waits for the main process and for all orphans that end before it.
+//
+// The main process is asked for by its number before each wait for anybody: the kernel answers that
+// with whichever ended child it comes to first, and where others end all the time, it may never
+// come to this one.
+func reapUntil(agent int) (unix.WaitStatus, error) {
+	for {
+		for _, wait := range []struct{ pid, options int }{{agent, unix.WNOHANG}, {-1, 0}} {
+			ended, status, err := reap(wait.pid, wait.options)
+			if err != nil {
+				return 0, err
+			}
+			// A process that asks to be traced is traced by its parent, and then each of its signals is news
+			// for us. It ends nothing.
+			if ended == agent && !status.Stopped() {
+				return status, nil
+			}
+		}
+	}
+}
+
+// endOthers ends every process that is left inside, and counts those that this ended. The end of
+// pid 1 would end them as well, but could not count.
+//
+// It kills first: whoever waited for a quiet moment could be kept waiting by processes that go on
+// forking. Once is enough, and none slips through: a fork fails in a process that has a signal
+// waiting.
+func endOthers() int {
+	if err := unix.Kill(-1, unix.SIGKILL); err != nil {
+		return 0 // to all but the caller, and there is nobody
+	}
+	killed := 0
+	for {
+		_, status, err := reap(-1, 0)
+		if err != nil {
+			return killed // no child is left, and every process here is or becomes one
+		}
+		// The others had ended by themselves, and nobody had reaped them yet.
+		if status.Signaled() && status.Signal() == unix.SIGKILL {
+			killed++
+		}
+	}
+}
+
+// reap waits for a child, or for any with -1. WALL: also for those that were cloned to end without
+// SIGCHLD.
+func reap(pid, options int) (int, unix.WaitStatus, error) {
+	for {
+		var status unix.WaitStatus
+		ended, err := unix.Wait4(pid, &status, options|unix.WALL, nil)
+		if err != unix.EINTR {
+			return ended, status, err
+		}
+	}
+}
