@@ -21,7 +21,7 @@ TESTFLAGS ?= -count=1
 PACKAGES ?= ./...
 REPORT := $(GO) run ./test/report -skips test/skips.txt
 
-.PHONY: help build demo test race fuzz vet lint fmt generate tools bench clean
+.PHONY: help build demo test race fuzz vet lint fmt generate tools bench work clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ bench: build ## start-up beside bubblewrap, firejail and the Codex sandbox; then
 	npm ci --prefix bench --ignore-scripts || echo "bench: the Codex sandbox is left out: npm could not install it"
 	$(GO) run ./bench/startup -nono bin/nono -codex bench/node_modules -n 60 -markdown bench/RESULTS.md
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+work: build ## a day's work, outside and inside; ONLY=git for some of it, PAGE=1 writes docs/work.md
+	@$(GO) run ./test/work -nono bin/nono -only '$(ONLY)' $(if $(PAGE),-page docs/work.md)
 
 clean: ## remove what make made
 	rm -rf bin tools/node_modules bench/node_modules examples/demo/.demo

@@ -1,0 +1,10 @@
+package main
+
+// golang is work with go.
+var golang = group{
+	name:  "go",
+	needs: []string{"go"},
+	rows: []row{
+		{name: "a version", run: `go version`},
+	},
+}

@@ -1,0 +1,66 @@
+package main
+
+// groups is the table: a file of its own for each.
+var groups = []group{
+	git, manuals, python, node, rust, golang, java, compilers, debuggers, terminals,
+}
+
+// A group is one kind of work. What it says holds for each of its rows too.
+type group struct {
+	name  string
+	needs []string // programs without which there is nothing to compare
+	given string   // see row
+	grant []string
+	env   []string
+	path  []string
+	home  bool
+	rows  []row
+}
+
+// A row is something that a person does, and expects to work in the sandbox as it does outside.
+type row struct {
+	name string
+	// needs are programs without which there is nothing to compare. They are looked for first.
+	needs []string
+	// given is a script of sh that makes ready what the row starts from. It runs outside, in the
+	// project, before each of the two; USER_HOME is the home of whoever tries the rows. If it fails
+	// the machine lacks something, and the row is not compared.
+	given string
+	// run is the command line, for sh.
+	run string
+	// grant are flags of `nono run`, besides --allow-cwd.
+	grant []string
+	// env are variables, NAME=VALUE, that the command gets on both sides.
+	env []string
+	// path are directories beneath the home that stand first in PATH.
+	path []string
+	// home makes HOME that of whoever tries the rows, for what is installed there. Without it HOME is
+	// new and empty, and PATH has nothing of the other.
+	home bool
+	// differs is set where the sandbox is meant to make a difference.
+	differs *deviation
+}
+
+// A deviation is what happens inside instead, and why that is right.
+type deviation struct {
+	code int    // the exit code
+	says string // a part of what is printed
+	why  string // as the page has it: a sentence, and what to do
+}
+
+// all are the group's rows, each with what holds for the whole group.
+func (g group) all() []row {
+	rows := make([]row, 0, len(g.rows))
+	for _, r := range g.rows {
+		r.needs = join(g.needs, r.needs)
+		r.grant = join(g.grant, r.grant)
+		r.env = join(g.env, r.env)
+		r.path = join(r.path, g.path)
+		r.home = r.home || g.home
+		r.given = g.given + "\n" + r.given
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+func join(a, b []string) []string { return append(append([]string{}, a...), b...) }
