@@ -22,6 +22,7 @@ import (
 	"errors"
 	"os"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,8 +46,14 @@ func Main() int {
 	return New().Run(context.Background(), os.Args[1:])
 }
 
-// New is nono with the process's own streams and environment.
+// New is nono with the process's own streams, environment and umask.
+//
+// From then on the process's umask takes nothing from the user himself: what nono makes for a run,
+// and what its layers make, must be there for the run that made it and for the next one. The agent
+// gets back what it was.
 func New() *App {
+	umask := syscall.Umask(0o077)
+	syscall.Umask(umask &^ 0o700)
 	return &App{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Lookup:  os.LookupEnv,
@@ -55,6 +62,7 @@ func New() *App {
 		began:   time.Now(),
 		UID:     os.Getuid(),
 		GID:     os.Getgid(),
+		Umask:   umask,
 	}
 }
 
@@ -66,6 +74,8 @@ type App struct {
 	Environ               []string
 	Getwd                 func() (string, error)
 	UID, GID              int
+	// Umask is what the user takes from the mode of each new file.
+	Umask int
 	// Deadlines bound what a layer may take for each call; zero means layerhost's own.
 	Deadlines layerhost.Deadlines
 	// Grace is how long the agent may take to end once it was asked to; zero means core/session's own.

@@ -120,6 +120,7 @@ func (a *App) request(o policyOptions) (*session.Request, error) {
 		Dirs:       own,
 		UID:        a.UID,
 		GID:        a.GID,
+		Umask:      a.Umask,
 		Lookup:     a.Lookup,
 		Environ:    a.Environ,
 		Deadlines:  a.Deadlines,

@@ -128,6 +128,9 @@ func (d Dirs) checkRuntime(info fs.FileInfo, uid int) error {
 	case !ok || int(stat.Uid) != uid:
 		return fmt.Errorf("%s belongs to another user; "+
 			"set XDG_RUNTIME_DIR to a directory of your own", d.Runtime)
+	case info.Mode().Perm()&0o700 != 0o700:
+		return fmt.Errorf("%s is closed to yourself (mode %04o); run `chmod 700 %s`",
+			d.Runtime, info.Mode().Perm(), d.Runtime)
 	case info.Mode().Perm()&0o077 != 0:
 		return fmt.Errorf("%s is open to others (mode %04o); run `chmod 700 %s`",
 			d.Runtime, info.Mode().Perm(), d.Runtime)

@@ -106,6 +106,7 @@ func TestOpenRuntime(t *testing.T) {
 		{"missing", func(string) error { return nil }, uid, ""},
 		{"there", func(dir string) error { return os.Mkdir(dir, 0o700) }, uid, ""},
 		{"open to others", func(dir string) error { return os.Mkdir(dir, 0o755) }, uid, "open to others"},
+		{"closed to oneself", func(dir string) error { return os.Mkdir(dir, 0) }, uid, "run `chmod 700 "},
 		{"another user's", func(dir string) error { return os.Mkdir(dir, 0o700) }, uid + 1, "another user"},
 		{"a link", func(dir string) error { return os.Symlink("/tmp", dir) }, uid, "not a directory"},
 		{"a file", func(dir string) error { return os.WriteFile(dir, nil, 0o600) }, uid, "not a directory"},

@@ -112,6 +112,7 @@ func newBox(t testing.TB, tries ...string) *box {
 			Args:       append([]string{"prober"}, tries...),
 			Env:        []string{"PATH=/bin"},
 			Dir:        project,
+			Umask:      0o027,
 		},
 	}
 	return b

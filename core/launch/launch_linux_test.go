@@ -34,7 +34,7 @@ func TestAgent(t *testing.T) {
 		"env=HELLO": "a value",
 		"list=/":    "dev prober proc tmp",
 		"list=/dev": "null ptmx pts tty",
-		"umask":     "022",
+		"umask":     "027",
 		// Of the agent, and of every thread of pid 1.
 		"status=CapInh,CapPrm,CapEff,CapBnd,CapAmb,NoNewPrivs,Seccomp": strings.Repeat(none+" ", 5) + "1 2",
 		"threads":     strings.Repeat(none+" ", 4) + "1 2 1",

@@ -38,6 +38,8 @@ type Request struct {
 	Dir      string
 	Dirs     dirs.Dirs
 	UID, GID int
+	// Umask is the agent's.
+	Umask int
 	// Lookup reads the user's environment; Environ is all of it, as os.Environ has it.
 	Lookup  func(string) (string, bool)
 	Environ []string

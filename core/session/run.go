@@ -89,6 +89,7 @@ func open(
 	if r.dir, err = newRunDir(req.Dirs, req.UID); err != nil {
 		return nil, err
 	}
+	r.problems = append(r.problems, r.dir.Stuck...)
 	r.time.Lap("command")
 	if err := r.startProcesses(ctx); err != nil {
 		r.close()
@@ -341,6 +342,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	todo.Umask = r.req.Umask
 	ready, err := r.init.Prepare(ctx, todo)
 	if err != nil {
 		return r.stepProblem(err)
@@ -412,7 +414,7 @@ func (r *run) close() {
 		l.Close()
 	}
 	if err := r.dir.Remove(); err != nil {
-		r.req.Log.Warn("removing this run's directory", "error", err)
+		r.req.Out.Problem(stuckProblem(r.dir.Path, err))
 	}
 }
 

@@ -5,9 +5,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
 )
 
@@ -39,6 +42,75 @@ func TestRunDirOfAKilledRunIsSwept(t *testing.T) {
 	}
 	if err := alive.Remove(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What cannot be removed is told, with its path and what to do, and stops nobody.
+func TestSweepGoesOn(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root can open and remove everything")
+	}
+	d := dirs.Dirs{Runtime: filepath.Join(t.TempDir(), "nono")}
+	closed, full := filepath.Join(d.Runtime, "closed"), filepath.Join(d.Runtime, "full")
+	ordinary := filepath.Join(d.Runtime, "ordinary")
+	for _, dir := range []string{d.Runtime, closed, full, filepath.Join(full, "deep"), ordinary} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(full, "deep", "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for dir, mode := range map[string]os.FileMode{closed: 0, filepath.Join(full, "deep"): 0o500} {
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.Chmod(dir, 0o700) })
+	}
+	r, err := newRunDir(d, os.Getuid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Remove()
+	if _, err := os.Stat(ordinary); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what could be removed is still there: %v", err)
+	}
+	if len(r.Stuck) != 2 {
+		t.Fatalf("got %v", r.Stuck)
+	}
+	for i, dir := range []string{closed, full} {
+		p := r.Stuck[i]
+		if p.Severity != diag.Warning || !strings.Contains(p.Summary, dir+" ") && !strings.Contains(p.Summary, dir+",") &&
+			!strings.Contains(p.Summary, dir+":") || !strings.Contains(p.Detail, "rm -r "+dir) {
+			t.Errorf("%s is told by %s", dir, p)
+		}
+	}
+}
+
+// A start that was killed, or is stopped, between the making of its directory and its lock: the
+// directory is left alone while it may still be wanted, and removed later.
+func TestRunDirThatIsBeingMade(t *testing.T) {
+	d := dirs.Dirs{Runtime: filepath.Join(t.TempDir(), "nono")}
+	fresh, old := filepath.Join(d.Runtime, beingMade+"fresh"), filepath.Join(d.Runtime, beingMade+"old")
+	for _, dir := range []string{d.Runtime, fresh, old} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := time.Now().Add(-2 * makingTime)
+	if err := os.Chtimes(old, long, long); err != nil {
+		t.Fatal(err)
+	}
+	r, err := newRunDir(d, os.Getuid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Remove()
+	if _, err := os.Stat(fresh); err != nil {
+		t.Errorf("the directory of a start under way is gone: %v", err)
+	}
+	if _, err := os.Stat(old); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what a killed start left is still there: %v", err)
 	}
 }
 

@@ -204,7 +204,7 @@ func (v *verifier) runs(ctx context.Context, policy, file, script string) error 
 	var own strings.Builder
 	code, err := session.Run(ctx, &session.Request{
 		Config: &cfg, Secrets: loaded.Secrets, Args: []string{"sh", "-c", script},
-		Dir: v.at.project(), Dirs: v.at.dirs, UID: v.UID, GID: v.GID,
+		Dir: v.at.project(), Dirs: v.at.dirs, UID: v.UID, GID: v.GID, Umask: 0o077,
 		Lookup: v.at.lookup, Environ: v.at.environ, Deadlines: v.Deadlines,
 		Out: diag.NewPrinter(&own, true, false, false).With(v.at.texts), Log: v.Log,
 		Stdin: null, Stdout: null, Stderr: said,

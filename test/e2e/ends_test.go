@@ -362,6 +362,26 @@ func stage(names []string) string {
 	return "nothing"
 }
 
+// TestUmask: whatever the user's umask is, a run works, is the agent's to feel, and leaves nothing
+// that stops the next one.
+func TestUmask(t *testing.T) {
+	u := newUser(t)
+	u.useEcho("") // a resident layer, with its socket
+	for _, mask := range []string{"0777", "0700", "0477", "0277", "0000", "0027"} {
+		g := u.guarded(configured("sh", "-c", "umask")...)
+		g.Args = append([]string{g.Args[0], "/bin/sh", "-c", "umask " + mask + `; exec "$@"`, "sh"}, g.Args[1:]...)
+		r := g.start().succeeds()
+		if r.Stdout != mask+"\n" {
+			t.Errorf("under %s the agent has %q", mask, r.Stdout)
+		}
+		for _, said := range []string{"warning", "cannot"} {
+			if strings.Contains(r.Stderr, said) {
+				t.Errorf("under %s: %s", mask, r)
+			}
+		}
+	}
+}
+
 // TestPipes has the agent's streams be pipes: they are passed through as they are.
 func TestPipes(t *testing.T) {
 	u := newUser(t)

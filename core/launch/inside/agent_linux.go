@@ -14,6 +14,7 @@ import (
 // runAgent forks the agent and serves core until the end. It returns only if there is no agent.
 func (l *launcher) runAgent() error {
 	r := l.recipe
+	unix.Umask(r.Umask)
 	agent, err := syscall.ForkExec(r.Executable, r.Args, &syscall.ProcAttr{
 		Env:   r.Env,
 		Files: []uintptr{0, 1, 2},

@@ -37,8 +37,7 @@ const (
 
 // buildView mounts everything in the recipe's order, parents first.
 func buildView(l *launcher) error {
-	// Modes are meant as they are written, and given back to the agent as the user had it.
-	defer unix.Umask(unix.Umask(0))
+	unix.Umask(0) // modes are meant as they are written; the agent gets the user's own
 	l.view.made = map[uint64]bool{}
 
 	// A root that is bound is taken before the stage is mounted, or it would contain itself.

@@ -27,6 +27,8 @@ func (r *Recipe) Check() error {
 		return errors.New("the recipe has no arguments, not even the program's name")
 	case !path.IsAbs(r.Dir):
 		return fmt.Errorf("the recipe's directory %q is not an absolute path", r.Dir)
+	case r.Umask&^0o777 != 0:
+		return fmt.Errorf("the recipe's umask %#o has bits that no umask has", r.Umask)
 	}
 	return nil
 }

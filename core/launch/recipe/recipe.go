@@ -25,4 +25,6 @@ type Recipe struct {
 	Env        []string `json:"env"`
 	// Dir is a path inside.
 	Dir string `json:"dir"`
+	// Umask is the agent's.
+	Umask int `json:"umask"`
 }

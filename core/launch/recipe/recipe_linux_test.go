@@ -27,6 +27,7 @@ func sample() *Recipe {
 		Args:       []string{"true"},
 		Env:        []string{"KEY=secret"},
 		Dir:        "/",
+		Umask:      0o022,
 	}
 }
 
@@ -169,6 +170,7 @@ func TestCheck(t *testing.T) {
 			r.Landlock = []fragment.Landlock{{Path: "/", Rights: []fragment.Right{fragment.RightRead}}}
 		}, "no Landlock version"},
 		{func(r *Recipe) { r.Executable = "true" }, "not an absolute path"},
+		{func(r *Recipe) { r.Umask = 0o1000 }, "no umask has"},
 		{func(r *Recipe) { r.Args = nil }, "no arguments"},
 		{func(r *Recipe) { r.Dir = "" }, "not an absolute path"},
 	} {
