@@ -215,7 +215,7 @@ func TestSwappedSource(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b.options.Stdout = out
+			b.stdout = out
 			init, _, err := b.prepare(t)
 			if err == nil {
 				if err := init.Go(deadline(t)); err != nil {
@@ -378,7 +378,7 @@ func TestLifeline(t *testing.T) {
 	if _, err := init.Wait(); err == nil {
 		t.Error("Wait says how an agent ended that was ended with everything else")
 	}
-	b.options.Stdout.Close()
+	b.stdout.Close()
 	for range lines { // ends when the last process that holds the output has ended
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nono-run/nono/core/launch"
+	"github.com/nono-run/nono/core/launch/streams"
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
@@ -22,6 +23,10 @@ func BenchmarkRun(b *testing.B) {
 		{Path: "/usr", Rights: []fragment.Right{fragment.RightRead, fragment.RightExecute}},
 		{Path: "/proc", Rights: []fragment.Right{fragment.RightRead, fragment.RightWrite}},
 		{Path: "/dev", Rights: []fragment.Right{fragment.RightRead, fragment.RightWrite, fragment.RightDevice}},
+	}
+	var err error
+	if box.options.Streams, err = streams.Examine(nil, nil, nil); err != nil {
+		b.Fatal(err)
 	}
 	laps := map[string][]time.Duration{}
 	for b.Loop() {

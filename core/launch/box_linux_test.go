@@ -18,6 +18,7 @@ import (
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/launch/filter"
 	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/core/launch/streams"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/sdk/fragment"
 )
@@ -84,6 +85,8 @@ var hardening = sync.OnceValue(func() []byte {
 type box struct {
 	options launch.Options
 	recipe  *recipe.Recipe
+	// The agent's streams; nil is closed.
+	stdin, stdout, stderr *os.File
 	// project is a directory of the host that is writable inside, under the same name.
 	project string
 }
@@ -148,6 +151,10 @@ func deadline(t *testing.T) context.Context {
 // prepare brings the sandbox to the gate.
 func (b *box) prepare(t *testing.T) (*launch.Init, *launch.Ready, error) {
 	t.Helper()
+	var err error
+	if b.options.Streams, err = streams.Examine(b.stdin, b.stdout, b.stderr); err != nil {
+		t.Fatal(err)
+	}
 	init, err := launch.Start(deadline(t), b.options)
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +202,7 @@ func (b *box) run(t *testing.T) result {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	b.options.Stdout, b.options.Stderr = out, out
+	b.stdout, b.stderr = out, out
 	init, _, err := b.prepare(t)
 	if err != nil {
 		t.Fatalf("preparing: %v", err)
@@ -267,7 +274,9 @@ func runHost(spec string) {
 	r.Args = append([]string{"prober"}, tries...)
 
 	ctx := context.Background()
-	i, err := launch.Start(ctx, launch.Options{Path: init, Stdout: os.Stdout, Stderr: os.Stderr})
+	set, err := streams.Examine(nil, os.Stdout, os.Stderr)
+	must(err)
+	i, err := launch.Start(ctx, launch.Options{Path: init, Streams: set})
 	must(err)
 	_, err = i.Tier(ctx)
 	must(err)

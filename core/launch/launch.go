@@ -1,9 +1,8 @@
 // Package launch starts nono-init, tells it what to build, and holds the agent's end of a run. It
 // is core's half of the launcher; the other half, which runs in the sandbox, is package inside.
 //
-//	init, err := launch.Start(ctx, launch.Options{
-//		Path: "/usr/bin/nono-init", Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-//	})
+//	set, err := streams.Examine(os.Stdin, os.Stdout, os.Stderr)
+//	init, err := launch.Start(ctx, launch.Options{Path: "/usr/bin/nono-init", Streams: set})
 //	defer init.Close()
 //	host, err := init.Tier(ctx)             // how far this host goes: tier, Landlock version
 //	ready, err := init.Prepare(ctx, recipe) // all stands but the agent, also the layers' sockets
@@ -33,6 +32,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nono-run/nono/core/launch/streams"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -42,9 +42,8 @@ type Options struct {
 	Path string
 	// HostNetwork leaves the agent in the host's network.
 	HostNetwork bool
-	// Stdin, Stdout and Stderr become the agent's. Nil means /dev/null. They stay the caller's to
-	// close.
-	Stdin, Stdout, Stderr *os.File
+	// Streams become the agent's, each as what it is. They stay the caller's to close.
+	Streams streams.Set
 	// Deadline bounds each answer of nono-init's; zero means [DefaultDeadline]. The agent itself runs
 	// as long as it likes.
 	Deadline time.Duration

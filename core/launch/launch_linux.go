@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/core/launch/streams"
 )
 
 // SealDescriptors marks every descriptor but the standard three close-on-exec. Core calls it first
@@ -28,6 +29,7 @@ func SealDescriptors() error {
 // Init is a running nono-init.
 type Init struct {
 	deadline time.Duration
+	streams  streams.Set
 	lifeline int
 	process  *os.Process
 
@@ -66,15 +68,16 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 	theirs := os.NewFile(uintptr(pair[1]), "lifeline")
 	// With a copy of it here, the end of nono-init would not be the end of the file.
 	defer theirs.Close()
-	streams, closeStreams, err := o.streams()
+	files, closeFiles, err := o.files()
 	if err != nil {
 		recipe.CloseAll(pair[:1])
 		return nil, fmt.Errorf("starting nono-init: %w", err)
 	}
-	defer closeStreams()
+	defer closeFiles()
 
 	i := &Init{
 		deadline: o.Deadline,
+		streams:  o.Streams,
 		lifeline: pair[0],
 		answers:  make(chan answer, 1),
 		silent:   make(chan struct{}),
@@ -86,7 +89,7 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 		i.deadline = DefaultDeadline
 	}
 	started := make(chan error)
-	go i.run(o, append(streams, theirs), started)
+	go i.run(o, append(files, theirs), started)
 	if err := <-started; err != nil {
 		recipe.CloseAll(pair[:1])
 		return nil, startError(o.Path, err)
@@ -95,20 +98,20 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 	return i, nil
 }
 
-// streams are the agent's three, with /dev/null for those that nobody gave.
-func (o Options) streams() (files []*os.File, closeOwn func(), err error) {
-	files = []*os.File{o.Stdin, o.Stdout, o.Stderr}
+// files are nono-init's three, with /dev/null for those that are closed.
+func (o Options) files() (files []*os.File, closeOwn func(), err error) {
 	var null *os.File
-	for n, f := range files {
-		if f != nil {
-			continue
-		}
-		if null == nil {
-			if null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
-				return nil, nil, err
+	for _, s := range o.Streams {
+		f := s.File
+		if f == nil {
+			if null == nil {
+				if null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
+					return nil, nil, err
+				}
 			}
+			f = null
 		}
-		files[n] = null
+		files = append(files, f)
 	}
 	return files, func() {
 		if null != nil {
@@ -230,9 +233,14 @@ func (i *Init) Tier(ctx context.Context) (recipe.Host, error) {
 }
 
 // Prepare hands over the recipe and waits until everything but the agent stands. A step that fails
-// is a [StepError], with its rule.
+// is a [StepError], with its rule. What the streams are is said by [Options], and not by the
+// caller.
 func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
-	memfd, err := r.Seal()
+	whole := *r
+	for n, s := range i.streams {
+		whole.Streams[n] = s.Stream
+	}
+	memfd, err := whole.Seal()
 	if err != nil {
 		return nil, err
 	}

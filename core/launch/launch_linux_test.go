@@ -391,7 +391,7 @@ func (b *box) pipe(t *testing.T) <-chan string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.options.Stdout = w
+	b.stdout = w
 	t.Cleanup(func() { r.Close(); w.Close() })
 	lines := make(chan string, 100)
 	go func() {
@@ -414,7 +414,7 @@ func TestOutputEnds(t *testing.T) {
 	if err := init.Go(deadline(t)); err != nil {
 		t.Fatal(err)
 	}
-	b.options.Stdout.Close()
+	b.stdout.Close()
 	select {
 	case _, more := <-lines:
 		if more {
@@ -439,7 +439,7 @@ func TestListenersAndDialers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.options.Stdout = out
+	b.stdout = out
 	init, ready, err := b.prepare(t)
 	if err != nil {
 		t.Fatal(err)

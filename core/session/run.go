@@ -16,6 +16,7 @@ import (
 	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/core/launch/streams"
 	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
@@ -36,6 +37,7 @@ type run struct {
 	// refuse calls the start off.
 	refuse  context.CancelCauseFunc
 	bin     string // where nono's own programs are
+	streams streams.Set
 	dir     *runDir
 	tool    *toolchain.Toolchain
 	policy  policy.Policy // the configuration's, with what the command needs
@@ -76,6 +78,9 @@ func open(
 	var err error
 	if r.bin, err = layerhost.Locate(); err != nil {
 		return nil, err
+	}
+	if r.streams, err = streams.Examine(req.Stdin, req.Stdout, req.Stderr); err != nil {
+		return nil, streamProblem(err)
 	}
 	if err := r.resolveCommand(); err != nil {
 		return nil, err
@@ -178,9 +183,7 @@ func (r *run) startInit(ctx context.Context) error {
 	init, err := launch.Start(ctx, launch.Options{
 		Path:        r.bin + "/nono-init",
 		HostNetwork: r.policy.IsDisabled(policy.KindNetwork),
-		Stdin:       r.req.Stdin,
-		Stdout:      r.req.Stdout,
-		Stderr:      r.req.Stderr,
+		Streams:     r.streams,
 	})
 	if err != nil {
 		return initProblem(err)

@@ -242,8 +242,21 @@ func (u *user) start(stdin string, args ...string) *running {
 // begin starts a command that is not nono, or not directly.
 func (u *user) begin(cmd *exec.Cmd, stdin string) *running {
 	u.t.Helper()
+	cmd.Stdin = strings.NewReader(stdin)
+	return u.launch(cmd)
+}
+
+// launch starts a command whose standard input is set. Its other streams are collected, where they
+// are not set.
+func (u *user) launch(cmd *exec.Cmd) *running {
+	u.t.Helper()
 	r := &running{Cmd: cmd, done: make(chan error, 1)}
-	r.Stdin, r.Stdout, r.Stderr = strings.NewReader(stdin), &r.out, &r.err
+	if r.Stdout == nil {
+		r.Stdout = &r.out
+	}
+	if r.Stderr == nil {
+		r.Stderr = &r.err
+	}
 	// A background process of the agent that survived would keep the pipes open: that is a failure to
 	// be seen, not to be waited for.
 	r.WaitDelay = 5 * time.Second

@@ -17,7 +17,7 @@ func (l *launcher) runAgent() error {
 	unix.Umask(r.Umask)
 	agent, err := syscall.ForkExec(r.Executable, r.Args, &syscall.ProcAttr{
 		Env:   r.Env,
-		Files: []uintptr{0, 1, 2},
+		Files: l.agentFiles(),
 		// A session of its own: the user's terminal, if it is one of the three, then takes no job control
 		// from the agent, and gives it no signals.
 		Sys: &syscall.SysProcAttr{Setsid: true},
@@ -30,7 +30,7 @@ func (l *launcher) runAgent() error {
 	}
 	ports := r.Dial
 	l.recipe = nil // the agent has its secrets; nothing here needs them any more
-	letGoOfStreams()
+	l.letGoOfStreams()
 	// Waiting blocks a thread, and so does reading: one each. The threads have no scope around them,
 	// so it does not matter to the kernel which of them signals the agent.
 	go waitForAgent(agent)
@@ -44,20 +44,6 @@ func startFailure(executable string, err error) *recipe.Started {
 	}
 	_, statErr := os.Stat(executable)
 	return &recipe.Started{Path: executable, Errno: int(errno), Exists: statErr == nil}
-}
-
-// letGoOfStreams closes what the agent alone should hold: whoever reads its output must see the end
-// of it when the agent closes it. In their place stands something that can be neither read nor
-// written, so that no later descriptor gets one of these numbers.
-func letGoOfStreams() {
-	fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return // then they stay open a little longer than they should
-	}
-	for stream := range 3 {
-		_ = unix.Dup3(fd, stream, unix.O_CLOEXEC)
-	}
-	closeFD(fd)
 }
 
 // serve does what core asks until core is gone. Then it returns: the end of pid 1 is the end of

@@ -24,6 +24,9 @@ type launcher struct {
 	// later covers it.
 	proc, sys int
 	view      view
+	// streams are what the agent gets as its descriptors 0, 1 and 2. They begin as nono-init's own of
+	// the same numbers, and steps put others in their place.
+	streams [3]int
 	// hand are the descriptors for core.
 	hand []handed
 }
@@ -70,6 +73,8 @@ var preparation = []step{
 	// Before listeners and rules: from here on, paths mean what they will mean to the agent.
 	{"pivot", enterView},
 	{"directory", changeDirectory},
+	// By the names that the agent has for them, and before anything restricts what can be opened.
+	{"devices", openDevices},
 	{"listeners", openListeners},
 	// After the last mount was made: one that is mounted nowhere yet counts as a mount namespace.
 	{"namespaces", forbidMountNamespaces},
@@ -94,7 +99,7 @@ var preparation = []step{
 func Main() int {
 	// What the agent inherits is this thread's; see the package.
 	runtime.LockOSThread()
-	l := &launcher{proc: -1, sys: -1}
+	l := &launcher{proc: -1, sys: -1, streams: [3]int{0, 1, 2}}
 	for _, arg := range os.Args[1:] {
 		if arg != recipe.HostNetwork {
 			return 2

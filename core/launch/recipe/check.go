@@ -30,6 +30,11 @@ func (r *Recipe) Check() error {
 	case r.Umask&^0o777 != 0:
 		return fmt.Errorf("the recipe's umask %#o has bits that no umask has", r.Umask)
 	}
+	for n, s := range r.Streams {
+		if err := s.check(); err != nil {
+			return fmt.Errorf("the recipe's standard stream %d: %w", n, err)
+		}
+	}
 	return nil
 }
 

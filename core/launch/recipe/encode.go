@@ -53,6 +53,7 @@ func Rehearse() error {
 		Landlock:  []fragment.Landlock{{Rights: []fragment.Right{fragment.RightRead}}},
 		Listeners: []fragment.Listener{{}},
 		Args:      []string{""},
+		Streams:   [3]Stream{{Kind: PipeStream}},
 	}
 	data, err := sample.encode()
 	if err != nil {

@@ -27,4 +27,6 @@ type Recipe struct {
 	Dir string `json:"dir"`
 	// Umask is the agent's.
 	Umask int `json:"umask"`
+	// Streams are standard input, output and error.
+	Streams [3]Stream `json:"streams"`
 }

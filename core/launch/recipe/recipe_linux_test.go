@@ -28,6 +28,11 @@ func sample() *Recipe {
 		Env:        []string{"KEY=secret"},
 		Dir:        "/",
 		Umask:      0o022,
+		Streams: [3]Stream{
+			{Kind: FileStream, Read: true},
+			{Kind: PipeStream, Write: true},
+			{Kind: DeviceStream, Write: true, Device: "/dev/null"},
+		},
 	}
 }
 
@@ -173,6 +178,10 @@ func TestCheck(t *testing.T) {
 		{func(r *Recipe) { r.Umask = 0o1000 }, "no umask has"},
 		{func(r *Recipe) { r.Args = nil }, "no arguments"},
 		{func(r *Recipe) { r.Dir = "" }, "not an absolute path"},
+		{func(r *Recipe) { r.Streams[1] = Stream{} }, "standard stream 1: nobody said what it is"},
+		{func(r *Recipe) { r.Streams[2].Kind = "directory" }, "nobody said what it is"},
+		{func(r *Recipe) { r.Streams[2].Device = "" }, "a device without a name"},
+		{func(r *Recipe) { r.Streams[0].Device = "/dev/null" }, "a file is not the device"},
 	} {
 		r := sample()
 		test.change(r)

@@ -39,6 +39,7 @@ var tries = map[string]func(value string) string{
 		err := unix.Statfs(p, &st)
 		return text(strconv.FormatBool(st.Flags&unix.ST_RDONLY != 0), err)
 	},
+	"stream":  stream,
 	"run":     func(p string) string { return outcome(exec.Command(p, "pid").Run()) },
 	"rename":  func(v string) string { a, b, _ := strings.Cut(v, ","); return outcome(os.Rename(a, b)) },
 	"device":  func(p string) string { return outcome(tcgets(p)) },
@@ -135,6 +136,21 @@ func list(dir string) string {
 		names = append(names, e.Name())
 	}
 	return strings.Join(names, " ")
+}
+
+// stream tells of a descriptor whether its mount is read-only, and whether root of the host could
+// change the mode of what it names: to what it is, so that nothing is changed.
+func stream(number string) string {
+	fd, err := strconv.Atoi(number)
+	if err != nil {
+		return err.Error()
+	}
+	var system unix.Statfs_t
+	var st unix.Stat_t
+	if err := errors.Join(unix.Fstatfs(fd, &system), unix.Fstat(fd, &st)); err != nil {
+		return outcome(err)
+	}
+	return fmt.Sprintf("read-only %v, chmod %s", system.Flags&unix.ST_RDONLY != 0, outcome(unix.Fchmod(fd, st.Mode&0o7777)))
 }
 
 func tcgets(p string) error {
