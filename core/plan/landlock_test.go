@@ -47,20 +47,21 @@ func TestLandlock(t *testing.T) {
 		got[g.Path] = merge.Words(g.Rights) + ": " + strings.Join(g.Layers, " ")
 	}
 	want := map[string]string{
-		"/":              "list: a/a",
-		"/usr":           "list read execute: a/a binds",
-		"/own":           "read: a/a",
-		"/home/ada":      "read execute write: binds",
-		"/home/ada/data": "read write: b/b",
-		"/home/ada/proj": "read execute write: binds",
-		"/tmp":           "read execute write: binds",
-		"/proc":          "read write: nono",
-		"/dev":           "read: nono",
-		"/dev/pts":       "read write device: nono",
-		"/dev/shm":       "read execute write: nono",
-		"/dev/null":      "read write device: nono",
-		"/dev/zero":      "read write device: nono",
-		"/dev/tty":       "read write device: nono",
+		"/":                "list: a/a",
+		"/etc/resolv.conf": "read: nono",
+		"/usr":             "list read execute: a/a binds",
+		"/own":             "read: a/a",
+		"/home/ada":        "read execute write: binds",
+		"/home/ada/data":   "read write: b/b",
+		"/home/ada/proj":   "read execute write: binds",
+		"/tmp":             "read execute write: binds",
+		"/proc":            "read write: nono",
+		"/dev":             "read: nono",
+		"/dev/pts":         "read write device: nono",
+		"/dev/shm":         "read execute write: nono",
+		"/dev/null":        "read write device: nono",
+		"/dev/zero":        "read write device: nono",
+		"/dev/tty":         "read write device: nono",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("grants (-want +got):\n%s", diff)

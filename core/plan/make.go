@@ -88,6 +88,7 @@ type maker struct {
 	decide *policy.Decider
 	grants map[string]bool // the paths of all grants that are there
 	base   base.Share
+	closed bool // nothing leads out of the session's network
 	// own and steps are the steps of core and of the layers by what they do.
 	own, steps merge.Steps
 	merger     merge.Merger
@@ -112,10 +113,12 @@ func newMaker(in Input) (*maker, error) {
 		return cmp.Or(kinds.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
 	})
 	var err error
-	m.base, err = base.Compose(base.Input{
+	own := base.Input{
 		Host: in.Host, Policy: &in.Policy, Through: m.through(), GitIdentity: in.GitIdentity,
 		Look: in.Look,
-	})
+	}
+	m.closed = own.Closed()
+	m.base, err = base.Compose(own)
 	if err != nil {
 		return nil, asProblems(err)
 	}
@@ -272,7 +275,7 @@ func ofCore(steps []fragment.Mount) []view.Mount {
 }
 
 func (m *maker) listeners() []Listener {
-	all, err := m.merger.Listeners(m.steps.Listeners)
+	all, err := m.merger.Listeners(slices.Concat(m.own.Listeners, m.steps.Listeners))
 	if err != nil {
 		m.problem(diag.Errorf("%s", err), policy.Source{})
 	}
@@ -286,6 +289,7 @@ func (m *maker) environment(v view.View, listeners []Listener) []Variable {
 		Policy: &m.in.Policy, Decide: m.decide, Environ: m.in.Environ, Home: m.in.Host.Home,
 		PathPrefix: m.in.PathPrefix, Shims: m.in.Shims,
 		Writable: func(dir string) bool { return writable(v, dir) },
+		Closed:   m.closed,
 	}.Variables()
 	for _, p := range problems {
 		m.report(p)

@@ -52,6 +52,8 @@ type run struct {
 
 	problems diag.Problems // warnings, to be shown with the plan's
 
+	names *names // what the command asked for while the network is closed; nil where it is not
+
 	reports []*leftovers
 	lines   []string // of the layers' reports
 
@@ -357,19 +359,27 @@ func (r *run) prepare(ctx context.Context) error {
 		}
 		r.reports = append(r.reports, l)
 	}
-	r.hand(ready.Listeners)
-	return nil
+	return r.hand(ready.Listeners)
 }
 
-// hand gives each layer the sockets of its own listener steps.
-func (r *run) hand(listeners map[string]*os.File) {
+// hand gives each layer the sockets of its own listener steps, and core its one.
+func (r *run) hand(listeners map[string]*os.File) error {
 	for _, l := range r.plan.Listeners {
+		if l.Layer == plan.Core {
+			names, err := answerNames(listeners[l.ID()])
+			if err != nil {
+				return err
+			}
+			r.names = names
+			continue
+		}
 		for _, m := range r.members {
 			if m.description.Name == l.Layer {
 				m.listeners[l.Name] = listeners[l.ID()]
 			}
 		}
 	}
+	return nil
 }
 
 // startLayers arms the layers that have something to arm, while the agent is held at the gate. The
@@ -416,6 +426,7 @@ func (r *run) close() {
 	for _, l := range r.reports {
 		l.Close()
 	}
+	r.names.close()
 	if err := r.dir.Remove(); err != nil {
 		r.req.Out.Problem(stuckProblem(r.dir.Path, err))
 	}

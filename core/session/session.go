@@ -200,9 +200,8 @@ func (r *run) report(exit launch.Exit) {
 	}
 	r.tellAppeared()
 	if exit.Code != 0 && exit.Signal == 0 {
-		hints := show.Hint(r.plan)
-		out.Line("the command ended with %d; %s", exit.Code, hints[0])
-		for _, hint := range hints[1:] {
+		out.Line("the command ended with %d; %s", exit.Code, show.Hint(r.plan))
+		if hint := r.names.hint(); hint != "" {
 			out.Line("%s", hint)
 		}
 	}

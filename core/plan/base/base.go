@@ -74,11 +74,20 @@ func Compose(in Input) (Share, error) {
 	if err := c.mounts(); err != nil {
 		return Share{}, err
 	}
+	if err := c.names(); err != nil {
+		return Share{}, err
+	}
 	c.fill()
 	for _, s := range Hardening() {
 		c.share.Fragment.Steps = append(c.share.Fragment.Steps, s)
 	}
 	return c.share, nil
+}
+
+// Closed reports whether nothing leads out of the session's network: it has one of its own, and no
+// layer carries traffic.
+func (in Input) Closed() bool {
+	return !in.Policy.IsDisabled(policy.KindNetwork) && len(in.Through) == 0
 }
 
 // composer makes the share of a host with namespaces: tier A.

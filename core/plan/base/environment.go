@@ -25,6 +25,16 @@ type Environment struct {
 	Shims      []string
 	// Writable reports whether the agent can write in a directory.
 	Writable func(dir string) bool
+	// Closed says that nothing leads out of the session's network.
+	Closed bool
+}
+
+// noRetries are the variables by which programs that fetch things are told how often to try again.
+// Where the network is closed, npm would do so for a minute and pip for eight seconds.
+var noRetries = map[string]string{
+	"npm_config_fetch_retries": "0",
+	"PIP_RETRIES":              "0",
+	"CARGO_NET_RETRY":          "0",
 }
 
 // Variables are those of the policy and of core: what somebody asked for, and defaults, which give
@@ -38,6 +48,11 @@ func (e Environment) Variables() (asked, defaults []fragment.Env, problems diag.
 		}
 	}
 	names := map[string]bool{"PATH": true, "HOME": true, "TMPDIR": true}
+	if e.Closed {
+		for name := range noRetries {
+			names[name] = true
+		}
+	}
 	for name := range host {
 		names[name] = true
 	}
@@ -102,6 +117,10 @@ func (e Environment) variable(
 			v.Value = fragment.Value{fragment.HostVariable(name)}
 		}
 	default:
+		if retries, ok := noRetries[name]; ok && e.Closed && d.Rule == nil {
+			v.Value = fragment.Text(retries)
+			break
+		}
 		if !inherited {
 			return v, false
 		}

@@ -317,8 +317,19 @@ func (pr *printer) held(r plan.Rule) string {
 		return pr.why(r)
 	case pr.verbose:
 		return r.By
+	case pr.oftenWritten(r):
+		return "git config, remote add and push -u write it: --write " + pr.short(r.Path)
 	}
 	return ""
+}
+
+// oftenWritten reports the one default protection that ordinary work runs into: the settings of the
+// repository that is granted.
+func (pr *printer) oftenWritten(r plan.Rule) bool {
+	root, settings := strings.CutSuffix(r.Path, "/.git/config")
+	_, granted := pr.plan.grants[root]
+	return r.Access == policy.Protect && !r.Source.Asked() && settings && granted &&
+		r.Type != policy.Missing
 }
 
 // why says why a grant gives nothing.
@@ -465,29 +476,17 @@ func Summary(made *plan.Plan) string {
 	return line
 }
 
-// Hint is what to tell when the agent has failed, a line each: what existed inside and where to
-// look further, and what may have been in the way. What the caller says of the failure itself comes
-// before the first.
-func Hint(made *plan.Plan) []string {
+// Hint is what to tell when the agent has failed: what existed inside and where to look further.
+func Hint(made *plan.Plan) string {
 	p := read(made)
 	if p.disabled(policy.KindFilesystem) {
-		return []string{"all files were open to it; `nono plan` shows what was not"}
+		return "all files were open to it; `nono plan` shows what was not"
 	}
 	inside := "the system's files"
 	if grants := p.grantsText(); len(grants) > 0 {
 		inside = strings.Join(grants, ", ") + " and " + inside
 	}
-	hints := []string{"inside were " + inside + "; `nono plan` shows all"}
-	for _, r := range p.Rules {
-		// The one protection that ordinary work runs into: git remote add, push -u, branch -m and
-		// git config write there.
-		if r.Access == policy.Protect && !r.Source.Asked() && r.Type != policy.Missing &&
-			strings.HasSuffix(r.Path, "/.git/config") {
-			hints = append(hints, fmt.Sprintf("%s can only be read: `--write %[1]s` lifts that",
-				policy.Printable(p.short(r.Path))))
-		}
-	}
-	return hints
+	return "inside were " + inside + "; `nono plan` shows all"
 }
 
 func (p *page) disabled(k policy.Kind) bool {
