@@ -256,7 +256,11 @@ func (p *parser) strings(expr hclsyntax.Expression) []Item {
 	items := make([]Item, 0, len(exprs))
 	for _, e := range exprs {
 		v, _ := e.Value(nil)
-		items = append(items, Item{Text: v.AsString(), Source: p.source(e.Range())})
+		text := v.AsString()
+		if literal, ok := e.(hclsyntax.Expression); ok {
+			text = verbatim(literal, p.text.Content, text)
+		}
+		items = append(items, Item{Text: text, Source: p.source(e.Range())})
 	}
 	return items
 }

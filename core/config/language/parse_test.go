@@ -85,6 +85,22 @@ layer "echo" {
 	}
 }
 
+// A file is known by its bytes: hcl would make one way of writing an accented letter into another.
+func TestStringsAreVerbatim(t *testing.T) {
+	for written, want := range map[string]string{
+		"e\u0301": "e\u0301", "\u00e9": "\u00e9", `e\u0301`: "e\u0301", `\t\"\\`: "\t\"\\",
+		"$${a} %%{b} $$c": "${a} %{b} $$c", "": "",
+	} {
+		root, problems := language.Parse(text("command = [\""+written+"\"]\n"), small)
+		if problems.Failed() {
+			t.Fatal(problems)
+		}
+		if got := root.List("command")[0].Text; got != want {
+			t.Errorf("%s: %q, want %q", written, got, want)
+		}
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	for content, want := range map[string]string{
 		"limits {\n  cuont = 1\n}":               `agent.hcl:2:3: unknown attribute "cuont"`,
