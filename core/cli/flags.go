@@ -46,6 +46,7 @@ var flagRules = []flagRule{
 		help:    "grant a path: as --allow, without execute (it can be read too)",
 		aliases: []string{"write-file"},
 	},
+	{name: "deny", value: "PATH", help: "deny a path, whatever grants it"},
 	{name: "env", value: "NAME[=VALUE]", help: "pass a variable, or set it"},
 	{
 		name: "disable", value: "KIND",

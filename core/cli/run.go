@@ -38,8 +38,14 @@ Without a grant the command sees the system's programs and libraries, an empty h
 private /tmp. It reaches no network, no other process and no file of yours. The command given here
 replaces the file's own. Flags after its name are its own.
 
-A file named by -c may grant what lies beneath its own directory. What it asks for beyond that is
+A file named by -c may grant what lies beneath its own directory, where that is a project: not the
+home directory, not a temporary one, none that others can write. What it asks for beyond that is
 refused, each line named, unless --approve is given.
+
+A path in a flag is taken as it is typed, but for a ~ at its beginning. In a file, $HOME, $WORKDIR,
+$TMPDIR, $UID and $XDG_... stand for what they name, $$ is a $ of a name, $* and $? are a * and a ?,
+and $xHH is the byte of that value. A grant that leads through a link which an agent could have made
+is refused, and what the link leads to is named: grant that.
 
 The exit code is the command's own; 125 when nono refused or failed, or a layer could not clean up
 after a command that ended with 0; 126 and 127 when the command cannot be executed or found.`,

@@ -17,7 +17,8 @@ type Ask struct {
 // approve finds what the -c file asks for, and refuses the run unless it is approved.
 //
 // Such a file may lie in a repository that a stranger wrote. By itself it may name the command and
-// its arguments, grant beneath its own directory, tighten anything, and set plain variables. What
+// its arguments, grant beneath its own directory where that is a project (place.go), tighten
+// anything, and set plain variables. What
 // the user's own configuration or flags give already is not asked for again. All else is, a line
 // each, and each block says what that is for itself; what no approval makes valid was refused
 // before (later.go).
@@ -42,10 +43,19 @@ func (r *reader) approve(sources []*source) []Ask {
 		for i, ask := range asks {
 			refused := problem(ask.Source, "%s asks %s, and that is not approved", s.File, ask.Says)
 			if i == len(asks)-1 { // once, when all have been read: it is about the file
-				refused = refused.Try("if you trust this file, run again with --approve")
+				refused = refused.Try("%sif you trust this file, run again with --approve",
+					s.placed())
 			}
 			r.add(refused)
 		}
 	}
 	return asks
+}
+
+// placed is why the place of a file gives it nothing, for a message; "" if it does.
+func (s *source) placed() string {
+	if s.noGround == "" {
+		return ""
+	}
+	return s.noGround + ", so a file there grants nothing by its place\n"
 }

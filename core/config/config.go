@@ -70,7 +70,7 @@ type Options struct {
 	Approve bool
 }
 
-// Flag is a flag that is a rule: allow, read, write, allow-cwd, env, disable.
+// Flag is a flag that is a rule: allow, read, write, deny, allow-cwd, env, disable.
 type Flag struct {
 	Name  string
 	Value string

@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -28,11 +29,13 @@ type pattern struct {
 	at   policy.Source
 }
 
-// glob is a path of the default profile with * in it.
+// glob is a path of the default profile with * in it: a directory, and a pattern of what lies in
+// it.
 type glob struct {
-	access policy.Access
-	path   string
-	at     policy.Source
+	access  policy.Access
+	dir     string
+	pattern string
+	at      policy.Source
 }
 
 // hidden is a path of the default profile that nono could not look at.
@@ -57,14 +60,19 @@ func (r *reader) defaultPath(access policy.Access, it language.Item) {
 		r.defaults.patterns = append(r.defaults.patterns, p)
 		return
 	}
-	path, bad := r.expand(it.Text)
+	dir, pattern := it.Text, ""
+	if before, _, wild := strings.Cut(it.Text, "*"); wild {
+		last := strings.LastIndexByte(before, '/')
+		dir, pattern = it.Text[:last], it.Text[last+1:]
+	}
+	path, bad := r.expand(dir)
 	switch {
 	case bad != nil && bad.unset:
 	case bad != nil || !filepath.IsAbs(path):
 		r.add(problem(it.Source, "the built-in profile has a path that cannot be read: %s",
 			it.Text))
-	case strings.ContainsRune(path, '*'):
-		r.defaults.globs = append(r.defaults.globs, glob{access, path, it.Source})
+	case pattern != "":
+		r.defaults.globs = append(r.defaults.globs, glob{access, path, pattern, it.Source})
 	default:
 		r.ifExists(access, path, it.Source)
 	}
@@ -85,38 +93,62 @@ func (r *reader) ifExists(access policy.Access, path string, at policy.Source) {
 func (r *reader) expandGlobs() {
 	all := r.grants(func(*rule) bool { return true })
 	for _, g := range r.defaults.globs {
-		before, _, _ := strings.Cut(g.path, "*")
-		dir, err := r.resolve(filepath.Dir(before + "x"))
+		dir, err := r.resolve(g.dir)
 		if err != nil || dir.Entry.Type != policy.Directory ||
 			!all.Path(dir.Path, policy.OpRead).Allowed {
 			continue
 		}
-		if !listable(dir.Path) {
+		found, err := matching(g.dir, g.pattern)
+		if err != nil {
 			unseen := &fs.PathError{Op: "list", Path: dir.Path + "/*", Err: fs.ErrPermission}
-			r.defaults.hidden = append(r.defaults.hidden, hidden{g.access, g.path, g.at, unseen})
+			r.defaults.hidden = append(r.defaults.hidden,
+				hidden{g.access, g.dir + "/" + g.pattern, g.at, unseen})
 			continue
 		}
-		found, err := filepath.Glob(g.path)
-		if err != nil {
-			r.add(problem(g.at, "the built-in profile has a pattern that cannot be read: %v", err))
+		if len(found) > maxRules {
+			r.add(problem(g.at, "there are more than %d files in %s that this is about", maxRules,
+				r.homely(dir.Path)).Try("grant less than that directory, or remove them"))
+			continue
 		}
-		for _, path := range found {
-			r.ifExists(g.access, path, g.at)
+		for _, name := range found {
+			r.ifExists(g.access, name, g.at)
 		}
 	}
 }
 
-// listable reports whether a directory's names can be read. filepath.Glob takes one where they
-// cannot for an empty one.
-func listable(dir string) bool {
+// matching are the paths in a directory that a pattern with slashes means, as far as they are not
+// too many for a policy. Names are read some at a time: whoever filled a directory with millions of
+// them must not fill the memory.
+func matching(dir, pattern string) ([]string, error) {
+	pattern, beneath, deeper := strings.Cut(pattern, "/")
 	// Not to wait for whoever put a pipe there meanwhile.
 	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return false
+		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	_, err = f.Readdirnames(1)
-	return err == nil || errors.Is(err, io.EOF)
+	var found []string
+	for len(found) <= maxRules {
+		names, err := f.Readdirnames(256)
+		if errors.Is(err, io.EOF) {
+			return found, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			fits, err := path.Match(pattern, name)
+			switch {
+			case err != nil:
+				return nil, err
+			case fits && deeper:
+				found = append(found, dir+"/"+name+"/"+beneath)
+			case fits:
+				found = append(found, dir+"/"+name)
+			}
+		}
+	}
+	return found, nil
 }
 
 // refuseHidden refuses grants in which a default denial may be hidden. An agent that could change a

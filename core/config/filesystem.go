@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/nono-run/nono/core/config/language"
+	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -29,6 +30,7 @@ var filesystem = block{
 		"allow":     (*reader).pathFlag,
 		"read":      (*reader).pathFlag,
 		"write":     (*reader).pathFlag,
+		"deny":      (*reader).pathFlag,
 		"allow-cwd": (*reader).currentDirectory,
 	},
 }
@@ -59,10 +61,10 @@ func refusePatterns(r *report, s *source, t *language.Tree) {
 	}
 	for _, name := range []string{"deny", "protect"} {
 		for _, it := range t.List(name) {
-			if strings.ContainsAny(it.Text, "*?") {
+			if isPattern(it.Text) {
 				r.add(problem(it.Source, "%s is a pattern, and patterns are not built yet",
 					quote(it.Text)).
-					Try("name the paths one by one"))
+					Try("name the paths one by one; for a * or ? of a name write $* or $?"))
 			}
 		}
 	}
@@ -82,9 +84,9 @@ func (r *reader) filesystem(s *source, t *language.Tree) {
 	}
 }
 
-// pathFlag is --allow, --read or --write.
+// pathFlag is --allow, --read, --write or --deny.
 func (r *reader) pathFlag(f Flag) {
-	path, bad := r.expand(f.Value)
+	path, bad := r.literal(f.Value)
 	if bad != nil {
 		r.add(bad.at(f.source(), f.Value))
 		return
@@ -134,14 +136,33 @@ func (r *reader) missing(access policy.Access, path string, it language.Item) {
 		r.notice(it.Source, "%s does not exist, and %s takes no patterns; nothing is granted",
 			shown, access)
 	case access == policy.Read:
-		r.notice(it.Source, "%s does not exist; the run goes on without it", shown)
+		r.notice(it.Source, "%s does not exist; the run goes on without it%s", shown, mistyped(it))
 	case access.Grants():
-		r.notice(it.Source, "%s does not exist; nothing is granted, make it first", shown)
+		r.notice(it.Source, "%s does not exist; nothing is granted, make it first%s", shown,
+			mistyped(it))
 	case access == policy.Deny:
 		r.notice(it.Source, "%s does not exist; there is nothing to deny yet", shown)
 	default:
 		r.notice(it.Source, "%s does not exist; there is nothing to protect yet", shown)
 	}
+}
+
+// mistyped is what was probably meant by a flag whose path does not exist; "" if nothing is known.
+func mistyped(it language.Item) string {
+	name, _, _ := strings.Cut(it.Source.Flag, " ")
+	switch {
+	case name == "":
+		return ""
+	case strings.Contains(it.Text, ","):
+		parts := strings.Split(it.Text, ",")
+		for i, part := range parts {
+			parts[i] = name + " " + diag.Word(strings.TrimSpace(part))
+		}
+		return "; one path a flag: " + strings.Join(parts, " ")
+	case strings.Contains(it.Text, "$"):
+		return "; a flag takes $ as it is written, and your shell puts in a variable that no ' is around"
+	}
+	return ""
 }
 
 // state adds a rule about what a name leads to.
@@ -181,7 +202,7 @@ func (r *reader) filesystemAsks(s *source, _ *language.Tree) []Ask {
 		case g.lifts:
 			asks = append(asks, Ask{fmt.Sprintf("to write %s, which is protected",
 				r.homely(g.Path)), g.Source})
-		case policy.Within(g.Path, s.dir), gives(given, g):
+		case s.noGround == "" && policy.Within(g.Path, s.dir), gives(given, g):
 		default:
 			asks = append(asks, Ask{
 				fmt.Sprintf("to %s %s", verb[g.Access], r.homely(g.Path)),

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -88,20 +89,13 @@ func shortened(path string) string {
 	return path[:60] + "..."
 }
 
-// expand returns the path as it is meant.
+// expand is the path that a text of a file means. A ~ at its beginning and $NAME stand for
+// directories. A $ before another $, * or ? takes that as it is, and $xHH is the byte of that
+// value: so every name that a file can have can be written.
 func (h *host) expand(s string) (string, *badPath) {
-	switch {
-	case s == "":
-		return "", &badPath{says: "a path is missing", hint: "for the current directory write ."}
-	case strings.ContainsRune(s, 0):
-		return "", &badPath{says: "a path cannot hold a NUL byte"}
-	case s == "~" || strings.HasPrefix(s, "~/"):
-		s = "$HOME" + s[1:]
-	case s[0] == '~':
-		return "", &badPath{
-			says: "~ stands for your own home directory only",
-			hint: "write the other one out; for a file whose name starts with ~ write ./~",
-		}
+	s, bad := homeless(s)
+	if bad != nil {
+		return "", bad
 	}
 	var b strings.Builder
 	for {
@@ -113,26 +107,87 @@ func (h *host) expand(s string) (string, *badPath) {
 		if !found {
 			return b.String(), nil
 		}
-		name := variableName(after)
-		if name == "" {
-			if strings.HasPrefix(after, "{") {
-				return "", &badPath{
-					says: "${...} is not evaluated here",
-					hint: "variables are written without braces: $HOME",
-				}
+		taken, c := escaped(after)
+		if name := variableName(after); taken == 0 && name != "" {
+			value, bad := h.value(name)
+			if bad != nil {
+				return "", bad
 			}
-			b.WriteByte('$')
-			s = after
+			b.WriteString(value)
+			s = after[len(name):]
 			continue
 		}
-		value, ok := h.values[name]
-		if !ok {
-			return "", h.unknown(name)
+		if c == 0 {
+			return "", noNUL
 		}
-		b.WriteString(value)
-		s = after[len(name):]
+		b.WriteByte(c)
+		s = after[taken:]
 	}
 }
+
+// literal is the path that a flag means: every byte stands for itself, but for a ~ at the
+// beginning, which a shell leaves alone behind a = or in quotes.
+func (h *host) literal(s string) (string, *badPath) {
+	_, bad := homeless(s)
+	if bad == nil && (s == "~" || strings.HasPrefix(s, "~/")) {
+		s = h.Home + s[1:]
+	}
+	if bad == nil && len(s) > hostfile.MaxPath {
+		bad = tooLong
+	}
+	if bad != nil {
+		return "", bad
+	}
+	return s, nil
+}
+
+// homeless is a path with $HOME for the ~ at its beginning.
+func homeless(s string) (string, *badPath) {
+	switch {
+	case s == "":
+		return "", &badPath{says: "a path is missing", hint: "for the current directory write ."}
+	case strings.ContainsRune(s, 0):
+		return "", noNUL
+	case s == "~" || strings.HasPrefix(s, "~/"):
+		return "$HOME" + s[1:], nil
+	case s[0] == '~':
+		return "", &badPath{
+			says: "~ stands for your own home directory only",
+			hint: "write the other one out; for a file whose name starts with ~ write ./~",
+		}
+	}
+	return s, nil
+}
+
+// escaped is the byte that a $ stands for together with what follows it, and how much of that
+// belongs to it. Where it is no escape, the $ stands for itself.
+func escaped(after string) (taken int, c byte) {
+	if after != "" && strings.IndexByte("$*?", after[0]) >= 0 {
+		return 1, after[0]
+	}
+	if len(after) >= 3 && after[0] == 'x' {
+		if n, err := strconv.ParseUint(after[1:3], 16, 8); err == nil {
+			return 3, byte(n)
+		}
+	}
+	return 0, '$'
+}
+
+// isPattern reports whether a text of a file has a * or ? that does not stand for itself.
+func isPattern(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '*', '?':
+			return true
+		case '$':
+			taken, _ := escaped(s[i+1:])
+			i += taken
+		}
+	}
+	return false
+}
+
+var noNUL = &badPath{says: "a path cannot hold a NUL byte"}
 
 // tooLong is said of a path before anything is made of it: a text of a few kilobytes can name one
 // of megabytes.
@@ -141,21 +196,25 @@ var tooLong = &badPath{
 	hint: "name the directory above it",
 }
 
-func (h *host) unknown(name string) *badPath {
+// value is what a variable stands for.
+func (h *host) value(name string) (string, *badPath) {
+	if value, ok := h.values[name]; ok {
+		return value, nil
+	}
 	if slices.Contains(h.known, name) {
-		return &badPath{
+		return "", &badPath{
 			says: "$" + name + " is not set here", hint: "write the directory out",
 			unset: true,
 		}
 	}
 	bad := &badPath{
 		says: "$" + name + " is not a variable that paths know",
-		hint: "paths know ~ $HOME $WORKDIR $TMPDIR $UID and $XDG_...; anything else is written out",
+		hint: "paths know ~ $HOME $WORKDIR $TMPDIR $UID and $XDG_...; for a $ of a name write $$",
 	}
 	if near := schema.Nearest(name, h.known); near != "" {
-		bad.hint = "did you mean $" + near + "?"
+		bad.hint = "did you mean $" + near + "? for a $ of a name write $$"
 	}
-	return bad
+	return "", bad
 }
 
 // variableName is the name at the start of s, or "".
@@ -182,6 +241,27 @@ func (h *host) blocked(err error) (dir string, ours bool) {
 	dir = filepath.Dir(pe.Path)
 	var st unix.Stat_t
 	return dir, unix.Lstat(dir, &st) == nil && int(st.Uid) == h.UID
+}
+
+// systems reports whether a link is the system's own: no agent of an earlier run can have made it,
+// or have brought it to where it stands. What earlier agents could write nobody remembers, so who
+// owns the link decides, and every directory above it: all are root's, and nobody else can change
+// them. Root's own agents make links that are root's; of those only the ones in a few of the
+// system's directories are believed.
+func (h *host) systems(link string) bool {
+	dir := filepath.Dir(link)
+	if h.UID == 0 && dir != "/" && dir != "/var" && !policy.Within(dir, "/usr") &&
+		!policy.Within(dir, "/etc") {
+		return false
+	}
+	for at := link; ; at = filepath.Dir(at) {
+		if e, err := h.look(at); err != nil || !e.Rooted {
+			return false
+		}
+		if at == "/" {
+			return true
+		}
+	}
 }
 
 // homely is a path as the user would write it.

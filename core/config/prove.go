@@ -4,37 +4,45 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// prove holds that nothing which this run's agent can change decides what the next run may do, or
-// what runs on the host.
+// prove holds that nothing which an agent can change, this run's or an earlier one's, decides what
+// is granted, denied or run on the host.
 //
-// Two things could. A program that the policy names, if a grant makes it writable. And a link on
-// the way to a rule's path: an agent that may write where the link stands can lead a grant to your
-// mail, or a denial away from your keys, and the next run, with the same policy, would follow it.
+// Three things could. A program that the policy names, if a grant makes it writable. A link on the
+// way to a rule's path that this run's agent may replace: the next run, with the same policy, would
+// follow it to your mail, or away from your keys. And a link on the way to a grant that the agent
+// of an earlier run left there, with grants that nobody remembers: see [host.systems].
 func (r *reader) prove() {
 	r.programsOutside()
 	all := r.decider()
-	planted := map[int]string{}
+	led := map[int]planted{}
 	for i, g := range r.rules {
 		for _, link := range g.links {
 			if all.Path(link, policy.OpWrite).Allowed {
-				planted[i] = link
+				led[i] = planted{link, "which the agent could change for the next run"}
+				break
+			}
+			if g.Source.Asked() && g.Access.Grants() && !r.systems(link) {
+				led[i] = planted{link, "which the agent of an earlier run could have made"}
 				break
 			}
 		}
 	}
-	if len(planted) == 0 {
+	if len(led) == 0 {
 		return
 	}
-	solid := r.solid(planted)
+	solid := r.solid(led)
 	var kept []rule
 	for i := range r.rules {
-		link, ok := planted[i]
-		if !ok || !solid.matters(&r.rules[i]) || r.mayStay(&r.rules[i], link) {
+		by, ok := led[i]
+		if !ok || !solid.matters(&r.rules[i]) || r.mayStay(&r.rules[i], by) {
 			kept = append(kept, r.rules[i])
 		}
 	}
 	r.rules = kept
 }
+
+// planted is a link that is no authority, and why.
+type planted struct{ link, why string }
 
 // decider is what the rules decide, as far as they are known.
 func (d *draft) decider() *policy.Decider {
@@ -51,11 +59,11 @@ type solid struct {
 	paths pathSet
 }
 
-func (d *draft) solid(planted map[int]string) solid {
+func (d *draft) solid(led map[int]planted) solid {
 	var s solid
 	p := &policy.Policy{}
 	for i, g := range d.rules {
-		if _, ok := planted[i]; !ok && g.Access.Grants() {
+		if _, ok := led[i]; !ok && g.Access.Grants() {
 			p.Filesystem = append(p.Filesystem, g.PathRule)
 			s.paths.add(g.Path)
 		}
@@ -76,23 +84,20 @@ func (s solid) matters(r *rule) bool {
 // mayStay decides about a rule that an agent could lead elsewhere. What the user wrote is refused,
 // with the way out. Of the defaults, a restriction holds for what the link leads to now, and is
 // kept; a grant is not.
-func (r *reader) mayStay(g *rule, link string) bool {
+func (r *reader) mayStay(g *rule, by planted) bool {
 	name := r.homely(g.name())
 	if g.Source.Asked() {
-		r.add(problem(g.Source,
-			"%s leads through the link %s, which the agent could change for the next run", name,
-			r.homely(link)).
-			Try("name what it leads to: %s", r.homely(g.Path)))
+		r.add(problem(g.Source, "%s leads through the link %s, %s", name, r.homely(by.link), by.why).
+			Try("name what it leads to: %s", r.written(g, g.Path)))
 		return true
 	}
 	if g.Access.Grants() {
 		r.notice(g.Source,
-			"%s is left out: it leads through the link %s, which the agent could change", name,
-			r.homely(link))
+			"%s is left out: it leads through the link %s, %s", name, r.homely(by.link), by.why)
 		return false
 	}
 	r.notice(g.Source, "%s leads through the link %s: what it leads to is held, "+
-		"the link itself the agent can replace", name, r.homely(link))
+		"the link itself the agent can replace", name, r.homely(by.link))
 	return true
 }
 

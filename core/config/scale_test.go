@@ -130,7 +130,7 @@ func TestChainOfLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.flags("--read l0")
+	w.flags("--deny l0")
 	if _, err := config.Load(w.options); err == nil ||
 		!strings.Contains(err.Error(), "too many levels of symbolic links") {
 		t.Errorf("got %v", err)

@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"path/filepath"
@@ -28,6 +29,8 @@ type source struct {
 	// foreign is true for a file that others may have written: it may do some things by itself, and
 	// asks for the rest.
 	foreign bool
+	// noGround is why such a file grants nothing in its own directory by itself; "" if it does.
+	noGround string
 }
 
 // maxFile is far beyond any policy that a person can read, and keeps what a stranger's file can
@@ -58,17 +61,41 @@ func (h *host) sources(r *report) []*source {
 	return all
 }
 
-// ownConfig is the user's own config.hcl, if there is one.
+// ownConfig is the user's own config.hcl, if there is one. Where there is one that cannot be read,
+// denials would be lost, and the run stops: also where all that is left of it is a link to nothing.
 func (h *host) ownConfig(r *report) *source {
 	path := filepath.Join(h.ConfigDir, "config.hcl")
 	s := &source{Text: diag.Text{Origin: policy.OriginConfig, File: h.homely(path)}}
-	if err := h.load(s, path); err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			r.add(h.unreadable(s.File, err))
-		}
-		return nil
+	err := h.load(s, path)
+	if err == nil {
+		return s
 	}
-	return s
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = h.astray(path); err == nil {
+			return nil
+		}
+	}
+	r.add(h.unreadable(s.File, err).
+		Try("your own rules would be missing, so nothing is run; mend it, or remove it"))
+	return nil
+}
+
+// astray is why a name that does not exist was meant to lead to something.
+func (h *host) astray(path string) error {
+	to, err := h.resolve(path)
+	if err != nil {
+		return err
+	}
+	for _, link := range to.Links() {
+		if at, err := h.resolve(link.Path); err != nil || at.Entry.Type == policy.Missing {
+			return fmt.Errorf("%s is a link to nothing", h.homely(link.Path))
+		}
+	}
+	if dir, err := h.resolve(h.ConfigDir); err != nil || dir.Entry.Type != policy.Directory &&
+		dir.Entry.Type != policy.Missing {
+		return fmt.Errorf("%s is not a directory", h.homely(h.ConfigDir))
+	}
+	return nil
 }
 
 // namedFile is the file of -c, if one was named.
@@ -87,9 +114,7 @@ func (h *host) namedFile(r *report) *source {
 	if err == nil {
 		// The directory is that of the name that was given, and not of what a link there leads to:
 		// that is where the project is.
-		var dir hostfile.Route
-		dir, err = h.resolve(filepath.Dir(path))
-		s.dir = dir.Path
+		s.dir, s.noGround, err = h.ground(path)
 	}
 	if err != nil {
 		r.add(h.unreadable(h.File, err))

@@ -38,6 +38,8 @@ type Entry struct {
 	// Fixed, for a directory, says that this user can neither change its entries nor give himself
 	// the right to.
 	Fixed bool
+	// Rooted says that root owns it and, of a directory, that nobody else can change its entries.
+	Rooted bool
 }
 
 // IsLink reports whether a symbolic link stands there.
@@ -58,6 +60,7 @@ func Host(path string) (Entry, error) {
 		Device: uint64(st.Dev), //nolint:unconvert // narrower on macOS
 		Inode:  st.Ino,
 		Links:  uint64(st.Nlink), //nolint:unconvert // narrower on macOS
+		Rooted: st.Uid == 0,
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
@@ -67,6 +70,7 @@ func Host(path string) (Entry, error) {
 		e.Type = policy.Directory
 		e.Fixed = int(st.Uid) != unix.Geteuid() &&
 			unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS) != nil
+		e.Rooted = e.Rooted && !OthersWrite(&st)
 	case unix.S_IFLNK:
 		buf := make([]byte, unix.PathMax)
 		n, err := unix.Readlink(path, buf)
@@ -76,6 +80,13 @@ func Host(path string) (Entry, error) {
 		e.Target = string(buf[:n])
 	}
 	return e, nil
+}
+
+// OthersWrite reports whether a directory's mode lets somebody else than its owner change its
+// entries. The group that has its owner's own number is the owner alone, by the convention of most
+// systems.
+func OthersWrite(st *unix.Stat_t) bool {
+	return st.Mode&unix.S_IWOTH != 0 || st.Mode&unix.S_IWGRP != 0 && st.Gid != st.Uid
 }
 
 // Once looks at each path one time only: the ways to most files have most of their names in common,

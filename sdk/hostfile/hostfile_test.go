@@ -144,7 +144,7 @@ func TestHost(t *testing.T) {
 		if (got.Inode != 0) != there || (got.Device != 0) != there {
 			t.Errorf("%s: device %d, inode %d", name, got.Device, got.Inode)
 		}
-		got.Device, got.Inode = 0, 0
+		got.Device, got.Inode, got.Rooted = 0, 0, false
 		if want.Type != policy.Regular {
 			got.Links = 0
 		}
@@ -166,6 +166,61 @@ func TestFixed(t *testing.T) {
 	}
 	if e, err := hostfile.Host("/"); err != nil || e.Fixed == (os.Geteuid() == 0) {
 		t.Errorf("/ for user %d: %+v, %v", os.Geteuid(), e, err)
+	}
+}
+
+// What root made, where nobody else could have put it, is the system's; a mode that lets others in
+// takes that away.
+func TestRooted(t *testing.T) {
+	root := os.Geteuid() == 0
+	dir := t.TempDir()
+	if err := os.Symlink("/usr", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		path string
+		mode os.FileMode // 0: as it is
+		want bool
+	}{
+		{"/", 0, true},
+		{"/usr", 0, true},
+		{dir, 0o755, root},
+		{dir, 0o757, false},
+		{dir, 0o775, root}, // root's own group
+		{filepath.Join(dir, "link"), 0, root},
+		{filepath.Join(dir, "missing"), 0, false},
+		{os.TempDir(), 0, false},
+	} {
+		if tt.mode != 0 {
+			if err := os.Chmod(tt.path, tt.mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if e, err := hostfile.Host(tt.path); err != nil || e.Rooted != tt.want {
+			t.Errorf("%s with mode %o: %+v, %v", tt.path, tt.mode, e, err)
+		}
+	}
+}
+
+func TestOthersWrite(t *testing.T) {
+	for _, tt := range []struct {
+		uid, gid uint32
+		mode     uint32
+		want     bool
+	}{
+		{1000, 1000, 0o755, false},
+		{1000, 1000, 0o775, false}, // a private group
+		{1000, 100, 0o755, false},
+		{1000, 100, 0o775, true},
+		{1000, 1000, 0o777, true},
+		{0, 0, 0o1777, true},
+	} {
+		st := unix.Stat_t{Uid: tt.uid, Gid: tt.gid}
+		st.Mode |= unix.S_IFDIR
+		st.Mode |= tt.mode
+		if got := hostfile.OthersWrite(&st); got != tt.want {
+			t.Errorf("%d:%d with mode %o: %v", tt.uid, tt.gid, tt.mode, got)
+		}
 	}
 }
 

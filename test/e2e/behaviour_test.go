@@ -543,7 +543,7 @@ func TestLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := u.tries([]string{"--allow-cwd", "--read", "~/data/now"},
+	r := u.tries([]string{"--allow-cwd", "--read", "~/data/now", "--read", "~/data/real"},
 		"yes: cat granted", "no: cat other", "no: cat key", "no: ls root/home/nobody root/root",
 		"yes: cat ~/data/now/d.txt", "yes: cat ~/data/real/d.txt", "no: echo x > ~/data/now/d.txt", "no: echo x > granted",
 		// A link is the agent's to make, and leads nowhere that was not granted.
@@ -555,7 +555,7 @@ func TestLinks(t *testing.T) {
 	if err := os.Symlink(u.path("~/other"), u.path("lead")); err != nil {
 		t.Fatal(err)
 	}
-	u.refused(u.nono("run", "--allow-cwd", "--read", "lead", "--", "true"), "leads through the link ~/proj/lead", "name what it leads to: ~/other")
+	u.refused(u.nono("run", "--allow-cwd", "--read", "lead", "--", "true"), "leads through the link ~/proj/lead", "name what it leads to: --read ~/other")
 }
 
 func TestSingleFiles(t *testing.T) {

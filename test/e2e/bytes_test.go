@@ -102,7 +102,7 @@ func TestBytesOfDirectories(t *testing.T) {
 	}
 	u.write(
 		"agent.hcl",
-		"filesystem {\n  allow = [\".\"]\n  read = [\"../link\"]\n  deny = [\"denied\"]\n}\n",
+		"filesystem {\n  allow = [\".\"]\n  read = [\"../link\", \"../real$xfe\"]\n  deny = [\"denied\"]\n}\n",
 	)
 	// The shell says where it is by asking the kernel: pwd -P.
 	const script = `pwd -P; cat inside "$1" "$2"; echo new > made; cat denied/key; echo no > "$1"`

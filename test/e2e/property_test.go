@@ -86,7 +86,7 @@ func pick[T any](c *propertyCase, from []T) T { return from[c.rand.IntN(len(from
 // tree makes directories with names that are hard to handle, files in them, and links among them;
 // beside them what is denied and protected by default.
 func (c *propertyCase) tree() {
-	names := []string{"a", "b b", "q\"uote", "new\nline", "-dash", "\u00fcn\u00ef", "back\\slash", "~", ".hidden", "A"}
+	names := []string{"a", "b b", "q\"uote", "new\nline", "-dash", "\u00fcn\u00ef", "back\\slash", "~", ".hidden", "A", "$id", "st*r?"}
 	add := func(dir string) {
 		c.mkdir(dir)
 		c.write(filepath.Join(dir, marker), content)
@@ -134,8 +134,16 @@ func (c *propertyCase) policy() string {
 	accesses := []string{"allow", "allow", "allow", "read", "read", "write", "write", "deny", "deny", "protect", "protect"}
 	rules := map[string][]string{}
 	for range 2 + c.rand.IntN(5) {
-		access := pick(c, accesses)
-		rules[access] = append(rules[access], hclString(c.spelling(c.someplace())))
+		access, place := pick(c, accesses), c.someplace()
+		rules[access] = append(rules[access], hclString(c.spelling(place)))
+		// A grant through a link is taken where what it leads to is named as well.
+		if slices.Contains(c.links, place) && access != "deny" && access != "protect" {
+			to, err := filepath.EvalSymlinks(place)
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			rules[access] = append(rules[access], hclString(to))
+		}
 	}
 	var b strings.Builder
 	b.WriteString("filesystem {\n")
@@ -182,7 +190,8 @@ func (c *propertyCase) spelling(path string) string {
 }
 
 func hclString(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`,
+		"$", "$$", "*", "$*", "?", "$?").Replace(s) + `"`
 }
 
 // try runs the case, and reports whether it was not refused.

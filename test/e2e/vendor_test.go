@@ -133,7 +133,7 @@ func TestTutorial(t *testing.T) {
 // them, links, single files, what is missing.
 const vendorPolicy = `
 filesystem {
-  allow   = [".", "~/link"]
+  allow   = [".", "~/link", "~/real"]
   read    = ["~/data"]
   write   = ["~/out"]
   deny    = ["secrets", "~/data/key", "gone"]
