@@ -85,16 +85,19 @@ func TestEnvironment(t *testing.T) {
 
 func TestPath(t *testing.T) {
 	tests := []struct {
-		name          string
-		path          string // of the host; "-" is none
-		prefix, shims []string
-		want          string
+		name    string
+		path    string // of the host; "-" is none
+		prefix  []string
+		instead map[string][]string
+		want    string
 	}{
 		{"as it is", "/usr/bin:/bin", nil, nil, "/usr/bin:/bin"},
 		{"the toolchain first", "/usr/bin", []string{"/home/ada/.pyenv/versions/3.13/bin"}, nil, "/home/ada/.pyenv/versions/3.13/bin:/usr/bin"},
 		{"once", "/usr/bin:/t/bin:/usr/bin", []string{"/t/bin"}, nil, "/t/bin:/usr/bin"},
-		{"no shims", "/home/ada/.pyenv/shims:/usr/bin", nil, []string{"/home/ada/.pyenv/shims"}, "/usr/bin"},
-		{"no shims spelled otherwise", "/home/ada/.pyenv//shims/:/usr/bin", nil, []string{"/home/ada/.pyenv/shims"}, "/usr/bin"},
+		{"no shims", "/home/ada/.pyenv/shims:/usr/bin", nil, map[string][]string{"/home/ada/.pyenv/shims": nil}, "/usr/bin"},
+		{"no shims spelled otherwise", "/home/ada/.pyenv//shims/:/usr/bin", nil, map[string][]string{"/home/ada/.pyenv/shims": nil}, "/usr/bin"},
+		{"what shims lead to in their place", "/a:/shims:/usr/bin", nil, map[string][]string{"/shims": {"/v/2/bin", "/v/1/bin"}}, "/a:/v/2/bin:/v/1/bin:/usr/bin"},
+		{"and before a directory that has more than shims", "/a:/mixed:/b", nil, map[string][]string{"/mixed": {"/v/bin", "/mixed"}}, "/a:/v/bin:/mixed:/b"},
 		{"no current directory", ":.:/usr/bin:bin:../x:", nil, nil, "/usr/bin"},
 		{"none at all", "-", nil, nil, "/usr/local/bin:/usr/bin:/bin"},
 		{"nothing left, which some shells take for the current directory", ".:", nil, nil, "/usr/local/bin:/usr/bin:/bin"},
@@ -106,7 +109,7 @@ func TestPath(t *testing.T) {
 			if tt.path != "-" {
 				in.Environ = []string{"PATH=" + tt.path}
 			}
-			in.PathPrefix, in.Shims = tt.prefix, tt.shims
+			in.PathPrefix, in.Instead = tt.prefix, tt.instead
 			if got, _ := plantest.Value(plantest.Make(t, in), "PATH"); !slices.Equal(got, fragment.Text(tt.want)) {
 				t.Errorf("PATH is %v", got)
 			}

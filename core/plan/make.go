@@ -287,7 +287,7 @@ func (m *maker) listeners() []Listener {
 func (m *maker) environment(v view.View, listeners []Listener) []Variable {
 	asked, defaults, problems := base.Environment{
 		Policy: &m.in.Policy, Decide: m.decide, Environ: m.in.Environ, Home: m.in.Host.Home,
-		PathPrefix: m.in.PathPrefix, Shims: m.in.Shims,
+		PathPrefix: m.in.PathPrefix, Instead: m.in.Instead,
 		Writable: func(dir string) bool { return writable(v, dir) },
 		Closed:   m.closed,
 	}.Variables()

@@ -171,9 +171,10 @@ type Input struct {
 	// Environ is the user's environment, as os.Environ returns it. Only names, and the directories
 	// of PATH, reach the plan.
 	Environ []string
-	// PathPrefix are directories put first in PATH; Shims are directories left out of it.
+	// PathPrefix are directories put first in PATH; Instead says what stands in it in the place of a
+	// directory.
 	PathPrefix []string
-	Shims      []string
+	Instead    map[string][]string
 	// GitIdentity is the content of the small ~/.gitconfig shown in a private home; see
 	// [base.GitIdentity].
 	GitIdentity []byte

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,7 +41,8 @@ type run struct {
 	streams streams.Set
 	dir     *runDir
 	tool    *toolchain.Toolchain
-	policy  policy.Policy // the configuration's, with what the command needs
+	path    *toolchain.Path
+	policy  policy.Policy // the configuration's, with what the command and PATH need
 	init    *launch.Init
 	host    sdk.Host
 	members []*member
@@ -109,21 +111,58 @@ func open(
 // resolveCommand finds the program that the typed name stands for, and grants it what it needs to
 // run.
 func (r *run) resolveCommand() error {
-	req := r.req
-	tool, err := toolchain.Resolve(toolchain.Request{
-		Name:    req.Args[0],
-		NamedBy: req.NamedBy,
-		Dir:     req.Dir,
-		Home:    req.Dirs.Home,
-		Lookup:  req.Lookup,
-		Policy:  &req.Config.Policy,
-	})
+	tool, err := toolchain.Resolve(r.toolchainRequest(&r.req.Config.Policy))
 	if err != nil {
 		return r.commandProblem(err)
 	}
 	r.tool = tool
-	r.policy = req.Config.Policy.With(tool.Rules(), nil)
+	r.policy = r.req.Config.Policy.With(tool.Rules(), nil)
 	return r.commandProblem(tool.Check(&r.policy))
+}
+
+func (r *run) toolchainRequest(p *policy.Policy) toolchain.Request {
+	return toolchain.Request{
+		Name:    r.req.Args[0],
+		NamedBy: r.req.NamedBy,
+		Dir:     r.req.Dir,
+		Home:    r.req.Dirs.Home,
+		Lookup:  r.req.Lookup,
+		Policy:  p,
+	}
+}
+
+// lookThroughPath grants what of the user's PATH lies in the roots of the toolchain, and says what
+// does not.
+func (r *run) lookThroughPath() error {
+	r.path = toolchain.Look(r.toolchainRequest(&r.policy))
+	return nil
+}
+
+// mostOutside is how many directories of PATH are named that are not inside.
+const mostOutside = 3
+
+// tellOutside says in a line what of PATH the agent does not have, and what would change that.
+func (r *run) tellOutside() {
+	var dirs, grants []string
+	for _, o := range r.path.Outside {
+		grant := "--read " + diag.Homely(o.Grant, r.req.Dirs.Home)
+		if len(dirs) == mostOutside && !slices.Contains(grants, grant) {
+			continue
+		}
+		dirs = append(dirs, diag.Homely(o.Dir, r.req.Dirs.Home))
+		if !slices.Contains(grants, grant) {
+			grants = append(grants, grant)
+		}
+	}
+	if len(dirs) == 0 {
+		return
+	}
+	what := strings.Join(dirs, ", ")
+	if more := len(r.path.Outside) - len(dirs); more > 0 {
+		what += fmt.Sprintf(" and %d more", more)
+	}
+	r.problems = append(r.problems, diag.Warningf("in PATH and not inside: %s", what).
+		Try("if the agent needs programs from there: %s", strings.Join(grants, " ")))
 }
 
 // findLayers finds the program of each layer that has something to do. They are looked for at the
@@ -154,7 +193,7 @@ func (r *run) findLayers() ([]*member, error) {
 }
 
 // startProcesses starts nono-init and all layers at the same time and returns when each has
-// connected.
+// connected. What needs neither is done meanwhile.
 func (r *run) startProcesses(ctx context.Context) error {
 	starts := make([]func() error, 0, len(r.members)+1)
 	// Forks wait for each other, and nono-init's takes long, for its namespaces; the layers are what
@@ -172,9 +211,12 @@ func (r *run) startProcesses(ctx context.Context) error {
 		forked.Wait()
 		return r.startInit(ctx)
 	})
+	starts = append(starts, r.lookThroughPath)
 	if err := atOnce(starts); err != nil {
 		return err
 	}
+	r.policy = r.policy.With(r.path.Rules(), nil)
+	r.tellOutside()
 	// After nono-init was started: the maps of its user namespace are written through its /proc entry,
 	// which belongs to root for as long as a process is the image of an undumpable one. Before any
 	// layer's Plan, which brings secrets.
@@ -281,7 +323,7 @@ func (r *run) planInput() plan.Input {
 		},
 		Environ:    req.Environ,
 		PathPrefix: r.tool.PathPrepend,
-		Shims:      r.tool.Shims,
+		Instead:    r.path.Instead,
 		Look:       hostfile.Host,
 	}
 	for _, m := range r.members {

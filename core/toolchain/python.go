@@ -4,8 +4,6 @@ import (
 	"path"
 	"regexp"
 	"strings"
-
-	"github.com/nono-run/nono/sdk/policy"
 )
 
 // needPython adds what a Python program needs besides the file itself: its virtual environment with
@@ -71,12 +69,12 @@ func (r *resolver) environment(program string) (environment, bool, *Error) {
 	}
 	// Whoever once made an environment of the home directory itself did not mean to grant all that
 	// lies there.
-	if !policy.Within(r.Home, resolved) {
+	if r.ofOneTool(resolved) {
 		if err := r.grant(dir, "the virtual environment"); err != nil {
 			return env, true, err
 		}
 	}
-	return env, true, r.base(config, env)
+	return env, true, r.needBase(config, env)
 }
 
 func parseEnvironment(content string) environment {
@@ -93,9 +91,9 @@ func parseEnvironment(content string) environment {
 	return env
 }
 
-// base grants the interpreter behind an environment. pyvenv.cfg names it, and the agent may have
-// written that.
-func (r *resolver) base(config string, env environment) *Error {
+// needBase grants the interpreter behind an environment. pyvenv.cfg names it, and the agent may
+// have written that.
+func (r *resolver) needBase(config string, env environment) *Error {
 	if !path.IsAbs(env.home) {
 		return nil
 	}
@@ -107,7 +105,7 @@ func (r *resolver) base(config string, env environment) *Error {
 		return nil
 	}
 	if in, ok := r.root(home); ok {
-		return r.grant(in.path, in.tool+", the interpreter behind the virtual environment")
+		return r.grant(in.path, in.kind.tool+", the interpreter behind the virtual environment")
 	}
 	named := installation(path.Join(home, "python"), r.Home)
 	if path.Base(home) != "bin" {

@@ -7,6 +7,9 @@
 //	// tc.Executable: /home/ada/.pyenv/versions/3.11.7/bin/python
 //	// tc.Reads: /home/ada/.pyenv/versions/3.11.7 (pyenv, chosen by /home/ada/proj/.python-version)
 //
+// What the command starts in its turn is found in PATH, so what of the user's PATH lies in the same
+// places is granted as well: see [Look].
+//
 // A shim such as ~/.pyenv/shims/python is a script that asks a version manager at every start. The
 // manager and its settings are not in the sandbox, so core settles the question before the start,
 // by reading the version files as the manager would. Nothing is ever run: what runs a version
@@ -15,9 +18,10 @@
 // # What a stranger can bring about
 //
 // A version file, a first line, a pyvenv.cfg or a link may have been written by the last agent. So
-// they only ever choose among a closed list of [roots]: places that hold installations of tools and
-// nothing else. A path that one of them names and that no root holds is never added. If no grant
-// covers it, the run stops, and the message names the file and the grant that it would take.
+// they only ever choose among a closed list, which is one table in this package: places that hold
+// installations of tools and nothing else, and that no link could have moved. A path that one of
+// them names and that no root holds is never added. If no grant covers it, the run stops, and the
+// message names the file and the grant that it would take.
 //
 // Errors are of type [*Error] and carry the exit code that a shell would give: 127 if there is no
 // such command, 126 if it cannot be executed, 125 if nono will not run it.
@@ -69,9 +73,6 @@ type Toolchain struct {
 	Reads []Read
 	// PathPrepend are directories that come first in the agent's PATH.
 	PathPrepend []string
-	// Shims are directories that have no place in the agent's PATH: what they lead to is not in the
-	// sandbox.
-	Shims []string
 	// Notices are lines for the user.
 	Notices []string
 
@@ -89,9 +90,13 @@ type Read struct {
 
 // Rules are the Reads as rules. Their source is the command: no line of a policy grants them.
 func (tc *Toolchain) Rules() []policy.PathRule {
-	rules := make([]policy.PathRule, len(tc.Reads))
-	for i, r := range tc.Reads {
-		at := policy.Source{Origin: policy.OriginCommand, Flag: "the command you typed: " + r.Why}
+	return rulesOf(tc.Reads, "the command you typed")
+}
+
+func rulesOf(reads []Read, from string) []policy.PathRule {
+	rules := make([]policy.PathRule, len(reads))
+	for i, r := range reads {
+		at := policy.Source{Origin: policy.OriginCommand, Flag: from + ": " + r.Why}
 		rules[i] = policy.PathRule{Source: at, Access: policy.Read, Path: r.Path, Type: r.Type}
 		if r.Name != r.Path {
 			rules[i].Name = r.Name
@@ -134,16 +139,7 @@ func (e *Error) try(format string, args ...any) *Error {
 
 // Resolve finds out what the command runs. It reads, and runs nothing.
 func Resolve(req Request) (*Toolchain, error) {
-	if req.host == nil {
-		req.host = thisHost()
-	}
-	r := &resolver{
-		Request: req, decide: policy.NewDecider(req.Policy),
-		tc: &Toolchain{Arg0: req.Name, home: req.Home},
-	}
-	for _, m := range managers {
-		r.tc.Shims = append(r.tc.Shims, m.shims(r))
-	}
+	r := newResolver(req)
 	// A nil *Error must not become an error that is not nil.
 	if err := r.resolve(); err != nil {
 		return nil, err
@@ -156,11 +152,26 @@ type resolver struct {
 	Request
 	decide *policy.Decider
 	tc     *Toolchain
+	// bases are where roots are, as far as that was asked; empty where there is none.
+	bases map[*rootKind]string
+	// settings are the user's variables that were asked for.
+	settings map[string]string
 	// chosenBy is the variable or the file that chose among the versions of a tool.
 	chosenBy string
 	// namedBy is the file that named the program that is being looked at, by its path; empty if the
 	// user did.
 	namedBy string
+}
+
+func newResolver(req Request) *resolver {
+	if req.host == nil {
+		req.host = thisHost()
+	}
+	return &resolver{
+		Request: req, decide: policy.NewDecider(req.Policy),
+		bases: map[*rootKind]string{}, settings: map[string]string{},
+		tc: &Toolchain{Arg0: req.Name, home: req.Home},
+	}
 }
 
 func (r *resolver) resolve() *Error {
@@ -192,7 +203,7 @@ func (r *resolver) find(name string) (string, *Error) {
 			return "", err
 		}
 	}
-	if m, ok := r.manager(file); ok {
+	if m := r.manager(file); m != nil {
 		return r.choose(m, path.Base(file))
 	}
 	return file, nil
@@ -280,22 +291,63 @@ func (r *resolver) need(program string) *Error {
 		return fail(notExecutable, "cannot run %s: %s", program, reason(err))
 	}
 	r.tc.Programs = append(r.tc.Programs, resolved)
-	if dir, ok := r.root(resolved); ok {
-		if err := r.grant(dir.path, dir.tool); err != nil {
-			return err
-		}
+	if err := r.needInstallation(resolved, links); err != nil {
+		return err
 	}
 	if err := r.needPython(program, resolved); err != nil {
 		return err
 	}
-	r.needLinks(program, resolved, links)
+	r.needLinks(program, resolved, links, policy.Regular)
 	return nil
 }
 
-// needLinks makes the name of a program work inside, where the links that it consists of are not
-// there by themselves: ~/bin/python may lead to an installation that is granted, but ~/bin is not.
-// A link holds nothing but its target's name.
-func (r *resolver) needLinks(program, resolved string, links []string) {
+// needInstallation grants the installation that a file is part of, if it is part of one. The links
+// are those by which the file was found.
+func (r *resolver) needInstallation(file string, links []string) *Error {
+	if d := r.decide.Path(file, policy.OpExecute); d.Allowed && d.Rule != nil &&
+		d.Rule.Source.Origin == policy.OriginDefault {
+		return nil // the system's
+	}
+	in, ok := r.root(file)
+	if !ok {
+		return r.needPrefix(path.Dir(file), links)
+	}
+	if err := r.grant(in.path, in.kind.tool); err != nil {
+		return err
+	}
+	for _, name := range in.kind.settings {
+		file := path.Join(r.dir(in.kind.at), name)
+		// Where a link leads elsewhere, the tool has to do without.
+		if e, err := r.host.look(file); err == nil && e.Type != policy.Missing && !e.IsLink() {
+			if err := r.grant(file, in.kind.tool+"'s settings"); err != nil {
+				return err
+			}
+		}
+	}
+	if in.kind.holds == npmPackages {
+		return r.needTwins(in.path)
+	}
+	return nil
+}
+
+// needPrefix grants an installation that can be anywhere, where the user named it: a link from
+// outside of it may be the work of an agent, and so may be what it leads to.
+func (r *resolver) needPrefix(bin string, links []string) *Error {
+	dir, tool, ok := r.prefix(bin)
+	if !ok || r.granted(dir) {
+		return nil
+	}
+	within := func(link string) bool { return policy.Within(link, dir) }
+	if file := r.namer(slices.DeleteFunc(slices.Clone(links), within)); file != "" {
+		return r.refuse(file, dir)
+	}
+	return r.grant(dir, tool)
+}
+
+// needLinks makes a name work inside, where the links that it consists of are not there by
+// themselves: ~/bin/python may lead to an installation that is granted, but ~/bin is not. A link
+// holds nothing but its target's name.
+func (r *resolver) needLinks(name, resolved string, links []string, typ policy.FileType) {
 	there := func(link string) bool {
 		asked := func(rule policy.PathRule) bool { return rule.Access.Grants() && rule.Name == link }
 		return r.granted(link) || slices.ContainsFunc(r.Policy.Filesystem, asked)
@@ -303,7 +355,7 @@ func (r *resolver) needLinks(program, resolved string, links []string) {
 	for _, link := range links {
 		if r.granted(resolved) && !there(link) {
 			r.tc.Reads = append(r.tc.Reads, Read{
-				Path: resolved, Name: program, Type: policy.Regular, Why: "the name by which it is run",
+				Path: resolved, Name: name, Type: typ, Why: "the name by which it is run",
 			})
 			return
 		}
@@ -335,7 +387,7 @@ func (r *resolver) grant(name, why string) *Error {
 	if r.granted(resolved) {
 		return nil
 	}
-	if _, closed := r.root(resolved); !closed {
+	if !r.closed(resolved) {
 		if file := r.namer(links); file != "" {
 			return r.refuse(file, resolved)
 		}
@@ -353,6 +405,22 @@ func (r *resolver) grant(name, why string) *Error {
 	}
 	r.tc.Reads = append(r.tc.Reads, read)
 	return nil
+}
+
+// closed reports whether a path is in the closed list: an installation in one of the roots, what
+// lies in it, or what its tool reads to choose it.
+func (r *resolver) closed(p string) bool {
+	if _, ok := r.root(p); ok {
+		return true
+	}
+	for i := range roots {
+		for _, name := range roots[i].settings {
+			if p == path.Join(r.dir(roots[i].at), name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // namer is the file that somebody else than the user may have made to name a path: a link on the
@@ -378,32 +446,46 @@ func (r *resolver) refuse(file, named string) *Error {
 		try("if that is right, grant it: --read %s", named)
 }
 
-// Check reports a program that the policy would not let the agent execute, or returns nil. It is to
-// be asked once Reads are in the policy.
+// Check reports what the policy would not let the agent execute, or returns nil. It is to be asked
+// once Reads are in the policy.
 func (tc *Toolchain) Check(p *policy.Policy) error {
 	decide := policy.NewDecider(p)
+	var refusal *Error
+	var grants []string // that would make all of it run, not the first alone
 	for _, program := range tc.Programs {
 		d := decide.Path(program, policy.OpExecute)
 		if d.Allowed {
 			continue
 		}
-		e := fail(notExecutable, "cannot run %s: the agent may not execute %s: %s",
-			tc.Arg0, program, d.Why)
-		if d.Rule != nil {
-			e.Problem = e.Problem.At(d.Rule.Source)
+		if refusal == nil {
+			refusal = fail(notExecutable, "cannot run %s: the agent may not execute %s: %s",
+				tc.Arg0, program, d.Why)
+			if d.Rule != nil {
+				refusal.Problem = refusal.Problem.At(d.Rule.Source)
+			}
 		}
-		if d.Rule == nil || d.Rule.Access != policy.Deny {
-			e = e.try("grant it: --read %s", installation(program, tc.home))
+		if d.Rule != nil && d.Rule.Access == policy.Deny {
+			return refusal // no grant helps
 		}
-		return e
+		flag := "--read " + installation(program, tc.home)
+		if !slices.Contains(grants, flag) {
+			grants = append(grants, flag)
+		}
 	}
-	return nil
+	if refusal == nil {
+		return nil // and not a nil *Error, which is no nil error
+	}
+	return refusal.try("grant it: %s", strings.Join(grants, " "))
 }
 
-// installation is the directory that a program came in: /opt/tool for /opt/tool/bin/run. A program
-// that lies elsewhere stands for itself, and so does one of ~/bin and ~/.local/bin: what lies
-// beside these is the user's own.
+// installation is the directory that a program came in: /opt/tool for /opt/tool/bin/run, and all of
+// node_modules for what npm installed, for a package needs its neighbours. A program that lies
+// elsewhere stands for itself, and so does one of ~/bin and ~/.local/bin: what lies beside these is
+// the user's own.
 func installation(program, home string) string {
+	if before, _, ok := strings.Cut(program, "/node_modules/"); ok && before != "" {
+		return before + "/node_modules"
+	}
 	bin := path.Dir(program)
 	dir := path.Dir(bin)
 	if path.Base(bin) != "bin" || path.Dir(dir) == "/" || policy.Within(home, dir) ||

@@ -391,16 +391,6 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// Shims have no place in the agent's PATH, whether the command came through one or not.
-func TestShims(t *testing.T) {
-	for environ, want := range map[string]string{"": "/home/ada/.pyenv/shims", "PYENV_ROOT=/opt/py": "/opt/py/shims", "PYENV_ROOT=relative": "/home/ada/.pyenv/shims"} {
-		tc, err := resolve(tree(machine...), granted(), "/usr/bin/node", environ)
-		if err != nil || !cmp.Equal(tc.Shims, []string{want}) {
-			t.Errorf("%s: %v, %v; want %s", environ, tc, err, want)
-		}
-	}
-}
-
 func TestRefusals(t *testing.T) {
 	tests := []struct {
 		name    string

@@ -162,8 +162,12 @@ func TestPyenv(t *testing.T) {
 	if strings.TrimSpace(r.Stdout) != base {
 		t.Errorf("a child runs that of %s", r.Stdout)
 	}
-	// Only the version is granted: not pyenv itself, and not to be written.
-	u.tries([]string{"--allow-cwd"}, "no: ls "+root+"/versions/"+version)
+	// Only the version that the shims lead to is granted, whatever is typed: no other, not pyenv
+	// itself, and not to be written.
+	u.tries([]string{"--allow-cwd"}, "yes: ls "+root+"/versions/"+version)
+	if others := len(found) - 1; others > 0 {
+		u.tries([]string{"--allow-cwd"}, "no: ls "+filepath.Dir(filepath.Dir(found[others])))
+	}
 	for what, program := range map[string]string{
 		"its own library": "open(os.path.join(sys.base_prefix, 'lib', 'planted.py'), 'w')",
 		"pyenv itself":    "os.listdir(os.path.join(os.environ['PYENV_ROOT'], 'libexec'))",

@@ -20,9 +20,10 @@ type Environment struct {
 	// Environ is the user's environment, as os.Environ returns it.
 	Environ []string
 	Home    string
-	// PathPrefix are directories put first in PATH; Shims are directories left out of it.
+	// PathPrefix are directories put first in PATH; Instead says what stands in it in the place of a
+	// directory: nothing, where it has no use inside.
 	PathPrefix []string
-	Shims      []string
+	Instead    map[string][]string
 	// Writable reports whether the agent can write in a directory.
 	Writable func(dir string) bool
 	// Closed says that nothing leads out of the session's network.
@@ -131,13 +132,22 @@ func (e Environment) variable(
 
 // searchPath composes PATH: the command's own toolchain first, then the user's directories without
 // those that a program could be planted in by standing somewhere (relative and empty entries mean
-// the current directory) and without shims, which would run a version manager that reads what the
-// project says.
+// the current directory) and with what shims lead to in their place: a shim would run a version
+// manager that reads what the project says.
 func (e Environment) searchPath(user string) string {
 	var dirs []string
-	for _, d := range slices.Concat(e.PathPrefix, strings.Split(user, ":")) {
-		if d = path.Clean(d); path.IsAbs(d) && !slices.Contains(dirs, d) && !slices.Contains(e.Shims, d) {
+	add := func(d string) {
+		if d = path.Clean(d); path.IsAbs(d) && !slices.Contains(dirs, d) {
 			dirs = append(dirs, d)
+		}
+	}
+	for _, d := range slices.Concat(e.PathPrefix, strings.Split(user, ":")) {
+		instead, ok := e.Instead[path.Clean(d)]
+		if !ok {
+			instead = []string{d}
+		}
+		for _, d := range instead {
+			add(d)
 		}
 	}
 	if len(dirs) == 0 {
