@@ -256,7 +256,7 @@ func TestApproval(t *testing.T) {
 	}{
 		{"nothing", ``, 0},
 		{"command and arguments", "command = [\"a\"]\narguments = [\"b\"]", 0},
-		{"its own directory", "filesystem {\n allow = [\".\"]\n read = [\"sub\"]\n write = [\"missing\"]\n}", 0},
+		{"its own directory", "filesystem {\n allow = [\".\"]\n read = [\"missing\"]\n write = [\"sub\"]\n}", 0},
 		{"out and in again", "filesystem {\n allow = [\"../proj\"]\n}", 0},
 		{"the directory above", "filesystem {\n read = [\"..\"]\n}", 1},
 		{"a sibling with the same beginning", "filesystem {\n read = [\"../project2\"]\n}", 1},
@@ -441,7 +441,7 @@ func TestVersions(t *testing.T) {
 func TestLoadChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.file("proj/.git/config", "")
-	w.flags("--allow-cwd\n--write /T/not/there\n--read ~/missing")
+	w.flags("--allow-cwd\n--read /T/not/there\n--read ~/missing")
 	before := listing(t, w.root)
 	load(t, w)
 	if after := listing(t, w.root); after != before {

@@ -2,13 +2,17 @@ package config
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
+	"github.com/nono-run/nono/sdk/schema"
 )
 
 // filesystem is which paths the agent may read, write and execute.
@@ -99,8 +103,8 @@ func (r *reader) currentDirectory(f Flag) {
 	r.path(r.Dir, policy.Allow, r.Dir, language.Item{Text: r.Dir, Source: f.source()})
 }
 
-// path is a rule that the user wrote, in a file or as a flag. What does not exist stays in the
-// policy and gives a notice.
+// path is a rule that the user wrote, in a file or as a flag. What does not exist and is not to be
+// written stays in the policy and gives a notice.
 func (r *reader) path(dir string, access policy.Access, path string, it language.Item) {
 	if !filepath.IsAbs(path) {
 		if dir == "" {
@@ -128,23 +132,43 @@ func (r *reader) path(dir string, access policy.Access, path string, it language
 	r.state(access, path, to, it.Source)
 }
 
-// missing says that a rule is about nothing, and what that means.
+// missing says that a rule is about nothing, and what that means. A grant to write that was meant
+// for this run is an error: it would give less than was asked for, and what the agent wrote would
+// be lost. The user's own config.hcl is for every run, on every machine. What is not there can be
+// read by nobody, and there is nothing to deny or to protect yet.
 func (r *reader) missing(access policy.Access, path string, it language.Item) {
 	shown := r.homely(filepath.Clean(path))
+	pattern := strings.ContainsAny(path, "*?")
 	switch {
-	case access.Grants() && strings.ContainsAny(path, "*?"):
-		r.notice(it.Source, "%s does not exist, and %s takes no patterns; nothing is granted",
-			shown, access)
-	case access == policy.Read:
-		r.notice(it.Source, "%s does not exist; the run goes on without it%s", shown, mistyped(it))
-	case access.Grants():
-		r.notice(it.Source, "%s does not exist; nothing is granted, make it first%s", shown,
-			mistyped(it))
 	case access == policy.Deny:
 		r.notice(it.Source, "%s does not exist; there is nothing to deny yet", shown)
-	default:
+	case access == policy.Protect:
 		r.notice(it.Source, "%s does not exist; there is nothing to protect yet", shown)
+	case access == policy.Read && pattern:
+		r.notice(it.Source, "%s does not exist, and read takes no patterns; nothing is granted", shown)
+	case access == policy.Read:
+		r.notice(it.Source, "%s does not exist; the run goes on without it%s", shown, mistyped(it))
+	case it.Source.Origin == policy.OriginConfig:
+		r.notice(it.Source, "%s does not exist; nothing is granted", shown)
+	case pattern:
+		r.add(problem(it.Source, "%s does not exist, and %s takes no patterns", shown, access).
+			Try("grant the directory that they lie in, or each path by itself"))
+	default:
+		r.add(problem(it.Source, "%s does not exist: there is nothing to %s", shown, access).
+			Try("%s", r.instead(path, it)))
 	}
+}
+
+// instead is what to write in the place of a path that does not exist.
+func (r *reader) instead(path string, it language.Item) string {
+	if meant := mistyped(it); meant != "" {
+		return strings.TrimPrefix(meant, "; ")
+	}
+	if near := nearest(filepath.Clean(path)); near != "" {
+		return "did you mean " + r.homely(near) + "?"
+	}
+	return "make it first (mkdir, or touch for a file), " +
+		"or grant the directory in which it is to be made"
 }
 
 // mistyped is what was probably meant by a flag whose path does not exist; "" if nothing is known.
@@ -163,6 +187,25 @@ func mistyped(it language.Item) string {
 		return "; a flag takes $ as it is written, and your shell puts in a variable that no ' is around"
 	}
 	return ""
+}
+
+// nearest is what stands beside a path that does not exist and has nearly its name.
+func nearest(path string) string {
+	const most = 1000
+	dir, err := os.OpenFile(filepath.Dir(path), unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return ""
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(most)
+	if err != nil {
+		return "" // also where there is nothing
+	}
+	near := schema.Nearest(filepath.Base(path), names)
+	if near == "" {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(path), near)
 }
 
 // state adds a rule about what a name leads to.

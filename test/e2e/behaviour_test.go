@@ -214,11 +214,10 @@ func TestMissingPaths(t *testing.T) {
 	u := newUser(t)
 	u.write("agent.hcl", "filesystem {\n  allow = [\".\"]\n  deny = [\"secret\"]\n  protect = [\"deploy\"]\n}\n")
 	before := u.host("ls", "-A")
-	r := u.succeeds(u.nono("run", "-c", "agent.hcl", "--read", "/etc/ssl/no-such.pem", "--allow", "~/none", "--", "true"))
+	r := u.succeeds(u.nono("run", "-c", "agent.hcl", "--read", "/etc/ssl/no-such.pem", "--", "true"))
 	for _, line := range []string{
 		"nono: warning: /etc/ssl/no-such.pem does not exist; the run goes on without it",
 		"  --read /etc/ssl/no-such.pem",
-		"nono: warning: ~/none does not exist; nothing is granted, make it first",
 		"nono: warning: ~/proj/secret does not exist; there is nothing to deny yet",
 		"  agent.hcl:3:11",
 		"     3 |   deny = [\"secret\"]",
@@ -227,6 +226,11 @@ func TestMissingPaths(t *testing.T) {
 	} {
 		u.says(r, line)
 	}
+	u.mkdir("~/reports")
+	u.refused(u.nono("run", "--allow-cwd", "--allow", "~/repots", "--", "touch", "ran"),
+		"~/repots does not exist: there is nothing to allow", "--allow ~/repots", "did you mean ~/reports?")
+	u.refused(u.nono("run", "--allow-cwd", "--write", "out/log", "--", "touch", "ran"),
+		"~/proj/out/log does not exist: there is nothing to write", "make it first")
 	if after := u.host("ls", "-A"); after != before {
 		t.Errorf("the host had %q and has %q", before, after)
 	}
