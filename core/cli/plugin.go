@@ -49,7 +49,7 @@ func (a *App) listPlugins(ctx context.Context, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	dir, err := a.currentDir()
+	dir, _, err := a.currentDir()
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (a *App) request(o policyOptions) (*session.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := a.currentDir()
+	dir, dirName, err := a.currentDir()
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +123,7 @@ func (a *App) request(o policyOptions) (*session.Request, error) {
 		ArgsSource: argsSource,
 		NamedBy:    namedBy,
 		Dir:        dir,
+		DirName:    dirName,
 		Dirs:       own,
 		UID:        a.UID,
 		GID:        a.GID,
@@ -170,21 +171,21 @@ func (a *App) noCommand(file, dir string) error {
 	return p.Try("run `nono run --allow-cwd -- COMMAND`, or `nono run -c FILE`")
 }
 
-// currentDir is the current directory with links resolved: what is granted is the directory, not
-// the way that led to it.
-func (a *App) currentDir() (string, error) {
-	dir, err := a.Getwd()
+// currentDir is the current directory with links resolved, for what is granted is the directory and
+// not the way that led to it; and the name by which the user came to it.
+func (a *App) currentDir() (dir, name string, err error) {
+	name, err = a.Getwd()
 	if err == nil {
-		dir, err = filepath.EvalSymlinks(dir)
+		dir, err = filepath.EvalSymlinks(name)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", diag.Errorf("finding the current directory: it was removed").
+		return "", "", diag.Errorf("finding the current directory: it was removed").
 			Try("change to a directory that exists")
 	}
 	if err != nil {
-		return "", fmt.Errorf("finding the current directory: %w", err)
+		return "", "", fmt.Errorf("finding the current directory: %w", err)
 	}
-	return dir, nil
+	return dir, filepath.Clean(name), nil
 }
 
 func (a *App) tempDir() string {

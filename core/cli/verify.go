@@ -64,7 +64,7 @@ func (a *App) verifyPlugin(ctx context.Context, o verifyOptions) error {
 	if err != nil {
 		return err
 	}
-	dir, err := a.currentDir()
+	dir, _, err := a.currentDir()
 	if err != nil {
 		return err
 	}

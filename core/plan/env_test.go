@@ -65,11 +65,14 @@ func TestEnvironment(t *testing.T) {
 		{"but not one that does not exist inside", nil, []string{"TMPDIR=/var/tmp"}, "TMPDIR", fragment.Text("/tmp")},
 		{"nor one that is no path", nil, []string{"TMPDIR=tmp"}, "TMPDIR", fragment.Text("/tmp")},
 		{"nor one that can only be read", nil, []string{"TMPDIR=/usr/tmp"}, "TMPDIR", fragment.Text("/tmp")},
+		{"PWD is the name by which the user came", nil, []string{"PWD=/elsewhere"}, "PWD", fragment.Text("/home/ada/link/proj")},
+		{"unless denied", []policy.EnvRule{{Source: plantest.At(3), Action: policy.EnvDeny, Name: "PWD"}}, nil, "PWD", nil},
 		{"a name that is none is left out", []policy.EnvRule{{Source: plantest.At(3), Action: policy.EnvPass, Name: "*"}}, []string{"=x", "nothing"}, "", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			in := plantest.Input(plantest.Machine())
+			in.DirName = "/home/ada/link/proj"
 			for i, r := range tt.rules {
 				r.ID = policy.RuleID(fmt.Sprintf("environment.%s.%d", r.Action, 20+i))
 				in.Policy.Environment = append(in.Policy.Environment, r)

@@ -288,6 +288,7 @@ func (m *maker) environment(v view.View, listeners []Listener) []Variable {
 	asked, defaults, problems := base.Environment{
 		Policy: &m.in.Policy, Decide: m.decide, Environ: m.in.Environ, Home: m.in.Host.Home,
 		PathPrefix: m.in.PathPrefix, Instead: m.in.Instead,
+		Dir: m.in.Command.Dir, DirName: m.in.DirName,
 		Writable: func(dir string) bool { return writable(v, dir) },
 		Closed:   m.closed,
 	}.Variables()

@@ -163,6 +163,8 @@ type Input struct {
 	Session string
 	Host    sdk.Host
 	Command sdk.Command
+	// DirName is the name by which the user came to the command's directory.
+	DirName string
 	Policy  policy.Policy
 	// BestEffort turns a rule that is not held from a refusal into a notice.
 	BestEffort bool

@@ -41,7 +41,8 @@ func (r *run) findPlaces() error {
 	}
 	var found []places.Problem
 	r.places, found = places.Compute(places.Input{
-		Policy: &r.policy, Home: r.host.Home, Dir: r.req.Dir, Lookup: r.req.Lookup, Look: hostfile.Host,
+		Policy: &r.policy, Home: r.host.Home, Dir: r.req.Dir, DirName: r.req.DirName,
+		Lookup: r.req.Lookup, Look: hostfile.Host,
 	})
 	if err := boundPlaces(r.places); err != nil {
 		return err

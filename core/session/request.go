@@ -34,8 +34,10 @@ type Request struct {
 	// NamedBy is the file of -c that the command comes from, where nobody typed one and nobody
 	// approved of the file.
 	NamedBy string
-	// Dir is the canonical current directory.
+	// Dir is the canonical current directory; DirName is the name by which the user came to it,
+	// which may lead through links.
 	Dir      string
+	DirName  string
 	Dirs     dirs.Dirs
 	UID, GID int
 	// Umask is the agent's.

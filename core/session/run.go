@@ -314,6 +314,7 @@ func (r *run) planInput() plan.Input {
 		Session:    r.dir.ID,
 		Host:       r.host,
 		Command:    r.command(),
+		DirName:    req.DirName,
 		Policy:     r.policy,
 		BestEffort: req.Config.BestEffort,
 		Own: proof.Own{

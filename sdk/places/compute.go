@@ -18,8 +18,10 @@ type Input struct {
 	Policy *policy.Policy
 	// Home is the user's home directory.
 	Home string
-	// Dir is the command's current directory, without links.
-	Dir string
+	// Dir is the command's current directory, without links; DirName is the name by which the user
+	// came to it, and by which it is found inside too. It is empty where that is not known.
+	Dir     string
+	DirName string
 	// Lookup finds the user's own HOME and TMPDIR.
 	Lookup func(name string) (string, bool)
 	// Look looks at the host's files.
@@ -52,6 +54,9 @@ func Compute(in Input) (View, []Problem) {
 	c.findPins()
 	for _, p := range c.candidates() {
 		c.settle(p)
+	}
+	if in.DirName != "" {
+		c.names = append(c.names, name{path: in.DirName})
 	}
 	c.findLinks()
 	c.showDir()

@@ -302,6 +302,34 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// A directory that was entered through a link is found by the name that was used, granted or not.
+func TestDirThroughALink(t *testing.T) {
+	tree := hosttest.New(
+		"/home/ada/work -> /data/work", "/data/work/proj/", "/home/ada/proj/here -> sub", "/home/ada/proj/sub/", "/srv/up -> /home/ada",
+	)
+	for _, test := range []struct {
+		name, dir, dirName string
+		rules              []string
+		want               []places.Link
+	}{
+		{"granted", "/data/work/proj", "/home/ada/work/proj", []string{"allow /data/work/proj"}, []places.Link{{Path: "/home/ada/work", Target: "/data/work"}}},
+		{"not granted", "/data/work/proj", "/home/ada/work/proj", nil, []places.Link{{Path: "/home/ada/work", Target: "/data/work"}}},
+		{"by its own path", "/data/work/proj", "/data/work/proj", nil, nil},
+		{"the name is not known", "/data/work/proj", "", nil, nil},
+		{"the link is shown by a grant", "/home/ada/proj/sub", "/home/ada/proj/here", []string{"allow /home/ada/proj"}, nil},
+		{"outside the home", "/home/ada/proj/sub", "/srv/up/proj/sub", []string{"allow /home/ada/proj"}, []places.Link{{Path: "/srv/up", Target: "/home/ada"}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := ada(tree, test.rules...)
+			in.Dir, in.DirName = test.dir, test.dirName
+			view, problems := places.Compute(in)
+			if d := cmp.Diff(test.want, view.Links); d != "" || len(problems) > 0 {
+				t.Errorf("links (-want +got):\n%s%v", d, problems)
+			}
+		})
+	}
+}
+
 // A pin names the rule that needs it, also where a grant makes the place for reasons of its own.
 func TestPins(t *testing.T) {
 	tree := hosttest.New("/home/ada/proj/a/b/c")

@@ -20,6 +20,8 @@ type Environment struct {
 	// Environ is the user's environment, as os.Environ returns it.
 	Environ []string
 	Home    string
+	// Dir is the command's directory, and DirName the name by which the user came to it.
+	Dir, DirName string
 	// PathPrefix are directories put first in PATH; Instead says what stands in it in the place of a
 	// directory: nothing, where it has no use inside.
 	PathPrefix []string
@@ -48,7 +50,7 @@ func (e Environment) Variables() (asked, defaults []fragment.Env, problems diag.
 			host[name] = value
 		}
 	}
-	names := map[string]bool{"PATH": true, "HOME": true, "TMPDIR": true}
+	names := map[string]bool{"PATH": true, "HOME": true, "TMPDIR": true, "PWD": true}
 	if e.Closed {
 		for name := range noRetries {
 			names[name] = true
@@ -117,6 +119,14 @@ func (e Environment) variable(
 		if inherited && e.Writable(value) {
 			v.Value = fragment.Value{fragment.HostVariable(name)}
 		}
+	case "PWD":
+		// A shell believes it where it leads to the directory that the shell is in, and so shows the
+		// name that the user knows.
+		denied := d.Rule != nil && !d.Allowed
+		if denied || e.DirName == "" || e.DirName == e.Dir {
+			return v, false
+		}
+		v.Value = fragment.Text(e.DirName)
 	default:
 		if retries, ok := noRetries[name]; ok && e.Closed && d.Rule == nil {
 			v.Value = fragment.Text(retries)
