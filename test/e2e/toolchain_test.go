@@ -5,7 +5,6 @@ package e2e
 import (
 	"archive/zip"
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -372,22 +371,41 @@ func TestCommandNotFound(t *testing.T) {
 	}
 }
 
-// A tool that nothing grants is refused before anything starts, with the grant that it needs.
+// A tool that nothing grants is refused before anything starts, with a grant that suffices at once.
+// One of the user's own directories of programs needs none.
 func TestToolThatIsNotGranted(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
-	for _, dir := range []string{"~/opt/tool/bin", "~/bin", "~/.local/bin"} {
-		u.write(dir+"/tool", "#!/bin/sh\necho ran\n")
-		if err := os.Chmod(u.path(dir+"/tool"), 0o755); err != nil {
-			t.Fatal(err)
-		}
+	const ran = "#!/bin/sh\necho ran\n"
+	for _, file := range []string{"~/opt/tool/bin/tool", "~/src/tool", "~/bin/tool", "~/.local/bin/tool", "~/js/node_modules/tool/cli/tool"} {
+		u.program(file, ran)
 	}
-	for file, grant := range map[string]string{"~/opt/tool/bin/tool": "~/opt/tool", "~/bin/tool": "~/bin/tool", "~/.local/bin/tool": "~/.local/bin/tool"} {
+	u.program("~/src/script", "#!"+u.path("~/opt/sh/bin/sh")+"\necho ran\n")
+	u.copyProgram("sh", "~/opt/sh/bin/sh")
+	u.link("../tool/cli/tool", "~/js/node_modules/.bin/tool")
+	for file, grants := range map[string][]string{
+		"~/opt/tool/bin/tool":         {"~/opt/tool"},
+		"~/src/tool":                  {"~/src/tool"},
+		"~/src/script":                {"~/src/script", "~/opt/sh"},
+		"~/js/node_modules/.bin/tool": {"~/js/node_modules"},
+	} {
+		want := "grant it:"
+		var flags []string
+		for _, g := range grants {
+			want += " --read " + u.path(g)
+			flags = append(flags, "--read", g)
+		}
 		r := u.nono("run", "--allow-cwd", "--", u.path(file))
-		if want := fmt.Sprintf("grant it: --read %s\n", u.path(grant)); r.Code != 126 || !strings.Contains(r.Stderr, want) {
+		if r.Code != 126 || !strings.Contains(r.Stderr, want+"\n") {
 			t.Errorf("%s: want 126 and %q\n%s", file, want, r)
 		}
-		if r := u.succeeds(u.nono("run", "--allow-cwd", "--read", grant, "--", u.path(file))); r.Stdout != "ran\n" {
+		args := append(append([]string{"run", "--allow-cwd"}, flags...), "--", u.path(file))
+		if r := u.succeeds(u.nono(args...)); r.Stdout != "ran\n" {
+			t.Errorf("%s: %s", file, r)
+		}
+	}
+	for _, file := range []string{"~/bin/tool", "~/.local/bin/tool"} {
+		if r := u.succeeds(u.nono("run", "--allow-cwd", "--", u.path(file))); r.Stdout != "ran\n" {
 			t.Errorf("%s: %s", file, r)
 		}
 	}
