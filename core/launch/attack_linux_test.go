@@ -2,6 +2,7 @@ package launch_test
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -29,6 +30,13 @@ func TestAttacks(t *testing.T) {
 		works   string   // empty: anything but the filter's answer
 	}{
 		{"hijack of another thread of pid 1", "pid1-memory", "EACCES", []string{"dumpable"}, "ok"},
+		{"E22 attaching to pid 1", "trace=attach,1", "EPERM", []string{"dumpable"}, "ok"},
+		{"E22 seizing pid 1", "trace=seize,1", "EPERM", []string{"dumpable"}, "ok"},
+		{"E22 reading the memory of pid 1", "trace=vm-read,1", "EPERM", []string{"dumpable"}, "ok"},
+		{"E22 writing the memory of pid 1", "trace=vm-write,1", "EPERM", []string{"dumpable"}, "ok"},
+		{"E22 opening the memory of pid 1", "trace=memory,1", "EACCES", []string{"dumpable"}, "ok"},
+		{"E22 a descriptor of pid 1", "trace=steal-fd,1", "EPERM", []string{"dumpable", "seccomp"}, "ok"},
+		{"E22 comparing with pid 1", "trace=kcmp,1", "EPERM", []string{"dumpable", "seccomp"}, "ok"},
 		{"signals to pid 1", "pid1-signals", "survived", []string{"signals"}, "(nothing was said)"},
 		{"E01 MPTCP", fmt.Sprintf("socket=%d,%d,%d", unix.AF_INET, unix.SOCK_STREAM, mptcp), "EPROTONOSUPPORT", []string{"seccomp"}, "ok"},
 		{"E04 TCP Fast Open", "fastopen", "ENOTSUP", []string{"seccomp"}, "ok"},
@@ -59,6 +67,9 @@ func TestAttacks(t *testing.T) {
 			if works {
 				return
 			}
+			if strings.HasPrefix(attack.try, "trace=") && yama() {
+				t.Skip("no control: Yama keeps processes from each other here")
+			}
 			if slices.Contains(attack.without, "seccomp") { // the only ones that may be tried outside
 				out, _ := exec.Command(built.prober, attack.try).Output()
 				if outside := (result{out: string(out)}).of(attack.try); outside == got {
@@ -68,6 +79,42 @@ func TestAttacks(t *testing.T) {
 			t.Errorf("control: without %v: got %q, want %q", attack.without, got, attack.works)
 		})
 	}
+}
+
+// yama keeps a process from another that is not its child.
+func yama() bool {
+	b, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
+	return err == nil && strings.TrimSpace(string(b)) != "0"
+}
+
+// TestUndumpable: what keeps pid 1's descriptors from the agent does so without the filter too.
+func TestUndumpable(t *testing.T) {
+	const steal, compare = "trace=steal-fd,1", "trace=kcmp,1"
+	b := newBox(t, steal, compare)
+	b.options.Path = without(t, "seccomp")
+	b.want(t, map[string]string{steal: "EPERM", compare: "EPERM"})
+}
+
+// TestDebuggers: to the session's own processes a debugger may do what it does.
+func TestDebuggers(t *testing.T) {
+	want := map[string]string{}
+	for _, try := range []string{"attach", "seize", "vm-read", "vm-write", "memory"} {
+		want["trace="+try+",child"] = "ok"
+	}
+	newBox(t, slices.Sorted(maps.Keys(want))...).want(t, want)
+}
+
+// TestSpeculation: the filter switches nothing on that slows the agent down.
+func TestSpeculation(t *testing.T) {
+	out, err := exec.Command(built.prober, "speculation", "speculation=off").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	outside := result{out: string(out)}
+	if outside.of("speculation") == outside.of("speculation=off") {
+		t.Skipf("no control: this host always answers %q", outside.of("speculation"))
+	}
+	newBox(t, "speculation").want(t, map[string]string{"speculation": outside.of("speculation")})
 }
 
 // TestUserNamespace: of the two defences against a new user namespace (E31) each stands by itself.

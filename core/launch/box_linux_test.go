@@ -74,7 +74,7 @@ func without(t *testing.T, steps ...string) string {
 
 // hardening is the filter that every agent gets.
 var hardening = sync.OnceValue(func() []byte {
-	program, err := filter.Assemble(base.Hardening())
+	program, err := filter.Assemble(base.Calls())
 	if err != nil {
 		panic(err)
 	}

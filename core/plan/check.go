@@ -112,10 +112,8 @@ func (m *maker) checkStep(s Share, step fragment.Step) error {
 			return fmt.Errorf("%s cannot be hidden: it is nono's own, and holds nothing of the host's", at)
 		}
 	case fragment.Seccomp:
-		// Assembled alone, so that what the assembler refuses is told with the layer's name and
-		// line.
-		_, err := filter.Assemble([]fragment.Seccomp{step})
-		return err
+		// Here, so that what the assembler refuses is told with the layer's name and line.
+		return filter.Check(step)
 	case fragment.Pseudo:
 		return errors.New("only nono itself may send it")
 	case fragment.Link, fragment.Tmpfs, fragment.File, fragment.Landlock, fragment.Listener,

@@ -59,6 +59,7 @@ func Make(in Input) (*Plan, error) {
 	p.Listeners = m.listeners()
 	p.Dialers = merge.Dialers(m.steps.Dialers)
 	p.Env = m.environment(v, p.Listeners)
+	p.Calls = m.base.Calls
 	p.Seccomp = merge.Filters(m.own.Filters, m.steps.Filters)
 	m.reportConflicts()
 	p.Rules = m.coverage(v)

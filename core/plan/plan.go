@@ -71,18 +71,21 @@ const Core = "nono"
 
 // Plan is what a run will do, complete and in order, with nothing secret in it.
 type Plan struct {
-	Session   string            `json:"session"`
-	Host      sdk.Host          `json:"host"`
-	Command   sdk.Command       `json:"command"`
-	Layers    []Layer           `json:"layers"`
-	Disabled  []policy.Disabled `json:"disabled,omitempty"`
-	Rules     []Rule            `json:"rules"`
-	Mounts    []view.Mount      `json:"mounts"`
-	Env       []Variable        `json:"env"`
-	Landlock  []merge.Grant     `json:"landlock,omitempty"`
-	Seccomp   []merge.Filter    `json:"seccomp"`
-	Listeners []Listener        `json:"listeners,omitempty"`
-	Dialers   []Dialer          `json:"dialers,omitempty"`
+	Session  string            `json:"session"`
+	Host     sdk.Host          `json:"host"`
+	Command  sdk.Command       `json:"command"`
+	Layers   []Layer           `json:"layers"`
+	Disabled []policy.Disabled `json:"disabled,omitempty"`
+	Rules    []Rule            `json:"rules"`
+	Mounts   []view.Mount      `json:"mounts"`
+	Env      []Variable        `json:"env"`
+	Landlock []merge.Grant     `json:"landlock,omitempty"`
+	// Calls are the system calls that exist for the agent, by name; Seccomp are rules that refuse,
+	// some of these in part and others with an error of their own.
+	Calls     []string       `json:"calls"`
+	Seccomp   []merge.Filter `json:"seccomp"`
+	Listeners []Listener     `json:"listeners,omitempty"`
+	Dialers   []Dialer       `json:"dialers,omitempty"`
 	// Through are the layers that carry traffic between the session and what lies outside it.
 	Through []string `json:"network_through,omitempty"`
 	// Lost are the steps of layers that others took the place of.

@@ -54,7 +54,7 @@ func (p *Plan) Recipe(
 	if err != nil {
 		return nil, err
 	}
-	program, err := filter.Assemble(p.filters())
+	program, err := filter.Assemble(p.Calls, p.filters())
 	if err != nil {
 		return nil, err
 	}

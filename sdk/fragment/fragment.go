@@ -167,8 +167,8 @@ type Landlock struct {
 }
 
 // Seccomp adds rules to the agent's system-call filter, in names rather than instructions, so that
-// plans print and filters merge. A filter only ever takes away: everything no rule refuses is
-// allowed.
+// plans print and filters merge. A filter only ever takes away: core has a list of the calls that
+// exist for an agent, and of these everything is allowed that no rule refuses.
 type Seccomp struct {
 	For policy.RuleID `json:"rule"`
 	// Syscalls are names as in the kernel's table; one that this architecture lacks is skipped.

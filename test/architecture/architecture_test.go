@@ -161,7 +161,6 @@ var programs = map[string][]string{
 	"nono": append([]string{
 		"github.com/agext/levenshtein",             // of hcl: did you mean
 		"github.com/apparentlymart/go-textseg/v15", // of go-cty: columns
-		"github.com/elastic/go-seccomp-bpf",        // core assembles the filter that nono-init loads
 		"github.com/hashicorp/go-version",          // the version constraint of a plugin block, as Terraform's users know it
 		"github.com/hashicorp/hcl/v2",
 		"github.com/mitchellh/go-wordwrap", // of hcl: diagnostics

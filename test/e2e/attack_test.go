@@ -240,6 +240,32 @@ func kernelAttacks() []attack {
 		{threat: "E31", does: "bpf", arrange: pattern("syscall=%d,0,0,0", unix.SYS_BPF), works: "*", refused: []string{"EPERM"}, kernel: true},
 		{threat: "E31", does: "perf_event_open", arrange: pattern("syscall=%d,0,0,0,0,0", unix.SYS_PERF_EVENT_OPEN), works: "EFAULT", refused: []string{"EACCES"}, kernel: true},
 		{threat: "E31", does: "a persona that makes memory executable", arrange: pattern("syscall=%d,%#x", unix.SYS_PERSONALITY, 0x400000), refused: []string{"EPERM"}, kernel: true},
+		{
+			threat: "E21", does: "a lease, which holds others still", refused: []string{"EINVAL"}, kernel: true,
+			arrange: func(a *arena) attempt {
+				a.write("leased", "")
+				return attempt{try: "lease=" + a.path("leased")}
+			},
+		},
+		{threat: "E28", does: "fanotify", arrange: pattern("syscall=%d,%#x,0", unix.SYS_FANOTIFY_INIT, unix.FAN_REPORT_FID), refused: []string{"EPERM"}, kernel: true, lacks: noCall("fanotify_init", unix.SYS_FANOTIFY_INIT, unix.FAN_REPORT_FID)},
+		{threat: "E29", does: "a whiteout by renaming", arrange: at("whiteout", "whiteout"), refused: []string{"EINVAL"}, kernel: true, lacks: noWhiteout},
+		{threat: "E29", does: "a whiteout by its number", arrange: at("whiteout-node", "node"), refused: []string{"EPERM"}, kernel: true},
+		{threat: "E09", does: "out-of-band data on a Unix socket", arrange: just("out-of-band"), refused: []string{"ENOTSUP"}, kernel: true, lacks: noOutOfBand},
+		{
+			threat: "E09", does: "ESP inside UDP", arrange: pattern("option=%d,%d,100,2", unix.SOCK_DGRAM, unix.IPPROTO_UDP), refused: []string{"ENOPROTOOPT"}, kernel: true,
+			lacks: noESP,
+		},
+		{threat: "E09", does: "another protocol on top of TCP", arrange: pattern("option=%d,%d,%d,0", unix.SOCK_STREAM, unix.IPPROTO_TCP, unix.TCP_ULP), works: "*", refused: []string{"ENOPROTOOPT"}, kernel: true},
+		{threat: "E39", does: "memory hidden from the kernel", arrange: pattern("syscall=%d,0", unix.SYS_MEMFD_SECRET), refused: []string{"ENOSYS"}, kernel: true, lacks: noCall("memfd_secret", unix.SYS_MEMFD_SECRET)},
+		{threat: "E31", does: "memory lent to a pipe", arrange: pattern("syscall=%d,0xffffffff,0,0,0", unix.SYS_VMSPLICE), works: "EBADF", refused: []string{"ENOSYS"}, kernel: true},
+		{threat: "E31", does: "mappings in another order", arrange: pattern("syscall=%d,0,0,0,0,0", unix.SYS_REMAP_FILE_PAGES), works: "EINVAL", refused: []string{"ENOSYS"}, kernel: true},
+		{threat: "E27", does: "what is in the page cache", arrange: pattern("syscall=%d,0xffffffff,0,0,0", unix.SYS_CACHESTAT), works: "*", refused: []string{"ENOSYS"}, kernel: true, lacks: missing(unix.SYS_CACHESTAT)},
+		{threat: "E22", does: "advice on another's memory", arrange: pattern("syscall=%d,0xffffffff,0,0,0,0", unix.SYS_PROCESS_MADVISE), works: "*", refused: []string{"ENOSYS"}, kernel: true},
+		{threat: "E22", does: "the memory of one that ends", arrange: pattern("syscall=%d,0xffffffff,0", unix.SYS_PROCESS_MRELEASE), works: "EBADF", refused: []string{"ENOSYS"}, kernel: true, lacks: missing(unix.SYS_PROCESS_MRELEASE)},
+		{threat: "E22", does: "where pages lie", arrange: pattern("syscall=%d,0,0,0,0,0,0", unix.SYS_MOVE_PAGES), works: "*", refused: []string{"ENOSYS"}, kernel: true, lacks: missing(unix.SYS_MOVE_PAGES)},
+		{threat: "E22", does: "moving all pages", arrange: pattern("syscall=%d,0,0,0,0", unix.SYS_MIGRATE_PAGES), works: "*", refused: []string{"ENOSYS"}, kernel: true, lacks: missing(unix.SYS_MIGRATE_PAGES)},
+		{threat: "E31", does: "another label", arrange: pattern("syscall=%d,0,0,0,0", unix.SYS_LSM_SET_SELF_ATTR), works: "*", refused: []string{"ENOSYS"}, kernel: true, lacks: missing(unix.SYS_LSM_SET_SELF_ATTR)},
+		{threat: "E26", does: "attributes by the newest call", arrange: pattern("syscall=%d,0xffffffff,0,0,0,0", unix.SYS_FILE_SETATTR), works: "*", refused: []string{"ENOSYS"}, kernel: true, lacks: missing(unix.SYS_FILE_SETATTR)},
 		{threat: "E39", does: "a device of the host's", arrange: openDevice, refused: []string{"ENOENT"}, kernel: true, lacks: noDevice},
 	}
 }
@@ -684,6 +710,34 @@ func noCall(name string, number uintptr, args ...uintptr) func(*testing.T) strin
 		_ = unix.Close(int(fd))
 		return ""
 	}
+}
+
+// missing is what a kernel lacks that answers ENOSYS.
+func missing(number uintptr) func(*testing.T) string {
+	return func(*testing.T) string {
+		// Bad descriptors and addresses everywhere, so that nothing happens.
+		if _, _, errno := syscall.Syscall6(number, ^uintptr(0), 0, 0, 0, 0, 0); errno == unix.ENOSYS {
+			return fmt.Sprintf("a kernel with system call %d", number)
+		}
+		return ""
+	}
+}
+
+func noWhiteout(t *testing.T) string {
+	from := filepath.Join(t.TempDir(), "from")
+	if err := os.WriteFile(from, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, from+"2", unix.RENAME_WHITEOUT); err != nil {
+		return "a file system with whiteouts: " + err.Error()
+	}
+	return ""
+}
+
+func noOutOfBand(t *testing.T) string { return noTry(t, "out-of-band", "ok") }
+
+func noESP(t *testing.T) string {
+	return noTry(t, fmt.Sprintf("option=%d,%d,100,2", unix.SOCK_DGRAM, unix.IPPROTO_UDP), "ok")
 }
 
 func noIPv6(*testing.T) string {

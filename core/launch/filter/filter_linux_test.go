@@ -4,11 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"testing"
 
-	"github.com/elastic/go-seccomp-bpf/arch"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
@@ -19,13 +17,17 @@ import (
 
 // machine runs an assembled program as the kernel would.
 type machine struct {
-	vm     *bpf.VM
-	native *arch.Info
+	filter.Machine
+	program []bpf.RawInstruction
+	vm      *bpf.VM
 }
 
-func assemble(t *testing.T, steps []fragment.Seccomp) machine {
+// audits are how the kernel calls machines.
+var audits = map[filter.Machine]uint32{filter.AMD64: 0xc000003e, filter.ARM64: 0xc00000b7}
+
+func assemble(t *testing.T, on filter.Machine, allowed []string, refused []fragment.Seccomp) machine {
 	t.Helper()
-	program, err := filter.Assemble(steps)
+	program, err := filter.AssembleFor(on, allowed, refused)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,12 +46,25 @@ func assemble(t *testing.T, steps []fragment.Seccomp) machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	native, err := arch.GetInfo("")
-	if err != nil {
-		t.Fatal(err)
+	return machine{on, raw, vm}
+}
+
+// onBoth tests what every agent runs under, on each machine.
+func onBoth(t *testing.T, test func(t *testing.T, m machine)) {
+	for _, on := range []filter.Machine{filter.AMD64, filter.ARM64} {
+		t.Run(string(on), func(t *testing.T) {
+			allowed, refused := base.Calls()
+			m := assemble(t, on, allowed, refused)
+			t.Logf("%d instructions", len(m.program))
+			test(t, m)
+		})
 	}
-	t.Logf("%d instructions", len(raw))
-	return machine{vm, native}
+}
+
+// refusing is a filter that allows everything which the rules do not refuse.
+func refusing(t *testing.T, refused ...fragment.Seccomp) machine {
+	t.Helper()
+	return assemble(t, filter.Native, filter.Names(filter.Native), refused)
 }
 
 // ask gives the program a call by number and says what it answers.
@@ -69,7 +84,11 @@ func (m machine) ask(t *testing.T, auditArch, number uint32, args ...uint64) str
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := uint32(got)
+	return name(uint32(got))
+}
+
+// name says what a filter's answer means.
+func name(answer uint32) string {
 	switch answer & unix.SECCOMP_RET_ACTION_FULL {
 	case unix.SECCOMP_RET_ALLOW:
 		return "allow"
@@ -81,21 +100,20 @@ func (m machine) ask(t *testing.T, auditArch, number uint32, args ...uint64) str
 	return fmt.Sprintf("%#x", answer)
 }
 
-// call asks by name, for this machine.
+// call asks by name.
 func (m machine) call(t *testing.T, name string, args ...uint64) string {
 	t.Helper()
-	number, ok := m.native.SyscallNames[name]
+	number, ok := filter.Number(m.Machine, name)
 	if !ok {
-		t.Skipf("%s has no system call %s", m.native.Name, name)
+		t.Skipf("%s has no system call %s", m.Machine, name)
 	}
-	return m.ask(t, uint32(m.native.ID), uint32(number), args...)
+	return m.ask(t, audits[m.Machine], number, args...)
 }
 
 const high = 1 << 32 // the lowest bit that a 32-bit comparison overlooks
 
 // TestHardening is the specification of the filter that every agent runs under.
 func TestHardening(t *testing.T) {
-	m := assemble(t, base.Hardening())
 	const (
 		unixFamily, inet, inet6, ipx, netlink, packet, alg, vsock = 1, 2, 10, 4, 16, 17, 38, 40
 		stream, dgram, raw, rdm, seqpacket                        = 1, 2, 3, 4, 5
@@ -103,7 +121,7 @@ func TestHardening(t *testing.T) {
 		icmp, tcp, udp, sctp, udplite, mptcp                      = 1, 6, 17, 132, 136, 262
 		minusOne                                                  = ^uint64(0)
 	)
-	for _, test := range []struct {
+	tests := []struct {
 		call string
 		args []uint64
 		want string
@@ -196,11 +214,10 @@ func TestHardening(t *testing.T) {
 		{"open_by_handle_at", nil, "EPERM"},
 
 		// E22: other processes.
-		{"ptrace", []uint64{16, 1}, "EPERM"},
-		{"ptrace", []uint64{0x4206, 1}, "EPERM"},
-		{"ptrace", []uint64{high | 16, 1}, "allow"}, // a long: the kernel sees another request, and knows none
-		{"process_vm_readv", nil, "ENOSYS"},
-		{"process_vm_writev", nil, "ENOSYS"},
+		{"ptrace", []uint64{16, 1}, "allow"},     // ATTACH: pid 1 is undumpable
+		{"ptrace", []uint64{0x4206, 1}, "allow"}, // SEIZE
+		{"process_vm_readv", nil, "allow"},
+		{"process_vm_writev", nil, "allow"},
 		{"pidfd_getfd", nil, "EPERM"},
 		{"kcmp", nil, "EPERM"},
 
@@ -230,22 +247,75 @@ func TestHardening(t *testing.T) {
 		{"acct", nil, "EPERM"},
 		{"quotactl", nil, "EPERM"},
 		{"syslog", nil, "EPERM"},
-	} {
-		t.Run(fmt.Sprintf("%s%x", test.call, test.args), func(t *testing.T) {
-			if got := m.call(t, test.call, test.args...); got != test.want {
-				t.Errorf("got %s, want %s", got, test.want)
-			}
-		})
+
+		// Judged again.
+		{"fanotify_init", nil, "EPERM"},
+		{"fanotify_mark", nil, "EPERM"},
+		{"memfd_secret", nil, "ENOSYS"},
+		{"lsm_get_self_attr", nil, "allow"},
+		{"lsm_set_self_attr", nil, "ENOSYS"},
+		{"process_madvise", nil, "ENOSYS"},
+		{"process_mrelease", nil, "ENOSYS"},
+		{"move_pages", nil, "ENOSYS"},
+		{"migrate_pages", nil, "ENOSYS"},
+		{"vmsplice", nil, "ENOSYS"},
+		{"splice", nil, "allow"},
+		{"cachestat", nil, "ENOSYS"},
+		{"listns", nil, "ENOSYS"},
+		{"file_setattr", nil, "ENOSYS"},
+		{"statmount", nil, "allow"},
+		{"setxattrat", nil, "allow"},
+		{"mseal", nil, "allow"},
+		{"map_shadow_stack", nil, "allow"},
+		{"pkey_alloc", nil, "allow"},
+		{"rseq", nil, "allow"},
+		{"shmget", nil, "allow"},
+		{"mq_open", nil, "allow"},
+		{"fcntl", []uint64{3, 1024, 1}, "EINVAL"},        // a lease
+		{"fcntl", []uint64{3, high | 1024, 1}, "EINVAL"}, //
+		{"fcntl", []uint64{3, 1040, 1}, "EINVAL"},        // a delegation
+		{"fcntl", []uint64{3, 1030}, "allow"},            // DUPFD_CLOEXEC
+		{"renameat2", []uint64{0, 0, 0, 0, 4}, "EINVAL"},
+		{"renameat2", []uint64{0, 0, 0, 0, high | 5}, "EINVAL"},
+		{"renameat2", []uint64{0, 0, 0, 0, 3}, "allow"}, // NOREPLACE, EXCHANGE
+		{"mknod", []uint64{0, 0x21a4, 0}, "EPERM"},
+		{"mknod", []uint64{0, 0x11a4, 0}, "allow"}, // a FIFO
+		{"mknodat", []uint64{0, 0, 0x61a4, 0}, "EPERM"},
+		{"mknodat", []uint64{0, 0, high | 0x21a4, 0}, "EPERM"},
+		{"mknodat", []uint64{0, 0, 0xc1a4, 0}, "allow"}, // a socket
+		{"sendto", []uint64{3, 0, 0, 1}, "ENOTSUP"},     // MSG_OOB
+		{"sendmsg", []uint64{3, 0, 0x4001}, "ENOTSUP"},
+		{"sendmmsg", []uint64{3, 0, 1, high | 1}, "ENOTSUP"},
+		{"setsockopt", []uint64{3, 17, 100}, "ENOPROTOOPT"}, // ESP in UDP
+		{"setsockopt", []uint64{3, high | 17, high | 100}, "ENOPROTOOPT"},
+		{"setsockopt", []uint64{3, 6, 31}, "ENOPROTOOPT"}, // ESP or TLS in TCP
+		{"setsockopt", []uint64{3, 0, 64}, "ENOPROTOOPT"},
+		{"setsockopt", []uint64{3, 6, 1}, "allow"},   // TCP_NODELAY
+		{"setsockopt", []uint64{3, 1, 31}, "allow"},  // of the socket, not of TCP
+		{"setsockopt", []uint64{3, 41, 67}, "allow"}, // IPV6_TCLASS
 	}
+	onBoth(t, func(t *testing.T, m machine) {
+		for _, test := range tests {
+			t.Run(fmt.Sprintf("%s%x", test.call, test.args), func(t *testing.T) {
+				if _, ok := filter.Number(m.Machine, test.call); !ok {
+					return // another machine has it
+				}
+				if got := m.call(t, test.call, test.args...); got != test.want {
+					t.Errorf("got %s, want %s", got, test.want)
+				}
+			})
+		}
+	})
 }
 
 // TestHardeningAMD64 has the calls that only this machine has.
 func TestHardeningAMD64(t *testing.T) {
-	if runtime.GOARCH != "amd64" {
-		t.Skip("these calls exist on amd64 only")
-	}
-	m := assemble(t, base.Hardening())
-	for call, want := range map[string]string{"iopl": "EPERM", "ioperm": "EPERM", "modify_ldt": "ENOSYS", "uselib": "ENOSYS", "arch_prctl": "allow"} {
+	allowed, refused := base.Calls()
+	m := assemble(t, filter.AMD64, allowed, refused)
+	for call, want := range map[string]string{
+		"iopl": "EPERM", "ioperm": "EPERM", "modify_ldt": "ENOSYS", "uselib": "ENOSYS", "arch_prctl": "allow",
+		"uretprobe": "allow", "set_thread_area": "ENOSYS", "epoll_ctl_old": "ENOSYS",
+	} {
 		if got := m.call(t, call); got != want {
 			t.Errorf("%s: got %s, want %s", call, got, want)
 		}
@@ -254,53 +324,154 @@ func TestHardeningAMD64(t *testing.T) {
 
 // TestForeignTables: E15 and E16, whatever the rules say.
 func TestForeignTables(t *testing.T) {
-	for name, steps := range map[string][]fragment.Seccomp{"no rules": nil, "hardening": base.Hardening()} {
-		m := assemble(t, steps)
-		read := uint32(m.native.SyscallNames["read"])
-		for _, foreign := range []*arch.Info{arch.I386, arch.ARM, arch.PPC64LE} {
-			if got := m.ask(t, uint32(foreign.ID), read); got != "kill" {
-				t.Errorf("%s: a call for %s: got %s, want kill", name, foreign.Name, got)
+	allowed, refused := base.Calls()
+	for _, on := range []filter.Machine{filter.AMD64, filter.ARM64} {
+		for name, m := range map[string]machine{
+			"no rules":  assemble(t, on, filter.Names(on), nil),
+			"hardening": assemble(t, on, allowed, refused),
+		} {
+			read, _ := filter.Number(on, "read")
+			const i386, arm, ppc64le = 0x40000003, 0x40000028, 0xc0000015
+			for _, foreign := range []uint32{i386, arm, ppc64le, audits[filter.AMD64], audits[filter.ARM64]} {
+				if foreign == audits[on] {
+					continue
+				}
+				if got := m.ask(t, foreign, read); got != "kill" {
+					t.Errorf("%s on %s: a call for %#x: got %s, want kill", name, on, foreign, got)
+				}
 			}
-		}
-		for _, number := range []uint32{1 << 30, 1<<30 | read, 1<<30 | 520, 1 << 31, ^uint32(0), 100000} {
-			if got := m.ask(t, uint32(m.native.ID), number); got != "ENOSYS" {
-				t.Errorf("%s: number %#x: got %s, want ENOSYS", name, number, got)
+			for _, number := range []uint32{1 << 30, 1<<30 | read, 1<<30 | 520, 1 << 31, ^uint32(0), 100000} {
+				if got := m.ask(t, audits[on], number); got != "ENOSYS" {
+					t.Errorf("%s on %s: number %#x: got %s, want ENOSYS", name, on, number, got)
+				}
 			}
 		}
 	}
 }
 
-// TestEveryCall: no call is refused that no rule names, wherever it lies in the search.
+// TestNoName: every number without a name is a call that nobody judged.
+func TestNoName(t *testing.T) {
+	onBoth(t, func(t *testing.T, m machine) {
+		named := map[uint32]bool{}
+		for _, name := range filter.Names(m.Machine) {
+			number, _ := filter.Number(m.Machine, name)
+			named[number] = true
+		}
+		gaps := 0
+		for number := range uint32(2000) {
+			if named[number] {
+				continue
+			}
+			gaps++
+			if got := m.ask(t, audits[m.Machine], number); got != "ENOSYS" {
+				t.Errorf("number %d: got %s, want ENOSYS", number, got)
+			}
+		}
+		if gaps < 1500 {
+			t.Errorf("only %d numbers have no name", gaps)
+		}
+	})
+}
+
+// TestEveryCall: every call gets what its rules say, wherever its number lies.
 func TestEveryCall(t *testing.T) {
-	var names []string
-	native, err := arch.GetInfo("")
-	if err != nil {
-		t.Fatal(err)
+	names := filter.Names(filter.Native)
+	in := func(v uint64) []fragment.Condition {
+		return []fragment.Condition{{{Arg: 0, Op: fragment.OpIn, Values: []uint64{v}}}}
 	}
-	for name := range native.SyscallNames {
-		names = append(names, name)
-	}
-	for _, size := range []int{0, 1, 2, 3, 50, 200} {
+	for _, size := range []int{1, 2, 3, 50, 200, len(names)} {
 		rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-		refused := map[string]bool{}
-		for _, n := range names[:size] {
-			refused[n] = true
+		allowed := names[:size]
+		third := max(size/3, 1)
+		always, sometimes, unheard := names[:third], names[third/2:size], names[size:]
+		refused := []fragment.Seccomp{
+			{For: "r", Syscalls: always, Errno: "EPERM"},
+			{For: "r", Syscalls: sometimes, Errno: "EACCES", When: in(7)},
 		}
-		var steps []fragment.Seccomp
-		if size > 0 {
-			steps = []fragment.Seccomp{{For: "r", Syscalls: names[:size], Errno: "EPERM"}}
+		if len(unheard) > 0 {
+			refused = append(refused, fragment.Seccomp{For: "r", Syscalls: unheard[:1], Errno: "EBUSY"},
+				fragment.Seccomp{For: "r", Syscalls: unheard, Errno: "EXDEV", When: in(7)})
 		}
-		m := assemble(t, steps)
-		for _, name := range names {
-			want := "allow"
-			if refused[name] {
-				want = "EPERM"
+		m := assemble(t, filter.Native, allowed, refused)
+		for i, name := range names {
+			want, seven := "allow", "allow"
+			switch {
+			case i < third:
+				want, seven = "EPERM", "EPERM"
+			case i == size:
+				want, seven = "EBUSY", "EBUSY"
+			case i > size:
+				want, seven = "ENOSYS", "ENOSYS"
+			case i >= third/2:
+				seven = "EACCES"
 			}
 			if got := m.call(t, name); got != want {
 				t.Errorf("of %d: %s: got %s, want %s", size, name, got, want)
 			}
+			if got := m.call(t, name, 7); got != seven {
+				t.Errorf("of %d: %s(7): got %s, want %s", size, name, got, seven)
+			}
 		}
 	}
+}
+
+// TestBitmap: the kernel sees of every call that is always allowed that it is, and so answers for
+// it without running the filter.
+func TestBitmap(t *testing.T) {
+	onBoth(t, func(t *testing.T, m machine) {
+		always := map[string]bool{}
+		for _, j := range base.Judgements() {
+			for _, name := range j.Names() {
+				always[name] = j.Errno == ""
+			}
+		}
+		for _, name := range filter.Names(m.Machine) {
+			number, _ := filter.Number(m.Machine, name)
+			if got := m.constant(audits[m.Machine], number); got != always[name] {
+				t.Errorf("%s: the kernel sees that it is always allowed: %v, want %v", name, got, always[name])
+			}
+		}
+	})
+}
+
+// constant is seccomp_is_const_allow of the kernel's: it follows the program for as long as that
+// looks at nothing but the number and the architecture.
+func (m machine) constant(audit, number uint32) bool {
+	var a uint32
+	for pc := 0; pc < len(m.program); pc++ {
+		i := m.program[pc]
+		jump := func(taken bool) {
+			if taken {
+				pc += int(i.Jt)
+			} else {
+				pc += int(i.Jf)
+			}
+		}
+		switch i.Op {
+		case unix.BPF_LD | unix.BPF_W | unix.BPF_ABS:
+			switch i.K {
+			case 0:
+				a = number
+			case 4:
+				a = audit
+			default:
+				return false
+			}
+		case unix.BPF_RET | unix.BPF_K:
+			return name(i.K) == "allow"
+		case unix.BPF_JMP | unix.BPF_JA:
+			pc += int(i.K)
+		case unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K:
+			jump(a == i.K)
+		case unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K:
+			jump(a >= i.K)
+		case unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K:
+			jump(a > i.K)
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // TestComparisons checks both operators, with and without a mask, in both halves, against their
@@ -314,9 +485,9 @@ func TestComparisons(t *testing.T) {
 					continue
 				}
 				test := fragment.Comparison{Arg: 5, Mask: mask, Op: op, Values: set}
-				m := assemble(t, []fragment.Seccomp{{
+				m := refusing(t, fragment.Seccomp{
 					For: "r", Syscalls: []string{"read"}, Errno: "EPERM", When: []fragment.Condition{{test}},
-				}})
+				})
 				for _, v := range values {
 					masked := v
 					if mask != 0 {
@@ -345,12 +516,12 @@ func TestAlternatives(t *testing.T) {
 	is := func(arg int, v uint64) fragment.Comparison {
 		return fragment.Comparison{Arg: arg, Op: fragment.OpIn, Values: []uint64{v}}
 	}
-	m := assemble(t, []fragment.Seccomp{
-		{For: "a", Syscalls: []string{"read"}, Errno: "EPERM", When: []fragment.Condition{{is(0, 1), is(1, 1)}, {is(2, 1)}}},
-		{For: "b", Syscalls: []string{"read"}, Errno: "EACCES", When: []fragment.Condition{{is(0, 1)}}},
-		{For: "c", Syscalls: []string{"write"}, Errno: "ENOSYS"},
-		{For: "d", Syscalls: []string{"write"}, Errno: "EPERM"},
-	})
+	m := refusing(t,
+		fragment.Seccomp{For: "a", Syscalls: []string{"read"}, Errno: "EPERM", When: []fragment.Condition{{is(0, 1), is(1, 1)}, {is(2, 1)}}},
+		fragment.Seccomp{For: "b", Syscalls: []string{"read"}, Errno: "EACCES", When: []fragment.Condition{{is(0, 1)}}},
+		fragment.Seccomp{For: "c", Syscalls: []string{"write"}, Errno: "ENOSYS"},
+		fragment.Seccomp{For: "d", Syscalls: []string{"write"}, Errno: "EPERM"},
+	)
 	for _, test := range []struct {
 		call string
 		args []uint64
@@ -390,13 +561,24 @@ func TestMistakes(t *testing.T) {
 			When: in(fragment.Comparison{Mask: 1, Op: "in", Values: []uint64{2}}),
 		}, "bits outside the mask"},
 	} {
-		_, err := filter.Assemble([]fragment.Seccomp{test.step})
+		_, err := filter.Assemble([]string{"read"}, []fragment.Seccomp{test.step})
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: got %v, want %q", test.step, err, test.want)
 		}
 	}
 	// One that only other architectures have is no mistake.
-	if _, err := filter.Assemble([]fragment.Seccomp{{Syscalls: []string{"socketcall"}, Errno: "EPERM"}}); err != nil {
+	socketcall := []fragment.Seccomp{{Syscalls: []string{"socketcall"}, Errno: "EPERM"}}
+	if _, err := filter.Assemble([]string{"read", "umount"}, socketcall); err != nil {
 		t.Error(err)
+	}
+	for want, allowed := range map[string][]string{
+		"no system call at all": nil, `no system call named "raed"`: {"raed"},
+	} {
+		if _, err := filter.Assemble(allowed, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q allowed: got %v, want %q", allowed, err, want)
+		}
+	}
+	if _, err := filter.AssembleFor("riscv64", []string{"read"}, nil); err == nil {
+		t.Error("a machine whose numbers nobody knows has a filter")
 	}
 }

@@ -43,6 +43,8 @@ type Share struct {
 	Coverage []sdk.Coverage
 	// Fragment is steps like a layer's.
 	Fragment fragment.Fragment
+	// Calls are the system calls that are not always refused, by name: [Judgements] has the reasons.
+	Calls []string
 	// Fixed are mounts that no layer replaces.
 	Fixed []fragment.Mount
 	// Fill are mounts for directories that the layers left empty. Their rules are there only where
@@ -78,7 +80,9 @@ func Compose(in Input) (Share, error) {
 		return Share{}, err
 	}
 	c.fill()
-	for _, s := range Hardening() {
+	allowed, refused := Calls()
+	c.share.Calls = allowed
+	for _, s := range refused {
 		c.share.Fragment.Steps = append(c.share.Fragment.Steps, s)
 	}
 	return c.share, nil
@@ -114,7 +118,8 @@ func (c *composer) rules() {
 	c.hold(RuleDevices, "",
 		"only null, zero, full, random, urandom, tty and the session's own terminals",
 		"private /dev")
-	c.hold(RuleSeccomp, "", "no system call that opens what the rest closes", "seccomp")
+	c.hold(RuleSeccomp, "",
+		"only system calls that somebody judged, and none that opens what the rest closes", "seccomp")
 	c.hold(RulePrivileges, "", "no privilege is there, and none can be gained",
 		"no-new-privs, empty capability sets")
 	c.hold(RuleDescriptors, "", "nothing open but standard input, output and error",

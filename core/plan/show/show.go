@@ -427,6 +427,7 @@ func (pr *printer) mounts() {
 		})
 	}
 	pr.section("landlock", rows)
+	pr.calls()
 	rows = nil
 	for _, f := range pr.plan.Seccomp {
 		if f.Layer != plan.Core {
@@ -442,6 +443,33 @@ func (pr *printer) mounts() {
 		})
 	}
 	pr.section("lost", rows)
+}
+
+// calls prints every system call with the reason why it is allowed or refused.
+func (pr *printer) calls() {
+	var rows [][]string
+	for _, j := range base.Judgements() {
+		rows = append(rows, []string{j.Verdict(), j.About + ": " + j.Why})
+		for _, line := range wrapped(j.Names()) {
+			rows = append(rows, []string{"", "  " + line})
+		}
+	}
+	rows = append(rows, []string{"ENOSYS", "all others: They are newer than this nono."})
+	pr.section("system calls", rows)
+}
+
+// wrapped joins words to lines that a terminal has room for.
+func wrapped(words []string) []string {
+	var lines []string
+	for _, word := range words {
+		last := len(lines) - 1
+		if last < 0 || len(lines[last])+1+len(word) > widest {
+			lines = append(lines, word)
+		} else {
+			lines[last] += " " + word
+		}
+	}
+	return lines
 }
 
 func (pr *printer) short(p string) string { return pr.plan.short(p) }

@@ -16,14 +16,19 @@ import (
 
 // kernel are tries on the kernel itself.
 var kernel = tries{
-	"syscall":  bySyscallNumber,
-	"int80":    int80Try,
-	"x32":      func(string) string { return call(0x40000000 | 39) },
-	"sti":      func(bits string) string { return typeInto(unix.TIOCSTI, bits) },
-	"linux":    func(bits string) string { return typeInto(unix.TIOCLINUX, bits) },
-	"ldisc":    func(string) string { return lineDiscipline() },
-	"io-uring": ioUring,
-	"clone3":   func(string) string { return call(unix.SYS_CLONE3, 0, 0) },
+	"syscall":       bySyscallNumber,
+	"int80":         int80Try,
+	"x32":           func(string) string { return call(0x40000000 | 39) },
+	"sti":           func(bits string) string { return typeInto(unix.TIOCSTI, bits) },
+	"linux":         func(bits string) string { return typeInto(unix.TIOCLINUX, bits) },
+	"ldisc":         func(string) string { return lineDiscipline() },
+	"io-uring":      ioUring,
+	"clone3":        func(string) string { return call(unix.SYS_CLONE3, 0, 0) },
+	"lease":         lease,
+	"whiteout":      whiteout,
+	"whiteout-node": func(p string) string { return outcome(unix.Mknod(p, unix.S_IFCHR|0o600, 0)) },
+	"out-of-band":   outOfBand,
+	"option":        option,
 	"by-handle": func(p string) string {
 		handle, _, err := unix.NameToHandleAt(unix.AT_FDCWD, p, 0)
 		if err != nil {
@@ -106,4 +111,45 @@ func ioUring(string) string {
 		_ = unix.Close(int(fd))
 	}
 	return outcome(errno)
+}
+
+// lease takes one on a file, which holds still whoever opens it elsewhere.
+func lease(p string) string {
+	f, err := os.OpenFile(p, os.O_RDWR, 0)
+	if err != nil {
+		return outcome(err)
+	}
+	defer f.Close()
+	_, err = unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK)
+	return outcome(err)
+}
+
+// whiteout renames a file, and leaves a node behind that hides its name in an overlay.
+func whiteout(p string) string {
+	if err := os.WriteFile(p, nil, 0o600); err != nil {
+		return outcome(err)
+	}
+	return outcome(unix.Renameat2(unix.AT_FDCWD, p, unix.AT_FDCWD, p+".gone", unix.RENAME_WHITEOUT))
+}
+
+// outOfBand sends such data to a socket of our own.
+func outOfBand(string) string {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return outcome(err)
+	}
+	return outcome(unix.Send(fds[0], []byte("x"), unix.MSG_OOB))
+}
+
+// option sets an option of a socket to a number: TYPE,LEVEL,NAME,VALUE.
+func option(v string) string {
+	var kind, level, name, value int
+	if _, err := fmt.Sscanf(v, "%d,%d,%d,%d", &kind, &level, &name, &value); err != nil {
+		return err.Error()
+	}
+	fd, err := unix.Socket(unix.AF_INET, kind, 0)
+	if err != nil {
+		return outcome(err)
+	}
+	return outcome(unix.SetsockoptInt(fd, level, name, value))
 }

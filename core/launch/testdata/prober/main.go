@@ -60,6 +60,8 @@ var tries = map[string]func(value string) string{
 	"user-ns":      func(string) string { return outcome(unshareChild(unix.CLONE_NEWUSER)) },
 	"sti":          func(string) string { return sti() },
 	"syscall":      trySyscall,
+	"trace":        trace,
+	"speculation":  speculation,
 
 	// Ends.
 	"serve":   serve,
@@ -355,6 +357,17 @@ func trySyscall(v string) string {
 	}
 	_, _, e := syscall.RawSyscall(uintptr(n[0]), uintptr(n[1]), uintptr(n[2]), uintptr(n[3]))
 	return outcome(errno(e))
+}
+
+// speculation is what the kernel keeps this process from guessing, first having it kept from more:
+// "speculation=off".
+func speculation(more string) string {
+	if more == "off" {
+		if err := unix.Prctl(unix.PR_SET_SPECULATION_CTRL, unix.PR_SPEC_STORE_BYPASS, unix.PR_SPEC_DISABLE, 0, 0); err != nil {
+			return outcome(err)
+		}
+	}
+	return status("Speculation_Store_Bypass,SpeculationIndirectBranch")
 }
 
 // serve answers one connection on a port of the loopback with a greeting.
