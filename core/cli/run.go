@@ -47,6 +47,9 @@ $TMPDIR, $UID and $XDG_... stand for what they name, $$ is a $ of a name, $* and
 and $xHH is the byte of that value. A grant that leads through a link which an agent could have made
 is refused, and what the link leads to is named: grant that.
 
+Signals that nono gets are the command's. One that asks for an end and is not obeyed within ten
+seconds, or a second Ctrl-C, ends everything inside.
+
 The exit code is the command's own; 125 when nono refused or failed, or a layer could not clean up
 after a command that ended with 0; 126 and 127 when the command cannot be executed or found.`,
 		Example: `  nono run --allow-cwd -- python my_agent.py

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -30,22 +31,50 @@ type signals struct {
 	held    []syscall.Signal
 }
 
-// interruptible returns a context that the first signal of the user's ends, with an [Error] as its
-// cause.
+// asking are the signals that ask for an end. SIGQUIT is among them, or Go would print every
+// goroutine on the user's terminal.
+var asking = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
+
+// passing are the signals that mean nothing to nono: they are the agent's, as if nono were not
+// there. What is missing cannot be had: Go keeps SIGURG, SIGPROF and 32 to 34 for itself and takes
+// SIGSEGV and its like for faults of its own, SIGCHLD and SIGPIPE tell of nono's own children and
+// readers, SIGXCPU and SIGXFSZ of its own limits, and job control is about nono too.
+var passing = func() []syscall.Signal {
+	list := []syscall.Signal{
+		syscall.SIGABRT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGCONT,
+		syscall.SIGVTALRM, syscall.SIGWINCH, syscall.SIGIO,
+	}
+	return append(list, systemSignals()...)
+}()
+
+// interruptible returns a context that the first signal of the user's which asks for an end ends,
+// with an [Error] as its cause. Any other is kept for the agent.
 func interruptible(ctx context.Context) (context.Context, *signals) {
 	ctx, stop := context.WithCancelCause(ctx)
-	return ctx, listen(func(s syscall.Signal) { stop(interrupted(s)) })
+	s := newSignals()
+	s.handler = func(sig syscall.Signal) {
+		if slices.Contains(asking, sig) {
+			stop(interrupted(sig))
+		} else {
+			s.held = append(s.held, sig)
+		}
+	}
+	s.listen(slices.Concat(asking, passing))
+	return ctx, s
 }
 
 // commandSignals is for a layer's command, which has the terminal: what is typed there is for it. A
 // context that ends is how it is told of any other signal.
 func commandSignals(ctx context.Context) (context.Context, *signals) {
 	ctx, stop := context.WithCancelCause(ctx)
-	return ctx, listen(func(s syscall.Signal) {
-		if s != syscall.SIGINT && s != syscall.SIGQUIT {
-			stop(&Error{Code: 128 + int(s), Err: diag.Errorf("ended by %s", unix.SignalName(s))})
+	s := newSignals()
+	s.handler = func(sig syscall.Signal) {
+		if sig != syscall.SIGINT && sig != syscall.SIGQUIT {
+			stop(&Error{Code: 128 + int(sig), Err: diag.Errorf("ended by %s", unix.SignalName(sig))})
 		}
-	})
+	}
+	s.listen(asking)
+	return ctx, s
 }
 
 // interrupted is the cause with which a signal ends a start.
@@ -54,12 +83,15 @@ func interrupted(s syscall.Signal) error {
 	return &Error{Code: 128 + int(s), Err: err}
 }
 
-// listen starts receiving. SIGQUIT is received too, or Go would print every goroutine on the user's
-// terminal. What nono was started with ignored stays so, as nohup and a shell's background jobs
-// want it.
-func listen(handler func(syscall.Signal)) *signals {
-	s := &signals{ch: make(chan os.Signal, 8), pipe: make(chan os.Signal, 1), handler: handler}
-	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
+func newSignals() *signals {
+	// Go drops what does not fit. Signals of one kind that come at the same time are one anyway.
+	return &signals{ch: make(chan os.Signal, 64), pipe: make(chan os.Signal, 1)}
+}
+
+// listen starts receiving. What nono was started with ignored stays so, as nohup and a shell's
+// background jobs want it.
+func (s *signals) listen(list []syscall.Signal) {
+	for _, sig := range list {
 		if !signal.Ignored(sig) {
 			signal.Notify(s.ch, sig)
 		}
@@ -72,7 +104,6 @@ func listen(handler func(syscall.Signal)) *signals {
 			s.mu.Unlock()
 		}
 	}()
-	return s
 }
 
 // Handle replaces the handler. The new one gets what was held first.

@@ -111,6 +111,44 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// TestSignalsPassedOn: a signal that means nothing to nono is the agent's. One that comes before the
+// agent is there ends no start.
+func TestSignalsPassedOn(t *testing.T) {
+	u := newUser(t)
+	passed := []syscall.Signal{
+		syscall.SIGABRT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGCONT, syscall.SIGVTALRM,
+		syscall.SIGWINCH, syscall.SIGIO, syscall.SIGPWR, 35, 50, 64,
+	}
+	u.write("prog.py", `
+import os, signal, sys
+def got(number, frame):
+    os.write(1, b"got %d\n" % number)
+for s in map(int, sys.argv[1:]):
+    signal.signal(s, got)
+os.write(1, b"up\n")
+sys.stdin.readline()
+sys.exit(5)
+`)
+	args := []string{"run", "--allow-cwd", "--", "/usr/bin/python3", "prog.py"}
+	for _, s := range passed {
+		args = append(args, fmt.Sprint(int(s)))
+	}
+	g := u.guarded(args...)
+	in := g.openInput()
+	g.start()
+	g.until("started anything", func() bool { return len(descendants(g.pid)) > 0 })
+	g.signal(syscall.SIGWINCH)
+	g.wait(&g.out, "up\n")
+	for _, s := range passed {
+		g.signal(s)
+		g.wait(&g.out, fmt.Sprintf("got %d\n", s))
+	}
+	in.Close()
+	if r := g.end(); r.Code != 5 {
+		t.Errorf("want 5\n%s", r)
+	}
+}
+
 // TestSignalAtTheGate sends a signal when the agent runs and core may not have heard of it yet. It
 // is the agent's, as any later one.
 func TestSignalAtTheGate(t *testing.T) {
