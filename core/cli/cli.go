@@ -60,6 +60,7 @@ func New() *App {
 		Environ: os.Environ(),
 		Getwd:   os.Getwd,
 		began:   time.Now(),
+		Called:  os.Args[0],
 		UID:     os.Getuid(),
 		GID:     os.Getgid(),
 		Umask:   umask,
@@ -74,6 +75,8 @@ type App struct {
 	Environ               []string
 	Getwd                 func() (string, error)
 	UID, GID              int
+	// Called is the name that nono was called by.
+	Called string
 	// Umask is what the user takes from the mode of each new file.
 	Umask int
 	// Deadlines bound what a layer may take for each call; zero means layerhost's own.

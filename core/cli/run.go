@@ -153,6 +153,7 @@ func (a *App) load(o policyOptions, own dirs.Dirs, dir string) (config.Loaded, e
 		UID:       a.UID,
 		Lookup:    a.Lookup,
 		Flags:     o.Rules,
+		Called:    a.Called,
 		Approve:   o.Approve,
 	})
 	a.texts = loaded.Texts

@@ -66,6 +66,8 @@ type Options struct {
 	Lookup func(name string) (string, bool)
 	// Flags are those that are rules, in the order in which they were typed.
 	Flags []Flag
+	// Called is the name that nono was called by, as the first of its arguments has it; it may be "".
+	Called string
 	// Approve grants what the file asks for.
 	Approve bool
 }

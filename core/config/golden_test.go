@@ -151,6 +151,8 @@ func (w *world) flags(lines string) {
 			w.options.File = value
 		case "--approve":
 			w.options.Approve = true
+		case "--called":
+			w.options.Called = value
 		case "--cwd":
 			w.options.Dir = value
 		case "--host":
