@@ -20,6 +20,23 @@ type policyOptions struct {
 	Rules   []config.Flag
 	// Command is what stands after the flags.
 	Command []string
+	// Own are the flags of the command, where no -- says that they are meant to be its own.
+	Own []string
+}
+
+// take reads what stands after nono's own flags.
+func (o *policyOptions) take(cmd *cobra.Command, args []string) {
+	o.Command = args
+	if cmd.ArgsLenAtDash() < 0 && len(args) > 0 {
+		for _, arg := range args[1:] {
+			if arg == "--" {
+				return
+			}
+			if strings.HasPrefix(arg, "--") {
+				o.Own = append(o.Own, arg)
+			}
+		}
+	}
 }
 
 // flagRule is one flag that is a rule, with the other spellings it is accepted under.
@@ -28,6 +45,10 @@ type flagRule struct {
 	value       string // what stands in help for the value; empty: the flag takes none
 	help        string
 	aliases     []string
+	// hidden is a spelling of another tool's: it is taken, and not in help.
+	hidden bool
+	// means is the rule and its value that such a spelling stands for; empty: a rule of its own.
+	means config.Flag
 }
 
 var flagRules = []flagRule{
@@ -52,6 +73,14 @@ var flagRules = []flagRule{
 		name: "disable", value: "KIND",
 		help: "run without a layer: " + strings.Join(kinds.Names(), ", "),
 	},
+	{
+		name: "block-net", hidden: true, help: "close the network, which it is anyway",
+		aliases: []string{"net-block", "no-network", "no-net", "block-network"},
+	},
+	{
+		name: "allow-net", hidden: true, help: "as --disable network",
+		aliases: []string{"net-allow"}, means: config.Flag{Name: "disable", Value: "network"},
+	},
 }
 
 func (o *policyOptions) add(cmd *cobra.Command) {
@@ -62,12 +91,9 @@ func (o *policyOptions) add(cmd *cobra.Command) {
 	flags.SetInterspersed(false)
 	flags.VarP((*fileName)(&o.File), "config", "c", "read the policy from this file")
 	for _, r := range flagRules {
-		o.addRule(flags, r.name, r.short, r)
+		o.addRule(flags, r.name, r.short, r).Hidden = r.hidden
 		for _, alias := range r.aliases {
-			o.addRule(flags, alias, "", r)
-			if err := flags.MarkHidden(alias); err != nil {
-				panic(err) // the alias was added in the line above
-			}
+			o.addRule(flags, alias, "", r).Hidden = true
 		}
 	}
 	completeFlags(cmd)
@@ -75,11 +101,18 @@ func (o *policyOptions) add(cmd *cobra.Command) {
 		"grant what the file of -c asks for beyond its own directory")
 }
 
-func (o *policyOptions) addRule(flags *pflag.FlagSet, name, short string, r flagRule) {
-	flag := flags.VarPF(&ruleValue{to: &o.Rules, rule: r.name, hint: r.value}, name, short, r.help)
+func (o *policyOptions) addRule(
+	flags *pflag.FlagSet, name, short string, r flagRule,
+) *pflag.Flag {
+	means := r.means
+	if means.Name == "" {
+		means.Name = r.name
+	}
+	flag := flags.VarPF(&ruleValue{to: &o.Rules, means: means, hint: r.value}, name, short, r.help)
 	if r.value == "" {
 		flag.NoOptDefVal = alone
 	}
+	return flag
 }
 
 // completeFlags tells the shell what may follow a flag. A path is what it offers by itself.
@@ -115,9 +148,9 @@ const alone = "true"
 
 // ruleValue appends what was typed to the list of rules.
 type ruleValue struct {
-	to   *[]config.Flag
-	rule string
-	hint string
+	to    *[]config.Flag
+	means config.Flag
+	hint  string
 }
 
 // String implements pflag.Value.
@@ -138,8 +171,8 @@ func (v *ruleValue) Set(s string) error {
 		if s != alone {
 			return errors.New("it takes no value")
 		}
-		s = ""
+		s = v.means.Value
 	}
-	*v.to = append(*v.to, config.Flag{Name: v.rule, Value: s})
+	*v.to = append(*v.to, config.Flag{Name: v.means.Name, Value: s})
 	return nil
 }

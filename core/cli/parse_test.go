@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nono-run/nono/core/config"
+	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -76,6 +78,7 @@ func TestUnderstood(t *testing.T) {
 			run(policyOptions{
 				Rules:   rules("allow-cwd"),
 				Command: []string{"python", "-c", "x", "--read", "/", "--", "y"},
+				Own:     []string{"--read"},
 			}),
 		},
 		{
@@ -86,6 +89,18 @@ func TestUnderstood(t *testing.T) {
 			"plan --json --read x -- a",
 			planOptions{policyOptions{Rules: rules("read x"), Command: []string{"a"}}, true},
 		},
+		{
+			// The spellings of another tool: closed is the default.
+			"run --block-net --net-block --no-network --allow-net --deny x a",
+			run(policyOptions{
+				Rules:   rules("block-net", "block-net", "block-net", "disable network", "deny x"),
+				Command: []string{"a"},
+			}),
+		},
+		{"run claude --allow-cwd", run(policyOptions{
+			Command: []string{"claude", "--allow-cwd"}, Own: []string{"--allow-cwd"},
+		})},
+		{"run -- claude --allow-cwd", run(policyOptions{Command: []string{"claude", "--allow-cwd"}})},
 		{"plugin list --json", listed(true)},
 		{"plugin verify ./x", verifyOptions{Program: "./x"}},
 		{"plugin verify acme/x -c x.hcl --json", verifyOptions{"acme/x", "x.hcl", true}},
@@ -102,23 +117,66 @@ func TestUnderstood(t *testing.T) {
 	}
 }
 
+// The whole text of each mistake, as it is shown.
 func TestNotUnderstood(t *testing.T) {
+	const network = "\n  the network is closed, or all of it open with --disable network\n"
+	const own = "nono's own are: completion, help, plan, plugin, run, version, x\n"
 	for args, want := range map[string]string{
-		"run --allow-cwd=false -- true": "--allow-cwd takes no value",
-		"run --read":                    "--read needs a value",
-		"run --raed x -- true":          "there is no flag --raed",
-		"rnu":                           "there is no command `nono rnu`",
-		"plugin verify":                 "takes one program, and was given 0",
-		"plugin verify a b":             "takes one program, and was given 2",
-		"plugin lsit":                   "there is no command `nono plugin lsit`",
-		"version now":                   "takes no arguments",
-		"shell":                         "`nono shell` is not built yet",
-		"run --profile x -- true":       "--profile is not built yet",
-		"completion tcsh":               "there are completions for one shell each",
+		"run --allow-cwd=false -- true": "--allow-cwd takes no value, and was given \"false\"\n  `nono help run` lists the flags\n",
+		"run --read":                    "--read needs a value\n  `nono help run` shows which\n",
+		"run --raed x -- true":          "there is no flag --raed\n  did you mean --read?\n",
+		"run --frobnicate -- true":      "there is no flag --frobnicate\n  `nono help run` lists the flags\n",
+		"rnu":                           "there is no command `nono rnu`\n  did you mean `nono run`?\n",
+		"claude":                        "there is no command `nono claude`\n  did you mean `nono run -- claude`? " + own,
+		"claude -p hello":               "there is no command `nono claude`\n  did you mean `nono run -- claude`? " + own,
+		"agent.hcl":                     "there is no command `nono agent.hcl`\n  did you mean `nono run -c agent.hcl`?\n",
+		"--allow-cwd -- true":           "--allow-cwd stands before any command of nono's\n  did you mean `nono run --allow-cwd ...`?\n",
+		"-c agent.hcl":                  "-c stands before any command of nono's\n  did you mean `nono run -c ...`?\n",
+		"--env=KEY=secret -- true":      "--env stands before any command of nono's\n  did you mean `nono run --env ...`?\n",
+		"-a x true":                     "-a stands before any command of nono's\n  did you mean `nono run -a ...`?\n",
+		"plugin verify":                 "`nono plugin verify` takes one program, and was given 0\n  usage: nono plugin verify [flags] PROGRAM\n",
+		"plugin verify a b":             "`nono plugin verify` takes one program, and was given 2\n  usage: nono plugin verify [flags] PROGRAM\n",
+		"plugin lsit":                   "there is no command `nono plugin lsit`\n  did you mean `nono plugin list`?\n",
+		"plugin frobnicate":             "there is no command `nono plugin frobnicate`\n  there are: list, verify\n",
+		"version now":                   "`nono version` takes no arguments, and was given \"now\"\n  usage: nono version [flags]\n",
+		"why":                           "`nono why` is not built yet\n  `nono plan` shows every rule and the line it comes from\n",
+		"undo":                          "`nono undo` is not built yet\n  there is no undo: commit before the run\n",
+		"run --profile x -- true":       "--profile is not built yet\n  write its rules into a file, and name that with -c\n",
+		"run -p x -- true":              "there is no flag -p\n  profiles are not built yet: write its rules into a file, and name that with -c\n",
+		"run --network-profile minimal": "--network-profile is not built yet" + network,
+		"run --allow-domain a.example":  "--allow-domain is not built yet" + network,
+		"run --proxy-credential openai": "--proxy-credential is not built yet\n  --env NAME passes a variable of yours, and the agent sees its value\n",
+		"run --snapshot":                "--snapshot is not built yet\n  there is no undo: commit before the run\n",
+		"run --override-deny x":         "--override-deny is not built yet\n  no default denial can be lifted: copy what the agent needs to where it may read\n",
+		"run --workdir x":               "--workdir is not built yet\n  change to the directory before: cd DIR && nono run ...\n",
+		"run --ro-bind / / true":        "there is no flag --ro-bind\n  here it is --read PATH\n",
+		"run --whitelist=x":             "there is no flag --whitelist\n  here it is --allow PATH\n",
+		"run --net=none":                "there is no flag --net\n  the network is closed without any flag\n",
+		"run --rm -it":                  "there is no flag --rm\n  every run has it without any flag\n",
+		"run -e A=1":                    "there is no flag -e\n  here it is --env NAME, or --env NAME=VALUE\n",
+		"run --yolo claude":             "there is no flag --yolo\n  it is the agent's own, and stands after its name: nono run --allow-cwd -- AGENT --FLAG\n",
+		"completion tcsh":               "there are completions for one shell each, and not for \"tcsh\"\n  one of bash, zsh, fish\n",
 	} {
 		got, _, err := understood(strings.Fields(args)...)
-		if err == nil || !strings.Contains(err.Error(), want) || got != nil {
-			t.Errorf("%s: %v, %v; want %q", args, got, err, want)
+		var problem diag.Problem
+		if !errors.As(err, &problem) || problem.String() != "error: "+want || got != nil {
+			t.Errorf("%s: %v, %v\n%swant\n%s", args, got, err, problem.String(), want)
+		}
+	}
+}
+
+// No word of a table is also one that works.
+func TestNoSpellingIsDead(t *testing.T) {
+	for _, table := range []map[string]string{laterFlags, otherFlags} {
+		for name := range table {
+			if _, _, err := understood("run", "--"+name, "x"); err == nil {
+				t.Errorf("--%s is a flag, and in a table of those that are none", name)
+			}
+		}
+	}
+	for name := range laterCommands {
+		if _, _, err := understood(name); err == nil {
+			t.Errorf("%s is a command, and in the table of those that are not built", name)
 		}
 	}
 }
@@ -190,7 +248,7 @@ func TestRequest(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			req, err := ada(t, files).request(tt.options)
+			req, err := ada(t, files).request("run", tt.options)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -232,10 +290,41 @@ func TestRequestIsRefused(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := ada(t, map[string]string{"proj/a.hcl": tt.file}).request(tt.options)
+			_, err := ada(t, map[string]string{"proj/a.hcl": tt.file}).request("run", tt.options)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// What to type where there is nothing to run: the line that was meant, for the same command.
+func TestNoCommand(t *testing.T) {
+	const file = "proj/agent.hcl"
+	for _, tt := range []struct{ verb, file, there, want string }{
+		{"run", "", "", "no command was given\n  run `nono run --allow-cwd -- COMMAND`, or `nono run -c FILE`\n"},
+		{
+			"plan", "", "", "no command was given\n  type the line of the run, with plan for run: " +
+				"`nono plan --allow-cwd -- COMMAND`, or `nono plan -c FILE`\n",
+		},
+		{
+			"plan", "", file, "no command was given\n  no file is picked up by itself; " +
+				"did you mean `nono plan -c agent.hcl`?\n",
+		},
+		{
+			"plan", "agent.hcl", file, "agent.hcl has no `command`, and none was given after --\n" +
+				"  add `command = [\"python\", \"my_agent.py\"]` to the file, " +
+				"or type `nono plan -c agent.hcl -- COMMAND`\n",
+		},
+	} {
+		files := map[string]string{}
+		if tt.there != "" {
+			files[tt.there] = ""
+		}
+		_, err := ada(t, files).request(tt.verb, policyOptions{File: tt.file})
+		var problem diag.Problem
+		if !errors.As(err, &problem) || problem.String() != "error: nothing to run: "+tt.want {
+			t.Errorf("%s %s: %v\n%swant\n%s", tt.verb, tt.file, err, problem.String(), tt.want)
+		}
 	}
 }

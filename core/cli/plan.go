@@ -32,7 +32,7 @@ value of a secret variable is in it.`,
   nono plan -c agent.hcl --json | jq '.rules[] | select(.held != "enforced")'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Command = args
+			o.take(cmd, args)
 			return plan(cmd.Context(), o)
 		},
 	}
@@ -42,7 +42,7 @@ value of a secret variable is in it.`,
 }
 
 func (a *App) plan(ctx context.Context, o planOptions) error {
-	req, err := a.request(o.policyOptions)
+	req, err := a.request("plan", o.policyOptions)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ after a command that ended with 0; 126 and 127 when the command cannot be execut
   nono run -c agent.hcl --dry-run`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Command = args
+			o.take(cmd, args)
 			return run(cmd.Context(), o)
 		},
 	}
@@ -72,7 +72,7 @@ func (a *App) run(ctx context.Context, o runOptions) error {
 	if o.DryRun {
 		return a.plan(ctx, planOptions{policyOptions: o.policyOptions})
 	}
-	req, err := a.request(o.policyOptions)
+	req, err := a.request("run", o.policyOptions)
 	if err != nil {
 		return err
 	}
@@ -86,9 +86,9 @@ func (a *App) run(ctx context.Context, o runOptions) error {
 	return nil
 }
 
-// request turns what was asked for into what core/session runs. Nothing has been started when it
-// returns.
-func (a *App) request(o policyOptions) (*session.Request, error) {
+// request turns what was asked for, by the command run or plan, into what core/session runs.
+// Nothing has been started when it returns.
+func (a *App) request(verb string, o policyOptions) (*session.Request, error) {
 	own, err := dirs.Find(a.Lookup, a.UID)
 	if err != nil {
 		return nil, err
@@ -103,6 +103,10 @@ func (a *App) request(o policyOptions) (*session.Request, error) {
 		return nil, diag.Errorf("%s is a file of policy and no command", args[0]).
 			Try("did you mean `nono run -c %s`?", args[0])
 	}
+	if slices.Contains(o.Own, "--allow-cwd") {
+		a.printer().Problem(diag.Warningf("--allow-cwd stands after the name of the command, " +
+			"which gets it; nono's own flags stand before that name"))
+	}
 	loaded, err := a.load(o, own, dir)
 	if err != nil {
 		return nil, err
@@ -116,7 +120,7 @@ func (a *App) request(o policyOptions) (*session.Request, error) {
 		}
 	}
 	if len(args) == 0 {
-		return nil, a.noCommand(o.File, dir)
+		return nil, a.noCommand(verb, o.File, dir)
 	}
 	args = slices.Concat(args, cfg.Arguments)
 	return &session.Request{
@@ -161,16 +165,20 @@ func (a *App) load(o policyOptions, own dirs.Dirs, dir string) (config.Loaded, e
 }
 
 // noCommand is a usage error that names the file that was probably meant.
-func (a *App) noCommand(file, dir string) error {
+func (a *App) noCommand(verb, file, dir string) error {
 	if file != "" {
-		return diag.Errorf("nothing to run: %s has no `command`, and nothing stands after --",
+		return diag.Errorf("nothing to run: %s has no `command`, and none was given after --",
 			file).
 			Try("add `command = [\"python\", \"my_agent.py\"]` to the file, "+
-				"or run `nono run -c %s -- COMMAND`", file)
+				"or type `nono %s -c %s -- COMMAND`", verb, diag.Word(file))
 	}
 	p := diag.Errorf("nothing to run: no command was given")
 	if fileExists(filepath.Join(dir, "agent.hcl")) {
-		return p.Try("no file is picked up by itself; did you mean `nono run -c agent.hcl`?")
+		return p.Try("no file is picked up by itself; did you mean `nono %s -c agent.hcl`?", verb)
+	}
+	if verb == "plan" {
+		return p.Try("type the line of the run, with plan for run: " +
+			"`nono plan --allow-cwd -- COMMAND`, or `nono plan -c FILE`")
 	}
 	return p.Try("run `nono run --allow-cwd -- COMMAND`, or `nono run -c FILE`")
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,19 +17,6 @@ import (
 // What is typed and cannot be understood is a usage error: it names the word, what was probably
 // meant, and where to read on. Cobra's own messages have several lines, and a word that stands
 // beneath a command with commands of its own is no error to it at all.
-
-// laterCommands and laterFlags are those that nono is going to have. Who types one is told so, and
-// not that there is no such thing.
-var (
-	laterCommands = []string{
-		"shell", "why", "learn", "doctor", "approve", "init", "session", "ps", "logs", "inspect",
-		"stop", "audit", "trust", "credential", "profiles", "profile",
-	}
-	laterFlags = []string{
-		"profile", "network-profile", "allow-domain", "credential", "proxy-credential", "snapshot",
-		"trace", "listen-port", "open-port", "upstream-proxy", "workdir", "memory", "name",
-	}
-)
 
 // group makes a command that only holds others: alone it prints its help, and any other word is a
 // mistake.
@@ -50,6 +38,11 @@ func usageError(root *cobra.Command, args []string, err error) error {
 	if cmd == nil || !cmd.HasAvailableSubCommands() {
 		return err
 	}
+	if cmd == root && len(args) > 0 && isRunFlag(args[0]) {
+		flag, _, _ := strings.Cut(args[0], "=")
+		return diag.Errorf("%s stands before any command of nono's", flag).
+			Try("did you mean `nono run %s ...`?", flag)
+	}
 	for _, word := range rest {
 		if !strings.HasPrefix(word, "-") {
 			return unknownCommand(cmd, word)
@@ -58,10 +51,18 @@ func usageError(root *cobra.Command, args []string, err error) error {
 	return err
 }
 
+// isRunFlag reports whether a word is a flag of `nono run`, and of nothing above it.
+func isRunFlag(word string) bool {
+	long, isLong := strings.CutPrefix(word, "--")
+	long, _, _ = strings.Cut(long, "=")
+	short := slices.ContainsFunc(flagRules, func(r flagRule) bool { return word == "-"+r.short })
+	return isLong && slices.Contains(ownFlags(), long) || short || word == "-c"
+}
+
 // unknownCommand says that a command has no command of this name.
 func unknownCommand(of *cobra.Command, name string) error {
-	if !of.HasParent() && slices.Contains(laterCommands, name) {
-		return diag.Errorf("`nono %s` is not built yet", name)
+	if meanwhile, later := laterCommands[name]; later && !of.HasParent() {
+		return notBuilt("`nono "+name+"`", meanwhile)
 	}
 	var known []string
 	for _, c := range of.Commands() {
@@ -70,10 +71,17 @@ func unknownCommand(of *cobra.Command, name string) error {
 		}
 	}
 	p := diag.Errorf("there is no command `%s %s`", of.CommandPath(), name)
-	if near := schema.Nearest(name, known); near != "" {
+	near := schema.Nearest(name, known)
+	switch {
+	case near != "":
 		return p.Try("did you mean `%s %s`?", of.CommandPath(), near)
+	case of.HasParent():
+		return p.Try("there are: %s", strings.Join(known, ", "))
+	case strings.HasSuffix(name, ".hcl"):
+		return p.Try("did you mean `nono run -c %s`?", diag.Word(name))
 	}
-	return p.Try("there are: %s", strings.Join(known, ", "))
+	return p.Try("did you mean `nono run -- %s`? nono's own are: %s", diag.Word(name),
+		strings.Join(known, ", "))
 }
 
 // flagError says what is wrong with a flag.
@@ -102,19 +110,23 @@ func flagError(cmd *cobra.Command, err error) error {
 
 func unknownFlag(cmd *cobra.Command, missing *pflag.NotExistError, help string) error {
 	name := missing.GetSpecifiedName()
-	if slices.Contains(laterFlags, name) {
-		return diag.Errorf("--%s is not built yet", name)
+	if meanwhile, later := laterFlags[name]; later {
+		return notBuilt("--"+name, meanwhile)
 	}
-	p := diag.Errorf("there is no flag %s", typed(name, missing.GetSpecifiedShortnames()))
-	var known []string
+	letters := missing.GetSpecifiedShortnames()
+	p := diag.Errorf("there is no flag %s", typed(name, letters))
+	if letters == "p" {
+		return p.Try("profiles are not built yet: %s", laterFlags["profile"])
+	}
+	known := map[string]bool{}
 	for _, set := range []*pflag.FlagSet{cmd.Flags(), cmd.InheritedFlags()} {
-		set.VisitAll(func(f *pflag.Flag) {
-			if !f.Hidden {
-				known = append(known, f.Name)
-			}
-		})
+		set.VisitAll(func(f *pflag.Flag) { known[f.Name] = !f.Hidden })
 	}
-	if near := schema.Nearest(name, known); near != "" && missing.GetSpecifiedShortnames() == "" {
+	if ours, ok := otherFlags[name]; ok && known["allow-cwd"] && len(letters) <= 1 {
+		return p.Try("%s", ours)
+	}
+	maps.DeleteFunc(known, func(_ string, shown bool) bool { return !shown })
+	if near := schema.Nearest(name, slices.Sorted(maps.Keys(known))); near != "" && letters == "" {
 		return p.Try("did you mean --%s?", near)
 	}
 	return p.Try("`%s` lists the flags", help)

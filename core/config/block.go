@@ -70,6 +70,7 @@ type draft struct {
 	layers    map[string]*Layer
 	plugins   map[string]Plugin
 	programs  []program
+	closed    []policy.Source // the flags that say that the network is closed
 	// lines are those that say something of a kind, but for the default profile's.
 	lines map[policy.Kind][]policy.Source
 
@@ -108,6 +109,7 @@ func read(h *host, r *report, sources []*source) *reader {
 	in.expandGlobs()
 	in.refuseHidden()
 	in.settleLayers()
+	in.stayClosed()
 	return in
 }
 

@@ -19,7 +19,7 @@ func refuseLater(r *report, sources []*source) {
 func (r *report) later(s *source, t *language.Tree) {
 	if t.Is.Later {
 		r.add(problem(t.Source, "%s is not built yet", t.Title()).
-			Try("remove the block; nothing would honour it"))
+			Try("remove the block; %s", instead(t, "")))
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Attributes)) {
 		v := t.Attributes[name]
@@ -30,7 +30,7 @@ func (r *report) later(s *source, t *language.Tree) {
 				Try("remove it here; no approval makes it valid in this file"))
 		case v.Is.Later && !t.Is.Later:
 			r.add(problem(v.Source, "%s is not built yet", where(t, name)).
-				Try("remove it; nothing would honour it"))
+				Try("remove it; %s", instead(t, name)))
 		}
 	}
 	if refuse := blockOf(t).refuse; refuse != nil {
@@ -41,6 +41,21 @@ func (r *report) later(s *source, t *language.Tree) {
 			r.later(s, inner)
 		}
 	}
+}
+
+// instead is what there is in the place of what is not built yet.
+func instead(t *language.Tree, attribute string) string {
+	switch {
+	case t.Name == "network":
+		return "the network is closed, or all of it open with --disable network"
+	case t.Name == "limits":
+		return "what the shell limits (ulimit) holds inside as well"
+	case attribute == "extends":
+		return "write what it would bring into this file"
+	case attribute == "lift":
+		return "no default denial can be lifted: copy what the agent needs to where it may read"
+	}
+	return "nothing would honour it"
 }
 
 // where is an attribute as it is spoken of.

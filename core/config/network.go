@@ -22,4 +22,17 @@ var network = block{
 			"url": {Shape: language.String}, "bypass": {Shape: language.StringList},
 		}},
 	}},
+	flags: map[string]func(*reader, Flag){
+		"block-net": func(r *reader, f Flag) { r.closed = append(r.closed, f.source()) },
+	},
+}
+
+// stayClosed refuses a network that is open where a flag says that it is closed. Without a flag it
+// is closed too, so that nothing else is to be done about one.
+func (r *reader) stayClosed() {
+	l, ok := r.layers[string(policy.KindNetwork)]
+	if ok && l.Off != nil && len(r.closed) > 0 {
+		r.add(problem(r.closed[0], "the network cannot be closed: %s leaves it open", l.Off.Source).
+			Try("remove one of the two"))
+	}
 }

@@ -177,7 +177,7 @@ func newResolver(req Request) *resolver {
 func (r *resolver) resolve() *Error {
 	program, err := r.find(r.Name)
 	if err != nil {
-		return err
+		return r.meant(err)
 	}
 	r.tc.Executable = program
 	if err := r.needNamed(r.NamedBy, r.Name, program); err != nil {

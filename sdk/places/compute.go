@@ -211,9 +211,17 @@ func (c *computer) usable(r *policy.PathRule, e hostfile.Entry) bool {
 	if d := c.denial(r.Path); d != nil && r.Source.Asked() {
 		c.warn(r,
 			fmt.Sprintf("the grant of %s gives nothing: %s is denied by %s", r.Path, d.Path, d.Source),
-			"a denial beats every grant, at any depth")
+			undenied(d))
 	}
 	return true
+}
+
+// undenied is what to do about a denial that takes a grant away.
+func undenied(d *policy.PathRule) string {
+	if d.Source.Asked() {
+		return "a denial beats every grant, at any depth: remove the line, or deny less"
+	}
+	return "nothing lifts a default denial yet: copy what the agent needs to where it may read"
 }
 
 // findPrivate settles which directories the session has for itself: the home, and the temporary

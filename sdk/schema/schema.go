@@ -204,6 +204,7 @@ func read(s sdk.Setting, expr hclsyntax.Expression) (any, []Problem) {
 		return readObject(s, expr)
 	}
 	if p := Typed(s.Name, expr, s.Type); p != nil {
+		p.Detail = s.Help
 		return nil, []Problem{*p}
 	}
 	v, _ := expr.Value(nil)
@@ -308,6 +309,10 @@ func Typed(name string, expr hclsyntax.Expression, t sdk.SettingType) *Problem {
 	if diags.HasErrors() {
 		return &Problem{Range: expr.Range(), Summary: fmt.Sprintf("cannot read the value of %q", name)}
 	}
+	number, whole := "a number", "a whole number"
+	if v.Type() == cty.String {
+		number, whole = number+", without quotes", whole+", without quotes"
+	}
 	switch t {
 	case sdk.SettingString:
 		if !is(v, cty.String) {
@@ -315,7 +320,7 @@ func Typed(name string, expr hclsyntax.Expression, t sdk.SettingType) *Problem {
 		}
 	case sdk.SettingNumber:
 		if !is(v, cty.Number) {
-			return wrong(expr.Range(), "a number")
+			return wrong(expr.Range(), number)
 		}
 		// hcl reads any exponent and JSON has none: 1e9999999 would be written out, for half a
 		// minute.
@@ -324,7 +329,7 @@ func Typed(name string, expr hclsyntax.Expression, t sdk.SettingType) *Problem {
 		}
 	case sdk.SettingInteger:
 		if !is(v, cty.Number) || !v.AsBigFloat().IsInt() {
-			return wrong(expr.Range(), "a whole number")
+			return wrong(expr.Range(), whole)
 		}
 		// JSON has any number, and Go's int has not.
 		if _, accuracy := v.AsBigFloat().Int64(); accuracy != big.Exact {

@@ -71,7 +71,7 @@ nono: error: ${...} is not evaluated here
 nono: error: "$HOEM/x": $HOEM is not a variable that paths know
   agent.hcl:2:11
      2 |   read = ["$HOEM/x"]
-  did you mean $HOME?
+  did you mean $HOME? for a $ of a name write $$
 `},
 		{"syntax", "filesystem {\n  allow = [\".\"\n}\n", nil, `
 nono: error: a list is never closed
@@ -131,19 +131,19 @@ trust {
 nono: error: "extends" is not built yet
   agent.hcl:1:1
      1 | extends = ["claude-code"]
-  remove it; nothing would honour it
+  remove it; write what it would bring into this file
 nono: error: "profile" of network is not built yet
   agent.hcl:3:3
      3 |   profile  = "minimal"
-  remove it; nothing would honour it
+  remove it; the network is closed, or all of it open with --disable network
 nono: error: "allow" of network is not built yet
   agent.hcl:4:3
      4 |   allow    = ["api.example.com"]
-  remove it; nothing would honour it
+  remove it; the network is closed, or all of it open with --disable network
 nono: error: "loopback" of network is not built yet
   agent.hcl:5:3
      5 |   loopback = [5432]
-  remove it; nothing would honour it
+  remove it; the network is closed, or all of it open with --disable network
 nono: error: credential "openai" is not built yet
   agent.hcl:7:1
      7 | credential "openai" {}
@@ -155,15 +155,15 @@ nono: error: snapshot is not built yet
 nono: error: "memory" of limits is not built yet
   agent.hcl:10:3
     10 |   memory = "4GiB"
-  remove it; nothing would honour it
+  remove it; what the shell limits (ulimit) holds inside as well
 nono: error: "**/.env" is a pattern, and patterns are not built yet
   agent.hcl:13:11
     13 |   deny = ["**/.env"]
-  name the paths one by one
+  name the paths one by one; for a * or ? of a name write $* or $?
 nono: error: "lift" of filesystem is not built yet
   agent.hcl:14:3
     14 |   lift = ["~/.kube"]
-  remove it; nothing would honour it
+  remove it; no default denial can be lifted: copy what the agent needs to where it may read
 nono: error: "unix" of filesystem is not built yet
   agent.hcl:15:3
     15 |   unix = ["/run/x.sock"]
@@ -207,10 +207,21 @@ nono: error: a character that cannot stand here
      2 |   raed\x1b[31m = ["."]
   strings stand in straight double quotes: "..."
 `},
-		{"a flag's path", "", []string{"--read", "$HOEM"}, `
-nono: error: "$HOEM": $HOEM is not a variable that paths know
-  --read $HOEM
-  did you mean $HOME?
+		{"a flag's path", "", []string{"--read", "~other"}, `
+nono: error: "~other": ~ stands for your own home directory only
+  --read ~other
+  write the other one out; for a file whose name starts with ~ write ./~
+`},
+		{"JSON", "{\"filesystem\": {\"allow\": [\".\"]}}\n", nil, `
+nono: error: this is JSON, and a policy is written in HCL
+  agent.hcl:1:1
+     1 | {"filesystem": {"allow": ["."]}}
+  profiles in JSON are not read yet; write it as: filesystem { allow = ["."] }
+`},
+		{"a network that is closed and open", "", []string{"--block-net", "--disable", "network"}, `
+nono: error: the network cannot be closed: --disable network leaves it open
+  --block-net
+  remove one of the two
 `},
 		{"a layer to disable", "", []string{"--disable", "netwrk"}, `
 nono: error: there is no layer "netwrk" to disable
@@ -291,6 +302,15 @@ nono: error: "misbehave" cannot be "hang-paln"
 	// The filesystem layer has settings too.
 	u.write("agent.hcl", "layer \"filesystem\" {\n  private_sise = 3\n}\n")
 	u.refused(u.nono(configured("true")...), "nono: error: unknown attribute \"private_sise\"\n  agent.hcl:2:3\n", "did you mean \"private_size\"?")
+	u.write("agent.hcl", "layer \"filesystem\" {\n  private_size = \"3GiB\"\n}\n")
+	if r := u.nono(configured("true")...); !strings.HasSuffix(r.Stderr, `
+nono: error: "private_size" must be a number, without quotes
+  agent.hcl:2:18
+     2 |   private_size = "3GiB"
+  how much the private home and each temporary directory may hold, in MiB (1024 if not set)
+`[1:]) {
+		t.Error(r)
+	}
 	// Spelt right, it is asked: the control.
 	u.useEcho("greeting = \"x\"")
 	r := u.succeeds(u.nono(append([]string{"run", "-v"}, configured("true")[1:]...)...))

@@ -330,7 +330,7 @@ func TestUsageErrors(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"rnu", "there is no command `nono rnu`\n  did you mean `nono run`?"},
 		{"rnu --allow-cwd -- true", "there is no command `nono rnu`\n  did you mean `nono run`?"},
-		{"zzzzzz", "there is no command `nono zzzzzz`\n  there are: completion, help, plan, plugin, run, version, x"},
+		{"zzzzzz", "there is no command `nono zzzzzz`\n  did you mean `nono run -- zzzzzz`? nono's own are: completion, help, plan, plugin, run, version, x"},
 		{"plugin lsit", "there is no command `nono plugin lsit`\n  did you mean `nono plugin list`?"},
 		{"help rnu", "there is no command `nono rnu`\n  did you mean `nono run`?"},
 		{"run --alow-cwd -- true", "there is no flag --alow-cwd\n  did you mean --allow-cwd?"},
@@ -343,10 +343,12 @@ func TestUsageErrors(t *testing.T) {
 		{"plan --json=maybe -- true", "--json takes no value, and was given \"maybe\"\n  `nono help plan` lists the flags"},
 		{"version x", "`nono version` takes no arguments, and was given \"x\"\n  usage: nono version [flags]"},
 		{"completion tcsh", "there are completions for one shell each, and not for \"tcsh\"\n  one of bash, zsh, fish"},
-		{"why", "`nono why` is not built yet"},
-		{"session list", "`nono session` is not built yet"},
-		{"run --network-profile minimal -- true", "--network-profile is not built yet"},
-		{"run --snapshot -- true", "--snapshot is not built yet"},
+		{"why", "`nono why` is not built yet\n  `nono plan` shows every rule and the line it comes from"},
+		{"session list", "`nono session` is not built yet\n  nothing is recorded, and there is no undo: commit before the run"},
+		{"run --network-profile minimal -- true", "--network-profile is not built yet\n  the network is closed, or all of it open with --disable network"},
+		{"run --snapshot -- true", "--snapshot is not built yet\n  there is no undo: commit before the run"},
+		{"--allow-cwd -- true", "--allow-cwd stands before any command of nono's\n  did you mean `nono run --allow-cwd ...`?"},
+		{"plan", "nothing to run: no command was given\n  type the line of the run, with plan for run: `nono plan --allow-cwd -- COMMAND`, or `nono plan -c FILE`"},
 	} {
 		r := u.nono(strings.Fields(c.line)...)
 		if want := "nono: error: " + c.want + "\n"; r.Code != 125 || r.Stderr != want || r.Stdout != "" {

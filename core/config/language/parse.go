@@ -29,6 +29,12 @@ func Parse(text diag.Text, grammar *Block) (*Tree, diag.Problems) {
 	}
 	file, diags := hclsyntax.ParseConfig(text.Content, fileName(text), hcl.InitialPos)
 	if diags.HasErrors() {
+		if other := otherLanguage(text); other != "" {
+			at := policy.Source{Origin: text.Origin, File: text.File, Line: 1, Column: 1}
+			return nil, diag.Problems{
+				diag.Errorf("this is %s, and a policy is written in HCL", other).At(at).Try("%s", asHCL(other)),
+			}
+		}
 		p.add(schema.Explain(diags[:1], nil, p.content)...)
 		return nil, p.found
 	}

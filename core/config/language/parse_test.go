@@ -115,6 +115,9 @@ func TestParseRefuses(t *testing.T) {
 		"layer \"x\" {\n  inner {}\n}":           `agent.hcl:2:3: a layer's settings are attributes, and "inner" is a block`,
 		"command = [\"${1}\"]":                   `agent.hcl:1:12: ${...} is not evaluated here`,
 		"command = [\n":                          `agent.hcl:2:1: a value is missing or cannot be read here`,
+		"{\"policy\": {}}":                       `agent.hcl:1:1: this is JSON, and a policy is written in HCL`,
+		"---\nfilesystem:\n":                     `agent.hcl:1:1: this is YAML, and a policy is written in HCL`,
+		"[filesystem]\nallow = [\".\"]\n":        `agent.hcl:1:1: this is TOML, and a policy is written in HCL`,
 		"\n\n\n" + strings.Repeat("[", 200):      `agent.hcl:4:1: the file is nested too deeply`,
 	} {
 		tree, problems := language.Parse(text(content), small)
