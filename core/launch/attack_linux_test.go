@@ -104,6 +104,17 @@ func TestDebuggers(t *testing.T) {
 	newBox(t, slices.Sorted(maps.Keys(want))...).want(t, want)
 }
 
+// TestTraced: the end of the main process is the end of the run, also where its tracer says nothing.
+func TestTraced(t *testing.T) {
+	if yama() {
+		t.Skip("Yama lets no process trace its parent here")
+	}
+	r := newBox(t, "held").run(t)
+	if r.of("held") != "ok" || r.err != nil || r.Code != 7 || r.of("the tracer") == "outlived it" {
+		t.Errorf("got %+v", r)
+	}
+}
+
 // TestSpeculation: the filter switches nothing on that slows the agent down.
 func TestSpeculation(t *testing.T) {
 	out, err := exec.Command(built.prober, "speculation", "speculation=off").Output()

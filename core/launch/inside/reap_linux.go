@@ -11,6 +11,7 @@ import (
 // waitForAgent reaps whatever ends, as pid 1 must, until the main process does. That is the end of
 // the run: it ends the rest, tells core, and ends the process.
 func waitForAgent(agent int) {
+	go endTracer(agent)
 	status, err := reapUntil(agent)
 	if err != nil {
 		os.Exit(1) // core sees a nono-init that ended without a word, and says so
@@ -64,6 +65,29 @@ func endOthers() int {
 		if status.Signaled() && status.Signal() == unix.SIGKILL {
 			killed++
 		}
+	}
+}
+
+// endTracer ends everything where the main process has ended and the kernel keeps it from us: the
+// end of a process that something inside traces is told to the tracer alone, until that has taken
+// note of it or is gone. A pidfd tells it to whoever asks.
+func endTracer(agent int) {
+	fd, err := unix.PidfdOpen(agent, 0)
+	if err != nil {
+		return // it has ended and was reaped
+	}
+	defer closeFD(fd)
+	ended := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for ended[0].Revents == 0 {
+		if _, err := unix.Poll(ended, -1); err != nil && err != unix.EINTR {
+			return
+		}
+	}
+	var info unix.Siginfo
+	const look = unix.WEXITED | unix.WNOHANG | unix.WNOWAIT
+	err = unix.Waitid(unix.P_PIDFD, fd, &info, look, nil)
+	if err == nil && info.Signo == 0 { // it is our child, and there is no news of it
+		_ = unix.Kill(-1, unix.SIGKILL)
 	}
 }
 

@@ -61,6 +61,8 @@ var tries = map[string]func(value string) string{
 	"sti":          func(string) string { return sti() },
 	"syscall":      trySyscall,
 	"trace":        trace,
+	"held":         held,
+	"hold":         hold,
 	"speculation":  speculation,
 
 	// Ends.

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +38,35 @@ func trace(v string) string {
 	}
 	defer func() { _ = child.Process.Kill(); _ = child.Wait() }()
 	return traces[name](child.Process.Pid)
+}
+
+// held has this process traced by a child that takes no note of its end, and ends.
+func held(string) string {
+	self := fmt.Sprint(os.Getpid())
+	child := exec.Command("/proc/self/exe", "hold="+self)
+	child.Stderr = os.Stderr
+	out, err := child.StdoutPipe()
+	if err != nil {
+		return err.Error()
+	}
+	if err := child.Start(); err != nil {
+		return outcome(err)
+	}
+	said, _ := bufio.NewReader(out).ReadString('\n')
+	fmt.Print("held: ", said)
+	os.Exit(7)
+	return ""
+}
+
+// hold is that child.
+func hold(pid string) string {
+	runtime.LockOSThread()
+	n, _ := strconv.Atoi(pid)
+	_, _, e := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(n), 0, 0, 0, 0)
+	fmt.Println(outcome(errno(e)))
+	time.Sleep(20 * time.Second)
+	fmt.Fprintln(os.Stderr, "the tracer: outlived it")
+	return ""
 }
 
 // attach stops a process, and lets it go again.
