@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/sdk/fragment"
@@ -44,19 +44,16 @@ func assemble(m Machine, allowed []string, refused []fragment.Seccomp) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	raw, err := bpf.Assemble(compile(audit, fixed, looked))
-	if err != nil {
-		return nil, err
-	}
-	if len(raw) > unix.BPF_MAXINSNS {
+	instructions := compile(audit, fixed, looked)
+	if len(instructions) > unix.BPF_MAXINSNS {
 		return nil, fmt.Errorf("the system-call filter has %d instructions, "+
-			"and the kernel takes %d: use fewer seccomp steps", len(raw), unix.BPF_MAXINSNS)
+			"and the kernel takes %d: use fewer seccomp steps", len(instructions), unix.BPF_MAXINSNS)
 	}
-	program := make([]byte, 0, 8*len(raw))
-	for _, r := range raw {
-		program = binary.NativeEndian.AppendUint16(program, r.Op)
-		program = append(program, r.Jt, r.Jf)
-		program = binary.NativeEndian.AppendUint32(program, r.K)
+	program := make([]byte, 0, 8*len(instructions))
+	for _, i := range instructions {
+		program = binary.NativeEndian.AppendUint16(program, i.Code)
+		program = append(program, i.Jt, i.Jf)
+		program = binary.NativeEndian.AppendUint32(program, i.K)
 	}
 	return program, nil
 }
@@ -155,38 +152,33 @@ func judge(
 		}
 		fixed[number] = answer
 	}
-	isAllowed := map[uint32]bool{}
 	for _, name := range allowed {
-		number, ok := Number(m, name)
-		if ok {
-			isAllowed[number] = true
+		if number, ok := Number(m, name); ok {
 			set(number, allow)
 		} else if !known(name) {
 			return nil, nil, fmt.Errorf("there is no system call named %q", name)
 		}
 	}
-	place := map[uint32]int{} // in looked, of each call that was refused so far
 	always := map[uint32]bool{}
 	for _, s := range refused {
 		if err := Check(s); err != nil {
 			return nil, nil, err
 		}
-		answer := refuse(errnos()[s.Errno])
+		r := refusal{s.When, refuse(errnos()[s.Errno])}
 		for _, name := range s.Syscalls {
 			number, ok := Number(m, name)
 			if !ok || always[number] {
 				continue // nothing gets past the rule before
 			}
-			always[number] = len(s.When) == 0
-			at, before := place[number]
+			always[number] = len(r.when) == 0
+			at := slices.IndexFunc(looked, func(c call) bool { return c.number == number })
 			switch {
-			case before:
-				looked[at].refusals = append(looked[at].refusals, refusal{s.When, answer})
+			case at >= 0:
+				looked[at].refusals = append(looked[at].refusals, r)
 			case always[number]:
-				set(number, answer)
-			case isAllowed[number]:
-				place[number] = len(looked)
-				looked = append(looked, call{number, []refusal{{s.When, answer}}})
+				set(number, r.answer)
+			case number < uint32(len(fixed)) && fixed[number] == allow:
+				looked = append(looked, call{number, []refusal{r}})
 			}
 		}
 	}

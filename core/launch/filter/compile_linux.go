@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/sdk/fragment"
@@ -21,21 +20,32 @@ const (
 func offLow(arg int) uint32  { return uint32(16 + 8*arg) }
 func offHigh(arg int) uint32 { return uint32(16 + 8*arg + 4) }
 
+// The instructions of classic BPF that a filter is made of.
+const (
+	opLoad           = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
+	opAnd            = unix.BPF_ALU | unix.BPF_AND | unix.BPF_K
+	opReturn         = unix.BPF_RET | unix.BPF_K
+	opJump           = unix.BPF_JMP | unix.BPF_JA
+	opJumpIfEqual    = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+	opJumpIfAtLeast  = unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K
+	longestCondition = math.MaxUint8 // how far a conditional jump reaches
+)
+
 // compile writes the program.
-func compile(audit uint32, fixed []uint32, looked []call) []bpf.Instruction {
+func compile(audit uint32, fixed []uint32, looked []call) []unix.SockFilter {
 	var p program
 	// The architecture first: everything after it reads numbers, and these mean another call
 	// elsewhere.
 	ours := p.label()
-	p.load(offArch)
-	p.gotoIf(bpf.JumpEqual, audit, ours)
-	p.ret(killProcess)
+	p.emit(opLoad, offArch)
+	p.ifEqual(audit, ours)
+	p.emit(opReturn, killProcess)
 	p.place(ours)
 
-	p.load(offNumber)
+	p.emit(opLoad, offNumber)
 	for _, c := range looked {
 		next := p.label()
-		p.gotoIf(bpf.JumpNotEqual, c.number, next)
+		p.unlessEqual(c.number, next)
 		p.judge(c.refusals)
 		p.place(next)
 	}
@@ -49,93 +59,97 @@ type span struct{ first, answer uint32 }
 // ranges covers all numbers there are. What was looked at never comes here, and so takes the answer
 // of its neighbours.
 func ranges(fixed []uint32, looked []call) []span {
-	seen := map[uint32]bool{}
+	seen := make([]bool, len(fixed))
 	for _, c := range looked {
 		seen[c.number] = true
 	}
 	spans := []span{{0, fixed[0]}}
-	extend := func(number, answer uint32) {
+	extend := func(number int, answer uint32) {
 		if spans[len(spans)-1].answer != answer {
-			spans = append(spans, span{number, answer})
+			spans = append(spans, span{uint32(number), answer})
 		}
 	}
 	for number, answer := range fixed {
-		if !seen[uint32(number)] {
-			extend(uint32(number), answer)
+		if !seen[number] {
+			extend(number, answer)
 		}
 	}
-	extend(uint32(len(fixed)), refuse(unix.ENOSYS))
+	extend(len(fixed), refuse(unix.ENOSYS))
 	return spans
 }
 
-// program is a program being written: instructions, jumps to labels, and the labels where they
-// stand. Every jump goes forward.
+// program is a program being written: instructions, and the labels that their jumps go to. Every
+// jump goes forward.
 type program struct {
 	lines  []line
 	labels int
 }
 
-// line is an instruction, or a jump, or a label's place.
-type line struct {
-	instruction bpf.Instruction // of neither of the others
-	jump        *jump
-	place       *label
-}
-
+// label is a place in the program; zero is the next line.
 type label int
 
-// jump goes to a label, always or if what was loaded compares with a value.
-type jump struct {
-	to     label
-	always bool
-	cond   bpf.JumpTest
-	value  uint32
+// line is an instruction with where it goes on, or, without one, the place of a label.
+type line struct {
+	op      uint16
+	operand uint32
+	yes, no label
 }
 
 func (p *program) label() label {
 	p.labels++
-	return label(p.labels - 1)
+	return label(p.labels)
 }
 
-func (p *program) emit(i bpf.Instruction) { p.lines = append(p.lines, line{instruction: i}) }
-func (p *program) load(off uint32)        { p.emit(bpf.LoadAbsolute{Off: off, Size: 4}) }
-func (p *program) ret(answer uint32)      { p.emit(bpf.RetConstant{Val: answer}) }
-func (p *program) place(l label)          { p.lines = append(p.lines, line{place: &l}) }
-
-func (p *program) goTo(l label) {
-	p.lines = append(p.lines, line{jump: &jump{to: l, always: true}})
+func (p *program) emit(op uint16, operand uint32) {
+	p.lines = append(p.lines, line{op: op, operand: operand})
 }
 
-func (p *program) gotoIf(cond bpf.JumpTest, value uint32, to label) {
-	p.lines = append(p.lines, line{jump: &jump{to: to, cond: cond, value: value}})
+func (p *program) place(l label) { p.lines = append(p.lines, line{yes: l}) }
+func (p *program) goTo(l label)  { p.lines = append(p.lines, line{op: opJump, yes: l}) }
+
+func (p *program) ifEqual(value uint32, to label) {
+	p.lines = append(p.lines, line{op: opJumpIfEqual, operand: value, yes: to})
+}
+
+func (p *program) unlessEqual(value uint32, to label) {
+	p.lines = append(p.lines, line{op: opJumpIfEqual, operand: value, no: to})
+}
+
+func (p *program) ifAtLeast(value uint32, to label) {
+	p.lines = append(p.lines, line{op: opJumpIfAtLeast, operand: value, yes: to})
 }
 
 // instructions puts distances for the labels. It goes through the program from its end, so that all
 // that lies between a jump and its target has its final length already: a conditional jump is one
-// instruction if its target is at most 255 away, and two beyond.
-func (p *program) instructions() []bpf.Instruction {
-	var reversed []bpf.Instruction
-	fromEnd := make([]int, p.labels)
+// instruction if its target is near enough, and two beyond.
+func (p *program) instructions() []unix.SockFilter {
+	reversed := make([]unix.SockFilter, 0, len(p.lines))
+	fromEnd := make([]int, p.labels+1)
 	for _, l := range slices.Backward(p.lines) {
-		switch {
-		case l.place != nil:
-			fromEnd[*l.place] = len(reversed)
-		case l.jump == nil:
-			reversed = append(reversed, l.instruction)
-		default:
-			skip := len(reversed) - fromEnd[l.jump.to]
-			switch {
-			case l.jump.always && skip == 0: // the next instruction comes anyway
-			case l.jump.always:
-				reversed = append(reversed, bpf.Jump{Skip: uint32(skip)})
-			case skip <= math.MaxUint8:
-				reversed = append(reversed, bpf.JumpIf{
-					Cond: l.jump.cond, Val: l.jump.value, SkipTrue: uint8(skip),
-				})
-			default:
-				reversed = append(reversed, bpf.Jump{Skip: uint32(skip)},
-					bpf.JumpIf{Cond: l.jump.cond, Val: l.jump.value, SkipFalse: 1})
+		distance := func(to label) uint32 {
+			if to == 0 {
+				return 0
 			}
+			return uint32(len(reversed) - fromEnd[to])
+		}
+		yes, no := distance(l.yes), distance(l.no)
+		switch {
+		case l.op == 0:
+			fromEnd[l.yes] = len(reversed)
+		case l.op == opJump:
+			if yes > 0 { // or else the next instruction comes anyway
+				reversed = append(reversed, unix.SockFilter{Code: opJump, K: yes})
+			}
+		case yes > longestCondition:
+			reversed = append(reversed, unix.SockFilter{Code: opJump, K: yes},
+				unix.SockFilter{Code: l.op, K: l.operand, Jf: 1})
+		case no > longestCondition:
+			reversed = append(reversed, unix.SockFilter{Code: opJump, K: no},
+				unix.SockFilter{Code: l.op, K: l.operand, Jt: 1})
+		default:
+			reversed = append(reversed, unix.SockFilter{
+				Code: l.op, K: l.operand, Jt: uint8(yes), Jf: uint8(no),
+			})
 		}
 	}
 	slices.Reverse(reversed)
@@ -145,12 +159,12 @@ func (p *program) instructions() []bpf.Instruction {
 // search finds the range in which the number that is loaded lies, by halves, and gives its answer.
 func (p *program) search(spans []span) {
 	if len(spans) == 1 {
-		p.ret(spans[0].answer)
+		p.emit(opReturn, spans[0].answer)
 		return
 	}
 	middle := len(spans) / 2
 	upper := p.label()
-	p.gotoIf(bpf.JumpGreaterOrEqual, spans[middle].first, upper)
+	p.ifAtLeast(spans[middle].first, upper)
 	p.search(spans[:middle])
 	p.place(upper)
 	p.search(spans[middle:])
@@ -160,7 +174,7 @@ func (p *program) search(spans []span) {
 func (p *program) judge(refusals []refusal) {
 	for _, r := range refusals {
 		if len(r.when) == 0 {
-			p.ret(r.answer)
+			p.emit(opReturn, r.answer)
 			return // nothing gets past it
 		}
 		for _, c := range r.when {
@@ -168,11 +182,11 @@ func (p *program) judge(refusals []refusal) {
 			for _, t := range c {
 				p.test(t, fails)
 			}
-			p.ret(r.answer)
+			p.emit(opReturn, r.answer)
 			p.place(fails)
 		}
 	}
-	p.ret(allow)
+	p.emit(opReturn, allow)
 }
 
 // test falls through if the test holds, and else jumps.
@@ -199,9 +213,9 @@ func (p *program) half(off, mask, value uint32, unless label) {
 	if mask == 0 {
 		return
 	}
-	p.load(off)
+	p.emit(opLoad, off)
 	if mask != ^uint32(0) {
-		p.emit(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask})
+		p.emit(opAnd, mask)
 	}
-	p.gotoIf(bpf.JumpNotEqual, value, unless)
+	p.unlessEqual(value, unless)
 }
