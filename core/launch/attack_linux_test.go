@@ -115,6 +115,28 @@ func TestTraced(t *testing.T) {
 	}
 }
 
+// TestWatches: half of what the user may have of inotify is left to the user.
+func TestWatches(t *testing.T) {
+	b, err := os.ReadFile("/proc/sys/fs/inotify/max_user_instances")
+	if err != nil {
+		t.Skip("this kernel has no inotify: ", err)
+	}
+	limit, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	half, more := fmt.Sprintf("inotify=%d", limit/2), fmt.Sprintf("inotify=%d", limit/2+1)
+	newBox(t, half, more).want(t, map[string]string{half: "ok", more: "EMFILE"})
+
+	control := newBox(t, more)
+	control.options.Path = without(t, "watches")
+	if r := control.run(t); r.of(more) == "EMFILE" {
+		t.Skip("no control: the user's other programs have half of them already")
+	} else if r.of(more) != "ok" {
+		t.Errorf("control: %s", r.of(more))
+	}
+}
+
 // TestSpeculation: the filter switches nothing on that slows the agent down.
 func TestSpeculation(t *testing.T) {
 	out, err := exec.Command(built.prober, "speculation", "speculation=off").Output()

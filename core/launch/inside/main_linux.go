@@ -62,6 +62,7 @@ var arrival = []step{
 var meanwhile = []step{
 	{"loopback", raiseLoopback},
 	{"namespaces", forbidNamespaces},
+	{"watches", limitWatches},
 	// Nothing here executes anything before the agent is.
 	{"no-new-privs", forbidPrivileges},
 	{"rehearsal", func(*launcher) error { return fail("decoding a sample", recipe.Rehearse()) }},

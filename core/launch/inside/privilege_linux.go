@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -30,6 +31,33 @@ func (l *launcher) limitNamespaces(kinds ...string) error {
 		err := l.writeSetting("user/max_"+kind+"_namespaces", "0")
 		if err != nil && !errors.Is(err, unix.ENOENT) { // a kind that this kernel lacks
 			return fail("forbidding new namespaces", err)
+		}
+	}
+	return nil
+}
+
+// limitWatches leaves half of the user's inotify instances and watches to the user's other
+// programs: the kernel counts those of all namespaces of a user together, and the instances are 128
+// as a rule.
+func limitWatches(l *launcher) error {
+	if err := l.requireOwnUserNamespace(); err != nil {
+		return fail("limiting inotify", err)
+	}
+	for _, kind := range []string{"instances", "watches"} {
+		text, err := l.readSetting("fs/inotify/max_user_" + kind)
+		if errors.Is(err, unix.ENOENT) {
+			return nil // a kernel without inotify
+		}
+		if err != nil {
+			return fail("limiting inotify", err)
+		}
+		limit, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil {
+			return fail("limiting inotify", err)
+		}
+		err = l.writeSetting("user/max_inotify_"+kind, strconv.Itoa(limit/2))
+		if err != nil {
+			return fail("limiting inotify", err)
 		}
 	}
 	return nil

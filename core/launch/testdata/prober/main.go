@@ -61,6 +61,7 @@ var tries = map[string]func(value string) string{
 	"sti":          func(string) string { return sti() },
 	"syscall":      trySyscall,
 	"trace":        trace,
+	"inotify":      inotify,
 	"held":         held,
 	"hold":         hold,
 	"speculation":  speculation,
@@ -359,6 +360,19 @@ func trySyscall(v string) string {
 	}
 	_, _, e := syscall.RawSyscall(uintptr(n[0]), uintptr(n[1]), uintptr(n[2]), uintptr(n[3]))
 	return outcome(errno(e))
+}
+
+// inotify opens so many instances.
+func inotify(count string) string {
+	n, _ := strconv.Atoi(count)
+	for range n {
+		fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+		if err != nil {
+			return outcome(err)
+		}
+		defer unix.Close(fd)
+	}
+	return "ok"
 }
 
 // speculation is what the kernel keeps this process from guessing, first having it kept from more:
