@@ -23,6 +23,7 @@ func (m *maker) coverage(v view.View) []Rule {
 		}
 		m.hold(&rule, answers)
 		m.insist(rule)
+		m.bound(&rule)
 		rules = append(rules, rule)
 	}
 	for i, b := range m.base.Rules {
@@ -47,6 +48,27 @@ func (m *maker) serves(id policy.RuleID, v view.View) bool {
 		}
 	}
 	return true
+}
+
+// bound says where a grant of the user's gives less than it says, because the host does.
+func (m *maker) bound(r *Rule) {
+	if !r.Access.Grants() || r.Type == policy.Missing || !r.Source.Asked() || m.disabled(r.ID.Kind()) {
+		return
+	}
+	reach := m.in.Reach(r.Path)
+	shown := diag.Homely(r.Path, m.in.Host.Home)
+	switch {
+	case !reach.Read:
+		r.Unreadable = "you may not read it"
+		m.notice(r.Source, "", "%s cannot be read inside either: %s", shown, r.Unreadable)
+	case r.Access.Writable() && reach.ReadOnly:
+		r.Unwritable = "its file system is mounted read-only"
+	case r.Access.Writable() && !reach.Write:
+		r.Unwritable = "you may not write to it"
+	}
+	if r.Unwritable != "" {
+		m.notice(r.Source, "", "%s cannot be written inside either: %s", shown, r.Unwritable)
+	}
 }
 
 // answers collects the layers' coverage. A layer answers for the rules of its own kind, once each,

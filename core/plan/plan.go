@@ -126,6 +126,10 @@ type Rule struct {
 	Why   string   `json:"why,omitempty"`
 	// Required says that the run is refused unless the rule is enforced.
 	Required bool `json:"required,omitempty"`
+	// Unreadable and Unwritable say of a grant of the user's why it gives less than it says: because
+	// of what the host lets this user do.
+	Unreadable string `json:"unreadable,omitempty"`
+	Unwritable string `json:"unwritable,omitempty"`
 }
 
 type (
@@ -189,6 +193,9 @@ type Input struct {
 	Controls []string
 	// Look looks at a file of the host; [hostfile.Host] unless a test stands in.
 	Look hostfile.Look
+	// Reach says what the host lets this user do with a file; [hostfile.ReachOf] unless a test stands
+	// in. Nothing follows from it but what is said.
+	Reach func(path string) hostfile.Reach
 }
 
 // View is what the agent sees.

@@ -326,6 +326,7 @@ func (r *run) planInput() plan.Input {
 		PathPrefix: r.tool.PathPrepend,
 		Instead:    r.path.Instead,
 		Look:       hostfile.Host,
+		Reach:      hostfile.ReachOf,
 	}
 	for _, m := range r.members {
 		in.Layers = append(in.Layers, m.planShare(req.Config))

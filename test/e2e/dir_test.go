@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os"
+	"os/exec"
 	"testing"
 )
 
@@ -42,5 +43,38 @@ func TestDirectoryThroughALink(t *testing.T) {
 	}
 	if r := u.nono("run", "-s", "--env", "PWD=/elsewhere", "--", "printenv", "PWD"); r.Stdout != "/elsewhere\n" {
 		t.Errorf("what the user set is not what is there\n%s", r)
+	}
+}
+
+// The start line says what can be done, and not what was asked for.
+func TestGrantThatTheHostBounds(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	for _, file := range []string{"~/mounted/f", "~/closed", "~/open"} {
+		u.write(file, "content\n")
+	}
+	if err := os.Chmod(u.path("~/closed"), 0); err != nil {
+		t.Fatal(err)
+	}
+	r := u.nono("run", "--read", "~/closed", "--read", "~/open", "--", "sh", "-c", "cat ~/open ~/closed")
+	u.says(r, "nono: unreadable ~/closed; ro ~/open; network closed; home private; current directory empty; tier A")
+	u.says(r, "nono: warning: ~/closed cannot be read inside either: you may not read it")
+	if r.Code != 1 || r.Stdout != "content\n" {
+		t.Errorf("the closed file was read, or the other was not\n%s", r)
+	}
+
+	// A mount needs a namespace, and nono's are then inside that one.
+	script := `mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"`
+	nono := u.command("run", "--allow", "~/mounted", "--", "sh", "-c", "cat ~/mounted/f; echo x > ~/mounted/f")
+	cmd := exec.Command("unshare", append([]string{"--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", u.path("~/mounted")}, nono.Args...)...)
+	cmd.Dir, cmd.Env = nono.Dir, nono.Env
+	if out, err := exec.Command("unshare", "--user", "--map-root-user", "--mount", "mount", "--bind", u.Home, u.Home).CombinedOutput(); err != nil {
+		t.Skipf("needs a mount of its own: %v %s", err, out)
+	}
+	r = u.finish(u.begin(cmd, ""))
+	u.says(r, "nono: ro ~/mounted; network closed; home private; current directory empty; tier A")
+	u.says(r, "nono: warning: ~/mounted cannot be written inside either: its file system is mounted read-only")
+	if r.Code == 0 || r.Stdout != "content\n" {
+		t.Errorf("it was written\n%s", r)
 	}
 }

@@ -138,6 +138,7 @@ func Input(t Tree) plan.Input {
 		Own:     Own(),
 		Environ: []string{"LANG=C.UTF-8", "PATH=/usr/bin:/bin", "SECRET=canary"},
 		Look:    t.Look,
+		Reach:   func(string) hostfile.Reach { return hostfile.Reach{Read: true, Write: true} },
 	}
 }
 

@@ -315,6 +315,8 @@ func (pr *printer) held(r plan.Rule) string {
 		return strings.ToUpper(string(r.Held)) + ": " + r.Why
 	case r.Access.Grants() && r.Type != policy.Missing && !given:
 		return pr.why(r)
+	case r.Unreadable+r.Unwritable != "":
+		return "gives less: " + r.Unreadable + r.Unwritable
 	case pr.verbose:
 		return r.By
 	case pr.oftenWritten(r):
@@ -536,7 +538,10 @@ func (p *page) grantsText() []string {
 			continue
 		}
 		word := "ro "
-		if bind.Writable {
+		switch {
+		case r.Unreadable != "":
+			word = "unreadable "
+		case bind.Writable && r.Unwritable == "":
 			word = "rw "
 		}
 		if part := word + policy.Printable(p.short(r.Path)); !slices.Contains(parts, part) {

@@ -3,6 +3,7 @@ package show_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/nono-run/nono/core/plan/show"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -214,6 +216,20 @@ func TestSummary(t *testing.T) {
 			in.Layers[0].Response.Coverage[2] = sdk.Coverage{Rule: "filesystem.deny.0", Held: sdk.Partial, Why: "names can be seen"}
 			return in
 		}, "rw ~/proj; network closed; home private; tier A\nnot held: deny /home/ada/.ssh (partial: names can be seen)"},
+		{"what the host does not let this user do", func() plan.Input {
+			host := plantest.Machine()
+			in := plantest.Input(host)
+			for i, p := range []string{"/srv/mounted", "/srv/others", "/srv/closed"} {
+				host.Put(p, "dir")
+				in.Policy.Filesystem = append(in.Policy.Filesystem, plantest.Rule(policy.RuleID(fmt.Sprintf("filesystem.allow.x%d", i)), plantest.At(6), policy.Allow, p))
+			}
+			in.Layers = []plan.Share{plantest.Binds(host, in.Policy)}
+			in.Reach = func(p string) hostfile.Reach {
+				ours := p == "/home/ada/proj"
+				return hostfile.Reach{Read: p != "/srv/closed", Write: ours, ReadOnly: p == "/srv/mounted"}
+			}
+			return in
+		}, "rw ~/proj; ro /srv/mounted; ro /srv/others; unreadable /srv/closed; network closed; home private; tier A"},
 		{"a name with control characters", func() plan.Input {
 			host := plantest.Machine()
 			host.Put("/home/ada/\x1b[2Jx", "dir")
