@@ -37,79 +37,95 @@ func watchLeftovers(dir string, f *os.File) (*leftovers, error) {
 		return nil, err
 	}
 	l := &leftovers{dir: dir, root: root}
-	names, err := l.list()
+	files, err := l.list()
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
-	l.before = make(map[string]struct{}, len(names))
-	for _, n := range names {
-		l.before[n] = struct{}{}
+	l.before = make(map[string]struct{}, len(files))
+	for _, f := range files {
+		l.before[f.name] = struct{}{}
 	}
 	return l, nil
 }
 
-// Files returns the paths inside of what the agent left, at most maxLeftovers.
-func (l *leftovers) Files() ([]string, error) {
-	names, err := l.list()
+// Files returns what the agent left, at most maxLeftovers.
+func (l *leftovers) Files() ([]leftover, error) {
+	all, err := l.list()
 	if err != nil {
 		return nil, err
 	}
-	var left []string
-	for _, n := range names {
-		if _, ok := l.before[n]; !ok {
-			left = append(left, path.Join(l.dir, n))
-		}
-	}
-	return left, nil
+	return slices.DeleteFunc(all, func(f leftover) bool {
+		_, ok := l.before[f.name]
+		return ok
+	}), nil
 }
 
-// tell says in a line what was lost: files in the directory itself by name, others counted by the
-// directory that they were in. What is hidden comes last, for a tool's cache is rarely what
-// somebody misses.
-func (l *leftovers) tell(files []string, home string) string {
-	type group struct {
-		name  string // what lies in the directory itself
-		files int
-		deep  bool
-	}
-	var groups []*group
-	byName := map[string]*group{}
+// mostNamed is how much of what was lost is named.
+const mostNamed = 10
+
+// tell says in a line what was lost, the largest first: files in the directory itself by name, the
+// others together by the directory that they were all in.
+func (l *leftovers) tell(files []leftover, home string) string {
+	var groups []*lost
+	byName := map[string]*lost{}
 	for _, f := range files {
-		name, _, deep := strings.Cut(strings.TrimPrefix(f, l.dir+"/"), "/")
+		name, _, _ := strings.Cut(f.name, "/")
 		g := byName[name]
 		if g == nil {
-			g = &group{name: name, deep: deep}
+			g = &lost{name: f.name}
 			byName[name], groups = g, append(groups, g)
 		}
-		g.files++
+		g.add(f)
 	}
-	hidden := func(g *group) int {
-		if strings.HasPrefix(g.name, ".") {
-			return 1
-		}
-		return 0
-	}
-	slices.SortFunc(groups, func(a, b *group) int {
-		return cmp.Or(hidden(a)-hidden(b), strings.Compare(a.name, b.name))
+	slices.SortFunc(groups, func(a, b *lost) int {
+		return cmp.Or(cmp.Compare(b.size, a.size), strings.Compare(a.name, b.name))
 	})
-
-	const few = 3
 	var named []string
 	more := len(files)
-	for _, g := range groups[:min(few, len(groups))] {
-		what := diag.Homely(path.Join(l.dir, g.name), home)
-		if g.deep {
-			what = fmt.Sprintf("%d in %s", g.files, what)
-		}
-		named = append(named, what)
+	for _, g := range groups[:min(mostNamed, len(groups))] {
+		named = append(named, g.text(diag.Homely(path.Join(l.dir, g.name), home)))
 		more -= g.files
 	}
 	list := strings.Join(named, ", ")
 	if more > 0 {
 		list += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Sprintf("%s is private: %d %s left there %s gone (%s)", diag.Homely(l.dir, home),
+	return fmt.Sprintf("%s is private: %d %s left there %s gone: %s", diag.Homely(l.dir, home),
 		len(files), plural(len(files), "file", "files"), plural(len(files), "is", "are"), list)
+}
+
+// lost is a file, or all files that were in one directory.
+type lost struct {
+	name  string // of the file, or of the deepest directory that all of them were in
+	files int
+	size  int64
+}
+
+func (g *lost) add(f leftover) {
+	g.files++
+	g.size += f.size
+	for g.name != f.name && !strings.HasPrefix(f.name, g.name+"/") {
+		g.name = path.Dir(g.name)
+	}
+}
+
+func (g *lost) text(name string) string {
+	if g.files == 1 {
+		return fmt.Sprintf("%s (%s)", name, size(g.size))
+	}
+	return fmt.Sprintf("%d in %s (%s)", g.files, name, size(g.size))
+}
+
+// size is a number of bytes for people.
+func size(n int64) string {
+	const kib, mib = 1 << 10, 1 << 20
+	switch {
+	case n == 0:
+		return "empty"
+	case n < mib:
+		return fmt.Sprintf("%d KiB", (n+kib-1)/kib)
+	}
+	return fmt.Sprintf("%d MiB", (n+mib/2)/mib)
 }
 
 // Close gives up the directory.
@@ -118,14 +134,14 @@ func (l *leftovers) Close() { _ = l.root.Close() }
 // list returns the files beneath the directory, and the directories that lie too deep to be looked
 // into, without the others. A directory that cannot be read is passed over: it is a mask, or the
 // agent took its own rights away.
-func (l *leftovers) list() ([]string, error) {
+func (l *leftovers) list() ([]leftover, error) {
 	device, err := deviceOf(l.root)
 	if err != nil {
 		return nil, err
 	}
 	w := walk{device: device}
 	w.directory(l.root, "", 0)
-	return w.names, nil
+	return w.files, nil
 }
 
 // walk is one look through a directory whose shape is the agent's choice. It takes bounded time: a
@@ -134,7 +150,13 @@ func (l *leftovers) list() ([]string, error) {
 type walk struct {
 	device uint64 // of the directory: what is mounted in it was not left there
 	seen   int
-	names  []string
+	files  []leftover
+}
+
+// leftover is a file in the directory, by its name there, with the memory that it takes.
+type leftover struct {
+	name string
+	size int64
 }
 
 // deepest is how many directories inside one another are looked into.
@@ -155,7 +177,7 @@ func (w *walk) directory(dir *os.Root, name string, depth int) {
 	for _, e := range entries {
 		at := path.Join(name, e.Name())
 		if !e.IsDir() || depth == deepest {
-			w.names = append(w.names, at)
+			w.files = append(w.files, leftover{at, sizeOf(dir, e.Name())})
 			continue
 		}
 		if w.seen < maxLeftovers {
@@ -173,6 +195,19 @@ func (w *walk) enter(parent *os.Root, name, at string, depth int) {
 	if device, err := deviceOf(dir); err == nil && device == w.device {
 		w.directory(dir, at, depth)
 	}
+}
+
+// sizeOf is what a file takes, which of one with holes is less than its length.
+func sizeOf(dir *os.Root, name string) int64 {
+	info, err := dir.Lstat(name)
+	if err != nil {
+		return 0
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		const block = 512 // whatever the file system's own is
+		return st.Blocks * block
+	}
+	return info.Size()
 }
 
 func deviceOf(dir *os.Root) (uint64, error) {

@@ -44,25 +44,61 @@ func TestLeftovers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"/home/ada/.bashrc", "/home/ada/all", "/home/ada/notes/today"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+	if want := []string{".bashrc", "all", "notes/today"}; !slices.Equal(leftNames(got), want) {
+		t.Errorf("got %v, want %q", got, want)
+	}
+}
+
+func leftNames(files []leftover) []string {
+	all := make([]string, len(files))
+	for i, f := range files {
+		all[i] = f.name
+	}
+	return all
+}
+
+// A file's holes take no memory, and so are not what was lost.
+func TestSizeOfALeftover(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "full"), make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "holes"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(dir, "holes"), 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if full, holes := sizeOf(root, "full"), sizeOf(root, "holes"); full < 1<<19 || holes > 1<<19 {
+		t.Errorf("the full file takes %d bytes, the one of holes %d", full, holes)
 	}
 }
 
 func TestWhatIsToldOfLeftovers(t *testing.T) {
+	const k = 1 << 10
 	l := &leftovers{dir: "/home/ada"}
 	for _, c := range []struct {
-		files []string
+		files []leftover
 		want  string
 	}{
-		{[]string{"/home/ada/notes"}, "~ is private: 1 file left there is gone (~/notes)"},
+		{[]leftover{{"notes", 100}}, "~ is private: 1 file left there is gone: ~/notes (1 KiB)"},
 		{
-			[]string{"/home/ada/.cache/go/1", "/home/ada/.cache/go/2", "/home/ada/notes", "/home/ada/out/1"},
-			"~ is private: 4 files left there are gone (~/notes, 1 in ~/out, 2 in ~/.cache)",
+			[]leftover{{".cache/go/1", 2 << 20}, {".cache/go/2", 3 << 20}, {"notes", 4 * k}, {"out/1", 5 * k}, {"empty", 0}},
+			"~ is private: 5 files left there are gone: 2 in ~/.cache/go (5 MiB), ~/out/1 (5 KiB), ~/notes (4 KiB), ~/empty (empty)",
 		},
 		{
-			[]string{"/home/ada/.a", "/home/ada/1", "/home/ada/2", "/home/ada/3", "/home/ada/d/4", "/home/ada/d/5"},
-			"~ is private: 6 files left there are gone (~/1, ~/2, ~/3 and 3 more)",
+			[]leftover{{"src/a/x", k}, {"src/b/y/z", k}, {"src/b/y/w", k}, {"srcs", 4 * k}},
+			"~ is private: 4 files left there are gone: ~/srcs (4 KiB), 3 in ~/src (3 KiB)",
+		},
+		{
+			[]leftover{{"1", k}, {"2", k}, {"3", k}, {"4", k}, {"5", k}, {"6", k}, {"7", k}, {"8", k}, {"9", k}, {"a/1", 0}, {"a/2", 0}, {"b", 9 * k}},
+			"~ is private: 12 files left there are gone: ~/b (9 KiB), ~/1 (1 KiB), ~/2 (1 KiB), ~/3 (1 KiB), ~/4 (1 KiB), ~/5 (1 KiB), " +
+				"~/6 (1 KiB), ~/7 (1 KiB), ~/8 (1 KiB), ~/9 (1 KiB) and 2 more",
 		},
 	} {
 		if got := l.tell(c.files, "/home/ada"); got != c.want {
@@ -70,7 +106,7 @@ func TestWhatIsToldOfLeftovers(t *testing.T) {
 		}
 	}
 	elsewhere := &leftovers{dir: "/srv/tmp"}
-	if got, want := elsewhere.tell([]string{"/srv/tmp/x"}, "/home/ada"), "/srv/tmp is private: 1 file left there is gone (/srv/tmp/x)"; got != want {
+	if got, want := elsewhere.tell([]leftover{{"x", 0}}, "/home/ada"), "/srv/tmp is private: 1 file left there is gone: /srv/tmp/x (empty)"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -100,8 +136,8 @@ func TestLeftoversOfAnUnreasonableShape(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := l.Files()
-	if want := "/home/ada/" + strings.Repeat("d/", deepest) + "d"; err != nil || !slices.Equal(got, []string{want}) {
-		t.Errorf("got %q, %v; want the directory where looking stopped", got, err)
+	if want := strings.Repeat("d/", deepest) + "d"; err != nil || !slices.Equal(leftNames(got), []string{want}) {
+		t.Errorf("got %v, %v; want the directory where looking stopped", got, err)
 	}
 
 	for i := range maxLeftovers + 100 {

@@ -39,6 +39,7 @@ import (
 
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/places"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -54,17 +55,29 @@ func (layer) Describe() sdk.Description {
 		Version:  "1.0.0",
 		Kind:     policy.KindFilesystem,
 		Lifetime: sdk.Ephemeral,
-		Settings: []sdk.Setting{{
-			Name: settingPrivateSize,
-			Type: sdk.SettingNumber,
-			Help: "how much the private home and each temporary directory may hold, in MiB " +
-				"(1024 if not set)",
-		}},
+		Settings: []sdk.Setting{
+			{
+				Name: homeSize, Type: sdk.SettingNumber, Default: usualHome,
+				Help: "how much the private home may hold, in MiB: 3072 for 3 GiB",
+			},
+			{
+				Name: tmpSize, Type: sdk.SettingNumber, Default: usualTmp,
+				Help: "how much /tmp, and each other temporary directory, may hold, in MiB: 3072 for 3 GiB",
+			},
+		},
 		Pure: true,
 	}
 }
 
-const settingPrivateSize = "private_size"
+// The settings. A directory holds as many files as there are 8 KiB in its size; nono-init sees to
+// that.
+const (
+	homeSize = "private_size"
+	tmpSize  = "tmp_size"
+
+	usualHome = 512  // MiB: what tools keep between runs is on the disk, in nono's cache
+	usualTmp  = 1024 // MiB: compilers and linkers work there
+)
 
 // Plan implements sdk.Layer.
 func (l layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
@@ -72,9 +85,9 @@ func (l layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse,
 		return nil, errors.New("cannot hold the filesystem rules: " +
 			"this layer needs user namespaces, which the host does not give")
 	}
-	size, problem := privateSize(req.Settings)
-	if problem != nil {
-		return &sdk.PlanResponse{Diagnostics: []sdk.Diagnostic{*problem}}, nil
+	size, problems := readSizes(req.Settings)
+	if len(problems) > 0 {
+		return &sdk.PlanResponse{Diagnostics: problems}, nil
 	}
 	kernel := req.Host.LandlockABI > 0
 	answer := &sdk.PlanResponse{
@@ -92,30 +105,41 @@ func (l layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse,
 	return answer, nil
 }
 
-// privateSize reads the one setting.
-func privateSize(settings []byte) (uint64, *sdk.Diagnostic) {
-	var s struct {
-		PrivateSize *float64 `json:"private_size"`
+// sizes are how many bytes the session's own directories may hold.
+type sizes struct{ home, tmp uint64 }
+
+// of is what a private directory may hold.
+func (s sizes) of(p places.Place) uint64 {
+	if p.Report { // what is lost with it is told, so it is the home
+		return s.home
 	}
+	return s.tmp
+}
+
+// readSizes reads the settings.
+func readSizes(settings []byte) (sizes, []sdk.Diagnostic) {
+	mib := map[string]float64{homeSize: usualHome, tmpSize: usualTmp}
 	if len(settings) > 0 {
-		if err := json.Unmarshal(settings, &s); err != nil {
-			return 0, &sdk.Diagnostic{
-				Severity: sdk.SeverityError, Attribute: settingPrivateSize,
-				Summary: "cannot read the layer's settings: " + err.Error(),
-			}
+		if err := json.Unmarshal(settings, &mib); err != nil {
+			return sizes{}, []sdk.Diagnostic{{
+				Severity: sdk.SeverityError, Summary: "cannot read the layer's settings: " + err.Error(),
+			}}
 		}
 	}
-	if s.PrivateSize == nil {
-		return 1024 << 20, nil
+	var problems []sdk.Diagnostic
+	size := func(name string) uint64 {
+		n := mib[name]
+		if n >= 1 && n < 1<<30 {
+			return uint64(n * (1 << 20))
+		}
+		problems = append(problems, sdk.Diagnostic{
+			Severity: sdk.SeverityError, Attribute: name,
+			Summary: fmt.Sprintf("%s must be at least 1 MiB, and is %v", name, n),
+			Detail:  "write it as a number of MiB: " + name + " = 4096",
+		})
+		return 0
 	}
-	if mib := *s.PrivateSize; mib >= 1 && mib < 1<<30 {
-		return uint64(mib * (1 << 20)), nil
-	}
-	return 0, &sdk.Diagnostic{
-		Severity: sdk.SeverityError, Attribute: settingPrivateSize,
-		Summary: fmt.Sprintf("%s must be at least 1 MiB, and is %v", settingPrivateSize, *s.PrivateSize),
-		Detail:  "write it as a number of MiB: " + settingPrivateSize + " = 4096",
-	}
+	return sizes{home: size(homeSize), tmp: size(tmpSize)}, problems
 }
 
 // Interface guard.

@@ -56,28 +56,29 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-func TestPrivateSize(t *testing.T) {
+func TestSizes(t *testing.T) {
+	const mib = 1 << 20
 	tests := []struct {
 		settings string
-		want     uint64
+		want     sizes
 		problem  string
 	}{
-		{``, 1 << 30, ""},
-		{`{}`, 1 << 30, ""},
-		{`{"private_size": 64}`, 64 << 20, ""},
-		{`{"private_size": 1.5}`, 3 << 19, ""},
-		{`{"private_size": 0}`, 0, "at least 1 MiB"},
-		{`{"private_size": -1}`, 0, "at least 1 MiB"},
-		{`{"private_size": 1e300}`, 0, "at least 1 MiB"},
-		{`{"private_size": "big"}`, 0, "cannot read"},
+		{``, sizes{512 * mib, 1024 * mib}, ""},
+		{`{}`, sizes{512 * mib, 1024 * mib}, ""},
+		{`{"private_size": 64}`, sizes{64 * mib, 1024 * mib}, ""},
+		{`{"private_size": 1.5, "tmp_size": 3}`, sizes{3 << 19, 3 * mib}, ""},
+		{`{"private_size": 0}`, sizes{}, "private_size must be at least 1 MiB, and is 0"},
+		{`{"tmp_size": -1}`, sizes{}, "tmp_size must be at least 1 MiB, and is -1"},
+		{`{"private_size": 1e300}`, sizes{}, "at least 1 MiB"},
+		{`{"private_size": "big"}`, sizes{}, "cannot read"},
 	}
 	for _, test := range tests {
-		got, problem := privateSize([]byte(test.settings))
+		got, problems := readSizes([]byte(test.settings))
 		switch {
-		case test.problem == "" && (problem != nil || got != test.want):
-			t.Errorf("%s: %d, %+v; want %d", test.settings, got, problem, test.want)
-		case test.problem != "" && (problem == nil || problem.Severity != sdk.SeverityError || !strings.Contains(problem.Summary, test.problem)):
-			t.Errorf("%s: %+v, want an error with %q", test.settings, problem, test.problem)
+		case test.problem == "" && (len(problems) > 0 || got != test.want):
+			t.Errorf("%s: %d, %+v; want %d", test.settings, got, problems, test.want)
+		case test.problem != "" && (len(problems) != 1 || problems[0].Severity != sdk.SeverityError || !strings.Contains(problems[0].Summary, test.problem)):
+			t.Errorf("%s: %+v, want an error with %q", test.settings, problems, test.problem)
 		}
 	}
 }
@@ -129,13 +130,13 @@ func TestMounts(t *testing.T) {
 		"link /bin -> usr/bin (r.6)",
 	}
 	var got []string
-	for _, s := range mounts(view, 4096000) {
+	for _, s := range mounts(view, sizes{4096000, 4096000}) {
 		got = append(got, show(s))
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("steps (-want +got):\n%s", d)
 	}
-	strange := mounts(places.View{Places: []places.Place{{Path: "/x", Shows: "?", Type: policy.Regular}}}, 1)
+	strange := mounts(places.View{Places: []places.Place{{Path: "/x", Shows: "?", Type: policy.Regular}}}, sizes{})
 	if _, ok := strange[0].(fragment.Mask); !ok {
 		t.Errorf("what nobody knows is shown: %v", strange)
 	}

@@ -7,10 +7,10 @@ import (
 )
 
 // mounts is the view, a mount a place.
-func mounts(v places.View, privateSize uint64) []fragment.Step {
+func mounts(v places.View, size sizes) []fragment.Step {
 	steps := make([]fragment.Step, 0, len(v.Places)+len(v.Links))
 	for _, p := range v.Places {
-		steps = append(steps, mount(p, privateSize))
+		steps = append(steps, mount(p, size))
 	}
 	for _, l := range v.Links {
 		steps = append(steps, fragment.Link{For: l.Rule, Path: l.Path, Target: l.Target})
@@ -18,7 +18,7 @@ func mounts(v places.View, privateSize uint64) []fragment.Step {
 	return steps
 }
 
-func mount(p places.Place, privateSize uint64) fragment.Step {
+func mount(p places.Place, size sizes) fragment.Step {
 	switch p.Shows {
 	case places.Host:
 		return fragment.Bind{
@@ -27,7 +27,7 @@ func mount(p places.Place, privateSize uint64) fragment.Step {
 		}
 	case places.Private:
 		return fragment.Tmpfs{
-			For: p.Rule, Path: p.Path, Size: privateSize, Mode: p.Mode, Report: p.Report,
+			For: p.Rule, Path: p.Path, Size: size.of(p), Mode: p.Mode, Report: p.Report,
 		}
 	case places.Empty:
 		const page = 4096 // the least that a file system in memory can have

@@ -309,7 +309,7 @@ func TestHomeIsPrivate(t *testing.T) {
 		"yes: mkdir -p ~/.cache/tool ~/out && echo x > ~/.cache/tool/c && echo x > ~/out/1 && echo x > ~/report",
 		"yes: cat ~/report",
 	)
-	u.says(r, "nono: ~ is private: 3 files left there are gone (1 in ~/out, ~/report, 1 in ~/.cache)")
+	u.says(r, "nono: ~ is private: 3 files left there are gone: ~/.cache/tool/c (4 KiB), ~/out/1 (4 KiB), ~/report (4 KiB)")
 	for _, name := range []string{"~/report", "~/out", "~/.cache/tool"} {
 		if u.exists(name) {
 			t.Errorf("%s is on the host", name)
@@ -318,8 +318,15 @@ func TestHomeIsPrivate(t *testing.T) {
 	u.quiet(u.succeeds(u.nono("run", "--allow-cwd", "--", "true")), "is private:")
 
 	// A limit in memory holds for it, and for the other private directories.
-	u.write("agent.hcl", "layer \"filesystem\" {\n  private_size = 1\n}\n")
-	u.tries([]string{"-c", "agent.hcl", "--approve"}, "yes: head -c 900000 /dev/zero > ~/big", "no: head -c 2000000 /dev/zero > ~/bigger")
+	u.write("agent.hcl", "layer \"filesystem\" {\n  private_size = 1\n  tmp_size = 2\n}\n")
+	small := []string{"-c", "agent.hcl", "--approve"}
+	u.tries(small, "yes: head -c 900000 /dev/zero > ~/big", "no: head -c 2000000 /dev/zero > ~/bigger")
+	u.tries(small, "yes: head -c 1800000 /dev/zero > /tmp/big", "no: head -c 3000000 /dev/zero > /tmp/bigger")
+	u.tries(small, "yes: head -c 1800000 /dev/zero > /var/tmp/big", "no: head -c 3000000 /dev/zero > /var/tmp/bigger")
+	// And for the number of files: those that are empty take memory too.
+	u.tries(small, "yes: cd ~ && seq 1000 | xargs touch", "no: cd ~ && mkdir d && cd d && seq 1200 | xargs touch")
+	u.write("agent.hcl", "layer \"filesystem\" {\n  private_size = \"3GiB\"\n}\n")
+	u.refused(u.nono("run", "-c", "agent.hcl", "--approve", "--", "true"), "\"private_size\" must be a number", "agent.hcl:2:18", "in MiB: 3072 for 3 GiB")
 }
 
 func TestDotEnvIsNamed(t *testing.T) {

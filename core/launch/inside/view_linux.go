@@ -233,8 +233,8 @@ func (l *launcher) tmpfs(s fragment.Tmpfs) error {
 func (l *launcher) newTmpfs(s fragment.Tmpfs) (int, error) {
 	mount, err := newMount("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV,
 		option{"size", strconv.FormatUint(s.Size, 10)},
-		// Empty files and links take memory that the size does not count.
-		option{"nr_inodes", strconv.FormatUint(s.Size/4096+1024, 10)},
+		// Empty files and links take memory that the size does not count: up to a KiB each.
+		option{"nr_inodes", strconv.FormatUint(s.Size/8192+1024, 10)},
 		option{"mode", strconv.FormatUint(uint64(unixMode(s.Mode)), 8)})
 	if err != nil {
 		return -1, fail("making a tmpfs", err)

@@ -145,7 +145,7 @@ func (c *composer) hold(id policy.RuleID, about policy.Kind, says, by string) {
 const (
 	rootSize   = 64 << 20  // names of mount points and links only: a page each
 	devSize    = 64 << 10  // the same
-	sharedSize = 512 << 20 // /dev/shm: Python's multiprocessing and browsers put whole data sets there
+	sharedSize = 256 << 20 // /dev/shm: Python's multiprocessing and browsers put data sets there
 )
 
 // hostDevices are the devices that harm nobody and that programs expect.
