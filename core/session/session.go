@@ -199,6 +199,7 @@ func (r *run) report(exit launch.Exit) {
 		out.Line("%s", line)
 	}
 	r.tellAppeared()
+	r.tellWorktrees()
 	if exit.Code != 0 && exit.Signal == 0 {
 		out.Line("the command ended with %d; %s", exit.Code, show.Hint(r.plan))
 		if hint := r.names.hint(); hint != "" {

@@ -78,3 +78,23 @@ func TestGrantThatTheHostBounds(t *testing.T) {
 		t.Errorf("it was written\n%s", r)
 	}
 }
+
+// git says that a worktree was made, also where that is a directory of the session's own.
+func TestWorktreeOutsideOfEveryGrant(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.repository()
+	const gone = "nono: warning: the git worktree ~/wt lay outside of every grant and is gone"
+	r := u.succeeds(u.nono("run", "--allow-cwd", "--", "git", "worktree", "add", "-q", "../wt"))
+	u.says(r, gone)
+	if u.exists("~/wt") {
+		t.Error("it is on the host")
+	}
+	u.quiet(u.succeeds(u.nono("run", "--allow-cwd", "--", "git", "status")), "worktree") // told once
+	u.mkdir("~/wts")
+	u.quiet(u.succeeds(u.nono("run", "--allow-cwd", "--allow", "~/wts", "--", "git", "worktree", "add", "-q", "../wts/one")), "worktree")
+	u.quiet(u.succeeds(u.nono("run", "--allow-cwd", "--", "git", "worktree", "add", "-q", "inner")), "worktree")
+	if !u.exists("~/wts/one/.git") || !u.exists("inner/.git") {
+		t.Error("a worktree in a grant is not on the host")
+	}
+}
