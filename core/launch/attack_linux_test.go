@@ -361,6 +361,28 @@ func TestCorePattern(t *testing.T) {
 	}
 }
 
+// TestCores: the host's handler of crashes, which would be run by the kernel and often as root,
+// hears of none inside. The sign for that is a limit of 1, and the agent cannot take it away.
+func TestCores(t *testing.T) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if limit.Max < 2 && os.Getuid() != 0 {
+		t.Skip("no control: the limit on core dumps is low here already")
+	}
+	own := fmt.Sprintf("%d/%d", limit.Cur, limit.Max)
+	for step, want := range map[string]string{
+		"": "1/1 ok ok ok 1/1 ok", "cores": own + " ok ok ok " + own + " ok", "seccomp": "1/1 ok ok ok 0/0 ok",
+	} {
+		b := newBox(t, "cores")
+		if step != "" {
+			b.options.Path = without(t, step)
+		}
+		b.want(t, map[string]string{"cores": want})
+	}
+}
+
 // TestSecret: a variable of the agent's is in nothing of pid 1's that can be read.
 func TestSecret(t *testing.T) {
 	const secret = "correct-horse-battery-staple"

@@ -112,6 +112,9 @@ func (m *maker) checkStep(s Share, step fragment.Step) error {
 			return fmt.Errorf("%s cannot be hidden: it is nono's own, and holds nothing of the host's", at)
 		}
 	case fragment.Seccomp:
+		if step.Errno == filter.Done {
+			return errors.New("only nono itself may have a call answered that is not made")
+		}
 		// Here, so that what the assembler refuses is told with the layer's name and line.
 		return filter.Check(step)
 	case fragment.Pseudo:

@@ -92,6 +92,11 @@ func open(
 	if err := r.boundRules(); err != nil {
 		return nil, err
 	}
+	told, err := forbidCores() // before anything is started that inherits it
+	if err != nil {
+		return nil, err
+	}
+	r.problems = append(r.problems, told...)
 	if r.members, err = r.findLayers(); err != nil {
 		return nil, err
 	}

@@ -115,7 +115,9 @@ func mask(t fragment.Comparison) uint64 {
 // errnos maps the names of errors to their numbers.
 var errnos = sync.OnceValue(func() map[string]unix.Errno {
 	// Second names, of numbers for which ErrnoName tells the first.
-	names := map[string]unix.Errno{"EOPNOTSUPP": unix.EOPNOTSUPP, "EWOULDBLOCK": unix.EWOULDBLOCK}
+	names := map[string]unix.Errno{
+		"EOPNOTSUPP": unix.EOPNOTSUPP, "EWOULDBLOCK": unix.EWOULDBLOCK, Done: 0,
+	}
 	for e := unix.Errno(1); e <= 133; e++ {
 		if name := unix.ErrnoName(e); name != "" {
 			names[name] = e

@@ -33,3 +33,7 @@
 // list, whatever its flags"; and it walks the rules one after another. Its tables of numbers were
 // maps of all architectures, made at each start; see [Names].
 package filter
+
+// Done stands in the place of an error's name in a rule of core's: the call is not made, and its
+// caller is told that it was. No layer may ask for that.
+const Done = "EDONE"

@@ -65,6 +65,7 @@ var meanwhile = []step{
 	{"watches", limitWatches},
 	// Nothing here executes anything before the agent is.
 	{"no-new-privs", forbidPrivileges},
+	{"cores", forbidCores},
 	{"rehearsal", func(*launcher) error { return fail("decoding a sample", recipe.Rehearse()) }},
 }
 

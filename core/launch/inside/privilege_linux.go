@@ -102,6 +102,19 @@ func forbidPrivileges(*launcher) error {
 	return fail("setting no-new-privs", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 }
 
+// forbidCores keeps what crashes inside from the host. A core file would be written outside every
+// grant's reach; a handler that the host has for crashes (core_pattern with a | at its beginning)
+// would run outside, often as root, on memory and names that the agent chose. Such a handler runs
+// under a limit of 0 too; 1 is the kernel's sign for no core of either kind. Core has set it
+// before; the filter keeps the agent from setting it.
+func forbidCores(*launcher) error {
+	err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1})
+	if errors.Is(err, unix.EPERM) {
+		err = nil // a hard limit of 0, which core has told of
+	}
+	return fail("forbidding core dumps", err)
+}
+
 // dropPrivileges gives up all capabilities, now and for ever.
 //
 // What matters only at an exec, the bounding set and the security settings, is done on this thread

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nono-run/nono/core/launch/filter"
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
@@ -125,6 +126,8 @@ const (
 	characterDevice = 0x2000
 	blockDevice     = 0x6000
 
+	limitCore = 4
+
 	personaQuery     = 0xffffffff
 	personaLinux32   = 0x0008     // what uname calls the machine; setarch
 	personaUname26   = 0x0020000  // what uname calls the release
@@ -200,6 +203,20 @@ func sometimes() []Judgement {
 			About: "new namespaces", Errno: "EPERM", Calls: "unshare",
 			Why:  "As for clone; descriptors and the current directory may be unshared.",
 			When: alternatives(anyOf(0, newNamespaces|newTimeNamespace)),
+		},
+		{
+			About: "the limit on core dumps", Errno: filter.Done, Calls: "setrlimit",
+			Why: "It is set so that no crash inside reaches the host's handler of crashes; under the 0 " +
+				"that cautious programs ask for, one would. They are told that it was done.",
+			When: alternatives(lower(0, fragment.OpIn, limitCore)),
+		},
+		{
+			About: "the same", Errno: filter.Done, Calls: "prlimit64",
+			Why: "It also reads limits, where it is given none.",
+			When: []fragment.Condition{{
+				lower(1, fragment.OpIn, limitCore),
+				{Arg: 2, Op: fragment.OpNotIn, Values: []uint64{0}},
+			}},
 		},
 		{
 			About: "personas", Errno: "EPERM", Calls: "personality",
@@ -367,11 +384,12 @@ func processes() []Judgement {
 		},
 		{
 			About: "priorities and limits",
-			Why:   "They are for the session's own processes, and limits only go down.",
+			Why: "They are for the session's own processes, and limits only go down; that of core dumps " +
+				"is judged above.",
 			Calls: "getpriority setpriority ioprio_get ioprio_set sched_yield sched_getparam " +
 				"sched_setparam sched_getscheduler sched_setscheduler sched_getattr sched_setattr " +
 				"sched_getaffinity sched_setaffinity sched_get_priority_max sched_get_priority_min " +
-				"sched_rr_get_interval getrlimit setrlimit prlimit64 getrusage times sysinfo",
+				"sched_rr_get_interval getrlimit getrusage times sysinfo",
 		},
 		{
 			About: "signals",

@@ -45,6 +45,7 @@ var tries = map[string]func(value string) string{
 	"device":  func(p string) string { return outcome(tcgets(p)) },
 	"status":  status,
 	"threads": func(string) string { return threads("/proc/1/task") },
+	"cores":   func(string) string { return cores() },
 	"umask":   func(string) string { return fmt.Sprintf("%#o", unix.Umask(0)) },
 
 	// Ways out.
@@ -468,6 +469,24 @@ func startChain() syscall.Errno {
 			syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
 		}
 	}
+}
+
+// cores says what the limit on core dumps is, and what it is after it was set to 0, by each of the
+// two calls for that.
+func cores() string {
+	said := ""
+	tell := func() {
+		var limit unix.Rlimit
+		err := unix.Prlimit(0, unix.RLIMIT_CORE, nil, &limit)
+		said += fmt.Sprintf("%d/%d %s ", limit.Cur, limit.Max, outcome(err))
+	}
+	tell()
+	none := unix.Rlimit{}
+	_, _, e := syscall.RawSyscall(unix.SYS_SETRLIMIT, unix.RLIMIT_CORE, uintptr(unsafe.Pointer(&none)), 0)
+	said += outcome(errno(e)) + " "
+	said += outcome(unix.Prlimit(0, unix.RLIMIT_CORE, &none, nil)) + " "
+	tell()
+	return strings.TrimSpace(said)
 }
 
 // zombies makes orphans, ends them, and counts those that nobody reaped.
