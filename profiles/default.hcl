@@ -28,6 +28,8 @@ filesystem {
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
+    "/etc/ld-musl-x86_64.path",
+    "/etc/ld-musl-aarch64.path",
 
     # Names of hosts, users and services.
     "/etc/hosts",
@@ -55,6 +57,47 @@ filesystem {
     "/etc/alternatives",
     "/etc/mime.types",
 
+    # What programs in /usr need of /etc and /var to start: distributions keep settings there, and lead to them with links. Only
+    # what holds no passwords; of Maven's settings, the parts without servers. A test looks at every link of /usr.
+    "/etc/java*",
+    "/etc/maven/m2.conf",
+    "/etc/maven/logging",
+    "/etc/ant",
+    "/etc/groovy",
+    "/etc/python*",
+    "/etc/perl",
+    "/etc/php/*/cli",
+    "/etc/php/*/mods-available",
+    "/etc/R",
+    "/etc/octave.conf",
+    "/etc/octaverc",
+    "/etc/mono",
+    "/etc/dotnet",
+    "/var/lib/ghc",
+    "/etc/xml",
+    "/etc/sgml",
+    "/etc/fonts",
+    "/var/cache/fontconfig",
+    "/etc/X11",
+    "/etc/ghostscript",
+    "/etc/ImageMagick-6",
+    "/etc/ImageMagick-7",
+    "/etc/libreoffice",
+    "/etc/texmf",
+    "/var/lib/texmf",
+    "/etc/groff",
+    "/etc/dictionaries-common",
+    "/etc/manpath.config",
+    "/etc/man_db.conf",
+    "/etc/locale.alias",
+    "/etc/inputrc",
+    "/etc/vim",
+
+    # How many processors there are, and their caches: by that programs choose how much to do at once. Nothing else of /sys: which
+    # disks and devices a machine has, with their serial numbers, is not needed to start.
+    "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+
     # The system's settings for git. Yours are in your home directory, and are not read.
     "/etc/gitconfig",
 
@@ -77,6 +120,10 @@ filesystem {
     "/usr/local/var",
     "/etc/ssl/private",
     "/etc/pki/*/private",
+    "/etc/java*/management/jmxremote.password",
+    "/etc/R/Renviron.site",
+    "/home/linuxbrew/.linuxbrew/var",
+    "/opt/homebrew/var",
 
     # Keys and cloud accounts.
     "~/.ssh",

@@ -88,47 +88,103 @@ func (r *reader) ifExists(access policy.Access, path string, at policy.Source) {
 	}
 }
 
-// expandGlobs adds what the patterns of the default profile match, once all grants are known: to
-// list a large /tmp in order to deny what nothing grants would cost each start for nothing.
+// expandGlobs adds what the patterns of the default profile match. Denials come when all grants are
+// known: to list a large /tmp in order to deny what nothing grants would cost each start for
+// nothing.
 func (r *reader) expandGlobs() {
-	all := r.grants(func(*rule) bool { return true })
+	var denials []glob
+	var dirs []string
+	grants := map[string][]glob{} // of one directory: it is listed once
 	for _, g := range r.defaults.globs {
-		dir, err := r.resolve(g.dir)
-		if err != nil || dir.Entry.Type != policy.Directory ||
-			!all.Path(dir.Path, policy.OpRead).Allowed {
-			continue
+		switch _, known := grants[g.dir]; {
+		case !g.access.Grants():
+			denials = append(denials, g)
+		case !known:
+			dirs = append(dirs, g.dir)
+			fallthrough
+		default:
+			grants[g.dir] = append(grants[g.dir], g)
 		}
-		found, err := matching(g.dir, g.pattern)
-		if err != nil {
-			unseen := &fs.PathError{Op: "list", Path: dir.Path + "/*", Err: fs.ErrPermission}
+	}
+	for _, dir := range dirs {
+		r.expandIn(dir, grants[dir])
+	}
+	all := r.grants(func(*rule) bool { return true })
+	for _, g := range denials {
+		dir, err := r.resolve(g.dir)
+		switch {
+		case err != nil:
+		case all.Path(dir.Path, policy.OpRead).Allowed:
+			r.expandIn(g.dir, []glob{g})
+		default:
+			r.expandBeneath(dir.Path, g)
+		}
+	}
+}
+
+// expandBeneath adds what a denial matches in a directory of which only parts are granted: the
+// names of those parts are all that can be seen inside.
+func (r *reader) expandBeneath(dir string, g glob) {
+	var names []string
+	for i := range r.rules {
+		p := r.rules[i].Path
+		if r.rules[i].Access.Grants() && p != dir && policy.Within(p, dir) {
+			name, _, _ := strings.Cut(strings.TrimPrefix(p[len(dir):], "/"), "/")
+			names = append(names, name)
+		}
+	}
+	found, err := match(nil, g.dir, g.pattern, names)
+	if err != nil {
+		r.add(problem(g.at, "the built-in profile has a pattern that cannot be read: %v", err))
+	}
+	for _, name := range found {
+		r.ifExists(g.access, name, g.at)
+	}
+}
+
+// expandIn adds what patterns match in one directory.
+func (r *reader) expandIn(dir string, globs []glob) {
+	at, err := r.resolve(dir)
+	if err != nil || at.Entry.Type != policy.Directory {
+		return
+	}
+	patterns := make([]string, len(globs))
+	for i, g := range globs {
+		patterns[i] = g.pattern
+	}
+	found, err := matching(dir, patterns)
+	if err != nil {
+		unseen := &fs.PathError{Op: "list", Path: at.Path + "/*", Err: fs.ErrPermission}
+		for _, g := range globs {
 			r.defaults.hidden = append(r.defaults.hidden,
 				hidden{g.access, g.dir + "/" + g.pattern, g.at, unseen})
-			continue
 		}
-		if len(found) > maxRules {
+		return
+	}
+	for i, g := range globs {
+		if len(found[i]) > maxRules {
 			r.add(problem(g.at, "there are more than %d files in %s that this is about", maxRules,
-				r.homely(dir.Path)).Try("grant less than that directory, or remove them"))
+				r.homely(at.Path)).Try("grant less than that directory, or remove them"))
 			continue
 		}
-		for _, name := range found {
+		for _, name := range found[i] {
 			r.ifExists(g.access, name, g.at)
 		}
 	}
 }
 
-// matching are the paths in a directory that a pattern with slashes means, as far as they are not
-// too many for a policy. Names are read some at a time: whoever filled a directory with millions of
-// them must not fill the memory.
-func matching(dir, pattern string) ([]string, error) {
-	pattern, beneath, deeper := strings.Cut(pattern, "/")
+// matching are the paths in a directory that patterns mean, each with what stands behind its first
+// slash, as far as they are not too many for a policy. Names are read some at a time: whoever
+// filled a directory with millions of them must not fill the memory.
+func matching(dir string, patterns []string) ([][]string, error) {
 	// Not to wait for whoever put a pipe there meanwhile.
 	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	var found []string
-	for len(found) <= maxRules {
+	found := make([][]string, len(patterns))
+	for {
 		names, err := f.Readdirnames(256)
 		if errors.Is(err, io.EOF) {
 			return found, nil
@@ -136,16 +192,32 @@ func matching(dir, pattern string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range names {
-			fits, err := path.Match(pattern, name)
-			switch {
-			case err != nil:
+		full := true
+		for i, pattern := range patterns {
+			if found[i], err = match(found[i], dir, pattern, names); err != nil {
 				return nil, err
-			case fits && deeper:
-				found = append(found, dir+"/"+name+"/"+beneath)
-			case fits:
-				found = append(found, dir+"/"+name)
 			}
+			full = full && len(found[i]) > maxRules
+		}
+		if full {
+			return found, nil
+		}
+	}
+}
+
+// match adds the names that a pattern means to those found, up to one too many for a policy.
+func match(found []string, dir, pattern string, names []string) ([]string, error) {
+	pattern, beneath, deeper := strings.Cut(pattern, "/")
+	for _, name := range names {
+		fits, err := path.Match(pattern, name)
+		switch {
+		case err != nil:
+			return nil, err
+		case !fits || len(found) > maxRules:
+		case deeper:
+			found = append(found, dir+"/"+name+"/"+beneath)
+		default:
+			found = append(found, dir+"/"+name)
 		}
 	}
 	return found, nil

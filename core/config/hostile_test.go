@@ -51,6 +51,10 @@ func TestNamesThatAreNotUTF8(t *testing.T) {
 			w.env["XDG_RUNTIME_DIR"] = w.root + "/run"
 			w.file("run/ssh-agent\xff", "")
 		}, "--allow /T/run", policy.Deny, "/run/ssh-agent\xff"},
+		{"the same, where nothing but that is granted", func(w *world) {
+			w.env["XDG_RUNTIME_DIR"] = w.root + "/run"
+			w.file("run/ssh-agent\xff", "")
+		}, "--read /T/run/ssh-agent\xff", policy.Deny, "/run/ssh-agent\xff"},
 		{"the current directory", func(w *world) {
 			w.file("bad\xff/", "")
 			w.options.Dir = w.root + "/bad\xff"

@@ -310,6 +310,12 @@ func TestSystemTools(t *testing.T) {
 		{"bash", `bash -c 'cat <(echo substituted); echo here <<< x; read -r l <<< "a b"; echo $l'`, "substituted\nhere\na b\n"},
 		{"find", `mkdir -p a/b; touch a/b/c; find . -name c | xargs -n1 basename`, "c\n"},
 		{"sort", `seq 20000 | sort -rn -S 1k | head -1`, "20000\n"},
+		{"javac", `printf 'class H { public static void main(String[] a) { System.out.println("from Java"); } }\n' > H.java; javac H.java; java -cp . H`, "from Java\n"},
+		{"mvn", `mvn -v > out 2>&1; grep -c "Apache Maven" out`, "1\n"},
+		{"groff", `printf '.TH t 1\nhello\n' > t.1; groff -man -Tascii t.1 | grep -c hello`, "1\n"},
+		{"man", `printf '.TH t 1\nhello\n' > t.1; man ./t.1 | grep -c hello`, "1\n"},
+		{"fc-list", `fc-list > fonts; test -s fonts && echo fonts`, "fonts\n"},
+		{"lscpu", `lscpu | grep -c '^CPU(s):'`, "1\n"},
 		{"script", `script -qec 'test -t 0 && echo a terminal' /dev/null < /dev/null | tr -d '\r'`, "a terminal\n"},
 	} {
 		t.Run(c.needs, func(t *testing.T) {
@@ -319,6 +325,56 @@ func TestSystemTools(t *testing.T) {
 			u.works(c.script, c.want)
 		})
 	}
+}
+
+// leftOut are the targets of links in /usr that are not inside, each for a reason.
+var leftOut = map[string]string{
+	"/etc/ssl/private":   "keys",
+	"/etc/environment":   "the machine's variables, for logins; some hold passwords of proxies",
+	"/etc/environment.d": "the same",
+	"/etc/npmrc":         "may hold a token",
+	"/etc/pip.conf":      "the same",
+	"/etc/maven":         "its settings.xml may hold the passwords of servers; its other parts are there",
+	"/etc/shadow":        "passwords",
+	"/run":               "sockets and the state of services",
+	"/proc":              "the session's own",
+	"/sys":               "devices of the machine",
+	"/dev":               "the session's own",
+	"/tmp":               "the session's own",
+}
+
+// Programs in /usr are made of more than /usr: what its links lead to is inside, or left out for a
+// reason, whatever this machine has installed.
+func TestLinksOfUsr(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	var links []string
+	err := filepath.WalkDir("/usr", func(p string, d os.DirEntry, err error) error {
+		if err != nil {
+			return filepath.SkipDir // not this user's to read
+		}
+		if d.Type()&os.ModeSymlink == 0 || strings.HasPrefix(p, "/usr/local/etc/") {
+			return nil
+		}
+		to, err := filepath.EvalSymlinks(p)
+		if err != nil || strings.HasPrefix(to, "/usr/") {
+			return nil //nolint:nilerr // it leads nowhere outside, too
+		}
+		for out := range leftOut {
+			if to == out || strings.HasPrefix(to, out+"/") {
+				return nil
+			}
+		}
+		links = append(links, p)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.write("links", strings.Join(links, "\n")+"\n")
+	r := u.works(`while read -r l; do test -e "$l" || echo "$l is not there"; done < links; echo all`, "all\n")
+	t.Logf("%d links lead out of /usr\n%s", len(links), r.Stderr)
+	u.tries([]string{"--allow-cwd"}, "no: cat /etc/maven/settings.xml", "no: ls /etc/ssl/private", "no: ls /sys/block", "no: cat /etc/shadow")
 }
 
 func TestCommandNotFound(t *testing.T) {
