@@ -86,6 +86,7 @@ type App struct {
 
 	began   time.Time
 	texts   diag.Texts // the policy files of this call, once they were read
+	lines   *diag.Held // what all of nono's own lines go through
 	silent  bool
 	verbose bool
 }
@@ -98,7 +99,7 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		return ExitOurs
 	}
 	root := a.newRoot(actions{
-		run: a.run, plan: a.plan, version: a.version,
+		run: a.run, shell: a.shell, plan: a.plan, version: a.version,
 		listPlugins: a.listPlugins, verifyPlugin: a.verifyPlugin,
 	})
 	root.SetArgs(args)
@@ -130,6 +131,7 @@ func (exitCode) Error() string { return "" }
 // actions are what the commands do.
 type actions struct {
 	run         func(context.Context, runOptions) error
+	shell       func(context.Context, policyOptions) error
 	plan        func(context.Context, planOptions) error
 	listPlugins func(ctx context.Context, asJSON bool) error
 	version     func(asJSON bool) error
@@ -162,6 +164,7 @@ The kernel enforces it, and nothing inside can widen it.`,
 	root.SetHelpCommand(a.newHelp())
 	root.AddCommand(
 		newRun(do.run),
+		newShell(do.shell),
 		newPlan(do.plan),
 		newPlugin(do),
 		newX(),
@@ -173,7 +176,15 @@ The kernel enforces it, and nothing inside can widen it.`,
 
 // printer writes nono's own lines as the flags of this call say.
 func (a *App) printer() *diag.Printer {
-	return diag.NewPrinter(a.Stderr, a.silent, a.verbose, a.colour(a.Stderr)).With(a.texts)
+	return diag.NewPrinter(a.held(), a.silent, a.verbose, a.colour(a.Stderr)).With(a.texts)
+}
+
+// held is standard error, which waits while the agent has the terminal.
+func (a *App) held() *diag.Held {
+	if a.lines == nil {
+		a.lines = diag.NewHeld(a.Stderr)
+	}
+	return a.lines
 }
 
 func (a *App) colour(f *os.File) bool {

@@ -32,6 +32,7 @@ func understood(args ...string) (any, *App, error) {
 	}
 	root := a.newRoot(actions{
 		run:         func(_ context.Context, o runOptions) error { return take(o) },
+		shell:       func(_ context.Context, o policyOptions) error { return take(o) },
 		plan:        func(_ context.Context, o planOptions) error { return take(o) },
 		listPlugins: func(_ context.Context, asJSON bool) error { return take(listed(asJSON)) },
 		version:     func(asJSON bool) error { return take(shown(asJSON)) },
@@ -62,6 +63,10 @@ func TestUnderstood(t *testing.T) {
 		want any
 	}{
 		{"run -- true", run(policyOptions{Command: []string{"true"}})},
+		{
+			"shell -c x.hcl --allow-cwd",
+			policyOptions{File: "x.hcl", Rules: rules("allow-cwd")},
+		},
 		{"run -c agent.hcl", run(policyOptions{File: "agent.hcl", Command: []string{}})},
 		{
 			// In the order in which they were typed, under the names that config knows.
@@ -120,7 +125,7 @@ func TestUnderstood(t *testing.T) {
 // The whole text of each mistake, as it is shown.
 func TestNotUnderstood(t *testing.T) {
 	const network = "\n  the network is closed, or all of it open with --disable network\n"
-	const own = "nono's own are: completion, help, plan, plugin, run, version, x\n"
+	const own = "nono's own are: completion, help, plan, plugin, run, shell, version, x\n"
 	for args, want := range map[string]string{
 		"run --allow-cwd=false -- true": "--allow-cwd takes no value, and was given \"false\"\n  `nono help run` lists the flags\n",
 		"run --read":                    "--read needs a value\n  `nono help run` shows which\n",
@@ -138,6 +143,7 @@ func TestNotUnderstood(t *testing.T) {
 		"plugin verify a b":             "`nono plugin verify` takes one program, and was given 2\n  usage: nono plugin verify [flags] PROGRAM\n",
 		"plugin lsit":                   "there is no command `nono plugin lsit`\n  did you mean `nono plugin list`?\n",
 		"plugin frobnicate":             "there is no command `nono plugin frobnicate`\n  there are: list, verify\n",
+		"shell bash":                    "`nono shell` takes no arguments, and was given \"bash\"\n  usage: nono shell [flags] [-c FILE]\n",
 		"version now":                   "`nono version` takes no arguments, and was given \"now\"\n  usage: nono version [flags]\n",
 		"why":                           "`nono why` is not built yet\n  `nono plan` shows every rule and the line it comes from\n",
 		"undo":                          "`nono undo` is not built yet\n  there is no undo: commit before the run\n",

@@ -16,6 +16,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/session"
+	"github.com/nono-run/nono/core/terminal"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -76,6 +77,13 @@ func (a *App) run(ctx context.Context, o runOptions) error {
 	if err != nil {
 		return err
 	}
+	return a.runRequest(ctx, req)
+}
+
+// runRequest runs a command, at the user's terminal if there is one, and ends with its exit code.
+func (a *App) runRequest(ctx context.Context, req *session.Request) error {
+	req.Terminal = terminal.Find(terminal.Streams{a.Stdin, a.Stdout, a.Stderr})
+	defer req.Terminal.Close()
 	code, err := session.Run(ctx, req)
 	if err != nil {
 		return err
@@ -86,7 +94,7 @@ func (a *App) run(ctx context.Context, o runOptions) error {
 	return nil
 }
 
-// request turns what was asked for, by the command run or plan, into what core/session runs.
+// request turns what was asked for, by the command run, shell or plan, into what core/session runs.
 // Nothing has been started when it returns.
 func (a *App) request(verb string, o policyOptions) (*session.Request, error) {
 	own, err := dirs.Find(a.Lookup, a.UID)
@@ -142,6 +150,7 @@ func (a *App) request(verb string, o policyOptions) (*session.Request, error) {
 		Grace:      a.Grace,
 		Out:        a.printer(),
 		Log:        a.logger(),
+		Lines:      a.held(),
 		Stdin:      a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr,
 	}, nil
 }
@@ -218,7 +227,7 @@ func (a *App) logger() hclog.Logger {
 		level = hclog.Debug
 	}
 	return hclog.New(&hclog.LoggerOptions{
-		Name: "nono", Level: level, Output: diag.Lines(a.Stderr),
+		Name: "nono", Level: level, Output: diag.Lines(a.held()),
 		DisableTime: true,
 	})
 }

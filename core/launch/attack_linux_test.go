@@ -298,7 +298,7 @@ func TestSwappedSource(t *testing.T) {
 			b.stdout = out
 			init, _, err := b.prepare(t)
 			if err == nil {
-				if err := init.Go(deadline(t)); err != nil {
+				if err := init.Go(deadline(t), false); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := init.Wait(); err != nil {
@@ -420,7 +420,7 @@ func TestForkOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := init.Go(deadline(t)); err != nil {
+	if err := init.Go(deadline(t), false); err != nil {
 		t.Fatal(err)
 	}
 	defer time.AfterFunc(30*time.Second, init.Kill).Stop()
@@ -466,7 +466,7 @@ func TestLifeline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := init.Go(deadline(t)); err != nil {
+	if err := init.Go(deadline(t), false); err != nil {
 		t.Fatal(err)
 	}
 	for line := range lines {
@@ -501,7 +501,7 @@ func TestInitKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := init.Go(deadline(t)); err != nil {
+	if err := init.Go(deadline(t), false); err != nil {
 		t.Fatal(err)
 	}
 	<-lines

@@ -47,7 +47,7 @@ func BenchmarkRun(b *testing.B) {
 		box.recipe.LandlockABI = host.LandlockABI
 		ready, err := init.Prepare(b.Context(), box.recipe)
 		lap("prepare", err)
-		lap("exec", init.Go(b.Context()))
+		lap("exec", init.Go(b.Context(), false))
 		_, err = init.Wait()
 		lap("end", err)
 		ready.Close()

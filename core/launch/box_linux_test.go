@@ -209,7 +209,7 @@ func (b *box) run(t *testing.T) result {
 	}
 	var exit launch.Exit
 	// An agent that ends nono-init may do so before that has said that it started the agent.
-	if err = init.Go(deadline(t)); err == nil {
+	if err = init.Go(deadline(t), false); err == nil {
 		exit, err = init.Wait()
 	}
 	text, _ := os.ReadFile(out.Name())
@@ -283,7 +283,7 @@ func runHost(spec string) {
 	_, err = i.Prepare(ctx, r)
 	must(err)
 	meanwhile()
-	must(i.Go(ctx))
+	must(i.Go(ctx, false))
 	_, err = i.Wait()
 	must(err)
 	os.Exit(0)

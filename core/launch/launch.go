@@ -6,7 +6,7 @@
 //	defer init.Close()
 //	host, err := init.Tier(ctx)             // how far this host goes: tier, Landlock version
 //	ready, err := init.Prepare(ctx, recipe) // all stands but the agent, also the layers' sockets
-//	err = init.Go(ctx)                      // the agent runs
+//	err = init.Go(ctx, true)                // the agent runs, in the foreground of its terminal
 //	exit, err := init.Wait()
 //
 // The calls come in this order. Start is called as early as possible, before there is a plan:
@@ -23,7 +23,7 @@
 //
 // # Concurrency
 //
-// After Go has returned, Signal, Dial, Wait, Kill and Close may be called from any goroutine.
+// After Go has returned, Signal, Job, Dial, Wait, Kill and Close may be called from any goroutine.
 package launch
 
 import (
@@ -60,6 +60,9 @@ type Ready struct {
 	// Reports are the roots of the recipe's tmpfs steps with Report, by their path inside. They can be
 	// read after the end. What is in them is the agent's: names, and links to anywhere.
 	Reports map[string]*os.File
+	// Terminal is the master of the session's terminal, if the recipe asks for one. It is set not to
+	// block.
+	Terminal *os.File
 }
 
 // Close closes all files.
@@ -69,6 +72,9 @@ func (r *Ready) Close() {
 	}
 	for _, f := range r.Reports {
 		_ = f.Close()
+	}
+	if r.Terminal != nil {
+		_ = r.Terminal.Close()
 	}
 }
 

@@ -35,6 +35,9 @@ type Init struct {
 
 	// answers are the replies that the protocol has one of at a time: at most one is unread.
 	answers chan answer
+	// stopped and frozen have room for one.
+	stopped chan recipe.Stopped
+	frozen  chan struct{}
 	// silent is closed when nono-init can say nothing more.
 	silent chan struct{}
 	// exited is what it said last; it is read after ended.
@@ -80,6 +83,8 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 		streams:  o.Streams,
 		lifeline: pair[0],
 		answers:  make(chan answer, 1),
+		stopped:  make(chan recipe.Stopped, 1),
+		frozen:   make(chan struct{}, 1),
 		silent:   make(chan struct{}),
 		ended:    make(chan struct{}),
 		ports:    map[uint16]bool{},
@@ -98,12 +103,13 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 	return i, nil
 }
 
-// files are nono-init's three, with /dev/null for those that are closed.
+// files are nono-init's three, with /dev/null for those that are closed, and for terminals: nothing
+// of the user's terminal goes beyond core.
 func (o Options) files() (files []*os.File, closeOwn func(), err error) {
 	var null *os.File
 	for _, s := range o.Streams {
 		f := s.File
-		if f == nil {
+		if f == nil || s.Kind == recipe.TerminalStream {
 			if null == nil {
 				if null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 					return nil, nil, err
@@ -189,6 +195,17 @@ func (i *Init) listen() {
 			i.exited = a.Exited
 		case a.Dialed != nil:
 			i.deliver(a)
+		case a.Stopped != nil:
+			select {
+			case <-i.stopped: // nobody has dealt with the one before
+			default:
+			}
+			i.stopped <- *a.Stopped // nobody else writes to it, so there is room
+		case a.Frozen != nil:
+			select {
+			case i.frozen <- struct{}{}:
+			default:
+			}
 		default:
 			select {
 			case i.answers <- a:
@@ -277,6 +294,11 @@ func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
 
 func (r *Ready) add(a answer) {
 	for n, d := range a.Ready.Descriptors {
+		if d.Kind == recipe.TerminalDescriptor {
+			_ = unix.SetNonblock(a.fds[n], true) // of a descriptor that is open this cannot fail
+			r.Terminal = os.NewFile(uintptr(a.fds[n]), "terminal")
+			continue
+		}
 		f := os.NewFile(uintptr(a.fds[n]), d.Name)
 		files := r.Listeners
 		if d.Kind == recipe.ReportDescriptor {
@@ -289,10 +311,11 @@ func (r *Ready) add(a answer) {
 	}
 }
 
-// Go opens the gate: it returns once the agent runs. One that cannot be executed is an [ExecError].
-func (i *Init) Go(ctx context.Context) error {
+// Go opens the gate: it returns once the agent runs, in the foreground of the session's terminal or
+// not. One that cannot be executed is an [ExecError].
+func (i *Init) Go(ctx context.Context, foreground bool) error {
 	const doing = "starting the agent"
-	if err := i.ask(recipe.Request{Go: true}); err != nil {
+	if err := i.ask(recipe.Request{Go: &recipe.Go{Foreground: foreground}}); err != nil {
 		return i.lost(doing)
 	}
 	a, err := i.answer(ctx, doing)
@@ -317,6 +340,21 @@ func (i *Init) Signal(s syscall.Signal) error {
 	}
 	return nil
 }
+
+// Job asks for a step of job control inside. What comes of it is told by [Init.Stopped] and
+// [Init.Frozen].
+func (i *Init) Job(job recipe.Job) error {
+	if err := i.ask(recipe.Request{Job: job}); err != nil {
+		return fmt.Errorf("asking nono-init for job control (%s): %w", job, err)
+	}
+	return nil
+}
+
+// Stopped tells that a signal has stopped the agent. Of several it is the last that is told.
+func (i *Init) Stopped() <-chan recipe.Stopped { return i.stopped }
+
+// Frozen tells that nothing inside runs, after it was asked to be so.
+func (i *Init) Frozen() <-chan struct{} { return i.frozen }
 
 // Dial connects to a port of the loopback inside, one that the recipe names. The file is the
 // caller's.

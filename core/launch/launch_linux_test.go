@@ -20,8 +20,8 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// TestAgent is what an agent finds: itself in a session of its own, the view, no privilege, nothing
-// open.
+// TestAgent is what an agent finds: itself in a process group of its own, in nono-init's session,
+// the view, no privilege, nothing open.
 func TestAgent(t *testing.T) {
 	b := newBox(t, "session", "cwd", "env=HELLO", "list=/", "list=/dev", "descriptors", "umask", "threads",
 		"status=CapInh,CapPrm,CapEff,CapBnd,CapAmb,NoNewPrivs,Seccomp", "write=new", "write=/new", "stat=/etc", "status=Pid,PPid",
@@ -29,7 +29,7 @@ func TestAgent(t *testing.T) {
 	b.recipe.Env = []string{"HELLO=a value"}
 	const none = "0000000000000000"
 	b.want(t, map[string]string{
-		"session":   "true <nil>",
+		"session":   "1 true <nil>",
 		"cwd":       b.project,
 		"env=HELLO": "a value",
 		"list=/":    "dev prober proc tmp",
@@ -155,7 +155,7 @@ func TestReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := init.Go(deadline(t)); err != nil {
+	if err := init.Go(deadline(t), false); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := init.Wait(); err != nil {
@@ -343,7 +343,7 @@ func TestExecFails(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = init.Go(deadline(t))
+			err = init.Go(deadline(t), false)
 			var e *launch.ExecError
 			if !errors.As(err, &e) || e.Status() != test.status || !strings.Contains(err.Error(), test.text) {
 				t.Errorf("got %v, want %d and %q", err, test.status, test.text)
@@ -365,7 +365,7 @@ func TestSignal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := init.Go(deadline(t)); err != nil {
+			if err := init.Go(deadline(t), false); err != nil {
 				t.Fatal(err)
 			}
 			if got := <-lines; got != "waiting" {
@@ -411,7 +411,7 @@ func TestOutputEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := init.Go(deadline(t)); err != nil {
+	if err := init.Go(deadline(t), false); err != nil {
 		t.Fatal(err)
 	}
 	b.stdout.Close()
@@ -477,7 +477,7 @@ func TestListenersAndDialers(t *testing.T) {
 			_, _ = dns.WriteTo(append([]byte("answer to "), buf[:n]...), from)
 		}
 	}()
-	if err := init.Go(deadline(t)); err != nil {
+	if err := init.Go(deadline(t), false); err != nil {
 		t.Fatal(err)
 	}
 

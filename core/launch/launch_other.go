@@ -29,7 +29,16 @@ func (*Init) Tier(context.Context) (recipe.Host, error) { return recipe.Host{}, 
 func (*Init) Prepare(context.Context, *recipe.Recipe) (*Ready, error) { return nil, errLinux }
 
 // Go fails.
-func (*Init) Go(context.Context) error { return errLinux }
+func (*Init) Go(context.Context, bool) error { return errLinux }
+
+// Job fails.
+func (*Init) Job(recipe.Job) error { return errLinux }
+
+// Stopped tells nothing.
+func (*Init) Stopped() <-chan recipe.Stopped { return nil }
+
+// Frozen tells nothing.
+func (*Init) Frozen() <-chan struct{} { return nil }
 
 // Signal fails.
 func (*Init) Signal(syscall.Signal) error { return errLinux }

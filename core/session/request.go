@@ -18,6 +18,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/core/terminal"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -59,6 +60,10 @@ type Request struct {
 	Log hclog.Logger
 	// The agent's streams.
 	Stdin, Stdout, Stderr *os.File
+	// Terminal is the user's; nil where there is none, or it is not the agent's to have. Lines is what
+	// Out and Log print through: it waits while the agent has the terminal.
+	Terminal *terminal.Terminal
+	Lines    *diag.Held
 }
 
 // An Error is a failure with an exit code of its own: the command cannot be found (127) or executed

@@ -86,6 +86,9 @@ func open(
 	if r.streams, err = streams.Examine(req.Stdin, req.Stdout, req.Stderr); err != nil {
 		return nil, streamProblem(err)
 	}
+	if err := r.checkTerminals(); err != nil {
+		return nil, err
+	}
 	if err := r.resolveCommand(); err != nil {
 		return nil, err
 	}
@@ -397,9 +400,13 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	todo.Umask = r.req.Umask
+	todo.Terminal = r.req.Terminal != nil
 	ready, err := r.init.Prepare(ctx, todo)
 	if err != nil {
 		return r.stepProblem(err)
+	}
+	if err := r.adoptTerminal(ready); err != nil {
+		return err
 	}
 	for dir, f := range ready.Reports {
 		l, err := watchLeftovers(dir, f)

@@ -38,7 +38,7 @@ func Plan(ctx context.Context, req *Request) (*plan.Plan, error) {
 // may have an exit code of its own (see [Error]).
 func Run(ctx context.Context, req *Request) (int, error) {
 	// Until the agent runs, a signal ends the start.
-	ctx, sig := interruptible(ctx)
+	ctx, sig := interruptible(ctx, req.ofTerminal()...)
 	defer sig.Stop()
 	// So does a layer.
 	ctx, refuse := context.WithCancelCause(ctx)
@@ -57,6 +57,7 @@ func Run(ctx context.Context, req *Request) (int, error) {
 	// Before Finish, however the run went: a start that is called off while the gate opens may have an
 	// agent all the same.
 	r.endInit()
+	r.takeTerminalBack()
 	end := sdk.End{Reason: reason, ExitCode: exit.Code, Signal: exit.Signal, Started: r.began}
 	if !r.began.IsZero() {
 		end.Ended = time.Now()
@@ -95,14 +96,17 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
 	r.time.Lap("arming")
-	r.asker.Yield("the agent has the terminal")
-	if err := r.init.Go(ctx); err != nil {
+	foreground := r.yieldTerminal()
+	if err := r.init.Go(ctx, foreground); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, execProblem(err)
 	}
 	r.began = time.Now()
 	close(r.opened)
 	r.time.Lap("exec")
 	r.req.Out.Detail("%s", r.time)
+	if err := r.serveTerminal(sig); err != nil {
+		return sdk.EndStopped, launch.Exit{}, err
+	}
 	return r.watch(ctx, sig)
 }
 

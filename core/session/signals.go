@@ -48,8 +48,11 @@ var passing = func() []syscall.Signal {
 }()
 
 // interruptible returns a context that the first signal of the user's which asks for an end ends,
-// with an [Error] as its cause. Any other is kept for the agent.
-func interruptible(ctx context.Context) (context.Context, *signals) {
+// with an [Error] as its cause. Any other is kept for the agent, but for those that the caller
+// deals with otherwise.
+func interruptible(
+	ctx context.Context, without ...syscall.Signal,
+) (context.Context, *signals) {
 	ctx, stop := context.WithCancelCause(ctx)
 	s := newSignals()
 	s.handler = func(sig syscall.Signal) {
@@ -59,7 +62,9 @@ func interruptible(ctx context.Context) (context.Context, *signals) {
 			s.held = append(s.held, sig)
 		}
 	}
-	s.listen(slices.Concat(asking, passing))
+	s.listen(slices.DeleteFunc(slices.Concat(asking, passing), func(sig syscall.Signal) bool {
+		return slices.Contains(without, sig)
+	}))
 	return ctx, s
 }
 
@@ -120,6 +125,17 @@ func (s *signals) Handle(h func(syscall.Signal)) {
 // Hold keeps signals for the next handler.
 func (s *signals) Hold() {
 	s.Handle(func(sig syscall.Signal) { s.held = append(s.held, sig) })
+}
+
+// HangUp does what SIGHUP does, for a terminal that is gone. Where that is ignored, as nohup wants
+// it, so is this.
+func (s *signals) HangUp() {
+	if signal.Ignored(syscall.SIGHUP) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handler(syscall.SIGHUP)
 }
 
 // Stop ends receiving; signals do what they do by default again.

@@ -548,13 +548,22 @@ func newTerminal(t *testing.T) *terminal {
 // run starts nono as a login shell would its foreground job: in a session that the terminal
 // controls.
 func (tty *terminal) run(g *guarded) {
+	g.u.t.Helper()
+	tty.runWith(g, true)
+}
+
+// runWith leaves standard error apart, if it is told so.
+func (tty *terminal) runWith(g *guarded, stderr bool) {
 	t := g.u.t
 	t.Helper()
 	side, err := os.OpenFile(tty.name, os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Stdin, g.Stdout, g.Stderr = side, side, side
+	g.Stdin, g.Stdout = side, side
+	if stderr {
+		g.Stderr = side
+	}
 	g.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	g.start()
 	side.Close()
@@ -618,11 +627,20 @@ while :; do read line && echo "read $line"; [ "$line" = end ] && exit 3; done`
 			t.Errorf("want 3\n%s", r)
 		}
 	})
-	t.Run("a second Ctrl-C is the end", func(t *testing.T) {
+	t.Run("Ctrl-C is the agent's, however often; a second SIGINT is the end", func(t *testing.T) {
 		tty, g := begin(t)
-		tty.types(t, "\x03")
-		g.wait(&g.out, "interrupted\r\n")
-		tty.types(t, "\x03")
+		interrupted := func(times int) {
+			g.until(fmt.Sprintf("is interrupted %d times", times), func() bool {
+				return strings.Count(g.out.String(), "interrupted\r\n") == times
+			})
+		}
+		for times := range 3 {
+			tty.types(t, "\x03")
+			interrupted(times + 1)
+		}
+		g.signal(syscall.SIGINT)
+		interrupted(4)
+		g.signal(syscall.SIGINT)
 		if r := g.end(); r.Code != 137 {
 			t.Errorf("want 137\n%s", r)
 		}

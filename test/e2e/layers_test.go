@@ -845,8 +845,8 @@ func TestLayerAsks(t *testing.T) {
 		u.useEcho(`ask = "armed"`)
 		tty := newTerminal(t)
 		g := u.guarded(append([]string{"run", "-v"}, configured("sh", "-c", "read line; exit 7")[1:]...)...)
-		tty.run(g)
-		g.wait(&g.out, "nobody can answer: the agent has the terminal")
+		tty.runWith(g, false) // on the terminal it would be said when that is nono's again
+		g.wait(&g.err, "nobody can answer: the agent has the terminal")
 		tty.types(t, "for the agent\n")
 		if r := g.end(); r.Code != 7 || strings.Contains(r.Stdout, "asks:") {
 			t.Errorf("the question was shown\n%s", r)

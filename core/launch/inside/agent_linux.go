@@ -12,18 +12,20 @@ import (
 )
 
 // runAgent forks the agent and serves core until the end. It returns only if there is no agent.
-func (l *launcher) runAgent() error {
+func (l *launcher) runAgent(start recipe.Go) error {
 	r := l.recipe
 	unix.Umask(r.Umask)
 	agent, err := syscall.ForkExec(r.Executable, r.Args, &syscall.ProcAttr{
 		Env:   r.Env,
 		Files: l.agentFiles(),
-		// A session of its own: the user's terminal, if it is one of the three, then takes no job control
-		// from the agent, and gives it no signals.
-		Sys: &syscall.SysProcAttr{Setsid: true},
+		// A group of its own, in nono-init's session: see terminal.
+		Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
 	if err != nil {
 		return send(recipe.Reply{Started: startFailure(r.Executable, err)})
+	}
+	if err := l.terminal.adopt(agent, start.Foreground); err != nil {
+		return err
 	}
 	if err := send(recipe.Reply{Started: &recipe.Started{}}); err != nil {
 		return err // core is gone; the end of this process ends the agent
@@ -33,8 +35,8 @@ func (l *launcher) runAgent() error {
 	l.letGoOfStreams()
 	// Waiting blocks a thread, and so does reading: one each. The threads have no scope around them,
 	// so it does not matter to the kernel which of them signals the agent.
-	go waitForAgent(agent)
-	return serve(agent, ports)
+	go waitForAgent(agent, l.terminal.stopped)
+	return l.serve(agent, ports)
 }
 
 func startFailure(executable string, err error) *recipe.Started {
@@ -49,7 +51,7 @@ func startFailure(executable string, err error) *recipe.Started {
 // serve does what core asks until core is gone. Then it returns: the end of pid 1 is the end of
 // everything inside, and so the agent cannot outlive core even where the parent-death signal is
 // lost.
-func serve(agent int, ports []uint16) error {
+func (l *launcher) serve(agent int, ports []uint16) error {
 	// A layer that dials without end takes no more than this many threads from us.
 	dialing := make(chan struct{}, 64)
 	for {
@@ -61,6 +63,10 @@ func serve(agent int, ports []uint16) error {
 			return err
 		case req.Signal != 0:
 			signalAgent(agent, syscall.Signal(req.Signal))
+		case req.Job != "":
+			if err := l.terminal.do(req.Job); err != nil {
+				return err
+			}
 		case req.Dial != nil:
 			select {
 			case dialing <- struct{}{}:
@@ -84,7 +90,7 @@ func signalAgent(agent int, s syscall.Signal) {
 	to := agent
 	switch s {
 	case unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGTSTP, unix.SIGCONT, unix.SIGWINCH:
-		to = -agent // it leads a session, and so the group of its number
+		to = -agent // it leads the group of its number
 	}
 	_ = unix.Kill(to, s) // it may have ended just now
 }

@@ -26,7 +26,8 @@ type launcher struct {
 	view      view
 	// streams are what the agent gets as its descriptors 0, 1 and 2. They begin as nono-init's own of
 	// the same numbers, and steps put others in their place.
-	streams [3]int
+	streams  [3]int
+	terminal *terminal
 	// hand are the descriptors for core.
 	hand []handed
 }
@@ -77,6 +78,7 @@ var preparation = []step{
 	{"directory", changeDirectory},
 	// By the names that the agent has for them, and before anything restricts what can be opened.
 	{"devices", openDevices},
+	{"terminal", openTerminal},
 	{"listeners", openListeners},
 	// After the last mount was made: one that is mounted nowhere yet counts as a mount namespace.
 	{"namespaces", forbidMountNamespaces},
@@ -101,7 +103,9 @@ var preparation = []step{
 func Main() int {
 	// What the agent inherits is this thread's; see the package.
 	runtime.LockOSThread()
-	l := &launcher{proc: -1, sys: -1, streams: [3]int{0, 1, 2}}
+	l := &launcher{
+		proc: -1, sys: -1, streams: [3]int{0, 1, 2}, terminal: &terminal{slave: -1},
+	}
 	for _, arg := range os.Args[1:] {
 		if arg != recipe.HostNetwork {
 			return 2
@@ -143,10 +147,11 @@ func (l *launcher) run() error {
 		return err
 	}
 	// The gate: layers are armed while nothing here moves. What comes next is one message, or the end.
-	if err := awaitGo(); err != nil {
+	start, err := awaitGo()
+	if err != nil {
 		return err
 	}
-	return l.runAgent()
+	return l.runAgent(start)
 }
 
 func (l *launcher) apply(steps []step) error {
@@ -226,17 +231,17 @@ func (l *launcher) handOver() error {
 	}
 }
 
-func awaitGo() error {
+func awaitGo() (recipe.Go, error) {
 	var req recipe.Request
 	fds, err := recipe.Receive(recipe.Lifeline, &req)
 	recipe.CloseAll(fds)
 	if err != nil {
-		return fail("waiting at the gate", err)
+		return recipe.Go{}, fail("waiting at the gate", err)
 	}
-	if !req.Go {
-		return fail("waiting at the gate", errors.New("core sent something else"))
+	if req.Go == nil {
+		return recipe.Go{}, fail("waiting at the gate", errors.New("core sent something else"))
 	}
-	return nil
+	return *req.Go, nil
 }
 
 func send(r recipe.Reply, fds ...int) error { return recipe.Send(recipe.Lifeline, r, fds...) }

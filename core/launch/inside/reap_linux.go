@@ -9,10 +9,11 @@ import (
 )
 
 // waitForAgent reaps whatever ends, as pid 1 must, until the main process does. That is the end of
-// the run: it ends the rest, tells core, and ends the process.
-func waitForAgent(agent int) {
+// the run: it ends the rest, tells core, and ends the process. stopped is called when a signal has
+// stopped the agent.
+func waitForAgent(agent int, stopped func(unix.Signal)) {
 	go endTracer(agent)
-	status, err := reapUntil(agent)
+	status, err := reapUntil(agent, stopped)
 	if err != nil {
 		os.Exit(1) // core sees a nono-init that ended without a word, and says so
 	}
@@ -29,16 +30,18 @@ func waitForAgent(agent int) {
 // The main process is asked for by its number before each wait for anybody: the kernel answers that
 // with whichever ended child it comes to first, and where others end all the time, it may never
 // come to this one.
-func reapUntil(agent int) (unix.WaitStatus, error) {
+func reapUntil(agent int, stopped func(unix.Signal)) (unix.WaitStatus, error) {
 	for {
 		for _, wait := range []struct{ pid, options int }{{agent, unix.WNOHANG}, {-1, 0}} {
-			ended, status, err := reap(wait.pid, wait.options)
-			if err != nil {
+			news, status, err := reap(wait.pid, wait.options|unix.WUNTRACED)
+			switch {
+			case err != nil:
 				return 0, err
-			}
-			// A process that asks to be traced is traced by its parent, and then each of its signals is news
-			// for us. It ends nothing.
-			if ended == agent && !status.Stopped() {
+			case news != agent:
+			case status.Stopped():
+				// Or it asked to be traced: then its parent traces it, and each of its signals is news for us.
+				stopped(status.StopSignal())
+			default:
 				return status, nil
 			}
 		}

@@ -337,11 +337,16 @@ func (l *launcher) link(at, target string) error {
 	return fail("making the link "+at, err)
 }
 
-// devpts mounts a fresh instance of pseudo-terminals, with the ptmx that goes with it.
+// maxTerminals bounds the terminals of a session. All instances share what the machine has, 4,096
+// on most, of which the host keeps a quarter for itself.
+const maxTerminals = "64"
+
+// devpts mounts a fresh instance of pseudo-terminals, with the ptmx that goes with it. They have
+// the group of whoever opens them: the host's group for terminals has no number inside.
 func (l *launcher) devpts(s fragment.Pseudo) error {
 	mount, err := newMount(
 		"devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, option{"ptmxmode", "0666"},
-		option{"mode", "0620"},
+		option{"mode", "0620"}, option{"max", maxTerminals},
 	)
 	if err != nil {
 		return fail("making a devpts", err)

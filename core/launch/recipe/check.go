@@ -34,6 +34,9 @@ func (r *Recipe) Check() error {
 		if err := s.check(); err != nil {
 			return fmt.Errorf("the recipe's standard stream %d: %w", n, err)
 		}
+		if s.Kind == TerminalStream && !r.Terminal {
+			return fmt.Errorf("the recipe's standard stream %d is a terminal, and there is none", n)
+		}
 	}
 	return nil
 }

@@ -7,16 +7,41 @@ import "github.com/nono-run/nono/sdk/policy"
 const HostNetwork = "host-network"
 
 // Request is what core asks nono-init. Exactly one field is set. In a run they come in this order:
-// Prepare, Go, then any number of Signal and Dial.
+// Prepare, Go, then any number of Signal, Job and Dial.
 type Request struct {
 	// Prepare comes with one descriptor: the recipe, as JSON in a sealed memfd.
 	Prepare bool `json:"prepare,omitempty"`
 	// Go opens the gate: the agent is forked and executed.
-	Go bool `json:"go,omitempty"`
+	Go *Go `json:"go,omitempty"`
 	// Signal is the number of a signal for the agent.
 	Signal int   `json:"signal,omitempty"`
+	Job    Job   `json:"job,omitempty"`
 	Dial   *Dial `json:"dial,omitempty"`
 }
+
+// Go says how the agent starts.
+type Go struct {
+	// Foreground puts the agent into the foreground of the session's terminal, if there is one.
+	// Otherwise nono-init's own process group has it, as after [JobBack].
+	Foreground bool `json:"foreground,omitempty"`
+}
+
+// Job is one step of job control inside, on the session's terminal.
+type Job string
+
+// The steps.
+const (
+	// JobFront puts the process group back into the foreground that had it last, at first the agent's,
+	// and continues it and the agent's.
+	JobFront Job = "front"
+	// JobBack puts nono-init's own group there, which never reads. The kernel then stops every other
+	// that reads from the terminal or changes its settings.
+	JobBack Job = "back"
+	// JobFreeze stops every process inside. The answer is a Frozen, when they stand still.
+	JobFreeze Job = "freeze"
+	// JobThaw continues all but those that had been stopped before.
+	JobThaw Job = "thaw"
+)
 
 // Dial asks for a connection to a port of the loopback inside.
 type Dial struct {
@@ -37,6 +62,10 @@ type Reply struct {
 	Started *Started `json:"started,omitempty"`
 	// Dialed answers Dial; a connection comes with its descriptor.
 	Dialed *Dialed `json:"dialed,omitempty"`
+	// Stopped is said unasked, when a signal has stopped the agent's main process.
+	Stopped *Stopped `json:"stopped,omitempty"`
+	// Frozen answers JobFreeze.
+	Frozen *Frozen `json:"frozen,omitempty"`
 	// Exited is the last thing said after a run.
 	Exited *Exited `json:"exited,omitempty"`
 }
@@ -90,6 +119,8 @@ type DescriptorKind string
 const (
 	ListenerDescriptor DescriptorKind = "listener"
 	ReportDescriptor   DescriptorKind = "report" // the root of a tmpfs whose step has Report
+	// TerminalDescriptor is the master of the session's terminal.
+	TerminalDescriptor DescriptorKind = "terminal"
 )
 
 // Started says how the agent's exec went: Errno is 0 when it runs, and Path what could not be
@@ -107,6 +138,17 @@ type Dialed struct {
 	ID    uint64 `json:"id"`
 	Errno int    `json:"errno,omitempty"`
 }
+
+// Stopped says that the agent's main process does not run.
+type Stopped struct {
+	// Signal is what stopped it.
+	Signal int `json:"signal"`
+	// Behind says that the terminal's foreground was nono-init's at that time.
+	Behind bool `json:"behind,omitempty"`
+}
+
+// Frozen says that nothing inside runs.
+type Frozen struct{}
 
 // Exited is how the agent's main process ended.
 type Exited struct {

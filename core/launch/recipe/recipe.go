@@ -16,6 +16,9 @@ type Recipe struct {
 	// Landlock is empty when no layer uses Landlock: then there is no ruleset.
 	Landlock    []fragment.Landlock `json:"landlock,omitempty"`
 	LandlockABI int                 `json:"landlock_abi,omitempty"`
+	// Terminal asks for a terminal of the session's own, which the agent finds as /dev/tty. Its other
+	// end is handed to core.
+	Terminal bool `json:"terminal,omitempty"`
 	// Seccomp is the assembled filter: classic BPF instructions, 8 bytes each, in the machine's byte
 	// order.
 	Seccomp []byte `json:"seccomp"`

@@ -23,17 +23,20 @@ import (
 
 var tries = map[string]func(value string) string{
 	// What every process can tell.
-	"pid":     func(string) string { return strconv.Itoa(os.Getpid()) },
-	"session": func(string) string { sid, err := unix.Getsid(0); return fmt.Sprint(sid == os.Getpid(), err) },
-	"env":     os.Getenv,
-	"cwd":     func(string) string { dir, err := os.Getwd(); return text(dir, err) },
-	"list":    list,
-	"read":    func(p string) string { b, err := os.ReadFile(p); return text(string(b), err) },
-	"stat":    func(p string) string { _, err := os.Stat(p); return outcome(err) },
-	"write":   func(p string) string { return outcome(os.WriteFile(p, []byte("written inside\n"), 0o644)) },
-	"mkdir":   func(p string) string { return outcome(os.Mkdir(p, 0o755)) },
-	"chmod":   func(p string) string { return outcome(os.Chmod(p, 0o777)) },
-	"open-w":  func(p string) string { f, err := os.OpenFile(p, os.O_WRONLY, 0); _ = f.Close(); return outcome(err) },
+	"pid": func(string) string { return strconv.Itoa(os.Getpid()) },
+	"session": func(string) string {
+		sid, err := unix.Getsid(0)
+		return fmt.Sprint(sid, unix.Getpgrp() == os.Getpid(), err)
+	},
+	"env":    os.Getenv,
+	"cwd":    func(string) string { dir, err := os.Getwd(); return text(dir, err) },
+	"list":   list,
+	"read":   func(p string) string { b, err := os.ReadFile(p); return text(string(b), err) },
+	"stat":   func(p string) string { _, err := os.Stat(p); return outcome(err) },
+	"write":  func(p string) string { return outcome(os.WriteFile(p, []byte("written inside\n"), 0o644)) },
+	"mkdir":  func(p string) string { return outcome(os.Mkdir(p, 0o755)) },
+	"chmod":  func(p string) string { return outcome(os.Chmod(p, 0o777)) },
+	"open-w": func(p string) string { f, err := os.OpenFile(p, os.O_WRONLY, 0); _ = f.Close(); return outcome(err) },
 	"read-only": func(p string) string {
 		var st unix.Statfs_t
 		err := unix.Statfs(p, &st)
@@ -59,7 +62,8 @@ var tries = map[string]func(value string) string{
 	"int80":        func(string) string { return int80Socket() },
 	"x32":          func(string) string { _, _, e := syscall.RawSyscall(0x40000000|39, 0, 0, 0); return outcome(errno(e)) },
 	"user-ns":      func(string) string { return outcome(unshareChild(unix.CLONE_NEWUSER)) },
-	"sti":          func(string) string { return sti() },
+	"sti":          func(string) string { return asLeader("sti-here") },
+	"sti-here":     func(string) string { return sti() },
 	"syscall":      trySyscall,
 	"trace":        trace,
 	"inotify":      inotify,
@@ -321,6 +325,17 @@ func unshareChild(flags uintptr) error {
 		return err
 	}
 	return nil
+}
+
+// asLeader makes a try in a session of its own, and gives its outcome.
+func asLeader(try string) string {
+	c := exec.Command("/proc/self/exe", try)
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	out, err := c.CombinedOutput()
+	if err != nil {
+		return outcome(err)
+	}
+	return strings.TrimSpace(strings.TrimPrefix(string(out), try+": "))
 }
 
 // sti types into a terminal of our own that we control. EPERM is the filter's answer; a kernel that
