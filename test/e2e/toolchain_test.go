@@ -377,6 +377,26 @@ func TestLinksOfUsr(t *testing.T) {
 	u.tries([]string{"--allow-cwd"}, "no: cat /etc/maven/settings.xml", "no: ls /etc/ssl/private", "no: ls /sys/block", "no: cat /etc/shadow")
 }
 
+// TestDebuggers: what attaches to a process of the session's own, as a debugger does, works inside.
+func TestDebuggers(t *testing.T) {
+	t.Parallel()
+	const leaks = `printf '#include <stdlib.h>\nint main(int n, char **v) { char *p = malloc(100); p = n > 1 ? 0 : p; free(p); return 0; }\n' > l.c; `
+	const loops = `printf '#include <unistd.h>\nint spin(void) { for (;;) usleep(1000); }\nint main(void) { return spin(); }\n' > l.c; gcc -g -o l l.c; ./l & p=$!; `
+	for _, c := range []struct{ name, needs, script, want string }{
+		{"leak", "gcc", leaks + `gcc -fsanitize=leak -o l l.c; ./l; echo $?; ./l x 2>&1 | grep -o '100 byte.s. leaked'; ./l x 2>/dev/null || echo $?`, "0\n100 byte(s) leaked\n23\n"},
+		{"address", "gcc", leaks + `gcc -fsanitize=address -o l l.c; ./l; echo $?; ./l x 2>&1 | grep -o '100 byte.s. leaked'`, "0\n100 byte(s) leaked\n"},
+		{"gdb", "gdb", loops + `gdb -q -batch -p $p -ex bt 2>&1 | grep -o 'in main'; kill $p`, "in main\n"},
+		{"strace", "strace", loops + `strace -qq -p $p 2>&1 | grep -m1 -o nanosleep; kill $p`, "nanosleep\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			needs(t, "gcc")
+			needs(t, c.needs)
+			newUser(t).works(c.script, c.want)
+		})
+	}
+}
+
 func TestCommandNotFound(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
