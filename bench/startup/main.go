@@ -34,7 +34,15 @@ func main() {
 		"runs of nono that are watched for the CPU time of each process")
 	asJSON := flag.Bool("json", false, "print JSON instead of a table")
 	markdown := flag.String("markdown", "", "also write the table to this file")
+	inside := flag.Bool("calls", false, "measure system calls here and now, and print that only")
 	flag.Parse()
+	if *inside {
+		if err := measureCalls(); err != nil {
+			fmt.Fprintln(os.Stderr, "startup:", err)
+			os.Exit(1)
+		}
+		return
+	}
 
 	if err := run(o, *asJSON, *markdown); err != nil {
 		fmt.Fprintln(os.Stderr, "startup:", err)
@@ -94,6 +102,11 @@ func run(o options, asJSON bool, markdown string) error {
 			return err
 		}
 		r.Grown = o.grown
+	}
+	if o.watched > 0 {
+		if r.Calls, err = perCall(measured, where.work, o.watched); err != nil {
+			return err
+		}
 	}
 	if markdown != "" {
 		if err := os.WriteFile(markdown, []byte(r.markdown()), 0o644); err != nil {

@@ -25,6 +25,7 @@ type report struct {
 	Grown     int       `json:"grown,omitempty"`
 	Growth    []growth  `json:"growth,omitempty"`
 	Refusal   string    `json:"refusal,omitempty"`
+	Calls     []calls   `json:"calls,omitempty"`
 	Missing   []string  `json:"missing,omitempty"`
 }
 
@@ -132,6 +133,10 @@ func (r report) text() string {
 		table(&b, r.growthRows())
 		fmt.Fprintf(&b, "\n9000 grants: %s\n", r.Refusal)
 	}
+	if len(r.Calls) > 0 {
+		fmt.Fprintf(&b, "\nsystem calls, medians of %d runs\n\n", r.Watched)
+		table(&b, r.callRows())
+	}
 	return b.String()
 }
 
@@ -182,6 +187,14 @@ func (r report) markdown() string {
 			"beside each other, on all cores.\n\n", r.Watched)
 		markdownTable(&b, r.phaseRows())
 		b.WriteString(costs)
+	}
+	if len(r.Calls) > 0 {
+		fmt.Fprintf(&b, "\n## What a system call costs\n\n"+
+			"Medians of %d runs, and what that is of the time without a sandbox. getppid and statfs are\n"+
+			"always allowed, which the kernel knows without running the filter; of fcntl and ioctl the\n"+
+			"filter looks at an argument; to open is also a matter of Landlock's, and so of the layer.\n"+
+			"bubblewrap has no filter.\n\n", r.Watched)
+		markdownTable(&b, r.callRows())
 	}
 	return b.String()
 }

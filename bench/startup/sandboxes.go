@@ -23,8 +23,9 @@ type sandbox struct {
 
 // The names that the report treats in a way of their own.
 const (
-	nonoName  = "nono"
-	codexName = "Codex sandbox"
+	nonoName     = "nono"
+	nonoBareName = "nono, no layer"
+	codexName    = "Codex sandbox"
 )
 
 // command is the sandbox around a program. It has no input, and what it prints is the caller's to
@@ -49,7 +50,7 @@ func find(o options, at place) (found []sandbox, missing []string) {
 				args: []string{path, "run", "-s", "--allow-cwd", "--"},
 			},
 			sandbox{
-				Name: "nono, no layer", Shown: "nono run -s --disable filesystem -- true", Sandboxed: true,
+				Name: nonoBareName, Shown: "nono run -s --disable filesystem -- true", Sandboxed: true,
 				args: []string{path, "run", "-s", "--disable", "filesystem", "--"},
 			})
 	} else {
