@@ -26,9 +26,14 @@ REPORT := $(GO) run ./test/report -skips test/skips.txt
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+LDFLAGS = -s -w -X github.com/nono-run/nono/sdk.Build=$(BUILD_ID)
+# nono begins with instructions of its own, before Go's runtime: see cmd/nono/entry.go.
+ENTRY := $(if $(filter Linux-x86_64 Linux-aarch64,$(shell uname -s)-$(shell uname -m)),-E main.entry)
+
 build: ## static programs into bin/
 	@mkdir -p bin
-	@$(GO) build -trimpath -ldflags "-s -w -X github.com/nono-run/nono/sdk.Build=$(BUILD_ID)" -o bin/ ./cmd/...
+	@$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ $$($(GO) list ./cmd/... | grep -v '/cmd/nono$$')
+	@$(GO) build -trimpath -ldflags "$(LDFLAGS) $(ENTRY)" -o bin/ ./cmd/nono
 
 demo: build ## a Python agent in the sandbox of examples/demo/agent.hcl, and what it could and could not do
 	@cd examples/demo && PATH="$(CURDIR)/bin:$$PATH" python3 demo.py

@@ -100,8 +100,10 @@ func serve(l Layer) {
 		GRPCServer: func(_ []grpc.ServerOption) *grpc.Server {
 			return NewServer(l, end, func(p peer.Process) error { restore.Do(putBack); return check(p) })
 		},
-		// go-plugin's own lines concern nobody but who debugs it.
-		Logger: hclog.NewNullLogger(),
+		// go-plugin's own lines concern nobody but who debugs it, unless it cannot serve at all.
+		Logger: hclog.New(&hclog.LoggerOptions{
+			Level: hclog.Error, Output: stderr, DisableTime: true,
+		}),
 	})
 	os.Exit(0)
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/core/limits"
 	"github.com/nono-run/nono/sdk"
 )
 
@@ -115,12 +116,24 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		return int(exit)
 	}
 	err = usageError(root, args, err)
-	a.printer().Error(err)
+	a.printer().Error(advised(err))
 	var coded interface{ ExitCode() int }
 	if errors.As(err, &coded) {
 		return coded.ExitCode()
 	}
 	return ExitOurs
+}
+
+// advised adds what to do to an error of the system's that means that something ran out, unless
+// whoever found it has said so.
+func advised(err error) error {
+	var one diag.Problem
+	var several diag.Problems
+	try := limits.Advice(err)
+	if try == "" || errors.As(err, &one) || errors.As(err, &several) {
+		return err
+	}
+	return diag.Errorf("%s", err).Try("%s", try)
 }
 
 // exitCode is how a command ends with a code and nothing more to say.

@@ -77,7 +77,10 @@ func Find(lookup func(string) (string, bool), uid int) (Dirs, error) {
 	// be anyone else's to take, which OpenRuntime checks.
 	d.Runtime = "/tmp/nono-" + strconv.Itoa(uid)
 	if dir, ok := lookup("XDG_RUNTIME_DIR"); ok && filepath.IsAbs(dir) && isOwn(dir, uid) {
-		d.also = append(d.also, d.Runtime)
+		// Where /tmp is closed to the user, no start of his can use what is beneath it either.
+		if _, err := os.Lstat(d.Runtime); !errors.Is(err, fs.ErrPermission) {
+			d.also = append(d.also, d.Runtime)
+		}
 		d.Runtime = own(filepath.Join(dir, "nono"))
 	}
 	return d, nil

@@ -143,8 +143,9 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	i.process, err = os.StartProcess(o.Path, args, &os.ProcAttr{
 		Dir: "/", // not the user's directory: a mount held by it could not be left
 		// Nothing of the user's environment, which may hold secrets. A launcher needs few threads, and
-		// each costs something each time that all of them are restricted.
-		Env:   []string{"GOMAXPROCS=2"},
+		// each costs something each time that all of them are restricted. Its stderr is the agent's: it
+		// tells a failure over the lifeline, and not by a dump there.
+		Env:   []string{"GOMAXPROCS=2", "GOTRACEBACK=none"},
 		Files: files,
 		Sys: &syscall.SysProcAttr{
 			Cloneflags: namespaces,

@@ -1,11 +1,14 @@
 package session
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/launch/streams"
+	"github.com/nono-run/nono/core/limits"
 	"github.com/nono-run/nono/core/toolchain"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -23,6 +26,9 @@ func problemOf(err error, at policy.Source) diag.Problem {
 	}
 	if p.Source == (policy.Source{}) {
 		p.Source = at
+	}
+	if p.Detail == "" {
+		p.Detail = limits.Advice(err)
 	}
 	return p
 }
@@ -73,18 +79,19 @@ func (r *run) stepProblem(err error) error {
 	}
 	layer, ok := r.plan.LayerOf(step.Step, step.Path)
 	if !ok {
-		return diag.Errorf("building the sandbox: %s", step.Text)
+		return diag.Errorf("building the sandbox: %s", step.Text).Try("%s", limits.Advice(err))
 	}
 	p := diag.Errorf("building the sandbox: layer %s: %s", layer, step.Text)
 	if rule, ok := r.policy.Find(step.Rule); ok {
-		return p.At(rule.Source).Try("it is there for %q", rule.Says)
+		return p.At(rule.Source).
+			Try("%s", cmp.Or(limits.Advice(err), fmt.Sprintf("it is there for %q", rule.Says)))
 	}
 	for _, m := range r.members {
 		if m.description.Name == layer {
 			p = p.At(m.block.Source)
 		}
 	}
-	return p
+	return p.Try("%s", limits.Advice(err))
 }
 
 // execProblem gives a command that could not be executed the exit code of that.

@@ -19,6 +19,7 @@ import (
 	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/core/launch/streams"
 	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/core/limits"
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/proof"
@@ -78,6 +79,9 @@ func open(
 		time: watch, req: req, dry: dry, refuse: refuse, opened: make(chan struct{}),
 		losses: make(chan error, 1), stops: make(chan error, 1),
 		asker: newAsker(req.Stdin, req.Stderr, dry),
+	}
+	if err := limits.Check(req.UID); err != nil {
+		return nil, err
 	}
 	var err error
 	if r.bin, err = layerhost.Locate(); err != nil {

@@ -63,6 +63,7 @@ func buildAndRun(m *testing.M) int {
 	programs, layers, prober = filepath.Join(base, "bin"), filepath.Join(base, "layers"), filepath.Join(base, "prober")
 	for _, b := range [][]string{
 		{programs + "/", "./cmd/..."},
+		{programs + "/nono", "./cmd/nono", "-ldflags=-E main.entry"}, // as `make build` does
 		{programs + "/nono-short", "./test/nono"},
 		{layers + "/nono-layer-echo", "./test/layers/echo"},
 		{layers + "/nono-layer-binds", "./test/layers/binds"},
@@ -71,7 +72,7 @@ func buildAndRun(m *testing.M) int {
 		{layers + "/nono-layer-keeper", "./test/layers/keeper"},
 		{prober, "./test/e2e/prober"},
 	} {
-		if err := build(b[0], b[1]); err != nil {
+		if err := build(b[0], b[1], b[2:]...); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
@@ -79,11 +80,12 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-func build(to, pkg string) error {
+func build(to, pkg string, flags ...string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", to, pkg)
+	args := append([]string{"build", "-buildvcs=false", "-o", to}, flags...)
+	cmd := exec.Command("go", append(args, pkg)...)
 	cmd.Dir = "../.."
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

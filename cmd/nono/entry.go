@@ -1,0 +1,28 @@
+//go:build linux && (amd64 || arm64)
+
+package main
+
+// The first instructions of nono are its own: the kernel starts it at entry, in entry_linux_*.s,
+// and not in Go's runtime. Under a limit on memory, or on processes, that is too low for that
+// runtime to begin, it would answer with a dump of its state and the exit code 2. entry says in a
+// sentence which limit it is and ends with 125; else it goes on where the program would have begun.
+//
+// It runs before there is anything: no stack of Go's, no memory, no signals. So it makes three
+// kinds of system call (getuid, getrlimit, write) and touches nothing else. The linker is told of
+// it in the Makefile (-E main.entry); a nono that is built without that has Go's own beginning.
+//
+// What it asks for is a little more than Go's runtime and a small run take: most of the memory is
+// only reserved and never used.
+
+// The messages, by the limit that is too low. The instructions read them where the linker has put
+// them.
+//
+//nolint:unused // by nothing that Go's tools can see
+var (
+	tooLittleMemory = "nono: error: the limit on memory is below 1 GiB, " +
+		"most of which a run only reserves\n  raise it: ulimit -v\n"
+	tooLittleData = "nono: error: the limit on data is below 128 MiB, which a run needs\n" +
+		"  raise it: ulimit -d\n"
+	tooFewProcesses = "nono: error: the limit on processes and threads is below 48, " +
+		"which a run needs\n  raise it: ulimit -u\n"
+)

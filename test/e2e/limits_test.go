@@ -1,0 +1,171 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// oneSentence fails the test unless nono ended with 125 and one cause, and not with a dump of Go's.
+func (u *user) oneSentence(r result, says ...string) {
+	u.t.Helper()
+	u.refused(r, says...)
+	u.oneCause(r)
+	u.noDump(r)
+}
+
+// noDump fails the test if nono, or what it started, has written its state out.
+func (u *user) noDump(r result) {
+	u.t.Helper()
+	for _, dump := range []string{"goroutine ", "fatal error", "runtime:", "panic:"} {
+		if strings.Contains(r.Stderr, dump) {
+			u.t.Errorf("it dumps its state\n%s", r)
+		}
+	}
+}
+
+// TestTinyLimits: under a limit that no run can work with, nono says which it is, and ends.
+func TestTinyLimits(t *testing.T) {
+	for _, c := range []struct {
+		limit string
+		says  string
+		user  bool // root does not have it
+	}{
+		{"-v 200000", "ulimit -v", false},
+		{"-v 500000", "ulimit -v", false},
+		{"-v 1000000", "ulimit -v", false},
+		{"-d 60000", "ulimit -d", false},
+		{"-u 1", "ulimit -u", true},
+		{"-u 5", "ulimit -u", true},
+		{"-u 20", "ulimit -u", true},
+		{"-u 48", "ulimit -u", true},
+		{"-n 4", "ulimit -n", false},
+		{"-n 20", "ulimit -n", false},
+		{"-n 50", "ulimit -n", false},
+		{"-f 0", "ulimit -f", false},
+		{"-i 0", "ulimit -i", false},
+	} {
+		t.Run(c.limit, func(t *testing.T) {
+			if c.user && os.Getuid() == 0 {
+				t.Skip("root has no such limit")
+			}
+			u := newUser(t)
+			cmd := u.command("run", "--allow-cwd", "--", "sh", "-c", ran)
+			cmd.Args = append([]string{"bash", "-c", "ulimit " + c.limit + ` && exec "$@"`, "bash", cmd.Path}, cmd.Args[1:]...)
+			cmd.Path = "/bin/bash"
+			r := u.finish(u.begin(cmd, ""))
+			u.oneSentence(r, c.says)
+			u.neverRan(r)
+		})
+	}
+}
+
+// TestLowLimits: under one with which a run can work, or that it cannot know of, it works or says
+// in a sentence what was missing. What ran out may be any step's.
+func TestLowLimits(t *testing.T) {
+	for _, limit := range []string{"-n 64", "-n 70", "-n 100", "-v 1048576", "-v 1500000", "-d 131072", "-s 64", "-l 0", "-q 0", "-f 1024", "-i 20"} {
+		t.Run(limit, func(t *testing.T) {
+			u := newUser(t)
+			u.useEcho("")
+			cmd := u.command(configured("true")...)
+			cmd.Args = append([]string{"bash", "-c", "ulimit " + limit + ` && exec "$@"`, "bash", cmd.Path}, cmd.Args[1:]...)
+			cmd.Path = "/bin/bash"
+			r := u.finish(u.begin(cmd, ""))
+			if r.Code != 0 {
+				u.oneSentence(r)
+			}
+		})
+	}
+}
+
+var _ = addHelper("mounts", inMounts)
+
+// inMounts is a machine of its own with regard to mounts: "OPTIONS DIRECTORY ... -- COMMAND" mounts
+// a tmpfs with these options on each directory, and then is the command, without any privilege.
+func inMounts(args []string) int {
+	fail := func(doing string, err error) int {
+		fmt.Fprintln(os.Stderr, "mounts:", doing, err)
+		return 2
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fail("/", err)
+	}
+	for ; args[0] != "--"; args = args[2:] {
+		if err := unix.Mount("tmpfs", args[1], "tmpfs", 0, args[0]); err != nil {
+			return fail(args[1], err)
+		}
+	}
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fail("capabilities", err)
+	}
+	if err := os.Unsetenv("E2E_HELPER"); err != nil {
+		return fail("variables", err)
+	}
+	return fail(args[1], syscall.Exec(args[1], args[1:], os.Environ()))
+}
+
+// withMounts runs nono where there is a tmpfs on some directories: a pair of options and path each.
+func (u *user) withMounts(mounts []string, args ...string) result {
+	u.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	cmd := u.command(args...)
+	cmd.Args = append(append([]string{self}, mounts...), append([]string{"--", cmd.Path}, args...)...)
+	cmd.Path = self
+	cmd.Env = append(cmd.Env, "E2E_HELPER=mounts")
+	same := func(id int) []syscall.SysProcIDMap {
+		return []syscall.SysProcIDMap{{ContainerID: id, HostID: id, Size: 1}}
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
+		UidMappings: same(os.Getuid()), GidMappings: same(os.Getgid()),
+		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
+	}
+	return u.finish(u.begin(cmd, ""))
+}
+
+// TestFullDisk: where nothing more fits, a run works or says in a sentence what it was that had no
+// place. The file system has room for so many files, and no more.
+func TestFullDisk(t *testing.T) {
+	u := newUser(t)
+	u.useEcho("")
+	owner := fmt.Sprintf("mode=0700,uid=%d,gid=%d", os.Getuid(), os.Getgid())
+	for name, dir := range map[string]string{"runtime": u.runtime, "state": u.path("~/.local"), "cache": u.path("~/.cache")} {
+		u.mkdir(dir)
+		worked := 0
+		for _, files := range []int{1, 2, 3, 4, 5, 6, 7, 8, 16} {
+			r := u.in(t).withMounts([]string{fmt.Sprintf("size=4k,nr_inodes=%d,%s", files, owner), dir}, configured("true")...)
+			if r.Code == 0 {
+				worked++
+				continue
+			}
+			u.refused(r, "no space left on device") // of each layer for which there was none
+			u.noDump(r)
+		}
+		if worked == 0 {
+			t.Errorf("%s: it never worked", name)
+		}
+	}
+}
+
+// TestClosedTmp: nobody needs /tmp who has a runtime directory.
+func TestClosedTmp(t *testing.T) {
+	u := newUser(t)
+	u.runtime = u.path("~/run")
+	u.mkdir(u.runtime)
+	if err := os.Chmod(u.runtime, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := u.succeeds(u.withMounts([]string{"mode=0", "/tmp"}, "run", "--allow-cwd", "--", "sh", "-c", "echo x > /tmp/x; cat /tmp/x"))
+	if r.Stdout != "x\n" {
+		t.Errorf("it has no /tmp of its own\n%s", r)
+	}
+}
