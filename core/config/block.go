@@ -78,6 +78,7 @@ type draft struct {
 	commandSource policy.Source
 	arguments     []string
 	bestEffort    *language.Value
+	noBuildCaches bool
 }
 
 // reader turns sources into a draft, on one host.

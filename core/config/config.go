@@ -123,6 +123,9 @@ type Config struct {
 	BestEffort       bool
 	BestEffortSource policy.Source
 
+	// NoBuildCaches says that nothing which tools build is kept for the next run.
+	NoBuildCaches bool
+
 	plugins map[string]Plugin
 }
 
@@ -277,6 +280,7 @@ func (r *reader) config(sources []*source, asks []Ask, absent []string) *Config 
 			cfg.Files = append(cfg.Files, s.named)
 		}
 	}
+	cfg.NoBuildCaches = r.noBuildCaches
 	if v := r.bestEffort; v != nil {
 		cfg.BestEffort, cfg.BestEffortSource = v.Yes, v.Source
 	}

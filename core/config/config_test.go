@@ -463,3 +463,31 @@ func listing(t *testing.T, root string) string {
 }
 
 func decide(cfg *config.Config) *policy.Decider { return policy.NewDecider(&cfg.Policy) }
+
+// Whoever says that nothing is kept is heard, whatever the others say.
+func TestBuildCaches(t *testing.T) {
+	for _, test := range []struct {
+		own, file string
+		kept      bool
+	}{
+		{"", "", true},
+		{"", "true", true},
+		{"", "false", false},
+		{"false", "", false},
+		{"false", "true", false},
+		{"true", "false", false},
+	} {
+		w := newWorld(t)
+		for name, value := range map[string]string{"home/.config/nono/config.hcl": test.own, "proj/agent.hcl": test.file} {
+			text := ""
+			if value != "" {
+				text = "filesystem {\n  build_caches = " + value + "\n}\n"
+			}
+			w.file(name, text)
+		}
+		w.flags("-c agent.hcl")
+		if kept := !load(t, w).NoBuildCaches; kept != test.kept {
+			t.Errorf("config.hcl says %q and agent.hcl %q: kept is %v", test.own, test.file, kept)
+		}
+	}
+}

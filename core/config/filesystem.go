@@ -24,8 +24,10 @@ var filesystem = block{
 		"write":   {Shape: language.StringList},
 		"deny":    {Shape: language.StringList}, // a pattern in here is refused where it is found
 		"protect": {Shape: language.StringList},
-		"lift":    {Shape: language.StringList, Later: true},
-		"unix":    {Shape: language.StringList, Later: true},
+		// Whether what tools build is kept for the next run. Whoever says no is heard.
+		"build_caches": {Shape: language.Bool},
+		"lift":         {Shape: language.StringList, Later: true},
+		"unix":         {Shape: language.StringList, Later: true},
 	}},
 	refuse: refusePatterns,
 	read:   (*reader).filesystem,
@@ -75,6 +77,9 @@ func refusePatterns(r *report, s *source, t *language.Tree) {
 }
 
 func (r *reader) filesystem(s *source, t *language.Tree) {
+	if v, ok := t.Attributes["build_caches"]; ok && !v.Yes {
+		r.noBuildCaches = true
+	}
 	for _, access := range accesses {
 		for _, it := range t.List(string(access)) {
 			if s.Origin == policy.OriginDefault {

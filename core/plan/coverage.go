@@ -41,13 +41,16 @@ func (m *maker) coverage(v view.View) []Rule {
 // serves reports whether a rule of the base fragment is there for something: one that only fills
 // what is empty is there where it was needed.
 func (m *maker) serves(id policy.RuleID, v view.View) bool {
+	fills := false
 	for _, s := range m.base.Fill {
 		if s.Rule() == id {
-			at, ok := v.At(s.At())
-			return ok && at.Rule() == id
+			fills = true
+			if at, ok := v.At(s.At()); ok && at.Rule() == id {
+				return true
+			}
 		}
 	}
-	return true
+	return !fills
 }
 
 // bound says where a grant of the user's gives less than it says, because the host does.

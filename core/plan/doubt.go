@@ -39,6 +39,9 @@ func (m *maker) doubt(p *Plan) {
 		if r.Access == policy.Protect {
 			t, reach = proof.Target{Route: way, What: "protected"}, proof.Reach(played)
 		}
+		if !r.Source.Asked() {
+			t.Lent = m.in.Own.Lent // of what is denied by default, core lends these
+		}
 		if err := proof.Hold(reach, t); err != nil {
 			doubted = append(doubted, diag.Errorf(
 				"layer %s says that %q is enforced, and it is not: %s", r.Layer, r.Says, err).

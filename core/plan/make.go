@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -116,6 +117,7 @@ func newMaker(in Input) (*maker, error) {
 	var err error
 	own := base.Input{
 		Host: in.Host, Policy: &in.Policy, Through: m.through(), GitIdentity: in.GitIdentity,
+		Lent: in.Lent,
 		Look: in.Look,
 	}
 	m.closed = own.Closed()
@@ -213,11 +215,28 @@ func (m *maker) mounts(p *Plan) view.View {
 		m.report(found)
 	}
 	m.reportConflicts()
-	p.Make = protected.Make
 	v = protected.View.Collapse()
+	p.Make = m.toMake(protected.Make, v)
 	m.checkSize(v)
 	m.checkDirectory(v)
 	return v
+}
+
+// toMake adds the directories that are lent and do not exist yet, with those above them.
+func (m *maker) toMake(dirs []string, v view.View) []string {
+	for _, l := range m.in.Lent {
+		if at, ok := v.At(l.Inside); !ok || at.Rule() != base.RuleCaches {
+			continue
+		}
+		for dir := l.Dir; dir != "/"; dir = path.Dir(dir) {
+			if e, err := m.in.Look(dir); err != nil || e.Type != policy.Missing {
+				break
+			}
+			dirs = append(dirs, dir)
+		}
+	}
+	slices.SortFunc(dirs, view.ComparePaths)
+	return slices.Compact(dirs)
 }
 
 // checkSize refuses a view of too many mounts, and names the layer that most of them come from if

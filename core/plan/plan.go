@@ -56,6 +56,7 @@ import (
 	"strings"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/merge"
 	"github.com/nono-run/nono/core/plan/proof"
 	"github.com/nono-run/nono/core/plan/view"
@@ -91,7 +92,7 @@ type Plan struct {
 	// Lost are the steps of layers that others took the place of.
 	Lost []merge.Loss `json:"lost,omitempty"`
 	// Make are directories of nono's own that do not exist yet and that a grant would let the agent
-	// make: parents first.
+	// make, or that it is lent: parents first.
 	Make    []string `json:"make,omitempty"`
 	Notices []Notice `json:"notices,omitempty"`
 }
@@ -187,6 +188,8 @@ type Input struct {
 	// GitIdentity is the content of the small ~/.gitconfig shown in a private home; see
 	// [base.GitIdentity].
 	GitIdentity []byte
+	// Lent are directories of nono's own that the session has for writing: build caches.
+	Lent []base.Lent
 	// Notices are warnings from before: of the policy, of the toolchain.
 	Notices []diag.Problem
 	// Controls are directories that are never shown, as [base.Controls] finds them.

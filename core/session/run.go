@@ -7,12 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/buildcache"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/launch"
@@ -43,6 +43,9 @@ type run struct {
 	dir     *runDir
 	tool    *toolchain.Toolchain
 	path    *toolchain.Path
+	caches  buildcache.Store
+	inUse   *os.File      // the caches, while they are not to be pruned
+	notKept error         // why there are none
 	policy  policy.Policy // the configuration's, with what the command and PATH need
 	init    *launch.Init
 	host    sdk.Host
@@ -132,51 +135,6 @@ func (r *run) resolveCommand() error {
 	return r.commandProblem(tool.Check(&r.policy))
 }
 
-func (r *run) toolchainRequest(p *policy.Policy) toolchain.Request {
-	return toolchain.Request{
-		Name:    r.req.Args[0],
-		NamedBy: r.req.NamedBy,
-		Dir:     r.req.Dir,
-		Home:    r.req.Dirs.Home,
-		Lookup:  r.req.Lookup,
-		Policy:  p,
-	}
-}
-
-// lookThroughPath grants what of the user's PATH lies in the roots of the toolchain, and says what
-// does not.
-func (r *run) lookThroughPath() error {
-	r.path = toolchain.Look(r.toolchainRequest(&r.policy))
-	return nil
-}
-
-// mostOutside is how many directories of PATH are named that are not inside.
-const mostOutside = 3
-
-// tellOutside says in a line what of PATH the agent does not have, and what would change that.
-func (r *run) tellOutside() {
-	var dirs, grants []string
-	for _, o := range r.path.Outside {
-		grant := "--read " + diag.Homely(o.Grant, r.req.Dirs.Home)
-		if len(dirs) == mostOutside && !slices.Contains(grants, grant) {
-			continue
-		}
-		dirs = append(dirs, diag.Homely(o.Dir, r.req.Dirs.Home))
-		if !slices.Contains(grants, grant) {
-			grants = append(grants, grant)
-		}
-	}
-	if len(dirs) == 0 {
-		return
-	}
-	what := strings.Join(dirs, ", ")
-	if more := len(r.path.Outside) - len(dirs); more > 0 {
-		what += fmt.Sprintf(" and %d more", more)
-	}
-	r.problems = append(r.problems, diag.Warningf("in PATH and not inside: %s", what).
-		Try("if the agent needs programs from there: %s", strings.Join(grants, " ")))
-}
-
 // findLayers finds the program of each layer that has something to do. They are looked for at the
 // same time: one that is not nono's own is copied, and that takes long.
 func (r *run) findLayers() ([]*member, error) {
@@ -223,12 +181,11 @@ func (r *run) startProcesses(ctx context.Context) error {
 		forked.Wait()
 		return r.startInit(ctx)
 	})
-	starts = append(starts, r.lookThroughPath)
+	starts = append(starts, r.findTools)
 	if err := atOnce(starts); err != nil {
 		return err
 	}
-	r.policy = r.policy.With(r.path.Rules(), nil)
-	r.tellOutside()
+	r.takeTools()
 	// After nono-init was started: the maps of its user namespace are written through its /proc entry,
 	// which belongs to root for as long as a process is the image of an undumpable one. Before any
 	// layer's Plan, which brings secrets.
@@ -342,6 +299,10 @@ func (r *run) planInput() plan.Input {
 	}
 	for _, m := range r.members {
 		in.Layers = append(in.Layers, m.planShare(req.Config))
+	}
+	for _, c := range r.caches.Caches {
+		in.Lent = append(in.Lent, base.Lent{Dir: c.Dir, Inside: c.Inside})
+		in.Own.Lent = append(in.Own.Lent, c.Dir)
 	}
 	for _, n := range r.tool.Notices {
 		in.Notices = append(in.Notices, diag.Warningf("%s", n))
@@ -485,6 +446,9 @@ func (r *run) close() {
 	wg.Wait()
 	for _, l := range r.reports {
 		l.Close()
+	}
+	if r.inUse != nil {
+		_ = r.inUse.Close()
 	}
 	r.names.close()
 	if err := r.dir.Remove(); err != nil {

@@ -2,6 +2,7 @@ package toolchain
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -17,6 +18,18 @@ type Path struct {
 	Instead map[string][]string
 	// Outside are the directories that hold programs and are not inside.
 	Outside []Outside
+
+	looker *pathLooker
+	inside []string // the directories that the agent's PATH has, without shims
+}
+
+// Has reports whether the agent finds a program in PATH.
+func (p *Path) Has(program string) bool {
+	return slices.ContainsFunc(p.inside, func(dir string) bool {
+		file := path.Join(dir, program)
+		resolved, _, err := p.looker.host.follow(file)
+		return err == nil && p.looker.isProgram(file) && p.looker.granted(resolved)
+	})
 }
 
 // Outside is a directory of PATH that the agent does not have.
@@ -47,6 +60,7 @@ func Look(req Request) *Path {
 	p.projectEnvironments()
 	p.allUserPackages()
 	p.path.Reads = p.tc.Reads
+	p.path.looker = p
 	return &p.path
 }
 
@@ -64,11 +78,14 @@ func (p *pathLooker) directory(dir string) {
 		switch {
 		case m.shims == "" && p.hasProxies(m, dir):
 			p.path.Instead[dir] = append(p.choices(m), dir)
+			p.path.inside = append(p.path.inside, p.path.Instead[dir]...)
 		case m.shims != "" && dir == p.shimsDir(m):
 			p.path.Instead[dir] = p.choices(m)
+			p.path.inside = append(p.path.inside, p.path.Instead[dir]...)
 			return
 		}
 	}
+	p.path.inside = append(p.path.inside, dir)
 	route, err := hostfile.Follow(p.host.look, dir)
 	if err != nil || route.Entry.Type != policy.Directory || isForeign(route.Path) {
 		return

@@ -34,6 +34,7 @@ const (
 	RuleEnvironment policy.RuleID = "base.environment"
 	RuleSelf        policy.RuleID = "base.self"
 	RuleIdentity    policy.RuleID = "base.identity"
+	RuleCaches      policy.RuleID = "base.caches"
 )
 
 // Share is what core wants of a plan.
@@ -61,8 +62,14 @@ type Input struct {
 	// GitIdentity is the content of the small ~/.gitconfig shown in a private home; see
 	// [GitIdentity].
 	GitIdentity []byte
-	Look        hostfile.Look
+	// Lent are directories of nono's own in which tools keep what they built.
+	Lent []Lent
+	Look hostfile.Look
 }
+
+// Lent is a directory of nono's own that this session has for writing, and where it is seen. What
+// lies in it is the agent's: nono believes nothing of it.
+type Lent struct{ Dir, Inside string }
 
 // Compose makes core's share for the tier of the host.
 func Compose(in Input) (Share, error) {
@@ -79,7 +86,9 @@ func Compose(in Input) (Share, error) {
 	if err := c.names(); err != nil {
 		return Share{}, err
 	}
-	c.fill()
+	if err := c.fill(); err != nil {
+		return Share{}, err
+	}
 	allowed, refused := Calls()
 	c.share.Calls = allowed
 	for _, s := range refused {
@@ -214,10 +223,10 @@ func (c *composer) root() error {
 	return nil
 }
 
-// fill adds what core puts into directories that the filesystem layer left empty: git's identity in
-// a private home. In a bind the user's real file is there or deliberately not; and a mount point
-// made in a bind would be made on the host.
-func (c *composer) fill() {
+// fill adds what core puts into directories that the filesystem layer left empty: git's identity
+// and the tools' build caches in a private home. In a bind the user's real file is there or
+// deliberately not; and a mount point made in a bind would be made on the host.
+func (c *composer) fill() error {
 	if len(c.in.GitIdentity) > 0 {
 		c.hold(RuleIdentity, "",
 			"git knows the user's name and email, and nothing else of the user's git settings",
@@ -227,4 +236,21 @@ func (c *composer) fill() {
 			Mode: 0o444, Content: c.in.GitIdentity,
 		})
 	}
+	names := make([]string, len(c.in.Lent))
+	for i, l := range c.in.Lent {
+		e, err := c.in.Look(l.Dir)
+		if err != nil {
+			return fmt.Errorf("looking at the build cache %s: %w", l.Dir, err)
+		}
+		names[i] = path.Base(l.Inside)
+		c.share.Fill = append(c.share.Fill, fragment.Bind{
+			For: RuleCaches, Path: l.Inside, From: l.Dir, Writable: true,
+			Device: e.Device, Inode: e.Inode,
+		})
+	}
+	if len(names) > 0 {
+		c.hold(RuleCaches, "", "what tools build is kept, for this project alone: "+
+			strings.Join(names, ", "), "directories of nono's own cache")
+	}
+	return nil
 }

@@ -57,6 +57,9 @@ type Target struct {
 	Hidden bool
 	// Made says of one of the names on the way that it will exist, though it does not yet.
 	Made func(path string) bool
+	// Lent are directories in a hidden target that the agent is to have. It has what lies in them,
+	// and nothing beside or above it.
+	Lent []string
 	// What says what it is, in messages.
 	What string
 }
@@ -73,6 +76,9 @@ type Own struct {
 	// Documents are the policy files that this run was made from. They can be read where they are
 	// granted, and not be changed.
 	Documents []string
+	// Lent are directories in those that the agent has for writing. nono believes nothing of what
+	// lies in them.
+	Lent []string
 }
 
 // Targets follows every path of nono's own, parents first.
@@ -93,7 +99,11 @@ func (o Own) Targets(look hostfile.Look) ([]Target, error) {
 			if err != nil {
 				return nil, err
 			}
-			ts = append(ts, Target{Route: r, Hidden: group.hidden, What: group.what})
+			t := Target{Route: r, Hidden: group.hidden, What: group.what}
+			if group.hidden {
+				t.Lent = o.Lent
+			}
+			ts = append(ts, t)
 		}
 	}
 	slices.SortFunc(ts, func(a, b Target) int { return view.ComparePaths(a.Path, b.Path) })
@@ -105,7 +115,7 @@ func (o Own) Targets(look hostfile.Look) ([]Target, error) {
 func Hold(reach Reach, t Target) error {
 	if t.Hidden {
 		for _, p := range reach.Into(t.Route) {
-			if p.Read {
+			if p.Read && !slices.Contains(t.Lent, p.Shows) {
 				return fmt.Errorf("%s, which lies in %s, %s, can be read at %s",
 					p.Shows, t.Path, t.What, p.Inside)
 			}

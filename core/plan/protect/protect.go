@@ -158,6 +158,9 @@ func (p *protector) warnOfLinks(t proof.Target) {
 func (p *protector) shield(t proof.Target) []fragment.Mount {
 	if t.Hidden {
 		for _, b := range p.reach.Inner(t.Route) {
+			if slices.Contains(t.Lent, b.Source()) {
+				continue
+			}
 			p.problem(diag.Errorf("%s cannot be shown inside: it lies in %s", b.Source(), t.What), b.For)
 		}
 	}

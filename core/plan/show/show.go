@@ -233,6 +233,7 @@ func (pr *printer) paths() {
 		}
 		if group.title == "granted" {
 			rows = append(rows, pr.private()...)
+			rows = append(rows, pr.kept()...)
 		}
 		pr.section(group.title, rows)
 	}
@@ -251,6 +252,20 @@ func (pr *printer) private() [][]string {
 		return nil
 	}
 	return [][]string{{"private", strings.Join(dirs, " "), "in memory, gone after the run"}}
+}
+
+// kept are the build caches.
+func (pr *printer) kept() [][]string {
+	var dirs []string
+	for _, s := range pr.plan.Mounts {
+		if s.Rule() == base.RuleCaches {
+			dirs = append(dirs, pr.short(s.At()))
+		}
+	}
+	if len(dirs) == 0 {
+		return nil
+	}
+	return [][]string{{"kept", strings.Join(dirs, " "), "what tools build, for this project alone"}}
 }
 
 // own is what keeps nono's own files from the agent, where a grant would have reached them.
