@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/launch/recipe"
-	"github.com/nono-run/nono/core/launch/streams"
 )
 
 // SealDescriptors marks every descriptor but the standard three close-on-exec. Core calls it first
@@ -29,7 +28,7 @@ func SealDescriptors() error {
 // Init is a running nono-init.
 type Init struct {
 	deadline time.Duration
-	streams  streams.Set
+	pipes    *plumbing
 	lifeline int
 	process  *os.Process
 
@@ -71,8 +70,14 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 	theirs := os.NewFile(uintptr(pair[1]), "lifeline")
 	// With a copy of it here, the end of nono-init would not be the end of the file.
 	defer theirs.Close()
-	files, closeFiles, err := o.files()
+	pipes, err := lay(o.Streams)
 	if err != nil {
+		recipe.CloseAll(pair[:1])
+		return nil, fmt.Errorf("starting nono-init: %w", err)
+	}
+	files, closeFiles, err := opened(pipes.files)
+	if err != nil {
+		pipes.close()
 		recipe.CloseAll(pair[:1])
 		return nil, fmt.Errorf("starting nono-init: %w", err)
 	}
@@ -80,7 +85,7 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 
 	i := &Init{
 		deadline: o.Deadline,
-		streams:  o.Streams,
+		pipes:    pipes,
 		lifeline: pair[0],
 		answers:  make(chan answer, 1),
 		stopped:  make(chan recipe.Stopped, 1),
@@ -95,7 +100,10 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 	}
 	started := make(chan error)
 	go i.run(o, append(files, theirs), started)
-	if err := <-started; err != nil {
+	err = <-started
+	pipes.handed()
+	if err != nil {
+		pipes.close()
 		recipe.CloseAll(pair[:1])
 		return nil, startError(o.Path, err)
 	}
@@ -103,13 +111,11 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 	return i, nil
 }
 
-// files are nono-init's three, with /dev/null for those that are closed, and for terminals: nothing
-// of the user's terminal goes beyond core.
-func (o Options) files() (files []*os.File, closeOwn func(), err error) {
+// opened are some files, with /dev/null for those that are nil.
+func opened(some [3]*os.File) (files []*os.File, closeOwn func(), err error) {
 	var null *os.File
-	for _, s := range o.Streams {
-		f := s.File
-		if f == nil || s.Kind == recipe.TerminalStream {
+	for _, f := range some {
+		if f == nil {
 			if null == nil {
 				if null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 					return nil, nil, err
@@ -255,9 +261,7 @@ func (i *Init) Tier(ctx context.Context) (recipe.Host, error) {
 // caller.
 func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
 	whole := *r
-	for n, s := range i.streams {
-		whole.Streams[n] = s.Stream
-	}
+	whole.Streams = i.pipes.told
 	memfd, err := whole.Seal()
 	if err != nil {
 		return nil, err
@@ -281,7 +285,10 @@ func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
 			ready.Close()
 			return nil, i.confused(a)
 		}
-		ready.add(a)
+		if err := i.add(ready, a); err != nil {
+			ready.Close()
+			return nil, err
+		}
 		more = a.Ready.More
 	}
 	for _, l := range r.Listeners {
@@ -293,23 +300,32 @@ func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
 	return ready, nil
 }
 
-func (r *Ready) add(a answer) {
+// add takes what came with an answer to Prepare.
+func (i *Init) add(r *Ready, a answer) error {
+	var failed error
 	for n, d := range a.Ready.Descriptors {
 		if d.Kind == recipe.TerminalDescriptor {
 			_ = unix.SetNonblock(a.fds[n], true) // of a descriptor that is open this cannot fail
-			r.Terminal = os.NewFile(uintptr(a.fds[n]), "terminal")
-			continue
 		}
 		f := os.NewFile(uintptr(a.fds[n]), d.Name)
 		files := r.Listeners
-		if d.Kind == recipe.ReportDescriptor {
+		switch d.Kind {
+		case recipe.ListenerDescriptor:
+		case recipe.ReportDescriptor:
 			files = r.Reports
+		case recipe.StreamDescriptor:
+			failed = errors.Join(failed, i.pipes.view(d.Name, f))
+			continue
+		case recipe.TerminalDescriptor:
+			r.Terminal = f
+			continue
 		}
 		if old := files[d.Name]; old != nil {
 			_ = old.Close()
 		}
 		files[d.Name] = f
 	}
+	return failed
 }
 
 // Go opens the gate: it returns once the agent runs, in the foreground of the session's terminal or
@@ -330,12 +346,19 @@ func (i *Init) Go(ctx context.Context, foreground bool) error {
 		interpreter := a.Started.Exists && errno == syscall.ENOENT
 		return &ExecError{Path: a.Started.Path, Errno: errno, Interpreter: interpreter}
 	}
+	i.pipes.start()
 	return nil
 }
 
 // Signal sends the agent a signal. One that a terminal would send goes to the agent's process
 // group, any other to its main process.
+//
+// After one that asks for the end, output that nobody reads is not waited for without a limit.
 func (i *Init) Signal(s syscall.Signal) error {
+	switch s {
+	case unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT:
+		i.pipes.hasten()
+	}
 	if err := i.ask(recipe.Request{Signal: int(s)}); err != nil {
 		return fmt.Errorf("sending the agent %v: %w", s, err)
 	}
@@ -402,10 +425,13 @@ func (i *Init) Dial(ctx context.Context, port uint16) (*os.File, error) {
 	}
 }
 
-// Wait waits until everything inside is gone, and says how the agent's main process ended. An error
-// means that nono-init was lost first; then nobody knows how the agent did.
+// Wait waits until everything inside is gone and what it wrote has arrived, and says how the
+// agent's main process ended. An error means that nono-init was lost first; then nobody knows how
+// the agent did.
 func (i *Init) Wait() (Exit, error) {
 	<-i.ended
+	i.pipes.drain()
+	i.pipes.giveBack()
 	if i.exited == nil {
 		return Exit{}, fmt.Errorf(
 			"the sandbox ended without a word about the agent: nono-init: %v", i.state)
@@ -414,7 +440,10 @@ func (i *Init) Wait() (Exit, error) {
 }
 
 // Kill ends everything inside, at once.
-func (i *Init) Kill() { _ = i.process.Kill() }
+func (i *Init) Kill() {
+	i.pipes.hasten()
+	_ = i.process.Kill()
+}
 
 // Close ends everything inside, waits for that, and lets go of the lifeline. It may be called
 // twice.
@@ -427,6 +456,7 @@ func (i *Init) Close() error {
 		return nil
 	}
 	i.closed = true
+	i.pipes.close()
 	select {
 	case a := <-i.answers:
 		recipe.CloseAll(a.fds)

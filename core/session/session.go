@@ -101,6 +101,9 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 		return sdk.EndStartFailed, launch.Exit{}, execProblem(err)
 	}
 	r.began = time.Now()
+	if err := r.streams.LetGo(); err != nil {
+		r.req.Log.Warn("starting the agent", "error", err)
+	}
 	close(r.opened)
 	r.time.Lap("exec")
 	r.req.Out.Detail("%s", r.time)

@@ -154,13 +154,14 @@ sys.exit(5)
 func TestSignalAtTheGate(t *testing.T) {
 	for range 10 {
 		u := newUser(t)
-		g := u.guard("run", "--allow-cwd", "--", "bash", "-c", "trap 'exit 3' TERM; echo up; while :; do sleep 0.1; done")
+		g := u.guard("run", "--allow-cwd", "--", "bash", "-c", "trap 'exit 3' TERM; touch up; while :; do sleep 0.1; done")
 		init := g.appears("nono-init")
 		for len(children(init)) == 0 && len(g.done) == 0 {
 			time.Sleep(50 * time.Microsecond)
 		}
 		g.signal(syscall.SIGSTOP) // so that it does not hear of the agent now
-		g.wait(&g.out, "up")
+		// By a file: what it writes goes through core.
+		g.until("up", func() bool { return u.exists("up") })
 		g.signal(syscall.SIGTERM)
 		g.signal(syscall.SIGCONT)
 		if r := g.end(); r.Code != 3 {

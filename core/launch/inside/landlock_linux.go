@@ -41,6 +41,7 @@ func applyLandlock(l *launcher) error {
 			rules = append(rules, rule)
 		}
 	}
+	rules = append(rules, l.streamRules(handled)...)
 	config, err := landlock.NewConfig(handled)
 	if err != nil {
 		return fail("making the Landlock ruleset", err)

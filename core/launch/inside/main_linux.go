@@ -72,6 +72,8 @@ var meanwhile = []step{
 
 // preparation turns the recipe into a sandbox that only lacks the agent.
 var preparation = []step{
+	// Before the view, while a path of the host's leads where the user meant it, /proc and all.
+	{"files", viewFiles},
 	{"view", buildView},
 	// Before listeners and rules: from here on, paths mean what they will mean to the agent.
 	{"pivot", enterView},

@@ -3,11 +3,69 @@ package inside
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
+	"github.com/landlock-lsm/go-landlock/landlock"
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/sdk/fragment"
 )
+
+// viewFiles gives the agent, for each stream that is a file for reading, the same file through a
+// mount of its own on which nothing can be changed: with the descriptor that the user gave, the
+// agent could change the file's mode, times and attributes, whatever it was opened for. The view
+// has no place in the agent's tree.
+//
+// Where there is no such view (the file was removed or replaced, or its path is closed to this
+// user) the stream stays what core has put in its place: a pipe with the file's content. Core
+// learns of a view by being given it.
+func viewFiles(l *launcher) error {
+	if omitted("files") {
+		return nil
+	}
+	for n, s := range l.recipe.Streams {
+		if !s.Viewed() {
+			continue
+		}
+		fd, err := l.viewFile(s)
+		if err != nil {
+			continue
+		}
+		l.streams[n] = fd
+		// The offset of an open file is shared by all descriptors that were copied from it.
+		mine, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			return fail(fmt.Sprintf("copying the view of stream %d", n), err)
+		}
+		l.hand = append(l.hand, handed{mine, recipe.Descriptor{
+			Kind: recipe.StreamDescriptor, Name: strconv.Itoa(n),
+		}})
+	}
+	return nil
+}
+
+// viewFile opens a file of the host's by its path, on a read-only copy of its mount.
+func (l *launcher) viewFile(s recipe.Stream) (int, error) {
+	source, kind, err := openSource(fragment.Bind{
+		Path: s.Path, Device: s.Device, Inode: s.Inode,
+	})
+	if err != nil {
+		return -1, err
+	}
+	defer closeFD(source)
+	if kind != unix.S_IFREG {
+		return -1, unix.EINVAL
+	}
+	mount, err := clone(source, "", readOnly, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer closeFD(mount)
+	// What was opened keeps the mount, which nobody else can find.
+	name := "self/fd/" + strconv.Itoa(mount)
+	return unix.Openat(l.proc, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+}
 
 // openDevices gives the agent, for each stream that is a device, the session's own file of that
 // device, in the direction in which the stream was given. The driver behind it is the host's and
@@ -20,7 +78,7 @@ func openDevices(l *launcher) error {
 	}
 	for n, s := range l.recipe.Streams {
 		if s.Kind == recipe.ClosedStream {
-			s = recipe.Stream{Kind: recipe.DeviceStream, Read: true, Write: true, Device: "/dev/null"}
+			s = recipe.Stream{Kind: recipe.DeviceStream, Read: true, Write: true, Path: "/dev/null"}
 		}
 		if s.Kind != recipe.DeviceStream {
 			continue
@@ -28,7 +86,7 @@ func openDevices(l *launcher) error {
 		fd, err := openDevice(s)
 		if err != nil {
 			return &failure{
-				path: s.Device, doing: fmt.Sprintf("opening %s for stream %d", s.Device, n), err: err,
+				path: s.Path, doing: fmt.Sprintf("opening %s for stream %d", s.Path, n), err: err,
 			}
 		}
 		l.streams[n] = fd
@@ -46,7 +104,7 @@ func openDevice(s recipe.Stream) (int, error) {
 	case s.Write:
 		flags = unix.O_WRONLY
 	}
-	fd, err := unix.Open(s.Device, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NOCTTY, 0)
+	fd, err := unix.Open(s.Path, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NOCTTY, 0)
 	if err != nil {
 		return -1, err
 	}
@@ -56,6 +114,36 @@ func openDevice(s recipe.Stream) (int, error) {
 		return -1, errors.Join(err, errors.New("it is no device"))
 	}
 	return fd, nil
+}
+
+// streamRules let the agent open a stream that is a file by its name, as /dev/stdout or
+// /proc/self/fd/1, in the direction in which it was given and in no other. Truncating goes with
+// writing: that is how a shell opens what stands after >. The rule is about the file and not about
+// one of its names, so the view must not show it under another where it could be reached; each
+// mount of the view says that for itself.
+func (l *launcher) streamRules(handled landlock.AccessFSSet) []landlock.Rule {
+	if omitted("stream-rules") {
+		return nil
+	}
+	var rules []landlock.Rule
+	for n, s := range l.recipe.Streams {
+		var st unix.Stat_t
+		err := unix.Fstat(l.streams[n], &st)
+		if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+			continue // pipes need no rule
+		}
+		var access landlock.AccessFSSet
+		if s.Read {
+			access |= readFile
+		}
+		if s.Write {
+			access |= writeFile
+		}
+		if access &= handled; access != 0 {
+			rules = append(rules, landlock.PathAccess(access, "/proc/self/fd/"+strconv.Itoa(l.streams[n])))
+		}
+	}
+	return rules
 }
 
 // agentFiles are the agent's descriptors 0, 1 and 2.

@@ -31,7 +31,7 @@ func sample() *Recipe {
 		Streams: [3]Stream{
 			{Kind: FileStream, Read: true},
 			{Kind: PipeStream, Write: true},
-			{Kind: DeviceStream, Write: true, Device: "/dev/null"},
+			{Kind: DeviceStream, Write: true, Path: "/dev/null"},
 		},
 	}
 }
@@ -180,8 +180,10 @@ func TestCheck(t *testing.T) {
 		{func(r *Recipe) { r.Dir = "" }, "not an absolute path"},
 		{func(r *Recipe) { r.Streams[1] = Stream{} }, "standard stream 1: nobody said what it is"},
 		{func(r *Recipe) { r.Streams[2].Kind = "directory" }, "nobody said what it is"},
-		{func(r *Recipe) { r.Streams[2].Device = "" }, "a device without a name"},
-		{func(r *Recipe) { r.Streams[0].Device = "/dev/null" }, "a file is not the device"},
+		{func(r *Recipe) { r.Streams[2].Path = "" }, "a device without a path"},
+		{func(r *Recipe) { r.Streams[1].Path = "/dev/null" }, "a pipe has no path"},
+		{func(r *Recipe) { r.Streams[0].Path = "/file" }, "no view of a file that is written to"},
+		{func(r *Recipe) { r.Streams[1].Kind = SocketStream }, "must be relayed"},
 	} {
 		r := sample()
 		test.change(r)

@@ -1,6 +1,9 @@
 package recipe
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Stream is one of the agent's three standard streams, as nono-init is to hand it on. The three
 // have the numbers 0, 1 and 2 in nono-init as well.
@@ -10,9 +13,16 @@ type Stream struct {
 	// gets it.
 	Read  bool `json:"read,omitempty"`
 	Write bool `json:"write,omitempty"`
-	// Device is the path inside of the device that it is.
-	Device string `json:"device,omitempty"`
+	// Path is, of a device, where it is inside. Of a file that is only read it is where the file is
+	// outside, with the device and inode that must be found there: nono-init makes a view of it.
+	Path   string `json:"path,omitempty"`
+	Device uint64 `json:"device,omitempty"`
+	Inode  uint64 `json:"inode,omitempty"`
 }
+
+// Viewed reports whether nono-init is to make a read-only view of the file that the stream is, and
+// to read that in its place.
+func (s Stream) Viewed() bool { return s.Kind == FileStream && s.Path != "" }
 
 // StreamKind is what a stream is. The zero is none of them.
 type StreamKind string
@@ -24,7 +34,7 @@ const (
 	TerminalStream StreamKind = "terminal"
 	// PipeStream is a pipe, or a FIFO by its name.
 	PipeStream StreamKind = "pipe"
-	// SocketStream is a connected socket.
+	// SocketStream is a socket. The agent never has one: it gets a pipe.
 	SocketStream StreamKind = "socket"
 	// FileStream is a regular file.
 	FileStream StreamKind = "file"
@@ -36,16 +46,23 @@ const (
 
 func (s Stream) check() error {
 	switch s.Kind {
-	case TerminalStream, PipeStream, SocketStream, FileStream, ClosedStream:
-		if s.Device != "" {
-			return fmt.Errorf("a %s is not the device %s", s.Kind, s.Device)
+	case TerminalStream, PipeStream, ClosedStream:
+		if s.Path != "" {
+			return fmt.Errorf("a %s has no path", s.Kind)
+		}
+		return nil
+	case FileStream:
+		if s.Path != "" && (s.Write || s.Inode == 0) {
+			return errors.New("there is no view of a file that is written to, or that nobody looked at")
 		}
 		return nil
 	case DeviceStream:
-		if s.Device == "" {
-			return fmt.Errorf("a device without a name")
+		if s.Path == "" {
+			return errors.New("a device without a path")
 		}
 		return nil
+	case SocketStream:
+		return errors.New("a socket would lead to other addresses, and must be relayed")
 	default:
 		return fmt.Errorf("nobody said what it is: %q", s.Kind)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -61,6 +62,7 @@ func (s *Stream) look(fd int) (*RefusedError, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.device, s.inode = st.Dev, st.Ino
 	kind := st.Mode & unix.S_IFMT
 	if kind == unix.S_IFDIR {
 		return &RefusedError{
@@ -175,7 +177,9 @@ const (
 	fusectlMagic  = 0x65735543
 )
 
-// lookAtFile refuses files that are more than their content.
+// lookAtFile refuses files that are more than their content, and notes where one lies that is only
+// read. A file of the kernel's has no path to be opened by: who opens it again may see another
+// thing.
 func (s *Stream) lookAtFile(fd int) (*RefusedError, error) {
 	var system unix.Statfs_t
 	if err := unix.Fstatfs(fd, &system); err != nil {
@@ -186,6 +190,12 @@ func (s *Stream) lookAtFile(fd int) (*RefusedError, error) {
 		return unknown("of a kind that is no stream, " + called(fd)), nil
 	case kernelFiles[int64(system.Type)] && s.Write: //nolint:unconvert // as above
 		return unknown("a file of the kernel's, " + called(fd) + ", open for writing"), nil
+	case kernelFiles[int64(system.Type)], s.Write: //nolint:unconvert // as above
+		return nil, nil
+	}
+	// A name that is no path any more, of a file that was removed, leads nowhere or to another one.
+	if name := called(fd); path.IsAbs(name) {
+		s.Path, s.Device, s.Inode = name, s.device, s.inode
 	}
 	return nil, nil
 }
@@ -209,6 +219,40 @@ func (s *Stream) lookAtDevice(fd int, number uint64) *RefusedError {
 	if !known {
 		return unknown("the device " + called(fd))
 	}
-	s.Kind, s.Device = recipe.DeviceStream, name
+	s.Kind, s.Path = recipe.DeviceStream, name
 	return nil
+}
+
+// LetGo gives up core's own standard input and output, where they are pipes or sockets, once the
+// relays have theirs: whoever writes to the one or reads from the other must see the agent's end of
+// it. In their place stands something that can be neither read nor written, so that nothing that is
+// opened later gets one of these numbers. Standard error stays, for nono itself.
+func (set Set) LetGo() error {
+	for n, s := range set[:2] {
+		if s.Kind != recipe.PipeStream && s.Kind != recipe.SocketStream {
+			continue
+		}
+		conn, err := s.File.SyscallConn()
+		if err != nil {
+			return fmt.Errorf("letting go of %s: %w", names[n], err)
+		}
+		var failed error
+		err = conn.Control(func(fd uintptr) {
+			if fd == uintptr(n) {
+				failed = replace(n)
+			}
+		})
+		if err = errors.Join(err, failed); err != nil {
+			return fmt.Errorf("letting go of %s: %w", names[n], err)
+		}
+	}
+	return nil
+}
+
+func replace(number int) error {
+	fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Dup3(fd, number, unix.O_CLOEXEC), unix.Close(fd))
 }

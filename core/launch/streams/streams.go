@@ -26,6 +26,14 @@ type Stream struct {
 	recipe.Stream
 	// File is the stream itself; nil for one that is closed.
 	File *os.File
+
+	// device and inode are what it is called in the kernel.
+	device, inode uint64
+}
+
+// Same reports whether two of the streams are one thing.
+func (set Set) Same(a, b int) bool {
+	return set[a].inode != 0 && set[a].device == set[b].device && set[a].inode == set[b].inode
 }
 
 // names are what the three are called.

@@ -28,7 +28,7 @@ type tries map[string]func(value string) string
 
 // find looks for a try in the lists at the top of the other files.
 func find(name string) func(value string) string {
-	for _, list := range []tries{files, network, processes, shared, kernel} {
+	for _, list := range []tries{files, network, processes, shared, kernel, streams} {
 		if try, ok := list[name]; ok {
 			return try
 		}
