@@ -7,7 +7,6 @@ import (
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/launch"
-	"github.com/nono-run/nono/core/launch/streams"
 	"github.com/nono-run/nono/core/limits"
 	"github.com/nono-run/nono/core/toolchain"
 	"github.com/nono-run/nono/sdk/policy"
@@ -48,15 +47,6 @@ func initProblem(err error) error {
 	if errors.As(err, &unavailable) {
 		return diag.Errorf("this host cannot enforce the sandbox: %s", unavailable.Reason).
 			Try("%s", unavailable.Try)
-	}
-	return err
-}
-
-// streamProblem says what to type instead of a stream that the agent cannot have.
-func streamProblem(err error) error {
-	var refused *streams.RefusedError
-	if errors.As(err, &refused) {
-		return diag.Errorf("%s", refused.Error()).Try("%s", refused.Try)
 	}
 	return err
 }

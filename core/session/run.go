@@ -90,8 +90,8 @@ func open(
 	if r.bin, err = layerhost.Locate(); err != nil {
 		return nil, err
 	}
-	if r.streams, err = streams.Examine(req.Stdin, req.Stdout, req.Stderr); err != nil {
-		return nil, streamProblem(err)
+	if err := r.examineStreams(); err != nil {
+		return nil, err
 	}
 	if err := r.checkTerminals(); err != nil {
 		return nil, err
@@ -108,6 +108,9 @@ func open(
 	}
 	r.problems = append(r.problems, told...)
 	if r.members, err = r.findLayers(); err != nil {
+		return nil, err
+	}
+	if err := r.checkStreams(); err != nil {
 		return nil, err
 	}
 	if r.dir, err = newRunDir(req.Dirs, req.UID); err != nil {

@@ -488,3 +488,47 @@ func TestStreamsEnd(t *testing.T) {
 		u.succeeds(u.finish(running))
 	}
 }
+
+// TestDeniedFileAsStream: a redirection gives the command a file that nothing grants, but none that
+// is denied or protected, and none of nono's own.
+func TestDeniedFileAsStream(t *testing.T) {
+	u := newUser(t)
+	u.write("~/.ssh/config", "a secret\n")
+	u.write("~/mine/notes", "a note\n")
+	u.write(".git/config", "[core]\n")
+	u.write("agent.hcl", "filesystem {\n  allow = [\".\"]\n  deny = [\"secret\"]\n}\n")
+	u.write("secret", "a secret\n")
+	u.mkdir("~/.config/nono")
+	const run = "$NONO run -s -c agent.hcl -- "
+	for name, test := range map[string]struct {
+		script string
+		says   []string
+	}{
+		"a denied directory, written": {run + "echo x >> ~/.ssh/config", []string{"standard output is ~/.ssh/config, which is denied by default"}},
+		"a denied directory, read":    {run + "cat < ~/.ssh/config", []string{"standard input is ~/.ssh/config", "cat FILE | nono run"}},
+		"a denied file":               {run + "cat < secret", []string{"standard input is ~/proj/secret, which is denied", "agent.hcl:3", `deny = ["secret"]`}},
+		"a protected file":            {run + "echo x >> .git/config", []string{"~/proj/.git/config, which is protected"}},
+		"the policy":                  {run + "echo x >> agent.hcl", []string{"~/proj/agent.hcl, which is nono's own"}},
+		"nono's programs":             {run + "echo x > ${NONO%/*}/new; code=$?; rm ${NONO%/*}/new; exit $code", []string{"which is nono's own"}},
+		"nono's configuration":        {run + "sh -c 'echo x >&2' 2> ~/.config/nono/new; cat ~/.config/nono/new; exit 125", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u.t = t
+			r := u.bash(test.script)
+			if test.says == nil { // standard error is where the refusal goes
+				test.says, r.Stderr = []string{"standard error is ~/.config/nono/new, which is nono's own"}, r.Stdout
+			}
+			u.refused(r, test.says...)
+		})
+	}
+	u.t = t
+	for _, script := range []string{run + "cat < ~/mine/notes > ~/mine/copy", run + "cat < .git/config", run + "cat < agent.hcl", "$NONO plan -c agent.hcl -- true > .git/x"} {
+		u.succeeds(u.bash(script))
+	}
+	if got := u.read("~/mine/copy"); got != "a note\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := u.read("~/.ssh/config") + u.read(".git/config"); got != "a secret\n[core]\n" {
+		t.Errorf("what is denied was changed: %q", got)
+	}
+}

@@ -190,12 +190,13 @@ func (s *Stream) lookAtFile(fd int) (*RefusedError, error) {
 		return unknown("of a kind that is no stream, " + called(fd)), nil
 	case kernelFiles[int64(system.Type)] && s.Write: //nolint:unconvert // as above
 		return unknown("a file of the kernel's, " + called(fd) + ", open for writing"), nil
-	case kernelFiles[int64(system.Type)], s.Write: //nolint:unconvert // as above
-		return nil, nil
 	}
-	// A name that is no path any more, of a file that was removed, leads nowhere or to another one.
+	// The name of a file that was removed is no path any more: it leads nowhere, or to another file.
 	if name := called(fd); path.IsAbs(name) {
-		s.Path, s.Device, s.Inode = name, s.device, s.inode
+		s.Name = name
+	}
+	if !s.Write && s.Name != "" && !kernelFiles[int64(system.Type)] { //nolint:unconvert // as above
+		s.Path, s.Device, s.Inode = s.Name, s.device, s.inode
 	}
 	return nil, nil
 }

@@ -26,6 +26,8 @@ type Stream struct {
 	recipe.Stream
 	// File is the stream itself; nil for one that is closed.
 	File *os.File
+	// Name is where the file lies that it is; empty for anything else, and for a file without a place.
+	Name string
 
 	// device and inode are what it is called in the kernel.
 	device, inode uint64
@@ -38,6 +40,9 @@ func (set Set) Same(a, b int) bool {
 
 // names are what the three are called.
 var names = [3]string{"standard input", "standard output", "standard error"}
+
+// Name is what a stream is called by its number.
+func Name(number int) string { return names[number] }
 
 // RefusedError is a stream that an agent must not be given.
 type RefusedError struct {
