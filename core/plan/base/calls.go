@@ -31,6 +31,8 @@ func (j Judgement) Verdict() string {
 	switch {
 	case j.Errno == "":
 		return "allowed"
+	case j.Errno == filter.Done:
+		return "sometimes left undone"
 	case len(j.When) > 0:
 		return "sometimes " + j.Errno
 	}
@@ -154,6 +156,15 @@ func sometimes() []Judgement {
 				"line disciplines, drivers for modems and radios that have let others out.",
 			When: alternatives(lower(1, fragment.OpIn, ioctlSTI, ioctlLinux, ioctlSetD)),
 		},
+		{
+			About: "the limit on core dumps", Errno: filter.Done, Calls: "prlimit64",
+			Why: "It is set so that no crash inside reaches the host's handler of crashes; under the 0 " +
+				"that cautious programs ask for, one would. They are told that it was done.",
+			When: []fragment.Condition{{
+				lower(1, fragment.OpIn, limitCore),
+				{Arg: 2, Op: fragment.OpNotIn, Values: []uint64{0}},
+			}},
+		},
 		{ // E31
 			About: "new namespaces", Errno: "EPERM", Calls: "clone",
 			Why: "A user namespace gives every capability inside, and with them the parts of the " +
@@ -206,17 +217,8 @@ func sometimes() []Judgement {
 		},
 		{
 			About: "the limit on core dumps", Errno: filter.Done, Calls: "setrlimit",
-			Why: "It is set so that no crash inside reaches the host's handler of crashes; under the 0 " +
-				"that cautious programs ask for, one would. They are told that it was done.",
+			Why:  "As for prlimit64.",
 			When: alternatives(lower(0, fragment.OpIn, limitCore)),
-		},
-		{
-			About: "the same", Errno: filter.Done, Calls: "prlimit64",
-			Why: "It also reads limits, where it is given none.",
-			When: []fragment.Condition{{
-				lower(1, fragment.OpIn, limitCore),
-				{Arg: 2, Op: fragment.OpNotIn, Values: []uint64{0}},
-			}},
 		},
 		{
 			About: "personas", Errno: "EPERM", Calls: "personality",
