@@ -34,9 +34,11 @@ type Init struct {
 
 	// answers are the replies that the protocol has one of at a time: at most one is unread.
 	answers chan answer
-	// stopped and frozen have room for one.
+	// stopped has room for one, which is replaced.
 	stopped chan recipe.Stopped
-	frozen  chan struct{}
+	// jobs is held while one is being done.
+	jobs sync.Mutex
+	done chan recipe.Job
 	// silent is closed when nono-init can say nothing more.
 	silent chan struct{}
 	// exited is what it said last; it is read after ended.
@@ -89,7 +91,7 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 		lifeline: pair[0],
 		answers:  make(chan answer, 1),
 		stopped:  make(chan recipe.Stopped, 1),
-		frozen:   make(chan struct{}, 1),
+		done:     make(chan recipe.Job, 1),
 		silent:   make(chan struct{}),
 		ended:    make(chan struct{}),
 		ports:    map[uint16]bool{},
@@ -208,10 +210,10 @@ func (i *Init) listen() {
 			default:
 			}
 			i.stopped <- *a.Stopped // nobody else writes to it, so there is room
-		case a.Frozen != nil:
+		case a.Done != "":
 			select {
-			case i.frozen <- struct{}{}:
-			default:
+			case i.done <- a.Done:
+			default: // nobody waits for so many
 			}
 		default:
 			select {
@@ -365,20 +367,30 @@ func (i *Init) Signal(s syscall.Signal) error {
 	return nil
 }
 
-// Job asks for a step of job control inside. What comes of it is told by [Init.Stopped] and
-// [Init.Frozen].
+// Job takes a step of job control inside, and returns when it is done.
 func (i *Init) Job(job recipe.Job) error {
+	i.jobs.Lock()
+	defer i.jobs.Unlock()
+	doing := fmt.Sprintf("job control inside (%s)", job)
 	if err := i.ask(recipe.Request{Job: job}); err != nil {
-		return fmt.Errorf("asking nono-init for job control (%s): %w", job, err)
+		return fmt.Errorf("%s: %w", doing, err)
 	}
-	return nil
+	for {
+		select {
+		case done := <-i.done:
+			if done == job { // else it answers one that was given up
+				return nil
+			}
+		case <-i.silent:
+			return fmt.Errorf("%s: the sandbox has ended", doing)
+		case <-time.After(i.deadline):
+			return fmt.Errorf("%s: nono-init did not answer within %v", doing, i.deadline)
+		}
+	}
 }
 
 // Stopped tells that a signal has stopped the agent. Of several it is the last that is told.
 func (i *Init) Stopped() <-chan recipe.Stopped { return i.stopped }
-
-// Frozen tells that nothing inside runs, after it was asked to be so.
-func (i *Init) Frozen() <-chan struct{} { return i.frozen }
 
 // Dial connects to a port of the loopback inside, one that the recipe names. The file is the
 // caller's.

@@ -37,9 +37,6 @@ func (*Init) Job(recipe.Job) error { return errLinux }
 // Stopped tells nothing.
 func (*Init) Stopped() <-chan recipe.Stopped { return nil }
 
-// Frozen tells nothing.
-func (*Init) Frozen() <-chan struct{} { return nil }
-
 // Signal fails.
 func (*Init) Signal(syscall.Signal) error { return errLinux }
 

@@ -11,8 +11,6 @@ type jobs struct {
 	// unclaimed says that nobody inside has asked for the terminal yet, in a pipeline, where somebody
 	// else may be using it.
 	unclaimed bool
-	// suspension is how nono stops itself when everything inside stands still.
-	suspension action
 }
 
 // state is how nono stands to the user's terminal.
@@ -25,9 +23,7 @@ const (
 	front
 	// away is in the background.
 	away
-	// freezing waits until everything inside stands still, and then nono stops.
-	freezing
-	// suspended is a nono that has stopped, or is about to.
+	// suspended is a nono that has stopped, and everything inside with it.
 	suspended
 )
 
@@ -58,8 +54,6 @@ const (
 	// typed is input that waits, where nobody inside has claimed the terminal, and nobody outside
 	// seems to be reading from it.
 	typed
-	// frozen is the answer to freeze.
-	frozen
 	// woken is nono going on after it stopped itself.
 	woken
 )
@@ -75,7 +69,8 @@ type action struct {
 type do int
 
 const (
-	// take makes the user's terminal raw, passes its size on, and begins to read.
+	// take makes the user's terminal raw, passes its size on, and begins to read. What is read before
+	// the agent is in front inside would be nobody's, a Ctrl-Z too.
 	take do = iota + 1
 	// pause stops reading.
 	pause
@@ -110,31 +105,23 @@ func (j *jobs) awake(foreground bool) state {
 	}
 }
 
-// next takes one event and says what is to be done for it, in order.
+// next takes one event and says what is to be done for it, in order. Each is done before the next.
 func (j *jobs) next(e event) []action {
-	switch j.at {
-	case freezing:
-		if e.what != frozen {
-			return nil // whatever it is, it can be seen again afterwards
-		}
-		j.at = suspended
-		return []action{{do: giveBack}, j.suspension}
-	case suspended:
-		if e.what != woken {
-			return nil
-		}
-		j.at = j.awake(e.foreground)
-		switch j.at {
-		case front:
-			return acts(take, innerFront, thaw)
-		case away:
-			return acts(innerBack, thaw)
-		case waiting, freezing, suspended: // of these awake gives only the first
-			return acts(thaw)
-		}
-	case waiting, front, away:
+	if j.at != suspended {
+		return append(j.stand(e), j.react(e)...)
 	}
-	return append(j.stand(e), j.react(e)...)
+	if e.what != woken {
+		return nil
+	}
+	j.at = j.awake(e.foreground)
+	switch j.at {
+	case front:
+		return acts(innerFront, take, thaw)
+	case away:
+		return acts(innerBack, thaw)
+	case waiting, suspended: // which awake does not give
+	}
+	return acts(thaw)
 }
 
 // stand goes where the user's shell has put nono meanwhile.
@@ -143,7 +130,7 @@ func (j *jobs) stand(e event) []action {
 	j.at = j.awake(e.foreground)
 	switch {
 	case j.at == front && before != front:
-		return acts(take, innerFront)
+		return acts(innerFront, take)
 	case j.at == front && e.what == continued:
 		return acts(take)
 	case j.at == away && before == front:
@@ -172,8 +159,7 @@ func (j *jobs) react(e event) []action {
 		if j.at == waiting {
 			return j.claim()
 		}
-	case looked, continued: // where nono stands is all that they tell
-	case frozen, woken: // nothing is being stopped
+	case looked, continued, woken: // where nono stands is all that they tell
 	}
 	return nil
 }
@@ -185,7 +171,7 @@ func (j *jobs) claim() []action {
 		return acts(innerFront) // it asked in the moment in which it got it
 	}
 	j.at = front
-	return acts(take, innerFront)
+	return acts(innerFront, take)
 }
 
 // suspend stops everything inside, and then nono. What began inside stops the whole process group,
@@ -195,9 +181,8 @@ func (j *jobs) suspend(by syscall.Signal, group bool) []action {
 	if by != syscall.SIGTTIN && by != syscall.SIGTTOU {
 		by = syscall.SIGTSTP
 	}
-	j.at = freezing
-	j.suspension = action{do: stop, signal: by, group: group}
-	return acts(pause, freeze)
+	j.at = suspended
+	return append(acts(pause, freeze, giveBack), action{do: stop, signal: by, group: group})
 }
 
 func acts(all ...do) []action {

@@ -52,42 +52,39 @@ func TestJobs(t *testing.T) {
 	}{
 		{
 			"in front, nothing happens", true, true, true,
-			[]step{{in, ""}, {with(in, typed), ""}, {with(in, frozen), ""}, {with(in, woken), ""}},
+			[]step{{in, ""}, {with(in, typed), ""}, {with(in, woken), ""}},
 		},
 		{
 			"Ctrl-Z inside, fg", true, true, true,
 			[]step{
-				{stopped(in, tstp, false), "pause; freeze"},
-				{stopped(in, tstp, false), ""}, // as often as it likes
-				{with(in, frozen), "give back; stop by stopped, all"},
+				{stopped(in, tstp, false), "pause; freeze; give back; stop by stopped, all"},
+				{stopped(in, tstp, false), ""},
 				{with(in, continued), ""},
-				{with(in, woken), "take; inner front; thaw"},
+				{with(in, woken), "inner front; take; thaw"},
 			},
 		},
 		{
 			"Ctrl-Z inside, bg, fg", true, true, true,
 			[]step{
-				{stopped(in, tstp, false), "pause; freeze"},
-				{with(in, frozen), "give back; stop by stopped, all"},
+				{stopped(in, tstp, false), "pause; freeze; give back; stop by stopped, all"},
 				{with(out, woken), "inner back; thaw"},
 				{out, ""},
-				{in, "take; inner front"},
+				{in, "inner front; take"},
 			},
 		},
 		{
 			"TSTP from outside stops nono alone", true, true, true,
-			[]step{{with(in, asked), "pause; freeze"}, {with(in, frozen), "give back; stop by stopped"}},
+			[]step{{with(in, asked), "pause; freeze; give back; stop by stopped"}},
 		},
 		{
 			"the agent stops itself with SIGSTOP", true, true, true,
 			[]step{
-				{stopped(in, syscall.SIGSTOP, false), "pause; freeze"},
-				{with(in, frozen), "give back; stop by stopped, all"}, // never with that
+				{stopped(in, syscall.SIGSTOP, false), "pause; freeze; give back; stop by stopped, all"}, // never with that
 			},
 		},
 		{
 			"stopped from outside with SIGSTOP, bg", true, true, true,
-			[]step{{with(out, continued), "pause; inner back"}, {in, "take; inner front"}},
+			[]step{{with(out, continued), "pause; inner back"}, {in, "inner front; take"}},
 		},
 		{
 			"stopped from outside with SIGSTOP, fg", true, true, true,
@@ -96,36 +93,32 @@ func TestJobs(t *testing.T) {
 		{
 			"in the background it reads", false, true, false,
 			[]step{
-				{stopped(out, ttin, true), "pause; freeze"},
-				{with(out, frozen), "give back; stop by stopped (tty input), all"},
-				{with(in, woken), "take; inner front; thaw"},
+				{stopped(out, ttin, true), "pause; freeze; give back; stop by stopped (tty input), all"},
+				{with(in, woken), "inner front; take; thaw"},
 			},
 		},
 		{
 			"in the background it reads, bg, reads again", false, true, false,
 			[]step{
-				{stopped(out, ttin, true), "pause; freeze"},
-				{with(out, frozen), "give back; stop by stopped (tty input), all"},
+				{stopped(out, ttin, true), "pause; freeze; give back; stop by stopped (tty input), all"},
 				{with(out, woken), "inner back; thaw"},
-				{stopped(out, ttin, true), "pause; freeze"},
+				{stopped(out, ttin, true), "pause; freeze; give back; stop by stopped (tty input), all"},
 			},
 		},
 		{
 			"it reads in the moment in which it comes to the foreground", false, true, false,
-			[]step{{stopped(in, ttin, true), "take; inner front; inner front"}},
+			[]step{{stopped(in, ttin, true), "inner front; take; inner front"}},
 		},
 		{
 			"it changes settings in the background", false, true, false,
 			[]step{
-				{stopped(out, ttou, true), "pause; freeze"},
-				{with(out, frozen), "give back; stop by stopped (tty output), all"},
+				{stopped(out, ttou, true), "pause; freeze; give back; stop by stopped (tty output), all"},
 			},
 		},
 		{
 			"in front it reads from a group of its own that is not: a matter of the agent's", true, true, true,
 			[]step{
-				{stopped(in, ttin, false), "pause; freeze"},
-				{with(in, frozen), "give back; stop by stopped (tty input), all"},
+				{stopped(in, ttin, false), "pause; freeze; give back; stop by stopped (tty input), all"},
 			},
 		},
 		{
@@ -135,12 +128,11 @@ func TestJobs(t *testing.T) {
 		{
 			"output in the background, with tostop", false, true, false,
 			[]step{
-				{with(out, wrote), "pause; freeze"},
-				{with(out, frozen), "give back; stop by stopped (tty output), all"},
-				{with(in, woken), "take; inner front; thaw"},
+				{with(out, wrote), "pause; freeze; give back; stop by stopped (tty output), all"},
+				{with(in, woken), "inner front; take; thaw"},
 			},
 		},
-		{"output that came to the foreground meanwhile", false, true, false, []step{{with(in, wrote), "take; inner front"}}},
+		{"output that came to the foreground meanwhile", false, true, false, []step{{with(in, wrote), "inner front; take"}}},
 		{
 			"a pipeline: nobody asks", true, false, false,
 			[]step{{in, ""}, {with(in, continued), ""}, {out, ""}, {in, ""}},
@@ -148,30 +140,28 @@ func TestJobs(t *testing.T) {
 		{
 			"a pipeline: it reads the terminal", true, false, false,
 			[]step{
-				{stopped(in, ttin, true), "take; inner front"},
+				{stopped(in, ttin, true), "inner front; take"},
 				{out, "pause; inner back"},
-				{in, "take; inner front"}, // it has claimed it for good
+				{in, "inner front; take"}, // it has claimed it for good
 			},
 		},
 		{
 			"a pipeline: it waits for what is typed, without reading", true, false, false,
-			[]step{{with(in, typed), "take; inner front"}},
+			[]step{{with(in, typed), "inner front; take"}},
 		},
 		{
 			"a pipeline is stopped by Ctrl-Z, which comes as a signal", true, false, false,
 			[]step{
-				{with(in, asked), "pause; freeze"},
-				{with(in, frozen), "give back; stop by stopped"},
+				{with(in, asked), "pause; freeze; give back; stop by stopped"},
 				{with(in, woken), "thaw"},
 			},
 		},
 		{
 			"a pipeline in the background reads, fg", false, false, false,
 			[]step{
-				{stopped(out, ttin, true), "pause; freeze"},
-				{with(out, frozen), "give back; stop by stopped (tty input), all"},
+				{stopped(out, ttin, true), "pause; freeze; give back; stop by stopped (tty input), all"},
 				{with(in, woken), "thaw"},
-				{stopped(in, ttin, true), "take; inner front"}, // it reads again
+				{stopped(in, ttin, true), "inner front; take"}, // it reads again
 			},
 		},
 	} {
@@ -218,9 +208,8 @@ func TestJobsRule(t *testing.T) {
 			return
 		}
 		for _, e := range events {
-			// The driver says frozen when it asked for it, and woken after it stopped.
-			if e.what == frozen != (j.at == freezing) && e.what == frozen || e.what == woken != (j.at == suspended) && e.what == woken {
-				continue
+			if e.what == woken && j.at != suspended {
+				continue // it was not stopped
 			}
 			next, now := j, m
 			actions := next.next(e)
@@ -253,6 +242,9 @@ func (m *model) do(actions []action, foreground bool, at state) string {
 			m.reads = true
 			if !foreground {
 				return "it takes a terminal that is somebody else's"
+			}
+			if !m.front {
+				return "it reads for nobody"
 			}
 		case pause, giveBack:
 			m.reads = false

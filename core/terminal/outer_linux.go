@@ -13,8 +13,11 @@ import (
 // outer is the user's terminal. No flag of its descriptor is ever set: that of a stream is shared
 // with the shell.
 type outer struct {
-	fd  int
-	own bool // opened here
+	fd int
+	// in is for reading: another file of the same terminal, which does not wait where somebody else
+	// has read first.
+	in  int
+	own bool // fd was opened here
 	// controls says that it is this process's controlling terminal. Another one knows nothing of
 	// foreground and background.
 	controls bool
@@ -30,14 +33,24 @@ func findOuter(streams Streams) *outer {
 	// O_NOCTTY: a process without a controlling terminal must not come by one.
 	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err == nil {
-		return &outer{fd: fd, own: true, controls: true}
+		return &outer{fd: fd, in: reader("/dev/tty", fd), own: true, controls: true}
 	}
 	for _, f := range streams {
 		if fd, ok := terminal(f); ok {
-			return &outer{fd: fd}
+			return &outer{fd: fd, in: reader(fmt.Sprintf("/proc/self/fd/%d", fd), fd)}
 		}
 	}
 	return nil
+}
+
+// reader opens a terminal for reading, or else gives what is open: it may be somebody else's by its
+// name, where a user has become another one.
+func reader(name string, open int) int {
+	in, err := unix.Open(name, unix.O_RDONLY|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return open
+	}
+	return in
 }
 
 // terminal is the descriptor of a stream that is a terminal. It is asked for in a way that leaves
@@ -129,8 +142,7 @@ func ordinary(t unix.Termios) bool {
 	return t.Lflag&both == both
 }
 
-// rawOf is cfmakeraw, but a read never waits (VMIN 0): it comes after poll, and if somebody else
-// was faster nothing may hang.
+// rawOf is cfmakeraw.
 func rawOf(t unix.Termios) unix.Termios {
 	t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP |
 		unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
@@ -138,7 +150,7 @@ func rawOf(t unix.Termios) unix.Termios {
 	t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
 	t.Cflag &^= unix.CSIZE | unix.PARENB
 	t.Cflag |= unix.CS8
-	t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 0, 0
+	t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 1, 0
 	return t
 }
 
@@ -158,6 +170,10 @@ func (o *outer) stopsOutput() bool {
 }
 
 func (o *outer) close() {
+	if o.in != o.fd {
+		_ = unix.Close(o.in)
+		o.in = o.fd
+	}
 	if o.own {
 		o.own = false
 		_ = unix.Close(o.fd)

@@ -23,7 +23,7 @@ type pump struct {
 
 	// wake is written to when the mode has changed.
 	wake, woken *os.File
-	mu          sync.Mutex // held while the user's terminal is read, which never waits
+	mu          sync.Mutex // held while the user's terminal is read, which does not wait
 	mode        mode
 	changed     *sync.Cond
 
@@ -31,7 +31,7 @@ type pump struct {
 	// that the writer waits for the driver.
 	writing sync.Mutex
 	held    atomic.Bool
-	resume  chan struct{}
+	resume  chan bool
 	over    chan struct{} // closed when there is no driver any more
 	drained chan struct{} // closed when the master has given its last
 }
@@ -51,7 +51,7 @@ const chunk = 4096 // what a terminal hands out at once
 func newPump(o *outer, master *os.File, notices chan<- what, hungUp func()) (*pump, error) {
 	p := &pump{
 		outer: o, master: master, notices: notices, hungUp: hungUp,
-		resume: make(chan struct{}, 1), over: make(chan struct{}), drained: make(chan struct{}),
+		resume: make(chan bool), over: make(chan struct{}), drained: make(chan struct{}),
 	}
 	p.changed = sync.NewCond(&p.mu)
 	var err error
@@ -105,7 +105,7 @@ func (p *pump) input() {
 			return
 		}
 		ready := []unix.PollFd{
-			{Fd: int32(p.outer.fd), Events: unix.POLLIN},
+			{Fd: int32(p.outer.in), Events: unix.POLLIN},
 			{Fd: int32(p.woken.Fd()), Events: unix.POLLIN},
 		}
 		if _, err := unix.Poll(ready, -1); err != nil {
@@ -144,7 +144,7 @@ func (p *pump) read(m mode, events int16, buf []byte) (n int, gone bool) {
 		p.tell(typed)
 		return 0, false
 	}
-	n, err := unix.Read(p.outer.fd, buf)
+	n, err := unix.Read(p.outer.in, buf)
 	if errors.Is(err, unix.EIO) {
 		// The background, or the end.
 		if _, err := p.outer.foreground(); err != nil {
@@ -166,23 +166,28 @@ func (p *pump) output() {
 		return
 	}
 	buf := make([]byte, chunk)
-	for over := false; !over; {
+	for {
+		n, failed := 0, error(nil)
 		err := conn.Read(func(fd uintptr) bool {
 			p.writing.Lock()
-			defer p.writing.Unlock()
-			n, err := unix.Read(int(fd), buf)
-			switch {
-			case errors.Is(err, unix.EAGAIN):
+			n, failed = unix.Read(int(fd), buf)
+			if errors.Is(failed, unix.EAGAIN) {
+				p.writing.Unlock()
 				return false
-			case errors.Is(err, unix.EINTR):
-			case err != nil || n == 0:
-				over = true
-			default:
-				p.write(buf[:n])
 			}
 			return true
 		})
-		over = over || err != nil
+		if err != nil {
+			return // it was closed
+		}
+		// Not within Read, or closing the master would wait for the user's terminal.
+		if n > 0 {
+			p.write(buf[:n])
+		}
+		p.writing.Unlock()
+		if n <= 0 && !errors.Is(failed, unix.EINTR) {
+			return
+		}
 	}
 }
 
@@ -213,27 +218,28 @@ func (p *pump) mayWrite() {
 		return
 	}
 	p.tell(looked)
-	if !front && p.outer.stopsOutput() {
-		p.held.Store(true)
-		select {
-		case <-p.resume: // of an earlier time
-		default:
+	p.held.Store(true)
+	defer p.held.Store(false)
+	for !front && p.outer.stopsOutput() && !p.await() {
+		if front, err = p.outer.foreground(); err != nil {
+			return
 		}
-		p.await()
-		p.held.Store(false)
 	}
 }
 
-// await tells the driver of output in the background, and waits for its word.
-func (p *pump) await() {
+// await tells the driver of output in the background, and waits until nono has been stopped for it
+// and goes on. It reports whether that is not to be tried again.
+func (p *pump) await() (anyway bool) {
 	select {
 	case p.notices <- wrote:
 	case <-p.over:
-		return
+		return true
 	}
 	select {
-	case <-p.resume:
+	case anyway = <-p.resume:
+		return anyway
 	case <-p.over:
+		return true
 	}
 }
 
@@ -243,11 +249,11 @@ func (p *pump) reads() bool {
 	return p.mode == reading
 }
 
-// release lets a writer go on that waits for the driver.
-func (p *pump) release() {
+// release lets a writer go on that waits for the driver: to look again, or to write anyway.
+func (p *pump) release(anyway bool) {
 	select {
-	case p.resume <- struct{}{}:
-	default:
+	case p.resume <- anyway:
+	case <-p.drained:
 	}
 }
 

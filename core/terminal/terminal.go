@@ -43,9 +43,9 @@ import (
 
 // Inside is nono-init's half of job control.
 type Inside interface {
+	// Job returns when it is done, or nobody is there any more who could.
 	Job(job recipe.Job) error
 	Stopped() <-chan recipe.Stopped
-	Frozen() <-chan struct{}
 }
 
 // Options say how a terminal is served.

@@ -41,6 +41,8 @@ type Terminal struct {
 	notices chan what
 	signals chan os.Signal
 	gone    sync.Once
+	// unstoppable says that stopping nono had no effect, when that was last tried.
+	unstoppable bool
 
 	stop   context.CancelFunc
 	served chan struct{} // closed when the driver has ended
@@ -185,8 +187,6 @@ func (t *Terminal) serve(ctx context.Context) {
 			}
 		case s := <-t.inside.Stopped():
 			e = event{what: agentStopped, signal: syscall.Signal(s.Signal), behind: s.Behind}
-		case <-t.inside.Frozen():
-			e.what = frozen
 		case e.what = <-t.notices:
 			if e.what == typed && !t.forUs() {
 				continue
@@ -217,23 +217,23 @@ func (t *Terminal) forUs() bool {
 
 // take hands an event to the state machine and does what that says.
 func (t *Terminal) take(e event) {
-	for {
+	writer := e.what == wrote
+	for e.what != 0 {
 		var err error
 		if e.foreground, err = t.outer.foreground(); err != nil {
 			t.hangUp()
 		}
-		again := false
-		for _, a := range t.jobs.next(e) {
+		actions := t.jobs.next(e)
+		e = event{}
+		for _, a := range actions {
 			t.do(a)
-			again = again || a.do == stop
+			if a.do == stop {
+				e.what = woken
+			}
 		}
-		if !again {
-			break
-		}
-		e = event{what: woken}
 	}
-	if e.what == wrote || e.what == woken {
-		t.pump.release()
+	if writer {
+		t.pump.release(t.unstoppable)
 	}
 }
 
@@ -264,17 +264,19 @@ func (t *Terminal) do(a action) {
 	}
 }
 
-// job asks nono-init for its half. If that is gone, so is the agent, and the run ends for it.
+// job has nono-init do its half. If that is gone, so is the agent, and the run ends for it.
 func (t *Terminal) job(j recipe.Job) { _ = t.inside.Job(j) }
 
-// suspend stops this process, until somebody continues it.
+// suspend stops this process, until somebody continues it. The kernel drops the signal where nobody
+// could: then no SIGCONT comes. An agent that asks for the terminal again and again must not keep
+// the machine busy with that.
 func (t *Terminal) suspend(a action) {
 	t.warn("stopping", suspend(a.signal, a.group))
-	// The kernel drops the signal where nobody could continue the process: then no SIGCONT has come.
-	// An agent that asks for the terminal again and again is not to keep the machine busy.
 	select {
 	case <-t.signals:
+		t.unstoppable = false
 	case <-time.After(lookEvery):
+		t.unstoppable = true
 	}
 }
 
@@ -314,15 +316,11 @@ func (t *Terminal) Close() (drained bool) {
 	}
 	drained = true
 	if t.pump != nil {
+		t.pump.set(ended)
+		drained = t.drain()
 		t.stop()
 		<-t.served
 		close(t.pump.over)
-		t.pump.set(ended)
-		select {
-		case <-t.pump.drained:
-		case <-time.After(t.options.DrainLimit):
-			drained = false
-		}
 		t.outer.restore(t.keeper)
 		t.keeper.Close()
 		t.pump, t.keeper = nil, nil
@@ -341,4 +339,22 @@ func (t *Terminal) Close() (drained bool) {
 		t.outer.close()
 	}
 	return drained
+}
+
+// drain waits until the user's terminal has taken the rest of the output, and reports whether it
+// has. In the background of a terminal that wants it so, nono is stopped before that, and the time
+// does not count; so the limit is counted in pieces, of which a stop takes one.
+func (t *Terminal) drain() bool {
+	const piece = 100 * time.Millisecond
+	for waited := time.Duration(0); waited < t.options.DrainLimit; waited += piece {
+		select {
+		case <-t.pump.drained:
+			return true
+		case <-time.After(piece):
+			if t.pump.held.Load() {
+				waited = 0
+			}
+		}
+	}
+	return false
 }

@@ -19,6 +19,8 @@ type tty struct {
 	*terminal
 	t     *testing.T
 	slave *os.File
+	// leader is who was started at it.
+	leader *exec.Cmd
 
 	mu    sync.Mutex
 	shown []byte
@@ -76,6 +78,7 @@ func (y *tty) start(cmd *exec.Cmd) *exec.Cmd {
 	if err := cmd.Start(); err != nil {
 		y.t.Fatal(err)
 	}
+	y.leader = cmd
 	y.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
@@ -156,8 +159,15 @@ func (y *tty) screen() string {
 	return string(y.shown[y.seen:])
 }
 
-// raw reports whether a program has the terminal that reads key by key.
-func (y *tty) raw() bool { return y.settings(y.t).Lflag&unix.ICANON == 0 }
+// served reports whether nono has the terminal for its agent: some other group than the shell's is in
+// front, and reads key by key.
+func (y *tty) served() bool {
+	group := 0
+	if conn, err := y.SyscallConn(); err == nil {
+		_ = conn.Control(func(fd uintptr) { group, _ = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP) })
+	}
+	return group != y.leader.Process.Pid && y.settings(y.t).Lflag&unix.ICANON == 0
+}
 
 // resize changes the window's size.
 func (y *tty) resize(columns, rows uint16) {

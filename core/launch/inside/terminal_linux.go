@@ -103,13 +103,12 @@ func (t *terminal) do(job recipe.Job) error {
 		t.toBack()
 	case recipe.JobFreeze:
 		t.freeze()
-		return send(recipe.Reply{Frozen: &recipe.Frozen{}})
 	case recipe.JobThaw:
 		t.thaw()
 	default:
 		return fmt.Errorf("core asked for an unknown step of job control: %q", job)
 	}
-	return nil
+	return send(recipe.Reply{Done: job})
 }
 
 // toFront gives the foreground to the group that had it last. A shell inside may have taken it by

@@ -37,7 +37,7 @@ const (
 	// JobBack puts nono-init's own group there, which never reads. The kernel then stops every other
 	// that reads from the terminal or changes its settings.
 	JobBack Job = "back"
-	// JobFreeze stops every process inside. The answer is a Frozen, when they stand still.
+	// JobFreeze stops every process inside, and is done when they stand still.
 	JobFreeze Job = "freeze"
 	// JobThaw continues all but those that had been stopped before.
 	JobThaw Job = "thaw"
@@ -64,8 +64,8 @@ type Reply struct {
 	Dialed *Dialed `json:"dialed,omitempty"`
 	// Stopped is said unasked, when a signal has stopped the agent's main process.
 	Stopped *Stopped `json:"stopped,omitempty"`
-	// Frozen answers JobFreeze.
-	Frozen *Frozen `json:"frozen,omitempty"`
+	// Done answers a Job: it has been done.
+	Done Job `json:"done,omitempty"`
 	// Exited is the last thing said after a run.
 	Exited *Exited `json:"exited,omitempty"`
 }
@@ -147,9 +147,6 @@ type Stopped struct {
 	// Behind says that the terminal's foreground was nono-init's at that time.
 	Behind bool `json:"behind,omitempty"`
 }
-
-// Frozen says that nothing inside runs.
-type Frozen struct{}
 
 // Exited is how the agent's main process ended.
 type Exited struct {
