@@ -17,6 +17,7 @@ import (
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/core/terminal"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -197,7 +198,7 @@ func (a *App) noCommand(verb, file, dir string) error {
 func (a *App) currentDir() (dir, name string, err error) {
 	name, err = a.Getwd()
 	if err == nil {
-		dir, err = filepath.EvalSymlinks(name)
+		dir, err = hostfile.Resolve(name)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", "", diag.Errorf("finding the current directory: it was removed").

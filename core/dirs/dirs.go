@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+
+	"github.com/nono-run/nono/sdk/hostfile"
 )
 
 // Dirs are absolute paths. Only Home is sure to exist.
@@ -41,7 +43,7 @@ func Find(lookup func(string) (string, bool), uid int) (Dirs, error) {
 		return Dirs{}, fmt.Errorf(
 			"finding the home directory: HOME is %q, which is not an absolute path", home)
 	}
-	home, err := filepath.EvalSymlinks(home)
+	home, err := hostfile.Resolve(home)
 	if err != nil {
 		return Dirs{}, fmt.Errorf("finding the home directory: %w", err)
 	}
@@ -145,7 +147,10 @@ func (d Dirs) checkRuntime(info fs.FileInfo, uid int) error {
 // that is not there yet still has the path at which it would be made.
 func resolve(path string) string {
 	path = filepath.Clean(path)
-	if real, err := filepath.EvalSymlinks(path); err == nil {
+	if len(path) > hostfile.MaxPath {
+		return path // which nothing can be made at
+	}
+	if real, err := hostfile.Resolve(path); err == nil {
 		return real
 	}
 	parent := filepath.Dir(path)

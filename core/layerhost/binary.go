@@ -56,7 +56,7 @@ const maxBinary = 1 << 30
 // of the copy. What is run later is that copy: a file that is overwritten between the check and the
 // exec, even through the descriptor that was checked, changes nothing.
 func seal(name, path string) (*Binary, error) {
-	resolved, err := filepath.EvalSymlinks(path)
+	resolved, err := hostfile.Resolve(path)
 	if err != nil {
 		return nil, fmt.Errorf("looking for layer %s: %w", name, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/wire"
 )
 
@@ -24,7 +25,7 @@ const (
 func Locate() (string, error) {
 	exe, err := os.Executable()
 	if err == nil {
-		exe, err = filepath.EvalSymlinks(exe)
+		exe, err = hostfile.Resolve(exe)
 	}
 	if err != nil {
 		return "", diag.Errorf("finding nono's own directory: %v", err)

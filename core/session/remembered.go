@@ -30,7 +30,7 @@ type stamp struct {
 }
 
 func stampOf(path string) (stamp, error) {
-	path, err := filepath.EvalSymlinks(path)
+	path, err := hostfile.Resolve(path)
 	if err != nil {
 		return stamp{}, err
 	}

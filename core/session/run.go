@@ -336,7 +336,7 @@ func (r *run) ownPrograms() []string {
 		own = append(own, exe)
 		// Its directory too where the other programs lie elsewhere: it is where the next start looks for
 		// them first.
-		if resolved, err := filepath.EvalSymlinks(exe); err == nil {
+		if resolved, err := hostfile.Resolve(exe); err == nil {
 			own = append(own, filepath.Dir(resolved))
 		}
 	}

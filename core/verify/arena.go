@@ -10,6 +10,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/sdk/conformance"
+	"github.com/nono-run/nono/sdk/hostfile"
 )
 
 // An arena is where the runs take place: a user of their own, with a home directory, a project that
@@ -39,7 +40,7 @@ func makeArena(req Request) (*arena, error) {
 
 func (a *arena) fill(req Request) error {
 	var err error
-	if a.root, err = filepath.EvalSymlinks(a.root); err != nil {
+	if a.root, err = hostfile.Resolve(a.root); err != nil {
 		return err
 	}
 	a.home, a.files = filepath.Join(a.root, "home"), filepath.Join(a.root, "f")

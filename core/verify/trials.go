@@ -14,6 +14,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/sdk/conformance"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -218,7 +219,7 @@ func (v *verifier) runs(ctx context.Context, policy, file, script string) error 
 	case own.Len() > 0:
 		return errors.New(strings.TrimSpace(own.String()))
 	case code != 0:
-		text, _ := os.ReadFile(said.Name())
+		text, _ := hostfile.Read(said.Name(), 1<<20)
 		return fmt.Errorf("inside, this does not hold: %s\n%s", script, strings.TrimSpace(string(text)))
 	}
 	return nil

@@ -19,12 +19,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/host"
+	"github.com/nono-run/nono/sdk/hostfile"
 )
 
 // Host is how a layer is called, in process or as a process of its own.
@@ -83,7 +83,7 @@ func (c Check) Hold(ctx context.Context, s Subject) error {
 	if err != nil {
 		return &Nothing{Why: err.Error(), Untried: true}
 	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+	if dir, err = hostfile.Resolve(dir); err != nil {
 		return &Nothing{Why: err.Error(), Untried: true}
 	}
 	s.Dir = dir // of this trial alone

@@ -46,16 +46,23 @@ func (r Route) Links() []Hop {
 	return links
 }
 
+// MaxHops is how many names one lookup may lead through. Forty links of four kilobytes each could
+// make it eighty thousand, and a file system full of such links is easily made.
+const MaxHops = 4096
+
 // Follow resolves an absolute name the way the kernel does, and remembers each step of it. What
 // does not exist is taken as written, but for a ".." behind it: that is ENOENT, and ENOTDIR behind
 // a file. It is an error where the host does not let us look, and ELOOP or ENAMETOOLONG where the
-// kernel would say so.
+// kernel would say so; ELOOP also beyond [MaxHops].
 func Follow(look Look, name string) (Route, error) {
 	if len(name) > MaxPath {
 		return Route{}, &fs.PathError{Op: "following", Path: name[:64] + "...", Err: unix.ENAMETOOLONG}
 	}
-	r := Route{Path: "/"}
-	at := policy.Directory // what stands at r.Path
+	root, err := look("/")
+	if err != nil {
+		return Route{}, err
+	}
+	r := Route{Path: "/", Entry: root} // as far as the name was followed
 	todo := strings.Split(name, "/")
 	for links := 0; len(todo) > 0; {
 		next := todo[0]
@@ -64,33 +71,52 @@ func Follow(look Look, name string) (Route, error) {
 		case "", ".":
 			continue
 		case "..":
-			if err := leavable(at); err != nil {
+			if err := leavable(r.Entry.Type); err != nil {
 				return r, &fs.PathError{Op: "following", Path: name, Err: err}
 			}
-			r.Path, at = path.Dir(r.Path), policy.Directory
+			r.Path = path.Dir(r.Path)
+			if r.Entry, err = look(r.Path); err != nil {
+				return r, err
+			}
 			continue
 		}
-		h, err := step(look, r.Path, next)
+		at := path.Join(r.Path, next)
+		e, err := look(at)
 		if err != nil {
 			return r, err
 		}
-		r.Hops = append(r.Hops, h)
-		if !h.Entry.IsLink() {
-			r.Path, at = h.Path, h.Entry.Type
-			continue
+		r.Hops = append(r.Hops, Hop{at, e, r.Entry.Fixed})
+		if !e.IsLink() {
+			r.Path, r.Entry = at, e
+		} else {
+			if links++; links > MaxLinks {
+				return r, &fs.PathError{Op: "following", Path: name, Err: unix.ELOOP}
+			}
+			if path.IsAbs(e.Target) {
+				r.Path, r.Entry = "/", root
+			}
+			// The target is not cleaned: "link/.." is the parent of where the link leads.
+			todo = append(strings.Split(e.Target, "/"), todo...)
 		}
-		if links++; links > MaxLinks {
+		if len(r.Hops) > MaxHops {
 			return r, &fs.PathError{Op: "following", Path: name, Err: unix.ELOOP}
 		}
-		if path.IsAbs(h.Entry.Target) {
-			r.Path = "/"
-		}
-		// The target is not cleaned: "link/.." is the parent of where the link leads.
-		todo = append(strings.Split(h.Entry.Target, "/"), todo...)
 	}
-	var err error
-	r.Entry, err = look(r.Path)
-	return r, err
+	return r, nil
+}
+
+// Resolve is where the absolute name of a file that exists leads, free of links. It is an error
+// where nothing is there. filepath.EvalSymlinks, which does the same, follows more links than the
+// kernel and bounds nothing.
+func Resolve(name string) (string, error) {
+	if !path.IsAbs(name) {
+		return "", &fs.PathError{Op: "following", Path: name, Err: unix.EINVAL}
+	}
+	r, err := Follow(Host, name)
+	if err == nil && r.Entry.Type == policy.Missing {
+		err = &fs.PathError{Op: "following", Path: name, Err: unix.ENOENT}
+	}
+	return r.Path, err
 }
 
 // leavable is what the kernel says of a ".." behind something of this type.
@@ -103,18 +129,4 @@ func leavable(at policy.FileType) error {
 	case policy.Regular, policy.Special:
 	}
 	return unix.ENOTDIR
-}
-
-// step looks up one name in a directory.
-func step(look Look, dir, name string) (Hop, error) {
-	at := path.Join(dir, name)
-	e, err := look(at)
-	if err != nil {
-		return Hop{}, err
-	}
-	parent, err := look(dir)
-	if err != nil {
-		return Hop{}, err
-	}
-	return Hop{at, e, parent.Fixed}, nil
 }

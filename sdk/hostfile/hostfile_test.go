@@ -99,12 +99,50 @@ func TestFollowHasTheKernelsLimits(t *testing.T) {
 			t.Errorf("%d links: %v, and the kernel says %v", n, err, kernel)
 		}
 	}
+	// Only the number of names is nono's own limit: here it is one of forty links.
+	if err := os.Mkdir(filepath.Join(dir, "d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 10 {
+		to := strings.Repeat("d/../", 790) + fmt.Sprintf("far%d", n-1)
+		if n == 0 {
+			to = "d"
+		}
+		if err := os.Symlink(to, filepath.Join(dir, fmt.Sprintf("far%d", n))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]error{"far5": nil, "far9": unix.ELOOP} {
+		if _, err := hostfile.Follow(hostfile.Host, filepath.Join(dir, name)); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", name, err, want)
+		}
+	}
 	long := "/" + strings.Repeat("./", hostfile.MaxPath/2)
 	for name, want := range map[string]error{long[:hostfile.MaxPath]: nil, long + "x": unix.ENAMETOOLONG} {
 		_, err := hostfile.Follow(hostfile.Host, name)
 		_, kernel := os.Stat(name)
 		if !errors.Is(err, want) || !errors.Is(kernel, want) {
 			t.Errorf("%d bytes: %v, and the kernel says %v", len(name), err, kernel)
+		}
+	}
+}
+
+func TestResolve(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Symlink(dir, dir+"/back"), os.Symlink("gone", dir+"/nothing"),
+		os.Symlink("loop", dir+"/loop")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]error{
+		dir + "/back/back": nil, dir + "/nothing": unix.ENOENT, dir + "/gone": unix.ENOENT,
+		dir + "/loop": unix.ELOOP, "relative": unix.EINVAL,
+	} {
+		got, err := hostfile.Resolve(name)
+		if !errors.Is(err, want) || want == nil && got != dir {
+			t.Errorf("%s: %s, %v, want %v", name, got, err, want)
 		}
 	}
 }
