@@ -256,7 +256,11 @@ func Load(o Options) (loaded Loaded, err error) {
 	if err := found.err(); err != nil {
 		return loaded, err
 	}
-	loaded.Config = draft.config(sources, asks, absent)
+	cfg := draft.config(sources, asks, absent)
+	if err := found.err(); err != nil { // what there is to tell may have been too much to look at
+		return loaded, err
+	}
+	loaded.Config = cfg
 	loaded.Secrets = draft.variables.secrets()
 	return loaded, nil
 }

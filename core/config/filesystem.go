@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -121,7 +122,11 @@ func (r *reader) path(dir string, access policy.Access, path string, it language
 		}
 		path = dir + "/" + path
 	}
+	r.effort.at = it.Source
 	to, err := r.resolve(path)
+	if errors.Is(err, errEffort) {
+		return // which has been said
+	}
 	if err != nil {
 		r.add(problem(it.Source, "cannot follow %s: %v", shortened(r.homely(path)), reason(err)))
 		return

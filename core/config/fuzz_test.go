@@ -57,6 +57,9 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src string) {
 		w.tb = t
 		w.file("proj/agent.hcl", src)
+		if memory, _ := costs(w); memory > mostMemory {
+			t.Fatalf("it cost %d MiB", memory>>20)
+		}
 		loaded, err := config.Load(w.options)
 		if problemsOf(t, err) != nil {
 			return

@@ -27,12 +27,15 @@ type host struct {
 	values   map[string]string // of the variables that paths know, if they have one
 	known    []string          // the names of those, with a value or without
 	look     hostfile.Look
+	effort   *effort
 	projects *project.Finder
 }
 
 // newHost is the host for this user.
 func newHost(o Options, r *report) *host {
-	h := &host{Options: o, look: hostfile.Once(hostfile.Host)}
+	h := &host{Options: o, effort: newEffort(r)}
+	// What was seen already costs half: the other half is the kernel's.
+	h.look = h.effort.bounded(hostfile.Once(h.effort.bounded(hostfile.Host)))
 	h.expandable()
 	home, err := hostfile.Follow(h.look, o.Home)
 	if err != nil || !filepath.IsAbs(o.Home) {

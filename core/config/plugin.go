@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -106,9 +107,11 @@ func (r *reader) program(s *source, it language.Item) (hostfile.Route, bool) {
 		}
 		path = s.dir + "/" + path
 	}
+	r.effort.at = it.Source
 	to, err := r.resolve(path)
 	shown := shortened(r.homely(filepath.Clean(path)))
 	switch {
+	case errors.Is(err, errEffort): // which has been said
 	case err != nil:
 		r.add(problem(it.Source, "cannot follow %s: %v", shown, reason(err)))
 	case to.Entry.Type == policy.Missing:

@@ -32,6 +32,7 @@ func (r *reader) protections() (missing []string) {
 		}
 	}
 	for _, root := range roots {
+		r.effort.at = root.Source
 		for _, is := range r.defaults.patterns {
 			if filepath.IsAbs(is.path) {
 				continue

@@ -27,6 +27,9 @@ func (r *report) notice(at policy.Source, format string, args ...any) {
 	r.notices = append(r.notices, diag.Warningf(format, args...).At(at))
 }
 
+// mostShown is how many problems are told. A stranger's file can have thousands.
+const mostShown = 100
+
 // err is the problems in the order in which the sources are read; flags keep theirs.
 func (r *report) err() error {
 	slices.SortStableFunc(r.problems, func(a, b diag.Problem) int {
@@ -36,6 +39,11 @@ func (r *report) err() error {
 			cmp.Compare(a.Source.Column, b.Source.Column),
 		)
 	})
+	if more := len(r.problems) - mostShown; more > 0 {
+		last := r.problems[len(r.problems)-1]
+		r.problems = append(r.problems[:mostShown], problem(last.Source,
+			"there are %d more problems up to here", more))
+	}
 	return r.problems.Err()
 }
 

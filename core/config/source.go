@@ -155,15 +155,15 @@ func (h *host) unreadable(shown string, err error) diag.Problem {
 }
 
 // maxRules is how many paths and names one source may have. Five thousand denials take a tenth of a
-// second to read here, and so many grants, each a project to look into, most of one; the plan and
-// the layers pay for each of them again (BenchmarkRules). A file of 64 KiB could hold three times
-// as many.
+// second to read here (of grants, each a project to look into, maxEffort lets so many not be); the
+// plan and the layers pay for each of them again (BenchmarkRules). A file of 64 KiB could hold
+// three times as many.
 const maxRules = 5000
 
 // bound refuses a file with more rules than anyone wrote by hand.
 func (s *source) bound(r *report) {
 	n := 0
-	for _, b := range s.tree.Blocks {
+	for _, b := range append([]*language.Tree{s.tree}, s.tree.Blocks...) {
 		for _, name := range slices.Sorted(maps.Keys(b.Attributes)) {
 			v := b.Attributes[name]
 			if n += len(v.Items); n > maxRules {

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,12 +72,35 @@ func explain(d *hcl.Diagnostic, known *hcl.BodySchema, source func(string) []byt
 	if d.Summary == "Missing item separator" && strings.ContainsAny(name, "}=\n") {
 		return unclosedList // hcl took what follows for the next item
 	}
-	if words, ok := syntax[d.Summary]; ok {
+	words, ok := syntax[d.Summary]
+	if template := begun(d, source); template != nil && (words == unclosedString || !ok) {
+		return *template // to hcl it goes on behind the string's end
+	}
+	if ok {
 		return words
 	}
 	// hcl has about fifty ways of saying that a text is no HCL. The rest of them keep hcl's words,
 	// in our form.
 	return Problem{Summary: "cannot read this: " + plain(d.Summary), Detail: plain(d.Detail)}
+}
+
+// begun is the problem with a ${ or %{ that the line at fault has, or nil.
+func begun(d *hcl.Diagnostic, source func(string) []byte) *Problem {
+	if d.Subject == nil {
+		return nil
+	}
+	src := source(d.Subject.Filename)
+	at := min(d.Subject.Start.Byte, len(src))
+	line := src[bytes.LastIndexByte(src[:at], '\n')+1:]
+	line, _, _ = bytes.Cut(line, []byte("\n"))
+	// What is meant literally has its first letter twice.
+	switch {
+	case bytes.Count(line, []byte("${")) > bytes.Count(line, []byte("$${")):
+		return &interpolation
+	case bytes.Count(line, []byte("%{")) > bytes.Count(line, []byte("%%{")):
+		return &directive
+	}
+	return nil
 }
 
 var value = Problem{
@@ -237,6 +261,10 @@ func Nearest(given string, known []string) string {
 	for _, k := range known {
 		if strings.EqualFold(k, given) {
 			return k
+		}
+		// Each letter that one has more than the other is an edit, and need not be looked for.
+		if max(len(given)-len(k), len(k)-len(given)) >= distance {
+			continue
 		}
 		if d := edits(given, k); d < distance {
 			best, distance = k, d

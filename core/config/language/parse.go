@@ -27,6 +27,10 @@ func Parse(text diag.Text, grammar *Block) (*Tree, diag.Problems) {
 		at := policy.Source{Origin: text.Origin, File: text.File, Line: line, Column: 1}
 		return nil, diag.Problems{diag.Errorf("the file is nested too deeply").At(at)}
 	}
+	if at := computes(text.Content); at != nil {
+		return nil, diag.Problems{diag.Errorf("the file computes, and nothing in it is evaluated").
+			At(source(text, *at)).Try("write values out")}
+	}
 	file, diags := hclsyntax.ParseConfig(text.Content, fileName(text), hcl.InitialPos)
 	if diags.HasErrors() {
 		if other := otherLanguage(text); other != "" {
@@ -39,6 +43,10 @@ func Parse(text diag.Text, grammar *Block) (*Tree, diag.Problems) {
 		return nil, p.found
 	}
 	body := file.Body.(*hclsyntax.Body)
+	if at, many := statements(body); many {
+		return nil, diag.Problems{diag.Errorf("%s has more than %d attributes and blocks", text.File,
+			maxStatements).At(source(text, at))}
+	}
 	for _, found := range schema.Literals(body, p.content) {
 		p.add(p.discreet(body, found))
 	}
@@ -71,28 +79,6 @@ func problem(text diag.Text, p schema.Problem) diag.Problem {
 		d.Source = source(text, p.Range)
 	}
 	return d
-}
-
-// tooDeep returns the line in which brackets are open beyond any sense, or 0. hcl's parser goes as
-// deep as the text does, ten kilobytes of stack a bracket, and Go ends a program whose stack grows
-// too large: a stranger's file must not do that. Brackets in strings and comments count, too; they
-// would have to be left open a hundred times.
-func tooDeep(src []byte) int {
-	const deepest = 100
-	depth, line := 0, 1
-	for _, c := range src {
-		switch c {
-		case '\n':
-			line++
-		case '[', '{', '(':
-			if depth++; depth > deepest {
-				return line
-			}
-		case ']', '}', ')':
-			depth = max(0, depth-1)
-		}
-	}
-	return 0
 }
 
 // parser reads one text.
