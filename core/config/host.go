@@ -13,6 +13,7 @@ import (
 
 	"github.com/nono-run/nono/core/config/project"
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/git"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 	"github.com/nono-run/nono/sdk/schema"
@@ -28,6 +29,7 @@ type host struct {
 	known    []string          // the names of those, with a value or without
 	look     hostfile.Look
 	effort   *effort
+	git      *git.Finder
 	projects *project.Finder
 }
 
@@ -44,7 +46,8 @@ func newHost(o Options, r *report) *host {
 		return h
 	}
 	h.home = home.Path
-	h.projects = project.New(h.look, h.home)
+	h.git = git.New(h.look, h.home, h.values["XDG_CONFIG_HOME"])
+	h.projects = project.New(h.git, h.home)
 	return h
 }
 

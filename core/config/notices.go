@@ -120,7 +120,7 @@ func (r *reader) foreignGit(granted *policy.Decider) {
 		return
 	}
 	for dir := r.Dir; ; dir = filepath.Dir(dir) {
-		if found := r.projects.GitDirs(dir); len(found) > 0 {
+		if found := r.git.Dirs(dir); len(found) > 0 {
 			r.nameGit(granted, dir, found)
 			return
 		}
@@ -142,7 +142,7 @@ func (r *reader) nameGit(granted *policy.Decider, root string, dirs []string) {
 			continue
 		}
 		if to.Path != root && !policy.Within(to.Path, root+"/.git") &&
-			!r.projects.LeadsBack(dirs[0], root) {
+			!r.git.LeadsBack(dirs[0], root) {
 			r.notice(policy.Source{},
 				"%s names %s as the git directory, which is not granted and does not name this project",
 				r.homely(root+"/.git"), r.homely(to.Path))

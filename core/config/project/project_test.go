@@ -3,12 +3,12 @@ package project_test
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nono-run/nono/core/config/project"
+	"github.com/nono-run/nono/core/git"
 	"github.com/nono-run/nono/sdk/hostfile"
 )
 
@@ -52,7 +52,7 @@ func TestPlaces(t *testing.T) {
 	files["main/.git/worktrees/tree/HEAD"] = "ref: refs/heads/x\n"
 	files["main/.git/worktrees/tree/commondir"] = "../..\n"
 	root := disk(t, files)
-	p := project.New(hostfile.Host, root+"/home")
+	p := project.New(git.New(hostfile.Host, root+"/home", root+"/home/.config"), root+"/home")
 	for _, tt := range []struct {
 		grant string
 		isDir bool
@@ -91,63 +91,4 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("%s in %s (-want +got):\n%s", tt.name, tt.grant, diff)
 		}
 	}
-}
-
-func TestLeadsBack(t *testing.T) {
-	files := map[string]string{"main/.git/modules/sub/": "", "main/sub/": ""}
-	gitDir(files, "main/.git/worktrees/tree")
-	root := disk(t, files)
-	tree := root + "/main/.git/worktrees/tree"
-	p := project.New(hostfile.Host, root)
-	if p.LeadsBack(tree, root+"/tree") {
-		t.Error("a git directory that names no project leads back")
-	}
-	for content, want := range map[string]bool{
-		root + "/tree/.git\n":   true,
-		"../../../../tree/.git": true, root + "/other/.git": false,
-	} {
-		if err := os.WriteFile(tree+"/gitdir", []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got := p.LeadsBack(tree, root+"/tree"); got != want {
-			t.Errorf("%q leads back: %v", content, got)
-		}
-	}
-	if !p.LeadsBack(root+"/main/.git/modules/sub", root+"/main/sub") {
-		t.Error("a submodule's does not lead back")
-	}
-}
-
-// FuzzGitFile: whatever stands in a .git file, and in the commondir of the directory that it names,
-// what is found are clean paths of directories that look like git's.
-func FuzzGitFile(f *testing.F) {
-	for _, content := range []string{
-		"gitdir: ../main/.git\n", "gitdir: /",
-		"gitdir: ../main/.git/../.git", "x", "gitdir: \x00", "gitdir: .",
-	} {
-		f.Add(content, "..")
-	}
-	files := map[string]string{"tree/": ""}
-	gitDir(files, "main/.git")
-	root := disk(f, files)
-	f.Fuzz(func(t *testing.T, dotGit, commonDir string) {
-		for name, content := range map[string]string{
-			"tree/.git":           dotGit,
-			"main/.git/commondir": commonDir,
-		} {
-			if err := os.WriteFile(filepath.Join(root, name), []byte(content), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		dirs := project.New(hostfile.Host, root).GitDirs(root + "/tree")
-		for _, dir := range dirs {
-			info, err := os.Stat(dir)
-			if err != nil || !info.IsDir() || filepath.Clean(dir) != dir {
-				t.Fatalf("%q, from %q: %v", dir, dotGit, err)
-			}
-		}
-		if len(dirs) > 2 || len(dirs) == 2 && slices.Equal(dirs[:1], dirs[1:]) {
-			t.Fatalf("%q", dirs)
-		}
-	})
 }

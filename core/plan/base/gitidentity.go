@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/nono-run/nono/core/git/settings"
 )
 
 // GitIdentity is a small ~/.gitconfig with the user's name and email and nothing else, so that an
@@ -59,35 +61,22 @@ func (u gitUser) config() []byte {
 	return []byte(b.String())
 }
 
-// parseGitUser reads git's configuration syntax as far as needed: sections, comments, quotes,
-// escapes, lines continued with a backslash. A line that is none of these is skipped: git itself
-// will complain about it, outside.
+// parseGitUser reads the section [user] of a file, as far as git can read the file.
 func parseGitUser(text string) gitUser {
 	var u gitUser
-	s := gitScanner{rest: strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n")}
-	inUser := false
-	for {
-		s.skip(" \t\n")
-		switch c := s.peek(); {
-		case c == 0:
-			return u
-		case c == '#' || c == ';':
-			s.line()
-		case c == '[':
-			inUser = s.section()
-		default:
-			key, value := s.setting()
-			if !inUser || !fit(value) {
-				continue
-			}
-			switch key { // the last one wins, as in git
-			case "name":
-				u.name = value
-			case "email":
-				u.email = value
-			}
+	all, _ := settings.Parse([]byte(text)) // git itself will complain, outside
+	for _, s := range all {
+		if !fit(s.Value) {
+			continue
+		}
+		switch s.Name() { // the last one wins, as in git
+		case "user.name":
+			u.name = s.Value
+		case "user.email":
+			u.email = s.Value
 		}
 	}
+	return u
 }
 
 // longestIdentity is more than any name or address has.
@@ -99,111 +88,4 @@ func fit(value string) bool {
 		return unicode.IsControl(r) && r != '\t' && r != '\n'
 	})
 	return value != "" && len(value) <= longestIdentity && utf8.ValidString(value) && !control
-}
-
-// gitScanner walks over a configuration.
-type gitScanner struct{ rest string }
-
-// peek is the next byte; 0 at the end. A zero byte in the file ends it too: git's files have none.
-func (s *gitScanner) peek() byte {
-	if s.rest == "" {
-		return 0
-	}
-	return s.rest[0]
-}
-
-func (s *gitScanner) skip(set string) { s.rest = strings.TrimLeft(s.rest, set) }
-
-// line takes what is left of the line.
-func (s *gitScanner) line() string {
-	line, rest, _ := strings.Cut(s.rest, "\n")
-	s.rest = rest
-	return line
-}
-
-// section takes a header and reports whether it is [user], with no subsection. A setting may follow
-// on the same line.
-func (s *gitScanner) section() bool {
-	end := strings.IndexAny(s.rest, "]\n")
-	if end < 0 || s.rest[end] == '\n' {
-		s.line()
-		return false
-	}
-	name := s.rest[1:end]
-	if open := strings.IndexByte(name, '"'); open >= 0 {
-		// A subsection in quotes may hold a bracket; it is not ours whatever it is called.
-		s.rest = s.rest[1+open+1:]
-		s.quoted()
-		s.skip(" \t")
-		if s.peek() == ']' {
-			s.rest = s.rest[1:]
-		}
-		return false
-	}
-	s.rest = s.rest[end+1:]
-	return strings.EqualFold(strings.TrimSpace(name), "user")
-}
-
-// quoted takes the rest of a quoted string, on one line.
-func (s *gitScanner) quoted() {
-	for i := 0; i < len(s.rest); i++ {
-		switch s.rest[i] {
-		case '\\':
-			i++
-		case '"':
-			s.rest = s.rest[i+1:]
-			return
-		case '\n':
-			s.rest = s.rest[i:]
-			return
-		}
-	}
-	s.rest = ""
-}
-
-// setting takes "key = value". A key without a value is true in git, which is nobody's name.
-func (s *gitScanner) setting() (key, value string) {
-	end := strings.IndexAny(s.rest, "=\n")
-	if end < 0 || s.rest[end] == '\n' {
-		s.line()
-		return "", ""
-	}
-	key = strings.ToLower(strings.TrimSpace(s.rest[:end]))
-	s.rest = s.rest[end+1:]
-	s.skip(" \t")
-	return key, s.value()
-}
-
-// value takes a value up to the end of its line: quotes keep spaces and comment signs, a backslash
-// escapes or continues.
-func (s *gitScanner) value() string {
-	var b strings.Builder
-	kept := 0 // the length without trailing unquoted spaces
-	inQuotes := false
-	for i := 0; i < len(s.rest); i++ {
-		switch c := s.rest[i]; {
-		case c == '\n':
-			s.rest = s.rest[i+1:]
-			return b.String()[:kept]
-		case !inQuotes && (c == '#' || c == ';'):
-			s.rest = s.rest[i:]
-			s.line()
-			return b.String()[:kept]
-		case c == '"':
-			inQuotes = !inQuotes
-		case c == '\\' && i+1 < len(s.rest):
-			i++
-			if e, ok := map[byte]string{'n': "\n", 't': "\t", '"': `"`, '\\': `\`, '\n': ""}[s.rest[i]]; ok {
-				b.WriteString(e)
-				kept = b.Len()
-			}
-		case !inQuotes && (c == ' ' || c == '\t'):
-			b.WriteByte(c)
-		default:
-			b.WriteByte(c)
-			kept = b.Len()
-		}
-	}
-	s.rest = ""
-	return b.String()[:kept]
 }

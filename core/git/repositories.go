@@ -1,0 +1,284 @@
+package git
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/core/git/index"
+	"github.com/nono-run/nono/sdk/hostfile"
+)
+
+// Repository is one that git would enter.
+type Repository struct {
+	// Root is its working tree; empty for a bare one, and where only the git directory is known.
+	Root string
+	// Dirs are its git directories: its own, and then the one that it shares with other worktrees.
+	// The first is a name by which git finds it, links included.
+	Dirs []string
+	// Bare says that the git directory lies open, and not in a .git.
+	Bare bool
+	// Links are the paths of the repositories in its index.
+	Links []string
+	// IndexErr is why its index could not be read.
+	IndexErr error
+}
+
+// Dir is the repository's own git directory.
+func (r Repository) Dir() string { return r.Dirs[0] }
+
+// Search is how far is looked for repositories.
+type Search struct {
+	// Depth is how many directories deep a repository may lie in the working tree. What the index
+	// leads to is found at any depth.
+	Depth int
+	// Directories is how many directories are looked into.
+	Directories int
+	// Skip are names of directories that are not looked into.
+	Skip []string
+}
+
+// Around is what is searched before a run: what git would enter from here, and what lies three
+// levels deep. In what tools install and build there are none that people work in.
+var Around = Search{
+	Depth: 3, Directories: 1000,
+	Skip: []string{"node_modules", ".venv", "venv", "target", "__pycache__", ".tox", "site-packages"},
+}
+
+// After is what is searched after a run, when nobody waits for a start.
+var After = Search{Depth: 16, Directories: 10_000}
+
+// Found is what was found.
+type Found struct {
+	Repositories []Repository
+	// Unseen is the first directory that was not looked into because there were too many; empty if
+	// all were.
+	Unseen string
+	// More says that there are more repositories than are listed.
+	More bool
+}
+
+// MaxRepositories is how many repositories one search finds.
+const MaxRepositories = 512
+
+// Repositories are those that git would enter from a directory: the directory's own, with its
+// worktrees and its submodules, those in its index, and theirs; and those that lie in it.
+func (f *Finder) Repositories(root string, s Search) Found {
+	c := collector{Finder: f, seen: map[seen]bool{}, entered: map[string]bool{}}
+	c.enter(root)
+	c.walk(root, s)
+	// A submodule's git directory is found where it lies, and again from its working tree.
+	c.found.Repositories = slices.DeleteFunc(c.found.Repositories, func(r Repository) bool {
+		return r.Root == "" && c.entered[r.Dir()]
+	})
+	return c.found
+}
+
+// collector collects repositories, each once.
+type collector struct {
+	*Finder
+	seen    map[seen]bool
+	entered map[string]bool // git directories that were found from a working tree
+	found   Found
+}
+
+// seen is a working tree and a git directory.
+type seen struct{ root, dir string }
+
+// enter adds the repositories of a working tree, those that its index leads to, and then those
+// whose git directories lie in theirs.
+func (c *collector) enter(root string) {
+	first := len(c.found.Repositories)
+	for todo := []string{root}; len(todo) > 0; todo = todo[1:] {
+		root := todo[0]
+		for _, dirs := range c.dirs(root) {
+			for _, link := range c.add(Repository{Root: root, Dirs: dirs, Bare: dirs[0] == root}) {
+				todo = append(todo, filepath.Join(root, link))
+			}
+		}
+	}
+	for i := first; i < len(c.found.Repositories); i++ {
+		for _, dir := range c.found.Repositories[i].Dirs {
+			c.beneath(dir+"/modules", moduleDepth)
+			c.beneath(dir+"/worktrees", 1)
+		}
+	}
+}
+
+// add adds one repository, and returns the links of one that is new.
+func (c *collector) add(r Repository) []string {
+	is := seen{r.Root, r.Dir()}
+	if c.seen[is] {
+		return nil
+	}
+	if len(c.found.Repositories) == MaxRepositories {
+		c.found.More = true
+		return nil
+	}
+	c.seen[is] = true
+	c.entered[r.Dir()] = c.entered[r.Dir()] || r.Root != ""
+	r.Links, r.IndexErr = c.links(r)
+	c.found.Repositories = append(c.found.Repositories, r)
+	return r.Links
+}
+
+// moduleDepth is how many directories deep the git directory of a submodule lies in modules: its
+// name is mostly its path.
+const moduleDepth = 6
+
+// beneath adds the git directories in a directory of git's own.
+func (c *collector) beneath(dir string, depth int) {
+	for _, e := range List(dir) {
+		at := dir + "/" + e.Name()
+		switch {
+		case !e.IsDir():
+		case c.IsDir(at):
+			c.add(Repository{Root: c.tree(at), Dirs: c.withCommon(at)})
+		case depth > 1:
+			c.beneath(at, depth-1)
+		}
+	}
+}
+
+// tree is the working tree of a git directory in another one: of a submodule its settings name it,
+// of a worktree a file does.
+func (c *collector) tree(dir string) string {
+	if file, ok := read(dir+"/gitdir", ""); ok && filepath.IsAbs(file) {
+		return filepath.Dir(file)
+	}
+	for _, s := range c.load(dir + "/config").Settings {
+		if s.Name() == "core.worktree" {
+			if at, ok := c.path(s.Value, dir); ok {
+				return filepath.Clean(at)
+			}
+		}
+	}
+	return ""
+}
+
+// links are the repositories in the index of a repository.
+func (c *collector) links(r Repository) ([]string, error) {
+	name := r.Dir() + "/index"
+	if !c.there(name) {
+		return nil, nil
+	}
+	hash := index.SHA1
+	if c.Settings(r).SHA256 {
+		hash = index.SHA256
+	}
+	var found *index.Index
+	err := withFile(name, func(f *os.File, size int64) (err error) {
+		found, err = index.Read(f, size, hash)
+		return err
+	})
+	if err == nil && found.Shared != "" {
+		err = withFile(r.Dir()+"/sharedindex."+found.Shared, func(f *os.File, size int64) error {
+			return found.ReadShared(f, size, hash)
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found.Links, nil
+}
+
+func withFile(name string, do func(f *os.File, size int64) error) error {
+	f, err := hostfile.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return do(f, info.Size())
+}
+
+// walk looks into the directories beneath root, those that lie less deep first. The deepest are not
+// listed, and a bare repository there is not found.
+func (c *collector) walk(root string, s Search) {
+	type level struct {
+		dir   string
+		depth int
+	}
+	looked := 0
+	for todo := []level{{root, 0}}; len(todo) > 0; todo = todo[1:] {
+		at := todo[0]
+		if looked++; looked > s.Directories {
+			c.found.Unseen = at.dir
+			return
+		}
+		entries := List(at.dir)
+		if at.depth > 0 && slices.ContainsFunc(entries, ofGit) && c.inspect(at.dir) {
+			continue // nothing lies in a bare repository
+		}
+		for _, e := range entries {
+			name := e.Name()
+			switch dir := at.dir + "/" + name; {
+			case !e.IsDir() || name == ".git" || slices.Contains(s.Skip, name):
+			case at.depth+1 < s.Depth:
+				todo = append(todo, level{dir, at.depth + 1})
+			case unix.Access(dir+"/.git", unix.F_OK) == nil: // the deepest, and the most
+				c.inspect(dir)
+			}
+		}
+	}
+}
+
+// ofGit reports a name that may make a repository of the directory that it is in. Some file systems
+// take .GIT for .git.
+func ofGit(e fs.DirEntry) bool { return e.Name() == "HEAD" || strings.EqualFold(e.Name(), ".git") }
+
+// inspect adds the repositories of a directory, and reports whether it is a bare one itself.
+func (c *collector) inspect(dir string) bool {
+	c.enter(dir)
+	return c.IsDir(dir)
+}
+
+// mostNames is how many names of a directory are looked at.
+const mostNames = 20_000
+
+// List is what is in a directory, as far as anybody looks; nothing where it cannot be listed.
+func List(dir string) []fs.DirEntry {
+	const flags = os.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW // no pipe is opened, and waited for
+	f, err := os.OpenFile(dir, flags, 0)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	entries, _ := f.ReadDir(mostNames)
+	return entries
+}
+
+// Names are the places of a repository at which a name of git's own ("hooks", "config") can stand,
+// besides its git directories: where the settings say that the hooks are, and what they include.
+func (f *Finder) Names(r Repository, name string) []string {
+	var places []string
+	for _, dir := range r.Dirs {
+		places = append(places, dir+"/"+name)
+	}
+	switch name {
+	case "hooks":
+		places = append(places, f.Settings(r).HooksPaths...)
+	case "config":
+		for _, file := range f.Settings(r).Files {
+			if !file.Own {
+				places = append(places, file.Path)
+			}
+		}
+	}
+	return places
+}
+
+// Where is how a repository is shown: its working tree, or else its git directory.
+func (r Repository) Where() string {
+	if r.Root != "" {
+		return r.Root
+	}
+	return r.Dir()
+}

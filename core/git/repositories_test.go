@@ -1,0 +1,192 @@
+package git_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nono-run/nono/core/git"
+	"github.com/nono-run/nono/sdk/hostfile"
+)
+
+// run runs git as its user does.
+func run(tb testing.TB, dir string, args ...string) {
+	tb.Helper()
+	if _, err := exec.LookPath("git"); err != nil {
+		tb.Skip("there is no git")
+	}
+	cmd := exec.Command("git", append([]string{"-c", "protocol.file.allow=always"}, args...)...)
+	cmd.Dir = dir
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_AUTHOR_NAME=u", "GIT_AUTHOR_EMAIL=u@example.com",
+		"GIT_COMMITTER_NAME=u", "GIT_COMMITTER_EMAIL=u@example.com", "GIT_ALLOW_PROTOCOL=file",
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("git %v: %v\n%s", args, err, out)
+	}
+}
+
+// repository makes one with a commit.
+func repository(tb testing.TB, dir string) {
+	tb.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		tb.Fatal(err)
+	}
+	run(tb, dir, "init", "-q", "-b", "main")
+	run(tb, dir, "commit", "-q", "--allow-empty", "-m", "one")
+}
+
+// What git itself makes is found: submodules in submodules, worktrees, what the index leads to at
+// any depth, and what lies in the project three levels deep.
+func TestRepositories(t *testing.T) {
+	root := disk(t, nil)
+	at := func(name string) string { return filepath.Join(root, name) }
+	repository(t, at("inner"))
+	repository(t, at("outer"))
+	run(t, at("outer"), "submodule", "--quiet", "add", at("inner"), "deps/inner")
+	run(t, at("outer"), "commit", "-qm", "two")
+	repository(t, at("proj"))
+	run(t, at("proj"), "submodule", "--quiet", "add", at("outer"), "lib")
+	run(t, at("proj"), "submodule", "--quiet", "update", "--init", "--recursive")
+	run(t, at("proj"), "commit", "-qm", "two")
+	run(t, at("proj"), "worktree", "add", "-q", at("tree"))
+	for _, nested := range []string{"a/b/c", "a/b/c/d", "x/y/z/deep/in/the/index"} {
+		repository(t, at("proj/"+nested))
+	}
+	run(t, at("proj"), "-c", "advice.addEmbeddedRepo=false", "add", "x/y/z/deep/in/the/index")
+	run(t, at("proj"), "init", "-q", "--bare", "bare")
+
+	find := func(dir string) []string {
+		f := git.New(hostfile.Host, root, root+"/.config")
+		var got []string
+		for _, r := range f.Repositories(at(dir), git.Around).Repositories {
+			if r.IndexErr != nil {
+				t.Errorf("%s: %v", r.Dir(), r.IndexErr)
+			}
+			got = append(got, strings.ReplaceAll(r.Root+": "+strings.Join(r.Dirs, " "), root+"/", ""))
+		}
+		slices.Sort(got)
+		return got
+	}
+	want := []string{
+		"proj/a/b/c: proj/a/b/c/.git",
+		"proj/bare: proj/bare",
+		"proj/lib/deps/inner: proj/.git/modules/lib/modules/deps/inner",
+		"proj/lib: proj/.git/modules/lib",
+		"proj/x/y/z/deep/in/the/index: proj/x/y/z/deep/in/the/index/.git",
+		"proj: proj/.git",
+		"tree: proj/.git/worktrees/tree proj/.git",
+	}
+	if diff := cmp.Diff(want, find("proj")); diff != "" {
+		t.Errorf("from the project (-want +got):\n%s", diff)
+	}
+	if got := find("tree"); !slices.Contains(got, "tree: proj/.git/worktrees/tree proj/.git") {
+		t.Errorf("from the worktree: %q", got)
+	}
+}
+
+// Git takes a directory for one of its own by its HEAD, its objects and its refs. What we make of
+// it is what git does.
+func TestAccepted(t *testing.T) {
+	for name, spoil := range map[string]func(dir string) error{
+		"as it was":          func(string) error { return nil },
+		"without HEAD":       func(dir string) error { return os.Remove(dir + "/HEAD") },
+		"without objects":    func(dir string) error { return os.Rename(dir+"/objects", dir+"/o") },
+		"without refs":       func(dir string) error { return os.Rename(dir+"/refs", dir+"/r") },
+		"another branch":     func(dir string) error { return write(dir+"/HEAD", "ref: refs/heads/x\n") },
+		"no space":           func(dir string) error { return write(dir+"/HEAD", "ref:refs/heads/x") },
+		"a commit":           func(dir string) error { return write(dir+"/HEAD", strings.Repeat("1a", 20)+"\n") },
+		"a short commit":     func(dir string) error { return write(dir+"/HEAD", "1a1a\n") },
+		"outside of refs":    func(dir string) error { return write(dir+"/HEAD", "ref: heads/main\n") },
+		"nonsense":           func(dir string) error { return write(dir+"/HEAD", "x\n") },
+		"a link to a ref":    func(dir string) error { return link("refs/heads/main", dir+"/HEAD") },
+		"a link elsewhere":   func(dir string) error { return link("/nowhere", dir+"/HEAD") },
+		"shared elsewhere":   func(dir string) error { return write(dir+"/commondir", "../elsewhere\n") },
+		"shared with itself": func(dir string) error { return write(dir+"/commondir", ".\n") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := disk(t, nil)
+			repository(t, root+"/proj")
+			if err := spoil(root + "/proj/.git"); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("git", "rev-parse", "--git-dir")
+			cmd.Dir = root + "/proj"
+			cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + root, "GIT_CEILING_DIRECTORIES=" + root}
+			gits := cmd.Run() == nil
+			if got := git.New(hostfile.Host, root, root).Accepted(root + "/proj/.git"); got != gits {
+				t.Errorf("accepted: %v, and git says %v", got, gits)
+			}
+		})
+	}
+}
+
+func write(name, content string) error { return os.WriteFile(name, []byte(content), 0o600) }
+
+func link(to, name string) error {
+	if err := os.Remove(name); err != nil {
+		return err
+	}
+	return os.Symlink(to, name)
+}
+
+// The settings of a repository are those of the user, its own, and what they include; a circle of
+// them ends.
+func TestSettings(t *testing.T) {
+	files := map[string]string{
+		"home/.gitconfig":       "[include]\n path = ~/more\n[core]\n hooksPath = %(prefix)/hooks\n",
+		"home/more":             "[core]\n hooksPath = hooks\n[include]\n path = more\n",
+		"proj/.git/config":      "[extensions]\n objectFormat = SHA256\n[includeIf \"onbranch:x\"]\n path = ../x\n",
+		"proj/x":                "[core]\n hooksPath = /abs\n",
+		"proj/.git/worktrees/":  "",
+		"home/.config/git/more": "",
+	}
+	gitDir(files, "proj/.git")
+	root := disk(t, files)
+	f := git.New(hostfile.Host, root+"/home", root+"/home/.config")
+	s := f.Settings(git.Repository{Root: root + "/proj", Dirs: f.Dirs(root + "/proj")})
+	var read []string
+	for _, file := range s.Files {
+		if len(file.Settings) > 0 {
+			read = append(read, strings.TrimPrefix(file.Path, root+"/"))
+		}
+	}
+	if diff := cmp.Diff([]string{"home/.gitconfig", "home/more", "proj/.git/config", "proj/.git/../x"}, read); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{root + "/proj/hooks", "/abs"}, s.HooksPaths); diff != "" || !s.SHA256 {
+		t.Errorf("hooks (-want +got), SHA-256 %v:\n%s", s.SHA256, diff)
+	}
+}
+
+// BenchmarkRepositories is what it costs to look around in a project of ten thousand files.
+func BenchmarkRepositories(b *testing.B) {
+	root := disk(b, nil)
+	for i := range 10_000 {
+		name := filepath.Join(root, "proj", "d"+string(rune('a'+i%20)), "e"+string(rune('a'+i/20%20)), "f"+string(rune('a'+i/400)))
+		if i%10 == 0 {
+			if err := os.MkdirAll(name, 0o755); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			b.Fatal(err)
+		}
+		if err := write(filepath.Dir(name)+"/"+string(rune('A'+i%26))+filepath.Base(name)+".txt", ""); err != nil {
+			b.Fatal(err)
+		}
+	}
+	repository(b, root+"/proj")
+	run(b, root+"/proj", "add", ".")
+	for b.Loop() {
+		f := git.New(hostfile.Once(hostfile.Host), root, root)
+		if n := len(f.Repositories(root+"/proj", git.Around).Repositories); n != 1 {
+			b.Fatal(n)
+		}
+	}
+}
