@@ -117,7 +117,7 @@ func (m *maker) checkStep(s Share, step fragment.Step) error {
 		}
 		// Here, so that what the assembler refuses is told with the layer's name and line.
 		return filter.Check(step)
-	case fragment.Pseudo:
+	case fragment.Hold, fragment.Pseudo:
 		return errors.New("only nono itself may send it")
 	case fragment.Link, fragment.Tmpfs, fragment.File, fragment.Landlock, fragment.Listener,
 		fragment.Dialer:

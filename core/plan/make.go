@@ -117,8 +117,7 @@ func newMaker(in Input) (*maker, error) {
 	var err error
 	own := base.Input{
 		Host: in.Host, Policy: &in.Policy, Through: m.through(), GitIdentity: in.GitIdentity,
-		Lent: in.Lent,
-		Look: in.Look,
+		Lent: in.Lent, Links: in.Links, Look: in.Look,
 	}
 	m.closed = own.Closed()
 	m.base, err = base.Compose(own)
@@ -206,7 +205,7 @@ func (m *maker) mounts(p *Plan) view.View {
 	}
 	protected := protect.Add(protect.Input{
 		View: v, Targets: targets, Controls: m.in.Controls, Policy: &m.in.Policy,
-		Layer: Core, Look: m.in.Look,
+		Links: m.in.Links, Layer: Core, Look: m.in.Look,
 		Merge: func(v view.View, more []view.Mount) view.View {
 			return m.merger.Mounts(append(slices.Clone(v.Mounts()), more...), nil, nil)
 		},

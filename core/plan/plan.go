@@ -194,6 +194,9 @@ type Input struct {
 	Notices []diag.Problem
 	// Controls are directories that are never shown, as [base.Controls] finds them.
 	Controls []string
+	// Links are symbolic links that the agent must not replace: denied or protected names lead
+	// through them.
+	Links []string
 	// Look looks at a file of the host; [hostfile.Host] unless a test stands in.
 	Look hostfile.Look
 	// Reach says what the host lets this user do with a file; [hostfile.ReachOf] unless a test stands

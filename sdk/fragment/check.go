@@ -56,6 +56,8 @@ func Check(s Step) error {
 		return first(rule(s.For), field("name", CheckName(s.Name)), s.check())
 	case Dialer:
 		return first(rule(s.For), field("ports", checkPorts(s.Ports)))
+	case Hold:
+		return first(rule(s.For), field("path", beneathRoot(s.Path)), s.check())
 	case Pseudo:
 		return first(rule(s.For), field("path", beneathRoot(s.Path)), field("type", s.Type.check()))
 	}
@@ -164,6 +166,16 @@ func (s Bind) check() error {
 	}
 	if s.Device == 0 || s.Inode == 0 {
 		return errors.New("the layer did not look at the source: device and inode are missing")
+	}
+	return nil
+}
+
+func (s Hold) check() error {
+	if err := CheckPath(s.Source()); err != nil {
+		return field("from", err)
+	}
+	if s.Device == 0 || s.Inode == 0 {
+		return errors.New("nobody looked at the link: device and inode are missing")
 	}
 	return nil
 }

@@ -233,6 +233,20 @@ type Dialer struct {
 	Ports []uint16      `json:"ports"`
 }
 
+// Hold keeps a symbolic link of the host's in its place: it is mounted onto itself, and what is
+// mounted cannot be renamed, removed or replaced from inside. Only core has such a step, as with
+// Pseudo.
+type Hold struct {
+	For  policy.RuleID `json:"rule"`
+	Path string        `json:"path"`
+	// From is the link's path on the host; empty means Path.
+	From string `json:"from,omitempty"`
+	// Device and Inode are those of the link when core looked. nono-init refuses to hold anything
+	// else.
+	Device uint64 `json:"device"`
+	Inode  uint64 `json:"inode"`
+}
+
 // Pseudo is a fresh instance of one of the kernel's own file systems. Only core has such a step:
 // what it shows decides what the agent can reach of other processes, so it has no message on the
 // wire. It stands here because a plan is one list of steps, sorted by path, and a sealed interface
@@ -283,6 +297,9 @@ func (s Listener) Rule() policy.RuleID { return s.For }
 func (s Dialer) Rule() policy.RuleID { return s.For }
 
 // Rule implements Step.
+func (s Hold) Rule() policy.RuleID { return s.For }
+
+// Rule implements Step.
 func (s Pseudo) Rule() policy.RuleID { return s.For }
 
 // At implements Mount.
@@ -301,7 +318,18 @@ func (s Mask) At() string { return s.Path }
 func (s File) At() string { return s.Path }
 
 // At implements Mount.
+func (s Hold) At() string { return s.Path }
+
+// At implements Mount.
 func (s Pseudo) At() string { return s.Path }
+
+// Source is the host's path of the link.
+func (s Hold) Source() string {
+	if s.From != "" {
+		return s.From
+	}
+	return s.Path
+}
 
 // Source is the host's path of a bind.
 func (s Bind) Source() string {
@@ -321,6 +349,7 @@ func (Landlock) step() {}
 func (Seccomp) step()  {}
 func (Listener) step() {}
 func (Dialer) step()   {}
+func (Hold) step()     {}
 func (Pseudo) step()   {}
 
 // Interface guards.
@@ -330,5 +359,6 @@ var (
 	_ Mount = Tmpfs{}
 	_ Mount = Mask{}
 	_ Mount = File{}
+	_ Mount = Hold{}
 	_ Mount = Pseudo{}
 )

@@ -28,6 +28,7 @@ type object struct {
 	Seccomp  *Seccomp  `json:"seccomp,omitempty"`
 	Listener *Listener `json:"listener,omitempty"`
 	Dialer   *Dialer   `json:"dialer,omitempty"`
+	Hold     *Hold     `json:"hold,omitempty"`
 	Pseudo   *Pseudo   `json:"pseudo,omitempty"`
 }
 

@@ -70,7 +70,7 @@ func encodeStep(m *layerpb.Step, s fragment.Step) error {
 			ports[i] = uint32(p)
 		}
 		m.Step = &layerpb.Step_Dialer{Dialer: &layerpb.Dialer{Ports: ports}}
-	case fragment.Pseudo:
+	case fragment.Hold, fragment.Pseudo:
 		return errors.New("only core may send this step")
 	default:
 		// A pointer to a step has the step's methods and passes for one.

@@ -141,6 +141,8 @@ func (l *launcher) mount(m fragment.Mount) error {
 		return l.file(s)
 	case fragment.Link:
 		return l.link(s.Path, s.Target)
+	case fragment.Hold:
+		return l.hold(s)
 	case fragment.Pseudo:
 		switch s.Type {
 		case fragment.Procfs:
@@ -160,10 +162,29 @@ func (l *launcher) bind(s fragment.Bind) error {
 	return l.put(tree, s.Path, directory)
 }
 
+// hold mounts a link onto itself. A mount point cannot be renamed, removed or replaced, and a link
+// that is one is followed as before.
+func (l *launcher) hold(s fragment.Hold) error {
+	source, kind, err := openPlanned(s.Source(), s.Device, s.Inode, unix.O_NOFOLLOW)
+	if err != nil {
+		return err
+	}
+	defer closeFD(source)
+	if kind != unix.S_IFLNK {
+		return fail("holding the link "+s.Source(), errors.New("it is no link"))
+	}
+	set := uint64(unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_RDONLY)
+	tree, err := clone(source, "", set, 0)
+	if err != nil {
+		return fail("holding the link "+s.Source(), err)
+	}
+	return l.putAt(tree, s.Path, unix.O_NOFOLLOW)
+}
+
 // cloneSource takes a copy of the host's mounts at a bind's source, and says whether that is a
 // directory.
 func cloneSource(s fragment.Bind) (tree int, directory bool, err error) {
-	source, kind, err := openSource(s)
+	source, kind, err := openPlanned(s.Source(), s.Device, s.Inode, 0)
 	if err != nil {
 		return -1, false, err
 	}
@@ -188,17 +209,16 @@ func cloneSource(s fragment.Bind) (tree int, directory bool, err error) {
 	return tree, kind == unix.S_IFDIR, nil
 }
 
-// openSource opens what a bind shows, and says what kind of file it is. Another session, or
-// anything else of the user's, may have put a link where the layer saw a directory: so no link is
-// followed, and what is found must be the very thing that was planned with.
-func openSource(s fragment.Bind) (fd int, kind uint32, err error) {
-	from := s.Source()
+// openPlanned opens what is shown of the host, and says what kind of file it is. Another session,
+// or anything else of the user's, may have put a link where the layer saw a directory: so no link
+// is followed, and what is found must be the very thing that was planned with.
+func openPlanned(from string, device, inode uint64, flags uint64) (fd int, kind uint32, err error) {
 	var resolve uint64 = unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
 	if omitted("source") {
 		resolve = 0
 	}
 	fd, err = unix.Openat2(
-		unix.AT_FDCWD, from, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: resolve},
+		unix.AT_FDCWD, from, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | flags, Resolve: resolve},
 	)
 	if err != nil {
 		if errors.Is(err, unix.ELOOP) {
@@ -211,7 +231,7 @@ func openSource(s fragment.Bind) (fd int, kind uint32, err error) {
 		closeFD(fd)
 		return -1, 0, fail("looking at "+from, err)
 	}
-	same := st.Dev == s.Device && st.Ino == s.Inode && s.Inode != 0
+	same := st.Dev == device && st.Ino == inode && inode != 0
 	if !same && !omitted("source") {
 		closeFD(fd)
 		return -1, 0, fail(

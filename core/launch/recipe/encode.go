@@ -48,6 +48,7 @@ func Rehearse() error {
 			fragment.File{},
 			fragment.Link{},
 			fragment.Mask{},
+			fragment.Hold{},
 			fragment.Pseudo{},
 		},
 		Landlock:  []fragment.Landlock{{Rights: []fragment.Right{fragment.RightRead}}},

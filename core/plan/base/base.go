@@ -33,6 +33,7 @@ const (
 	RuleDescriptors policy.RuleID = "base.descriptors"
 	RuleEnvironment policy.RuleID = "base.environment"
 	RuleSelf        policy.RuleID = "base.self"
+	RuleLinks       policy.RuleID = "base.links"
 	RuleIdentity    policy.RuleID = "base.identity"
 	RuleCaches      policy.RuleID = "base.caches"
 )
@@ -64,7 +65,9 @@ type Input struct {
 	GitIdentity []byte
 	// Lent are directories of nono's own in which tools keep what they built.
 	Lent []Lent
-	Look hostfile.Look
+	// Links are symbolic links that are held in their places.
+	Links []string
+	Look  hostfile.Look
 }
 
 // Lent is a directory of nono's own that this session has for writing, and where it is seen. What
@@ -136,6 +139,10 @@ func (c *composer) rules() {
 	c.hold(RuleEnvironment, "", "variables by allowlist", "composed by nono")
 	c.hold(RuleSelf, "", "nono's own files cannot be changed from inside",
 		"masks, read-only binds, pinned ancestors")
+	if len(c.in.Links) > 0 {
+		c.hold(RuleLinks, "", "a link on the way to a denied or protected name stays what it is",
+			"mounted onto itself, pinned ancestors")
+	}
 }
 
 // hold adds a rule that is held, unless the kind that it is about is disabled.

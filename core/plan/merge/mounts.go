@@ -87,7 +87,7 @@ func (m *Merger) refuseBeneath(v view.View) {
 		}
 		over := v.Cover(path.Dir(s.At()))
 		switch o := over.Mount.(type) {
-		case fragment.Link, fragment.File:
+		case fragment.Link, fragment.Hold, fragment.File:
 		case fragment.Pseudo:
 			if _, mask := s.Mount.(fragment.Mask); mask && o.Type == fragment.Procfs {
 				continue
@@ -143,7 +143,7 @@ func strengthOf(s fragment.Mount) strength {
 		return readOnly
 	case fragment.File:
 		return fixedFile
-	case fragment.Link:
+	case fragment.Link, fragment.Hold:
 		return symbolic
 	case fragment.Pseudo:
 		return fixedSystem
@@ -227,6 +227,9 @@ func uniteTwo(a, b fragment.Mount) (fragment.Mount, bool) {
 	case fragment.Link:
 		b, ok := b.(fragment.Link)
 		return a, ok && a.Target == b.Target
+	case fragment.Hold:
+		b, ok := b.(fragment.Hold)
+		return a, ok && a.Source() == b.Source() && a.Device == b.Device && a.Inode == b.Inode
 	case fragment.Pseudo:
 		return a, false // core sends one of each
 	}

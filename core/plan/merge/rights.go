@@ -159,7 +159,7 @@ func Given(s fragment.Mount) []fragment.Right {
 		case fragment.Devpts:
 			return []fragment.Right{fragment.RightRead, fragment.RightWrite, fragment.RightDevice}
 		}
-	case fragment.Link, fragment.Mask: // a link leads elsewhere, a mask gives nothing
+	case fragment.Link, fragment.Hold, fragment.Mask: // a link leads elsewhere, a mask gives nothing
 	}
 	return nil
 }

@@ -124,6 +124,9 @@ func landed(m fragment.Mount, at string) fragment.Mount {
 	case fragment.Link:
 		s.Path = at
 		return s
+	case fragment.Hold:
+		s.From, s.Path = s.Source(), at
+		return s
 	case fragment.Tmpfs:
 		s.Path = at
 		return s

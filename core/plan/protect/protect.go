@@ -9,6 +9,7 @@
 package protect
 
 import (
+	"path"
 	"slices"
 
 	"github.com/nono-run/nono/core/diag"
@@ -27,7 +28,9 @@ type Input struct {
 	Targets []proof.Target
 	// Controls are directories that are never shown, as [base.Controls] finds them.
 	Controls []string
-	Policy   *policy.Policy
+	// Links are symbolic links that stay where they are, each at its own path without links.
+	Links  []string
+	Policy *policy.Policy
 	// Layer is the name under which the steps are added, and Merge adds them to a view.
 	Layer string
 	Merge func(v view.View, more []view.Mount) view.View
@@ -59,6 +62,9 @@ func Add(in Input) Outcome {
 		// One at a time, parents first: once a directory is read-only, what lies in it needs
 		// nothing more.
 		p.add(p.shield(t))
+	}
+	for _, link := range in.Links {
+		p.add(p.hold(link))
 	}
 	slices.SortFunc(p.out.Make, view.ComparePaths)
 	p.out.Make = slices.Compact(p.out.Make)
@@ -210,6 +216,46 @@ func (p *protector) shieldOne(t proof.Target, s proof.Sight, making bool) fragme
 		return again(s, true)
 	}
 	return nil
+}
+
+// hold returns the steps that keep a link in its place, wherever it could be replaced: the link
+// itself is held, and the directories above it are bound again.
+func (p *protector) hold(link string) []fragment.Mount {
+	route, err := hostfile.Follow(p.in.Look, path.Dir(link))
+	var is hostfile.Entry
+	if err == nil {
+		is, err = p.in.Look(link)
+	}
+	switch {
+	case err != nil:
+		p.problem(diag.Errorf("looking at the link %s: %s", link, err), "")
+		return nil
+	case !is.IsLink() || route.Path != path.Dir(link):
+		p.problem(diag.Errorf("%s was a link, and was changed while the plan was made", link).
+			Try("run the command again"), "")
+		return nil
+	}
+	var steps []fragment.Mount
+	for _, h := range route.Hops {
+		for _, s := range p.reach.Sights(route, h) {
+			if s.Bind.Writable && s.Inside != s.Bind.Path {
+				pin := again(s, true)
+				pin.For = base.RuleLinks
+				steps = append(steps, pin)
+			}
+		}
+	}
+	for _, s := range p.reach.Sights(route, hostfile.Hop{Path: link, Entry: is}) {
+		if !s.Bind.Writable {
+			continue
+		}
+		step := fragment.Hold{For: base.RuleLinks, Path: s.Inside, Device: is.Device, Inode: is.Inode}
+		if link != s.Inside {
+			step.From = link
+		}
+		steps = append(steps, step)
+	}
+	return steps
 }
 
 // again binds what is shown there a second time, onto itself.

@@ -24,6 +24,8 @@ func Describe(s fragment.Mount) string {
 		return text
 	case fragment.Link:
 		return "a link to " + s.Target
+	case fragment.Hold:
+		return "the host's link, held in its place"
 	case fragment.Tmpfs:
 		return "an empty directory in memory, up to " + size(s.Size)
 	case fragment.Mask:
