@@ -316,6 +316,32 @@ filesystem {
     ".codex/config.toml",
     ".gemini/settings.json",
   ]
+
+  # ---- What the end of a run tells of --------------------------------------------------------------------------------------
+
+  # Tools outside run what these say, and agents rightly edit them. One that is new or changed is told; one with a / is a directory, of
+  # which the files are.
+  report = [
+    ".envrc",
+    ".mise.toml",
+    ".tool-versions",
+    ".pre-commit-config.yaml",
+    ".husky/",
+    ".vscode/",
+    ".idea/",
+    ".devcontainer/",
+    ".github/workflows/",
+    ".claude/commands/",
+    ".claude/agents/",
+    "package.json",
+    "Makefile",
+    "conftest.py",
+    "build.rs",
+    ".venv/pyvenv.cfg",
+    ".venv/bin/",
+    ".gitmodules",
+    ".git/rebase-merge/git-rebase-todo", # of a rebase that is under way: it can hold commands
+  ]
 }
 
 environment {

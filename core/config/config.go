@@ -111,11 +111,6 @@ type Config struct {
 
 	// Asks is what the -c file asks for beyond what it may do by itself. All of it has been approved.
 	Asks []Ask
-	// Absent are paths that the default profile protects, in what the agent may write, and that do not
-	// exist. Nothing is ever made on the host to hold such a place; so what can be done is to look, at
-	// the end, whether the agent made one.
-	Absent []string
-
 	// Notices are warnings: none of them stops a run.
 	Notices diag.Problems
 
@@ -126,7 +121,8 @@ type Config struct {
 	// NoBuildCaches says that nothing which tools build is kept for the next run.
 	NoBuildCaches bool
 
-	plugins map[string]Plugin
+	plugins   map[string]Plugin
+	protector *protector // for Around
 }
 
 // Plugin is the plugin block of this name. Without a block there is only the name.
@@ -244,7 +240,7 @@ func Load(o Options) (loaded Loaded, err error) {
 	if err := found.err(); err != nil {
 		return loaded, err
 	}
-	absent := draft.protections() // the default protections, as rules
+	protector := draft.protections() // the default protections, as rules
 	if err := found.err(); err != nil {
 		return loaded, err
 	}
@@ -256,7 +252,7 @@ func Load(o Options) (loaded Loaded, err error) {
 	if err := found.err(); err != nil {
 		return loaded, err
 	}
-	cfg := draft.config(sources, asks, absent)
+	cfg := draft.config(sources, asks, protector)
 	if err := found.err(); err != nil { // what there is to tell may have been too much to look at
 		return loaded, err
 	}
@@ -266,7 +262,7 @@ func Load(o Options) (loaded Loaded, err error) {
 }
 
 // config is the draft when nothing is left to settle.
-func (r *reader) config(sources []*source, asks []Ask, absent []string) *Config {
+func (r *reader) config(sources []*source, asks []Ask, protector *protector) *Config {
 	paths := make([]policy.PathRule, len(r.rules))
 	for i := range r.rules {
 		paths[i] = r.rules[i].PathRule
@@ -276,7 +272,7 @@ func (r *reader) config(sources []*source, asks []Ask, absent []string) *Config 
 		Command: r.command, CommandSource: r.commandSource, Arguments: r.arguments,
 		Policy: off.With(paths, r.variables.rules()),
 		Layers: r.sorted(), plugins: r.plugins,
-		Asks: asks, Absent: absent,
+		Asks: asks, protector: protector,
 	}
 	for _, s := range sources {
 		if s.named != "" {

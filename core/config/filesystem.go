@@ -25,6 +25,7 @@ var filesystem = block{
 		"write":   {Shape: language.StringList},
 		"deny":    {Shape: language.StringList}, // a pattern in here is refused where it is found
 		"protect": {Shape: language.StringList},
+		"report":  {Shape: language.StringList},
 		// Whether what tools build is kept for the next run. Whoever says no is heard.
 		"build_caches": {Shape: language.Bool},
 		"lift":         {Shape: language.StringList, Later: true},
@@ -78,6 +79,9 @@ func refusePatterns(r *report, s *source, t *language.Tree) {
 }
 
 func (r *reader) filesystem(s *source, t *language.Tree) {
+	for _, it := range t.List("report") {
+		r.reportedName(it)
+	}
 	if v, ok := t.Attributes["build_caches"]; ok && !v.Yes {
 		r.noBuildCaches = true
 	}
@@ -92,6 +96,18 @@ func (r *reader) filesystem(s *source, t *language.Tree) {
 			}
 		}
 	}
+}
+
+// reportedName is a name, relative to whatever project is granted, of which the end of a run tells
+// when it is new or changed. One that ends in / is a directory.
+func (r *reader) reportedName(it language.Item) {
+	name := strings.TrimSuffix(it.Text, "/")
+	if !filepath.IsLocal(name) || filepath.Clean(name) != name || name == "." {
+		r.add(problem(it.Source, "%s is no name in a project", quote(it.Text)).
+			Try("write it as it is seen from the project's directory: tools/deploy.sh"))
+		return
+	}
+	r.reported = append(r.reported, it.Text)
 }
 
 // pathFlag is --allow, --read, --write or --deny.

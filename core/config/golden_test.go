@@ -234,5 +234,12 @@ func (w *world) all(loaded config.Loaded, err error) string {
 	for _, n := range cfg.Notices {
 		fmt.Fprintf(&b, "notice %s\n", policy.Printable(n.Error()))
 	}
+	around := cfg.Around()
+	for _, r := range around.Rules {
+		fmt.Fprintf(&b, "around %s %s %s <- %s\n", r.Access, r.Type, r.Path, r.Source)
+	}
+	for _, link := range around.Links {
+		fmt.Fprintf(&b, "hold %s\n", link)
+	}
 	return b.String()
 }

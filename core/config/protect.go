@@ -3,6 +3,7 @@ package config
 import (
 	"path/filepath"
 
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -11,45 +12,66 @@ type protector struct {
 	*reader
 	asked    *policy.Decider  // the writable grants that the user wrote
 	writable pathSet          // every writable grant
+	roots    []rule           // the grants that a project may lie in or around
 	lifts    map[string][]int // the user's own write rules, by the path that they name
+	lifted   map[string]bool  // the paths of those that may lift; nil until that is settled
 	told     map[string]bool  // the directories that were reported
-	absent   map[string]bool
-	missing  []string // what is in absent, in order
+	named    map[string]bool  // what is in names
+	names    []string         // the places of the protections, by the names that others know
 }
 
 // protections makes a rule for what exists of the default protections in each project that the user
 // lets the agent write. No rule is made for what does not exist, for nothing is ever made on the
-// host to hold its place; those are the names that it returns.
-func (r *reader) protections() (missing []string) {
+// host to hold its place. It is among the names to look at when the run is over.
+func (r *reader) protections() *protector {
 	p := &protector{
-		reader: r, lifts: map[string][]int{}, told: map[string]bool{}, absent: map[string]bool{},
+		reader: r, lifts: map[string][]int{}, told: map[string]bool{}, named: map[string]bool{},
 		asked: r.grants(func(g *rule) bool { return g.Source.Asked() && g.Access.Writable() }),
 	}
-	roots := p.roots()
+	p.findRoots()
 	for _, is := range r.defaults.patterns {
 		if filepath.IsAbs(is.path) { // not a project's, but the system's
 			p.protect(is.path, is)
 		}
 	}
-	for _, root := range roots {
+	for _, root := range p.roots {
 		r.effort.at = root.Source
-		for _, is := range r.defaults.patterns {
-			if filepath.IsAbs(is.path) {
-				continue
-			}
-			for _, place := range r.projects.Places(root.Path, root.Type == policy.Directory,
-				is.path) {
-				p.protect(place, is)
-			}
-		}
+		p.each(func(is pattern) []string {
+			return r.projects.Places(root.Path, root.Type == policy.Directory, is.path)
+		})
 	}
-	return p.missing
+	p.settleLifts()
+	return p
 }
 
-// roots are the grants that a project may lie in or around, each path once. What the protector
-// knows of the grants is collected on the way: what it adds itself is none.
-func (p *protector) roots() []rule {
-	var roots []rule
+// settleLifts decides which write rules lift what is found later. What a file of a stranger's lifts
+// has to be asked for, and then it is too late to ask: only what was found until now will be.
+func (p *protector) settleLifts() {
+	p.lifted = map[string]bool{}
+	for path, rules := range p.lifts {
+		for _, i := range rules {
+			g := &p.rules[i]
+			p.lifted[path] = p.lifted[path] || g.lifts || p.Approve ||
+				g.Source.Origin != policy.OriginFile
+		}
+	}
+}
+
+// each protects the places that each name relative to a project has.
+func (p *protector) each(places func(is pattern) []string) {
+	for _, is := range p.defaults.patterns {
+		if filepath.IsAbs(is.path) {
+			continue
+		}
+		for _, place := range places(is) {
+			p.protect(place, is)
+		}
+	}
+}
+
+// findRoots finds the grants that a project may lie in or around, each path once. What the
+// protector knows of the grants is collected on the way: what it adds itself is none.
+func (p *protector) findRoots() {
 	seen := map[string]bool{}
 	for i, g := range p.rules {
 		if !g.Access.Writable() {
@@ -64,15 +86,16 @@ func (p *protector) roots() []rule {
 		}
 		if g.Type != policy.Missing && !seen[g.Path] {
 			seen[g.Path] = true
-			roots = append(roots, g)
+			p.roots = append(p.roots, g)
 		}
 	}
-	return roots
 }
 
-// protect adds the rule for one path, unless the user's write rule names it.
+// protect adds the rule for one path, unless the user's write rule names it, and notes its name and
+// the links on the way.
 func (p *protector) protect(path string, is pattern) {
 	to, err := p.resolve(path)
+	p.note(path, to)
 	if err != nil {
 		p.hidden(err)
 		return
@@ -80,16 +103,29 @@ func (p *protector) protect(path string, is pattern) {
 	missing := to.Entry.Type == policy.Missing
 	switch {
 	case !missing && to.Entry.Type != is.typ, p.stated[statement{policy.Protect, to.Path}]:
-	case len(p.lifts[to.Path]) > 0:
+	case p.lifted[to.Path]:
+	case p.lifted == nil && len(p.lifts[to.Path]) > 0:
 		for _, i := range p.lifts[to.Path] {
 			p.rules[i].lifts = true
 		}
-	case !p.writable.meets(to.Path):
-	case !missing:
+	case p.writable.meets(to.Path) && !missing:
 		p.state(policy.Protect, path, to, is.at)
-	case !p.absent[to.Path]:
-		p.absent[to.Path] = true
-		p.missing = append(p.missing, to.Path)
+	}
+}
+
+// note remembers a protected name that the agent could give to something else, and the links on the
+// way to it that the agent could replace: they are held in their places.
+func (p *protector) note(path string, to hostfile.Route) {
+	changeable := p.writable.meets(to.Path)
+	for _, link := range to.Links() {
+		if p.asked.Path(link.Path, policy.OpWrite).Allowed {
+			changeable = true
+			p.hold(link.Path)
+		}
+	}
+	if len(p.lifts[to.Path]) == 0 && changeable && !p.named[path] {
+		p.named[path] = true
+		p.names = append(p.names, path)
 	}
 }
 

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"slices"
+
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -82,8 +84,8 @@ func (s solid) matters(r *rule) bool {
 }
 
 // mayStay decides about a rule that an agent could lead elsewhere. What the user wrote is refused,
-// with the way out. Of the defaults, a restriction holds for what the link leads to now, and is
-// kept; a grant is not.
+// with the way out. Of the defaults, a restriction is kept and the link is held where it is; a
+// grant is left out.
 func (r *reader) mayStay(g *rule, by planted) bool {
 	name := r.homely(g.name())
 	if g.Source.Asked() {
@@ -96,9 +98,15 @@ func (r *reader) mayStay(g *rule, by planted) bool {
 			"%s is left out: it leads through the link %s, %s", name, r.homely(by.link), by.why)
 		return false
 	}
-	r.notice(g.Source, "%s leads through the link %s: what it leads to is held, "+
-		"the link itself the agent can replace", name, r.homely(by.link))
+	r.hold(by.link)
 	return true
+}
+
+// hold notes a link that is to be held in its place, so that what it leads to stays what it is.
+func (d *draft) hold(link string) {
+	if !slices.Contains(d.links, link) {
+		d.links = append(d.links, link)
+	}
 }
 
 // programsOutside refuses a program that lies in a writable grant, or behind a link that does.

@@ -13,7 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/buildcache"
+	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/handover"
 	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/launch/recipe"
@@ -57,6 +59,9 @@ type run struct {
 	asker   *asker
 
 	problems diag.Problems // warnings, to be shown with the plan's
+
+	around config.Around    // what is protected beyond the roots of the grants
+	before *handover.Before // what stood there when the run began; nil where nobody protects anything
 
 	names *names // what the command asked for while the network is closed; nil where it is not
 
@@ -184,11 +189,12 @@ func (r *run) startProcesses(ctx context.Context) error {
 		forked.Wait()
 		return r.startInit(ctx)
 	})
-	starts = append(starts, r.findTools)
+	starts = append(starts, r.findTools, r.lookAround)
 	if err := atOnce(starts); err != nil {
 		return err
 	}
 	r.takeTools()
+	r.policy = r.policy.With(r.around.Rules, nil)
 	// After nono-init was started: the maps of its user namespace are written through its /proc entry,
 	// which belongs to root for as long as a process is the image of an undumpable one. Before any
 	// layer's Plan, which brings secrets.
@@ -297,6 +303,7 @@ func (r *run) planInput() plan.Input {
 		Environ:    req.Environ,
 		PathPrefix: r.tool.PathPrepend,
 		Instead:    r.path.Instead,
+		Links:      r.around.Links,
 		Look:       hostfile.Host,
 		Reach:      hostfile.ReachOf,
 	}

@@ -445,7 +445,51 @@ func handOverAttacks() []attack {
 	attributes := func(a *arena, dir, line string) {
 		a.write(dir+"/.gitattributes", line) // which the agent could as well
 	}
+	// elsewhere is the same for settings that lie outside of the repository's own .git.
+	elsewhere := func(name string, settings func(a *arena, dir string) string) func(*arena) attempt {
+		return spring(name, func(a *arena, dir, command string) string {
+			return "append=" + settings(a, dir) + fmt.Sprintf(",\n[core]\n\tfsmonitor = %q\n", command)
+		})
+	}
 	attacks := []attack{
+		{threat: "E66", does: "a hook in the directory that core.hooksPath names", refused: fixed, arrange: spring("kept", func(a *arena, dir, command string) string {
+			a.mkdir(dir + "/tools")
+			a.git(dir, "config", "core.hooksPath", "tools")
+			return "create=" + dir + "/tools/pre-commit,#!/bin/sh\n" + command + "\n"
+		})},
+		{threat: "E67", does: "a file that the settings include", refused: fixed, arrange: elsewhere("included", func(a *arena, dir string) string {
+			a.write(dir+"/shared.inc", "")
+			a.git(dir, "config", "include.path", "../shared.inc")
+			return dir + "/shared.inc"
+		})},
+		{threat: "E68", does: "the settings of a repository in the index", refused: fixed, arrange: elsewhere("outer", func(a *arena, dir string) string {
+			a.nested(dir, "a/b/c/d/inner")
+			a.git(dir, "add", "a/b/c/d/inner")
+			a.git(dir, "commit", "-qm", "two")
+			return dir + "/a/b/c/d/inner/.git/config"
+		})},
+		{threat: "E68", does: "the settings of a submodule", refused: fixed, arrange: elsewhere("super", func(a *arena, dir string) string {
+			a.submodule(dir)
+			return dir + "/.git/modules/sub/config"
+		})},
+		{threat: "E69", does: "the file .git of a submodule", refused: fixed, arrange: spring("supers", func(a *arena, dir, command string) string {
+			a.submodule(dir)
+			a.nested(dir, "evil")
+			a.write(dir+"/evil/.git/config", fmt.Sprintf("[core]\n\trepositoryformatversion = 0\n\tfsmonitor = %q\n", command))
+			return "create=" + dir + "/sub/.git,gitdir: ../evil/.git\n"
+		})},
+		{threat: "E69", does: "what a worktree shares", refused: fixed, arrange: func(a *arena) attempt {
+			dir, tree := a.repository("shared"), a.path("~/trees/shared") // the worktree is not granted
+			a.git(dir, "worktree", "add", "-q", tree)
+			a.nested(dir, "evil")
+			command, sprung := a.trap(tree)
+			a.write(dir+"/evil/.git/config", fmt.Sprintf("[core]\n\trepositoryformatversion = 0\n\tfsmonitor = %q\n", command))
+			return attempt{"create=" + dir + "/.git/worktrees/shared/commondir,../../../evil/.git\n", sprung}
+		}},
+		{threat: "E75", does: "a link in the place of hooks, replaced", refused: pinned, arrange: linked(".git/hooks", "../shared")},
+		{threat: "E75", does: "a link on the way to another agent's settings, replaced", refused: pinned, arrange: linked(".claude", "shared")},
+		{threat: "E75", does: "a link that leads out, replaced", refused: pinned, arrange: linked(".claude", "/usr/share")},
+		{threat: "E75", does: "a link in a circle, replaced", refused: pinned, arrange: linked(".mcp.json", ".mcp.json")},
 		{threat: "E66", does: "a hook", refused: fixed, arrange: spring("hook", func(_ *arena, dir, command string) string {
 			return "create=" + dir + "/.git/hooks/pre-commit,#!/bin/sh\n" + command + "\n"
 		})},
@@ -590,6 +634,39 @@ func worktree(try, more string) func(*arena) attempt {
 		a.git(dir, "init", "-q", "--separate-git-dir", a.path("~/gits/"+try))
 		a.allow = append(a.allow, dir)
 		return on(try, dir+"/.git", more)(a)
+	}
+}
+
+// nested makes a repository with a commit in another one.
+func (a *arena) nested(dir, name string) {
+	a.t.Helper()
+	dir = filepath.Join(dir, name)
+	a.mkdir(dir)
+	a.git(dir, "init", "-q")
+	a.git(dir, "commit", "-q", "--allow-empty", "-m", "one")
+}
+
+// submodule gives a repository one, called sub.
+func (a *arena) submodule(dir string) {
+	a.t.Helper()
+	a.nested(a.path("~/repos"), "of-"+filepath.Base(dir))
+	a.git(dir, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", a.path("~/repos/of-"+filepath.Base(dir)), "sub")
+	a.git(dir, "commit", "-qm", "two")
+}
+
+// linked is a project in which a protected name is a link.
+func linked(name, to string) func(*arena) attempt {
+	return func(a *arena) attempt {
+		dir := a.repository("linked-" + strings.NewReplacer("/", "-", ".", "").Replace(name+to))
+		a.mkdir(dir + "/shared")
+		if err := removeAll(dir + "/.git/hooks"); err != nil {
+			a.t.Fatal(err)
+		}
+		if err := os.Symlink(to, dir+"/"+name); err != nil {
+			a.t.Fatal(err)
+		}
+		other := dir + "/" + name + "2" // in the same directory, or the mount above would refuse it
+		return attempt{"rename=" + dir + "/" + name + "," + other, a.appears(other)}
 	}
 }
 

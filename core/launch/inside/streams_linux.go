@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/launch/recipe"
-	"github.com/nono-run/nono/sdk/fragment"
 )
 
 // viewFiles gives the agent, for each stream that is a file for reading, the same file through a
@@ -47,9 +46,7 @@ func viewFiles(l *launcher) error {
 
 // viewFile opens a file of the host's by its path, on a read-only copy of its mount.
 func (l *launcher) viewFile(s recipe.Stream) (int, error) {
-	source, kind, err := openSource(fragment.Bind{
-		Path: s.Path, Device: s.Device, Inode: s.Inode,
-	})
+	source, kind, err := openPlanned(s.Path, s.Device, s.Inode, 0)
 	if err != nil {
 		return -1, err
 	}
