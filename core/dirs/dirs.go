@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"syscall"
 
+	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk/hostfile"
 )
 
@@ -35,17 +37,13 @@ type Dirs struct {
 	also []string
 }
 
-// Find reads the environment through lookup. A variable of the specification that is not an
+// Find reads the environment through lookup, and asks the system for the home of a user whose
+// environment has none. A variable of the specification that is not an
 // absolute path is ignored, as the specification says.
 func Find(lookup func(string) (string, bool), uid int) (Dirs, error) {
-	home, ok := lookup("HOME")
-	if !ok || !filepath.IsAbs(home) {
-		return Dirs{}, fmt.Errorf(
-			"finding the home directory: HOME is %q, which is not an absolute path", home)
-	}
-	home, err := hostfile.Resolve(home)
+	home, err := findHome(lookup, uid)
 	if err != nil {
-		return Dirs{}, fmt.Errorf("finding the home directory: %w", err)
+		return Dirs{}, err
 	}
 	d := Dirs{Home: home}
 	own := func(name string) string {
@@ -86,6 +84,34 @@ func Find(lookup func(string) (string, bool), uid int) (Dirs, error) {
 		d.Runtime = own(filepath.Join(dir, "nono"))
 	}
 	return d, nil
+}
+
+// findHome is the user's home with links resolved. What starts nono without HOME, as a service or a
+// timer does, means the one that the system knows.
+func findHome(lookup func(string) (string, bool), uid int) (string, error) {
+	const (
+		doing = "finding the home directory"
+		try   = "set HOME to your home directory: `HOME=/home/you nono run ...`; " +
+			"in a systemd unit: Environment=HOME=/home/you"
+	)
+	home, _ := lookup("HOME")
+	if home == "" {
+		account, err := user.LookupId(strconv.Itoa(uid))
+		if err != nil {
+			return "", diag.Errorf("%s: HOME is not set, and the system knows no user %d", doing, uid).
+				Try("%s", try)
+		}
+		home = account.HomeDir
+	}
+	if !filepath.IsAbs(home) {
+		return "", diag.Errorf("%s: HOME is %q, which is not an absolute path", doing, home).
+			Try("%s", try)
+	}
+	resolved, err := hostfile.Resolve(home)
+	if err != nil {
+		return "", diag.Errorf("%s: %v", doing, err).Try("%s", try)
+	}
+	return resolved, nil
 }
 
 // Plugins is where third-party layers are installed.

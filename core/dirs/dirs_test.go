@@ -1,12 +1,16 @@
 package dirs
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/nono-run/nono/core/diag"
 )
 
 func lookup(env map[string]string) func(string) (string, bool) {
@@ -88,9 +92,30 @@ func TestALinkOnTheWayIsOwnToo(t *testing.T) {
 }
 
 func TestFindRefusesAHomeThatIsNone(t *testing.T) {
+	const nobody = 1 << 30
 	for _, env := range []map[string]string{{}, {"HOME": ""}, {"HOME": "here"}, {"HOME": "/does/not/exist"}} {
-		if d, err := Find(lookup(env), 1000); err == nil {
-			t.Errorf("%v gives %+v", env, d)
+		d, err := Find(lookup(env), nobody)
+		var p diag.Problem
+		if !errors.As(err, &p) || !strings.Contains(p.Detail, "set HOME to your home directory") {
+			t.Errorf("%v gives %+v, %v", env, d, err)
+		}
+	}
+}
+
+// TestFindWithoutHome: a service or a timer may have no HOME; the home is then the one that the
+// system knows.
+func TestFindWithoutHome(t *testing.T) {
+	account, err := user.Current()
+	if err != nil {
+		t.Skip("the system does not know who runs this: ", err)
+	}
+	want, err := filepath.EvalSymlinks(account.HomeDir)
+	if err != nil {
+		t.Skip("the home of who runs this is not there: ", err)
+	}
+	for _, env := range []map[string]string{{}, {"HOME": ""}} {
+		if d, err := Find(lookup(env), os.Getuid()); err != nil || d.Home != want {
+			t.Errorf("%v gives %q, %v; want %q", env, d.Home, err, want)
 		}
 	}
 }
