@@ -413,6 +413,17 @@ func TestProblems(t *testing.T) {
 		})
 	}
 
+	// What to do about a grant that gives nothing depends on whose the denial is.
+	for denial, want := range map[string]string{
+		"deny /home/ada/.ssh":         "a denial beats every grant, at any depth: remove the line, or deny less",
+		"default deny /home/ada/.ssh": "nothing lifts a default denial yet: copy what the agent needs to where it may read",
+	} {
+		_, problems := places.Compute(ada(tree, denial, "read /home/ada/.ssh/id"))
+		if len(problems) != 1 || problems[0].Detail != want {
+			t.Errorf("%s: %+v", denial, problems)
+		}
+	}
+
 	t.Run("a grant that became something else", func(t *testing.T) {
 		in := ada(tree, "allow /home/ada/proj", "read /home/ada/proj/lone")
 		in.Policy.Filesystem[1].Type = policy.Directory

@@ -24,6 +24,7 @@ func TestPolicyErrors(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
 	u.alone()
+	u.mkdir("~/data")
 	u.write("agent.hcl", "filesystem {\n  allow = [\".\"]\n}\n")
 	if r := u.nono("run", "-c", "agent.hcl", "--", "touch", "ran"); r.Code != 125 || !strings.Contains(r.Stderr, "nono-init") {
 		t.Fatalf("a good policy should get as far as the missing launcher, or the test shows nothing\n%s", r)
