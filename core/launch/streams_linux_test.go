@@ -3,6 +3,7 @@ package launch_test
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/nono-run/nono/core/launch"
@@ -48,5 +49,49 @@ func TestDeviceIsADevice(t *testing.T) {
 	var s *launch.StepError
 	if !errors.As(err, &s) || s.Step != "devices" || s.Path != "/dev/null" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestFileStream: a file that is read is seen through a mount on which nothing can be changed, and
+// can be opened by its name in the direction in which it was given. The controls: without the view
+// the file's content comes through a pipe, which has no such mount; without the rule Landlock
+// refuses the name.
+func TestFileStream(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "input")
+	if err := os.WriteFile(name, []byte("content"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const byName, write = "read=/proc/self/fd/0", "open-w=/proc/self/fd/0"
+	run := func(init string) result {
+		b := newBox(t, "stream=0", write, byName)
+		b.options.Path = init
+		b.recipe.Landlock = []fragment.Landlock{
+			{Path: "/prober", Rights: []fragment.Right{fragment.RightExecute, fragment.RightRead}},
+			{Path: "/proc", Rights: []fragment.Right{fragment.RightRead}},
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		b.stdin = f
+		r := b.run(t)
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		return r
+	}
+	for _, test := range []struct{ init, stream, byName string }{
+		{built.init, "read-only true, chmod EROFS", "content"},
+		{without(t, "files"), "read-only false, chmod ok", "content"},
+		{without(t, "stream-rules"), "read-only true, chmod EROFS", "EACCES"},
+	} {
+		r := run(test.init)
+		if r.of("stream=0") != test.stream || r.of(byName) != test.byName {
+			t.Errorf("%s: got %q, %q; want %q, %q", test.init, r.of("stream=0"), r.of(byName), test.stream, test.byName)
+		}
+		if got := r.of(write); test.init == built.init && got != "EROFS" && got != "EACCES" {
+			t.Errorf("opened for writing: %s", got)
+		}
 	}
 }
