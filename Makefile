@@ -21,7 +21,7 @@ TESTFLAGS ?= -count=1
 PACKAGES ?= ./...
 REPORT := $(GO) run ./test/report -skips test/skips.txt
 
-.PHONY: help build demo test race fuzz vet lint fmt generate tools bench work clean
+.PHONY: help build demo test soak race fuzz vet lint fmt generate tools bench work clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ demo: build ## a Python agent in the sandbox of examples/demo/agent.hcl, and wha
 
 test: build ## every test, as whoever you are
 	@$(REPORT) -- $(GO) test -json $(TESTFLAGS) $(PACKAGES)
+
+SOAKFLAGS ?=
+soak: build ## a thousand starts and ends under load, with kills, umasks and limits; what they leave
+	@mkdir -p bin/soak
+	@$(GO) build -trimpath -o bin/soak/ ./test/soak ./test/layers/echo
+	@bin/soak/soak -nono bin/nono -layer bin/soak/echo $(SOAKFLAGS)
 
 race: export CGO_ENABLED := 1
 # test/e2e runs programs that are built without it, so there it would look at nothing but the tests.

@@ -1,0 +1,244 @@
+//go:build linux
+
+// Command soak starts and ends nono a thousand times, many at once, on a machine that is kept busy,
+// and looks at what that leaves.
+//
+// A run is an ordinary one, or one of its processes is killed or sent a signal at a moment that is
+// drawn, or it begins under an umask or a limit that is drawn. What must hold: an ordinary run ends
+// as its command does, whatever happened to those before it and beside it; any other ends too, with
+// a sentence and not with a dump; and at the end nothing is left, no process, directory, mount or
+// keyring.
+//
+//	make soak
+//	go run ./test/soak -nono bin/nono -layer nono-layer-echo -runs 1000 -seed 7
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	var s soak
+	flag.StringVar(&s.nono, "nono", "bin/nono", "nono's program")
+	flag.StringVar(&s.layer, "layer", "", "the program of the tests' resident layer, echo")
+	flag.IntVar(&s.runs, "runs", 1000, "how many runs")
+	flag.IntVar(&s.beside, "beside", 4, "how many at once")
+	flag.IntVar(&s.burden, "burden", runtime.NumCPU(), "how many loops keep processors busy meanwhile")
+	now := uint64(time.Now().UnixNano())
+	flag.Uint64Var(&s.seed, "seed", now, "what is drawn depends on it; it is printed, to be repeated")
+	flag.Parse()
+	if err := s.soak(); err != nil {
+		fmt.Fprintln(os.Stderr, "soak:", err)
+		os.Exit(1)
+	}
+}
+
+// soak is one thousand runs.
+type soak struct {
+	nono, layer          string
+	runs, beside, burden int
+	seed                 uint64
+
+	home, runtime string
+
+	mu      sync.Mutex
+	counts  map[string]int // of runs, by what was done to them and how they ended
+	wrong   []string
+	longest time.Duration
+}
+
+func (s *soak) soak() error {
+	for _, path := range []*string{&s.nono, &s.layer} {
+		absolute, err := filepath.Abs(*path)
+		if err != nil {
+			return err
+		}
+		*path = absolute
+	}
+	// Whatever a run leaves behind becomes a child of this process, and is found.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	if err := s.makeUser(); err != nil {
+		return err
+	}
+	defer os.RemoveAll(s.home)
+	defer os.RemoveAll(s.runtime)
+	s.counts = map[string]int{}
+	before := surroundings()
+	fmt.Printf("soak: %d runs, %d at once, seed %d\n", s.runs, s.beside, s.seed)
+	began := time.Now()
+	unburden := burden(s.burden)
+	s.all()
+	unburden()
+	s.last()
+	s.compare(before)
+	s.report(time.Since(began))
+	if len(s.wrong) > 0 {
+		return fmt.Errorf("%d things are wrong:\n%s", len(s.wrong), strings.Join(s.wrong, "\n"))
+	}
+	return nil
+}
+
+// makeUser makes a home with a project, in which a policy names the resident layer.
+func (s *soak) makeUser() (err error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return err
+	}
+	if s.home, err = os.MkdirTemp(home, ".soak-"); err != nil {
+		return err
+	}
+	if s.runtime, err = os.MkdirTemp("/tmp", "soak-"); err != nil { // short: a socket's path begins so
+		return err
+	}
+	if err := os.Mkdir(s.project(), 0o755); err != nil {
+		return err
+	}
+	policy := fmt.Sprintf("filesystem { allow = [\".\"] }\n"+
+		"layer \"echo\" { plugin = \"test/echo\" }\nplugin \"test/echo\" { path = %q }\n", s.layer)
+	return os.WriteFile(filepath.Join(s.project(), "agent.hcl"), []byte(policy), 0o644)
+}
+
+func (s *soak) project() string { return filepath.Join(s.home, "proj") }
+
+// burden keeps so many processors busy until its result is called.
+func burden(loops int) (stop func()) {
+	done := make(chan struct{})
+	for range loops {
+		go func() {
+			for n := uint64(0); ; n++ {
+				if n%1024 == 0 {
+					select {
+					case <-done:
+						return
+					default:
+					}
+				}
+			}
+		}()
+	}
+	return func() { close(done) }
+}
+
+func (s *soak) all() {
+	numbers := make(chan int)
+	var workers sync.WaitGroup
+	for range s.beside {
+		workers.Go(func() {
+			for n := range numbers {
+				s.one(n, rand.New(rand.NewPCG(s.seed, uint64(n))))
+			}
+		})
+	}
+	for n := range s.runs {
+		if n > 0 && n%100 == 0 {
+			fmt.Printf("soak: %d\n", n)
+		}
+		numbers <- n
+	}
+	close(numbers)
+	workers.Wait()
+}
+
+// last is a run after all, which removes what killed ones left on disk.
+func (s *soak) last() {
+	r := s.start(trial{name: "last", agent: "exit 7", resident: true})
+	r.end()
+	s.judge(r, r.code == 7)
+}
+
+// A surrounding is what a machine has besides files: each a set of lines.
+type surrounding map[string][]string
+
+func surroundings() surrounding {
+	lines := func(path string, columns ...int) []string {
+		content, _ := os.ReadFile(path)
+		var all []string
+		for line := range strings.Lines(string(content)) {
+			fields := strings.Fields(line)
+			var kept []string
+			for _, c := range columns {
+				if c < len(fields) {
+					kept = append(kept, fields[c])
+				}
+			}
+			all = append(all, strings.Join(kept, " "))
+		}
+		return all
+	}
+	return surrounding{
+		"mount":   lines("/proc/self/mountinfo", 3, 4, 8),
+		"keyring": lines("/proc/keys", 0, 7, 8),
+	}
+}
+
+// compare looks for what was not there before.
+func (s *soak) compare(before surrounding) {
+	for what, lines := range surroundings() {
+		for _, line := range lines {
+			if !slices.Contains(before[what], line) {
+				s.fail("a %s is left: %s", what, line)
+			}
+		}
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		for {
+			pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+			if pid <= 0 && !errors.Is(err, unix.EINTR) {
+				break
+			}
+		}
+		left := descendants(os.Getpid())
+		if len(left) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			s.fail("processes are left: %v", left)
+			break
+		}
+	}
+	entries, err := os.ReadDir(filepath.Join(s.runtime, "nono"))
+	if err != nil {
+		s.fail("looking for what is left: %v", err)
+	}
+	for _, e := range entries {
+		// One of a start that was killed before it had its lock stays for a minute.
+		if !strings.HasPrefix(e.Name(), "new-") {
+			s.fail("the directory of a run is left: %s", e.Name())
+		}
+	}
+}
+
+func (s *soak) fail(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wrong = append(s.wrong, fmt.Sprintf(format, args...))
+}
+
+func (s *soak) report(took time.Duration) {
+	var names []string
+	total := 0
+	for name, n := range s.counts {
+		names = append(names, name)
+		total += n
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Printf("%6d  %s\n", s.counts[name], name)
+	}
+	fmt.Printf("soak: %d runs in %s; the longest took %s\n", total,
+		took.Round(time.Second), s.longest.Round(time.Millisecond))
+}

@@ -1,0 +1,245 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// trial is what is done in one run.
+type trial struct {
+	name string
+	// agent is the shell's program that is run, resident says that a layer stays beside it.
+	agent    string
+	resident bool
+	// shell is what the shell that starts nono does to itself first.
+	shell string
+	// victim is the name of the process that gets a signal, so long after it was seen.
+	victim string
+	signal syscall.Signal
+	after  time.Duration
+	// clean says that the run must end as its agent does.
+	clean bool
+}
+
+// Agents. One leaves processes behind that are deaf, and one goes on until it is ended; some minutes
+// later it ends by itself, for this program may be ended too.
+const (
+	quick   = "exit 7"
+	leaving = "for i in 1 2 3; do setsid sh -c 'trap \"\" TERM HUP INT; sleep 1000' & done; exit 7"
+	endless = "(sleep 1000; :) & for i in $(seq 4000); do sleep 0.05; done"
+)
+
+// draw chooses what the run with this number is.
+func draw(n int, r *rand.Rand) trial {
+	pick := func(of ...string) string { return of[r.IntN(len(of))] }
+	t := trial{resident: r.IntN(2) == 0, after: time.Duration(r.IntN(200)) * time.Millisecond}
+	switch n % 5 {
+	case 0, 1:
+		t.name, t.agent, t.clean = "ordinary", pick(quick, leaving), true
+	case 2:
+		t.agent, t.signal = endless, syscall.SIGKILL
+		t.victim = pick("nono", "nono-init", "layer", "agent")
+		t.name = "killed: " + t.victim
+	case 3:
+		t.agent, t.victim = endless, "nono"
+		t.signal = []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT}[r.IntN(3)]
+		t.name = "sent to nono: " + t.signal.String()
+	default:
+		t.agent = quick
+		if r.IntN(2) == 0 {
+			t.shell, t.clean = "umask "+pick("0777", "0700", "0477", "0277", "0000", "0022"), true
+			break
+		}
+		limits := []string{
+			"-v 500000", "-v 1048576", "-d 60000", "-d 131072", "-n 10", "-n 40", "-n 64", "-n 100",
+			"-f 0", "-f 1024", "-s 64", "-i 0",
+		}
+		if os.Getuid() != 0 {
+			limits = append(limits, "-u 5", "-u 48", "-u 60", "-u 100", "-u 300")
+		}
+		t.shell = "ulimit " + pick(limits...)
+	}
+	if t.shell != "" {
+		t.name = "under " + t.shell
+	}
+	return t
+}
+
+// running is a run.
+type running struct {
+	trial
+	cmd      *exec.Cmd
+	out, err bytes.Buffer
+	began    time.Time
+	done     chan struct{}
+	took     time.Duration
+	code     int
+	hung     bool
+}
+
+// one makes one run and judges it.
+func (s *soak) one(n int, r *rand.Rand) {
+	run := s.start(draw(n, r))
+	if run.signal != 0 {
+		run.strike()
+	}
+	run.end()
+	ok := run.code == 7
+	if !run.clean {
+		ok = run.signal != 0 || run.code == 7 || run.code == 125
+	}
+	s.judge(run, ok)
+}
+
+func (s *soak) start(t trial) *running {
+	run := &running{trial: t, began: time.Now(), done: make(chan struct{})}
+	shell := "exec \"$@\""
+	if t.shell != "" {
+		shell = t.shell + " && " + shell
+	}
+	args := []string{"-c", shell, "bash", s.nono, "run"}
+	if t.resident {
+		args = append(args, "-c", "agent.hcl", "--approve")
+	} else {
+		args = append(args, "--allow-cwd")
+	}
+	run.cmd = exec.Command("/bin/bash", append(args, "--", "/bin/sh", "-c", t.agent)...)
+	run.cmd.Dir = s.project()
+	run.cmd.Env = []string{
+		"HOME=" + s.home, "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "XDG_RUNTIME_DIR=" + s.runtime,
+	}
+	run.cmd.Stdout, run.cmd.Stderr = &run.out, &run.err
+	run.cmd.WaitDelay = 5 * time.Second
+	if err := run.cmd.Start(); err != nil {
+		fmt.Fprintln(&run.err, "soak:", err)
+		close(run.done)
+		return run
+	}
+	go func() {
+		_ = run.cmd.Wait() // how it ended is in its state
+		close(run.done)
+	}()
+	return run
+}
+
+// strike waits for the victim, then for the moment, and sends the signal. A run may end before.
+func (r *running) strike() {
+	for {
+		select {
+		case <-r.done:
+			return
+		case <-time.After(time.Millisecond):
+		}
+		if pid := r.find(); pid != 0 {
+			time.Sleep(r.after)
+			_ = syscall.Kill(pid, r.signal)
+			break
+		}
+		if time.Since(r.began) > time.Minute { // there is none, as of a run without a layer that stays
+			r.victim = "nono"
+		}
+	}
+	// An agent that outlived its signal, or nono's obedience to it, is ended.
+	select {
+	case <-r.done:
+	case <-time.After(30 * time.Second):
+		_ = syscall.Kill(r.cmd.Process.Pid, syscall.SIGTERM)
+	}
+}
+
+// find is the victim's number, or 0.
+func (r *running) find() int {
+	core := r.cmd.Process.Pid
+	if r.victim == "nono" {
+		return core
+	}
+	for _, child := range children(core) {
+		switch name := nameOf(child); {
+		case name == r.victim, r.victim == "layer" && strings.HasPrefix(name, "nono-layer"):
+			return child
+		case r.victim == "agent" && name == "nono-init":
+			if inside := children(child); len(inside) > 0 {
+				return inside[0]
+			}
+		}
+	}
+	return 0
+}
+
+// end waits for the end. The limit is for a hang.
+func (r *running) end() {
+	select {
+	case <-r.done:
+	case <-time.After(2 * time.Minute):
+		r.hung = true
+		_ = r.cmd.Process.Kill()
+		<-r.done
+	}
+	r.took = time.Since(r.began)
+	r.code = 126
+	if r.cmd.ProcessState != nil {
+		ws, _ := r.cmd.ProcessState.Sys().(syscall.WaitStatus)
+		if r.code = ws.ExitStatus(); ws.Signaled() {
+			r.code = 128 + int(ws.Signal())
+		}
+	}
+}
+
+// judge counts a run, and notes what is wrong with it.
+func (s *soak) judge(r *running, ok bool) {
+	said := r.err.String()
+	for _, dump := range []string{"goroutine ", "fatal error:", "panic:"} {
+		ok = ok && !strings.Contains(said, dump)
+	}
+	// A warning would be of what a former run left in the way.
+	ok = ok && !r.hung && !(r.clean && strings.Contains(said, "warning"))
+	if !ok {
+		s.fail("%s (%s), after %s with %d:\n%s%s", r.name, r.agent, r.took, r.code, r.out.String(), said)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts[fmt.Sprintf("%-28s ended with %d", r.name, r.code)]++
+	s.longest = max(s.longest, r.took)
+}
+
+// children are a process's.
+func children(of int) []int {
+	var pids []int
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", of))
+	for _, task := range tasks {
+		list, _ := os.ReadFile(task)
+		for field := range strings.FieldsSeq(string(list)) {
+			if pid, err := strconv.Atoi(field); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+// descendants are the names of all that runs beneath a process.
+func descendants(of int) []string {
+	var names []string
+	for _, pid := range children(of) {
+		names = append(names, nameOf(pid))
+		names = slices.Concat(names, descendants(pid))
+	}
+	return names
+}
+
+func nameOf(pid int) string {
+	args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	first, _, _ := strings.Cut(string(args), "\x00")
+	return filepath.Base(first)
+}
