@@ -11,6 +11,9 @@ package main
 // kinds of system call (getuid, getrlimit, write) and touches nothing else. The linker is told of
 // it in the Makefile (-E main.entry); a nono that is built without that has Go's own beginning.
 //
+// It does not count: where a limit on processes is large enough and the user's other processes have
+// used it up, Go's runtime answers as before.
+//
 // What it asks for is a little more than Go's runtime and a small run take: most of the memory is
 // only reserved and never used.
 

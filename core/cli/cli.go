@@ -22,6 +22,7 @@ import (
 	"errors"
 	"os"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -32,6 +33,7 @@ import (
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/core/limits"
+	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/sdk"
 )
 
@@ -96,7 +98,7 @@ type App struct {
 func (a *App) Run(ctx context.Context, args []string) int {
 	// First of all: what nono was started with by mistake is no layer's to have, and not the agent's.
 	if err := launch.SealDescriptors(); err != nil {
-		a.printer().Error(err)
+		a.printer().Error(session.HostProblem(err))
 		return ExitOurs
 	}
 	root := a.newRoot(actions{
@@ -117,6 +119,10 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	}
 	err = usageError(root, args, err)
 	a.printer().Error(advised(err))
+	if isInside() {
+		a.printer().Line("this is inside a sandbox of nono's, which holds for all that is started " +
+			"here; run the command itself")
+	}
 	var coded interface{ ExitCode() int }
 	if errors.As(err, &coded) {
 		return coded.ExitCode()
@@ -134,6 +140,12 @@ func advised(err error) error {
 		return err
 	}
 	return diag.Errorf("%s", err).Try("%s", try)
+}
+
+// isInside reports whether the first process here is nono-init.
+func isInside() bool {
+	name, err := os.ReadFile("/proc/1/comm")
+	return err == nil && strings.TrimSpace(string(name)) == "nono-init"
 }
 
 // exitCode is how a command ends with a code and nothing more to say.

@@ -19,7 +19,11 @@ import (
 // of all: what it was started with by mistake then reaches neither a layer nor the agent. nono-init
 // does the same once more.
 func SealDescriptors() error {
-	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
+	if errors.Is(err, unix.ENOSYS) {
+		return withoutCall("close_range", host)
+	}
+	if err != nil {
 		return fmt.Errorf("marking inherited descriptors close-on-exec: %w", err)
 	}
 	return nil
@@ -245,7 +249,7 @@ func (i *Init) Tier(ctx context.Context) (recipe.Host, error) {
 	a, err := i.answer(ctx, "finding out what this host can enforce")
 	var failed *StepError
 	if errors.As(err, &failed) {
-		if u := explain(failed.Step, failed.Errno, readSetting); u != nil {
+		if u := explain(failed.Step, failed.Path, failed.Errno, host); u != nil {
 			return recipe.Host{}, u
 		}
 	}
@@ -265,6 +269,9 @@ func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
 	whole := *r
 	whole.Streams = i.pipes.told
 	memfd, err := whole.Seal()
+	if errors.Is(err, unix.ENOSYS) {
+		return nil, withoutCall("memfd_create", host)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,32 @@ const (
 	settingLimit    = "user/max_user_namespaces"
 	settingDebian   = "kernel/unprivileged_userns_clone"
 	settingAppArmor = "kernel/apparmor_restrict_unprivileged_userns"
+	settingRelease  = "kernel/osrelease"
 )
+
+// surroundings are what explains a refusal.
+type surroundings struct {
+	setting  func(name string) string
+	chrooted func() bool
+}
+
+// host are the real ones.
+var host = surroundings{setting: readSetting, chrooted: isChrooted}
+
+// isChrooted reports whether this process sees no mount at its root: one whose root is a directory
+// of a file system was put there by chroot.
+func isChrooted() bool {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); len(f) > 4 && f[4] == "/" {
+			return false
+		}
+	}
+	return true
+}
 
 // readSetting reads a setting; one that this kernel lacks is empty.
 func readSetting(name string) string {
@@ -31,7 +56,7 @@ func startError(path string, err error) error {
 	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
-		if u := explain(stepClone, errno, readSetting); u != nil {
+		if u := explain(stepClone, "", errno, host); u != nil {
 			return u
 		}
 	}
@@ -43,18 +68,18 @@ const (
 	stepClone       = "clone"
 	stepPropagation = "propagation"
 	stepProc        = "proc"
+	stepCalls       = "calls"
 )
 
 // explain says what about this host stands in the way of a step, or nil if the failure is not the
-// host's.
-func explain(step string, errno syscall.Errno, setting func(string) string) *UnavailableError {
+// host's. about is what the step was about, if it was one thing: a system call.
+func explain(step, about string, errno syscall.Errno, on surroundings) *UnavailableError {
 	refused := errno == syscall.EPERM || errno == syscall.EACCES
 	switch {
+	case errno == syscall.ENOSYS && step == stepCalls:
+		return withoutCall(about, on)
 	case errno == syscall.ENOSYS:
-		return &UnavailableError{
-			Reason: "this kernel lacks a system call that the sandbox is made with",
-			Try:    "use Linux 5.13 or later",
-		}
+		return withoutCall("", on)
 	case step == stepProc && refused:
 		return &UnavailableError{
 			Reason: "a fresh /proc cannot be mounted here: " +
@@ -63,12 +88,44 @@ func explain(step string, errno syscall.Errno, setting func(string) string) *Una
 				"(docker: --security-opt systempaths=unconfined)",
 		}
 	case step == stepPropagation && refused,
-		step == stepClone && refused && setting(settingAppArmor) == "1":
-		return withoutRights(setting)
+		step == stepClone && refused && on.setting(settingAppArmor) == "1":
+		return withoutRights(on.setting)
+	case step == stepClone && refused && on.chrooted():
+		return &UnavailableError{
+			Reason: "nono runs in a chroot, and the kernel lets nobody make user namespaces in one",
+			Try: "run it outside, or in a container or with pivot_root where chroot was used " +
+				"(systemd-nspawn, bwrap, unshare --root is a chroot too)",
+		}
 	case step == stepClone:
-		return withoutNamespaces(errno, setting)
+		return withoutNamespaces(errno, on.setting)
 	}
 	return nil
+}
+
+// needed is the first kernel that has every call that a sandbox is made with.
+const neededMajor, neededMinor = 5, 13
+
+// withoutCall is for a system call that is answered with ENOSYS. Its name is empty where several
+// may be meant.
+func withoutCall(name string, on surroundings) *UnavailableError {
+	what := "a system call that the sandbox is made with"
+	if name != "" {
+		what = "the system call " + name + ", which the sandbox is made with"
+	}
+	release := on.setting(settingRelease)
+	var major, minor int
+	_, err := fmt.Sscanf(release, "%d.%d", &major, &minor)
+	if err != nil || major < neededMajor || major == neededMajor && minor < neededMinor {
+		return &UnavailableError{
+			Reason: "this kernel lacks " + what,
+			Try:    fmt.Sprintf("use Linux %d.%d or later; this is %s", neededMajor, neededMinor, release),
+		}
+	}
+	return &UnavailableError{
+		Reason: "a filter that nono runs under keeps away " + what,
+		Try: "in a service of systemd's: RestrictSUIDSGID=no, and no SystemCallFilter= without it; " +
+			"in a container: a newer seccomp profile or runtime (docker: --security-opt seccomp=unconfined)",
+	}
 }
 
 // withoutRights is for user namespaces that can be made and are of no use.

@@ -28,12 +28,18 @@ func TestExplain(t *testing.T) {
 		{"another module", stepPropagation, syscall.EPERM, nil, "give no rights", "ask whoever runs"},
 		{"Docker's /proc", stepProc, syscall.EPERM, nil, "part of the host's own is covered", "systempaths=unconfined"},
 		{"an old kernel", stepProc, syscall.ENOSYS, nil, "lacks a system call", "Linux 5.13"},
+		{"a kernel that lacks one call", stepCalls, syscall.ENOSYS, map[string]string{settingRelease: "5.10.0-8-amd64"}, "lacks the system call openat2", "this is 5.10.0"},
+		{"a filter", stepCalls, syscall.ENOSYS, map[string]string{settingRelease: "6.1.0"}, "a filter that nono runs under keeps away the system call openat2", "RestrictSUIDSGID=no"},
+		{"a chroot", stepClone, syscall.EPERM, map[string]string{"chroot": "yes"}, "in a chroot", "outside"},
 		{"not the host", stepProc, syscall.ENOMEM, nil, "", ""},
 		{"not the host either", "init", 0, nil, "", ""},
 		{"out of memory", stepClone, syscall.ENOMEM, nil, "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			u := explain(test.step, test.errno, func(name string) string { return test.settings[name] })
+			u := explain(test.step, "openat2", test.errno, surroundings{
+				setting:  func(name string) string { return test.settings[name] },
+				chrooted: func() bool { return test.settings["chroot"] != "" },
+			})
 			switch {
 			case u == nil && test.reason == "":
 			case u == nil || test.reason == "":

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/launch"
@@ -41,8 +42,8 @@ func asProblems(err error) diag.Problems {
 	return diag.Problems{problemOf(err, policy.Source{})}
 }
 
-// initProblem says why there is no sandbox on this host.
-func initProblem(err error) error {
+// HostProblem says why there is no sandbox on this host, where an error is about that.
+func HostProblem(err error) error {
 	var unavailable *launch.UnavailableError
 	if errors.As(err, &unavailable) {
 		return diag.Errorf("this host cannot enforce the sandbox: %s", unavailable.Reason).
@@ -65,23 +66,28 @@ func (r *run) commandProblem(err error) error {
 func (r *run) stepProblem(err error) error {
 	var step *launch.StepError
 	if !errors.As(err, &step) {
-		return err
+		return HostProblem(err)
+	}
+	advice := limits.Advice(err)
+	if errors.Is(err, syscall.EACCES) && r.req.UID == 0 {
+		advice = "inside, root has no power over the files of others: " +
+			"run nono as the user whose they are"
 	}
 	layer, ok := r.plan.LayerOf(step.Step, step.Path)
 	if !ok {
-		return diag.Errorf("building the sandbox: %s", step.Text).Try("%s", limits.Advice(err))
+		return diag.Errorf("building the sandbox: %s", step.Text).Try("%s", advice)
 	}
 	p := diag.Errorf("building the sandbox: layer %s: %s", layer, step.Text)
 	if rule, ok := r.policy.Find(step.Rule); ok {
 		return p.At(rule.Source).
-			Try("%s", cmp.Or(limits.Advice(err), fmt.Sprintf("it is there for %q", rule.Says)))
+			Try("%s", cmp.Or(advice, fmt.Sprintf("it is there for %q", rule.Says)))
 	}
 	for _, m := range r.members {
 		if m.description.Name == layer {
 			p = p.At(m.block.Source)
 		}
 	}
-	return p.Try("%s", limits.Advice(err))
+	return p.Try("%s", advice)
 }
 
 // execProblem gives a command that could not be executed the exit code of that.

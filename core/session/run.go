@@ -208,12 +208,12 @@ func (r *run) startInit(ctx context.Context) error {
 		Streams:     r.streams,
 	})
 	if err != nil {
-		return initProblem(err)
+		return HostProblem(err)
 	}
 	r.init = init
 	found, err := init.Tier(ctx)
 	if err != nil {
-		return initProblem(err)
+		return HostProblem(err)
 	}
 	if found.Tier != recipe.TierA {
 		return diag.Errorf("this host offers tier %q, and only tier A is built", found.Tier)

@@ -5,6 +5,8 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -110,26 +112,38 @@ func inMounts(args []string) int {
 	return fail(args[1], syscall.Exec(args[1], args[1:], os.Environ()))
 }
 
-// withMounts runs nono where there is a tmpfs on some directories: a pair of options and path each.
-func (u *user) withMounts(mounts []string, args ...string) result {
+// commandWhere is nono on the machine that a helper of this test binary makes, as the words say.
+func (u *user) commandWhere(helper string, words []string, args ...string) *exec.Cmd {
 	u.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		u.t.Fatal(err)
 	}
 	cmd := u.command(args...)
-	cmd.Args = append(append([]string{self}, mounts...), append([]string{"--", cmd.Path}, args...)...)
+	cmd.Args = slices.Concat([]string{self}, words, []string{"--", cmd.Path}, args)
 	cmd.Path = self
-	cmd.Env = append(cmd.Env, "E2E_HELPER=mounts")
+	cmd.Env = append(cmd.Env, "E2E_HELPER="+helper)
+	return cmd
+}
+
+// withMounts runs nono where there is a tmpfs on some directories: a pair of options and path each.
+func (u *user) withMounts(mounts []string, args ...string) result {
+	u.t.Helper()
+	cmd := u.commandWhere("mounts", mounts, args...)
+	inOwnMounts(cmd)
+	return u.finish(u.begin(cmd, ""))
+}
+
+// inOwnMounts gives a command mounts of its own, and what it takes to change them and its root.
+func inOwnMounts(cmd *exec.Cmd) {
 	same := func(id int) []syscall.SysProcIDMap {
 		return []syscall.SysProcIDMap{{ContainerID: id, HostID: id, Size: 1}}
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
 		UidMappings: same(os.Getuid()), GidMappings: same(os.Getgid()),
-		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
+		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT},
 	}
-	return u.finish(u.begin(cmd, ""))
 }
 
 // TestFullDisk: where nothing more fits, a run works or says in a sentence what it was that had no

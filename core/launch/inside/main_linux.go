@@ -51,6 +51,7 @@ var arrival = []step{
 	// First of all: what core had open by mistake must not be reachable by a mistake made below.
 	{"descriptors", closeInherited},
 	{"init", requireInit},
+	{"calls", requireCalls},
 	// Before the first mount, which would otherwise show up on the host.
 	{"propagation", leavePeers},
 	// A fresh /proc can only be mounted while the host's is still in the view: the kernel wants to see
