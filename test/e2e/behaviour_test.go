@@ -325,8 +325,6 @@ func TestHomeIsPrivate(t *testing.T) {
 	u.tries(small, "yes: head -c 1800000 /dev/zero > /var/tmp/big", "no: head -c 3000000 /dev/zero > /var/tmp/bigger")
 	// And for the number of files: those that are empty take memory too.
 	u.tries(small, "yes: cd ~ && seq 1000 | xargs touch", "no: cd ~ && mkdir d && cd d && seq 1200 | xargs touch")
-	u.write("agent.hcl", "layer \"filesystem\" {\n  private_size = \"3GiB\"\n}\n")
-	u.refused(u.nono("run", "-c", "agent.hcl", "--approve", "--", "true"), "\"private_size\" must be a number", "agent.hcl:2:18", "in MiB: 3072 for 3 GiB")
 }
 
 func TestDotEnvIsNamed(t *testing.T) {

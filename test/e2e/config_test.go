@@ -308,7 +308,7 @@ nono: error: "misbehave" cannot be "hang-paln"
 nono: error: "private_size" must be a number, without quotes
   agent.hcl:2:18
      2 |   private_size = "3GiB"
-  how much the private home and each temporary directory may hold, in MiB (1024 if not set)
+  how much the private home may hold, in MiB: 3072 for 3 GiB
 `[1:]) {
 		t.Error(r)
 	}
