@@ -63,15 +63,17 @@ type Ready struct {
 	// Terminal is the master of the session's terminal, if the recipe asks for one. It is set not to
 	// block.
 	Terminal *os.File
+	// Copies are the directories that the files of the recipe's copy steps were put in, by the path of
+	// the file. They can be read after the end, and what is in them is the agent's too.
+	Copies map[string]*os.File
 }
 
 // Close closes all files.
 func (r *Ready) Close() {
-	for _, f := range r.Listeners {
-		_ = f.Close()
-	}
-	for _, f := range r.Reports {
-		_ = f.Close()
+	for _, files := range []map[string]*os.File{r.Listeners, r.Reports, r.Copies} {
+		for _, f := range files {
+			_ = f.Close()
+		}
 	}
 	if r.Terminal != nil {
 		_ = r.Terminal.Close()

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/sdk/fragment"
 )
 
 // SealDescriptors marks every descriptor but the standard three close-on-exec. Core calls it first
@@ -283,7 +284,9 @@ func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
 	for _, port := range r.Dial {
 		i.ports[port] = true
 	}
-	ready := &Ready{Listeners: map[string]*os.File{}, Reports: map[string]*os.File{}}
+	ready := &Ready{
+		Listeners: map[string]*os.File{}, Reports: map[string]*os.File{}, Copies: map[string]*os.File{},
+	}
 	for more := true; more; {
 		a, err := i.answer(ctx, "preparing the sandbox")
 		if err != nil {
@@ -304,6 +307,12 @@ func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
 		if ready.Listeners[l.Name] == nil {
 			ready.Close()
 			return nil, fmt.Errorf("preparing the sandbox: nono-init did not open the listener %q", l.Name)
+		}
+	}
+	for _, s := range r.Mounts {
+		if c, ok := s.(fragment.Copy); ok && ready.Copies[c.Path] == nil {
+			ready.Close()
+			return nil, fmt.Errorf("preparing the sandbox: nono-init did not hand over %s", c.Path)
 		}
 	}
 	return ready, nil
@@ -328,6 +337,8 @@ func (i *Init) add(r *Ready, a answer) error {
 		case recipe.TerminalDescriptor:
 			r.Terminal = f
 			continue
+		case recipe.CopyDescriptor:
+			files = r.Copies
 		}
 		if old := files[d.Name]; old != nil {
 			_ = old.Close()
@@ -456,6 +467,22 @@ func (i *Init) Wait() (Exit, error) {
 			"the sandbox ended without a word about the agent: nono-init: %v", i.state)
 	}
 	return Exit{Code: i.exited.Code, Signal: syscall.Signal(i.exited.Signal), Left: i.exited.Left}, nil
+}
+
+// Process is a descriptor of nono-init, which can be polled: when it has ended, so has everything
+// inside. The file is the caller's.
+func (i *Init) Process() (*os.File, error) {
+	const doing = "opening nono-init's process"
+	fd, err := unix.PidfdOpen(i.process.Pid, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	select {
+	case <-i.ended: // then its number may be another's
+		return nil, errors.Join(fmt.Errorf("%s: it has ended", doing), unix.Close(fd))
+	default:
+		return os.NewFile(uintptr(fd), "nono-init"), nil
+	}
 }
 
 // Kill ends everything inside, at once.

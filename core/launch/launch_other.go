@@ -46,6 +46,9 @@ func (*Init) Dial(context.Context, uint16) (*os.File, error) { return nil, errLi
 // Wait fails.
 func (*Init) Wait() (Exit, error) { return Exit{}, errLinux }
 
+// Process fails.
+func (*Init) Process() (*os.File, error) { return nil, errLinux }
+
 // Kill does nothing.
 func (*Init) Kill() {}
 

@@ -107,6 +107,11 @@ func (m *maker) checkStep(s Share, step fragment.Step) error {
 		if err := m.checkBind(step); err != nil {
 			return err
 		}
+	case fragment.Copy:
+		bind := fragment.Bind{Path: step.Path, Device: step.Device, Inode: step.Inode}
+		if err := m.checkBind(bind); err != nil {
+			return err
+		}
 	case fragment.Mask:
 		if at := step.Path; at == "/" || at == "/proc" || at == "/dev" {
 			return fmt.Errorf("%s cannot be hidden: it is nono's own, and holds nothing of the host's", at)

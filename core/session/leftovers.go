@@ -25,7 +25,7 @@ const maxLeftovers = 10_000
 type leftovers struct {
 	dir    string // its path inside
 	root   *os.Root
-	before map[string]struct{} // what nono-init had put there: mount points and files of the plan
+	before map[string]leftover // what nono-init had put there: mount points and files of the plan
 }
 
 // watchLeftovers remembers what is in the directory before the agent starts. It takes over the
@@ -41,9 +41,9 @@ func watchLeftovers(dir string, f *os.File) (*leftovers, error) {
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
-	l.before = make(map[string]struct{}, len(files))
+	l.before = make(map[string]leftover, len(files))
 	for _, f := range files {
-		l.before[f.name] = struct{}{}
+		l.before[f.name] = f
 	}
 	return l, nil
 }
@@ -55,8 +55,9 @@ func (l *leftovers) Files() ([]leftover, error) {
 		return nil, err
 	}
 	return slices.DeleteFunc(all, func(f leftover) bool {
-		_, ok := l.before[f.name]
-		return ok
+		before, there := l.before[f.name]
+		// A file that a program saved by rename over a link to a granted one was left too.
+		return there && before.link == f.link
 	}), nil
 }
 
@@ -157,6 +158,7 @@ type walk struct {
 type leftover struct {
 	name string
 	size int64
+	link bool
 }
 
 // deepest is how many directories inside one another are looked into.
@@ -177,7 +179,9 @@ func (w *walk) directory(dir *os.Root, name string, depth int) {
 	for _, e := range entries {
 		at := path.Join(name, e.Name())
 		if !e.IsDir() || depth == deepest {
-			w.files = append(w.files, leftover{at, sizeOf(dir, e.Name())})
+			w.files = append(w.files, leftover{
+				name: at, size: sizeOf(dir, e.Name()), link: e.Type()&fs.ModeSymlink != 0,
+			})
 			continue
 		}
 		if w.seen < maxLeftovers {

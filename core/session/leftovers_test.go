@@ -86,17 +86,17 @@ func TestWhatIsToldOfLeftovers(t *testing.T) {
 		files []leftover
 		want  string
 	}{
-		{[]leftover{{"notes", 100}}, "~ is private: 1 file left there is gone: ~/notes (1 KiB)"},
+		{[]leftover{{"notes", 100, false}}, "~ is private: 1 file left there is gone: ~/notes (1 KiB)"},
 		{
-			[]leftover{{".cache/go/1", 2 << 20}, {".cache/go/2", 3 << 20}, {"notes", 4 * k}, {"out/1", 5 * k}, {"empty", 0}},
+			[]leftover{{".cache/go/1", 2 << 20, false}, {".cache/go/2", 3 << 20, false}, {"notes", 4 * k, false}, {"out/1", 5 * k, false}, {"empty", 0, false}},
 			"~ is private: 5 files left there are gone: 2 in ~/.cache/go (5 MiB), ~/out/1 (5 KiB), ~/notes (4 KiB), ~/empty (empty)",
 		},
 		{
-			[]leftover{{"src/a/x", k}, {"src/b/y/z", k}, {"src/b/y/w", k}, {"srcs", 4 * k}},
+			[]leftover{{"src/a/x", k, false}, {"src/b/y/z", k, false}, {"src/b/y/w", k, false}, {"srcs", 4 * k, false}},
 			"~ is private: 4 files left there are gone: ~/srcs (4 KiB), 3 in ~/src (3 KiB)",
 		},
 		{
-			[]leftover{{"1", k}, {"2", k}, {"3", k}, {"4", k}, {"5", k}, {"6", k}, {"7", k}, {"8", k}, {"9", k}, {"a/1", 0}, {"a/2", 0}, {"b", 9 * k}},
+			[]leftover{{"1", k, false}, {"2", k, false}, {"3", k, false}, {"4", k, false}, {"5", k, false}, {"6", k, false}, {"7", k, false}, {"8", k, false}, {"9", k, false}, {"a/1", 0, false}, {"a/2", 0, false}, {"b", 9 * k, false}},
 			"~ is private: 12 files left there are gone: ~/b (9 KiB), ~/1 (1 KiB), ~/2 (1 KiB), ~/3 (1 KiB), ~/4 (1 KiB), ~/5 (1 KiB), " +
 				"~/6 (1 KiB), ~/7 (1 KiB), ~/8 (1 KiB), ~/9 (1 KiB) and 2 more",
 		},
@@ -106,7 +106,7 @@ func TestWhatIsToldOfLeftovers(t *testing.T) {
 		}
 	}
 	elsewhere := &leftovers{dir: "/srv/tmp"}
-	if got, want := elsewhere.tell([]leftover{{"x", 0}}, "/home/ada"), "/srv/tmp is private: 1 file left there is gone: /srv/tmp/x (empty)"; got != want {
+	if got, want := elsewhere.tell([]leftover{{"x", 0, false}}, "/home/ada"), "/srv/tmp is private: 1 file left there is gone: /srv/tmp/x (empty)"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nono-run/nono/core/buildcache"
 	"github.com/nono-run/nono/core/config"
+	"github.com/nono-run/nono/core/copies"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/handover"
 	"github.com/nono-run/nono/core/kinds"
@@ -66,7 +67,12 @@ type run struct {
 	names *names // what the command asked for while the network is closed; nil where it is not
 
 	reports []*leftovers
-	lines   []string // of the layers' reports
+	// The files that were copied into the session, who brings them back if core cannot, and what
+	// became of them.
+	copies   *copies.Set
+	keeper   *copies.Keeper
+	returned []copies.Outcome
+	lines    []string // of the layers' reports
 
 	// losses and stops are what ends an agent that has not ended itself. Whoever comes first is the
 	// reason; nobody waits.
@@ -390,6 +396,9 @@ func (r *run) prepare(ctx context.Context) error {
 		}
 		r.reports = append(r.reports, l)
 	}
+	if err := r.keepCopies(ready.Copies); err != nil {
+		return err
+	}
 	return r.hand(ready.Listeners)
 }
 
@@ -454,6 +463,7 @@ func (r *run) close() {
 		wg.Go(m.close)
 	}
 	wg.Wait()
+	r.letCopiesGo()
 	for _, l := range r.reports {
 		l.Close()
 	}

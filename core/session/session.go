@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/show"
@@ -58,11 +59,12 @@ func Run(ctx context.Context, req *Request) (int, error) {
 	// agent all the same.
 	r.endInit()
 	r.takeTerminalBack()
+	r.bringBack()
 	end := sdk.End{Reason: reason, ExitCode: exit.Code, Signal: exit.Signal, Started: r.began}
 	if !r.began.IsZero() {
 		end.Ended = time.Now()
 	}
-	finishErr := r.finish(sig, end)
+	finishErr := joined(r.lostCopies(), r.finish(sig, end))
 	r.report(exit)
 	if err == nil && exit.Status() == 0 {
 		return 0, finishErr
@@ -75,6 +77,17 @@ func Run(ctx context.Context, req *Request) (int, error) {
 		return 0, cause(ctx, err)
 	}
 	return exit.Status(), nil
+}
+
+// joined is the problems of two errors.
+func joined(a, b error) error {
+	var problems diag.Problems
+	for _, err := range []error{a, b} {
+		if err != nil {
+			problems = append(problems, asProblems(err)...)
+		}
+	}
+	return problems.Err()
 }
 
 // run is the part of a run that has a process to lose: from the plan to the end of the agent.
@@ -206,6 +219,7 @@ func (r *run) report(exit launch.Exit) {
 	for _, line := range r.lines {
 		out.Line("%s", line)
 	}
+	r.tellCopies()
 	r.tellWorktrees()
 	r.tellHandedOver()
 	if exit.Code != 0 && exit.Signal == 0 {

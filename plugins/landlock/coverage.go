@@ -6,10 +6,17 @@ import (
 )
 
 // coverage says by what each rule is held.
-func coverage(rules []places.Rule, kernel bool) []sdk.Coverage {
-	all := make([]sdk.Coverage, len(rules))
-	for i, r := range rules {
+func coverage(v places.View, kernel bool) []sdk.Coverage {
+	copied := map[string]bool{}
+	for _, p := range v.Places {
+		copied[p.Path] = p.Copy
+	}
+	all := make([]sdk.Coverage, len(v.Rules))
+	for i, r := range v.Rules {
 		all[i] = cover(r, kernel)
+		if r.Is == places.Shown && copied[r.Path] {
+			all[i].By = "a copy in a private directory, brought back at the end"
+		}
 	}
 	return all
 }

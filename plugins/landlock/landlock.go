@@ -4,7 +4,7 @@
 //
 //   - the view: a mount namespace in which only what was granted exists. A place that shows the
 //     host's own is a bind of it, what is denied is a mask, a private directory is a file system in
-//     memory;
+//     memory, and a single file that is written in one is a copy, which core brings back;
 //   - Landlock rules on top of the view, which give each granted path its rights.
 //
 // The layer is ephemeral and pure: it answers with data that follow from its request alone, and is
@@ -92,7 +92,7 @@ func (l layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse,
 	kernel := req.Host.LandlockABI > 0
 	answer := &sdk.PlanResponse{
 		Fragment: fragment.Fragment{Steps: mounts(req.Places, size)},
-		Coverage: coverage(req.Places.Rules, kernel),
+		Coverage: coverage(req.Places, kernel),
 	}
 	if kernel {
 		answer.Fragment.Steps = append(answer.Fragment.Steps, rules(req.Places.Places)...)

@@ -21,6 +21,11 @@ func mounts(v places.View, size sizes) []fragment.Step {
 func mount(p places.Place, size sizes) fragment.Step {
 	switch p.Shows {
 	case places.Host:
+		if p.Copy {
+			return fragment.Copy{
+				For: p.Rule, Path: p.Path, NoExec: !p.Rights.Execute, Device: p.Device, Inode: p.Inode,
+			}
+		}
 		return fragment.Bind{
 			For: p.Rule, Path: p.Path, Writable: p.Rights.Write, NoExec: !p.Rights.Execute,
 			Devices: p.Devices, Device: p.Device, Inode: p.Inode,

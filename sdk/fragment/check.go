@@ -38,6 +38,8 @@ func Check(s Step) error {
 		return first(rule(s.For), s.check())
 	case Bind:
 		return first(rule(s.For), field("path", CheckPath(s.Path)), s.check())
+	case Copy:
+		return first(rule(s.For), field("path", beneathRoot(s.Path)), looked(s.Device, s.Inode))
 	case Link:
 		return first(rule(s.For), field("path", beneathRoot(s.Path)), field("target", s.checkTarget()))
 	case Tmpfs:
@@ -164,7 +166,11 @@ func (s Bind) check() error {
 	if err := CheckPath(s.Source()); err != nil {
 		return field("from", err)
 	}
-	if s.Device == 0 || s.Inode == 0 {
+	return looked(s.Device, s.Inode)
+}
+
+func looked(device, inode uint64) error {
+	if device == 0 || inode == 0 {
 		return errors.New("the layer did not look at the source: device and inode are missing")
 	}
 	return nil

@@ -104,6 +104,26 @@ type Bind struct {
 	Inode  uint64 `json:"inode"`
 }
 
+// Copy is a copy of a file of the host's, writable, in a tmpfs. Programs save a file by writing
+// another one and renaming that: a bind, being a mount, is in the way of it, and a copy is not.
+// After the end core brings back what became of it, if the host's file is still as it was; else it
+// is kept beside it. No more than [MaxCopy] bytes are copied.
+type Copy struct {
+	For policy.RuleID `json:"rule"`
+	// Path is where it is, inside as on the host.
+	Path string `json:"path"`
+	// NoExec leaves the permission to execute out of the copy's mode.
+	NoExec bool `json:"no_exec,omitempty"`
+	// Device and Inode are those of the file when the layer looked. nono-init refuses to copy
+	// anything else.
+	Device uint64 `json:"device"`
+	Inode  uint64 `json:"inode"`
+}
+
+// MaxCopy is how large a file may be that is copied: far above what a program keeps its settings
+// in, and little to read at each start.
+const MaxCopy = 16 << 20
+
 // Link is a symbolic link inside.
 type Link struct {
 	For    policy.RuleID `json:"rule"`
@@ -273,6 +293,9 @@ func (s Env) Rule() policy.RuleID { return s.For }
 func (s Bind) Rule() policy.RuleID { return s.For }
 
 // Rule implements Step.
+func (s Copy) Rule() policy.RuleID { return s.For }
+
+// Rule implements Step.
 func (s Link) Rule() policy.RuleID { return s.For }
 
 // Rule implements Step.
@@ -304,6 +327,9 @@ func (s Pseudo) Rule() policy.RuleID { return s.For }
 
 // At implements Mount.
 func (s Bind) At() string { return s.Path }
+
+// At implements Mount.
+func (s Copy) At() string { return s.Path }
 
 // At implements Mount.
 func (s Link) At() string { return s.Path }
@@ -341,6 +367,7 @@ func (s Bind) Source() string {
 
 func (Env) step()      {}
 func (Bind) step()     {}
+func (Copy) step()     {}
 func (Link) step()     {}
 func (Tmpfs) step()    {}
 func (Mask) step()     {}
@@ -355,6 +382,7 @@ func (Pseudo) step()   {}
 // Interface guards.
 var (
 	_ Mount = Bind{}
+	_ Mount = Copy{}
 	_ Mount = Link{}
 	_ Mount = Tmpfs{}
 	_ Mount = Mask{}

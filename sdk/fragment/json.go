@@ -20,6 +20,7 @@ type List []Step
 type object struct {
 	Env      *Env      `json:"env,omitempty"`
 	Bind     *Bind     `json:"bind,omitempty"`
+	Copy     *Copy     `json:"copy,omitempty"`
 	Link     *Link     `json:"link,omitempty"`
 	Tmpfs    *Tmpfs    `json:"tmpfs,omitempty"`
 	Mask     *Mask     `json:"mask,omitempty"`

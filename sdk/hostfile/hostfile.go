@@ -33,6 +33,10 @@ type Entry struct {
 	// Executable says that somebody may execute it, as far as its mode says; of a directory it means
 	// nothing.
 	Executable bool
+	// Size is a regular file's length.
+	Size int64
+	// Ours says of a regular file that this user owns it and may read and write it.
+	Ours bool
 	// Target is set for a symbolic link, whose Type is policy.Special.
 	Target string
 	// Fixed, for a directory, says that this user can neither change its entries nor give himself
@@ -66,6 +70,7 @@ func Host(path string) (Entry, error) {
 	case unix.S_IFREG:
 		e.Type = policy.Regular
 		e.Executable = st.Mode&0o111 != 0
+		e.Size, e.Ours = st.Size, int(st.Uid) == unix.Geteuid() && st.Mode&0o600 == 0o600
 	case unix.S_IFDIR:
 		e.Type = policy.Directory
 		e.Fixed = int(st.Uid) != unix.Geteuid() &&

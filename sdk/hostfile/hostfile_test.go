@@ -154,7 +154,7 @@ func TestHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "program")
-	if err := os.WriteFile(program, nil, 0o610); err != nil {
+	if err := os.WriteFile(program, []byte("#!x"), 0o610); err != nil {
 		t.Fatal(err)
 	}
 	for name, err := range map[string]error{
@@ -167,8 +167,8 @@ func TestHost(t *testing.T) {
 	}
 	for name, want := range map[string]hostfile.Entry{
 		dir:                            {Type: policy.Directory},
-		file:                           {Type: policy.Regular, Links: 2},
-		program:                        {Type: policy.Regular, Links: 1, Executable: true},
+		file:                           {Type: policy.Regular, Links: 2, Ours: true},
+		program:                        {Type: policy.Regular, Links: 1, Executable: true, Size: 3, Ours: true},
 		filepath.Join(dir, "link"):     {Type: policy.Special, Target: "file"},
 		filepath.Join(dir, "no"):       {Type: policy.Missing},
 		filepath.Join(file, "no", "x"): {Type: policy.Missing},

@@ -2620,7 +2620,10 @@ type Place struct {
 	// mode of a private directory: the permission bits, and 01000 for sticky.
 	Mode uint32 `protobuf:"varint,12,opt,name=mode,proto3" json:"mode,omitempty"`
 	// report: the user is told at the end what was left in the private directory.
-	Report        bool `protobuf:"varint,13,opt,name=report,proto3" json:"report,omitempty"`
+	Report bool `protobuf:"varint,13,opt,name=report,proto3" json:"report,omitempty"`
+	// copy: a single file that may be written lies in a private directory, and a copy step can take
+	// the place of a bind.
+	Copy          bool `protobuf:"varint,14,opt,name=copy,proto3" json:"copy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2742,6 +2745,13 @@ func (x *Place) GetMode() uint32 {
 func (x *Place) GetReport() bool {
 	if x != nil {
 		return x.Report
+	}
+	return false
+}
+
+func (x *Place) GetCopy() bool {
+	if x != nil {
+		return x.Copy
 	}
 	return false
 }
@@ -3502,6 +3512,7 @@ type Step struct {
 	//	*Step_Seccomp
 	//	*Step_Listener
 	//	*Step_Dialer
+	//	*Step_Copy
 	Step          isStep_Step `protobuf_oneof:"step"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3641,6 +3652,15 @@ func (x *Step) GetDialer() *Dialer {
 	return nil
 }
 
+func (x *Step) GetCopy() *Copy {
+	if x != nil {
+		if x, ok := x.Step.(*Step_Copy); ok {
+			return x.Copy
+		}
+	}
+	return nil
+}
+
 type isStep_Step interface {
 	isStep_Step()
 }
@@ -3685,6 +3705,10 @@ type Step_Dialer struct {
 	Dialer *Dialer `protobuf:"bytes,11,opt,name=dialer,proto3,oneof"`
 }
 
+type Step_Copy struct {
+	Copy *Copy `protobuf:"bytes,12,opt,name=copy,proto3,oneof"`
+}
+
 func (*Step_Env) isStep_Step() {}
 
 func (*Step_Bind) isStep_Step() {}
@@ -3704,6 +3728,8 @@ func (*Step_Seccomp) isStep_Step() {}
 func (*Step_Listener) isStep_Step() {}
 
 func (*Step_Dialer) isStep_Step() {}
+
+func (*Step_Copy) isStep_Step() {}
 
 type Env struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4015,6 +4041,74 @@ func (x *Link) GetTarget() []byte {
 	return nil
 }
 
+type Copy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          []byte                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	NoExec        bool                   `protobuf:"varint,2,opt,name=no_exec,json=noExec,proto3" json:"no_exec,omitempty"`
+	Device        uint64                 `protobuf:"varint,3,opt,name=device,proto3" json:"device,omitempty"`
+	Inode         uint64                 `protobuf:"varint,4,opt,name=inode,proto3" json:"inode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Copy) Reset() {
+	*x = Copy{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Copy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Copy) ProtoMessage() {}
+
+func (x *Copy) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Copy.ProtoReflect.Descriptor instead.
+func (*Copy) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Copy) GetPath() []byte {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *Copy) GetNoExec() bool {
+	if x != nil {
+		return x.NoExec
+	}
+	return false
+}
+
+func (x *Copy) GetDevice() uint64 {
+	if x != nil {
+		return x.Device
+	}
+	return 0
+}
+
+func (x *Copy) GetInode() uint64 {
+	if x != nil {
+		return x.Inode
+	}
+	return 0
+}
+
 type Tmpfs struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Path  []byte                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
@@ -4028,7 +4122,7 @@ type Tmpfs struct {
 
 func (x *Tmpfs) Reset() {
 	*x = Tmpfs{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4040,7 +4134,7 @@ func (x *Tmpfs) String() string {
 func (*Tmpfs) ProtoMessage() {}
 
 func (x *Tmpfs) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4053,7 +4147,7 @@ func (x *Tmpfs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tmpfs.ProtoReflect.Descriptor instead.
 func (*Tmpfs) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Tmpfs) GetPath() []byte {
@@ -4095,7 +4189,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4107,7 +4201,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4120,7 +4214,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Mask) GetPath() []byte {
@@ -4155,7 +4249,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4167,7 +4261,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4180,7 +4274,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *File) GetPath() []byte {
@@ -4214,7 +4308,7 @@ type Landlock struct {
 
 func (x *Landlock) Reset() {
 	*x = Landlock{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4226,7 +4320,7 @@ func (x *Landlock) String() string {
 func (*Landlock) ProtoMessage() {}
 
 func (x *Landlock) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4239,7 +4333,7 @@ func (x *Landlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Landlock.ProtoReflect.Descriptor instead.
 func (*Landlock) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Landlock) GetPath() []byte {
@@ -4268,7 +4362,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4280,7 +4374,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4293,7 +4387,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Comparison) GetArg() uint32 {
@@ -4333,7 +4427,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4345,7 +4439,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4358,7 +4452,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Condition) GetComparisons() []*Comparison {
@@ -4379,7 +4473,7 @@ type Seccomp struct {
 
 func (x *Seccomp) Reset() {
 	*x = Seccomp{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4391,7 +4485,7 @@ func (x *Seccomp) String() string {
 func (*Seccomp) ProtoMessage() {}
 
 func (x *Seccomp) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4404,7 +4498,7 @@ func (x *Seccomp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seccomp.ProtoReflect.Descriptor instead.
 func (*Seccomp) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Seccomp) GetSyscalls() []string {
@@ -4441,7 +4535,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4453,7 +4547,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4466,7 +4560,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Listener) GetName() string {
@@ -4513,7 +4607,7 @@ type Dialer struct {
 
 func (x *Dialer) Reset() {
 	*x = Dialer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4525,7 +4619,7 @@ func (x *Dialer) String() string {
 func (*Dialer) ProtoMessage() {}
 
 func (x *Dialer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4538,7 +4632,7 @@ func (x *Dialer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dialer.ProtoReflect.Descriptor instead.
 func (*Dialer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Dialer) GetPorts() []uint32 {
@@ -4560,7 +4654,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4572,7 +4666,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4585,7 +4679,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *StartRequest) GetRun() *Run {
@@ -4621,7 +4715,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4633,7 +4727,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4646,7 +4740,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Descriptor) GetName() string {
@@ -4681,7 +4775,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4693,7 +4787,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4706,7 +4800,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *StartResponse) GetHasState() bool {
@@ -4740,7 +4834,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4752,7 +4846,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4765,7 +4859,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *End) GetReason() EndReason {
@@ -4819,7 +4913,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4831,7 +4925,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4844,7 +4938,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *FinishRequest) GetRun() *Run {
@@ -4898,7 +4992,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4910,7 +5004,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4923,7 +5017,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *FinishResponse) GetLines() []string {
@@ -4949,7 +5043,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4961,7 +5055,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4974,7 +5068,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SessionRequest) GetMessage() isSessionRequest_Message {
@@ -5066,7 +5160,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5078,7 +5172,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5091,7 +5185,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *SessionResponse) GetMessage() isSessionResponse_Message {
@@ -5204,7 +5298,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5216,7 +5310,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5229,7 +5323,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -5250,7 +5344,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5262,7 +5356,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5275,7 +5369,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Event) GetName() string {
@@ -5304,7 +5398,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5316,7 +5410,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5329,7 +5423,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Progress) GetText() string {
@@ -5365,7 +5459,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5377,7 +5471,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5390,7 +5484,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Question) GetId() uint64 {
@@ -5428,7 +5522,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5440,7 +5534,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5453,7 +5547,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -5495,7 +5589,7 @@ type Dial struct {
 
 func (x *Dial) Reset() {
 	*x = Dial{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5507,7 +5601,7 @@ func (x *Dial) String() string {
 func (*Dial) ProtoMessage() {}
 
 func (x *Dial) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5520,7 +5614,7 @@ func (x *Dial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dial.ProtoReflect.Descriptor instead.
 func (*Dial) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Dial) GetId() uint64 {
@@ -5548,7 +5642,7 @@ type DialResult struct {
 
 func (x *DialResult) Reset() {
 	*x = DialResult{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5560,7 +5654,7 @@ func (x *DialResult) String() string {
 func (*DialResult) ProtoMessage() {}
 
 func (x *DialResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5573,7 +5667,7 @@ func (x *DialResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResult.ProtoReflect.Descriptor instead.
 func (*DialResult) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DialResult) GetId() uint64 {
@@ -5608,7 +5702,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5620,7 +5714,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5633,7 +5727,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Stop) GetId() uint64 {
@@ -5659,7 +5753,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5671,7 +5765,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5684,7 +5778,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Stopping) GetId() uint64 {
@@ -5833,7 +5927,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x06Places\x12,\n" +
 	"\x06places\x18\x01 \x03(\v2\x14.nono.layer.v1.PlaceR\x06places\x12.\n" +
 	"\x05links\x18\x02 \x03(\v2\x18.nono.layer.v1.PlaceLinkR\x05links\x12.\n" +
-	"\x05rules\x18\x03 \x03(\v2\x18.nono.layer.v1.PlaceRuleR\x05rules\"\xef\x02\n" +
+	"\x05rules\x18\x03 \x03(\v2\x18.nono.layer.v1.PlaceRuleR\x05rules\"\x83\x03\n" +
 	"\x05Place\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\fR\x04path\x12*\n" +
 	"\x05shows\x18\x02 \x01(\x0e2\x14.nono.layer.v1.ShowsR\x05shows\x12\x12\n" +
@@ -5848,7 +5942,8 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	" \x01(\tR\x03pin\x12\x1a\n" +
 	"\breadable\x18\v \x01(\bR\breadable\x12\x12\n" +
 	"\x04mode\x18\f \x01(\rR\x04mode\x12\x16\n" +
-	"\x06report\x18\r \x01(\bR\x06report\"L\n" +
+	"\x06report\x18\r \x01(\bR\x06report\x12\x12\n" +
+	"\x04copy\x18\x0e \x01(\bR\x04copy\"L\n" +
 	"\x06Rights\x12\x12\n" +
 	"\x04read\x18\x01 \x01(\bR\x04read\x12\x14\n" +
 	"\x05write\x18\x02 \x01(\bR\x05write\x12\x18\n" +
@@ -5902,7 +5997,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\tBoundHost\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
-	"\x04port\x18\x03 \x01(\rR\x04port\"\xf7\x03\n" +
+	"\x04port\x18\x03 \x01(\rR\x04port\"\xa2\x04\n" +
 	"\x04Step\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12&\n" +
 	"\x03env\x18\x02 \x01(\v2\x12.nono.layer.v1.EnvH\x00R\x03env\x12)\n" +
@@ -5915,7 +6010,8 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\aseccomp\x18\t \x01(\v2\x16.nono.layer.v1.SeccompH\x00R\aseccomp\x125\n" +
 	"\blistener\x18\n" +
 	" \x01(\v2\x17.nono.layer.v1.ListenerH\x00R\blistener\x12/\n" +
-	"\x06dialer\x18\v \x01(\v2\x15.nono.layer.v1.DialerH\x00R\x06dialerB\x06\n" +
+	"\x06dialer\x18\v \x01(\v2\x15.nono.layer.v1.DialerH\x00R\x06dialer\x12)\n" +
+	"\x04copy\x18\f \x01(\v2\x13.nono.layer.v1.CopyH\x00R\x04copyB\x06\n" +
 	"\x04step\"D\n" +
 	"\x03Env\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12)\n" +
@@ -5936,7 +6032,12 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x05inode\x18\a \x01(\x04R\x05inode\"2\n" +
 	"\x04Link\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\fR\x04path\x12\x16\n" +
-	"\x06target\x18\x02 \x01(\fR\x06target\"[\n" +
+	"\x06target\x18\x02 \x01(\fR\x06target\"a\n" +
+	"\x04Copy\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\fR\x04path\x12\x17\n" +
+	"\ano_exec\x18\x02 \x01(\bR\x06noExec\x12\x16\n" +
+	"\x06device\x18\x03 \x01(\x04R\x06device\x12\x14\n" +
+	"\x05inode\x18\x04 \x01(\x04R\x05inode\"[\n" +
 	"\x05Tmpfs\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\fR\x04path\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x12\n" +
@@ -6192,7 +6293,7 @@ func file_nono_layer_v1_layer_proto_rawDescGZIP() []byte {
 }
 
 var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 17)
-var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
+var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
 var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Kind)(0),                 // 0: nono.layer.v1.Kind
 	(Lifetime)(0),             // 1: nono.layer.v1.Lifetime
@@ -6249,36 +6350,37 @@ var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(*Part)(nil),              // 52: nono.layer.v1.Part
 	(*Bind)(nil),              // 53: nono.layer.v1.Bind
 	(*Link)(nil),              // 54: nono.layer.v1.Link
-	(*Tmpfs)(nil),             // 55: nono.layer.v1.Tmpfs
-	(*Mask)(nil),              // 56: nono.layer.v1.Mask
-	(*File)(nil),              // 57: nono.layer.v1.File
-	(*Landlock)(nil),          // 58: nono.layer.v1.Landlock
-	(*Comparison)(nil),        // 59: nono.layer.v1.Comparison
-	(*Condition)(nil),         // 60: nono.layer.v1.Condition
-	(*Seccomp)(nil),           // 61: nono.layer.v1.Seccomp
-	(*Listener)(nil),          // 62: nono.layer.v1.Listener
-	(*Dialer)(nil),            // 63: nono.layer.v1.Dialer
-	(*StartRequest)(nil),      // 64: nono.layer.v1.StartRequest
-	(*Descriptor)(nil),        // 65: nono.layer.v1.Descriptor
-	(*StartResponse)(nil),     // 66: nono.layer.v1.StartResponse
-	(*End)(nil),               // 67: nono.layer.v1.End
-	(*FinishRequest)(nil),     // 68: nono.layer.v1.FinishRequest
-	(*FinishResponse)(nil),    // 69: nono.layer.v1.FinishResponse
-	(*SessionRequest)(nil),    // 70: nono.layer.v1.SessionRequest
-	(*SessionResponse)(nil),   // 71: nono.layer.v1.SessionResponse
-	(*Beat)(nil),              // 72: nono.layer.v1.Beat
-	(*Event)(nil),             // 73: nono.layer.v1.Event
-	(*Progress)(nil),          // 74: nono.layer.v1.Progress
-	(*Question)(nil),          // 75: nono.layer.v1.Question
-	(*Answer)(nil),            // 76: nono.layer.v1.Answer
-	(*Dial)(nil),              // 77: nono.layer.v1.Dial
-	(*DialResult)(nil),        // 78: nono.layer.v1.DialResult
-	(*Stop)(nil),              // 79: nono.layer.v1.Stop
-	(*Stopping)(nil),          // 80: nono.layer.v1.Stopping
-	nil,                       // 81: nono.layer.v1.PlanResponse.SecretsEntry
-	nil,                       // 82: nono.layer.v1.StartRequest.SecretsEntry
-	nil,                       // 83: nono.layer.v1.FinishRequest.SecretsEntry
-	nil,                       // 84: nono.layer.v1.Event.FieldsEntry
+	(*Copy)(nil),              // 55: nono.layer.v1.Copy
+	(*Tmpfs)(nil),             // 56: nono.layer.v1.Tmpfs
+	(*Mask)(nil),              // 57: nono.layer.v1.Mask
+	(*File)(nil),              // 58: nono.layer.v1.File
+	(*Landlock)(nil),          // 59: nono.layer.v1.Landlock
+	(*Comparison)(nil),        // 60: nono.layer.v1.Comparison
+	(*Condition)(nil),         // 61: nono.layer.v1.Condition
+	(*Seccomp)(nil),           // 62: nono.layer.v1.Seccomp
+	(*Listener)(nil),          // 63: nono.layer.v1.Listener
+	(*Dialer)(nil),            // 64: nono.layer.v1.Dialer
+	(*StartRequest)(nil),      // 65: nono.layer.v1.StartRequest
+	(*Descriptor)(nil),        // 66: nono.layer.v1.Descriptor
+	(*StartResponse)(nil),     // 67: nono.layer.v1.StartResponse
+	(*End)(nil),               // 68: nono.layer.v1.End
+	(*FinishRequest)(nil),     // 69: nono.layer.v1.FinishRequest
+	(*FinishResponse)(nil),    // 70: nono.layer.v1.FinishResponse
+	(*SessionRequest)(nil),    // 71: nono.layer.v1.SessionRequest
+	(*SessionResponse)(nil),   // 72: nono.layer.v1.SessionResponse
+	(*Beat)(nil),              // 73: nono.layer.v1.Beat
+	(*Event)(nil),             // 74: nono.layer.v1.Event
+	(*Progress)(nil),          // 75: nono.layer.v1.Progress
+	(*Question)(nil),          // 76: nono.layer.v1.Question
+	(*Answer)(nil),            // 77: nono.layer.v1.Answer
+	(*Dial)(nil),              // 78: nono.layer.v1.Dial
+	(*DialResult)(nil),        // 79: nono.layer.v1.DialResult
+	(*Stop)(nil),              // 80: nono.layer.v1.Stop
+	(*Stopping)(nil),          // 81: nono.layer.v1.Stopping
+	nil,                       // 82: nono.layer.v1.PlanResponse.SecretsEntry
+	nil,                       // 83: nono.layer.v1.StartRequest.SecretsEntry
+	nil,                       // 84: nono.layer.v1.FinishRequest.SecretsEntry
+	nil,                       // 85: nono.layer.v1.Event.FieldsEntry
 }
 var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	17, // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
@@ -6293,7 +6395,7 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	34, // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
 	24, // 10: nono.layer.v1.SubcommandRequest.session:type_name -> nono.layer.v1.StoredSession
 	35, // 11: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
-	67, // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
+	68, // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
 	3,  // 13: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
 	25, // 14: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
 	4,  // 15: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
@@ -6329,7 +6431,7 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	43, // 45: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
 	45, // 46: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
 	44, // 47: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	81, // 48: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	82, // 48: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
 	11, // 49: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
 	12, // 50: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
 	46, // 51: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
@@ -6339,53 +6441,54 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	51, // 55: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
 	53, // 56: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
 	54, // 57: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
-	55, // 58: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
-	56, // 59: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
-	57, // 60: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
-	58, // 61: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
-	61, // 62: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
-	62, // 63: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
-	63, // 64: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	52, // 65: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	13, // 66: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	14, // 67: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
-	59, // 68: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
-	60, // 69: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	15, // 70: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	35, // 71: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
-	82, // 72: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
-	65, // 73: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	15, // 74: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	16, // 75: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
-	35, // 76: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
-	67, // 77: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
-	83, // 78: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
-	72, // 79: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	76, // 80: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	78, // 81: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	80, // 82: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
-	72, // 83: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	73, // 84: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	74, // 85: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	75, // 86: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	77, // 87: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	79, // 88: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	84, // 89: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	18, // 90: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	36, // 91: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	64, // 92: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	68, // 93: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	70, // 94: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	19, // 95: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	42, // 96: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	66, // 97: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	69, // 98: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	71, // 99: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	95, // [95:100] is the sub-list for method output_type
-	90, // [90:95] is the sub-list for method input_type
-	90, // [90:90] is the sub-list for extension type_name
-	90, // [90:90] is the sub-list for extension extendee
-	0,  // [0:90] is the sub-list for field type_name
+	56, // 58: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
+	57, // 59: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
+	58, // 60: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
+	59, // 61: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
+	62, // 62: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
+	63, // 63: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
+	64, // 64: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
+	55, // 65: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
+	52, // 66: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	13, // 67: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	14, // 68: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
+	60, // 69: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
+	61, // 70: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	15, // 71: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	35, // 72: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
+	83, // 73: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	66, // 74: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	15, // 75: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	16, // 76: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
+	35, // 77: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
+	68, // 78: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
+	84, // 79: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	73, // 80: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	77, // 81: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	79, // 82: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	81, // 83: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	73, // 84: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	74, // 85: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	75, // 86: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	76, // 87: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	78, // 88: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	80, // 89: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	85, // 90: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	18, // 91: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	36, // 92: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	65, // 93: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	69, // 94: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	71, // 95: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	19, // 96: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	42, // 97: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	67, // 98: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	70, // 99: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	72, // 100: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	96, // [96:101] is the sub-list for method output_type
+	91, // [91:96] is the sub-list for method input_type
+	91, // [91:91] is the sub-list for extension type_name
+	91, // [91:91] is the sub-list for extension extendee
+	0,  // [0:91] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }
@@ -6410,6 +6513,7 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Step_Seccomp)(nil),
 		(*Step_Listener)(nil),
 		(*Step_Dialer)(nil),
+		(*Step_Copy)(nil),
 	}
 	file_nono_layer_v1_layer_proto_msgTypes[35].OneofWrappers = []any{
 		(*Part_Literal)(nil),
@@ -6417,13 +6521,13 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Part_Secret)(nil),
 		(*Part_Listener)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[53].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[54].OneofWrappers = []any{
 		(*SessionRequest_Beat)(nil),
 		(*SessionRequest_Answer)(nil),
 		(*SessionRequest_Dialled)(nil),
 		(*SessionRequest_Stopping)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[54].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[55].OneofWrappers = []any{
 		(*SessionResponse_Beat)(nil),
 		(*SessionResponse_Event)(nil),
 		(*SessionResponse_Progress)(nil),
@@ -6437,7 +6541,7 @@ func file_nono_layer_v1_layer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nono_layer_v1_layer_proto_rawDesc), len(file_nono_layer_v1_layer_proto_rawDesc)),
 			NumEnums:      17,
-			NumMessages:   68,
+			NumMessages:   69,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 
+	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -76,6 +77,9 @@ type computer struct {
 	private map[string]fs.FileMode // the session's own directories, with their modes
 	home    string                 // the one of them that is the home
 	pins    map[string]policy.RuleID
+
+	copies int   // how many files are copied
+	copied int64 // and how much that is
 
 	view     map[string]Place // what core makes has no Shows
 	links    []Link
@@ -346,12 +350,28 @@ func (c *computer) settle(p string) {
 		at.Shows, at.Mode, at.Report = Private, c.private[p], p == c.home
 	case may.Read && c.mustShow(p, above, may):
 		at.Shows, at.Rule, at.Rights, at.Pin = Host, c.reason(p), may, c.pins[p]
+		at.Copy = above.Shows == Private && may.Write && c.copyable(e)
 		// Only where a device is what was granted may device files be opened.
 		at.Devices = e.Type == policy.Special || policy.Within(p, "/dev")
 	default:
 		return
 	}
 	c.view[p] = at
+}
+
+// mostCopies is how many files are copied: what a person names one by one.
+const mostCopies = 64
+
+// copyable reports whether a file can be copied into the session and be replaced afterwards, with
+// nothing lost: it is the user's own, known by one name, and small together with all others.
+func (c *computer) copyable(e hostfile.Entry) bool {
+	fits := e.Type == policy.Regular && e.Ours && e.Links == 1 &&
+		c.copies < mostCopies && c.copied+e.Size <= fragment.MaxCopy
+	if fits {
+		c.copies++
+		c.copied += e.Size
+	}
+	return fits
 }
 
 // mustHide reports whether a denied path needs a stand-in. Inside a grant it does. Elsewhere

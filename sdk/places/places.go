@@ -65,6 +65,10 @@ type Place struct {
 
 	// Rights are what the policy gives of the host's own.
 	Rights Rights
+	// Copy says that the place is a single file which may be written and which lies in a private
+	// directory, so that programs can be let save it as they do outside, by rename: shown as a
+	// [fragment.Copy] and not as a mount.
+	Copy bool
 	// Devices says that device files may be opened there.
 	Devices bool
 	// Pin is the rule that would come to mean another file if the place were renamed.

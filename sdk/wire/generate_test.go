@@ -43,6 +43,12 @@ func steps() *rapid.Generator[[]fragment.Step] {
 			}
 		}),
 		step(func(t *rapid.T) fragment.Step {
+			return fragment.Copy{
+				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"), NoExec: rapid.Bool().Draw(t, "x"),
+				Device: rapid.Uint64Min(1).Draw(t, "dev"), Inode: rapid.Uint64Min(1).Draw(t, "ino"),
+			}
+		}),
+		step(func(t *rapid.T) fragment.Step {
 			return fragment.Link{
 				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"),
 				Target: anyBytes("", 1, 20).Draw(t, "to"),

@@ -63,6 +63,7 @@ func encodePlace(p places.Place) (*layerpb.Place, error) {
 		Type: fileType, Device: p.Device, Inode: p.Inode, Names: p.Names,
 		Rights: encodeRights(p.Rights), Devices: p.Devices, Pin: string(p.Pin),
 		Readable: p.Readable, Mode: encodeMode(p.Mode), Report: p.Report,
+		Copy: p.Copy,
 	}, First(showsErr, At(typeErr, "type"))
 }
 
@@ -107,6 +108,7 @@ func decodePlace(m *layerpb.Place) (places.Place, error) {
 		Type: fileType, Device: m.GetDevice(), Inode: m.GetInode(), Names: m.GetNames(),
 		Rights: decodeRights(m.GetRights()), Devices: m.GetDevices(), Pin: policy.RuleID(m.GetPin()),
 		Readable: m.GetReadable(), Mode: mode, Report: m.GetReport(),
+		Copy: m.GetCopy(),
 	}, First(showsErr, At(typeErr, "type"), At(modeErr, "mode"))
 }
 

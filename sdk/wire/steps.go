@@ -39,6 +39,10 @@ func encodeStep(m *layerpb.Step, s fragment.Step) error {
 			Path: []byte(s.Path), From: []byte(s.From), Writable: s.Writable, NoExec: s.NoExec,
 			Devices: s.Devices, Device: s.Device, Inode: s.Inode,
 		}}
+	case fragment.Copy:
+		m.Step = &layerpb.Step_Copy{Copy: &layerpb.Copy{
+			Path: []byte(s.Path), NoExec: s.NoExec, Device: s.Device, Inode: s.Inode,
+		}}
 	case fragment.Link:
 		m.Step = &layerpb.Step_Link{Link: &layerpb.Link{Path: []byte(s.Path), Target: []byte(s.Target)}}
 	case fragment.Tmpfs:
@@ -181,6 +185,12 @@ func decodeStep(m *layerpb.Step, rule policy.RuleID) (fragment.Step, error) {
 			For: rule, Path: string(b.GetPath()), From: string(b.GetFrom()), Writable: b.GetWritable(),
 			NoExec:  b.GetNoExec(),
 			Devices: b.GetDevices(), Device: b.GetDevice(), Inode: b.GetInode(),
+		}, nil
+	case *layerpb.Step_Copy:
+		c := s.Copy
+		return fragment.Copy{
+			For: rule, Path: string(c.GetPath()), NoExec: c.GetNoExec(),
+			Device: c.GetDevice(), Inode: c.GetInode(),
 		}, nil
 	case *layerpb.Step_Link:
 		return fragment.Link{

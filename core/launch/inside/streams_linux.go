@@ -46,12 +46,12 @@ func viewFiles(l *launcher) error {
 
 // viewFile opens a file of the host's by its path, on a read-only copy of its mount.
 func (l *launcher) viewFile(s recipe.Stream) (int, error) {
-	source, kind, err := openPlanned(s.Path, s.Device, s.Inode, 0)
+	source, st, err := openPlanned(s.Path, s.Device, s.Inode, unix.O_PATH)
 	if err != nil {
 		return -1, err
 	}
 	defer closeFD(source)
-	if kind != unix.S_IFREG {
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return -1, unix.EINVAL
 	}
 	mount, err := clone(source, "", readOnly, 0)

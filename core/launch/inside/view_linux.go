@@ -133,6 +133,8 @@ func (l *launcher) mount(m fragment.Mount) error {
 	switch s := m.(type) {
 	case fragment.Bind:
 		return l.bind(s)
+	case fragment.Copy:
+		return l.copy(s)
 	case fragment.Tmpfs:
 		return l.tmpfs(s)
 	case fragment.Mask:
@@ -165,12 +167,12 @@ func (l *launcher) bind(s fragment.Bind) error {
 // hold mounts a link onto itself. A mount point cannot be renamed, removed or replaced, and a link
 // that is one is followed as before.
 func (l *launcher) hold(s fragment.Hold) error {
-	source, kind, err := openPlanned(s.Source(), s.Device, s.Inode, unix.O_NOFOLLOW)
+	source, st, err := openPlanned(s.Source(), s.Device, s.Inode, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
 		return err
 	}
 	defer closeFD(source)
-	if kind != unix.S_IFLNK {
+	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
 		return fail("holding the link "+s.Source(), errors.New("it is no link"))
 	}
 	set := uint64(unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_RDONLY)
@@ -184,11 +186,12 @@ func (l *launcher) hold(s fragment.Hold) error {
 // cloneSource takes a copy of the host's mounts at a bind's source, and says whether that is a
 // directory.
 func cloneSource(s fragment.Bind) (tree int, directory bool, err error) {
-	source, kind, err := openPlanned(s.Source(), s.Device, s.Inode, 0)
+	source, st, err := openPlanned(s.Source(), s.Device, s.Inode, unix.O_PATH)
 	if err != nil {
 		return -1, false, err
 	}
 	defer closeFD(source)
+	kind := st.Mode & unix.S_IFMT
 	set := uint64(unix.MOUNT_ATTR_NOSUID)
 	// A device is used through its driver, which no read-only mount keeps anybody from. But its file
 	// belongs to the whole machine, and root could change its mode for everybody.
@@ -209,36 +212,35 @@ func cloneSource(s fragment.Bind) (tree int, directory bool, err error) {
 	return tree, kind == unix.S_IFDIR, nil
 }
 
-// openPlanned opens what is shown of the host, and says what kind of file it is. Another session,
-// or anything else of the user's, may have put a link where the layer saw a directory: so no link
-// is followed, and what is found must be the very thing that was planned with.
-func openPlanned(from string, device, inode uint64, flags uint64) (fd int, kind uint32, err error) {
+// openPlanned opens what is shown of the host, and looks at it. Another session, or anything else of
+// the user's, may have put a link where the layer saw a directory: so no link is followed, and what
+// is found must be the very thing that was planned with.
+func openPlanned(from string, device, inode uint64, flags uint64) (fd int, st unix.Stat_t, err error) {
 	var resolve uint64 = unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
 	if omitted("source") {
 		resolve = 0
 	}
 	fd, err = unix.Openat2(
-		unix.AT_FDCWD, from, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | flags, Resolve: resolve},
+		unix.AT_FDCWD, from, &unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve},
 	)
 	if err != nil {
 		if errors.Is(err, unix.ELOOP) {
 			err = fmt.Errorf("there is a link in the path that was not there when it was planned: %w", err)
 		}
-		return -1, 0, fail("opening "+from, err)
+		return -1, st, fail("opening "+from, err)
 	}
-	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		closeFD(fd)
-		return -1, 0, fail("looking at "+from, err)
+		return -1, st, fail("looking at "+from, err)
 	}
 	same := st.Dev == device && st.Ino == inode && inode != 0
 	if !same && !omitted("source") {
 		closeFD(fd)
-		return -1, 0, fail(
-			"binding "+from, errors.New("it is no longer what stood there when it was planned"),
+		return -1, st, fail(
+			"opening "+from, errors.New("it is no longer what stood there when it was planned"),
 		)
 	}
-	return fd, st.Mode & unix.S_IFMT, nil
+	return fd, st, nil
 }
 
 func (l *launcher) tmpfs(s fragment.Tmpfs) error {

@@ -45,6 +45,7 @@ func Rehearse() error {
 		Mounts: fragment.List{
 			fragment.Tmpfs{},
 			fragment.Bind{},
+			fragment.Copy{},
 			fragment.File{},
 			fragment.Link{},
 			fragment.Mask{},

@@ -108,7 +108,7 @@ type Ready struct {
 // Descriptor names a descriptor that travels beside a message.
 type Descriptor struct {
 	Kind DescriptorKind `json:"kind"`
-	// Name is a listener's name, the path inside of a tmpfs, or the number of a stream.
+	// Name is a listener's name, the path inside of a tmpfs or of a copy, or the number of a stream.
 	Name string `json:"name"`
 }
 
@@ -122,6 +122,7 @@ const (
 	// TerminalDescriptor is the master of the session's terminal.
 	TerminalDescriptor DescriptorKind = "terminal"
 	StreamDescriptor   DescriptorKind = "stream" // the view of a stream that is a file
+	CopyDescriptor     DescriptorKind = "copy"   // the directory that a copy was put in
 )
 
 // Started says how the agent's exec went: Errno is 0 when it runs, and Path what could not be

@@ -58,6 +58,9 @@ func Check(in Input) diag.Problems {
 		switch s := m.Mount.(type) {
 		case fragment.Bind:
 			c.bind(m, s)
+		case fragment.Copy:
+			// What is brought back is written.
+			c.bind(m, fragment.Bind{Path: s.Path, Writable: true, NoExec: s.NoExec})
 		case fragment.File:
 			c.instead(m, "a file of its own")
 		default: // the session's own, or a restriction

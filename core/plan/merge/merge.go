@@ -111,7 +111,7 @@ func sortSteps[T any](all []T, step func(T) fragment.Step, compare func(a, b T) 
 
 func (all *Steps) add(step fragment.Step, layer string) error {
 	switch s := step.(type) {
-	case fragment.Bind, fragment.Link, fragment.Tmpfs, fragment.Mask, fragment.File,
+	case fragment.Bind, fragment.Copy, fragment.Link, fragment.Tmpfs, fragment.Mask, fragment.File,
 		fragment.Hold, fragment.Pseudo:
 		all.Mounts = append(all.Mounts, view.Mount{Mount: s.(fragment.Mount), Layer: layer})
 		return nil

@@ -87,7 +87,12 @@ func (m *Merger) refuseBeneath(v view.View) {
 		}
 		over := v.Cover(path.Dir(s.At()))
 		switch o := over.Mount.(type) {
-		case fragment.Link, fragment.Hold, fragment.File:
+		case fragment.Link, fragment.Hold, fragment.File, fragment.Copy:
+		case fragment.Bind:
+			// It would have to be made in a directory of the host's.
+			if _, made := s.Mount.(fragment.Copy); !made {
+				continue
+			}
 		case fragment.Pseudo:
 			if _, mask := s.Mount.(fragment.Mask); mask && o.Type == fragment.Procfs {
 				continue
@@ -124,7 +129,7 @@ type strength int
 
 const (
 	weakest     strength = iota // an empty directory, where nothing is granted
-	writable                    // a bind
+	writable                    // a bind, or a copy
 	readOnly                    // a bind
 	symbolic                    // a link: unites with nothing weaker
 	fixedFile                   // a file of the plan's own
@@ -141,6 +146,8 @@ func strengthOf(s fragment.Mount) strength {
 			return writable
 		}
 		return readOnly
+	case fragment.Copy:
+		return writable
 	case fragment.File:
 		return fixedFile
 	case fragment.Link, fragment.Hold:
@@ -213,6 +220,10 @@ func uniteTwo(a, b fragment.Mount) (fragment.Mount, bool) {
 		a.NoExec = a.NoExec || b.NoExec
 		a.Devices = a.Devices && b.Devices
 		return a, same
+	case fragment.Copy:
+		b, ok := b.(fragment.Copy)
+		a.NoExec = a.NoExec || b.NoExec
+		return a, ok && a.Device == b.Device && a.Inode == b.Inode
 	case fragment.Mask:
 		b, ok := b.(fragment.Mask)
 		a.Readable = a.Readable && b.Readable

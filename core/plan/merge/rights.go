@@ -139,6 +139,11 @@ func Given(s fragment.Mount) []fragment.Right {
 			rights = append(rights, fragment.RightDevice)
 		}
 		return rights
+	case fragment.Copy:
+		if s.NoExec {
+			return []fragment.Right{fragment.RightRead, fragment.RightWrite}
+		}
+		return []fragment.Right{fragment.RightRead, fragment.RightExecute, fragment.RightWrite}
 	case fragment.Tmpfs:
 		// A grant reaches everything beneath its path. One for reading on the empty root would open
 		// all that other layers closed, and one for writing on /dev every device; so in the root

@@ -27,7 +27,7 @@ type identity struct{ device, inode uint64 }
 func Over(v view.View) *Mounts {
 	m := &Mounts{view: v, source: map[string][]fragment.Bind{}, same: map[identity][]fragment.Bind{}}
 	for _, s := range v.Mounts() {
-		if b, ok := s.Mount.(fragment.Bind); ok {
+		if b, ok := shown(s.Mount); ok {
 			id := identity{b.Device, b.Inode}
 			m.source[b.Source()] = append(m.source[b.Source()], b)
 			m.same[id] = append(m.same[id], b)
@@ -38,6 +38,21 @@ func Over(v view.View) *Mounts {
 		return view.ComparePaths(a.Source(), b.Source())
 	})
 	return m
+}
+
+// shown is a mount that shows something of the host's. A copy is as good as what it is a copy of: it
+// is brought back.
+func shown(m fragment.Mount) (fragment.Bind, bool) {
+	switch s := m.(type) {
+	case fragment.Bind:
+		return s, true
+	case fragment.Copy:
+		return fragment.Bind{
+			For: s.For, Path: s.Path, Writable: true, NoExec: s.NoExec, Device: s.Device, Inode: s.Inode,
+		}, true
+	case fragment.Link, fragment.Tmpfs, fragment.Mask, fragment.File, fragment.Pseudo:
+	}
+	return fragment.Bind{}, false
 }
 
 // Play mounts the steps in their order, as nono-init does: a later one hides what an earlier one
@@ -121,6 +136,10 @@ func landed(m fragment.Mount, at string) fragment.Mount {
 	case fragment.Bind:
 		s.From, s.Path = s.Source(), at
 		return s
+	case fragment.Copy:
+		b, _ := shown(s)
+		b.From, b.Path = s.Path, at
+		return b
 	case fragment.Link:
 		s.Path = at
 		return s

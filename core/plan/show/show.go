@@ -324,12 +324,16 @@ func (pr *printer) source(r plan.Rule) string {
 
 // held says how the rule is held, with -v; and always where it is not, or where it changes nothing.
 func (pr *printer) held(r plan.Rule) string {
-	_, given := pr.plan.view.Cover(r.Path).Mount.(fragment.Bind)
+	over := pr.plan.view.Cover(r.Path).Mount
+	given, _ := view.OfHost(over)
+	_, copied := over.(fragment.Copy)
 	switch {
 	case r.Held != sdk.Enforced:
 		return strings.ToUpper(string(r.Held)) + ": " + r.Why
 	case r.Access.Grants() && r.Type != policy.Missing && !given:
 		return pr.why(r)
+	case copied:
+		return "a copy, brought back at the end"
 	case r.Unreadable+r.Unwritable != "":
 		return "gives less: " + r.Unreadable + r.Unwritable
 	case pr.verbose:
@@ -548,7 +552,8 @@ func (p *page) grantsText() []string {
 	for _, r := range p.Rules {
 		// What is denied all the same, or is the session's own anyway, was asked for and is not
 		// given.
-		bind, given := p.view.Cover(r.Path).Mount.(fragment.Bind)
+		over := p.view.Cover(r.Path).Mount
+		given, writable := view.OfHost(over)
 		if !r.Access.Grants() || !r.Source.Asked() || r.Type == policy.Missing || !given {
 			continue
 		}
@@ -556,10 +561,14 @@ func (p *page) grantsText() []string {
 		switch {
 		case r.Unreadable != "":
 			word = "unreadable "
-		case bind.Writable && r.Unwritable == "":
+		case writable && r.Unwritable == "":
 			word = "rw "
 		}
-		if part := word + policy.Printable(p.short(r.Path)); !slices.Contains(parts, part) {
+		part := word + policy.Printable(p.short(r.Path))
+		if _, copied := over.(fragment.Copy); copied {
+			part += " (brought back at the end)"
+		}
+		if !slices.Contains(parts, part) {
 			parts = append(parts, part)
 		}
 	}
@@ -614,7 +623,7 @@ func (p *page) dirText(before, after string) string {
 	if _, memory := p.view.Cover(p.Command.Dir).Mount.(fragment.Tmpfs); !memory {
 		return ""
 	}
-	if p.view.BindBeneath(p.Command.Dir) {
+	if p.view.HostBeneath(p.Command.Dir) {
 		return before + "not granted" + after
 	}
 	return before + "empty" + after

@@ -22,6 +22,8 @@ func Describe(s fragment.Mount) string {
 			text += ", no programs"
 		}
 		return text
+	case fragment.Copy:
+		return "a copy of the host's, brought back at the end"
 	case fragment.Link:
 		return "a link to " + s.Target
 	case fragment.Hold:

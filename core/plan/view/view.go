@@ -76,11 +76,23 @@ func (v View) AnyBeneath(p string) bool {
 	return i < len(v.mounts) && policy.Within(v.mounts[i].At(), p)
 }
 
-// BindBeneath reports whether a file or directory of the host is shown at p or beneath it.
-func (v View) BindBeneath(p string) bool {
+// OfHost reports whether a mount shows something of the host's, and whether that may be written.
+func OfHost(m fragment.Mount) (shown, writable bool) {
+	switch s := m.(type) {
+	case fragment.Bind:
+		return true, s.Writable
+	case fragment.Copy:
+		return true, true
+	case fragment.Link, fragment.Tmpfs, fragment.Mask, fragment.File, fragment.Pseudo:
+	}
+	return false, false
+}
+
+// HostBeneath reports whether a file or directory of the host is shown at p or beneath it.
+func (v View) HostBeneath(p string) bool {
 	i := v.from(p)
 	for ; i < len(v.mounts) && policy.Within(v.mounts[i].At(), p); i++ {
-		if _, ok := v.mounts[i].Mount.(fragment.Bind); ok {
+		if shown, _ := OfHost(v.mounts[i].Mount); shown {
 			return true
 		}
 	}
