@@ -21,7 +21,7 @@ TESTFLAGS ?= -count=1
 PACKAGES ?= ./...
 REPORT := $(GO) run ./test/report -skips test/skips.txt
 
-.PHONY: help build demo test soak race fuzz vet lint fmt generate tools bench work clean
+.PHONY: help build demo test soak race fuzz vet lint fmt generate tools npm-for-buf bench work clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,27 +74,35 @@ $(TOOLS): tools/go.mod tools/go.sum
 	cd tools && $(GO) build -trimpath -o ../bin/tools/ tool
 	@touch $@
 
+# Looked for before the other tools are built, which takes minutes.
+npm-for-buf:
+	@[ -e $(BUF) ] || command -v npm >/dev/null || { \
+		echo "make: npm is missing: it fetches buf, which checks and generates the contract (Debian: apt install npm)" >&2; \
+		exit 1; \
+	}
+
 $(BUF): tools/package.json tools/package-lock.json
 	npm ci --prefix tools --ignore-scripts
 	@touch $@
 
-tools: $(TOOLS) $(BUF) ## the pinned linter and generators
+tools: npm-for-buf $(TOOLS) $(BUF) ## the pinned linter and generators
 
-lint: $(TOOLS) $(BUF) ## every linter of .golangci.yml, and buf's
+lint: npm-for-buf $(TOOLS) $(BUF) ## every linter of .golangci.yml, and buf's
 	bin/tools/golangci-lint run ./...
 	$(BUF) lint
 
-fmt: $(TOOLS) $(BUF) ## format Go and proto
+fmt: npm-for-buf $(TOOLS) $(BUF) ## format Go and proto
 	bin/tools/golangci-lint fmt ./...
 	$(BUF) format -w
 
-generate: $(TOOLS) $(BUF) ## sdk/layerpb from sdk/proto, and the default profile as data
+generate: npm-for-buf $(TOOLS) $(BUF) ## sdk/layerpb from sdk/proto, and the default profile as data
 	$(BUF) generate
 	$(GO) generate ./...
 
-bench: build ## start-up beside bubblewrap, firejail and the Codex sandbox; then the Go benchmarks
-	npm ci --prefix bench --ignore-scripts || echo "bench: the Codex sandbox is left out: npm could not install it"
-	$(GO) run ./bench/startup -nono bin/nono -codex bench/node_modules -n 60 -markdown bench/RESULTS.md
+bench: build ## start-up beside bubblewrap, firejail and the Codex sandbox, then the Go benchmarks; PAGE=1 writes bench/RESULTS.md
+	@{ command -v npm >/dev/null && npm ci --prefix bench --ignore-scripts; } || \
+		echo "bench: the Codex sandbox is left out: npm is missing, or could not install it" >&2
+	$(GO) run ./bench/startup -nono bin/nono -codex bench/node_modules -n 60 $(if $(PAGE),-markdown bench/RESULTS.md)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 work: build ## a day's work, outside and inside; ONLY=git for some of it, PAGE=1 writes docs/work.md

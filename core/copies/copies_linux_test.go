@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Args[0] == "nono-keep" {
+	if len(os.Args) == 2 && os.Args[1] == Argument {
 		os.Exit(Main())
 	}
 	os.Exit(m.Run())
@@ -385,8 +385,7 @@ func TestKeeperThatIsReleased(t *testing.T) {
 }
 
 func TestKeeperByHand(t *testing.T) {
-	cmd := exec.Command(os.Args[0])
-	cmd.Args[0] = "nono-keep"
+	cmd := exec.Command(os.Args[0], Argument)
 	stderr, err := cmd.StderrPipe()
 	do(t, err, cmd.Start())
 	said, err := io.ReadAll(stderr)

@@ -11,9 +11,11 @@ import (
 	"github.com/nono-run/nono/core/launch/recipe"
 )
 
-// Keeper is a process that brings the files back if core is killed before it has. It has no name
-// that anybody inside could reach, and a session of its own, so that what a terminal sends does not
-// end it.
+// Argument makes a program a keeper of files, if it calls [Main] for it.
+const Argument = "keep-files"
+
+// Keeper is a process that brings the files back if core is killed before it has. It is in a session
+// of its own, so that what a terminal sends does not end it.
 type Keeper struct {
 	socket  int
 	process *os.Process
@@ -34,8 +36,8 @@ type done struct {
 	Done bool `json:"done"`
 }
 
-// Keep starts the keeper, and returns when it has taken over. ended is a descriptor of the process
-// that all inside ends with.
+// Keep starts the keeper, as a program that calls [Main], and returns when it has taken over. ended
+// is a descriptor of the process that all inside ends with.
 func Keep(program, home string, s *Set, ended *os.File) (*Keeper, error) {
 	const doing = "starting the keeper of the files that are brought back"
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
@@ -51,7 +53,7 @@ func Keep(program, home string, s *Set, ended *os.File) (*Keeper, error) {
 	}
 	defer null.Close()
 	k := &Keeper{socket: pair[0]}
-	k.process, err = os.StartProcess(program, []string{"nono-keep"}, &os.ProcAttr{
+	k.process, err = os.StartProcess(program, []string{"nono-keeper", Argument}, &os.ProcAttr{
 		Dir: "/", Env: []string{"GOMAXPROCS=1"},
 		Files: []*os.File{null, null, os.Stderr, theirs},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
@@ -96,7 +98,7 @@ func Main() int {
 	s, home, ended, err := take()
 	if err != nil {
 		if errors.Is(err, unix.EBADF) || errors.Is(err, unix.ENOTSOCK) {
-			err = errors.New("nono-keep is started by nono, and does nothing by itself")
+			err = errors.New("a keeper of files is started by nono, and does nothing by itself")
 		}
 		fmt.Fprintln(os.Stderr, "nono:", err)
 		return 1

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 
@@ -33,11 +32,8 @@ func (r *run) keepCopies(dirs map[string]*os.File) error {
 	if r.copies, err = copies.Look(files, where); err != nil {
 		return err
 	}
-	program := filepath.Join(r.bin, "nono-keep")
+	program := filepath.Join(r.bin, "nono-init")
 	r.keeper, err = copies.Keep(program, r.req.Dirs.Home, r.copies, ended)
-	if errors.Is(err, os.ErrNotExist) {
-		return diag.Errorf("%v", err).Try("nono-keep belongs beside nono: install all of its programs")
-	}
 	return err
 }
 
