@@ -328,7 +328,7 @@ func (i *Init) add(r *Ready, a answer) error {
 		f := os.NewFile(uintptr(a.fds[n]), d.Name)
 		files := r.Listeners
 		switch d.Kind {
-		case recipe.ListenerDescriptor, recipe.TerminalDescriptor:
+		case recipe.ListenerDescriptor:
 		case recipe.ReportDescriptor:
 			files = r.Reports
 		case recipe.StreamDescriptor:

@@ -50,7 +50,8 @@ func shown(m fragment.Mount) (fragment.Bind, bool) {
 		return fragment.Bind{
 			For: s.For, Path: s.Path, Writable: true, NoExec: s.NoExec, Device: s.Device, Inode: s.Inode,
 		}, true
-	case fragment.Link, fragment.Tmpfs, fragment.Mask, fragment.File, fragment.Pseudo:
+	case fragment.Link, fragment.Tmpfs, fragment.Mask, fragment.File, fragment.Hold,
+		fragment.Pseudo:
 	}
 	return fragment.Bind{}, false
 }

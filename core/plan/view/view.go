@@ -83,7 +83,8 @@ func OfHost(m fragment.Mount) (shown, writable bool) {
 		return true, s.Writable
 	case fragment.Copy:
 		return true, true
-	case fragment.Link, fragment.Tmpfs, fragment.Mask, fragment.File, fragment.Pseudo:
+	case fragment.Link, fragment.Tmpfs, fragment.Mask, fragment.File, fragment.Hold,
+		fragment.Pseudo:
 	}
 	return false, false
 }
