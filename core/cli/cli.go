@@ -103,7 +103,7 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	}
 	root := a.newRoot(actions{
 		run: a.run, shell: a.shell, plan: a.plan, version: a.version,
-		listPlugins: a.listPlugins, verifyPlugin: a.verifyPlugin,
+		listPlugins: a.listPlugins, verifyPlugin: a.verifyPlugin, checkGit: a.checkGit,
 	})
 	root.SetArgs(args)
 	err := a.addLayers(ctx, root, args)
@@ -162,6 +162,7 @@ type actions struct {
 	version     func(asJSON bool) error
 
 	verifyPlugin func(context.Context, verifyOptions) error
+	checkGit     func(gitOptions) error
 }
 
 func (a *App) newRoot(do actions) *cobra.Command {
@@ -192,6 +193,7 @@ The kernel enforces it, and nothing inside can widen it.`,
 		newShell(do.shell),
 		newPlan(do.plan),
 		newPlugin(do),
+		newGit(do),
 		newX(),
 		newVersion(do.version),
 		a.newCompletion(),

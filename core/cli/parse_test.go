@@ -38,6 +38,7 @@ func understood(args ...string) (any, *App, error) {
 		version:     func(asJSON bool) error { return take(shown(asJSON)) },
 
 		verifyPlugin: func(_ context.Context, o verifyOptions) error { return take(o) },
+		checkGit:     func(o gitOptions) error { return take(o) },
 	})
 	root.SetOut(io.Discard)
 	root.SetErr(io.Discard)
@@ -107,6 +108,8 @@ func TestUnderstood(t *testing.T) {
 		})},
 		{"run -- claude --allow-cwd", run(policyOptions{Command: []string{"claude", "--allow-cwd"}})},
 		{"plugin list --json", listed(true)},
+		{"git check", gitOptions{Dir: "."}},
+		{"git check --json ../x", gitOptions{"../x", true}},
 		{"plugin verify ./x", verifyOptions{Program: "./x"}},
 		{"plugin verify acme/x -c x.hcl --json", verifyOptions{"acme/x", "x.hcl", true}},
 		{"version", shown(false)},
@@ -125,7 +128,7 @@ func TestUnderstood(t *testing.T) {
 // The whole text of each mistake, as it is shown.
 func TestNotUnderstood(t *testing.T) {
 	const network = "\n  the network is closed, or all of it open with --disable network\n"
-	const own = "nono's own are: completion, help, plan, plugin, run, shell, version, x\n"
+	const own = "nono's own are: completion, git, help, plan, plugin, run, shell, version, x\n"
 	for args, want := range map[string]string{
 		"run --allow-cwd=false -- true": "--allow-cwd takes no value, and was given \"false\"\n  `nono help run` lists the flags\n",
 		"run --read":                    "--read needs a value\n  `nono help run` shows which\n",

@@ -24,9 +24,10 @@ type Settings struct {
 // File is one file of settings.
 type File struct {
 	Path string
-	// Own says that the file lies in the repository's git directory.
-	Own      bool
-	Settings []settings.Setting
+	// Own says that the file lies in the repository's git directory, User that it is the user's, or
+	// included by one that is.
+	Own, User bool
+	Settings  []settings.Setting
 	// Err is why it could not be read to its end; git would stop there.
 	Err error
 }
@@ -41,11 +42,11 @@ const (
 func (f *Finder) Settings(r Repository) Settings {
 	read := reader{Finder: f, root: r.Where(), seen: map[string]bool{}}
 	for _, file := range f.user {
-		read.file(file, false, 0)
+		read.file(File{Path: file, User: true}, 0)
 	}
 	for _, dir := range slices.Backward(r.Dirs) {
-		read.file(dir+"/config", true, 0)
-		read.file(dir+"/config.worktree", true, 0)
+		read.file(File{Path: dir + "/config", Own: true}, 0)
+		read.file(File{Path: dir + "/config.worktree", Own: true}, 0)
 	}
 	return read.found
 }
@@ -58,18 +59,19 @@ type reader struct {
 	found Settings
 }
 
-func (r *reader) file(path string, own bool, depth int) {
+func (r *reader) file(is File, depth int) {
+	path := is.Path
 	if r.seen[path] || len(r.found.Files) == maxFiles || depth > maxIncludeDepth {
 		return
 	}
 	r.seen[path] = true
 	file := r.load(path)
-	file.Own = own
+	file.Own, file.User = is.Own, is.User
 	r.found.Files = append(r.found.Files, file)
 	for _, s := range file.Settings {
 		if more, ok := s.Include(); ok {
 			if at, ok := r.path(more, filepath.Dir(path)); ok {
-				r.file(at, false, depth+1)
+				r.file(File{Path: at, User: is.User}, depth+1)
 			}
 		}
 		if hooks, ok := s.HooksPath(); ok {

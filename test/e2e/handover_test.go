@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/nono-run/nono/sdk/bytejson"
 )
 
 // handedOver is a trap that no mount can keep an agent from setting, because what it is made of did
@@ -67,6 +69,10 @@ func TestHandedOver(t *testing.T) {
 					t.Errorf("the end does not say %q\n%s", say, r)
 				}
 			}
+			check := u.nono("git", "check")
+			if check.Code != 1 || !strings.Contains(check.Stdout, "core.fsmonitor is run: "+u.path("~/trap")) {
+				t.Errorf("`nono git check` does not show what git will run\n%s", check)
+			}
 			status := exec.Command("git", "status")
 			status.Dir, status.Env = u.Project, u.command().Env
 			out, _ := status.CombinedOutput()
@@ -102,6 +108,48 @@ func TestWhatIsNoNews(t *testing.T) {
 	if want := "~/proj/.claude/settings.json was a directory at the start, and is a file"; !strings.Contains(r.Stderr, want) {
 		t.Errorf("it does not say %q\n%s", want, r)
 	}
+}
+
+// `nono git check` says what git would run, in a form that scripts read too, and runs nothing.
+func TestGitCheck(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.write("~/.gitconfig", "[core]\n\tpager = less\n[alias]\n\tst = !evil\n") // the user's own are no news
+	u.repository()
+	u.write(".git/hooks/pre-commit.sample", "#!/bin/sh\n")
+	r := u.succeeds(u.nono("git", "check"))
+	if r.Stdout != "git runs nothing here but what your own settings say\n" {
+		t.Errorf("there is nothing to find\n%s", r)
+	}
+	u.write(".git/hooks/pre-commit", "#!/bin/sh\ntouch "+u.path("~/sprung")+"\n")
+	if err := os.Chmod(u.path(".git/hooks/pre-commit"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	u.host("git", "config", "diff.x.textconv", "touch "+u.path("~/sprung"))
+	u.mkdir("sub")
+	r = u.nono("git", "check", "sub") // git begins at the root of the repository
+	for _, say := range []string{"~/proj/.git/hooks/pre-commit: a hook\n", "diff.x.textconv is run: touch " + u.path("~/sprung")} {
+		if r.Code != 1 || !strings.Contains(r.Stdout, say) {
+			t.Errorf("it does not say %q\n%s", say, r)
+		}
+	}
+	said := struct {
+		Directory string `json:"directory"`
+		Findings  []struct {
+			Path string `json:"path"`
+			Line int    `json:"line"`
+			Says string `json:"says"`
+			Runs string `json:"runs"`
+		} `json:"findings"`
+	}{}
+	r = u.nono("git", "check", "--json")
+	if err := bytejson.Unmarshal([]byte(r.Stdout), &said); err != nil || len(said.Findings) != 2 || said.Directory != u.Project {
+		t.Errorf("as JSON: %v\n%s", err, r)
+	}
+	if u.exists("~/sprung") {
+		t.Error("something was run")
+	}
+	u.refused(u.nono("git", "check", "a.txt"), "is no directory")
 }
 
 // A link that stands in the place of a protected name stays there, and what it leads to is as it
