@@ -85,7 +85,8 @@ func (r *run) impatience(callOff context.CancelCauseFunc) func(syscall.Signal) {
 					names = append(names, m.binary.Name)
 				}
 			}
-			r.req.Out.Line("%s cleans up; Ctrl-C again ends that too", strings.Join(names, ", "))
+			// Beside, for whoever reads it may have stopped, and the next signal must be heard.
+			go r.req.Out.Line("%s cleans up; Ctrl-C again ends that too", strings.Join(names, ", "))
 		}
 	}
 }

@@ -156,6 +156,8 @@ func (r *run) watch(ctx context.Context, sig *signals) (sdk.EndReason, launch.Ex
 	case err = <-r.stops:
 		reason = sdk.EndStopped
 	case why := <-overdue:
+		// Before it is told: whoever reads that may have stopped.
+		r.init.Kill()
 		r.req.Out.Line("ended the command: %s", why)
 		reason, exit = sdk.EndSignalled, launch.Exit{Signal: syscall.SIGKILL}
 	case <-ctx.Done(): // by whoever called

@@ -474,6 +474,39 @@ func TestOutputThatCannotBeWritten(t *testing.T) {
 			t.Errorf("nono should have ended as the agent did, and not of what it could not say itself\n%s", r)
 		}
 	})
+	t.Run("nobody reads what nono says", func(t *testing.T) { // which keeps nothing inside alive
+		u := newUser(t)
+		u.Program = "nono-short"
+		g := u.guarded("run", "--", "sh", "-c", obstinate)
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		g.Stderr = w
+		g.start()
+		g.wait(&g.out, "up")
+		fd := int(w.Fd())
+		if err := unix.SetNonblock(fd, true); err != nil {
+			t.Fatal(err)
+		}
+		for err == nil {
+			_, err = unix.Write(fd, make([]byte, 1000))
+		}
+		for err = nil; err == nil; {
+			_, err = unix.Write(fd, make([]byte, 1))
+		}
+		if err := unix.SetNonblock(fd, false); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		g.signal(syscall.SIGTERM)
+		g.until("ended what is inside", func() bool { return len(descendants(g.pid)) == 0 })
+		go func() { _, _ = io.Copy(io.Discard, r) }()
+		if r := g.end(); r.Code != 137 {
+			t.Errorf("want 137\n%s", r)
+		}
+	})
 	t.Run("the disk is full", func(t *testing.T) {
 		u := newUser(t)
 		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
