@@ -10,8 +10,8 @@
 //	for _, o := range set.Return() { ... } // after the end
 //	keeper.Release()
 //
-// Nothing is lost: where the host's file was changed meanwhile, or cannot be written, what became of
-// the copy is kept in another place, and that is told. That also holds where core is killed: a
+// Nothing is lost: where the host's file was changed meanwhile, or cannot be written, what became
+// of the copy is kept in another place, and that is told. That also holds where core is killed: a
 // keeper, a process of its own, then does what core would have done.
 //
 // What stands at the copy's name in the end is the agent's work. It is opened without following a

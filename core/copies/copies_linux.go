@@ -30,8 +30,8 @@ type file struct {
 type digest [sha256.Size]byte
 
 // Look looks at the copies and at the files that they are of. It takes over their directories. The
-// directories of the host are opened now: whatever their paths mean in the end, what is brought back
-// comes to where it was taken from.
+// directories of the host are opened now: whatever their paths mean in the end, what is brought
+// back comes to where it was taken from.
 func Look(files []File, where Where) (*Set, error) {
 	s := &Set{where: where}
 	for _, f := range files {
@@ -163,8 +163,8 @@ func (s *Set) replace(f file, copied *os.File) error {
 	return nil
 }
 
-// likeHosts gives a new file what the host's file has besides its content, if that is still what was
-// copied.
+// likeHosts gives a new file what the host's file has besides its content, if that is still what
+// was copied.
 func (f file) likeHosts(name string) error {
 	old, err := open(f.host, f.name())
 	if err != nil {
@@ -215,7 +215,7 @@ func (s *Set) keep(f file, copied *os.File) (at string, err error) {
 	if err == nil {
 		return filepath.Join(filepath.Dir(f.path), name), nil
 	}
-	own, openErr := os.Open(s.where.Runtime)
+	own, openErr := os.OpenFile(s.where.Runtime, unix.O_DIRECTORY, 0)
 	if openErr != nil {
 		return "", errors.Join(err, openErr)
 	}
@@ -235,7 +235,7 @@ func (s *Set) lock() (unlock func(), err error) {
 	}
 	for {
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			break
 		}
 	}
@@ -289,8 +289,8 @@ var (
 	errLarge = errors.New("it is larger than the directory that it is in can hold")
 )
 
-// bounded refuses a file that says to be larger than its file system: the holes of such a file would
-// become bytes.
+// bounded refuses a file that says to be larger than its file system: the holes of such a file
+// would become bytes.
 func bounded(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {

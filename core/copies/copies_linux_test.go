@@ -351,8 +351,8 @@ func TestKeeperOfACoreThatIsKilled(t *testing.T) {
 	gone := make(chan error, 1)
 	go func() { _, err := k.process.Wait(); gone <- err }()
 	select {
-	case <-gone:
-		t.Fatal("it did not wait for the end of the session")
+	case err := <-gone:
+		t.Fatalf("it did not wait for the end of the session: %v", err)
 	case <-time.After(200 * time.Millisecond):
 	}
 	if got := read(t, filepath.Join(w.host, "f")); got != "old\n" {

@@ -14,8 +14,8 @@ import (
 // Argument makes a program a keeper of files, if it calls [Main] for it.
 const Argument = "keep-files"
 
-// Keeper is a process that brings the files back if core is killed before it has. It is in a session
-// of its own, so that what a terminal sends does not end it.
+// Keeper is a process that brings the files back if core is killed before it has. It is in a
+// session of its own, so that what a terminal sends does not end it.
 type Keeper struct {
 	socket  int
 	process *os.Process
@@ -53,6 +53,7 @@ func Keep(program, home string, s *Set, ended *os.File) (*Keeper, error) {
 	}
 	defer null.Close()
 	k := &Keeper{socket: pair[0]}
+	//nolint:gosec // the program is nono-init, found beside nono
 	k.process, err = os.StartProcess(program, []string{"nono-keeper", Argument}, &os.ProcAttr{
 		Dir: "/", Env: []string{"GOMAXPROCS=1"},
 		Files: []*os.File{null, null, os.Stderr, theirs},

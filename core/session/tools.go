@@ -58,7 +58,11 @@ const mostOutside = 3
 // tellOutside says in a line what of PATH the agent does not have, and what would change that.
 func (r *run) tellOutside() {
 	var dirs, grants []string
-	for _, o := range r.path.Outside {
+	// nono's own programs are of no use inside.
+	outside := slices.DeleteFunc(slices.Clone(r.path.Outside), func(o toolchain.Outside) bool {
+		return o.Dir == r.bin
+	})
+	for _, o := range outside {
 		grant := "--read " + diag.Homely(o.Grant, r.req.Dirs.Home)
 		if len(dirs) == mostOutside && !slices.Contains(grants, grant) {
 			continue
@@ -72,7 +76,7 @@ func (r *run) tellOutside() {
 		return
 	}
 	what := strings.Join(dirs, ", ")
-	if more := len(r.path.Outside) - len(dirs); more > 0 {
+	if more := len(outside) - len(dirs); more > 0 {
 		what += fmt.Sprintf(" and %d more", more)
 	}
 	r.problems = append(r.problems, diag.Warningf("in PATH and not inside: %s", what).

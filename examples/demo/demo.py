@@ -79,7 +79,7 @@ def other_process(marker):
 
 
 def run(command, **options):
-    print("$", " ".join(command), flush=True)
+    print("$", os.path.basename(command[0]), *command[1:], flush=True)
     environment = dict(os.environ, **{SECRET_NAME: "sk-demo-" + secrets.token_hex(16)})
     return subprocess.run(command, cwd=HERE, env=environment, check=False, **options).returncode
 
