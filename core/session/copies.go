@@ -9,8 +9,8 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// keepCopies looks at the files that were copied into the session, before the agent can change them,
-// and starts the keeper that brings them back if core is killed.
+// keepCopies looks at the files that were copied into the session, before the agent can change
+// them, and starts the keeper that brings them back if core is killed.
 func (r *run) keepCopies(dirs map[string]*os.File) error {
 	var files []copies.File
 	for _, m := range r.plan.Mounts {

@@ -11,9 +11,9 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// copy puts a copy of a file of the host's into a tmpfs, where the agent can replace it by rename as
-// it can outside, and hands core the directory that it is in. What becomes of it is brought back by
-// core, after the end: nothing in here can reach the host's file.
+// copy puts a copy of a file of the host's into a tmpfs, where the agent can replace it by rename
+// as it can outside, and hands core the directory that it is in. What becomes of it is brought back
+// by core, after the end: nothing in here can reach the host's file.
 func (l *launcher) copy(s fragment.Copy) error {
 	// Without waiting, should a pipe have come to stand there.
 	const reading = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY

@@ -212,10 +212,12 @@ func cloneSource(s fragment.Bind) (tree int, directory bool, err error) {
 	return tree, kind == unix.S_IFDIR, nil
 }
 
-// openPlanned opens what is shown of the host, and looks at it. Another session, or anything else of
-// the user's, may have put a link where the layer saw a directory: so no link is followed, and what
-// is found must be the very thing that was planned with.
-func openPlanned(from string, device, inode uint64, flags uint64) (fd int, st unix.Stat_t, err error) {
+// openPlanned opens what is shown of the host, and looks at it. Another session, or anything else
+// of the user's, may have put a link where the layer saw a directory: so no link is followed, and
+// what is found must be the very thing that was planned with.
+func openPlanned(
+	from string, device, inode uint64, flags uint64,
+) (fd int, st unix.Stat_t, err error) {
 	var resolve uint64 = unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
 	if omitted("source") {
 		resolve = 0
