@@ -38,9 +38,9 @@ func newGitCheck(check func(gitOptions) error) *cobra.Command {
 		Use:                   "check [flags] [DIR]",
 		DisableFlagsInUseLine: true,
 		Short:                 "List what git would run in a directory, and run nothing",
-		Long: `List what git, used in a directory, would run or enter there, beyond your own settings: commands
-in settings, hooks, settings and hooks that lie elsewhere, repositories inside, bare ones, an index
-or a HEAD that is not what it should be. git is not run, and nothing is changed.
+		Long: `List what git, used in a directory, would run or enter there, beyond your own settings:
+commands in settings, hooks, settings and hooks that lie elsewhere, repositories inside, bare ones,
+an index or a HEAD that is not what it should be. git is not run, and nothing is changed.
 
 It is for the time after an agent worked there. What is listed and is not yours, take away: the line
 of the settings, the hook, the .git of the repository. When nothing is listed, git runs nothing
