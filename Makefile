@@ -17,7 +17,7 @@ SOURCES := cmd core plugins profiles sdk go.mod go.sum
 BUILD_ID = $$(LC_ALL=C find $(SOURCES) -type f ! -name '*_test.go' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
 
 # -count=1: the tests look at the kernel and at other programs, which go's cache of results does not know.
-TESTFLAGS ?= -count=1
+TESTFLAGS ?= -count=1 -timeout=20m
 PACKAGES ?= ./...
 REPORT := $(GO) run ./test/report -skips test/skips.txt
 

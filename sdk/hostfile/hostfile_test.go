@@ -242,22 +242,18 @@ func TestRooted(t *testing.T) {
 
 func TestOthersWrite(t *testing.T) {
 	for _, tt := range []struct {
-		uid, gid uint32
-		mode     uint32
-		want     bool
+		st   unix.Stat_t
+		want bool
 	}{
-		{1000, 1000, 0o755, false},
-		{1000, 1000, 0o775, false}, // a private group
-		{1000, 100, 0o755, false},
-		{1000, 100, 0o775, true},
-		{1000, 1000, 0o777, true},
-		{0, 0, 0o1777, true},
+		{unix.Stat_t{Uid: 1000, Gid: 1000, Mode: unix.S_IFDIR | 0o755}, false},
+		{unix.Stat_t{Uid: 1000, Gid: 1000, Mode: unix.S_IFDIR | 0o775}, false}, // a private group
+		{unix.Stat_t{Uid: 1000, Gid: 100, Mode: unix.S_IFDIR | 0o755}, false},
+		{unix.Stat_t{Uid: 1000, Gid: 100, Mode: unix.S_IFDIR | 0o775}, true},
+		{unix.Stat_t{Uid: 1000, Gid: 1000, Mode: unix.S_IFDIR | 0o777}, true},
+		{unix.Stat_t{Mode: unix.S_IFDIR | 0o1777}, true},
 	} {
-		st := unix.Stat_t{Uid: tt.uid, Gid: tt.gid}
-		st.Mode |= unix.S_IFDIR
-		st.Mode |= tt.mode
-		if got := hostfile.OthersWrite(&st); got != tt.want {
-			t.Errorf("%d:%d with mode %o: %v", tt.uid, tt.gid, tt.mode, got)
+		if got := hostfile.OthersWrite(&tt.st); got != tt.want {
+			t.Errorf("%d:%d with mode %o: %v", tt.st.Uid, tt.st.Gid, tt.st.Mode, got)
 		}
 	}
 }

@@ -196,7 +196,7 @@ func TestPassword(t *testing.T) {
 		u, y := newUser(t), newTTY(t)
 		y.bash(u)
 		// As nono's agent once was: with the terminal as its standard input, in a session of its own.
-		y.run("setsid sh -c 'until [ -e go ]; do sleep 0.01; done; while :; do head -c 1; done > got' </dev/tty 2>/dev/null &")
+		y.run("setsid sh -c 'until [ -e go ]; do sleep 0.01; done; while tty -s; do head -c 1; done > got' </dev/tty 2>/dev/null &")
 		attempt(u, y)
 		becomes(t, "an agent with the terminal itself has of the password", func() bool { return u.stole(secret) })
 	})
