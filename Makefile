@@ -21,7 +21,7 @@ TESTFLAGS ?= -count=1 -timeout=20m
 PACKAGES ?= ./...
 REPORT := $(GO) run ./test/report -skips test/skips.txt
 
-.PHONY: help build demo test soak race fuzz vet lint fmt generate tools npm-for-buf bench work clean
+.PHONY: help build demo test soak race fuzz vet lint fmt generate tools npm-for-buf bench work agents clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,6 +107,9 @@ bench: build ## start-up beside bubblewrap, firejail and the Codex sandbox, then
 
 work: build ## a day's work, outside and inside; ONLY=git for some of it, PAGE=1 writes docs/work.md
 	@$(GO) run ./test/work -nono bin/nono -only '$(ONLY)' $(if $(PAGE),-page docs/work.md)
+
+agents: build ## the agents that are installed start inside and show their first screen; needs tmux
+	@$(GO) run ./test/agents -nono bin/nono
 
 clean: ## remove what make made
 	rm -rf bin tools/node_modules bench/node_modules examples/demo/.demo

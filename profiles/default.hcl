@@ -89,6 +89,7 @@ filesystem {
     "/etc/dictionaries-common",
     "/etc/manpath.config",
     "/etc/man_db.conf",
+    "/var/cache/man",
     "/etc/locale.alias",
     "/etc/inputrc",
     "/etc/vim",

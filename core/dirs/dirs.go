@@ -1,7 +1,7 @@
 // Package dirs says where nono keeps its own files, by the XDG base directory specification.
 //
-// None of these is ever writable from inside a sandbox: core/plan proves it about every plan before
-// it is applied.
+// None of these is ever writable from inside a sandbox, but for the build caches that a run is lent
+// (core/buildcache): core/plan proves it about every plan before it is applied.
 package dirs
 
 import (
@@ -27,7 +27,7 @@ type Dirs struct {
 	Config     string // config.hcl, profiles/, trust/, plugins.lock.hcl
 	State      string // sessions/, store/
 	Data       string // plugins/
-	Cache      string // build caches of sandboxed tools
+	Cache      string // build/, the caches of sandboxed tools
 	Runtime    string // what a run needs while it lives
 
 	// also are further paths that another start of nono may take for its own: the same directories
