@@ -21,7 +21,7 @@ func (s Store) Open() (*os.File, error) {
 			return nil, fmt.Errorf("making the directory of a build cache: %w", err)
 		}
 	}
-	f, err := os.Open(s.Dir)
+	f, err := os.OpenFile(s.Dir, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, fmt.Errorf("opening the build caches: %w", err)
 	}

@@ -118,7 +118,7 @@ func TestPrograms(t *testing.T) {
 				u.t.Errorf("vim wrote %q", got)
 			}
 		}},
-		{"less", func(u *user, p *pane) {
+		{"less", func(_ *user, p *pane) {
 			p.enter("nono -s run -- sh -c 'seq 1000 | less'")
 			p.shows("23\n:")
 			p.keys("G")
@@ -132,13 +132,13 @@ func TestPrograms(t *testing.T) {
 			p.keys("q")
 			p.ends()
 		}},
-		{"top", func(u *user, p *pane) {
+		{"top", func(_ *user, p *pane) {
 			p.enter("nono -s run -- top")
 			p.shows("nono-in") // as much of it as there is room for
 			p.keys("q")
 			p.ends()
 		}},
-		{"python3", func(u *user, p *pane) {
+		{"python3", func(_ *user, p *pane) {
 			p.enter("nono -s run -- /usr/bin/python3 -q")
 			p.shows(">>>")
 			p.enter("6*7")

@@ -40,8 +40,8 @@ func Over(v view.View) *Mounts {
 	return m
 }
 
-// shown is a mount that shows something of the host's. A copy is as good as what it is a copy of: it
-// is brought back.
+// shown is a mount that shows something of the host's. A copy is as good as what it is a copy of:
+// it is brought back.
 func shown(m fragment.Mount) (fragment.Bind, bool) {
 	switch s := m.(type) {
 	case fragment.Bind:
