@@ -46,8 +46,8 @@ It is for the time after an agent worked there. What is listed and is not yours,
 of the settings, the hook, the .git of the repository. When nothing is listed, git runs nothing
 there but what your own settings say.
 
-The exit code is 0 if git would run nothing, 1 if there is something to look at, and 125 if the
-directory could not be looked at.`,
+The exit code is 0 if git would run nothing, 1 if there is something to look at, or too much to look
+at all of it, and 125 if the directory could not be looked at.`,
 		Example: `  nono git check
   nono git check ~/proj && git -C ~/proj status
   nono git check --json | jq '.findings[] | select(.runs)'`,
@@ -90,7 +90,7 @@ func (a *App) checkGit(o gitOptions) error {
 			Unseen    string        `json:"unseen,omitempty"`
 		}{at, append([]git.Finding{}, findings...), unseen})
 	} else {
-		a.printFindings(findings, own.Home)
+		a.printFindings(findings, own.Home, unseen == "")
 	}
 	if unseen != "" {
 		a.printer().Problem(diag.Warningf("there are too many directories: %s and those after it "+
@@ -99,6 +99,9 @@ func (a *App) checkGit(o gitOptions) error {
 	}
 	if err != nil {
 		return err
+	}
+	if unseen != "" {
+		return found
 	}
 	for _, f := range findings {
 		if !f.Harmless {
@@ -137,7 +140,7 @@ func (a *App) gitRoot(dir string) (string, error) {
 }
 
 // printFindings prints a line for each: where, what git does about it, and what is run.
-func (a *App) printFindings(findings []git.Finding, home string) {
+func (a *App) printFindings(findings []git.Finding, home string, all bool) {
 	for _, f := range findings {
 		at := diag.Homely(f.Path, home)
 		if f.Line > 0 {
@@ -149,7 +152,7 @@ func (a *App) printFindings(findings []git.Finding, home string) {
 		}
 		fmt.Fprintln(a.Stdout, policy.Printable(text))
 	}
-	if len(findings) == 0 {
+	if len(findings) == 0 && all {
 		fmt.Fprintln(a.Stdout, "git runs nothing here but what your own settings say")
 	}
 }

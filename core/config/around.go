@@ -55,8 +55,9 @@ func (c *Config) Around() Around {
 			around.Unseen = append(around.Unseen, found.Unseen)
 		}
 		if found.More {
-			p.add(problem(root.Source, "git would enter more than %d other repositories from %s, "+
-				"and no more are protected", git.MaxRepositories, p.homely(root.Path)).
+			p.add(problem(root.Source, "there is more for git to enter from %s than can be protected: "+
+				"more than %d repositories, or an index or settings of a size that no person makes",
+				p.homely(root.Path), git.MaxRepositories).
 				Try("grant less of it"))
 		}
 	}

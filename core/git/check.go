@@ -26,7 +26,8 @@ type Finding struct {
 }
 
 // Check lists what git, used in a directory, would run or enter there, beyond the user's own
-// settings. Nothing is run.
+// settings, and says from where on it did not look; what tools installed is looked into as far as
+// there is room for it. Nothing is run.
 func (f *Finder) Check(root string) (findings []Finding, unseen string) {
 	found := f.Repositories(root, After)
 	told := map[string]bool{} // files, which several repositories may have in common
@@ -53,6 +54,9 @@ func (f *Finder) Check(root string) (findings []Finding, unseen string) {
 	slices.SortStableFunc(all, func(a, b Finding) int {
 		return cmp.Or(strings.Compare(a.Path, b.Path), a.Line-b.Line)
 	})
+	if found.Unseen == "" && found.More {
+		found.Unseen = root
+	}
 	return all, found.Unseen
 }
 
@@ -114,7 +118,11 @@ func elsewhere(s settings.Setting) (string, bool) {
 // hooks lists the programs in a directory of hooks, but for the samples that git puts there.
 func hooks(dir string) []Finding {
 	var all []Finding
-	for _, e := range List(dir) {
+	entries, more := List(dir)
+	if more {
+		all = append(all, Finding{Path: dir, Says: "it holds more than is looked at"})
+	}
+	for _, e := range entries {
 		at := dir + "/" + e.Name()
 		info, err := os.Stat(at)
 		if err == nil && info.Mode().IsRegular() && !strings.HasSuffix(at, ".sample") &&

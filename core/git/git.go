@@ -30,6 +30,9 @@ type Finder struct {
 
 	known map[string][][]string // git directories, by root
 	files map[string]File       // of settings
+	spent int                   // what they take in memory, about
+
+	tooMuch bool // a file of settings was left out for its size
 }
 
 // New is a finder for the user with this home directory and this directory of settings.

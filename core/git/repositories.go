@@ -38,32 +38,44 @@ type Search struct {
 	Depth int
 	// Directories is how many directories are looked into.
 	Directories int
-	// Skip are names of directories that are not looked into.
-	Skip []string
+	// Skip are names of directories that are not looked into, and Last those that are when all others
+	// have been.
+	Skip, Last []string
+}
+
+// installed are the directories in which tools install and build.
+var installed = []string{
+	"node_modules", ".venv", "venv", "target", "__pycache__", ".tox", "site-packages",
 }
 
 // Around is what is searched before a run: what git would enter from here, and what lies three
 // levels deep. In what tools install and build there are none that people work in.
-var Around = Search{
-	Depth: 3, Directories: 1000,
-	Skip: []string{"node_modules", ".venv", "venv", "target", "__pycache__", ".tox", "site-packages"},
-}
+var Around = Search{Depth: 3, Directories: 1000, Skip: installed}
 
 // After is what is searched after a run, when nobody waits for a start.
-var After = Search{Depth: 16, Directories: 10_000}
+var After = Search{Depth: 16, Directories: 10_000, Last: installed}
 
 // Found is what was found.
 type Found struct {
 	Repositories []Repository
-	// Unseen is the first directory that was not looked into because there were too many; empty if
-	// all were.
-	Unseen string
-	// More says that there are more repositories than are listed.
+	// Unseen is the first directory that was not looked into, or not to its end, because there was
+	// too much; empty if all were. UnseenLast is the same where only those of [Search.Last] were left.
+	Unseen, UnseenLast string
+	// More says that there are more repositories than are listed, or more names of them in indexes, or
+	// more settings, than were looked at.
 	More bool
 }
 
-// MaxRepositories is how many repositories one search finds.
-const MaxRepositories = 512
+const (
+	// MaxRepositories is how many repositories one search finds.
+	MaxRepositories = 512
+	// maxNames bounds what it costs to look at the paths that the indexes lead to: there need not be
+	// anything at them, so the number of repositories does not. To look at one costs about its length
+	// for each directory on the way. Tens of thousands of paths as people have them are within it.
+	maxNames = 16 << 20
+	// maxModules is how many directories are looked at in what git itself keeps of submodules.
+	maxModules = 10_000
+)
 
 // Repositories are those that git would enter from a directory: the directory's own, with its
 // worktrees and its submodules, those in its index, and theirs; and those that lie in it.
@@ -84,6 +96,8 @@ type collector struct {
 	seen    map[seen]bool
 	entered map[string]bool // git directories that were found from a working tree
 	found   Found
+	// names and modules count what has a bound.
+	names, modules int
 }
 
 // seen is a working tree and a git directory.
@@ -97,7 +111,12 @@ func (c *collector) enter(root string) {
 		root := todo[0]
 		for _, dirs := range c.dirs(root) {
 			for _, link := range c.add(Repository{Root: root, Dirs: dirs, Bare: dirs[0] == root}) {
-				todo = append(todo, filepath.Join(root, link))
+				at := filepath.Join(root, link)
+				if c.names += len(at) * strings.Count(at, "/"); c.names > maxNames {
+					c.found.More = true
+					break
+				}
+				todo = append(todo, at)
 			}
 		}
 	}
@@ -121,7 +140,9 @@ func (c *collector) add(r Repository) []string {
 	}
 	c.seen[is] = true
 	c.entered[r.Dir()] = c.entered[r.Dir()] || r.Root != ""
+	_ = c.Settings(r) // all of them, to know whether it is too much
 	r.Links, r.IndexErr = c.links(r)
+	c.found.More = c.found.More || c.tooMuch
 	c.found.Repositories = append(c.found.Repositories, r)
 	return r.Links
 }
@@ -132,8 +153,16 @@ const moduleDepth = 6
 
 // beneath adds the git directories in a directory of git's own.
 func (c *collector) beneath(dir string, depth int) {
-	for _, e := range List(dir) {
+	entries, more := List(dir)
+	if more {
+		c.unseen(dir)
+	}
+	for _, e := range entries {
 		at := dir + "/" + e.Name()
+		if c.modules++; c.modules > maxModules {
+			c.unseen(at)
+			return
+		}
 		switch {
 		case !e.IsDir():
 		case c.IsDir(at):
@@ -206,14 +235,25 @@ func (c *collector) walk(root string, s Search) {
 		dir   string
 		depth int
 	}
-	looked := 0
-	for todo := []level{{root, 0}}; len(todo) > 0; todo = todo[1:] {
-		at := todo[0]
-		if looked++; looked > s.Directories {
-			c.found.Unseen = at.dir
+	var last []level
+	isLast := false
+	for todo, looked := []level{{root, 0}}, 0; ; {
+		if len(todo) == 0 {
+			todo, last, isLast = last, nil, true
+		}
+		if len(todo) == 0 {
 			return
 		}
-		entries := List(at.dir)
+		at := todo[0]
+		todo = todo[1:]
+		if looked++; looked > s.Directories {
+			c.stopped(at.dir, isLast)
+			return
+		}
+		entries, more := List(at.dir)
+		if more {
+			c.stopped(at.dir, isLast)
+		}
 		if at.depth > 0 && slices.ContainsFunc(entries, ofGit) && c.inspect(at.dir) {
 			continue // nothing lies in a bare repository
 		}
@@ -221,12 +261,29 @@ func (c *collector) walk(root string, s Search) {
 			name := e.Name()
 			switch dir := at.dir + "/" + name; {
 			case !e.IsDir() || name == ".git" || slices.Contains(s.Skip, name):
+			case slices.Contains(s.Last, name):
+				last = append(last, level{dir, at.depth + 1})
 			case at.depth+1 < s.Depth:
 				todo = append(todo, level{dir, at.depth + 1})
 			case unix.Access(dir+"/.git", unix.F_OK) == nil: // the deepest, and the most
 				c.inspect(dir)
 			}
 		}
+	}
+}
+
+// stopped notes a directory that was not looked through.
+func (c *collector) stopped(dir string, isLast bool) {
+	if !isLast {
+		c.unseen(dir)
+	} else if c.found.UnseenLast == "" {
+		c.found.UnseenLast = dir
+	}
+}
+
+func (c *collector) unseen(dir string) {
+	if c.found.Unseen == "" {
+		c.found.Unseen = dir
 	}
 }
 
@@ -241,18 +298,19 @@ func (c *collector) inspect(dir string) bool {
 }
 
 // mostNames is how many names of a directory are looked at.
-const mostNames = 20_000
+const mostNames = 100_000
 
-// List is what is in a directory, as far as anybody looks; nothing where it cannot be listed.
-func List(dir string) []fs.DirEntry {
+// List is what is in a directory, as far as anybody looks; nothing where it cannot be listed. It
+// reports whether there is more.
+func List(dir string) (entries []fs.DirEntry, more bool) {
 	const flags = os.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW // no pipe is opened, and waited for
 	f, err := os.OpenFile(dir, flags, 0)
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	defer f.Close()
-	entries, _ := f.ReadDir(mostNames)
-	return entries
+	entries, _ = f.ReadDir(mostNames)
+	return entries, len(entries) == mostNames
 }
 
 // Names are the places of a repository at which a name of git's own ("hooks", "config") can stand,

@@ -1,6 +1,8 @@
 package git_test
 
 import (
+	"encoding/binary"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nono-run/nono/core/git"
+	"github.com/nono-run/nono/core/git/index"
+	"github.com/nono-run/nono/core/git/settings"
 	"github.com/nono-run/nono/sdk/hostfile"
 )
 
@@ -161,6 +165,107 @@ func TestSettings(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{root + "/proj/hooks", "/abs"}, s.HooksPaths); diff != "" || !s.SHA256 {
 		t.Errorf("hooks (-want +got), SHA-256 %v:\n%s", s.SHA256, diff)
+	}
+}
+
+// What an agent left costs the next run little, and what is not looked at for that is said.
+func TestBounds(t *testing.T) {
+	for name, tt := range map[string]struct {
+		make func(t *testing.T, root string) map[string]string
+		more bool
+	}{
+		"an index that leads to long names, with nothing at them": {func(t *testing.T, root string) map[string]string {
+			deep := strings.Repeat("d/", 400)
+			if err := os.MkdirAll(root+"/proj/"+deep, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			return map[string]string{"proj/.git/index": indexOf(4000, deep)}
+		}, true},
+		"settings of two bytes each": {func(_ *testing.T, _ string) map[string]string {
+			return map[string]string{"proj/.git/config": "[x]\n" + strings.Repeat("a\n", 500_000)}
+		}, true},
+		"settings in many files": {func(_ *testing.T, _ string) map[string]string {
+			files := map[string]string{}
+			for i := range 64 {
+				dir := fmt.Sprintf("proj/r%02d/.git", i)
+				gitDir(files, dir)
+				files[dir+"/config"] = "[x]\n" + strings.Repeat("a\n", settings.MaxSettings)
+			}
+			return files
+		}, true},
+		"settings behind a long comment": {func(_ *testing.T, _ string) map[string]string {
+			return map[string]string{"proj/.git/config": "#" + strings.Repeat("x", settings.MaxSize) + "\n[core]\nhooksPath = x\n"}
+		}, true},
+		"as people have them": {func(_ *testing.T, _ string) map[string]string {
+			return map[string]string{
+				"proj/.git/index":  indexOf(1000, "third_party/vendor/"),
+				"proj/.git/config": "[x]\n" + strings.Repeat("a = some value or other\n", 5000),
+			}
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := map[string]string{}
+			gitDir(files, "proj/.git")
+			root := disk(t, files)
+			for name, content := range tt.make(t, root) {
+				at := filepath.Join(root, name)
+				if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if strings.HasSuffix(name, "/") {
+					continue
+				}
+				if err := write(at, content); err != nil {
+					t.Fatal(err)
+				}
+			}
+			found := git.New(hostfile.Once(hostfile.Host), root, root).Repositories(root+"/proj", git.Around)
+			if found.More != tt.more || found.Repositories[0].IndexErr != nil {
+				t.Errorf("it says that there is more: %v; the index: %v", found.More, found.Repositories[0].IndexErr)
+			}
+		})
+	}
+}
+
+// indexOf is an index of the second version, with repositories in a directory.
+func indexOf(n int, dir string) string {
+	const fixed = 40 + index.SHA1 + 2
+	b := binary.BigEndian.AppendUint32([]byte("DIRC\x00\x00\x00\x02"), uint32(n))
+	for i := range n {
+		name := fmt.Sprintf("%s%06d", dir, i)
+		entry := make([]byte, (fixed+len(name)+8)&^7)
+		binary.BigEndian.PutUint32(entry[24:], 0o160000)
+		binary.BigEndian.PutUint16(entry[fixed-2:], uint16(min(len(name), 0xfff)))
+		copy(entry[fixed:], name)
+		b = append(b, entry...)
+	}
+	return string(append(b, make([]byte, index.SHA1)...))
+}
+
+// However many directories there are, what was not looked at is said; those in which tools install
+// come last, so that they do not hide the others.
+func TestUnseen(t *testing.T) {
+	files := map[string]string{}
+	for i := range 40 {
+		files[fmt.Sprintf("proj/node_modules/m%02d/x/", i)] = ""
+	}
+	for i := range 5 {
+		files[fmt.Sprintf("proj/z%d/", i)] = ""
+	}
+	gitDir(files, "proj/z3/deep/.git")
+	root := disk(t, files)
+	find := func(directories int, last ...string) git.Found {
+		s := git.Search{Depth: 16, Directories: directories, Last: last}
+		return git.New(hostfile.Host, root, root).Repositories(root+"/proj", s)
+	}
+	if f := find(1000); f.Unseen != "" || f.UnseenLast != "" || len(f.Repositories) != 1 {
+		t.Errorf("all of it: %+v", f)
+	}
+	if f := find(4); f.Unseen == "" {
+		t.Errorf("a part: %+v", f)
+	}
+	if f := find(20, "node_modules"); f.Unseen != "" || f.UnseenLast == "" || len(f.Repositories) != 1 {
+		t.Errorf("without what tools installed: %+v", f)
 	}
 }
 

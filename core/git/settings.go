@@ -1,6 +1,7 @@
 package git
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,6 +37,13 @@ type File struct {
 const (
 	maxIncludeDepth = 10
 	maxFiles        = 64
+)
+
+const (
+	// maxSpent bounds the memory that all settings together take, and settingSize is about what one
+	// does besides its text.
+	maxSpent    = 32 << 20
+	settingSize = 128
 )
 
 // Settings reads the settings of a repository.
@@ -92,12 +100,19 @@ func (f *Finder) load(path string) File {
 		return file
 	}
 	file.Path = path
-	content, err := hostfile.Read(path, settings.MaxSize)
-	if err == nil {
+	content, err := hostfile.Read(path, settings.MaxSize+1)
+	switch {
+	case err != nil:
+		if f.there(path) {
+			file.Err = err
+		}
+	case len(content) > settings.MaxSize, f.spent > maxSpent:
+		file.Err = settings.ErrTooMuch
+	default:
 		file.Settings, file.Err = settings.Parse(content)
-	} else if f.there(path) {
-		file.Err = err
+		f.spent += len(content) + settingSize*len(file.Settings)
 	}
+	f.tooMuch = f.tooMuch || errors.Is(file.Err, settings.ErrTooMuch)
 	f.files[path] = file
 	return file
 }

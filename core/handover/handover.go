@@ -116,8 +116,9 @@ type Report struct {
 	Heads []Change
 	// Reported are names that others act on, and that are new or changed.
 	Reported []string
-	// Unseen are directories that were not looked into, because there are too many.
-	Unseen []string
+	// Unseen are directories that were not looked through, because there was too much, and
+	// UnseenLast those of them in which tools install and build.
+	Unseen, UnseenLast []string
 }
 
 // Change is what was and is at a path.
@@ -137,6 +138,11 @@ func (b *Before) Compare() Report {
 		}
 		if found.Unseen != "" {
 			c.Unseen = append(c.Unseen, found.Unseen)
+		} else if found.More {
+			c.Unseen = append(c.Unseen, project)
+		}
+		if found.UnseenLast != "" {
+			c.UnseenLast = append(c.UnseenLast, found.UnseenLast)
 		}
 		c.reported(project)
 	}
@@ -267,7 +273,11 @@ func (c *comparison) reportedAt(at string) {
 		}
 		return
 	}
-	for _, name := range git.List(dir) {
+	names, more := git.List(dir)
+	if more {
+		c.Unseen = append(c.Unseen, dir)
+	}
+	for _, name := range names {
 		if c.changed(dir + "/" + name.Name()) {
 			c.Report.Reported = append(c.Report.Reported, dir+"/"+name.Name())
 		}

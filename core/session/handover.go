@@ -48,6 +48,11 @@ func (r *run) tellHandedOver() {
 		t.out.Line("HEAD of %s was %s, and is %s", t.short(c.Path), c.Was, c.Is)
 	}
 	for _, dir := range found.Unseen {
+		t.out.Problem(diag.Warningf("not all was looked at for what git would run: there is too much, "+
+			"and from %s on nothing more was seen", t.short(dir)).
+			Try("look before you use git or an editor in directories that the agent made"))
+	}
+	for _, dir := range found.UnseenLast {
 		t.out.Detail("looking at what changed: there are too many directories; "+
 			"%s and those after it were not looked into", dir)
 	}

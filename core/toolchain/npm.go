@@ -51,7 +51,9 @@ func (r *resolver) needTwins(dir string) *Error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(described.Optional)) {
 		twin := path.Join(modules, name)
-		if !fs.ValidPath(name) || !r.host.isDirectory(twin) {
+		names := strings.Split(name, "/")
+		n, ok := npmPackages.unit(names)
+		if !ok || n != len(names) || name == "." || !fs.ValidPath(name) || !r.host.isDirectory(twin) {
 			continue
 		}
 		if err := r.grant(twin, "npm, with "+path.Base(dir)); err != nil {

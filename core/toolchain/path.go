@@ -127,8 +127,9 @@ func (p *pathLooker) choices(m *manager) []string {
 	p.chosenBy = by
 	defer func() { p.chosenBy = "" }()
 	for _, bin := range found {
-		resolved, _, err := p.host.follow(bin)
-		if err == nil && p.needInstallation(path.Join(resolved, "x"), nil) == nil && p.granted(resolved) {
+		resolved, links, err := p.host.follow(bin)
+		if err == nil && p.needInstallation(path.Join(resolved, "x"), links) == nil &&
+			p.granted(resolved) {
 			bins = append(bins, bin)
 		}
 	}

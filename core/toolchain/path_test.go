@@ -293,6 +293,11 @@ func TestLookAtWhatAnAgentLeft(t *testing.T) {
 			[]string{".pyenv/shims is "},
 		},
 		{
+			"a version that is a link to what has the sign of an installation", "/home/ada/.pyenv/shims",
+			[]string{`/home/ada/proj/.python-version: evil\n`, "/home/ada/.pyenv/versions/evil -> /home/ada/secret", "/home/ada/secret/conda-meta/history: x"},
+			[]string{".pyenv/shims is "},
+		},
+		{
 			"a version that is a way out", "/home/ada/.pyenv/shims",
 			[]string{`/home/ada/proj/.python-version: ../../secret\n`},
 			[]string{".pyenv/shims is "},
@@ -358,8 +363,8 @@ func TestLookAtWhatAnAgentLeft(t *testing.T) {
 			"a package that names more than its neighbours", "/home/ada/.npm/bin",
 			[]string{
 				`/home/ada/.npmrc: prefix = /home/ada/.npm\n`, "/home/ada/.npm/bin/a -> ../lib/node_modules/a/a.js", "/home/ada/.npm/lib/node_modules/a/a.js",
-				`/home/ada/.npm/lib/node_modules/a/package.json: {"optionalDependencies":{"b":"1","../../../secret":"1","/home/ada/secret":"1"}}`,
-				"/home/ada/.npm/lib/node_modules/b -> /home/ada/secret",
+				`/home/ada/.npm/lib/node_modules/a/package.json: {"optionalDependencies":{"b":"1","../../../secret":"1","/home/ada/secret":"1",".":"1","@s":"1","c/d":"1"}}`,
+				"/home/ada/.npm/lib/node_modules/b -> /home/ada/secret", "/home/ada/.npm/lib/node_modules/@s/x/x.js", "/home/ada/.npm/lib/node_modules/c/d/x.js",
 			},
 			[]string{"read .npm/lib/node_modules/a: npm", "read .npm/bin: programs of your own"},
 		},

@@ -36,6 +36,13 @@ var handedOver = []struct {
 		[]string{"new since the start: ~/proj/a/b/c/d/e/f", "repositories in it since the start: a/b/c/d/e/f"},
 	},
 	{
+		"one beside more directories than are looked into", `
+		mkdir flood && cd flood && seq -f %05.0f 10001 | xargs mkdir && cd ..
+		git init -q a/b/c/d && git -C a/b/c/d commit -q --allow-empty -m x
+		git -C a/b/c/d config core.fsmonitor TRAP && git -c advice.addEmbeddedRepo=false add a/b/c/d`,
+		[]string{"not all was looked at for what git would run"},
+	},
+	{
 		"the root made a bare repository", `
 		mv .git/HEAD .git/HEAD2 && mkdir objects refs && echo ref: refs/heads/main > HEAD
 		git config -f config core.repositoryformatversion 0 && git config -f config core.worktree "$PWD"

@@ -12,13 +12,22 @@ package settings
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
 
-// MaxSize is how much of a file is worth reading: no person wrote a longer one.
-const MaxSize = 1 << 20
+// The bounds of a file: no person wrote a longer one.
+const (
+	// MaxSize is how much of it is worth reading.
+	MaxSize = 1 << 20
+	// MaxSettings is how many settings it may have. Two bytes are enough for one.
+	MaxSettings = 16 << 10
+)
+
+// ErrTooMuch is a file that is not read for its size, and that git would read.
+var ErrTooMuch = errors.New("it holds more settings than any person writes")
 
 // Setting is one "key = value" of a section. Sections and keys are in lower case, subsections as
 // they are written.
@@ -74,7 +83,9 @@ func Parse(content []byte) ([]Setting, error) {
 				return all, p.bad()
 			}
 			s.Line = line
-			all = append(all, s)
+			if all = append(all, s); len(all) > MaxSettings {
+				return nil, ErrTooMuch
+			}
 		default:
 			return all, p.bad()
 		}
