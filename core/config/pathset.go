@@ -23,8 +23,12 @@ func (s *pathSet) add(path string) {
 	}
 }
 
-// meets reports whether something in the set is the path, lies above it, or lies beneath it.
+// meets reports whether something in the set is the path, lies above it, or lies beneath it. What
+// is no absolute path meets nothing.
 func (s *pathSet) meets(path string) bool {
+	if !filepath.IsAbs(path) {
+		return false
+	}
 	if s.above[path] {
 		return true
 	}

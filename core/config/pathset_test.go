@@ -27,3 +27,14 @@ func TestPathSet(t *testing.T) {
 		}
 	})
 }
+
+// What leads nowhere has no path, and meets nothing; least of all for ever.
+func TestPathSetOfNoPath(t *testing.T) {
+	var set pathSet
+	set.add("/a")
+	for _, name := range []string{"", ".", "a"} {
+		if set.meets(name) {
+			t.Errorf("%q meets /a", name)
+		}
+	}
+}

@@ -95,7 +95,9 @@ func (p *protector) findRoots() {
 // the links on the way.
 func (p *protector) protect(path string, is pattern) {
 	to, err := p.resolve(path)
-	p.note(path, to)
+	if to.Path != "" { // a path that is too long leads nowhere
+		p.note(path, to)
+	}
 	if err != nil {
 		p.hidden(err)
 		return
