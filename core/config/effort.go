@@ -12,7 +12,7 @@ import (
 // of 64 KiB can have five thousand paths, and each may lead through forty links that are four
 // kilobytes long: such a one took five minutes. Five thousand denials of a person's take half of
 // this, and so does a thousand grants, each a project to look into.
-const maxEffort = 16 << 20
+const maxEffort = 12 << 20
 
 // errEffort is what a look says when nothing is left.
 var errEffort = errors.New("too many names to look at")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"path/filepath"
 
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -116,9 +117,10 @@ func (p *protector) protect(path string, is pattern) {
 }
 
 // note remembers a protected name that the agent could give to something else, and the links on the
-// way to it that the agent could replace: they are held in their places.
+// way to it that the agent could replace: they are held in their places. Of a name that could not
+// be followed to its end, the name itself is all that is known.
 func (p *protector) note(path string, to hostfile.Route) {
-	changeable := p.writable.meets(to.Path)
+	changeable := p.writable.meets(cmp.Or(to.Path, path))
 	for _, link := range to.Links() {
 		if p.asked.Path(link.Path, policy.OpWrite).Allowed {
 			changeable = true

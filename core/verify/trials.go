@@ -80,7 +80,7 @@ var trials = []trial{
 		"cat deploy/file && ! touch deploy/new && ! mv deploy gone",
 	},
 	{
-		"a link", ofGrants, `filesystem { read = ["~/link"] }`,
+		"a link", ofGrants, `filesystem { read = ["~/data", "~/link"] }`,
 		"cat ~/link/file && ! ls ~/out",
 	},
 	{

@@ -107,7 +107,7 @@ while :; do sleep 0.02; if [ -e ask ]; then rm ask; read line; echo "got <$line>
 func TestStoppedByOthers(t *testing.T) {
 	u, y := newUser(t), newTTY(t)
 	y.bash(u)
-	u.write("agent", ticker+`setsid sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done; kill -STOP $!; echo $! >asleep; echo up
+	u.write("agent", ticker+`setsid sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done; kill -STOP $!; until grep -q '^State:.T' /proc/$!/status; do :; done; echo $! >asleep; echo up
 while :; do read line; case $line in
 stop) kill -STOP $$; echo goes on;;
 state) while read -r name state _; do [ "$name" = State: ] && echo "it is $state"; done </proc/$(cat asleep)/status;;
