@@ -10,9 +10,9 @@ import (
 
 // maxEffort bounds how much a policy can make nono look at, counted in bytes of the names. A file
 // of 64 KiB can have five thousand paths, and each may lead through forty links that are four
-// kilobytes long: such a one took five minutes. Five thousand denials of a person's take half of
-// this, and so does a thousand grants, each a project to look into.
-const maxEffort = 12 << 20
+// kilobytes long: such a one took five minutes. Five thousand denials of a person's take over half
+// of this, and so do seven hundred grants, each a project to look into.
+const maxEffort = 11 << 20
 
 // errEffort is what a look says when nothing is left.
 var errEffort = errors.New("too many names to look at")

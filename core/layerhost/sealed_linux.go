@@ -31,12 +31,25 @@ func sealedCopy(name string, program *os.File) (*os.File, error) {
 		return nil, err
 	}
 	seals := unix.F_SEAL_SEAL | unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SHRINK
-	if _, err := unix.FcntlInt(w.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+	if err := addSeals(w, seals); err != nil {
 		return nil, fmt.Errorf("sealing it: %w", err)
 	}
 	// Opened anew, for reading: as long as a descriptor for writing is open, sealed or not, exec
 	// answers ETXTBSY.
 	return reopen(w)
+}
+
+// addSeals waits for the kernel to let go of pages that it holds for a moment itself, as on a busy
+// machine: it waits a tenth of a second by itself each time, and then says EBUSY.
+func addSeals(f *os.File, seals int) error {
+	const tries = 20
+	var err error
+	for range tries {
+		if _, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); !errors.Is(err, unix.EBUSY) {
+			break
+		}
+	}
+	return err
 }
 
 // reopen opens the same file anew, for reading and from its start.

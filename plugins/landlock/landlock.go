@@ -118,7 +118,10 @@ func (s sizes) of(p places.Place) uint64 {
 
 // readSizes reads the settings.
 func readSizes(settings []byte) (sizes, []sdk.Diagnostic) {
-	mib := map[string]float64{homeSize: usualHome, tmpSize: usualTmp}
+	mib := struct {
+		Home float64 `json:"private_size"`
+		Tmp  float64 `json:"tmp_size"`
+	}{usualHome, usualTmp}
 	if len(settings) > 0 {
 		if err := json.Unmarshal(settings, &mib); err != nil {
 			return sizes{}, []sdk.Diagnostic{{
@@ -127,8 +130,7 @@ func readSizes(settings []byte) (sizes, []sdk.Diagnostic) {
 		}
 	}
 	var problems []sdk.Diagnostic
-	size := func(name string) uint64 {
-		n := mib[name]
+	size := func(name string, n float64) uint64 {
 		if n >= 1 && n < 1<<30 {
 			return uint64(n * (1 << 20))
 		}
@@ -139,7 +141,7 @@ func readSizes(settings []byte) (sizes, []sdk.Diagnostic) {
 		})
 		return 0
 	}
-	return sizes{home: size(homeSize), tmp: size(tmpSize)}, problems
+	return sizes{home: size(homeSize, mib.Home), tmp: size(tmpSize, mib.Tmp)}, problems
 }
 
 // Interface guard.
