@@ -29,6 +29,9 @@ type signals struct {
 	mu      sync.Mutex
 	handler func(syscall.Signal)
 	held    []syscall.Signal
+	// hungUp is set when a SIGHUP came, and told when HangUp has stood in for one. A terminal that
+	// goes away is noticed in both ways, and is one event.
+	hungUp, told bool
 }
 
 // asking are the signals that ask for an end. SIGQUIT is among them, or Go would print every
@@ -104,11 +107,23 @@ func (s *signals) listen(list []syscall.Signal) {
 	signal.Notify(s.pipe, syscall.SIGPIPE)
 	go func() {
 		for sig := range s.ch {
-			s.mu.Lock()
-			s.handler(sig.(syscall.Signal))
-			s.mu.Unlock()
+			s.receive(sig.(syscall.Signal))
 		}
 	}()
+}
+
+// receive gives a signal to the handler, unless it is a SIGHUP that HangUp has told of.
+func (s *signals) receive(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sig == syscall.SIGHUP {
+		s.hungUp = true
+		if s.told {
+			s.told = false
+			return
+		}
+	}
+	s.handler(sig)
 }
 
 // Handle replaces the handler. The new one gets what was held first.
@@ -135,6 +150,10 @@ func (s *signals) HangUp() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.hungUp {
+		return
+	}
+	s.told = true
 	s.handler(syscall.SIGHUP)
 }
 

@@ -1012,9 +1012,9 @@ func TestFileOverLink(t *testing.T) {
 	}
 	u.write("plain.hcl", "filesystem { allow = [\".\"] }\n")
 	u.useEcho(`file_at = "/etc/resolv.conf"`)
-	desktop := func(config string) result {
-		// Where the network is closed, the session has a resolver of its own and says so in this file.
-		cmd := u.command("run", "-c", config, "--approve", "--disable", "network", "--", "cat", "/etc/resolv.conf")
+	desktop := func(config string, flags ...string) result {
+		args := append([]string{"run", "-c", config, "--approve"}, flags...)
+		cmd := u.command(append(args, "--", "cat", "/etc/resolv.conf")...)
 		// The namespace is made as root of a user namespace; a second one gives the user back.
 		inside := append([]string{"unshare", "--user", fmt.Sprintf("--map-user=%d", os.Getuid()), fmt.Sprintf("--map-group=%d", os.Getgid()), "--"}, cmd.Args...)
 		cmd.Path = "/usr/bin/unshare"
@@ -1024,12 +1024,18 @@ func TestFileOverLink(t *testing.T) {
 		}, inside...)
 		return u.finish(u.begin(cmd, ""))
 	}
-	for config, want := range map[string]string{
-		"plain.hcl": "nameserver of the host\n", // without the layer the link leads where it leads
-		"agent.hcl": "of the echo layer\n",
+	for _, c := range []struct {
+		config string
+		flags  []string
+		want   string
+	}{
+		// Without a layer or core that has such a file the link leads where it leads.
+		{"plain.hcl", []string{"--disable", "network"}, "nameserver of the host\n"},
+		{"plain.hcl", nil, "# The network is closed.\nnameserver 127.0.0.1\n"},
+		{"agent.hcl", nil, "of the echo layer\n"},
 	} {
-		if got := u.succeeds(desktop(config)).Stdout; got != want {
-			t.Errorf("%s: /etc/resolv.conf holds %q, want %q", config, got, want)
+		if got := u.succeeds(desktop(c.config, c.flags...)).Stdout; got != c.want {
+			t.Errorf("%s %q: /etc/resolv.conf holds %q, want %q", c.config, c.flags, got, c.want)
 		}
 	}
 }

@@ -21,7 +21,8 @@ func newPane(t *testing.T, u *user) *pane {
 	t.Helper()
 	p := &pane{t, filepath.Join(u.runtime, "tmux")}
 	cmd := u.command()
-	env := append(cmd.Env, "PATH="+u.Programs+":/usr/local/bin:/usr/bin:/bin", "TERM=screen", "SHELL=/bin/bash")
+	// A shell that the server leaves behind writes no history into a home that is being removed.
+	env := append(cmd.Env, "PATH="+u.Programs+":/usr/local/bin:/usr/bin:/bin", "TERM=screen", "SHELL=/bin/bash", "HISTFILE=")
 	shell := "PS1='" + prompt + "' exec bash --norc --noprofile" // one that is not asked for anything drops it
 	args := []string{"-S", p.socket, "-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "-c", u.Project, shell}
 	start := exec.Command("tmux", args...)
