@@ -257,7 +257,7 @@ func TestCommandOfAFile(t *testing.T) {
 		}
 	}
 	u.refused(u.nono("run"), "nothing to run", "no file is picked up by itself; did you mean `nono run -c agent.hcl`?")
-	u.refused(u.nono("plan"), "did you mean `nono run -c agent.hcl`?")
+	u.refused(u.nono("plan"), "did you mean `nono plan -c agent.hcl`?")
 	u.refused(u.nono("run", "agent.hcl"), "did you mean `nono run -c agent.hcl`?")
 	u.refused(u.nono("run", "-c", "quiet.hcl"), "quiet.hcl has no `command`")
 	u.refused(u.nono("run", "-c", "arguments.hcl"), "arguments.hcl has no `command`")
@@ -642,11 +642,12 @@ func TestOwnFilesInAGrantedHome(t *testing.T) {
 	u.refused(u.nono("run", "--read", u.path("~/.local/state/nono/sessions"), "--", "true"), "nono's own directory")
 }
 
-// A run that grants nothing near them makes none of nono's directories.
+// A run that grants nothing near them, and keeps no build caches, makes none of nono's directories.
 func TestNothingIsMadeWithoutNeed(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
-	u.succeeds(u.nono("run", "--allow-cwd", "--", "true"))
+	u.write("agent.hcl", "filesystem {\n  allow = [\".\"]\n  build_caches = false\n}\n")
+	u.succeeds(u.nono("run", "-c", "agent.hcl", "--", "true"))
 	if entries := strings.Fields(u.host("ls", "-A", u.Home)); !slices.Equal(entries, []string{"proj"}) {
 		t.Errorf("the home has %q", entries)
 	}

@@ -332,6 +332,7 @@ func TestApproval(t *testing.T) {
 	// What the user's own flags give already is not asked for.
 	u.tries([]string{"-c", "agent.hcl", "--read", "~/data", "--env", "MY_NAME"}, "yes: cat ~/data/d.txt")
 	// And what it may do by itself is no more than its own directory.
+	u.write("x/f", "")
 	u.write("agent.hcl", fmt.Sprintf("command = [\"true\"]\nfilesystem {\n  allow = [\"../%s\", \"./x\"]\n  deny = [\"~/data\"]\n}\n", filepath.Base(u.Project)))
 	u.succeeds(u.nono("run", "-c", "agent.hcl"))
 	u.write("agent.hcl", "filesystem {\n  allow = [\"..\"]\n}\n")

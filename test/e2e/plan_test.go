@@ -62,7 +62,7 @@ environment {
 		`private +~ /tmp /var/tmp +in memory, gone after the run`,
 		`deny +~/proj/secret\.txt +agent\.hcl:4:14`,
 		`protect +~/proj/deploy +agent\.hcl:5:14`,
-		`protect +~/proj/\.git/config +default`,
+		`protect +~/proj/\.git/config +default  git config, remote add and push -u write it: --write ~/proj/\.git/config`,
 		`protect +~/proj/\.git/hooks +default`,
 		`protect +~/proj/agent\.hcl +nono's programs, or a policy of this run`,
 		`CI +agent\.hcl:8:11 +1`,
