@@ -154,7 +154,7 @@ func TestLayerInAnotherLanguage(t *testing.T) {
 	if err := os.Symlink("real", u.path("~/link")); err != nil {
 		t.Fatal(err)
 	}
-	u.succeeds(u.nono("run", "--", "true")) // makes nono's own directories, which both plans then see
+	u.succeeds(u.nono("run", "--allow-cwd", "--", "true")) // makes nono's own directories, which both plans then see
 	views := map[string][]json.RawMessage{}
 	for name, program := range map[string]string{
 		"test/binds":   layers + "/nono-layer-binds",
