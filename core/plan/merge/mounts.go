@@ -75,12 +75,11 @@ func (m *Merger) merge(steps []view.Mount) view.View {
 	return view.New(out)
 }
 
-// refuseBeneath reports steps that lie beneath something that is no directory: one conflict for all
-// steps of a layer beneath one such place.
+// refuseBeneath reports steps that lie beneath something that is no directory: one conflict for
+// each such place, with the first of the steps beneath it, whoever the others are of.
 func (m *Merger) refuseBeneath(v view.View) {
-	type meeting struct{ over, layer string }
-	var order []meeting
-	met := map[meeting][]view.Mount{}
+	var order []string // the places
+	met := map[string][]view.Mount{}
 	for _, s := range v.Mounts() {
 		if s.At() == "/" {
 			continue
@@ -100,16 +99,15 @@ func (m *Merger) refuseBeneath(v view.View) {
 		default:
 			continue
 		}
-		key := meeting{over.At(), s.Layer}
-		if met[key] == nil {
-			order = append(order, key)
+		if met[over.At()] == nil {
+			order = append(order, over.At())
 		}
-		met[key] = append(met[key], s)
+		met[over.At()] = append(met[over.At()], s)
 	}
-	for _, key := range order {
-		over, _ := v.At(key.over)
-		first, more := met[key][0], ""
-		if n := len(met[key]) - 1; n > 0 {
+	for _, at := range order {
+		over, _ := v.At(at)
+		first, more := met[at][0], ""
+		if n := len(met[at]) - 1; n > 0 {
 			more = fmt.Sprintf(" (and %d more)", n)
 		}
 		if o, ok := over.Mount.(fragment.Pseudo); ok {
