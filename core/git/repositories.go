@@ -303,13 +303,7 @@ const mostNames = 100_000
 // List is what is in a directory, as far as anybody looks; nothing where it cannot be listed. It
 // reports whether there is more.
 func List(dir string) (entries []fs.DirEntry, more bool) {
-	const flags = os.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW // no pipe is opened, and waited for
-	f, err := os.OpenFile(dir, flags, 0)
-	if err != nil {
-		return nil, false
-	}
-	defer f.Close()
-	entries, _ = f.ReadDir(mostNames)
+	entries, _ = hostfile.List(dir, mostNames)
 	return entries, len(entries) == mostNames
 }
 

@@ -3,7 +3,7 @@ package toolchain
 import (
 	"errors"
 	"io/fs"
-	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -25,8 +25,12 @@ func thisHost() *host {
 	return &host{look: hostfile.Once(hostfile.Host), content: hostfile.Read, names: names}
 }
 
+// mostNames bounds what is read of a directory: an agent may have filled it.
+const mostNames = 100_000
+
+// names are what lies in a directory, in order.
 func names(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+	entries, err := hostfile.List(dir, mostNames)
 	if err != nil {
 		return nil, err
 	}
@@ -34,6 +38,7 @@ func names(dir string) ([]string, error) {
 	for i, e := range entries {
 		names[i] = e.Name()
 	}
+	slices.Sort(names)
 	return names, nil
 }
 

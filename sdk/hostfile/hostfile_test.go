@@ -273,3 +273,31 @@ func TestOnce(t *testing.T) {
 		t.Errorf("the file system was asked %d times", asked)
 	}
 }
+
+// TestList: a directory's entries, no more than were asked for, and nothing but a directory's.
+func TestList(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b", "c"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if entries, err := hostfile.List(dir, 2); err != nil || len(entries) != 2 {
+		t.Errorf("of three names two: %v, %v", entries, err)
+	}
+	if entries, err := hostfile.List(dir, 9); err != nil || len(entries) != 3 {
+		t.Errorf("all three names: %v, %v", entries, err)
+	}
+	if entries, err := hostfile.List(t.TempDir(), 9); err != nil || len(entries) != 0 {
+		t.Errorf("an empty directory: %v, %v", entries, err)
+	}
+	link, pipe := filepath.Join(dir, "link"), filepath.Join(dir, "pipe")
+	if err := errors.Join(os.Symlink(dir, link), unix.Mkfifo(pipe, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{link, pipe, filepath.Join(dir, "a"), filepath.Join(dir, "none")} {
+		if entries, err := hostfile.List(name, 9); err == nil {
+			t.Errorf("%s was listed: %v", name, entries)
+		}
+	}
+}

@@ -42,6 +42,22 @@ func Open(name string) (*os.File, error) {
 	return openRegular(route.Path)
 }
 
+// List is what is in a directory that is no link, at most so many of its entries, in no order.
+//
+// What somebody has put in its place is an error and is not waited for.
+func List(dir string, most int) ([]fs.DirEntry, error) {
+	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	entries, err := f.ReadDir(most)
+	if errors.Is(err, io.EOF) {
+		err = nil // it is empty
+	}
+	return entries, err
+}
+
 // openRegular opens what is a regular file once it is open.
 func openRegular(name string) (*os.File, error) {
 	const flags = os.O_RDONLY | unix.O_NONBLOCK | unix.O_NOFOLLOW | unix.O_NOCTTY
