@@ -140,7 +140,14 @@ func open(
 // resolveCommand finds the program that the typed name stands for, and grants it what it needs to
 // run.
 func (r *run) resolveCommand() error {
-	tool, err := toolchain.Resolve(r.toolchainRequest(&r.req.Config.Policy))
+	tool, err := toolchain.Resolve(toolchain.Request{
+		Name:    r.req.Args[0],
+		NamedBy: r.req.NamedBy,
+		Dir:     r.req.Dir,
+		Home:    r.req.Dirs.Home,
+		Lookup:  r.req.Lookup,
+		Policy:  &r.req.Config.Policy,
+	})
 	if err != nil {
 		return r.commandProblem(err)
 	}

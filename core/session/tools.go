@@ -11,24 +11,12 @@ import (
 	"github.com/nono-run/nono/core/buildcache"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/toolchain"
-	"github.com/nono-run/nono/sdk/policy"
 )
-
-func (r *run) toolchainRequest(p *policy.Policy) toolchain.Request {
-	return toolchain.Request{
-		Name:    r.req.Args[0],
-		NamedBy: r.req.NamedBy,
-		Dir:     r.req.Dir,
-		Home:    r.req.Dirs.Home,
-		Lookup:  r.req.Lookup,
-		Policy:  p,
-	}
-}
 
 // findTools finds out what the agent has besides its own command: what of the user's PATH lies in
 // the roots of the toolchain, and the build caches of the tools that it finds there.
 func (r *run) findTools() error {
-	r.path = toolchain.Look(r.toolchainRequest(&r.policy))
+	r.path = r.tool.Look(&r.policy)
 	r.caches = r.findCaches()
 	if r.dry || len(r.caches.Caches) == 0 {
 		return nil

@@ -41,8 +41,16 @@ type Outside struct {
 // Rules are the Reads as rules. Their source is the user's PATH.
 func (p *Path) Rules() []policy.PathRule { return rulesOf(p.Reads, "your PATH") }
 
-// Look looks through the user's PATH. What the command needs is in the request's policy already.
-func Look(req Request) *Path {
+// Look looks through the user's PATH, under a policy that has what the command needs. What was
+// looked at for the command is not looked at again.
+func (tc *Toolchain) Look(p *policy.Policy) *Path {
+	req := tc.from
+	req.Policy = p
+	return lookAt(req)
+}
+
+// lookAt looks through PATH. What the command needs is in the request's policy already.
+func lookAt(req Request) *Path {
 	p := &pathLooker{resolver: newResolver(req)}
 	p.path.Instead = map[string][]string{}
 	seen := map[string]bool{}

@@ -10,14 +10,14 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// lookThrough is Look for ada, in lines.
+// lookThrough is lookAt for ada, in lines.
 func lookThrough(machine *host, p *policy.Policy, path string, environ ...string) []string {
 	env := map[string]string{"PATH": path}
 	for _, e := range environ {
 		k, v, _ := strings.Cut(e, "=")
 		env[k] = v
 	}
-	found := Look(Request{
+	found := lookAt(Request{
 		Dir: "/home/ada/proj", Home: "/home/ada", Policy: p, host: machine,
 		Lookup: func(k string) (string, bool) { v, ok := env[k]; return v, ok },
 	})
@@ -393,6 +393,6 @@ func BenchmarkLook(b *testing.B) {
 	}
 	p := granted()
 	for b.Loop() {
-		Look(Request{Dir: home, Home: home, Policy: p, Lookup: os.LookupEnv})
+		lookAt(Request{Dir: home, Home: home, Policy: p, Lookup: os.LookupEnv})
 	}
 }

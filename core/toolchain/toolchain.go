@@ -76,7 +76,8 @@ type Toolchain struct {
 	// Notices are lines for the user.
 	Notices []string
 
-	home string // the user's
+	// from is the request, with the host as far as it was looked at.
+	from Request
 }
 
 // Read is a path that the command needs.
@@ -170,7 +171,7 @@ func newResolver(req Request) *resolver {
 	return &resolver{
 		Request: req, decide: policy.NewDecider(req.Policy),
 		bases: map[*rootKind]string{}, settings: map[string]string{},
-		tc: &Toolchain{Arg0: req.Name, home: req.Home},
+		tc: &Toolchain{Arg0: req.Name, from: req},
 	}
 }
 
@@ -467,7 +468,7 @@ func (tc *Toolchain) Check(p *policy.Policy) error {
 		if d.Rule != nil && d.Rule.Access == policy.Deny {
 			return refusal // no grant helps
 		}
-		flag := "--read " + installation(program, tc.home)
+		flag := "--read " + installation(program, tc.from.Home)
 		if !slices.Contains(grants, flag) {
 			grants = append(grants, flag)
 		}

@@ -554,7 +554,7 @@ func TestCheck(t *testing.T) {
 		{"/home/ada/tool/bin/run", "no rule grants it", "grant it: --read /home/ada/tool"},
 	}
 	for _, test := range tests {
-		err := (&Toolchain{Arg0: "run", Programs: []string{"/usr/bin/env", test.program}, home: "/home/ada"}).Check(granted(denied, written))
+		err := (&Toolchain{Arg0: "run", Programs: []string{"/usr/bin/env", test.program}, from: Request{Home: "/home/ada"}}).Check(granted(denied, written))
 		if test.want == "" {
 			if err != nil {
 				t.Errorf("%s: %v", test.program, err)
