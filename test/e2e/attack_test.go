@@ -17,6 +17,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/test/machine"
 )
 
 // An attack is one way out that a sandbox has to close, and how to see whether it does.
@@ -397,7 +399,7 @@ func serviceAttacks() []attack {
 			if err != nil {
 				a.t.Fatal(err)
 			}
-			a.t.Cleanup(func() { _ = removeAll(dir) })
+			a.t.Cleanup(func() { _ = machine.RemoveAll(dir) })
 			return contact("unix", "unix", dir+"/agent.1")(a)
 		}},
 		{threat: "E45", does: "X11 by its abstract socket", refused: []string{"ECONNREFUSED"}, kernel: true, arrange: func(a *arena) attempt {
@@ -659,7 +661,7 @@ func linked(name, to string) func(*arena) attempt {
 	return func(a *arena) attempt {
 		dir := a.repository("linked-" + strings.NewReplacer("/", "-", ".", "").Replace(name+to))
 		a.mkdir(dir + "/shared")
-		if err := removeAll(dir + "/.git/hooks"); err != nil {
+		if err := machine.RemoveAll(dir + "/.git/hooks"); err != nil {
 			a.t.Fatal(err)
 		}
 		if err := os.Symlink(to, dir+"/"+name); err != nil {

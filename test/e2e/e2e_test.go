@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/nono-run/nono/test/machine"
 )
 
 // programs is the directory with nono, nono-init and the built-in layers; nono-short beside them
@@ -133,7 +135,7 @@ func newUser(t *testing.T) *user {
 	}
 	t.Cleanup(func() {
 		for _, dir := range []string{home, runtime} {
-			if err := removeAll(dir); err != nil {
+			if err := machine.RemoveAll(dir); err != nil {
 				t.Errorf("removing %s: %v", dir, err)
 			}
 		}
@@ -145,16 +147,6 @@ func newUser(t *testing.T) *user {
 	u := &user{t: t, Home: home, Project: filepath.Join(home, "proj"), Programs: programs, Program: "nono", runtime: runtime}
 	u.mkdir(u.Project)
 	return u
-}
-
-// removeAll removes a tree in which a test has taken rights away.
-func removeAll(dir string) error {
-	err := os.RemoveAll(dir)
-	if errors.Is(err, os.ErrPermission) {
-		_ = exec.Command("chmod", "-R", "u+rwX", dir).Run()
-		err = os.RemoveAll(dir)
-	}
-	return err
 }
 
 // path makes a name absolute: "~/x" is beneath Home, "x" in the project.

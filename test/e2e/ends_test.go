@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/test/machine"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -156,7 +158,7 @@ func TestSignalAtTheGate(t *testing.T) {
 		u := newUser(t)
 		g := u.guard("run", "--allow-cwd", "--", "bash", "-c", "trap 'exit 3' TERM; touch up; while :; do sleep 0.1; done")
 		init := g.appears("nono-init")
-		for len(children(init)) == 0 && len(g.done) == 0 {
+		for len(machine.Children(init)) == 0 && len(g.done) == 0 {
 			time.Sleep(50 * time.Microsecond)
 		}
 		g.signal(syscall.SIGSTOP) // so that it does not hear of the agent now

@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/test/machine"
 )
 
 // What is left of a run is seen by a guardian: a process between the test and nono that is a
@@ -328,27 +330,12 @@ func (g *guarded) signal(s syscall.Signal) {
 
 // child is the child of nono's that has this name, if there is one now.
 func (g *guarded) child(name string) (int, bool) {
-	for _, pid := range children(g.pid) {
+	for _, pid := range machine.Children(g.pid) {
 		if p, ok := processAt(pid); ok && p.name() == name {
 			return pid, true
 		}
 	}
 	return 0, false
-}
-
-// children are a process's, found faster than by looking at all there are.
-func children(of int) []int {
-	var pids []int
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", of))
-	for _, task := range tasks {
-		list, _ := os.ReadFile(task)
-		for field := range strings.FieldsSeq(string(list)) {
-			if pid, err := strconv.Atoi(field); err == nil {
-				pids = append(pids, pid)
-			}
-		}
-	}
-	return pids
 }
 
 // appears waits for a child of nono's.

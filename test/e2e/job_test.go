@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/test/machine"
 )
 
 // ticker is a program that writes a line into a file for as long as it runs, from a session of its
@@ -361,7 +363,7 @@ func TestSettings(t *testing.T) {
 		{"the agent is killed", raw + `kill -9 $$`, nil},
 		{"nono is killed", raw + `sleep 1000`, func(y *tty) { y.signalNono(syscall.SIGKILL) }},
 		{"nono-init is killed", raw + `sleep 1000`, func(y *tty) {
-			for _, pid := range children(y.nono()) {
+			for _, pid := range machine.Children(y.nono()) {
 				if p, ok := processAt(pid); ok && p.name() == "nono-init" {
 					_ = syscall.Kill(pid, syscall.SIGKILL)
 				}

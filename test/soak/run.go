@@ -10,10 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/nono-run/nono/test/machine"
 )
 
 // trial is what is done in one run.
@@ -165,12 +166,12 @@ func (r *running) find() int {
 	if r.victim == "nono" {
 		return core
 	}
-	for _, child := range children(core) {
+	for _, child := range machine.Children(core) {
 		switch name := nameOf(child); {
 		case name == r.victim, r.victim == "layer" && strings.HasPrefix(name, "nono-layer"):
 			return child
 		case r.victim == "agent" && name == "nono-init":
-			if inside := children(child); len(inside) > 0 {
+			if inside := machine.Children(child); len(inside) > 0 {
 				return inside[0]
 			}
 		}
@@ -214,25 +215,10 @@ func (s *soak) judge(r *running, ok bool) {
 	s.longest = max(s.longest, r.took)
 }
 
-// children are a process's.
-func children(of int) []int {
-	var pids []int
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", of))
-	for _, task := range tasks {
-		list, _ := os.ReadFile(task)
-		for field := range strings.FieldsSeq(string(list)) {
-			if pid, err := strconv.Atoi(field); err == nil {
-				pids = append(pids, pid)
-			}
-		}
-	}
-	return pids
-}
-
 // descendants are the names of all that runs beneath a process.
 func descendants(of int) []string {
 	var names []string
-	for _, pid := range children(of) {
+	for _, pid := range machine.Children(of) {
 		names = append(names, nameOf(pid))
 		names = slices.Concat(names, descendants(pid))
 	}

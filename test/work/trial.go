@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/nono-run/nono/test/machine"
 )
 
 // limit is how long one command may take. It is far more than any needs.
@@ -38,7 +40,7 @@ func newTrial(nono string) (*trial, error) {
 }
 
 func (t *trial) close() {
-	if err := removeAll(t.base); err != nil {
+	if err := machine.RemoveAll(t.base); err != nil {
 		fmt.Fprintln(os.Stderr, "work:", err)
 	}
 }
@@ -92,7 +94,7 @@ func (t *trial) try(group string, r row) (result, error) {
 // prepare makes a new home and a new project, and what the row is given. It says what the machine
 // lacks.
 func (t *trial) prepare(r row) (string, error) {
-	if err := removeAll(t.home()); err != nil {
+	if err := machine.RemoveAll(t.home()); err != nil {
 		return "", err
 	}
 	if err := os.MkdirAll(t.project(), 0o755); err != nil {
@@ -191,14 +193,4 @@ func list(dir string) (string, error) {
 		return nil
 	})
 	return all.String(), err
-}
-
-// removeAll removes a tree in which rights may have been taken away.
-func removeAll(dir string) error {
-	err := os.RemoveAll(dir)
-	if errors.Is(err, os.ErrPermission) {
-		_ = exec.Command("chmod", "-R", "u+rwX", dir).Run()
-		err = os.RemoveAll(dir)
-	}
-	return err
 }
