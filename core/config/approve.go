@@ -18,10 +18,9 @@ type Ask struct {
 //
 // Such a file may lie in a repository that a stranger wrote. By itself it may name the command and
 // its arguments, grant beneath its own directory where that is a project (place.go), tighten
-// anything, and set plain variables. What
-// the user's own configuration or flags give already is not asked for again. All else is, a line
-// each, and each block says what that is for itself; what no approval makes valid was refused
-// before (later.go).
+// anything, and set plain variables. What the user's own configuration or flags give already is not
+// asked for again. All else is, a line each, and each block says what that is for itself; what no
+// approval makes valid was refused before (later.go).
 func (r *reader) approve(sources []*source) []Ask {
 	var asks []Ask
 	for _, s := range sources {

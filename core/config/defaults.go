@@ -47,9 +47,8 @@ type hidden struct {
 }
 
 // defaultPath is a rule of the default profile. What does not exist is left out without a word, and
-// what does not apply to this system, too: the profile lists what may be there on any. Only here
-// may
-// * stand in a path; it is replaced by what exists.
+// what does not apply to this system, too: the profile lists what may be there on any. In no other
+// profile may a * stand in a path; it is replaced by what exists.
 func (r *reader) defaultPath(access policy.Access, it language.Item) {
 	if access == policy.Protect && !strings.HasPrefix(it.Text, "~") &&
 		!strings.HasPrefix(it.Text, "$") {

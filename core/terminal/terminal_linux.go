@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// look is how often a process in the background looks whether it still is there: a shell's fg
+	// lookEvery is how often a process in the background looks whether it still is there: a shell's fg
 	// tells nobody that runs.
 	lookEvery = 150 * time.Millisecond
 	// settleLimit is how long the user's terminal may take for the output of before a suspension.
