@@ -40,6 +40,18 @@ func newPane(t *testing.T, u *user) *pane {
 	return p
 }
 
+// reader writes a program that tells when it has the terminal, and what it reads there, and returns
+// the command for it. What is typed earlier is read by the shell, with its own settings.
+func reader(u *user) string {
+	u.write("reader.py", `import signal, sys
+signal.signal(signal.SIGCONT, lambda *_: print("it goes on", flush=True))
+print("it reads", flush=True)
+for line in iter(sys.stdin.readline, ""):
+    print("got", line, end="", flush=True)
+`)
+	return "/usr/bin/python3 reader.py"
+}
+
 func (p *pane) tmux(args ...string) string {
 	p.t.Helper()
 	out, err := exec.Command("tmux", append([]string{"-S", p.socket}, args...)...).CombinedOutput()
@@ -161,12 +173,14 @@ func TestPrograms(t *testing.T) {
 			p.shows("Welcome to fish")
 			p.enter("echo (math 40 + 2)")
 			p.shows("\n42")
-			p.enter("cat")
-			p.enter("to cat")
-			p.shows("to cat\nto cat")
+			p.enter(reader(u))
+			p.shows("it reads")
+			p.enter("to it")
+			p.shows("to it\ngot to it")
 			p.keys("C-z")
 			p.shows("stopped")
 			p.enter("fg")
+			p.shows("it goes on")
 			p.keys("C-d")
 			p.enter("echo (math 40 + 3)")
 			p.shows("\n43")
@@ -183,15 +197,18 @@ func TestPrograms(t *testing.T) {
 			if screen := p.screen(); strings.Contains(screen, "no job control") {
 				u.t.Errorf("bash complains:\n%s", screen)
 			}
-			p.enter("cat")
-			p.enter("to cat")
-			p.shows("to cat\nto cat")
+			p.enter(reader(u))
+			p.shows("it reads")
+			p.enter("to it")
+			p.shows("to it\ngot to it")
 			p.keys("C-z")
 			p.shows("Stopped")
 			p.enter("fg")
+			p.shows("it goes on")
 			p.enter("once more")
-			p.shows("once more\nonce more")
+			p.shows("once more\ngot once more")
 			p.keys("C-c")
+			p.shows("KeyboardInterrupt")
 			p.enter("suspend")
 			p.shows(prompt)
 			p.enter("fg")
