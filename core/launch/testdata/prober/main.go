@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -391,15 +392,16 @@ func inotify(count string) string {
 	return "ok"
 }
 
-// speculation is what the kernel keeps this process from guessing, first having it kept from more:
+// speculation is what the kernel keeps this thread from guessing, first having it kept from more:
 // "speculation=off".
 func speculation(more string) string {
+	runtime.LockOSThread() // the thread that is asked about is the one that was changed
 	if more == "off" {
 		if err := unix.Prctl(unix.PR_SET_SPECULATION_CTRL, unix.PR_SPEC_STORE_BYPASS, unix.PR_SPEC_DISABLE, 0, 0); err != nil {
 			return outcome(err)
 		}
 	}
-	return status("Speculation_Store_Bypass,SpeculationIndirectBranch")
+	return statusFields("/proc/thread-self/status", "Speculation_Store_Bypass,SpeculationIndirectBranch")
 }
 
 // serve answers one connection on a port of the loopback with a greeting.
