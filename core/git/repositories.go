@@ -1,6 +1,8 @@
 package git
 
 import (
+	"cmp"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -237,6 +239,9 @@ func (c *collector) walk(root string, s Search) {
 	}
 	var last []level
 	isLast := false
+	if root == "/" {
+		root = "" // of which the names in it are "/" and a name
+	}
 	for todo, looked := []level{{root, 0}}, 0; ; {
 		if len(todo) == 0 {
 			todo, last, isLast = last, nil, true
@@ -247,12 +252,12 @@ func (c *collector) walk(root string, s Search) {
 		at := todo[0]
 		todo = todo[1:]
 		if looked++; looked > s.Directories {
-			c.stopped(at.dir, isLast)
+			c.stopped(cmp.Or(at.dir, "/"), isLast)
 			return
 		}
-		entries, more := List(at.dir)
+		entries, more := List(cmp.Or(at.dir, "/"))
 		if more {
-			c.stopped(at.dir, isLast)
+			c.stopped(cmp.Or(at.dir, "/"), isLast)
 		}
 		if at.depth > 0 && slices.ContainsFunc(entries, ofGit) && c.inspect(at.dir) {
 			continue // nothing lies in a bare repository
@@ -261,6 +266,7 @@ func (c *collector) walk(root string, s Search) {
 			name := e.Name()
 			switch dir := at.dir + "/" + name; {
 			case !e.IsDir() || name == ".git" || slices.Contains(s.Skip, name):
+			case slices.Contains(owned, dir) || closedInside(dir):
 			case slices.Contains(s.Last, name):
 				last = append(last, level{dir, at.depth + 1})
 			case at.depth+1 < s.Depth:
@@ -270,6 +276,28 @@ func (c *collector) walk(root string, s Search) {
 			}
 		}
 	}
+}
+
+// owned are directories of which the session has its own, or which hold nothing but the kernel's.
+var owned = []string{"/dev", "/proc", "/sys"}
+
+// closedInside reports a directory that root can enter outside and the agent cannot: it has root's
+// number, and no power over the files of others.
+func closedInside(dir string) bool {
+	if os.Geteuid() != 0 {
+		return false
+	}
+	var is unix.Stat_t
+	if unix.Stat(dir, &is) != nil || is.Uid == 0 || is.Mode&0o001 != 0 {
+		return false
+	}
+	groups, err := os.Getgroups()
+	mine := err != nil || is.Gid == 0 || slices.Contains(groups, int(is.Gid))
+	if mine && is.Mode&0o010 != 0 {
+		return false
+	}
+	_, err = unix.Getxattr(dir, "system.posix_acl_access", nil)
+	return errors.Is(err, unix.ENODATA) || errors.Is(err, unix.EOPNOTSUPP)
 }
 
 // stopped notes a directory that was not looked through.

@@ -295,3 +295,29 @@ func BenchmarkRepositories(b *testing.B) {
 		}
 	}
 }
+
+// Root enters the directories of others outside and not inside, so no rule is made for what lies
+// there: nono could not carry it out. What the agent could enter is looked into.
+func TestRepositoriesOfOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root sees into the directories of others")
+	}
+	root := disk(t, nil)
+	for dir, mode := range map[string]os.FileMode{"open": 0o755, "group": 0o750, "closed": 0o700} {
+		repository(t, filepath.Join(root, dir, "repo"))
+		if err := os.Chown(filepath.Join(root, dir), 4711, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Join(root, dir), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var found []string
+	for _, r := range git.New(hostfile.Host, root, root).Repositories(root, git.Around).Repositories {
+		found = append(found, strings.TrimPrefix(r.Root, root))
+	}
+	slices.Sort(found)
+	if diff := cmp.Diff([]string{"/group/repo", "/open/repo"}, found); diff != "" {
+		t.Errorf("found (-want +got):\n%s", diff)
+	}
+}

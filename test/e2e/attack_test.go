@@ -591,7 +591,7 @@ func rootAttacks() []attack {
 			threat: "E15", does: "a setting of the kernel in /sys", arrange: just("open-w=/sys/kernel/mm/transparent_hugepage/enabled"),
 			refused: []string{"ENOENT", "EROFS"}, kernel: true, lacks: file("/sys/kernel/mm/transparent_hugepage/enabled"),
 		},
-		{threat: "E27", does: "/sys", arrange: just("list=/sys"), refused: absent},
+		{threat: "E27", does: "what the machine is made of, by /sys", arrange: just("list=/sys/class"), refused: absent},
 		{threat: "E31", does: "a mount namespace", arrange: just(fmt.Sprintf("namespace-new=%#x", unix.CLONE_NEWNS)), refused: []string{"EPERM"}, kernel: true},
 		{threat: "E31", does: "a file by its handle", arrange: just("by-handle=/etc/passwd"), refused: []string{"EPERM"}, kernel: true},
 		{threat: "E09", does: "raw sockets", arrange: just("socket=2,3,1"), refused: []string{"ESOCKTNOSUPPORT"}, kernel: true},
