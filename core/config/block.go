@@ -19,6 +19,10 @@ type block struct {
 	// profile written for a later version fails at the line that this one cannot keep, and not at its
 	// syntax.
 	grammar *language.Block
+	// example is a file that uses every attribute of it which can be honoured, and stranger what a
+	// file from elsewhere needs approval for; both are for people, and empty where nothing of the
+	// block is built yet.
+	example, stranger string
 	// refuse reports what the grammar has and this version cannot honour, where the grammar's own
 	// marks do not say it all; nil if they do.
 	refuse func(r *report, s *source, b *language.Tree)

@@ -32,7 +32,8 @@ func TestSampleParses(t *testing.T) {
 	}
 }
 
-// Every attribute of the language has a shape: the zero would panic in front of a user.
+// Every attribute of the language has a shape, for the zero would panic in front of a user; and it
+// is explained, for the reference is made of that.
 func TestLanguageIsComplete(t *testing.T) {
 	var check func(name string, b *language.Block)
 	fields := func(name string, attrs map[string]language.Attribute) {
@@ -40,18 +41,55 @@ func TestLanguageIsComplete(t *testing.T) {
 			if a.Shape == 0 || (a.Shape == language.Structured) != (len(a.Fields) > 0) {
 				t.Errorf("%s.%s has no proper shape", name, n)
 			}
+			if a.Help == "" {
+				t.Errorf("%s.%s is not explained", name, n)
+			}
 			for f, inner := range a.Fields {
-				if inner.Shape == 0 {
-					t.Errorf("%s.%s.%s has no shape", name, n, f)
+				if inner.Shape == 0 || inner.Help == "" {
+					t.Errorf("%s.%s.%s has no shape, or is not explained", name, n, f)
 				}
 			}
 		}
 	}
 	check = func(name string, b *language.Block) {
+		if b != grammar && b.Help == "" {
+			t.Errorf("%s is not explained", name)
+		}
 		fields(name, b.Attributes)
 		for n, inner := range b.Blocks {
 			check(name+"."+n, inner)
 		}
 	}
 	check("", grammar)
+}
+
+// What can be honoured is shown in an example, attribute by attribute; what cannot is in none.
+func TestExamplesShowWhatCanBeHonoured(t *testing.T) {
+	for _, b := range blocks {
+		if b.grammar.Later {
+			if b.example != "" {
+				t.Errorf("%s is not built yet, and has an example", b.name)
+			}
+			continue
+		}
+		tree, problems := language.Parse(diag.Text{File: "example", Content: []byte(b.example)}, grammar)
+		if problems.Failed() {
+			t.Errorf("the example of %q: %v", b.name, problems)
+			continue
+		}
+		used := tree
+		for _, inner := range tree.Blocks {
+			if inner.Name == b.name {
+				used = inner
+			}
+		}
+		if b.name != "" && used == tree {
+			t.Errorf("the example of %q has no such block", b.name)
+		}
+		for name, a := range b.grammar.Attributes {
+			if _, ok := used.Attributes[name]; ok == a.Later {
+				t.Errorf("%s.%s is built: %v; in the example: %v", b.name, name, !a.Later, ok)
+			}
+		}
+	}
 }

@@ -32,6 +32,26 @@ func loadAll(tb testing.TB, w *world) config.Loaded {
 	return loaded
 }
 
+// The examples of the language hold as they stand, where what they name is there.
+func TestExamplesHold(t *testing.T) {
+	for _, section := range config.Language() {
+		if section.Example == "" {
+			continue
+		}
+		t.Run(section.Name, func(t *testing.T) {
+			w := newWorld(t)
+			for _, name := range []string{"proj/secrets/", "proj/deploy/", "home/data/", "home/out/", "home/plugins/nono-layer-motd"} {
+				w.file(name, "")
+			}
+			w.file("proj/agent.hcl", section.Example)
+			w.flags("-c agent.hcl\n--approve\n")
+			if notices := load(t, w).Notices; len(notices) > 0 {
+				t.Error(notices)
+			}
+		})
+	}
+}
+
 func TestEveryRuleHasAnIDAndASource(t *testing.T) {
 	w := newWorld(t)
 	w.file("proj/agent.hcl", "filesystem {\n  allow = [\".\"]\n  deny = [\"x\"]\n}\nenvironment {\n  set = { A = \"1\" }\n}\n")

@@ -11,14 +11,31 @@ import (
 // environment is which variables the agent has.
 var environment = block{
 	name: "environment",
-	grammar: &language.Block{Attributes: map[string]language.Attribute{
-		"pass": {Shape: language.StringList},
-		"set":  {Shape: language.Variables},
-		"deny": {Shape: language.StringList},
-	}},
-	read:  (*reader).environment,
-	asks:  (*reader).environmentAsks,
-	flags: map[string]func(*reader, Flag){"env": (*reader).envFlag},
+	grammar: &language.Block{
+		Help: "which variables the agent has, beside the harmless ones that every run passes",
+		Attributes: map[string]language.Attribute{
+			"pass": {
+				Shape: language.StringList, Of: "NAME or PREFIX*",
+				Help: "inherited from you; the agent sees their values",
+			},
+			"set": {Shape: language.Variables, Help: "given this value"},
+			"deny": {
+				Shape: language.StringList, Of: "NAME or PREFIX*",
+				Help: "never inherited, whatever passes them",
+			},
+		},
+	},
+	example: `
+environment {
+  pass = ["MY_SETTING", "MY_TOOL_*"]
+  set  = { CI = "1" }
+  deny = ["EDITOR"]
+}
+`,
+	stranger: "variables of yours that it passes, and values for those that are never inherited",
+	read:     (*reader).environment,
+	asks:     (*reader).environmentAsks,
+	flags:    map[string]func(*reader, Flag){"env": (*reader).envFlag},
 }
 
 // variables are the rules about variables, in the order in which they were stated. A variable has

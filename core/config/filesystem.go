@@ -19,21 +19,56 @@ import (
 // filesystem is which paths the agent may read, write and execute.
 var filesystem = block{
 	name: "filesystem", kind: policy.KindFilesystem,
-	grammar: &language.Block{Attributes: map[string]language.Attribute{
-		"allow":   {Shape: language.StringList},
-		"read":    {Shape: language.StringList},
-		"write":   {Shape: language.StringList},
-		"deny":    {Shape: language.StringList}, // a pattern in here is refused where it is found
-		"protect": {Shape: language.StringList},
-		"report":  {Shape: language.StringList},
-		// Whether what tools build is kept for the next run. Whoever says no is heard.
-		"build_caches": {Shape: language.Bool},
-		"lift":         {Shape: language.StringList, Later: true},
-		"unix":         {Shape: language.StringList, Later: true},
-	}},
-	refuse: refusePatterns,
-	read:   (*reader).filesystem,
-	asks:   (*reader).filesystemAsks,
+	grammar: &language.Block{
+		Help: "which files the agent may read, write and execute; a directory is all beneath it",
+		Attributes: map[string]language.Attribute{
+			"allow": {
+				Shape: language.StringList, Of: "path",
+				Help: "read, list, execute, change, create, delete",
+			},
+			"read": {Shape: language.StringList, Of: "path", Help: "read, list, execute"},
+			"write": {
+				Shape: language.StringList, Of: "path",
+				Help: "as allow, without execute; of a protected path: lifts the protection",
+			},
+			"deny": { // a pattern in here is refused where it is found
+				Shape: language.StringList, Of: "path", Help: "beats every grant, at any depth",
+			},
+			"protect": {
+				Shape: language.StringList, Of: "path", Help: "inside a grant, and never written",
+			},
+			"report": {
+				Shape: language.StringList, Of: "name in a project",
+				Help: "told at the end of a run where it is new or changed",
+			},
+			"build_caches": { // whoever says no is heard
+				Shape: language.Bool, Help: "keep what tools build for the project's next run",
+			},
+			"lift": {
+				Shape: language.StringList, Of: "path", Later: true,
+				Help: "takes back a default denial; still needs a grant",
+			},
+			"unix": {
+				Shape: language.StringList, Of: "path", Later: true,
+				Help: "sockets that may be connected to",
+			},
+		},
+	},
+	example: `
+filesystem {
+  allow        = ["."]
+  read         = ["~/data"]
+  write        = ["~/out"]
+  deny         = ["secrets"]
+  protect      = ["deploy"]
+  report       = ["tools/release.sh"]
+  build_caches = true
+}
+`,
+	stranger: "grants beyond its own directory, and `write` of a path that is protected by default",
+	refuse:   refusePatterns,
+	read:     (*reader).filesystem,
+	asks:     (*reader).filesystemAsks,
 	flags: map[string]func(*reader, Flag){
 		"allow":     (*reader).pathFlag,
 		"read":      (*reader).pathFlag,

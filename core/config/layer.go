@@ -17,15 +17,29 @@ var layer = block{
 	name: "layer",
 	grammar: &language.Block{
 		Label: "KIND", Settings: true,
+		Help: "who holds one kind of rule, and how; the rest are the layer's own settings",
 		Attributes: map[string]language.Attribute{
-			"plugin":  {Shape: language.String},
-			"enabled": {Shape: language.Bool},
+			"plugin": {
+				Shape: language.String, Of: "name",
+				Help: "the program: nono's own where none is named",
+			},
+			"enabled": {
+				Shape: language.Bool, Help: "false: this run goes without, and that is said each time",
+			},
 		},
 	},
-	refuse: refuseLayer,
-	read:   (*reader).layer,
-	asks:   (*reader).layerAsks,
-	flags:  map[string]func(*reader, Flag){"disable": (*reader).disable},
+	example: `
+layer "filesystem" {
+  plugin       = "landlock"
+  enabled      = true
+  private_size = 1024 # a setting of landlock's own: "nono plugin list" has them
+}
+`,
+	stranger: "the program, switching a layer off, and each setting",
+	refuse:   refuseLayer,
+	read:     (*reader).layer,
+	asks:     (*reader).layerAsks,
+	flags:    map[string]func(*reader, Flag){"disable": (*reader).disable},
 }
 
 // Layer is a layer block. The blocks of one name in several sources are merged, attribute by

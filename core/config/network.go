@@ -9,19 +9,44 @@ import (
 // reachable. That can be honoured.
 var network = block{
 	name: "network", kind: policy.KindNetwork,
-	grammar: &language.Block{Attributes: map[string]language.Attribute{
-		"profile":  {Shape: language.String, Later: true},
-		"groups":   {Shape: language.StringList, Later: true},
-		"allow":    {Shape: language.StringList, Later: true},
-		"deny":     {Shape: language.StringList, Later: true},
-		"opaque":   {Shape: language.StringList, Later: true},
-		"loopback": {Shape: language.NumberList, Later: true},
-		"listen":   {Shape: language.NumberList, Later: true},
-		"open":     {Shape: language.Bool, Later: true},
-		"upstream": {Shape: language.Structured, Later: true, Fields: map[string]language.Attribute{
-			"url": {Shape: language.String}, "bypass": {Shape: language.StringList},
-		}},
-	}},
+	grammar: &language.Block{
+		Help: "what the agent may reach; nothing, where nothing is listed",
+		Attributes: map[string]language.Attribute{
+			"profile": {
+				Shape: language.String, Of: "name", Later: true,
+				Help: "a list of hosts by its name: minimal, developer, or one of yours",
+			},
+			"groups": {
+				Shape: language.StringList, Of: "name", Later: true, Help: "groups of hosts by their names",
+			},
+			"allow": {
+				Shape: language.StringList, Of: "host", Later: true,
+				Help: "name, *.suffix or address, each with :port or :*; 443 and 80 where none is given",
+			},
+			"deny": {Shape: language.StringList, Of: "host", Later: true, Help: "beats every allow"},
+			"opaque": {
+				Shape: language.StringList, Of: "host", Later: true,
+				Help: "of the allowed: may speak something else than TLS or HTTP",
+			},
+			"loopback": {
+				Shape: language.NumberList, Of: "port", Later: true,
+				Help: "services of the host's own loopback",
+			},
+			"listen": {
+				Shape: language.NumberList, Of: "port", Later: true,
+				Help: "ports that the agent serves on, for the host's loopback to reach",
+			},
+			"open": {Shape: language.Bool, Later: true, Help: "no filtering"},
+			"upstream": {
+				Shape: language.Structured, Later: true, Help: "a proxy that all traffic goes through",
+				Fields: map[string]language.Attribute{
+					"url":    {Shape: language.String, Of: "url", Help: "where it is"},
+					"bypass": {Shape: language.StringList, Of: "host", Help: "reached without it"},
+				},
+			},
+		},
+	},
+	example: "\n# The network is closed: no attribute of the block can be honoured yet.\nnetwork {}\n",
 	flags: map[string]func(*reader, Flag){
 		"block-net": func(r *reader, f Flag) { r.closed = append(r.closed, f.source()) },
 	},

@@ -18,12 +18,31 @@ import (
 // plugin is a program that is not nono's and may be a layer.
 var plugin = block{
 	name: "plugin",
-	grammar: &language.Block{Label: "NAME", Attributes: map[string]language.Attribute{
-		"path":    {Shape: language.String},
-		"version": {Shape: language.String},
-	}},
-	read: (*reader).plugin,
-	asks: (*reader).pluginAsks,
+	grammar: &language.Block{
+		Label: "NAME", Help: "a layer of another vendor, which runs outside the sandbox",
+		Attributes: map[string]language.Attribute{
+			"path": {
+				Shape: language.String, Of: "path",
+				Help: "where the program is, if not where plugins are installed",
+			},
+			"version": {
+				Shape: language.String, Of: "constraint", Help: `as in "~> 1.2" or ">= 1.2, < 2"`,
+			},
+		},
+	},
+	example: `
+layer "motd" {
+  plugin = "acme/motd"
+}
+
+plugin "acme/motd" {
+  path    = "~/plugins/nono-layer-motd"
+  version = "~> 1.2"
+}
+`,
+	stranger: "the program",
+	read:     (*reader).plugin,
+	asks:     (*reader).pluginAsks,
 }
 
 // Plugin is a plugin block.

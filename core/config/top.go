@@ -8,15 +8,36 @@ import (
 
 // top is what stands outside of any block: what to run, and how strictly.
 var top = block{
-	grammar: &language.Block{Attributes: map[string]language.Attribute{
-		"command":     {Shape: language.StringList},
-		"arguments":   {Shape: language.StringList},
-		"extends":     {Shape: language.StringList, Later: true},
-		"best_effort": {Shape: language.Bool},
-	}},
-	refuse: refuseCredentials,
-	read:   (*reader).top,
-	asks:   (*reader).topAsks,
+	grammar: &language.Block{
+		Help: "what to run, and how strictly",
+		Attributes: map[string]language.Attribute{
+			"command": {
+				Shape: language.StringList, Of: "word",
+				Help: "what is run where no command is typed; the program first",
+			},
+			"arguments": {
+				Shape: language.StringList, Of: "word",
+				Help: "appended to the command, whichever it is",
+			},
+			"extends": {
+				Shape: language.StringList, Of: "profile", Later: true,
+				Help: "profiles that this file adds to, left to right",
+			},
+			"best_effort": {
+				Shape: language.Bool,
+				Help:  "go on where a rule cannot be held, and say so on every run",
+			},
+		},
+	},
+	example: `
+command     = ["python3", "my_agent.py"]
+arguments   = ["--quiet"]
+best_effort = false
+`,
+	stranger: "`best_effort = true`",
+	refuse:   refuseCredentials,
+	read:     (*reader).top,
+	asks:     (*reader).topAsks,
 }
 
 // refuseCredentials refuses the one thing in an argument that is more than its text.

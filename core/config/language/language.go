@@ -44,6 +44,11 @@ const (
 // Attribute says what an attribute of a block may be, or a name in a structured value.
 type Attribute struct {
 	Shape Shape
+	// Of is what its strings or numbers are, for people: "path", "host". Without it they are named
+	// by their shape.
+	Of string
+	// Help says what the attribute means, in a line that begins with a small letter.
+	Help string
 	// Fields are the names in a structured value.
 	Fields map[string]Attribute
 	OneOf  []string
@@ -57,7 +62,9 @@ type Attribute struct {
 // Block says what a block may hold.
 type Block struct {
 	// Label is what the string after the block's name stands for; empty: there is none.
-	Label      string
+	Label string
+	// Help says what the block is about, in a line that begins with a small letter.
+	Help       string
 	Attributes map[string]Attribute
 	Blocks     map[string]*Block
 	// Settings means that attributes which are not listed belong to a layer, and are checked when it
