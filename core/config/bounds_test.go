@@ -96,7 +96,7 @@ func TestHostileFiles(t *testing.T) {
 		"plugins":                   {file: numbered("", "plugin \"a/a%d\" {}\n", 3000, ""), want: many},
 		"labels":                    {file: filled("layer ", `"a" `, "{}"), want: "has no more names than that"},
 		"settings":                  {file: numbered("layer \"filesystem\" {\n", "a%d=1\n", 8000, "}"), want: many},
-		"conditions of a version":   {file: filled(`plugin "a/b" { version = "`, "> 1,", `> 1" }`)},
+		"conditions of a version":   {file: filled(`plugin "a/b" { version = "`, "> 1,", `> 1" }`), want: "a version constraint has at most 256 bytes"},
 		"variables":                 {file: numbered("environment { pass = [", `"A%d*",`, 4999, "] }"), want: "there are 4899 more problems"},
 		"values":                    {file: numbered("environment { set = {", `A%d="",`, 4999, "} }")},
 		"arguments":                 {file: filled("command = [", `"a",`, "]"), want: rules},

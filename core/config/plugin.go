@@ -79,6 +79,9 @@ type program struct {
 
 const pluginNames = `a plugin is named "vendor/name", of small letters, digits and -`
 
+// longestConstraint bounds what it costs to understand one: each condition in it has its own.
+const longestConstraint = 256
+
 func (r *reader) plugin(s *source, t *language.Tree) {
 	// A bare name is nono's own, and found beside nono only.
 	if wire.LayerName(t.Label) != nil || !strings.Contains(t.Label, "/") {
@@ -88,9 +91,12 @@ func (r *reader) plugin(s *source, t *language.Tree) {
 	}
 	p := Plugin{Name: t.Label, Source: t.Source}
 	if it, ok := t.One("version"); ok {
-		if _, err := version.NewConstraint(it.Text); err != nil {
-			r.add(problem(it.Source, "%s is not a version constraint", quote(it.Text)).
-				Try(`write "~> 1.2" or ">= 1.2, < 2"`))
+		const write = `write "~> 1.2" or ">= 1.2, < 2"`
+		if len(it.Text) > longestConstraint {
+			r.add(problem(it.Source, "a version constraint has at most %d bytes, and this one %d",
+				longestConstraint, len(it.Text)).Try(write))
+		} else if _, err := version.NewConstraint(it.Text); err != nil {
+			r.add(problem(it.Source, "%s is not a version constraint", quote(it.Text)).Try(write))
 		}
 		p.Version = it.Text
 	}
