@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/lease"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/host"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -148,7 +149,7 @@ func remember(file string, r remembered) error {
 		return err
 	}
 	defer root.Close()
-	fresh := newID()
+	fresh := lease.NewID()
 	err = root.WriteFile(fresh, content, 0o600)
 	if err == nil {
 		err = root.Rename(fresh, filepath.Base(file))

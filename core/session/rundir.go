@@ -1,31 +1,29 @@
 package session
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
+	"github.com/nono-run/nono/core/lease"
 )
 
-// A runDir is a directory of this run's own beneath the runtime directory. While the run lives it
-// holds a lock on the directory: a directory that nobody holds belongs to a run whose core was
-// killed, and the next start removes it.
+// A runDir is a directory of this run's own beneath the runtime directory, with what it needs only
+// while it lives. The run holds a lease on it: a directory that nobody holds belongs to a run whose
+// core was killed, and the next start removes it.
 type runDir struct {
 	ID   string
 	Path string
 	// Stuck are warnings of what killed runs left and could not be removed.
 	Stuck diag.Problems
 	base  *os.Root // the runtime directory
-	lock  *os.File
+	lease *lease.Lease
 }
 
 // newRunDir removes what killed runs left and makes a directory for this one.
@@ -57,44 +55,22 @@ func runtimeProblem(dir string, err error) error {
 	return err
 }
 
-// beingMade begins the name of a directory that its run may not have locked yet. It is renamed when
-// that is done, so that no sweep finds the directory of another start between its making and its
-// locking and takes it for abandoned.
-const beingMade = "new-"
-
-// makingTime is far more than what a start takes for that. What is older was left by one that was
-// killed in the middle.
-const makingTime = time.Minute
-
 func makeRunDir(base *os.Root, path string) (*runDir, error) {
 	stuck, err := sweep(base, path)
 	if err != nil {
 		return nil, err
 	}
-	r := &runDir{ID: newID(), Stuck: stuck, base: base}
+	r := &runDir{ID: lease.NewID(), Stuck: stuck, base: base}
 	r.Path = filepath.Join(path, r.ID)
-	making := beingMade + r.ID
-	if err := base.Mkdir(making, 0o700); err != nil {
+	if r.lease, err = lease.Make(base, r.ID); err != nil {
 		return nil, fmt.Errorf("making this run's directory: %w", err)
-	}
-	if r.lock, err = base.Open(making); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening this run's directory: %w", err), base.Remove(making))
-	}
-	err = unix.Flock(int(r.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err == nil {
-		err = base.Rename(making, r.ID)
-	}
-	if err != nil {
-		return nil, errors.Join(
-			fmt.Errorf("locking this run's directory: %w", err), base.Remove(making), r.lock.Close(),
-		)
 	}
 	return r, nil
 }
 
 // Remove removes the directory with all that is in it. The run is over.
 func (r *runDir) Remove() error {
-	return errors.Join(r.base.RemoveAll(r.ID), r.lock.Close(), r.base.Close())
+	return errors.Join(r.base.RemoveAll(r.ID), r.lease.Close(), r.base.Close())
 }
 
 // sweep removes the directories that no run holds a lock on. It removes whole trees by name, so it
@@ -111,14 +87,15 @@ func sweep(base *os.Root, path string) (stuck diag.Problems, err error) {
 			continue
 		}
 		dir := filepath.Join(path, e.Name())
-		abandoned, err := isAbandoned(base, e.Name())
+		abandoned, err := lease.Take(base, e.Name())
 		switch {
+		case errors.Is(err, lease.ErrHeld):
 		case errors.Is(err, fs.ErrNotExist): // it was removed meanwhile
 		case err != nil:
 			stuck = append(stuck, diag.Warningf("nobody can tell whether a run still uses %s: %v",
 				dir, causeOf(err)).Try("if no nono of yours runs, "+removeByHand, dir))
-		case abandoned:
-			if err := base.RemoveAll(e.Name()); err != nil {
+		default:
+			if err := errors.Join(base.RemoveAll(e.Name()), abandoned.Close()); err != nil {
 				stuck = append(stuck, stuckProblem(dir, err))
 			}
 		}
@@ -143,26 +120,3 @@ func causeOf(err error) error {
 	}
 	return err
 }
-
-func isAbandoned(base *os.Root, name string) (bool, error) {
-	f, err := base.Open(name)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	if strings.HasPrefix(name, beingMade) {
-		info, err := f.Stat()
-		if err != nil || time.Since(info.ModTime()) < makingTime {
-			return false, err
-		}
-	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// newID is short, for it becomes part of a socket's path, which may have no more than 100 bytes or
-// so.
-func newID() string { return strings.ToLower(rand.Text()[:10]) }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
@@ -27,7 +26,7 @@ func TestRunDirOfAKilledRunIsSwept(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(killed.Path, "0", "deep"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	killed.lock.Close() // what the kernel does for a process that is gone
+	killed.lease.Close() // what the kernel does for a process that is gone
 
 	next, err := newRunDir(d, os.Getuid())
 	if err != nil {
@@ -84,33 +83,6 @@ func TestSweepGoesOn(t *testing.T) {
 			!strings.Contains(p.Summary, dir+":") || !strings.Contains(p.Detail, "rm -r "+dir) {
 			t.Errorf("%s is told by %s", dir, p)
 		}
-	}
-}
-
-// A start that was killed, or is stopped, between the making of its directory and its lock: the
-// directory is left alone while it may still be wanted, and removed later.
-func TestRunDirThatIsBeingMade(t *testing.T) {
-	d := dirs.Dirs{Runtime: filepath.Join(t.TempDir(), "nono")}
-	fresh, old := filepath.Join(d.Runtime, beingMade+"fresh"), filepath.Join(d.Runtime, beingMade+"old")
-	for _, dir := range []string{d.Runtime, fresh, old} {
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	long := time.Now().Add(-2 * makingTime)
-	if err := os.Chtimes(old, long, long); err != nil {
-		t.Fatal(err)
-	}
-	r, err := newRunDir(d, os.Getuid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Remove()
-	if _, err := os.Stat(fresh); err != nil {
-		t.Errorf("the directory of a start under way is gone: %v", err)
-	}
-	if _, err := os.Stat(old); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("what a killed start left is still there: %v", err)
 	}
 }
 

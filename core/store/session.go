@@ -1,0 +1,176 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/nono-run/nono/core/lease"
+	"github.com/nono-run/nono/sdk/bytejson"
+)
+
+// Session is a session that this process holds: its own, or a dead one that it finishes. Its
+// methods may be called from several goroutines.
+type Session struct {
+	store Store
+	base  *os.Root // the directory of unfinished sessions
+	lease *lease.Lease
+
+	mu      sync.Mutex
+	record  Record
+	written bool
+}
+
+// Take takes over a dead session, to finish it. It is ErrLive where that is not dead, and ErrNone
+// where somebody else has finished it meanwhile.
+func (s Store) Take(id string) (*Session, error) {
+	base, err := s.open(s.unfinished())
+	if err != nil {
+		return nil, err
+	}
+	held, err := lease.Take(base, id)
+	switch {
+	case errors.Is(err, lease.ErrHeld):
+		err = ErrLive
+	case errors.Is(err, fs.ErrNotExist):
+		err = ErrNone
+	}
+	if err != nil {
+		return nil, errors.Join(err, base.Close())
+	}
+	record, err := read(filepath.Join(s.unfinished(), id))
+	taken := &Session{store: s, base: base, lease: held, written: err == nil}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		taken.record = Record{Version: Version, ID: id} // it was killed before it owed anything
+	case err != nil:
+		return nil, errors.Join(err, taken.Close())
+	default:
+		taken.record = *record
+	}
+	return taken, nil
+}
+
+// ID is the session's.
+func (s *Session) ID() string { return s.record.ID }
+
+// Path is the session's directory, for as long as it is not finished.
+func (s *Session) Path() string { return filepath.Join(s.store.unfinished(), s.record.ID) }
+
+// Record is what session.json says.
+func (s *Session) Record() Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.record
+	r.Layers, r.Processes = slices.Clone(r.Layers), slices.Clone(r.Processes)
+	return r
+}
+
+// Began reports whether the session ever said anything of itself. One that did not owes nothing.
+func (s *Session) Began() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.written
+}
+
+// Update changes what session.json says. When it returns, that survives the process.
+func (s *Session) Update(change func(*Record)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.update(change)
+}
+
+func (s *Session) update(change func(*Record)) error {
+	change(&s.record)
+	if err := s.write(RecordFile, &s.record); err != nil {
+		return err
+	}
+	s.written = true
+	return nil
+}
+
+// storedPlan is the content of plan.json.
+type storedPlan struct {
+	Version int `json:"version"`
+	Plan    any `json:"plan"`
+}
+
+// WritePlan stores the plan, which has nothing secret in it.
+func (s *Session) WritePlan(plan any) error { return s.write(PlanFile, storedPlan{Version, plan}) }
+
+// write replaces a file in one step.
+func (s *Session) write(name string, content any) error {
+	text, err := bytejson.Marshal(content)
+	if err != nil {
+		return fmt.Errorf("storing the session: %w", err)
+	}
+	file := filepath.Join(s.record.ID, name)
+	if err := s.base.WriteFile(file+".new", text, 0o600); err != nil {
+		return fmt.Errorf("storing the session: %w", err)
+	}
+	if err := s.base.Rename(file+".new", file); err != nil {
+		return fmt.Errorf("storing the session: %w", err)
+	}
+	return nil
+}
+
+// LayerDir makes the directory that is a layer's own for this session, and is its path.
+func (s *Session) LayerDir(layer string) (string, error) {
+	// A layer's name has no dot, so that no two share a directory.
+	name := filepath.Join(s.record.ID, layersDir, strings.ReplaceAll(layer, "/", "."))
+	if err := s.base.MkdirAll(name, 0o700); err != nil {
+		return "", fmt.Errorf("making the directory of layer %s: %w", layer, err)
+	}
+	return filepath.Join(s.store.unfinished(), name), nil
+}
+
+// End says how the session ended, and lets it go. Where nothing is owed to it any more, it is moved
+// to those that are finished; else the next start tries again.
+func (s *Session) End(end End) (finished bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err = s.update(func(r *Record) { r.End = &end })
+	if err == nil && !s.record.owes() {
+		err = os.Rename(s.Path(), filepath.Join(s.store.finished(), s.record.ID))
+		finished = err == nil
+	}
+	return finished, errors.Join(err, s.let())
+}
+
+// Drop removes a session that has nothing to tell: it was never begun.
+func (s *Session) Drop() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return errors.Join(s.base.RemoveAll(s.record.ID), s.let())
+}
+
+// Close lets the session go as it is. If it is not finished, it counts as dead. It may be called
+// more than once.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.let()
+}
+
+func (s *Session) let() error {
+	if s.lease == nil {
+		return nil
+	}
+	err := errors.Join(s.lease.Close(), s.base.Close())
+	s.lease = nil
+	return err
+}
+
+// ignoreEOF is the error without the one that means the end.
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}

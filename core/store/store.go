@@ -1,0 +1,316 @@
+// Package store is what a session leaves on disk: while it runs, so that what it took can be
+// released if its core is killed, and after it, so that a person can look.
+//
+//	$XDG_STATE_HOME/nono/unfinished/ID/    a session that is live, or dead
+//	$XDG_STATE_HOME/nono/sessions/ID/      a session that is finished
+//	    session.json     a [Record]
+//	    plan.json        the plan, as `nono plan --json` has it
+//	    events.jsonl     what happened (core/events)
+//	    layers/NAME/     a directory of a layer's own
+//
+// A session that lives holds a lease on its directory. One that is unfinished and not held is dead:
+// its core was killed, and the next start finishes it. A directory moves when its session is
+// finished, in one step, so that a start looks at a list of those alone that are not, however many
+// are stored.
+//
+// # What is written when
+//
+//	live, err := sessions.Create(id)     // the directory, held
+//	err = live.Update(func(r *Record) {  // before any layer's Start is called, and with what each
+//		...                              // returned before the gate opens
+//	})
+//	finished, err := live.End(end)       // when every layer has finished
+//
+// A file is written under another name and renamed, so that it is whole whenever its writer is
+// killed. Nothing is synced: only a crash of the machine can lose it, and then what the session
+// took is gone as well.
+//
+// Every file says its version. One of a newer nono is a [*NewerError], and nothing is done with its
+// session.
+package store
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"github.com/nono-run/nono/core/dirs"
+	"github.com/nono-run/nono/core/lease"
+	"github.com/nono-run/nono/sdk/bytejson"
+	"github.com/nono-run/nono/sdk/hostfile"
+)
+
+// The files of a session's directory.
+const (
+	RecordFile = "session.json"
+	PlanFile   = "plan.json"
+	EventsFile = "events.jsonl"
+	layersDir  = "layers"
+)
+
+// maxRecord bounds what is read of a session.json. Each layer's state is at most a message long,
+// and stands in it in base64.
+const maxRecord = 64 << 20
+
+// maxSessions bounds how many sessions are listed.
+const maxSessions = 100_000
+
+// Store is where sessions are kept.
+type Store struct{ state string }
+
+// In is the store beneath the user's state directory. It need not exist.
+func In(d dirs.Dirs) Store { return Store{d.State} }
+
+func (s Store) unfinished() string { return filepath.Join(s.state, "unfinished") }
+func (s Store) finished() string   { return filepath.Join(s.state, "sessions") }
+
+// Create makes the directory of a session and holds it.
+func (s Store) Create(id string) (*Session, error) {
+	base, err := s.openMade()
+	if err != nil {
+		return nil, err
+	}
+	held, err := lease.Make(base, id)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("making the session's directory: %w", err), base.Close())
+	}
+	record := Record{Version: Version, ID: id}
+	return &Session{store: s, base: base, lease: held, record: record}, nil
+}
+
+// openMade opens the directory of unfinished sessions, and makes it if it is missing. It is the
+// user's alone.
+func (s Store) openMade() (*os.Root, error) {
+	for _, dir := range []string{s.finished(), s.unfinished()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("making the directory of sessions: %w", err)
+		}
+	}
+	return s.open(s.unfinished())
+}
+
+func (s Store) open(dir string) (*os.Root, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the directory of sessions: %w", err)
+	}
+	info, err := root.Stat(".")
+	if err == nil {
+		err = checkOwn(dir, info)
+	}
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return root, nil
+}
+
+// checkOwn reports a directory that is not the user's alone.
+func checkOwn(dir string, info fs.FileInfo) error {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok || int(stat.Uid) != os.Geteuid():
+		return fmt.Errorf("%s belongs to another user; nono keeps its sessions there", dir)
+	case info.Mode().Perm()&0o077 != 0:
+		return fmt.Errorf("%s is open to others (mode %04o); run `chmod 700 %s`",
+			dir, info.Mode().Perm(), dir)
+	}
+	return nil
+}
+
+// List is all sessions, the newest first. One that cannot be read is in it, with what is wrong.
+func (s Store) List() ([]Entry, error) {
+	// In this order: one that is finished meanwhile is found twice, and never not at all.
+	list, err := s.Unfinished()
+	if err != nil {
+		return nil, err
+	}
+	over, err := s.entries(s.finished())
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range over {
+		list = slices.DeleteFunc(list, func(o Entry) bool { return o.ID == e.ID })
+		list = append(list, e)
+	}
+	slices.SortStableFunc(list, newestFirst)
+	return list, nil
+}
+
+func newestFirst(a, b Entry) int {
+	switch {
+	case a.Record != nil && b.Record != nil:
+		return b.Record.Created.Compare(a.Record.Created)
+	case a.Record != nil:
+		return -1
+	case b.Record != nil:
+		return 1
+	}
+	return cmp.Compare(a.ID, b.ID)
+}
+
+// Unfinished is the sessions that are live or dead, in no order.
+func (s Store) Unfinished() ([]Entry, error) { return s.entries(s.unfinished()) }
+
+// entries is the sessions in one of the two directories.
+func (s Store) entries(dir string) ([]Entry, error) {
+	base, err := s.open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = base.Close() }()
+	names, err := readNames(base)
+	if err != nil {
+		return nil, fmt.Errorf("listing sessions: %w", err)
+	}
+	var list []Entry
+	for _, name := range names {
+		if !lease.IsID(name) {
+			continue // one that is being made, or removed
+		}
+		e, err := s.entry(base, dir, name)
+		if errors.Is(err, ErrNone) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+func readNames(base *os.Root) ([]string, error) {
+	d, err := base.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = d.Close() }()
+	names, err := d.Readdirnames(maxSessions)
+	if len(names) == maxSessions {
+		return nil, fmt.Errorf("there are %d and more", maxSessions)
+	}
+	if len(names) > 0 {
+		err = nil // the end is an error only where nothing comes before it
+	}
+	return names, ignoreEOF(err)
+}
+
+// entry looks at one session. It is ErrNone for one that is not there, or not any more.
+func (s Store) entry(base *os.Root, dir, id string) (Entry, error) {
+	e := Entry{ID: id, State: Finished, Path: filepath.Join(dir, id)}
+	if dir == s.unfinished() {
+		held, err := lease.Held(base, id)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return Entry{}, ErrNone
+		case err != nil:
+			return Entry{}, fmt.Errorf("looking whether session %s is live: %w", id, err)
+		case held:
+			e.State = Live
+		default:
+			e.State = Dead
+		}
+	}
+	e.Record, e.Err = read(e.Path)
+	if errors.Is(e.Err, fs.ErrNotExist) {
+		if _, err := base.Lstat(id); errors.Is(err, fs.ErrNotExist) {
+			return Entry{}, ErrNone // it was finished, or removed, meanwhile
+		}
+	}
+	return e, nil
+}
+
+// Open is one session by its id.
+func (s Store) Open(id string) (Entry, error) {
+	if !lease.IsID(id) {
+		return Entry{}, ErrNone
+	}
+	for _, dir := range []string{s.unfinished(), s.finished()} { // in the order of a session's life
+		base, err := s.open(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return Entry{}, err
+		}
+		e, err := Entry{}, ErrNone
+		if _, statErr := base.Lstat(id); statErr == nil {
+			e, err = s.entry(base, dir, id)
+		}
+		_ = base.Close()
+		if !errors.Is(err, ErrNone) {
+			return e, err
+		}
+	}
+	return Entry{}, ErrNone
+}
+
+// beingRemoved begins the name of a directory that is on its way out.
+const beingRemoved = "removed-"
+
+// Remove removes a session with all that is in its directory. One that is dead is given up: what it
+// took is not released. One that is live is ErrLive.
+func (s Store) Remove(id string) error {
+	e, err := s.Open(id)
+	if err != nil {
+		return err
+	}
+	base, err := s.open(filepath.Dir(e.Path))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = base.Close() }()
+	if e.State != Finished {
+		held, err := lease.Take(base, id)
+		if errors.Is(err, lease.ErrHeld) {
+			return ErrLive
+		}
+		if err != nil {
+			return fmt.Errorf("removing session %s: %w", id, err)
+		}
+		defer func() { _ = held.Close() }()
+	}
+	// A session is there as a whole or not at all, whenever this is interrupted.
+	if err := base.Rename(id, beingRemoved+id); err != nil {
+		return fmt.Errorf("removing session %s: %w", id, err)
+	}
+	if err := base.RemoveAll(beingRemoved + id); err != nil {
+		return fmt.Errorf("removing session %s: %w", id, err)
+	}
+	return nil
+}
+
+// read reads what a session says of itself.
+func read(dir string) (*Record, error) {
+	file := filepath.Join(dir, RecordFile)
+	text, err := hostfile.Read(file, maxRecord)
+	if err != nil {
+		return nil, err
+	}
+	var says struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(text, &says); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", file, err)
+	}
+	switch {
+	case says.Version > Version:
+		return nil, &NewerError{file, says.Version}
+	case says.Version < 1:
+		return nil, fmt.Errorf("reading %s: it does not say its version", file)
+	}
+	var r Record
+	if err := bytejson.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", file, err)
+	}
+	return &r, nil
+}
