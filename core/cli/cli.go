@@ -170,7 +170,8 @@ func (a *App) newRoot(do actions) *cobra.Command {
 		Use:   "nono",
 		Short: "Run an AI agent with only what you granted",
 		Long: `nono runs a program that you do not trust, an AI agent, as you, with only what you granted.
-The kernel enforces it, and nothing inside can widen it.`,
+The kernel enforces it, and nothing inside can widen it. "nono help agent.hcl" explains the language
+in which a file says what is granted.`,
 		Example: `  nono run --allow-cwd -- python my_agent.py
   nono run -c agent.hcl
   nono plan -c agent.hcl`,

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/reference"
 	"github.com/nono-run/nono/sdk/schema"
 )
 
@@ -152,12 +154,17 @@ func noArguments(cmd *cobra.Command, args []string) error {
 
 func (a *App) newHelp() *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND...]",
-		Short: "Explain a command",
+		Use:   "help [COMMAND... | agent.hcl [BLOCK]]",
+		Short: "Explain a command, or the policy language",
 		Long: "Explain a command: what it does, with examples and its flags. " +
-			"`nono COMMAND --help` prints the same.",
-		Example: "  nono help run\n  nono help plugin list",
+			"`nono COMMAND --help` prints the\nsame. `nono help agent.hcl` explains the policy " +
+			"language, and with a block's name one block.",
+		Example: "  nono help run\n  nono help plugin list\n  nono help agent.hcl\n" +
+			"  nono help agent.hcl filesystem",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 && args[0] == reference.File {
+				return a.explainLanguage(args[1:])
+			}
 			found, rest, _ := cmd.Root().Find(args)
 			if len(rest) > 0 && found.HasAvailableSubCommands() {
 				return unknownCommand(found, rest[0])
@@ -169,8 +176,15 @@ func (a *App) newHelp() *cobra.Command {
 		ValidArgsFunction: func(
 			cmd *cobra.Command, args []string, _ string,
 		) ([]cobra.Completion, cobra.ShellCompDirective) {
-			found, _, _ := cmd.Root().Find(args)
 			var names []cobra.Completion
+			switch {
+			case len(args) == 1 && args[0] == reference.File:
+				return reference.Names(), cobra.ShellCompDirectiveNoFileComp
+			case len(args) == 0:
+				names = append(names,
+					cobra.CompletionWithDesc(reference.File, "The policy language"))
+			}
+			found, _, _ := cmd.Root().Find(args)
 			for _, c := range found.Commands() {
 				if c.IsAvailableCommand() {
 					names = append(names, cobra.CompletionWithDesc(c.Name(), c.Short))
@@ -179,6 +193,29 @@ func (a *App) newHelp() *cobra.Command {
 			return names, cobra.ShellCompDirectiveNoFileComp
 		},
 	}
+}
+
+// explainLanguage prints the reference of the policy language, or that of one block.
+func (a *App) explainLanguage(blocks []string) error {
+	text := reference.Text()
+	switch len(blocks) {
+	case 0:
+	case 1:
+		block, ok := reference.Block(blocks[0])
+		if !ok {
+			p := diag.Errorf("there is no block %q in the policy language", blocks[0])
+			if near := schema.Nearest(blocks[0], reference.Names()); near != "" {
+				return p.Try("did you mean `nono help %s %s`?", reference.File, near)
+			}
+			return p.Try("there are: %s", strings.Join(reference.Names(), ", "))
+		}
+		text = block
+	default:
+		return diag.Errorf("one block at a time, and %d were named", len(blocks)).
+			Try("`nono help %s` has them all", reference.File)
+	}
+	_, err := io.WriteString(a.Stdout, text)
+	return err
 }
 
 func (a *App) newCompletion() *cobra.Command {

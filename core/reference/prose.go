@@ -1,0 +1,62 @@
+package reference
+
+// chapter is what belongs to no single name of the language.
+type chapter struct {
+	title string
+	text  []string // paragraphs
+	words []row    // a table after them
+}
+
+var chapters = []chapter{
+	{
+		title: "A file of policy",
+		text: []string{
+			"A policy is written in HCL without variables, functions and computing: every value stands " +
+				"there as it is. Each block may be left out, and an empty file grants nothing of yours. " +
+				"What is not known here is an error, and so is what is not built yet: nothing that " +
+				"you wrote goes unheld.",
+			"Two files are read: your own config.hcl in $XDG_CONFIG_HOME/nono (~/.config/nono), on every " +
+				"run, and the one that -c names. Nothing is picked up from the current directory by itself.",
+		},
+	},
+	{
+		title: "Which rule wins",
+		text: []string{
+			"A denial beats every grant, at any depth, whoever wrote it. A protection takes writing away " +
+				"inside a grant. Otherwise grants unite. Lists of all sources unite too; of single values " +
+				"the last one wins, in this order: what is built in, your own config.hcl, the file of -c, " +
+				"the flags.",
+		},
+	},
+	{
+		title: "Paths",
+		text: []string{
+			"A relative path belongs to the directory of the file it stands in. Your own config.hcl has " +
+				"none: there $WORKDIR is the directory in which nono was started. A directory means all " +
+				"beneath it. Links are followed when the policy is read, and a grant through one that an " +
+				"agent could have made is refused. In a flag a path is taken as it is typed.",
+		},
+		words: []row{
+			{"~, $HOME", "", "your home directory"},
+			{"$WORKDIR", "", "the current directory"},
+			{"$TMPDIR", "", "the directory for temporary files"},
+			{"$UID", "", "your number"},
+			{"$XDG_...", "", "the variable of that name, such as $XDG_CONFIG_HOME"},
+			{"$$ $* $?", "", "a $, a * or a ? of a name"},
+			{"$xHH", "", "the byte of that value, in two hexadecimal digits"},
+		},
+	},
+	{
+		title: "A file from elsewhere",
+		text: []string{
+			"A file that lies outside your own configuration may be the work of a stranger. By itself it " +
+				"names the command, grants what lies beneath its own directory, takes away whatever it " +
+				"likes, and sets plain variables. Its directory must be a project for that: not your home, " +
+				"not a temporary directory, none that others can write. What it asks for beyond that is " +
+				"refused, each line named, unless you approve of it:",
+		},
+	},
+}
+
+// stranger is the last chapter, which what each block asks for is listed in.
+const stranger = "A file from elsewhere"
