@@ -432,7 +432,9 @@ func TestSession(t *testing.T) {
 	var refused, dialled error
 	m.planning = func(ctx context.Context, req *sdk.PlanRequest) error {
 		err := errors.Join(
-			req.Session.Event("it.began", map[string]string{"n": "1"}),
+			req.Session.Event(sdk.Event{
+				Name: "it.began", Rule: "network.allow.0", Count: 7, Fields: map[string]string{"n": "1"},
+			}),
 			req.Session.Progress("working", 1, 2))
 		if err != nil {
 			return err
@@ -461,8 +463,11 @@ func TestSession(t *testing.T) {
 	if dialled == nil || !strings.Contains(dialled.Error(), "nobody listens inside") {
 		t.Errorf("the refused dial: %v", dialled)
 	}
-	if got := kit.WaitEvent("it.began").Fields["n"]; got != "1" {
-		t.Errorf("the event's field: %q", got)
+	began := sdk.Event{
+		Name: "it.began", Rule: "network.allow.0", Count: 7, Fields: map[string]string{"n": "1"},
+	}
+	if diff := cmp.Diff(began, kit.WaitEvent("it.began")); diff != "" {
+		t.Errorf("the event (-want +got):\n%s", diff)
 	}
 	// Known before Plan could answer: what was stopped in it must not begin.
 	if got := kit.Stopped(); len(got) != 1 || got[0] != "that was all" {
@@ -487,10 +492,12 @@ func TestWhoHasASession(t *testing.T) {
 			t.Errorf("%s has no session", call)
 		}
 	}
-	if err := m.finish.Session.Event("finish.began", nil); err != nil {
+	if err := m.finish.Session.Event(sdk.Event{Name: "finish.began"}); err != nil {
 		t.Error(err)
 	}
-	fresh.WaitEvent("finish.began")
+	if got := fresh.WaitEvent("finish.began").Count; got != 1 {
+		t.Errorf("an event that happened once has the count %d", got)
+	}
 
 	m.description.Lifetime = sdk.Ephemeral
 	layertest.New(t, struct{ sdk.Layer }{m}).Plan(layertest.Request(nil))
@@ -498,7 +505,7 @@ func TestWhoHasASession(t *testing.T) {
 	_, askErr := none.Ask(t.Context(), "?")
 	_, dialErr := none.Dial(t.Context(), 80)
 	for call, err := range map[string]error{
-		"Event": none.Event("nothing", nil), "Progress": none.Progress("", 0, 0),
+		"Event": none.Event(sdk.Event{Name: "nothing"}), "Progress": none.Progress("", 0, 0),
 		"Stop": none.Stop("why?"), "Ask": askErr, "Dial": dialErr,
 	} {
 		if !errors.Is(err, sdk.ErrNoSession) {
@@ -721,6 +728,7 @@ func TestBadSessions(t *testing.T) {
 	for want, m := range map[string]*layerpb.SessionResponse{
 		"without content": {},
 		"event: name":     {Message: &layerpb.SessionResponse_Event{Event: &layerpb.Event{Name: "a\x1b"}}},
+		"event: rule":     {Message: &layerpb.SessionResponse_Event{Event: &layerpb.Event{Name: "a", Rule: "\x1b"}}},
 		"65 fields":       {Message: &layerpb.SessionResponse_Event{Event: &layerpb.Event{Name: "a", Fields: fields}}},
 		"stop":            {Message: &layerpb.SessionResponse_Stop{Stop: &layerpb.Stop{Reason: "\x00"}}},
 	} {
@@ -736,7 +744,7 @@ func TestBadSessions(t *testing.T) {
 // nobody is a handler that is never reached.
 type nobody struct{}
 
-func (nobody) Event(string, map[string]string)                   { panic("an event came through") }
+func (nobody) Event(sdk.Event)                                   { panic("an event came through") }
 func (nobody) Progress(string, uint64, uint64)                   {}
 func (nobody) Stop(string)                                       { panic("a stop came through") }
 func (nobody) Ask(context.Context, string, bool) (string, error) { return "", io.EOF }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/lifeline"
+	"github.com/nono-run/nono/sdk/policy"
 	"github.com/nono-run/nono/sdk/wire"
 )
 
@@ -55,10 +56,22 @@ func newSession(descriptors *lifeline.Layer) *Session {
 	}
 }
 
-// Event tells of something that happened, for the session's log and for -v. Fields hold no secret.
-func (s *Session) Event(name string, fields map[string]string) error {
+// Event is something that happened. Nothing in it is secret.
+type Event struct {
+	Name string
+	// Rule is the rule of the policy that decided it, if one did.
+	Rule policy.RuleID
+	// Count is how often it happened; zero is once. Core counts what is told again by itself.
+	Count  uint64
+	Fields map[string]string
+}
+
+// Event tells of something that happened, for the session's log and for -v.
+func (s *Session) Event(e Event) error {
 	return s.send(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Event{
-		Event: &layerpb.Event{Name: name, Fields: maps.Clone(fields)},
+		Event: &layerpb.Event{
+			Name: e.Name, Rule: string(e.Rule), Count: e.Count, Fields: maps.Clone(e.Fields),
+		},
 	}})
 }
 

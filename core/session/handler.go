@@ -3,12 +3,14 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/prompt"
 )
 
@@ -21,12 +23,18 @@ type handler struct {
 func (h *handler) name() string { return h.member.binary.Name }
 
 // Event implements host.Handler. Events are shown with -v.
-func (h *handler) Event(name string, fields map[string]string) {
+func (h *handler) Event(e sdk.Event) {
 	var b strings.Builder
-	for _, k := range slices.Sorted(maps.Keys(fields)) {
-		b.WriteString(" " + k + "=" + fields[k])
+	for _, k := range slices.Sorted(maps.Keys(e.Fields)) {
+		b.WriteString(" " + k + "=" + e.Fields[k])
 	}
-	h.run.req.Out.Detail("[%s] %s%s", h.name(), name, b.String())
+	if e.Rule != "" {
+		b.WriteString(" (" + string(e.Rule) + ")")
+	}
+	if e.Count > 1 {
+		fmt.Fprintf(&b, " (%d times)", e.Count)
+	}
+	h.run.req.Out.Detail("[%s] %s%s", h.name(), e.Name, b.String())
 }
 
 // Progress implements host.Handler.

@@ -137,7 +137,7 @@ func (t *trial) begin() (*layer, error) {
 type handler struct{ layer *layer }
 
 // Event implements host.Handler.
-func (handler) Event(string, map[string]string) {}
+func (handler) Event(sdk.Event) {}
 
 // Progress implements host.Handler.
 func (handler) Progress(string, uint64, uint64) {}

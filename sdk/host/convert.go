@@ -392,17 +392,24 @@ func decodeFinishResponse(m *layerpb.FinishResponse) (*sdk.FinishResponse, error
 }
 
 // checkEvent checks what a layer tells of.
-func checkEvent(e *layerpb.Event) error {
-	err := wire.First(
-		wire.At(wire.Name(e.GetName()), "name"),
-		wire.Count("fields", len(e.GetFields()), wire.MaxFields))
-	if err != nil {
-		return wire.At(err, "event")
+func decodeEvent(m *layerpb.Event) (sdk.Event, error) {
+	e := sdk.Event{
+		Name: m.GetName(), Rule: policy.RuleID(m.GetRule()), Count: max(m.GetCount(), 1),
+		Fields: m.GetFields(),
 	}
-	for k, v := range e.GetFields() {
+	err := wire.First(
+		wire.At(wire.Name(e.Name), "name"),
+		wire.Count("fields", len(e.Fields), wire.MaxFields))
+	if err == nil && e.Rule != "" {
+		err = wire.At(wire.Name(m.GetRule()), "rule")
+	}
+	if err != nil {
+		return sdk.Event{}, wire.At(err, "event")
+	}
+	for k, v := range e.Fields {
 		if err := wire.First(wire.Name(k), wire.Text(v)); err != nil {
-			return wire.At(err, "event, field %q", k)
+			return sdk.Event{}, wire.At(err, "event, field %q", k)
 		}
 	}
-	return nil
+	return e, nil
 }

@@ -21,7 +21,7 @@ import (
 // Event, Progress and Stop are called one after the other, in the order in which the layer sent
 // them, and must not block for long. Ask and Dial run beside them.
 type Handler interface {
-	Event(name string, fields map[string]string)
+	Event(e sdk.Event)
 	Progress(text string, done, total uint64)
 	Stop(reason string)
 	// Ask gets an answer from the user. Where nobody can answer the error is [sdk.ErrNobody].
@@ -130,10 +130,11 @@ func (s *Stream) take(ctx context.Context, m *layerpb.SessionResponse) error {
 		s.beats.Add(1)
 		return nil
 	case *layerpb.SessionResponse_Event:
-		if err := checkEvent(m.Event); err != nil {
+		event, err := decodeEvent(m.Event)
+		if err != nil {
 			return &BadAnswer{err}
 		}
-		s.handler.Event(m.Event.GetName(), m.Event.GetFields())
+		s.handler.Event(event)
 		return nil
 	case *layerpb.SessionResponse_Progress:
 		if err := wire.Text(m.Progress.GetText()); err != nil {

@@ -51,16 +51,10 @@ type Kit struct {
 
 	t       testing.TB
 	mu      sync.Mutex
-	events  []Event
+	events  []sdk.Event
 	stopped []string
 	asked   int
 	changed chan struct{}
-}
-
-// Event is an event that the layer sent.
-type Event struct {
-	Name   string
-	Fields map[string]string
 }
 
 // New serves the layer in process, for as long as the test runs.
@@ -150,7 +144,7 @@ func (k *Kit) Finish(req *sdk.FinishRequest) *sdk.FinishResponse {
 }
 
 // WaitEvent waits for an event of that name, and returns the first.
-func (k *Kit) WaitEvent(name string) Event {
+func (k *Kit) WaitEvent(name string) sdk.Event {
 	k.t.Helper()
 	deadline := time.After(patience)
 	for {
@@ -190,8 +184,8 @@ func (k *Kit) note(f func()) {
 type handler struct{ k *Kit }
 
 // Event implements host.Handler.
-func (h handler) Event(name string, fields map[string]string) {
-	h.k.note(func() { h.k.events = append(h.k.events, Event{name, fields}) })
+func (h handler) Event(e sdk.Event) {
+	h.k.note(func() { h.k.events = append(h.k.events, e) })
 }
 
 // Progress implements host.Handler.

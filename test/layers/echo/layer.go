@@ -192,7 +192,9 @@ func (*layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse
 		file := fragment.File{Path: s.FileAt, Mode: 0o444, Content: []byte("of the echo layer\n")}
 		resp.Fragment.Steps = append(resp.Fragment.Steps, file)
 	}
-	return resp, req.Session.Event("echo.planned", map[string]string{"tier": string(req.Host.Tier)})
+	return resp, req.Session.Event(sdk.Event{
+		Name: "echo.planned", Fields: map[string]string{"tier": string(req.Host.Tier)},
+	})
 }
 
 // Start implements sdk.Starter.
@@ -245,7 +247,7 @@ func (*layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 	armed := map[string]string{
 		"address": l.Addr().String(), "at": fmt.Sprint(time.Now().UnixNano()),
 	}
-	if err := req.Session.Event("echo.armed", armed); err != nil {
+	if err := req.Session.Event(sdk.Event{Name: "echo.armed", Fields: armed}); err != nil {
 		return nil, err
 	}
 	return &sdk.StartResponse{State: []byte(req.SessionID)}, nil
@@ -266,7 +268,7 @@ func (*layer) Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishRe
 	case "refuse-finish":
 		return nil, errors.New("the echo layer was told to refuse to finish")
 	case "wait-finish":
-		err := req.Session.Event("echo.finishing", nil)
+		err := req.Session.Event(sdk.Event{Name: "echo.finishing"})
 		<-ctx.Done()
 		return nil, errors.Join(err, ctx.Err())
 	}
@@ -279,10 +281,10 @@ func (*layer) Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishRe
 	if err != nil {
 		return nil, fmt.Errorf("counting the runs: %w", err)
 	}
-	err = req.Session.Event("echo.finished", map[string]string{
+	err = req.Session.Event(sdk.Event{Name: "echo.finished", Fields: map[string]string{
 		"runs": fmt.Sprint(n), "code": fmt.Sprint(req.End.ExitCode),
 		"secrets": fmt.Sprint(len(req.Secrets)), "command": req.Command.Args[0],
-	})
+	}})
 	return &sdk.FinishResponse{Lines: []string{how}}, err
 }
 
@@ -323,7 +325,7 @@ func (s settings) askAt(ctx context.Context, moment string, session *sdk.Session
 	if err != nil {
 		return err
 	}
-	return session.Event("echo.asked", map[string]string{"answer": said})
+	return session.Event(sdk.Event{Name: "echo.asked", Fields: map[string]string{"answer": said}})
 }
 
 // serve gives each connection back what it sends.
@@ -348,7 +350,7 @@ func serve(l net.Listener, session *sdk.Session) {
 
 // tell sends an event from where there is nobody to return an error to.
 func tell(session *sdk.Session, name string, fields map[string]string) {
-	if err := session.Event(name, fields); err != nil {
+	if err := session.Event(sdk.Event{Name: name, Fields: fields}); err != nil {
 		sdk.Logger().Warn("telling", "event", name, "error", err)
 	}
 }

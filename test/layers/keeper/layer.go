@@ -79,9 +79,9 @@ func (layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartResponse
 		return nil, fmt.Errorf("the current directory has %d files, and that is too much to keep",
 			len(baseline))
 	}
-	err = req.Session.Event("keeper.started", map[string]string{
+	err = req.Session.Event(sdk.Event{Name: "keeper.started", Fields: map[string]string{
 		"files": fmt.Sprint(len(baseline)), "pid": fmt.Sprint(os.Getpid()),
-	})
+	}})
 	return &sdk.StartResponse{State: state}, err
 }
 
@@ -111,7 +111,7 @@ func (layer) Finish(_ context.Context, req *sdk.FinishRequest) (*sdk.FinishRespo
 		return nil, err
 	}
 	told := map[string]string{"pid": fmt.Sprint(os.Getpid()), "reason": string(req.End.Reason)}
-	if err := req.Session.Event("keeper.finished", told); err != nil {
+	if err := req.Session.Event(sdk.Event{Name: "keeper.finished", Fields: told}); err != nil {
 		return nil, err
 	}
 	if req.State == nil {
