@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nono-run/nono/core/events"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -33,9 +34,13 @@ type Record struct {
 	// Files are the policy files that were loaded, without nono's own default.
 	Files []File   `json:"files,omitempty"`
 	Tier  sdk.Tier `json:"tier,omitempty"`
+	// Trees are the directories in which the agent may write.
+	Trees []string `json:"trees,omitempty"`
 	// Processes are those of the session, nono's own first. While it lives, they do.
 	Processes []Process `json:"processes"`
 	Layers    []Layer   `json:"layers,omitempty"`
+	// Events is the log (core/events) as it was when it was closed; nil where nobody did.
+	Events *events.Chain `json:"events,omitempty"`
 	// End is how the session ended; nil for one that is not finished.
 	End *End `json:"end,omitempty"`
 	// Tries are the starts that have tried to finish the session, in vain.
