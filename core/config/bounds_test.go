@@ -115,19 +115,47 @@ func TestHostileFiles(t *testing.T) {
 			if tt.make != nil {
 				tt.make(w)
 			}
-			w.file("proj/agent.hcl", tt.file)
-			w.flags("-c agent.hcl")
-			memory, problems := costs(w)
-			if memory > mostMemory {
-				t.Errorf("it cost %d MiB", memory>>20)
-			}
-			if !strings.Contains(problems.Error(), tt.want) {
-				t.Errorf("got %.300s, want %q", problems.Error(), tt.want)
-			}
-			if strings.Contains(problems.Error(), "larger than 64 KiB") || len(problems) > 101 {
-				t.Errorf("%d problems: %.300s", len(problems), problems.Error())
-			}
+			w.bounded("agent.hcl", tt.file, tt.want)
 		})
+	}
+}
+
+// The same holds for a profile in JSON.
+func TestHostileJSON(t *testing.T) {
+	for name, tt := range map[string]struct{ file, want string }{
+		"lists in lists":         {filled("", "[", ""), "nested too deeply"},
+		"lists beside lists":     {filled(`{"extends": [`, "[],", "]}"), "must hold strings"},
+		"one path, in a line":    {filled(`{"policy": {"add_deny_access": [`, `"a",`, "]}}"), "has more than 5000 rules"},
+		"as often as it may":     {numbered(`{"policy": {"add_deny_access": [`, `"a%d",`, 4999, "]}}"), ""},
+		"variables":              {numbered(`{"environment": {"set_vars": {`, `"A%d": "",`, 4999, "}}}"), ""},
+		"one name":               {filled("{", `"meta":{},`, "}"), "is written twice"},
+		"unknown names":          {numbered("{", `"a%d":0,`, 5000, "}"), "there are 4900 more problems"},
+		"what is refused":        {filled(`{"security": [`, `"a",`, "]}"), "is not supported"},
+		"comments":               {filled("", "//\n", "{}"), ""},
+		"escapes":                {filled(`{"extends": "`, `\u0061`, `"}`), ""},
+		"a comment, unended":     {filled("/*", "a", ""), "this is not JSON"},
+		"bytes that are no text": {filled("", "\xff", ""), "this is not JSON"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			newWorld(t).bounded("agent.json", tt.file, tt.want)
+		})
+	}
+}
+
+// bounded reads a stranger's file, and holds what that costs and says.
+func (w *world) bounded(name, content, want string) {
+	w.tb.Helper()
+	w.file("proj/"+name, content)
+	w.flags("-c " + name)
+	memory, problems := costs(w)
+	if memory > mostMemory {
+		w.tb.Errorf("it cost %d MiB", memory>>20)
+	}
+	if !strings.Contains(problems.Error(), want) {
+		w.tb.Errorf("got %.300s, want %q", problems.Error(), want)
+	}
+	if strings.Contains(problems.Error(), "larger than 64 KiB") || len(problems) > 101 {
+		w.tb.Errorf("%d problems: %.300s", len(problems), problems.Error())
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nono-run/nono/core/config/jsonprofile"
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/profiles"
@@ -52,13 +53,23 @@ func (h *host) sources(r *report) []*source {
 	}
 	for _, s := range all[1:] {
 		var problems diag.Problems
-		if s.tree, problems = language.Parse(s.Text, grammar); problems.Failed() {
+		if s.tree, problems = parse(s.Text); problems.Failed() {
 			r.problems = append(r.problems, problems...)
 			continue
 		}
+		r.notices = append(r.notices, problems...)
 		s.bound(r)
 	}
 	return all
+}
+
+// parse reads a text in the language that its name says it is in.
+func parse(text diag.Text) (*language.Tree, diag.Problems) {
+	switch filepath.Ext(text.File) {
+	case ".json", ".jsonc":
+		return jsonprofile.Parse(text, grammar)
+	}
+	return language.Parse(text, grammar)
 }
 
 // ownConfig is the user's own config.hcl, if there is one. Where there is one that cannot be read,

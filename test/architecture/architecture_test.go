@@ -165,7 +165,8 @@ var programs = map[string][]string{
 		"github.com/hashicorp/hcl/v2",
 		"github.com/mitchellh/go-wordwrap", // of hcl: diagnostics
 		"github.com/spf13/cobra",
-		"github.com/spf13/pflag", // of cobra
+		"github.com/spf13/pflag",      // of cobra
+		"github.com/tailscale/hujson", // profiles in JSON with comments, each value with its place
 		"github.com/zclconf/go-cty",
 		"golang.org/x/term", // is this a terminal?
 	}, contract...),

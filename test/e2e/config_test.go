@@ -217,7 +217,7 @@ nono: error: "~other": ~ stands for your own home directory only
 nono: error: this is JSON, and a policy is written in HCL
   agent.hcl:1:1
      1 | {"filesystem": {"allow": ["."]}}
-  profiles in JSON are not read yet; write it as: filesystem { allow = ["."] }
+  a profile in JSON has a name that ends in .json or .jsonc; write it as: filesystem { allow = ["."] }
 `},
 		{"a network that is closed and open", "", []string{"--block-net", "--disable", "network"}, `
 nono: error: the network cannot be closed: --disable network leaves it open

@@ -11,11 +11,11 @@ import (
 // A text is bounded before work begins on it: hcl's parser goes as deep as the text does, and what
 // comes after it costs something for each attribute.
 
-// tooDeep returns the line in which brackets are open beyond any sense, or 0. hcl's parser goes as
+// TooDeep returns the line in which brackets are open beyond any sense, or 0. hcl's parser goes as
 // deep as the text does, ten kilobytes of stack a bracket, and Go ends a program whose stack grows
 // too large: a stranger's file must not do that. Brackets in strings and comments count, too; they
 // would have to be left open a hundred times.
-func tooDeep(src []byte) int {
+func TooDeep(src []byte) int {
 	const deepest = 100
 	depth, line := 0, 1
 	for _, c := range src {

@@ -11,7 +11,7 @@ import (
 func asHCL(other string) string {
 	const how = `write it as: filesystem { allow = ["."] }`
 	if other == "JSON" {
-		return "profiles in JSON are not read yet; " + how
+		return "a profile in JSON has a name that ends in .json or .jsonc; " + how
 	}
 	return how
 }
@@ -20,8 +20,6 @@ func asHCL(other string) string {
 // if that is not known.
 func otherLanguage(text diag.Text) string {
 	switch path.Ext(text.File) {
-	case ".json", ".jsonc":
-		return "JSON"
 	case ".yaml", ".yml":
 		return "YAML"
 	case ".toml":

@@ -23,7 +23,7 @@ import (
 // telling.
 func Parse(text diag.Text, grammar *Block) (*Tree, diag.Problems) {
 	p := &parser{text: text, grammar: grammar}
-	if line := tooDeep(text.Content); line > 0 {
+	if line := TooDeep(text.Content); line > 0 {
 		at := policy.Source{Origin: text.Origin, File: text.File, Line: line, Column: 1}
 		return nil, diag.Problems{diag.Errorf("the file is nested too deeply").At(at)}
 	}
@@ -247,14 +247,18 @@ func (p *parser) strings(expr hclsyntax.Expression) []Item {
 	}
 	items := make([]Item, 0, len(exprs))
 	for _, e := range exprs {
-		v, _ := e.Value(nil)
-		text := v.AsString()
-		if literal, ok := e.(hclsyntax.Expression); ok {
-			text = verbatim(literal, p.text.Content, text)
-		}
-		items = append(items, Item{Text: text, Source: p.source(e.Range())})
+		items = append(items, Item{Text: p.string(e), Source: p.source(e.Range())})
 	}
 	return items
+}
+
+// string is the text of a string, which has been checked.
+func (p *parser) string(e hcl.Expression) string {
+	v, _ := e.Value(nil)
+	if literal, ok := e.(hclsyntax.Expression); ok {
+		return verbatim(literal, p.text.Content, v.AsString())
+	}
+	return v.AsString()
 }
 
 // pairs takes { NAME = "..." } apart. The expression has been checked.
@@ -263,9 +267,8 @@ func (p *parser) pairs(expr hclsyntax.Expression) []Item {
 	items := make([]Item, 0, len(pairs))
 	for _, pair := range pairs {
 		k, _ := pair.Key.Value(nil)
-		v, _ := pair.Value.Value(nil)
 		items = append(items, Item{
-			Key: k.AsString(), Text: v.AsString(),
+			Key: k.AsString(), Text: p.string(pair.Value),
 			Source: p.source(pair.Key.Range()),
 		})
 	}

@@ -91,12 +91,14 @@ func TestStringsAreVerbatim(t *testing.T) {
 		"e\u0301": "e\u0301", "\u00e9": "\u00e9", `e\u0301`: "e\u0301", `\t\"\\`: "\t\"\\",
 		"$${a} %%{b} $$c": "${a} %{b} $$c", "": "",
 	} {
-		root, problems := language.Parse(text("command = [\""+written+"\"]\n"), small)
+		root, problems := language.Parse(text("command = [\""+written+"\"]\n"+
+			"limits {\n  set = { A = \""+written+"\" }\n}\n"), small)
 		if problems.Failed() {
 			t.Fatal(problems)
 		}
-		if got := root.List("command")[0].Text; got != want {
-			t.Errorf("%s: %q, want %q", written, got, want)
+		got, value := root.List("command")[0].Text, root.Blocks[0].List("set")[0].Text
+		if got != want || value != want {
+			t.Errorf("%s: %q and %q, want %q", written, got, value, want)
 		}
 	}
 }
