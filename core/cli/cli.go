@@ -104,6 +104,8 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	root := a.newRoot(actions{
 		run: a.run, shell: a.shell, plan: a.plan, version: a.version,
 		listPlugins: a.listPlugins, verifyPlugin: a.verifyPlugin, checkGit: a.checkGit,
+		listProfiles: a.listProfiles, showProfile: a.showProfile, initProfile: a.initProfile,
+		convertProfile: a.convertProfile,
 	})
 	root.SetArgs(args)
 	err := a.addLayers(ctx, root, args)
@@ -163,6 +165,11 @@ type actions struct {
 
 	verifyPlugin func(context.Context, verifyOptions) error
 	checkGit     func(gitOptions) error
+
+	listProfiles   func(asJSON bool) error
+	showProfile    func(profileOptions) error
+	initProfile    func(initOptions) error
+	convertProfile func(profileOptions) error
 }
 
 func (a *App) newRoot(do actions) *cobra.Command {
@@ -193,6 +200,7 @@ in which a file says what is granted.`,
 		newRun(do.run),
 		newShell(do.shell),
 		newPlan(do.plan),
+		newProfiles(do, a.completeProfiles),
 		newPlugin(do),
 		newGit(do),
 		newX(),

@@ -123,7 +123,7 @@ func typedWords(args []string) []string {
 
 func isCommand(root *cobra.Command, word string) bool {
 	return slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool {
-		return c.Name() == word
+		return c.Name() == word || c.HasAlias(word)
 	})
 }
 

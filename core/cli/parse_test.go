@@ -16,10 +16,11 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// listed and shown are what plugin list and version are told: whether as JSON.
+// What commands are told that are told nothing but whether as JSON.
 type (
-	listed bool
-	shown  bool
+	listed         bool // plugin list
+	shown          bool // version
+	profilesListed bool
 )
 
 // understood is what a command line was taken to mean: the options of one action. Nothing is run.
@@ -39,6 +40,11 @@ func understood(args ...string) (any, *App, error) {
 
 		verifyPlugin: func(_ context.Context, o verifyOptions) error { return take(o) },
 		checkGit:     func(o gitOptions) error { return take(o) },
+
+		listProfiles:   func(asJSON bool) error { return take(profilesListed(asJSON)) },
+		showProfile:    func(o profileOptions) error { return take(o) },
+		initProfile:    func(o initOptions) error { return take(o) },
+		convertProfile: func(o profileOptions) error { return take(o) },
 	})
 	root.SetOut(io.Discard)
 	root.SetErr(io.Discard)
@@ -113,6 +119,11 @@ func TestUnderstood(t *testing.T) {
 		{"plugin verify ./x", verifyOptions{Program: "./x"}},
 		{"plugin verify acme/x -c x.hcl --json", verifyOptions{"acme/x", "x.hcl", true}},
 		{"version", shown(false)},
+		{"profiles list", profilesListed(false)},
+		{"profile list --json", profilesListed(true)},
+		{"profile show --json x", profileOptions{"x", true}},
+		{"profiles init x --extends a --extends b", initOptions{"x", []string{"a", "b"}}},
+		{"profiles convert x.json", profileOptions{Name: "x.json"}},
 	} {
 		got, _, err := understood(strings.Fields(tt.args)...)
 		if err != nil {
@@ -128,7 +139,7 @@ func TestUnderstood(t *testing.T) {
 // The whole text of each mistake, as it is shown.
 func TestNotUnderstood(t *testing.T) {
 	const network = "\n  the network is closed, or all of it open with --disable network\n"
-	const own = "nono's own are: completion, git, help, plan, plugin, run, shell, version, x\n"
+	const own = "nono's own are: completion, git, help, plan, plugin, profiles, run, shell, version, x\n"
 	for args, want := range map[string]string{
 		"run --allow-cwd=false -- true": "--allow-cwd takes no value, and was given \"false\"\n  `nono help run` lists the flags\n",
 		"run --read":                    "--read needs a value\n  `nono help run` shows which\n",
@@ -146,6 +157,7 @@ func TestNotUnderstood(t *testing.T) {
 		"plugin verify a b":             "`nono plugin verify` takes one program, and was given 2\n  usage: nono plugin verify [flags] PROGRAM\n",
 		"plugin lsit":                   "there is no command `nono plugin lsit`\n  did you mean `nono plugin list`?\n",
 		"plugin frobnicate":             "there is no command `nono plugin frobnicate`\n  there are: list, verify\n",
+		"profiles show":                 "`nono profiles show` takes one profile, and was given 0\n  usage: nono profiles show [flags] PROFILE\n",
 		"shell bash":                    "`nono shell` takes no arguments, and was given \"bash\"\n  usage: nono shell [flags] [-c FILE]\n",
 		"version now":                   "`nono version` takes no arguments, and was given \"now\"\n  usage: nono version [flags]\n",
 		"why":                           "`nono why` is not built yet\n  `nono plan` shows every rule and the line it comes from\n",

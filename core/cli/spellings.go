@@ -36,9 +36,8 @@ var laterCommands = spellings(map[string][]string{
 	"nothing is recorded": {
 		"logs", "audit", "prune", "learn",
 	},
-	"a run is a process like any other: ps, kill":       {"ps", "inspect", "stop"},
-	"no file is signed or checked":                      {"trust"},
-	"the one there is, `default`, is part of every run": {"profile", "profiles"},
+	"a run is a process like any other: ps, kill": {"ps", "inspect", "stop"},
+	"no file is signed or checked":                {"trust"},
 })
 
 // laterFlags are the flags that nono is going to have, with what there is until then.

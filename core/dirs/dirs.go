@@ -117,6 +117,9 @@ func findHome(lookup func(string) (string, bool), uid int) (string, error) {
 // Plugins is where third-party layers are installed.
 func (d Dirs) Plugins() string { return filepath.Join(d.Data, "plugins") }
 
+// Profiles is where the user's own profiles are.
+func (d Dirs) Profiles() string { return filepath.Join(d.Config, "profiles") }
+
 // All lists the directories that are nono's own, by each of their names, once each.
 func (d Dirs) All() []string {
 	all := append([]string{d.Config, d.State, d.Data, d.Cache, d.Runtime}, d.also...)

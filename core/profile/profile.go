@@ -158,6 +158,37 @@ func (d Dirs) unknown(name string) error {
 		strings.Join(names, ", "))
 }
 
+// CanBeOwn is why a profile of the user's cannot have a name; nil if it can.
+func CanBeOwn(name string) error {
+	switch {
+	case !isName(name):
+		return diag.Errorf("%q cannot be the name of a profile", name).
+			Try("a name is letters, digits, - and _")
+	case name == Default:
+		return diag.Errorf("%q is the name of the profile that is part of every run", name).
+			Try("choose another; what is to hold for every run stands in your config.hcl")
+	}
+	return nil
+}
+
+// About is the first sentence of the comment that a profile in HCL begins with.
+func About(text []byte) string {
+	var words []string
+	for line := range strings.Lines(string(text)) {
+		said, isComment := strings.CutPrefix(strings.TrimSpace(line), "#")
+		if !isComment {
+			break
+		}
+		for _, word := range strings.Fields(said) {
+			words = append(words, word)
+			if strings.HasSuffix(word, ".") {
+				return strings.TrimSuffix(strings.Join(words, " "), ".")
+			}
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // Listed is a profile that can be asked for by its name.
 type Listed struct {
 	Name   string

@@ -156,3 +156,27 @@ func TestBuiltIn(t *testing.T) {
 		}
 	}
 }
+
+func TestAbout(t *testing.T) {
+	for text, want := range map[string]string{
+		"# For work. And more.\n":        "For work",
+		"#  For\n# work, v1.2 of it.\n#": "For work, v1.2 of it",
+		"# For work\n\n# more\n":         "For work",
+		"filesystem {}\n# x\n":           "",
+		"":                               "",
+	} {
+		if got := profile.About([]byte(text)); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestCanBeOwn(t *testing.T) {
+	for name, want := range map[string]bool{
+		"work": true, "claude-code": true, "default": false, "": false, "a/b": false, "..": false, "a.hcl": false,
+	} {
+		if err := profile.CanBeOwn(name); (err == nil) != want {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}

@@ -11,6 +11,7 @@
 package jsonprofile
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,7 +42,7 @@ func Parse(text diag.Text, grammar *language.Block) (*language.Tree, diag.Proble
 		r.add(diag.Errorf("the file is nested too deeply").At(r.line(line, 1)))
 		return nil, r.found
 	}
-	root, err := hujson.Parse(text.Content)
+	root, err := parse(text.Content)
 	if err != nil {
 		r.add(r.syntax(err))
 		return nil, r.found
@@ -53,12 +54,22 @@ func Parse(text diag.Text, grammar *language.Block) (*language.Tree, diag.Proble
 	return r.tree, r.found
 }
 
+// parse is the text as values with their places. A comment may end with the text, which to hujson
+// is an error.
+func parse(content []byte) (hujson.Value, error) {
+	last := content[bytes.LastIndexByte(content, '\n')+1:]
+	if bytes.Contains(last, []byte("//")) {
+		content = append(bytes.Clone(content), '\n')
+	}
+	return hujson.Parse(content)
+}
+
 // Description is what a profile says of itself, or "".
 func Description(content []byte) string {
 	if language.TooDeep(content) > 0 {
 		return ""
 	}
-	root, err := hujson.Parse(content)
+	root, err := parse(content)
 	if err != nil {
 		return ""
 	}

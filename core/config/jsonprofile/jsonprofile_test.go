@@ -79,7 +79,7 @@ func TestMeaning(t *testing.T) {
 		  "rollback": {"exclude_patterns": []}, "environment": null, "interactive": false,
 		  "policy": {"exclude_groups": ["dangerous_commands", "unlink_protection"]}}`: ``,
 		// As in JSONC.
-		"// a\n{/* b */ \"extends\": [\"a\",], // c\n}": `extends = [ "a", ]`,
+		"// a\n{/* b */ \"extends\": [\"a\",], // c\n} // d": `extends = [ "a", ]`,
 	} {
 		if got := hcl(t, content); got != want {
 			t.Errorf("%s\n got %s\nwant %s", content, got, want)
