@@ -43,6 +43,7 @@ var blocks = []block{
 	credential,
 	environment,
 	snapshot,
+	session,
 	trust,
 	limits,
 	layer,
@@ -88,6 +89,7 @@ type draft struct {
 	arguments     []string
 	bestEffort    *language.Value
 	noBuildCaches bool
+	keep          Keep
 }
 
 // reader turns sources into a draft, on one host.

@@ -118,6 +118,9 @@ type Config struct {
 	BestEffort       bool
 	BestEffortSource policy.Source
 
+	// Keep is what is kept of finished sessions.
+	Keep Keep
+
 	// NoBuildCaches says that nothing which tools build is kept for the next run.
 	NoBuildCaches bool
 
@@ -280,7 +283,7 @@ func (r *reader) config(sources []*source, asks []Ask, protector *protector) *Co
 			cfg.Files = append(cfg.Files, s.named)
 		}
 	}
-	cfg.NoBuildCaches = r.noBuildCaches
+	cfg.NoBuildCaches, cfg.Keep = r.noBuildCaches, r.keep
 	if v := r.bestEffort; v != nil {
 		cfg.BestEffort, cfg.BestEffortSource = v.Yes, v.Source
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/config"
+	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/policy"
@@ -43,8 +45,13 @@ func TestExamplesHold(t *testing.T) {
 			for _, name := range []string{"proj/secrets/", "proj/deploy/", "home/data/", "home/out/", "home/plugins/nono-layer-motd"} {
 				w.file(name, "")
 			}
-			w.file("proj/agent.hcl", section.Example)
-			w.flags("-c agent.hcl\n--approve\n")
+			if own := slices.ContainsFunc(slices.Collect(maps.Values(section.Grammar.Attributes)),
+				func(a language.Attribute) bool { return a.OwnOnly && !a.Later }); own {
+				w.file("home/.config/nono/config.hcl", section.Example)
+			} else {
+				w.file("proj/agent.hcl", section.Example)
+				w.flags("-c agent.hcl\n--approve\n")
+			}
 			if notices := load(t, w).Notices; len(notices) > 0 {
 				t.Error(notices)
 			}

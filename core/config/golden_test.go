@@ -195,6 +195,9 @@ func (w *world) all(loaded config.Loaded, err error) string {
 	if cfg.BestEffort {
 		fmt.Fprintf(&b, "best effort <- %s\n", cfg.BestEffortSource)
 	}
+	if k := cfg.Keep; k != (config.Keep{}) {
+		fmt.Fprintf(&b, "keep %d sessions, %s, %d bytes\n", *k.Sessions, *k.Age, *k.Size)
+	}
 	for _, r := range cfg.Policy.Filesystem {
 		if r.Source.Origin == policy.OriginDefault && !policy.Within(r.Path, w.root) {
 			continue

@@ -108,8 +108,8 @@ const pruneEvery = time.Hour
 // prunedFile says by its time when that was done last.
 const prunedFile = "pruned"
 
-// PruneWhenDue is [Store.Prune] for the end of a run: it looks at all sessions only once an hour, or
-// where there are many more than are kept.
+// PruneWhenDue is [Store.Prune] for the end of a run: it looks at all sessions only once an hour,
+// or where there are many more than are kept.
 func (s Store) PruneWhenDue(k Keep, now time.Time) ([]Stored, error) {
 	stamp := filepath.Join(s.state, prunedFile)
 	if info, err := os.Lstat(stamp); err == nil && now.Sub(info.ModTime()) < pruneEvery {

@@ -24,7 +24,8 @@ func (e *AmbiguousError) Error() string {
 }
 
 // Pick is the session that a word means: its id, else its name, else the beginning of either, if no
-// other one begins so. Of several with one name it is the newest. The list is as [Store.List] has it.
+// other one begins so. Of several with one name it is the newest. The list is as [Store.List] has
+// it.
 func Pick(list []Entry, word string) (Entry, error) {
 	for _, e := range list {
 		if e.ID == word {

@@ -95,6 +95,8 @@ type Value struct {
 	Items []Item
 	// Yes is a bool.
 	Yes bool
+	// Number is a number.
+	Number int64
 	// Fields are those of a structured value.
 	Fields map[string]*Value
 }

@@ -220,9 +220,11 @@ func (p *parser) value(is Attribute, name string, expr hclsyntax.Expression) *Va
 		value, _ := expr.Value(nil)
 		v.Yes = value.True()
 	case Number:
-		if !p.whole(name, expr) {
+		n, ok := p.whole(name, expr)
+		if !ok {
 			return nil
 		}
+		v.Number = n
 	case NumberList:
 		if !p.numbers(name, expr) {
 			return nil
@@ -288,13 +290,14 @@ func (p *parser) oneOf(v *Value, r hcl.Range) bool {
 	return false
 }
 
-func (p *parser) whole(name string, expr hcl.Expression) bool {
+func (p *parser) whole(name string, expr hcl.Expression) (int64, bool) {
 	v, _ := expr.Value(nil)
-	if n, accuracy := v.AsBigFloat().Int64(); accuracy != big.Exact || n < 0 {
+	n, accuracy := v.AsBigFloat().Int64()
+	if accuracy != big.Exact || n < 0 {
 		p.report(expr.Range(), "", "%q must be a whole number, and not a negative one", name)
-		return false
+		return 0, false
 	}
-	return true
+	return n, true
 }
 
 func (p *parser) numbers(name string, expr hclsyntax.Expression) bool {
@@ -308,7 +311,7 @@ func (p *parser) numbers(name string, expr hclsyntax.Expression) bool {
 			p.report(e.Range(), "", "%q must be a list of numbers: [3000]", name)
 			return false
 		}
-		if !p.whole(name, e) {
+		if _, ok := p.whole(name, e); !ok {
 			return false
 		}
 	}
