@@ -68,6 +68,11 @@ var flagRules = []flagRule{
 		aliases: []string{"write-file"},
 	},
 	{name: "deny", value: "PATH", help: "deny a path, whatever grants it"},
+	{
+		name: "lift", value: "PATH",
+		help:    "take back what is denied by default at a path; it still needs a grant",
+		aliases: []string{"bypass-protection", "override-deny"},
+	},
 	{name: "env", value: "NAME[=VALUE]", help: "pass a variable, or set it"},
 	{
 		name: "disable", value: "KIND",

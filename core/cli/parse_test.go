@@ -168,7 +168,6 @@ func TestNotUnderstood(t *testing.T) {
 		"run --allow-domain a.example":  "--allow-domain is not built yet" + network,
 		"run --proxy-credential openai": "--proxy-credential is not built yet\n  --env NAME passes a variable of yours, and the agent sees its value\n",
 		"run --snapshot":                "--snapshot is not built yet\n  there is no undo: commit before the run\n",
-		"run --override-deny x":         "--override-deny is not built yet\n  no default denial can be lifted: copy what the agent needs to where it may read\n",
 		"run --workdir x":               "--workdir is not built yet\n  change to the directory before: cd DIR && nono run ...\n",
 		"run --ro-bind / / true":        "there is no flag --ro-bind\n  here it is --read PATH\n",
 		"run --whitelist=x":             "there is no flag --whitelist\n  here it is --allow PATH\n",

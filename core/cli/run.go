@@ -163,6 +163,7 @@ func (a *App) load(o policyOptions, own dirs.Dirs, dir string) (config.Loaded, e
 		Dir:       dir,
 		Home:      own.Home,
 		ConfigDir: own.Config,
+		Own:       own.All(),
 		TempDir:   a.tempDir(),
 		UID:       a.UID,
 		Lookup:    a.Lookup,

@@ -17,7 +17,6 @@ const (
 	noUndo      = "there is no undo: commit before the run"
 	writeRules  = "write its rules into a file, and name that with -c"
 	handsOver   = "--env NAME passes a variable of yours, and the agent sees its value"
-	noLift      = "no default denial can be lifted: copy what the agent needs to where it may read"
 	planShows   = "`nono plan` shows every rule and the line it comes from"
 	triesHost   = "`nono run -- true` says why, where this host lacks something"
 	always      = "every run has it without any flag"
@@ -50,7 +49,6 @@ var laterFlags = spellings(map[string][]string{
 	noUndo:     {"snapshot", "rollback", "rollback-exclude", "no-rollback"},
 	writeRules: {"profile", "extends"},
 	handsOver:  {"credential", "proxy-credential", "env-credential", "env-credential-map"},
-	noLift:     {"bypass-protection", "override-deny"},
 	"change to the directory before: cd DIR && nono run ...": {"workdir"},
 	"what the shell limits (ulimit) holds inside as well":    {"memory"},
 	planShows: {"trace"},

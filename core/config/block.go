@@ -70,6 +70,7 @@ func blockOf(t *language.Tree) block {
 type draft struct {
 	rules     []rule
 	stated    map[statement]bool // the rules that are there
+	lifts     []lift
 	defaults  defaults
 	variables variables
 	layers    map[string]*Layer
@@ -119,6 +120,7 @@ func read(h *host, r *report, sources []*source) *reader {
 	}
 	in.flags()
 	in.expandGlobs()
+	in.liftDenials()
 	in.refuseHidden()
 	in.settleLayers()
 	in.stayClosed()

@@ -62,6 +62,8 @@ type Options struct {
 	// TempDir is what $TMPDIR stands for in a path.
 	TempDir string
 	UID     int
+	// Own are nono's own directories, links resolved.
+	Own []string
 	// Lookup reads a variable of the user's environment.
 	Lookup func(name string) (string, bool)
 	// Flags are those that are rules, in the order in which they were typed.
@@ -72,7 +74,7 @@ type Options struct {
 	Approve bool
 }
 
-// Flag is a flag that is a rule: allow, read, write, deny, allow-cwd, env, disable.
+// Flag is a flag that is a rule: allow, read, write, deny, lift, allow-cwd, env, disable.
 type Flag struct {
 	Name  string
 	Value string

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,9 +43,14 @@ func TestExamplesHold(t *testing.T) {
 		}
 		t.Run(section.Name, func(t *testing.T) {
 			w := newWorld(t)
-			for _, name := range []string{"proj/secrets/", "proj/deploy/", "home/data/", "home/out/", "home/plugins/nono-layer-motd"} {
+			for _, name := range []string{"proj/secrets/", "proj/deploy/", "home/data/", "home/out/", "home/plugins/nono-layer-motd", "home/.kube/config", "home/run/"} {
 				w.file(name, "")
 			}
+			service, err := net.Listen("unix", w.root+"/home/run/database.sock")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer service.Close()
 			if own := slices.ContainsFunc(slices.Collect(maps.Values(section.Grammar.Attributes)),
 				func(a language.Attribute) bool { return a.OwnOnly && !a.Later }); own {
 				w.file("home/.config/nono/config.hcl", section.Example)

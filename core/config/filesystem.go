@@ -45,35 +45,38 @@ var filesystem = block{
 				Shape: language.Bool, Help: "keep what tools build for the project's next run",
 			},
 			"lift": {
-				Shape: language.StringList, Of: "path", Later: true,
+				Shape: language.StringList, Of: "path",
 				Help: "takes back a default denial; still needs a grant",
 			},
 			"unix": {
-				Shape: language.StringList, Of: "path", Later: true,
-				Help: "sockets that may be connected to",
+				Shape: language.StringList, Of: "path", Help: "sockets that may be connected to",
 			},
 		},
 	},
 	example: `
 filesystem {
   allow        = ["."]
-  read         = ["~/data"]
+  read         = ["~/data", "~/.kube/config"]
   write        = ["~/out"]
   deny         = ["secrets"]
   protect      = ["deploy"]
+  lift         = ["~/.kube/config"]
+  unix         = ["~/run/database.sock"]
   report       = ["tools/release.sh"]
   build_caches = true
 }
 `,
-	stranger: "grants beyond its own directory, and `write` of a path that is protected by default",
-	refuse:   refusePatterns,
-	read:     (*reader).filesystem,
-	asks:     (*reader).filesystemAsks,
+	stranger: "grants beyond its own directory, `lift`, `unix`, and `write` of a path that is " +
+		"protected by default",
+	refuse: refusePatterns,
+	read:   (*reader).filesystem,
+	asks:   (*reader).filesystemAsks,
 	flags: map[string]func(*reader, Flag){
 		"allow":     (*reader).pathFlag,
 		"read":      (*reader).pathFlag,
 		"write":     (*reader).pathFlag,
 		"deny":      (*reader).pathFlag,
+		"lift":      (*reader).liftFlag,
 		"allow-cwd": (*reader).currentDirectory,
 	},
 }
@@ -94,7 +97,9 @@ type statement struct {
 	path   string
 }
 
-var accesses = []policy.Access{policy.Allow, policy.Read, policy.Write, policy.Deny, policy.Protect}
+var accesses = []policy.Access{
+	policy.Allow, policy.Read, policy.Write, policy.Unix, policy.Deny, policy.Protect,
+}
 
 // refusePatterns refuses patterns, where the language has them. The default profile has a few, and
 // they are its own.
@@ -119,6 +124,13 @@ func (r *reader) filesystem(s *source, t *language.Tree) {
 	}
 	if v, ok := t.Attributes["build_caches"]; ok && !v.Yes {
 		r.noBuildCaches = true
+	}
+	for _, it := range t.List("lift") {
+		if path, bad := r.expand(it.Text); bad != nil {
+			r.add(bad.at(it.Source, it.Text))
+		} else {
+			r.lift(s.dir, path, it)
+		}
 	}
 	for _, access := range accesses {
 		for _, it := range t.List(string(access)) {
@@ -163,23 +175,8 @@ func (r *reader) currentDirectory(f Flag) {
 // path is a rule that the user wrote, in a file or as a flag. What does not exist and is not to be
 // written stays in the policy and gives a notice.
 func (r *reader) path(dir string, access policy.Access, path string, it language.Item) {
-	if !filepath.IsAbs(path) {
-		if dir == "" {
-			r.add(problem(it.Source, "%s is relative, and this file belongs to no project",
-				quote(it.Text)).
-				Try("write $WORKDIR/%s for the directory that nono is started in",
-					strings.TrimPrefix(path, "./")))
-			return
-		}
-		path = dir + "/" + path
-	}
-	r.effort.at = it.Source
-	to, err := r.resolve(path)
-	if errors.Is(err, errEffort) {
-		return // which has been said
-	}
-	if err != nil {
-		r.add(problem(it.Source, "cannot follow %s: %v", shortened(r.homely(path)), reason(err)))
+	path, to, ok := r.follow(dir, path, it)
+	if !ok {
 		return
 	}
 	if policy.Within(to.Path, "/proc") {
@@ -187,10 +184,45 @@ func (r *reader) path(dir string, access policy.Access, path string, it language
 			quote(it.Text)))
 		return
 	}
-	if to.Entry.Type == policy.Missing {
+	switch {
+	case to.Entry.Type == policy.Missing:
 		r.missing(access, path, it)
+	case access == policy.Unix && !isSocket(to.Path):
+		r.add(problem(it.Source, "%s is not a socket", r.homely(to.Path)).
+			Try("unix is for sockets of services that the agent may use; to grant a file write read"))
+		return
 	}
 	r.state(access, path, to, it.Source)
+}
+
+// follow finds what a path that stands in a source means.
+func (r *reader) follow(dir, path string, it language.Item) (string, hostfile.Route, bool) {
+	if !filepath.IsAbs(path) {
+		if dir == "" {
+			r.add(problem(it.Source, "%s is relative, and this file belongs to no project",
+				quote(it.Text)).
+				Try("write $WORKDIR/%s for the directory that nono is started in",
+					strings.TrimPrefix(path, "./")))
+			return "", hostfile.Route{}, false
+		}
+		path = dir + "/" + path
+	}
+	r.effort.at = it.Source
+	to, err := r.resolve(path)
+	switch {
+	case errors.Is(err, errEffort): // which has been said
+	case err != nil:
+		r.add(problem(it.Source, "cannot follow %s: %v", shortened(r.homely(path)), reason(err)))
+	default:
+		return path, to, true
+	}
+	return "", hostfile.Route{}, false
+}
+
+// isSocket reports whether a path without links is that of a socket.
+func isSocket(path string) bool {
+	var st unix.Stat_t
+	return unix.Lstat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFSOCK
 }
 
 // missing says that a rule is about nothing, and what that means. A grant to write that was meant
@@ -207,7 +239,7 @@ func (r *reader) missing(access policy.Access, path string, it language.Item) {
 		r.notice(it.Source, "%s does not exist; there is nothing to protect yet", shown)
 	case access == policy.Read && pattern:
 		r.notice(it.Source, "%s does not exist, and read takes no patterns; nothing is granted", shown)
-	case access == policy.Read:
+	case access == policy.Read || access == policy.Unix:
 		r.notice(it.Source, "%s does not exist; the run goes on without it%s", shown, mistyped(it))
 	case it.Source.Origin == policy.OriginConfig:
 		r.notice(it.Source, "%s does not exist; nothing is granted", shown)
@@ -290,13 +322,13 @@ func (r *reader) state(access policy.Access, name string, to hostfile.Route, at 
 	r.stated[statement{access, to.Path}] = true
 }
 
-// filesystemAsks are the grants that reach beyond the file's own directory, and the protections
-// that it lifts even within.
+// filesystemAsks are the grants that reach beyond the file's own directory, and even within it the
+// services that it connects to and the protections that it lifts.
 func (r *reader) filesystemAsks(s *source, _ *language.Tree) []Ask {
 	given := r.grants(func(g *rule) bool { return g.Source.Origin != s.Origin })
 	verb := map[policy.Access]string{
 		policy.Allow: "read, change and run", policy.Read: "read",
-		policy.Write: "read and change",
+		policy.Write: "read and change", policy.Unix: "connect to the socket",
 	}
 	var asks []Ask
 	for i := range r.rules {
@@ -306,7 +338,8 @@ func (r *reader) filesystemAsks(s *source, _ *language.Tree) []Ask {
 		case g.lifts:
 			asks = append(asks, Ask{fmt.Sprintf("to write %s, which is protected",
 				r.homely(g.Path)), g.Source})
-		case s.noGround == "" && policy.Within(g.Path, s.dir), gives(given, g):
+		case gives(given, g):
+		case g.Access != policy.Unix && s.noGround == "" && policy.Within(g.Path, s.dir):
 		default:
 			asks = append(asks, Ask{
 				fmt.Sprintf("to %s %s", verb[g.Access], r.homely(g.Path)),
@@ -314,7 +347,7 @@ func (r *reader) filesystemAsks(s *source, _ *language.Tree) []Ask {
 			})
 		}
 	}
-	return asks
+	return append(asks, r.liftAsks(s)...)
 }
 
 // grants are the decisions that the chosen grants alone would make. Denials are left out: they hold
@@ -332,7 +365,7 @@ func (d *draft) grants(chosen func(*rule) bool) *policy.Decider {
 // gives reports whether all that a grant would give is given already.
 func gives(given *policy.Decider, grant *rule) bool {
 	need := []policy.Op{policy.OpRead}
-	if grant.Access != policy.Write {
+	if grant.Access == policy.Allow || grant.Access == policy.Read {
 		need = append(need, policy.OpExecute)
 	}
 	if grant.Access.Writable() {

@@ -206,6 +206,9 @@ func (w *world) all(loaded config.Loaded, err error) string {
 		if r.Name != "" {
 			fmt.Fprintf(&b, " (%s)", r.Name)
 		}
+		for _, l := range r.Lifted {
+			fmt.Fprintf(&b, " but %s by %s", l.Path, l.Source)
+		}
 		fmt.Fprintf(&b, " <- %s\n", r.Source)
 	}
 	for _, r := range cfg.Policy.Environment {

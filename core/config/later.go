@@ -52,8 +52,6 @@ func instead(t *language.Tree, attribute string) string {
 		return "what the shell limits (ulimit) holds inside as well"
 	case attribute == "extends":
 		return "write what it would bring into this file"
-	case attribute == "lift":
-		return "no default denial can be lifted: copy what the agent needs to where it may read"
 	}
 	return "nothing would honour it"
 }

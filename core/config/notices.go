@@ -24,6 +24,7 @@ func (r *reader) tell(cfg *Config) {
 	granted := r.decider()
 	r.foreignGit(granted)
 	r.dotEnv(granted)
+	r.tellLifts(granted)
 	r.runLater(granted)
 }
 

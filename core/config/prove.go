@@ -16,17 +16,11 @@ import (
 func (r *reader) prove() {
 	r.programsOutside()
 	all := r.decider()
+	r.proveLifts(all)
 	led := map[int]planted{}
 	for i, g := range r.rules {
-		for _, link := range g.links {
-			if all.Path(link, policy.OpWrite).Allowed {
-				led[i] = planted{link, "which the agent could change for the next run"}
-				break
-			}
-			if g.Source.Asked() && g.Access.Grants() && !r.systems(link) {
-				led[i] = planted{link, "which the agent of an earlier run could have made"}
-				break
-			}
+		if by, ok := r.plantedOn(g.links, g.Source.Asked() && g.Access.Grants(), all); ok {
+			led[i] = by
 		}
 	}
 	if len(led) == 0 {
@@ -45,6 +39,20 @@ func (r *reader) prove() {
 
 // planted is a link that is no authority, and why.
 type planted struct{ link, why string }
+
+// plantedOn finds, among the links that were followed, the first that is no authority. What gives
+// something must not follow one of an earlier agent's either.
+func (r *reader) plantedOn(links []string, gives bool, all *policy.Decider) (planted, bool) {
+	for _, link := range links {
+		if all.Path(link, policy.OpWrite).Allowed {
+			return planted{link, "which the agent could change for the next run"}, true
+		}
+		if gives && !r.systems(link) {
+			return planted{link, "which the agent of an earlier run could have made"}, true
+		}
+	}
+	return planted{}, false
+}
 
 // decider is what the rules decide, as far as they are known.
 func (d *draft) decider() *policy.Decider {

@@ -12,9 +12,13 @@ import (
 // written is a path as it can be typed or written where the rule stands: as a flag, or as a string
 // of a file.
 func (r *reader) written(g *rule, path string) string {
+	return r.spelled(string(g.Access), g.Source, path)
+}
+
+func (r *reader) spelled(flag string, at policy.Source, path string) string {
 	path = r.homely(path)
-	if g.Source.Flag != "" {
-		return "--" + string(g.Access) + " " + diag.Word(path)
+	if at.Flag != "" {
+		return "--" + flag + " " + diag.Word(path)
 	}
 	return inFile(path)
 }

@@ -20,6 +20,7 @@ func (m *maker) coverage(v view.View) []Rule {
 		rule := Rule{ID: r.ID, Says: r.Says, Source: r.Source, Layer: Core, Required: m.required(r.ID)}
 		if p, ok := m.paths[r.ID]; ok {
 			rule.Access, rule.Path, rule.Name, rule.Type = p.Access, p.Path, p.Name, p.Type
+			rule.Lifted = p.Lifted
 		}
 		m.hold(&rule, answers)
 		m.insist(rule)

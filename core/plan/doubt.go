@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/plan/proof"
 	"github.com/nono-run/nono/sdk"
@@ -41,6 +43,9 @@ func (m *maker) doubt(p *Plan) {
 		}
 		if !r.Source.Asked() {
 			t.Lent = m.in.Own.Lent // of what is denied by default, core lends these
+		}
+		for _, l := range r.Lifted {
+			t.Lent = append(slices.Clone(t.Lent), l.Path)
 		}
 		if err := proof.Hold(reach, t); err != nil {
 			doubted = append(doubted, diag.Errorf(

@@ -115,11 +115,12 @@ type Rule struct {
 	ID     policy.RuleID `json:"id"`
 	Says   string        `json:"says"`
 	Source policy.Source `json:"source"`
-	// Access, Path, Name and Type are a filesystem rule's.
+	// Access, Path, Name, Type and Lifted are a filesystem rule's.
 	Access policy.Access   `json:"access,omitempty"`
 	Path   string          `json:"path,omitempty"`
 	Name   string          `json:"name,omitempty"`
 	Type   policy.FileType `json:"type,omitempty"`
+	Lifted []policy.Lift   `json:"lifted,omitempty"`
 	// Layer is who answers for the rule.
 	Layer string   `json:"layer"`
 	Held  sdk.Held `json:"held"`

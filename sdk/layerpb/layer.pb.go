@@ -340,6 +340,7 @@ const (
 	Access_ACCESS_WRITE       Access = 3
 	Access_ACCESS_DENY        Access = 4
 	Access_ACCESS_PROTECT     Access = 5
+	Access_ACCESS_UNIX        Access = 6
 )
 
 // Enum value maps for Access.
@@ -351,6 +352,7 @@ var (
 		3: "ACCESS_WRITE",
 		4: "ACCESS_DENY",
 		5: "ACCESS_PROTECT",
+		6: "ACCESS_UNIX",
 	}
 	Access_value = map[string]int32{
 		"ACCESS_UNSPECIFIED": 0,
@@ -359,6 +361,7 @@ var (
 		"ACCESS_WRITE":       3,
 		"ACCESS_DENY":        4,
 		"ACCESS_PROTECT":     5,
+		"ACCESS_UNIX":        6,
 	}
 )
 
@@ -1813,13 +1816,15 @@ func (x *Source) GetFlag() []byte {
 }
 
 type PathRule struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Source        *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
-	Access        Access                 `protobuf:"varint,3,opt,name=access,proto3,enum=nono.layer.v1.Access" json:"access,omitempty"`
-	Path          []byte                 `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
-	Name          []byte                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
-	Type          FileType               `protobuf:"varint,6,opt,name=type,proto3,enum=nono.layer.v1.FileType" json:"type,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Source *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	Access Access                 `protobuf:"varint,3,opt,name=access,proto3,enum=nono.layer.v1.Access" json:"access,omitempty"`
+	Path   []byte                 `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
+	Name   []byte                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
+	Type   FileType               `protobuf:"varint,6,opt,name=type,proto3,enum=nono.layer.v1.FileType" json:"type,omitempty"`
+	// Paths at or beneath the rule's that a denial does not speak of.
+	Lifted        []*Lift `protobuf:"bytes,7,rep,name=lifted,proto3" json:"lifted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1896,6 +1901,66 @@ func (x *PathRule) GetType() FileType {
 	return FileType_FILE_TYPE_UNSPECIFIED
 }
 
+func (x *PathRule) GetLifted() []*Lift {
+	if x != nil {
+		return x.Lifted
+	}
+	return nil
+}
+
+// Lift takes a part of what is denied out of the denial. It grants nothing.
+type Lift struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          []byte                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Source        *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lift) Reset() {
+	*x = Lift{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lift) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lift) ProtoMessage() {}
+
+func (x *Lift) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lift.ProtoReflect.Descriptor instead.
+func (*Lift) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Lift) GetPath() []byte {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *Lift) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
 type EnvRule struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1910,7 +1975,7 @@ type EnvRule struct {
 
 func (x *EnvRule) Reset() {
 	*x = EnvRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1922,7 +1987,7 @@ func (x *EnvRule) String() string {
 func (*EnvRule) ProtoMessage() {}
 
 func (x *EnvRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1935,7 +2000,7 @@ func (x *EnvRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvRule.ProtoReflect.Descriptor instead.
 func (*EnvRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *EnvRule) GetId() string {
@@ -1990,7 +2055,7 @@ type Disabled struct {
 
 func (x *Disabled) Reset() {
 	*x = Disabled{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2002,7 +2067,7 @@ func (x *Disabled) String() string {
 func (*Disabled) ProtoMessage() {}
 
 func (x *Disabled) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2015,7 +2080,7 @@ func (x *Disabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disabled.ProtoReflect.Descriptor instead.
 func (*Disabled) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Disabled) GetKind() Kind {
@@ -2043,7 +2108,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2055,7 +2120,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2068,7 +2133,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Policy) GetFilesystem() []*PathRule {
@@ -2106,7 +2171,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2118,7 +2183,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2131,7 +2196,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Host) GetTier() Tier {
@@ -2187,7 +2252,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2199,7 +2264,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2212,7 +2277,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Command) GetArgs() [][]byte {
@@ -2247,7 +2312,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2259,7 +2324,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2272,7 +2337,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Document) GetPath() []byte {
@@ -2306,7 +2371,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2318,7 +2383,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2331,7 +2396,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Variable) GetName() []byte {
@@ -2368,7 +2433,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2380,7 +2445,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2393,7 +2458,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Run) GetSessionId() string {
@@ -2480,7 +2545,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2492,7 +2557,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2505,7 +2570,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PlanRequest) GetRun() *Run {
@@ -2551,7 +2616,7 @@ type Places struct {
 
 func (x *Places) Reset() {
 	*x = Places{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2563,7 +2628,7 @@ func (x *Places) String() string {
 func (*Places) ProtoMessage() {}
 
 func (x *Places) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2576,7 +2641,7 @@ func (x *Places) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Places.ProtoReflect.Descriptor instead.
 func (*Places) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Places) GetPlaces() []*Place {
@@ -2630,7 +2695,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2642,7 +2707,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2655,7 +2720,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Place) GetPath() []byte {
@@ -2767,7 +2832,7 @@ type Rights struct {
 
 func (x *Rights) Reset() {
 	*x = Rights{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2779,7 +2844,7 @@ func (x *Rights) String() string {
 func (*Rights) ProtoMessage() {}
 
 func (x *Rights) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2792,7 +2857,7 @@ func (x *Rights) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rights.ProtoReflect.Descriptor instead.
 func (*Rights) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Rights) GetRead() bool {
@@ -2827,7 +2892,7 @@ type PlaceLink struct {
 
 func (x *PlaceLink) Reset() {
 	*x = PlaceLink{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2839,7 +2904,7 @@ func (x *PlaceLink) String() string {
 func (*PlaceLink) ProtoMessage() {}
 
 func (x *PlaceLink) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2852,7 +2917,7 @@ func (x *PlaceLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceLink.ProtoReflect.Descriptor instead.
 func (*PlaceLink) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PlaceLink) GetPath() []byte {
@@ -2890,7 +2955,7 @@ type PlaceRule struct {
 
 func (x *PlaceRule) Reset() {
 	*x = PlaceRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2902,7 +2967,7 @@ func (x *PlaceRule) String() string {
 func (*PlaceRule) ProtoMessage() {}
 
 func (x *PlaceRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2915,7 +2980,7 @@ func (x *PlaceRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceRule.ProtoReflect.Descriptor instead.
 func (*PlaceRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PlaceRule) GetRule() string {
@@ -2966,7 +3031,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2978,7 +3043,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2991,7 +3056,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PlanResponse) GetSteps() []*Step {
@@ -3041,7 +3106,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3053,7 +3118,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3066,7 +3131,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Coverage) GetRule() string {
@@ -3110,7 +3175,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3122,7 +3187,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3135,7 +3200,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Diagnostic) GetSeverity() Severity {
@@ -3188,7 +3253,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3200,7 +3265,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3213,7 +3278,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Fact) GetFact() isFact_Fact {
@@ -3297,7 +3362,7 @@ type VerifiedFile struct {
 
 func (x *VerifiedFile) Reset() {
 	*x = VerifiedFile{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3309,7 +3374,7 @@ func (x *VerifiedFile) String() string {
 func (*VerifiedFile) ProtoMessage() {}
 
 func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3322,7 +3387,7 @@ func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifiedFile.ProtoReflect.Descriptor instead.
 func (*VerifiedFile) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *VerifiedFile) GetPath() []byte {
@@ -3348,7 +3413,7 @@ type CredentialMissing struct {
 
 func (x *CredentialMissing) Reset() {
 	*x = CredentialMissing{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3360,7 +3425,7 @@ func (x *CredentialMissing) String() string {
 func (*CredentialMissing) ProtoMessage() {}
 
 func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3373,7 +3438,7 @@ func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialMissing.ProtoReflect.Descriptor instead.
 func (*CredentialMissing) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CredentialMissing) GetService() string {
@@ -3394,7 +3459,7 @@ type Proxy struct {
 
 func (x *Proxy) Reset() {
 	*x = Proxy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3406,7 +3471,7 @@ func (x *Proxy) String() string {
 func (*Proxy) ProtoMessage() {}
 
 func (x *Proxy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3419,7 +3484,7 @@ func (x *Proxy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proxy.ProtoReflect.Descriptor instead.
 func (*Proxy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Proxy) GetListener() string {
@@ -3447,7 +3512,7 @@ type BoundHost struct {
 
 func (x *BoundHost) Reset() {
 	*x = BoundHost{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3459,7 +3524,7 @@ func (x *BoundHost) String() string {
 func (*BoundHost) ProtoMessage() {}
 
 func (x *BoundHost) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3472,7 +3537,7 @@ func (x *BoundHost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoundHost.ProtoReflect.Descriptor instead.
 func (*BoundHost) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *BoundHost) GetService() string {
@@ -3520,7 +3585,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3532,7 +3597,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3545,7 +3610,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Step) GetRule() string {
@@ -3741,7 +3806,7 @@ type Env struct {
 
 func (x *Env) Reset() {
 	*x = Env{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3753,7 +3818,7 @@ func (x *Env) String() string {
 func (*Env) ProtoMessage() {}
 
 func (x *Env) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3766,7 +3831,7 @@ func (x *Env) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Env.ProtoReflect.Descriptor instead.
 func (*Env) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Env) GetName() []byte {
@@ -3798,7 +3863,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3810,7 +3875,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3823,7 +3888,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Part) GetPart() isPart_Part {
@@ -3912,7 +3977,7 @@ type Bind struct {
 
 func (x *Bind) Reset() {
 	*x = Bind{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3924,7 +3989,7 @@ func (x *Bind) String() string {
 func (*Bind) ProtoMessage() {}
 
 func (x *Bind) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3937,7 +4002,7 @@ func (x *Bind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bind.ProtoReflect.Descriptor instead.
 func (*Bind) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Bind) GetPath() []byte {
@@ -3999,7 +4064,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4011,7 +4076,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4024,7 +4089,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Link) GetPath() []byte {
@@ -4053,7 +4118,7 @@ type Copy struct {
 
 func (x *Copy) Reset() {
 	*x = Copy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4065,7 +4130,7 @@ func (x *Copy) String() string {
 func (*Copy) ProtoMessage() {}
 
 func (x *Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4078,7 +4143,7 @@ func (x *Copy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Copy.ProtoReflect.Descriptor instead.
 func (*Copy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Copy) GetPath() []byte {
@@ -4122,7 +4187,7 @@ type Tmpfs struct {
 
 func (x *Tmpfs) Reset() {
 	*x = Tmpfs{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4134,7 +4199,7 @@ func (x *Tmpfs) String() string {
 func (*Tmpfs) ProtoMessage() {}
 
 func (x *Tmpfs) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4147,7 +4212,7 @@ func (x *Tmpfs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tmpfs.ProtoReflect.Descriptor instead.
 func (*Tmpfs) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Tmpfs) GetPath() []byte {
@@ -4189,7 +4254,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4201,7 +4266,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4214,7 +4279,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Mask) GetPath() []byte {
@@ -4249,7 +4314,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4261,7 +4326,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4274,7 +4339,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *File) GetPath() []byte {
@@ -4308,7 +4373,7 @@ type Landlock struct {
 
 func (x *Landlock) Reset() {
 	*x = Landlock{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4320,7 +4385,7 @@ func (x *Landlock) String() string {
 func (*Landlock) ProtoMessage() {}
 
 func (x *Landlock) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4333,7 +4398,7 @@ func (x *Landlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Landlock.ProtoReflect.Descriptor instead.
 func (*Landlock) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Landlock) GetPath() []byte {
@@ -4362,7 +4427,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4374,7 +4439,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4387,7 +4452,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Comparison) GetArg() uint32 {
@@ -4427,7 +4492,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4439,7 +4504,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4452,7 +4517,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Condition) GetComparisons() []*Comparison {
@@ -4473,7 +4538,7 @@ type Seccomp struct {
 
 func (x *Seccomp) Reset() {
 	*x = Seccomp{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4485,7 +4550,7 @@ func (x *Seccomp) String() string {
 func (*Seccomp) ProtoMessage() {}
 
 func (x *Seccomp) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4498,7 +4563,7 @@ func (x *Seccomp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seccomp.ProtoReflect.Descriptor instead.
 func (*Seccomp) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Seccomp) GetSyscalls() []string {
@@ -4535,7 +4600,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4547,7 +4612,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4560,7 +4625,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Listener) GetName() string {
@@ -4607,7 +4672,7 @@ type Dialer struct {
 
 func (x *Dialer) Reset() {
 	*x = Dialer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4619,7 +4684,7 @@ func (x *Dialer) String() string {
 func (*Dialer) ProtoMessage() {}
 
 func (x *Dialer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4632,7 +4697,7 @@ func (x *Dialer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dialer.ProtoReflect.Descriptor instead.
 func (*Dialer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Dialer) GetPorts() []uint32 {
@@ -4654,7 +4719,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4666,7 +4731,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4679,7 +4744,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *StartRequest) GetRun() *Run {
@@ -4715,7 +4780,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4727,7 +4792,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4740,7 +4805,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Descriptor) GetName() string {
@@ -4775,7 +4840,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4787,7 +4852,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4800,7 +4865,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *StartResponse) GetHasState() bool {
@@ -4834,7 +4899,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4846,7 +4911,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4859,7 +4924,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *End) GetReason() EndReason {
@@ -4913,7 +4978,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4925,7 +4990,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4938,7 +5003,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *FinishRequest) GetRun() *Run {
@@ -4992,7 +5057,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5004,7 +5069,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5017,7 +5082,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *FinishResponse) GetLines() []string {
@@ -5043,7 +5108,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5055,7 +5120,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5068,7 +5133,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *SessionRequest) GetMessage() isSessionRequest_Message {
@@ -5160,7 +5225,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5172,7 +5237,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5185,7 +5250,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *SessionResponse) GetMessage() isSessionResponse_Message {
@@ -5298,7 +5363,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5310,7 +5375,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5323,7 +5388,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -5348,7 +5413,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5360,7 +5425,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5373,7 +5438,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Event) GetName() string {
@@ -5416,7 +5481,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5428,7 +5493,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5441,7 +5506,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Progress) GetText() string {
@@ -5477,7 +5542,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5489,7 +5554,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5502,7 +5567,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Question) GetId() uint64 {
@@ -5540,7 +5605,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5552,7 +5617,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5565,7 +5630,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -5607,7 +5672,7 @@ type Dial struct {
 
 func (x *Dial) Reset() {
 	*x = Dial{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5619,7 +5684,7 @@ func (x *Dial) String() string {
 func (*Dial) ProtoMessage() {}
 
 func (x *Dial) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5632,7 +5697,7 @@ func (x *Dial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dial.ProtoReflect.Descriptor instead.
 func (*Dial) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Dial) GetId() uint64 {
@@ -5660,7 +5725,7 @@ type DialResult struct {
 
 func (x *DialResult) Reset() {
 	*x = DialResult{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5672,7 +5737,7 @@ func (x *DialResult) String() string {
 func (*DialResult) ProtoMessage() {}
 
 func (x *DialResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5685,7 +5750,7 @@ func (x *DialResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResult.ProtoReflect.Descriptor instead.
 func (*DialResult) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *DialResult) GetId() uint64 {
@@ -5720,7 +5785,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5732,7 +5797,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5745,7 +5810,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Stop) GetId() uint64 {
@@ -5771,7 +5836,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5783,7 +5848,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5796,7 +5861,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Stopping) GetId() uint64 {
@@ -5880,14 +5945,18 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\bend_line\x18\x05 \x01(\rR\aendLine\x12\x1d\n" +
 	"\n" +
 	"end_column\x18\x06 \x01(\rR\tendColumn\x12\x12\n" +
-	"\x04flag\x18\a \x01(\fR\x04flag\"\xcd\x01\n" +
+	"\x04flag\x18\a \x01(\fR\x04flag\"\xfa\x01\n" +
 	"\bPathRule\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
 	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x12-\n" +
 	"\x06access\x18\x03 \x01(\x0e2\x15.nono.layer.v1.AccessR\x06access\x12\x12\n" +
 	"\x04path\x18\x04 \x01(\fR\x04path\x12\x12\n" +
 	"\x04name\x18\x05 \x01(\fR\x04name\x12+\n" +
-	"\x04type\x18\x06 \x01(\x0e2\x17.nono.layer.v1.FileTypeR\x04type\"\xbc\x01\n" +
+	"\x04type\x18\x06 \x01(\x0e2\x17.nono.layer.v1.FileTypeR\x04type\x12+\n" +
+	"\x06lifted\x18\a \x03(\v2\x13.nono.layer.v1.LiftR\x06lifted\"I\n" +
+	"\x04Lift\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\fR\x04path\x12-\n" +
+	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\"\xbc\x01\n" +
 	"\aEnvRule\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
 	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x120\n" +
@@ -6214,14 +6283,15 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x0eORIGIN_PROFILE\x10\x04\x12\x0f\n" +
 	"\vORIGIN_FILE\x10\x05\x12\x12\n" +
 	"\x0eORIGIN_COMMAND\x10\x06\x12\x0f\n" +
-	"\vORIGIN_FLAG\x10\a*z\n" +
+	"\vORIGIN_FLAG\x10\a*\x8b\x01\n" +
 	"\x06Access\x12\x16\n" +
 	"\x12ACCESS_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fACCESS_ALLOW\x10\x01\x12\x0f\n" +
 	"\vACCESS_READ\x10\x02\x12\x10\n" +
 	"\fACCESS_WRITE\x10\x03\x12\x0f\n" +
 	"\vACCESS_DENY\x10\x04\x12\x12\n" +
-	"\x0eACCESS_PROTECT\x10\x05*\x83\x01\n" +
+	"\x0eACCESS_PROTECT\x10\x05\x12\x0f\n" +
+	"\vACCESS_UNIX\x10\x06*\x83\x01\n" +
 	"\bFileType\x12\x19\n" +
 	"\x15FILE_TYPE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11FILE_TYPE_MISSING\x10\x01\x12\x15\n" +
@@ -6313,7 +6383,7 @@ func file_nono_layer_v1_layer_proto_rawDescGZIP() []byte {
 }
 
 var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 17)
-var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
+var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Kind)(0),                 // 0: nono.layer.v1.Kind
 	(Lifetime)(0),             // 1: nono.layer.v1.Lifetime
@@ -6343,64 +6413,65 @@ var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(*Setting)(nil),           // 25: nono.layer.v1.Setting
 	(*Source)(nil),            // 26: nono.layer.v1.Source
 	(*PathRule)(nil),          // 27: nono.layer.v1.PathRule
-	(*EnvRule)(nil),           // 28: nono.layer.v1.EnvRule
-	(*Disabled)(nil),          // 29: nono.layer.v1.Disabled
-	(*Policy)(nil),            // 30: nono.layer.v1.Policy
-	(*Host)(nil),              // 31: nono.layer.v1.Host
-	(*Command)(nil),           // 32: nono.layer.v1.Command
-	(*Document)(nil),          // 33: nono.layer.v1.Document
-	(*Variable)(nil),          // 34: nono.layer.v1.Variable
-	(*Run)(nil),               // 35: nono.layer.v1.Run
-	(*PlanRequest)(nil),       // 36: nono.layer.v1.PlanRequest
-	(*Places)(nil),            // 37: nono.layer.v1.Places
-	(*Place)(nil),             // 38: nono.layer.v1.Place
-	(*Rights)(nil),            // 39: nono.layer.v1.Rights
-	(*PlaceLink)(nil),         // 40: nono.layer.v1.PlaceLink
-	(*PlaceRule)(nil),         // 41: nono.layer.v1.PlaceRule
-	(*PlanResponse)(nil),      // 42: nono.layer.v1.PlanResponse
-	(*Coverage)(nil),          // 43: nono.layer.v1.Coverage
-	(*Diagnostic)(nil),        // 44: nono.layer.v1.Diagnostic
-	(*Fact)(nil),              // 45: nono.layer.v1.Fact
-	(*VerifiedFile)(nil),      // 46: nono.layer.v1.VerifiedFile
-	(*CredentialMissing)(nil), // 47: nono.layer.v1.CredentialMissing
-	(*Proxy)(nil),             // 48: nono.layer.v1.Proxy
-	(*BoundHost)(nil),         // 49: nono.layer.v1.BoundHost
-	(*Step)(nil),              // 50: nono.layer.v1.Step
-	(*Env)(nil),               // 51: nono.layer.v1.Env
-	(*Part)(nil),              // 52: nono.layer.v1.Part
-	(*Bind)(nil),              // 53: nono.layer.v1.Bind
-	(*Link)(nil),              // 54: nono.layer.v1.Link
-	(*Copy)(nil),              // 55: nono.layer.v1.Copy
-	(*Tmpfs)(nil),             // 56: nono.layer.v1.Tmpfs
-	(*Mask)(nil),              // 57: nono.layer.v1.Mask
-	(*File)(nil),              // 58: nono.layer.v1.File
-	(*Landlock)(nil),          // 59: nono.layer.v1.Landlock
-	(*Comparison)(nil),        // 60: nono.layer.v1.Comparison
-	(*Condition)(nil),         // 61: nono.layer.v1.Condition
-	(*Seccomp)(nil),           // 62: nono.layer.v1.Seccomp
-	(*Listener)(nil),          // 63: nono.layer.v1.Listener
-	(*Dialer)(nil),            // 64: nono.layer.v1.Dialer
-	(*StartRequest)(nil),      // 65: nono.layer.v1.StartRequest
-	(*Descriptor)(nil),        // 66: nono.layer.v1.Descriptor
-	(*StartResponse)(nil),     // 67: nono.layer.v1.StartResponse
-	(*End)(nil),               // 68: nono.layer.v1.End
-	(*FinishRequest)(nil),     // 69: nono.layer.v1.FinishRequest
-	(*FinishResponse)(nil),    // 70: nono.layer.v1.FinishResponse
-	(*SessionRequest)(nil),    // 71: nono.layer.v1.SessionRequest
-	(*SessionResponse)(nil),   // 72: nono.layer.v1.SessionResponse
-	(*Beat)(nil),              // 73: nono.layer.v1.Beat
-	(*Event)(nil),             // 74: nono.layer.v1.Event
-	(*Progress)(nil),          // 75: nono.layer.v1.Progress
-	(*Question)(nil),          // 76: nono.layer.v1.Question
-	(*Answer)(nil),            // 77: nono.layer.v1.Answer
-	(*Dial)(nil),              // 78: nono.layer.v1.Dial
-	(*DialResult)(nil),        // 79: nono.layer.v1.DialResult
-	(*Stop)(nil),              // 80: nono.layer.v1.Stop
-	(*Stopping)(nil),          // 81: nono.layer.v1.Stopping
-	nil,                       // 82: nono.layer.v1.PlanResponse.SecretsEntry
-	nil,                       // 83: nono.layer.v1.StartRequest.SecretsEntry
-	nil,                       // 84: nono.layer.v1.FinishRequest.SecretsEntry
-	nil,                       // 85: nono.layer.v1.Event.FieldsEntry
+	(*Lift)(nil),              // 28: nono.layer.v1.Lift
+	(*EnvRule)(nil),           // 29: nono.layer.v1.EnvRule
+	(*Disabled)(nil),          // 30: nono.layer.v1.Disabled
+	(*Policy)(nil),            // 31: nono.layer.v1.Policy
+	(*Host)(nil),              // 32: nono.layer.v1.Host
+	(*Command)(nil),           // 33: nono.layer.v1.Command
+	(*Document)(nil),          // 34: nono.layer.v1.Document
+	(*Variable)(nil),          // 35: nono.layer.v1.Variable
+	(*Run)(nil),               // 36: nono.layer.v1.Run
+	(*PlanRequest)(nil),       // 37: nono.layer.v1.PlanRequest
+	(*Places)(nil),            // 38: nono.layer.v1.Places
+	(*Place)(nil),             // 39: nono.layer.v1.Place
+	(*Rights)(nil),            // 40: nono.layer.v1.Rights
+	(*PlaceLink)(nil),         // 41: nono.layer.v1.PlaceLink
+	(*PlaceRule)(nil),         // 42: nono.layer.v1.PlaceRule
+	(*PlanResponse)(nil),      // 43: nono.layer.v1.PlanResponse
+	(*Coverage)(nil),          // 44: nono.layer.v1.Coverage
+	(*Diagnostic)(nil),        // 45: nono.layer.v1.Diagnostic
+	(*Fact)(nil),              // 46: nono.layer.v1.Fact
+	(*VerifiedFile)(nil),      // 47: nono.layer.v1.VerifiedFile
+	(*CredentialMissing)(nil), // 48: nono.layer.v1.CredentialMissing
+	(*Proxy)(nil),             // 49: nono.layer.v1.Proxy
+	(*BoundHost)(nil),         // 50: nono.layer.v1.BoundHost
+	(*Step)(nil),              // 51: nono.layer.v1.Step
+	(*Env)(nil),               // 52: nono.layer.v1.Env
+	(*Part)(nil),              // 53: nono.layer.v1.Part
+	(*Bind)(nil),              // 54: nono.layer.v1.Bind
+	(*Link)(nil),              // 55: nono.layer.v1.Link
+	(*Copy)(nil),              // 56: nono.layer.v1.Copy
+	(*Tmpfs)(nil),             // 57: nono.layer.v1.Tmpfs
+	(*Mask)(nil),              // 58: nono.layer.v1.Mask
+	(*File)(nil),              // 59: nono.layer.v1.File
+	(*Landlock)(nil),          // 60: nono.layer.v1.Landlock
+	(*Comparison)(nil),        // 61: nono.layer.v1.Comparison
+	(*Condition)(nil),         // 62: nono.layer.v1.Condition
+	(*Seccomp)(nil),           // 63: nono.layer.v1.Seccomp
+	(*Listener)(nil),          // 64: nono.layer.v1.Listener
+	(*Dialer)(nil),            // 65: nono.layer.v1.Dialer
+	(*StartRequest)(nil),      // 66: nono.layer.v1.StartRequest
+	(*Descriptor)(nil),        // 67: nono.layer.v1.Descriptor
+	(*StartResponse)(nil),     // 68: nono.layer.v1.StartResponse
+	(*End)(nil),               // 69: nono.layer.v1.End
+	(*FinishRequest)(nil),     // 70: nono.layer.v1.FinishRequest
+	(*FinishResponse)(nil),    // 71: nono.layer.v1.FinishResponse
+	(*SessionRequest)(nil),    // 72: nono.layer.v1.SessionRequest
+	(*SessionResponse)(nil),   // 73: nono.layer.v1.SessionResponse
+	(*Beat)(nil),              // 74: nono.layer.v1.Beat
+	(*Event)(nil),             // 75: nono.layer.v1.Event
+	(*Progress)(nil),          // 76: nono.layer.v1.Progress
+	(*Question)(nil),          // 77: nono.layer.v1.Question
+	(*Answer)(nil),            // 78: nono.layer.v1.Answer
+	(*Dial)(nil),              // 79: nono.layer.v1.Dial
+	(*DialResult)(nil),        // 80: nono.layer.v1.DialResult
+	(*Stop)(nil),              // 81: nono.layer.v1.Stop
+	(*Stopping)(nil),          // 82: nono.layer.v1.Stopping
+	nil,                       // 83: nono.layer.v1.PlanResponse.SecretsEntry
+	nil,                       // 84: nono.layer.v1.StartRequest.SecretsEntry
+	nil,                       // 85: nono.layer.v1.FinishRequest.SecretsEntry
+	nil,                       // 86: nono.layer.v1.Event.FieldsEntry
 }
 var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	17, // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
@@ -6412,103 +6483,105 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	2,  // 6: nono.layer.v1.Subcommand.completion:type_name -> nono.layer.v1.Completion
 	17, // 7: nono.layer.v1.SubcommandRequest.core:type_name -> nono.layer.v1.Core
 	23, // 8: nono.layer.v1.SubcommandRequest.flags:type_name -> nono.layer.v1.FlagValue
-	34, // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
+	35, // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
 	24, // 10: nono.layer.v1.SubcommandRequest.session:type_name -> nono.layer.v1.StoredSession
-	35, // 11: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
-	68, // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
+	36, // 11: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
+	69, // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
 	3,  // 13: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
 	25, // 14: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
 	4,  // 15: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
 	26, // 16: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
 	5,  // 17: nono.layer.v1.PathRule.access:type_name -> nono.layer.v1.Access
 	6,  // 18: nono.layer.v1.PathRule.type:type_name -> nono.layer.v1.FileType
-	26, // 19: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
-	7,  // 20: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
-	0,  // 21: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
-	26, // 22: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
-	27, // 23: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
-	28, // 24: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
-	29, // 25: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
-	8,  // 26: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
-	31, // 27: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
-	32, // 28: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
-	30, // 29: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
-	45, // 30: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
-	34, // 31: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
-	17, // 32: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
-	35, // 33: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
-	33, // 34: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
-	37, // 35: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
-	38, // 36: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
-	40, // 37: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
-	41, // 38: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
-	9,  // 39: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
-	6,  // 40: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
-	39, // 41: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
-	10, // 42: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
-	39, // 43: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
-	50, // 44: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
-	43, // 45: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
-	45, // 46: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
-	44, // 47: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	82, // 48: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
-	11, // 49: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
-	12, // 50: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
-	46, // 51: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
-	47, // 52: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
-	48, // 53: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
-	49, // 54: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
-	51, // 55: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
-	53, // 56: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
-	54, // 57: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
-	56, // 58: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
-	57, // 59: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
-	58, // 60: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
-	59, // 61: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
-	62, // 62: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
-	63, // 63: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
-	64, // 64: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	55, // 65: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
-	52, // 66: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	13, // 67: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	14, // 68: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
-	60, // 69: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
-	61, // 70: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	15, // 71: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	35, // 72: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
-	83, // 73: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
-	66, // 74: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	15, // 75: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	16, // 76: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
-	35, // 77: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
-	68, // 78: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
-	84, // 79: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
-	73, // 80: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	77, // 81: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	79, // 82: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	81, // 83: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
-	73, // 84: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	74, // 85: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	75, // 86: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	76, // 87: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	78, // 88: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	80, // 89: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	85, // 90: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	18, // 91: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	36, // 92: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	65, // 93: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	69, // 94: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	71, // 95: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	19, // 96: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	42, // 97: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	67, // 98: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	70, // 99: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	72, // 100: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	96, // [96:101] is the sub-list for method output_type
-	91, // [91:96] is the sub-list for method input_type
-	91, // [91:91] is the sub-list for extension type_name
-	91, // [91:91] is the sub-list for extension extendee
-	0,  // [0:91] is the sub-list for field type_name
+	28, // 19: nono.layer.v1.PathRule.lifted:type_name -> nono.layer.v1.Lift
+	26, // 20: nono.layer.v1.Lift.source:type_name -> nono.layer.v1.Source
+	26, // 21: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
+	7,  // 22: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
+	0,  // 23: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
+	26, // 24: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
+	27, // 25: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
+	29, // 26: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
+	30, // 27: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
+	8,  // 28: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
+	32, // 29: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
+	33, // 30: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
+	31, // 31: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
+	46, // 32: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
+	35, // 33: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
+	17, // 34: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
+	36, // 35: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
+	34, // 36: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
+	38, // 37: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
+	39, // 38: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
+	41, // 39: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
+	42, // 40: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
+	9,  // 41: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
+	6,  // 42: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
+	40, // 43: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
+	10, // 44: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
+	40, // 45: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
+	51, // 46: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
+	44, // 47: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
+	46, // 48: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
+	45, // 49: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
+	83, // 50: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	11, // 51: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
+	12, // 52: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
+	47, // 53: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
+	48, // 54: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
+	49, // 55: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
+	50, // 56: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
+	52, // 57: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
+	54, // 58: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
+	55, // 59: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
+	57, // 60: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
+	58, // 61: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
+	59, // 62: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
+	60, // 63: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
+	63, // 64: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
+	64, // 65: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
+	65, // 66: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
+	56, // 67: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
+	53, // 68: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	13, // 69: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	14, // 70: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
+	61, // 71: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
+	62, // 72: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	15, // 73: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	36, // 74: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
+	84, // 75: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	67, // 76: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	15, // 77: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	16, // 78: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
+	36, // 79: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
+	69, // 80: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
+	85, // 81: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	74, // 82: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	78, // 83: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	80, // 84: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	82, // 85: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	74, // 86: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	75, // 87: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	76, // 88: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	77, // 89: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	79, // 90: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	81, // 91: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	86, // 92: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	18, // 93: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	37, // 94: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	66, // 95: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	70, // 96: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	72, // 97: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	19, // 98: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	43, // 99: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	68, // 100: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	71, // 101: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	73, // 102: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	98, // [98:103] is the sub-list for method output_type
+	93, // [93:98] is the sub-list for method input_type
+	93, // [93:93] is the sub-list for extension type_name
+	93, // [93:93] is the sub-list for extension extendee
+	0,  // [0:93] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }
@@ -6516,13 +6589,13 @@ func file_nono_layer_v1_layer_proto_init() {
 	if File_nono_layer_v1_layer_proto != nil {
 		return
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[28].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[29].OneofWrappers = []any{
 		(*Fact_VerifiedFile)(nil),
 		(*Fact_CredentialMissing)(nil),
 		(*Fact_Proxy)(nil),
 		(*Fact_BoundHost)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[33].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[34].OneofWrappers = []any{
 		(*Step_Env)(nil),
 		(*Step_Bind)(nil),
 		(*Step_Link)(nil),
@@ -6535,19 +6608,19 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Step_Dialer)(nil),
 		(*Step_Copy)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[35].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[36].OneofWrappers = []any{
 		(*Part_Literal)(nil),
 		(*Part_Host)(nil),
 		(*Part_Secret)(nil),
 		(*Part_Listener)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[54].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[55].OneofWrappers = []any{
 		(*SessionRequest_Beat)(nil),
 		(*SessionRequest_Answer)(nil),
 		(*SessionRequest_Dialled)(nil),
 		(*SessionRequest_Stopping)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[55].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[56].OneofWrappers = []any{
 		(*SessionResponse_Beat)(nil),
 		(*SessionResponse_Event)(nil),
 		(*SessionResponse_Progress)(nil),
@@ -6561,7 +6634,7 @@ func file_nono_layer_v1_layer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nono_layer_v1_layer_proto_rawDesc), len(file_nono_layer_v1_layer_proto_rawDesc)),
 			NumEnums:      17,
-			NumMessages:   69,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -46,7 +46,7 @@ func Compute(in Input) (View, []Problem) {
 	c := &computer{
 		Input: in, look: hostfile.Once(in.Look), decide: policy.NewDecider(in.Policy),
 		stands:  map[string]hostfile.Entry{},
-		granted: map[string]bool{}, byDefault: map[string]bool{},
+		granted: map[string]bool{}, lifted: map[string]bool{}, byDefault: map[string]bool{},
 		private: map[string]fs.FileMode{}, pins: map[string]policy.RuleID{},
 		view: map[string]Place{"/": {}, "/proc": {}, "/dev": {}}, // core's own, whatever layers run
 	}
@@ -71,6 +71,7 @@ type computer struct {
 
 	stands    map[string]hostfile.Entry // what is there at the paths that matter, if one may look
 	granted   map[string]bool           // the paths that a grant names, and that are there
+	lifted    map[string]bool           // the paths that were lifted out of a denial, and are there
 	byDefault map[string]bool           // the paths that a default denial names
 	names     []name                    // by which paths are known, and whose links have to work
 
@@ -155,8 +156,19 @@ func (c *computer) lookAtRules() {
 			if r.Name != "" && r.Name != r.Path {
 				c.names = append(c.names, name{r.Name, r.ID})
 			}
-		case r.Access == policy.Deny && !r.Source.Asked():
-			c.byDefault[r.Path] = true
+		case r.Access == policy.Deny:
+			c.byDefault[r.Path] = c.byDefault[r.Path] || !r.Source.Asked()
+			c.lookAtLifted(r)
+		}
+	}
+}
+
+// lookAtLifted looks at what was lifted out of a denial. What cannot be looked at is not shown.
+func (c *computer) lookAtLifted(denial *policy.PathRule) {
+	for _, l := range denial.Lifted {
+		e, err := c.look(l.Path)
+		if err == nil && !e.IsLink() && e.Type != policy.Missing {
+			c.stands[l.Path], c.lifted[l.Path] = e, true
 		}
 	}
 }
@@ -222,10 +234,11 @@ func (c *computer) usable(r *policy.PathRule, e hostfile.Entry) bool {
 
 // undenied is what to do about a denial that takes a grant away.
 func undenied(d *policy.PathRule) string {
-	if d.Source.Asked() {
+	if !d.Source.Liftable() {
 		return "a denial beats every grant, at any depth: remove the line, or deny less"
 	}
-	return "nothing lifts a default denial yet: copy what the agent needs to where it may read"
+	return "to lift it, write lift = [...] with that path into the filesystem block, " +
+		"or give --lift " + d.Path
 }
 
 // findPrivate settles which directories the session has for itself: the home, and the temporary
@@ -345,6 +358,9 @@ func (c *computer) settle(p string) {
 	case deny != nil && deny.Path == p && c.mustHide(deny, above):
 		at.Shows, at.Rule = Hidden, deny.ID
 		at.Readable = e.Type != policy.Directory && !deny.Source.Asked()
+		if c.opened(deny) {
+			at.Shows = Empty
+		}
 	case c.isPrivate(p) && (above.Shows != Host || e.Type == policy.Directory):
 		// In what is the host's nothing can be made, so there it has to be a directory already.
 		at.Shows, at.Mode, at.Report = Private, c.private[p], p == c.home
@@ -388,11 +404,25 @@ func (c *computer) mustHide(deny *policy.PathRule, above Place) bool {
 	return c.isDirectory(deny.Path) && c.byDefault[deny.Path]
 }
 
+// opened reports whether something is shown that was lifted out of a denial: then the denied
+// directory has it inside, and nothing else.
+func (c *computer) opened(deny *policy.PathRule) bool {
+	if len(deny.Lifted) == 0 {
+		return false
+	}
+	for p := range c.stands {
+		if p != deny.Path && policy.Within(p, deny.Path) && c.exists(p) && c.rights(p).Read {
+			return true
+		}
+	}
+	return false
+}
+
 // mustShow reports whether the host's own at p needs a place: because nothing shows it yet, because
 // the place above gives other rights, or because it has to be pinned.
 func (c *computer) mustShow(p string, above Place, may Rights) bool {
 	if above.Shows != Host {
-		return c.granted[p]
+		return c.granted[p] || c.lifted[p]
 	}
 	_, pinned := c.pins[p]
 	return above.Rights != may || pinned

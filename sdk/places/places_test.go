@@ -151,6 +151,36 @@ func TestView(t *testing.T) {
 			want:  []string{privateHome, "hidden /home/ada/.ssh directory (deny.2)", "host /home/ada/proj writable (allow.0)", privateTmp, privateVar},
 		},
 		{
+			name:  "what is lifted out of a denial and granted is there, and nothing else that is denied",
+			rules: []string{"allow /home/ada/proj", "default deny /home/ada/.config but /home/ada/.config/x", "read /home/ada/.config"},
+			want: []string{
+				privateHome, "empty /home/ada/.config (deny.1)", "host /home/ada/.config/x (read.2)",
+				"host /home/ada/proj writable (allow.0)", privateTmp, privateVar,
+			},
+		},
+		{
+			name:  "the same in a grant of what lies above, which keeps its rights",
+			rules: []string{"allow /home/ada", "default deny /home/ada/.config but /home/ada/.config/x"},
+			want: []string{
+				"host /home/ada writable (allow.0)", "empty /home/ada/.config (deny.1)",
+				"host /home/ada/.config/x writable (allow.0)", privateTmp, privateVar,
+			},
+		},
+		{
+			name:  "a lift alone gives nothing: the denial is the same stub",
+			rules: []string{"allow /home/ada/proj", "default deny /home/ada/.config but /home/ada/.config/x"},
+			want:  []string{privateHome, "hidden /home/ada/.config directory (deny.1)", "host /home/ada/proj writable (allow.0)", privateTmp, privateVar},
+		},
+		{
+			name:  "what the user denies beneath what is lifted stays hidden",
+			rules: []string{"allow /home/ada", "default deny /home/ada/proj but /home/ada/proj/a", "deny /home/ada/proj/a/b"},
+			want: []string{
+				"host /home/ada writable (allow.0)", "empty /home/ada/proj (deny.1)", "host /home/ada/proj/a writable (allow.0)",
+				"hidden /home/ada/proj/a/b directory (deny.2)", privateTmp, privateVar,
+			},
+			dir: "/home/ada",
+		},
+		{
 			name:  "a denial beats a deeper grant, and a protection beneath it is dropped",
 			rules: []string{"allow /home/ada", "deny /home/ada/proj", "allow /home/ada/proj/a", "protect /home/ada/proj/.git"},
 			want:  []string{"host /home/ada writable (allow.0)", "hidden /home/ada/proj directory (deny.1)", privateTmp, privateVar},
@@ -416,7 +446,7 @@ func TestProblems(t *testing.T) {
 	// What to do about a grant that gives nothing depends on whose the denial is.
 	for denial, want := range map[string]string{
 		"deny /home/ada/.ssh":         "a denial beats every grant, at any depth: remove the line, or deny less",
-		"default deny /home/ada/.ssh": "nothing lifts a default denial yet: copy what the agent needs to where it may read",
+		"default deny /home/ada/.ssh": "to lift it, write lift = [...] with that path into the filesystem block, or give --lift /home/ada/.ssh",
 	} {
 		_, problems := places.Compute(ada(tree, denial, "read /home/ada/.ssh/id"))
 		if len(problems) != 1 || problems[0].Detail != want {
@@ -441,6 +471,8 @@ func TestRules(t *testing.T) {
 		"default deny /home/ada/.ssh", "default deny /home/ada/.npmrc", "deny /gone", "protect /home/ada/proj/.git/hooks",
 		"protect /home/ada/proj/set.json", "protect /home/ada/proj/none", "deny /proc/cpuinfo", "default read /dev/null",
 		"read /home/ada/.ssh/id", "protect /home/ada/.npmrc")
+	lifted := ada(hosttest.New("/home/ada/proj/", "/home/ada/.kube/config", "/home/ada/.kube/cache"),
+		"default deny /home/ada/.kube but /home/ada/.kube/config", "read /home/ada/.kube/config", "read /home/ada/.kube/cache")
 	in.Policy.Filesystem = append(in.Policy.Filesystem, policy.PathRule{ID: "odd.15", Access: "odd", Path: "/usr/odd"})
 	rule := func(id policy.RuleID, path string, is places.Standing) places.Rule {
 		return places.Rule{ID: id, Path: path, Is: is}
@@ -468,6 +500,15 @@ func TestRules(t *testing.T) {
 	view, _ := places.Compute(in)
 	if d := cmp.Diff(want, view.Rules); d != "" {
 		t.Errorf("rules (-want +got):\n%s", d)
+	}
+	want = []places.Rule{
+		rule("deny.0", "/home/ada/.kube", places.Stub),
+		of(rule("read.1", "/home/ada/.kube/config", places.Shown), places.Rights{Read: true, Execute: true}),
+		rule("read.2", "/home/ada/.kube/cache", places.Overruled),
+	}
+	view, _ = places.Compute(lifted)
+	if d := cmp.Diff(want, view.Rules); d != "" {
+		t.Errorf("with a lift (-want +got):\n%s", d)
 	}
 }
 

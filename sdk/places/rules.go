@@ -29,7 +29,7 @@ func (c *computer) rules() []Rule {
 
 func (c *computer) standing(r *policy.PathRule) Standing {
 	switch r.Access {
-	case policy.Allow, policy.Read, policy.Write:
+	case policy.Allow, policy.Read, policy.Write, policy.Unix:
 		return c.grantStanding(r)
 	case policy.Deny:
 		return c.denialStanding(r)
@@ -52,7 +52,9 @@ func (c *computer) grantStanding(r *policy.PathRule) Standing {
 }
 
 func (c *computer) denialStanding(r *policy.PathRule) Standing {
-	hidden := c.view[r.Path].Shows == Hidden
+	at := c.view[r.Path]
+	// With a part of it lifted, what is shown in its place has that part in it and nothing else.
+	hidden := at.Shows == Hidden || at.Shows == Empty && at.Rule == r.ID
 	switch {
 	case ofCore(r.Path) && r.Source.Asked():
 		return Kept

@@ -80,7 +80,8 @@ func entryOf[E any](entries map[string]*E, key string) *E {
 
 // pathEntry is what the rules that name one path say.
 type pathEntry struct {
-	denial, protection *PathRule // the one to name
+	denial, protection *PathRule   // the one to name
+	partial            []*PathRule // denials that do not speak of all that lies beneath
 	// grants holds one grant of each access and type, the one to name first.
 	grants []*PathRule
 }
@@ -89,7 +90,7 @@ func (e *pathEntry) add(r *PathRule) {
 	switch r.Access {
 	case Protect:
 		e.protection = sharper(e.protection, r)
-	case Allow, Read, Write:
+	case Allow, Read, Write, Unix:
 		same := func(g *PathRule) bool { return g.Access == r.Access && g.Type == r.Type }
 		if i := slices.IndexFunc(e.grants, same); i >= 0 {
 			if sharper(e.grants[i], r) != r {
@@ -103,16 +104,32 @@ func (e *pathEntry) add(r *PathRule) {
 		}
 		e.grants = slices.Insert(e.grants, at, r)
 	case Deny:
+		if len(r.Lifted) > 0 {
+			e.partial = append(e.partial, r)
+			return
+		}
 		e.denial = sharper(e.denial, r)
 	default: // an access that nobody knows is never taken for a grant
 		e.denial = sharper(e.denial, r)
 	}
 }
 
+// denies is the denial to name of a path at or beneath the entry's.
+func (e *pathEntry) denies(name string) *PathRule {
+	denial := e.denial
+	for _, r := range e.partial {
+		if r.speaksOf(name) {
+			denial = sharper(denial, r)
+		}
+	}
+	return denial
+}
+
 // Path decides about one path, which is absolute, clean and free of links, as the paths of the
 // rules are. The order of the rules means nothing:
 //
-//   - a denial, from wherever and at whatever depth, beats every grant;
+//   - a denial, from wherever and at whatever depth, beats every grant; of what was lifted out of it
+//     it does not speak;
 //   - a protection takes writing away, at its path and beneath, and nothing else;
 //   - otherwise the grants unite: what one of them gives is given.
 //
@@ -137,7 +154,7 @@ func (d *Decider) Path(name string, op Op) Decision {
 	var denial, protection, grant, lesser *PathRule
 	for at := name; ; at = parent(at) { // the longest path comes first, and its rule is to be named
 		if e, ok := d.paths[at]; ok {
-			denial = cmp.Or(denial, e.denial)
+			denial = cmp.Or(denial, e.denies(name))
 			protection = cmp.Or(protection, e.protection)
 			for _, r := range e.grants {
 				if r.gives(name, op) {
@@ -205,6 +222,8 @@ func (r *PathRule) withholds(name string, op Op) string {
 		return "granted, but it did not exist when the policy was read"
 	case r.Type != Directory && name != r.Path:
 		return "only the file above it is granted"
+	case r.Access == Unix:
+		return "a socket that may be connected to, and no more"
 	case op == OpWrite:
 		return "granted for reading only"
 	default:

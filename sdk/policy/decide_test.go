@@ -2,6 +2,8 @@ package policy_test
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +28,36 @@ func byDefault(r policy.PathRule) policy.PathRule {
 func typed(r policy.PathRule, t policy.FileType) policy.PathRule {
 	r.Type = t
 	return r
+}
+
+// A lift takes a part out of a denial: what lies beneath it, and nothing beside or above.
+func TestLift(t *testing.T) {
+	lifted := byDefault(rule(policy.Deny, "/home/ada/.kube"))
+	lifted.Lifted = []policy.Lift{{Path: "/home/ada/.kube/config"}}
+	own := rule(policy.Deny, "/home/ada/.kube")
+	own.ID = "filesystem.deny.own"
+	rules := []policy.PathRule{rule(policy.Allow, "/home/ada"), lifted}
+	for name, want := range map[string]bool{
+		"/home/ada/x": true, "/home/ada/.kube": false, "/home/ada/.kube/cache": false,
+		"/home/ada/.kube/config": true, "/home/ada/.kube/config/x": true, "/home/ada/.kube/config2": false,
+	} {
+		if d := policy.NewDecider(&policy.Policy{Filesystem: rules}).Path(name, policy.OpRead); d.Allowed != want {
+			t.Errorf("%s: %+v", name, d)
+		}
+		// What the user denies at the same place is denied, whichever of the two comes first.
+		for _, both := range [][]policy.PathRule{append(slices.Clone(rules), own), append([]policy.PathRule{own}, rules...)} {
+			d := policy.NewDecider(&policy.Policy{Filesystem: both}).Path(name, policy.OpRead)
+			if d.Allowed != (name == "/home/ada/x") {
+				t.Errorf("%s, which the user denies: %+v", name, d)
+			}
+		}
+	}
+	// A lift in a rule that is no denial means nothing.
+	grant := rule(policy.Allow, "/home/ada")
+	grant.Lifted = []policy.Lift{{Path: "/home/ada/x"}}
+	if d := policy.NewDecider(&policy.Policy{Filesystem: []policy.PathRule{grant}}).Path("/home/ada/x", policy.OpRead); !d.Allowed {
+		t.Errorf("%+v", d)
+	}
 }
 
 func TestPath(t *testing.T) {
@@ -185,7 +217,7 @@ func TestPathProperties(t *testing.T) {
 			path, op := paths.Draw(t, "path"), ops.Draw(t, "op")
 			a := policy.NewDecider(&policy.Policy{Filesystem: one}).Path(path, op)
 			b := policy.NewDecider(&policy.Policy{Filesystem: other}).Path(path, op)
-			if a.Allowed != b.Allowed || a.Why != b.Why || (a.Rule == nil) != (b.Rule == nil) || (a.Rule != nil && *a.Rule != *b.Rule) {
+			if a.Allowed != b.Allowed || a.Why != b.Why || (a.Rule == nil) != (b.Rule == nil) || (a.Rule != nil && !reflect.DeepEqual(a.Rule, b.Rule)) {
 				t.Fatalf("%+v\n%+v", a, b)
 			}
 		})

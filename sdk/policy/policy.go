@@ -93,6 +93,12 @@ func (s Source) Asked() bool {
 	return true // an origin nobody knows is held to the stricter standard
 }
 
+// Liftable reports whether a lift may take back a denial from here: what the user denied himself
+// none does.
+func (s Source) Liftable() bool {
+	return s.Origin == OriginDefault || s.Origin == OriginProfile
+}
+
 // RuleID names a rule within one run: "filesystem.deny.3", "environment.pass.0", "base.proc".
 type RuleID string
 
@@ -116,10 +122,11 @@ const (
 	Write   Access = "write"   // as allow, without execute
 	Deny    Access = "deny"    // beats every grant, at any depth
 	Protect Access = "protect" // inside a grant, never written
+	Unix    Access = "unix"    // a socket that may be connected to; to a socket that is to read it
 )
 
 // Grants reports whether the access gives something rather than taking it away.
-func (a Access) Grants() bool { return a == Allow || a == Read || a == Write }
+func (a Access) Grants() bool { return a == Allow || a == Read || a == Write || a == Unix }
 
 // Writable reports whether the access lets the agent change what it names.
 func (a Access) Writable() bool { return a == Allow || a == Write }
@@ -147,6 +154,25 @@ type PathRule struct {
 	// Type is what stood at Path. A rule about something missing stays in the policy: there is nothing
 	// to hide yet.
 	Type FileType `json:"type"`
+	// Lifted are paths at or beneath Path of which a denial does not speak. Only one by default or of
+	// a profile has any: what the user denied himself nothing gives back.
+	Lifted []Lift `json:"lifted,omitempty"`
+}
+
+// Lift takes a part of what is denied out of the denial. It grants nothing.
+type Lift struct {
+	Path   string `json:"path"`
+	Source Source `json:"source"`
+}
+
+// speaksOf reports whether a rule at name or above has a say about it.
+func (r *PathRule) speaksOf(name string) bool {
+	for _, l := range r.Lifted {
+		if r.Access == Deny && Within(name, l.Path) {
+			return false
+		}
+	}
+	return true
 }
 
 // EnvAction is what an environment rule does to the variables it names.
@@ -209,12 +235,25 @@ type Rule struct {
 func (p *Policy) Rules() []Rule {
 	rules := make([]Rule, 0, len(p.Filesystem)+len(p.Environment))
 	for _, r := range p.Filesystem {
-		rules = append(rules, Rule{r.ID, r.Source, string(r.Access) + " " + Printable(r.Path)})
+		rules = append(rules, Rule{r.ID, r.Source, r.says()})
 	}
 	for _, r := range p.Environment {
 		rules = append(rules, Rule{r.ID, r.Source, string(r.Action) + " " + Printable(r.Name)})
 	}
 	return rules
+}
+
+// says is the rule in a few words.
+func (r *PathRule) says() string {
+	words := string(r.Access) + " " + Printable(r.Path)
+	for i, l := range r.Lifted {
+		joint := ", "
+		if i == 0 {
+			joint = " but "
+		}
+		words += joint + Printable(l.Path)
+	}
+	return words
 }
 
 // Find returns the rule with this id.

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,14 +54,16 @@ func onePassPath(p *Policy, name string, op Op) Decision {
 		switch r.Access {
 		case Protect:
 			protection = sharper(protection, r)
-		case Allow, Read, Write:
+		case Allow, Read, Write, Unix:
 			if r.gives(name, op) {
 				grant = sharper(grant, r)
 			} else {
 				lesser = sharper(lesser, r)
 			}
 		case Deny:
-			denial = sharper(denial, r)
+			if !slices.ContainsFunc(r.Lifted, func(l Lift) bool { return Within(name, l.Path) }) {
+				denial = sharper(denial, r)
+			}
 		default:
 			denial = sharper(denial, r)
 		}
@@ -129,9 +132,10 @@ func drawPolicy(t *rapid.T) *Policy {
 		p.Filesystem = append(p.Filesystem, PathRule{
 			ID:     RuleID(fmt.Sprintf("filesystem.x.%d", rapid.IntRange(0, 9).Draw(t, "id"))),
 			Source: Source{Origin: origins.Draw(t, "origin")},
-			Access: rapid.SampledFrom([]Access{Allow, Allow, Read, Write, Deny, Protect, ""}).Draw(t, "access"),
+			Access: rapid.SampledFrom([]Access{Allow, Allow, Read, Write, Deny, Protect, Unix, ""}).Draw(t, "access"),
 			Path:   rapid.OneOf(rapid.SampledFrom([]string{"", "a", "/a/"}), rulePaths, rulePaths).Draw(t, "path"),
 			Type:   rapid.SampledFrom([]FileType{Directory, Directory, Regular, Special, Missing}).Draw(t, "type"),
+			Lifted: rapid.SliceOfN(rapid.Custom(drawLift), 0, 2).Draw(t, "lifted"),
 		})
 	}
 	for i := range rapid.IntRange(0, 12).Draw(t, "variables") {
@@ -150,6 +154,8 @@ func drawPolicy(t *rapid.T) *Policy {
 }
 
 var rulePaths = rapid.Custom(drawPath)
+
+func drawLift(t *rapid.T) Lift { return Lift{Path: drawPath(t)} }
 
 func drawPath(t *rapid.T) string {
 	names := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "ab", "b"}), 0, 4)

@@ -70,6 +70,7 @@ var accesses = Enum[policy.Access, layerpb.Access]{
 	{policy.Write, layerpb.Access_ACCESS_WRITE},
 	{policy.Deny, layerpb.Access_ACCESS_DENY},
 	{policy.Protect, layerpb.Access_ACCESS_PROTECT},
+	{policy.Unix, layerpb.Access_ACCESS_UNIX},
 }
 
 var fileTypes = Enum[policy.FileType, layerpb.FileType]{

@@ -163,11 +163,14 @@ func policies() *rapid.Generator[policy.Policy] {
 					ID: rules.Draw(t, "id"), Source: source(t), Path: paths.Draw(t, "path"),
 					Name: paths.Draw(t, "name"),
 					Access: rapid.SampledFrom([]policy.Access{
-						policy.Allow, policy.Read, policy.Write, policy.Deny, policy.Protect,
+						policy.Allow, policy.Read, policy.Write, policy.Deny, policy.Protect, policy.Unix,
 					}).Draw(t, "access"),
 					Type: rapid.SampledFrom([]policy.FileType{
 						policy.Missing, policy.Regular, policy.Directory, policy.Special,
 					}).Draw(t, "type"),
+					Lifted: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.Lift {
+						return policy.Lift{Path: paths.Draw(t, "path"), Source: source(t)}
+					}), 1, 3).Draw(t, "lifted"),
 				}
 			}), 1, 5).Draw(t, "filesystem"),
 			Environment: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.EnvRule {

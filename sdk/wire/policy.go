@@ -68,20 +68,36 @@ func encodePathRule(r policy.PathRule) (*layerpb.PathRule, error) {
 	source, sourceErr := encodeSource(r.Source)
 	access, accessErr := accesses.Encode(r.Access)
 	fileType, typeErr := fileTypes.Encode(r.Type)
-	return &layerpb.PathRule{
+	m := &layerpb.PathRule{
 		Id: string(r.ID), Source: source, Access: access, Path: []byte(r.Path), Name: []byte(r.Name),
 		Type: fileType,
-	}, First(sourceErr, At(accessErr, "access"), At(typeErr, "type"))
+	}
+	for _, l := range r.Lifted {
+		by, err := encodeSource(l.Source)
+		if err != nil {
+			return nil, At(err, "lifted")
+		}
+		m.Lifted = append(m.Lifted, &layerpb.Lift{Path: []byte(l.Path), Source: by})
+	}
+	return m, First(sourceErr, At(accessErr, "access"), At(typeErr, "type"))
 }
 
 func decodePathRule(m *layerpb.PathRule) (policy.PathRule, error) {
 	source, sourceErr := decodeSource(m.GetSource())
 	access, accessErr := accesses.Decode(m.GetAccess())
 	fileType, typeErr := fileTypes.Decode(m.GetType())
-	return policy.PathRule{
+	r := policy.PathRule{
 		ID: policy.RuleID(m.GetId()), Source: source, Access: access, Path: string(m.GetPath()),
 		Name: string(m.GetName()), Type: fileType,
-	}, First(sourceErr, At(accessErr, "access"), At(typeErr, "type"))
+	}
+	for _, l := range m.GetLifted() {
+		by, err := decodeSource(l.GetSource())
+		if err != nil {
+			return r, At(err, "lifted")
+		}
+		r.Lifted = append(r.Lifted, policy.Lift{Path: string(l.GetPath()), Source: by})
+	}
+	return r, First(sourceErr, At(accessErr, "access"), At(typeErr, "type"))
 }
 
 func encodeEnvRule(r policy.EnvRule) (*layerpb.EnvRule, error) {

@@ -122,8 +122,6 @@ limits {
 }
 filesystem {
   deny = ["**/.env"]
-  lift = ["~/.kube"]
-  unix = ["/run/x.sock"]
 }
 trust {
   unsigned = "warn"
@@ -161,17 +159,9 @@ nono: error: "**/.env" is a pattern, and patterns are not built yet
   agent.hcl:13:11
     13 |   deny = ["**/.env"]
   name the paths one by one; for a * or ? of a name write $* or $?
-nono: error: "lift" of filesystem is not built yet
-  agent.hcl:14:3
-    14 |   lift = ["~/.kube"]
-  remove it; no default denial can be lifted: copy what the agent needs to where it may read
-nono: error: "unix" of filesystem is not built yet
-  agent.hcl:15:3
-    15 |   unix = ["/run/x.sock"]
-  remove it; nothing would honour it
 nono: error: "unsigned" of trust is not built yet
-  agent.hcl:18:3
-    18 |   unsigned = "warn"
+  agent.hcl:16:3
+    16 |   unsigned = "warn"
   remove it; nothing would honour it
 `},
 		{"what no approval makes valid", "layer \"trust\" {\n  enabled = false\n}\ntrust {\n  signers = [\"key\"]\n}\n", []string{"--approve"}, `

@@ -152,7 +152,7 @@ func Binds(t Tree, pol policy.Policy) plan.Share {
 	for _, p := range pol.Filesystem {
 		if p.Type != policy.Missing {
 			switch p.Access {
-			case policy.Allow, policy.Write, policy.Read:
+			case policy.Allow, policy.Write, policy.Read, policy.Unix:
 				add(t.Bind(p.ID, p.Path, p.Access.Writable()))
 			case policy.Deny:
 				add(fragment.Mask{For: p.ID, Path: p.Path, Directory: t[p.Path] == "dir"})

@@ -64,6 +64,11 @@ type Target struct {
 	What string
 }
 
+// lends reports whether something in a hidden target is the agent's to have.
+func (t Target) lends(name string) bool {
+	return slices.ContainsFunc(t.Lent, func(dir string) bool { return policy.Within(name, dir) })
+}
+
 // Own is what belongs to nono itself. Every path is absolute; it need not exist, and links in it
 // are followed.
 type Own struct {
@@ -115,7 +120,7 @@ func (o Own) Targets(look hostfile.Look) ([]Target, error) {
 func Hold(reach Reach, t Target) error {
 	if t.Hidden {
 		for _, p := range reach.Into(t.Route) {
-			if p.Read && !slices.Contains(t.Lent, p.Shows) {
+			if p.Read && !t.lends(p.Shows) {
 				return fmt.Errorf("%s, which lies in %s, %s, can be read at %s",
 					p.Shows, t.Path, t.What, p.Inside)
 			}

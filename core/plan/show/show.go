@@ -302,6 +302,13 @@ func (pr *printer) named(r plan.Rule) string {
 	if r.Name != "" && r.Name != r.Path {
 		s = pr.short(r.Name) + " -> " + s
 	}
+	for i, l := range r.Lifted {
+		joint := ", "
+		if i == 0 {
+			joint = ", but not "
+		}
+		s += joint + pr.short(l.Path)
+	}
 	if r.Type == policy.Missing {
 		s += " (not there)"
 	}
@@ -561,6 +568,8 @@ func (p *page) grantsText() []string {
 		switch {
 		case r.Unreadable != "":
 			word = "unreadable "
+		case r.Access == policy.Unix:
+			word = "socket "
 		case writable && r.Unwritable == "":
 			word = "rw "
 		}

@@ -80,8 +80,8 @@ func (t Tree) Look(p string) (hostfile.Entry, error) {
 }
 
 // Policy makes filesystem rules of lines such as "allow /home/ada/proj", with "default" in front
-// for one of the default profile, and "as NAME" behind for a path that was asked for by another
-// name. The id is the line's access and number: "allow.0".
+// for one of the default profile, and behind it "as NAME" for a path that was asked for by another
+// name, or "but PATH" for what was lifted out of a denial. The id is the line's access and number: "allow.0".
 func (t Tree) Policy(lines ...string) *policy.Policy {
 	var p policy.Policy
 	for i, line := range lines {
@@ -97,8 +97,12 @@ func (t Tree) Policy(lines ...string) *policy.Policy {
 		if e, err := t.Look(r.Path); err == nil {
 			r.Type = e.Type
 		}
-		if len(words) == 4 {
+		switch {
+		case len(words) < 4:
+		case words[2] == "as":
 			r.Name = words[3]
+		case words[2] == "but":
+			r.Lifted = []policy.Lift{{Path: words[3], Source: source}}
 		}
 		p.Filesystem = append(p.Filesystem, r)
 	}
