@@ -30,7 +30,7 @@ printf 'package main\n\nimport "golang.org/x/sys/unix"\n\nfunc init() { println(
 			name: "cgo", needs: []string{"cc"}, home: true, grant: builds,
 			given: program + `
 printf 'package main\n\n// int six(void) { return 6; }\nimport "C"\n\nfunc init() { println(int(C.six())) }\n' >c.go`,
-			run: `go build -o app . && ./app`,
+			run: `CGO_ENABLED=1 go build -o app . && ./app`,
 		},
 	},
 }
