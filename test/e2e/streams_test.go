@@ -408,10 +408,14 @@ func TestStreamsByName(t *testing.T) {
 		"a file that has no name any more": {`exec < ~/in; mv ~/in ~/other; cp ~/other ~/in; rm ~/other; { ` + run + `sh -c 'read x; echo got $x'; cat; }`, "got one\ntwo\nthree\n"},
 		"a here-document":                  {run + "cat << END\nhere\nEND", "here\n"},
 		"a file of the kernel's":           {run + `grep -c processor < /proc/cpuinfo | grep -qv '^0' && echo some`, "some\n"},
-		"both ways":                        {`exec 3<> ~/log; echo before >&3; ` + run + `sh -c 'echo within' >&3; cat ~/log`, "before\nwithin\n"},
-		"a reader that leaves":             {run + `yes | head -1`, "y\n"},
-		"no input":                         {run + `cat <&-; echo $?`, "0\n"},
-		"no output":                        {run + `sh -c 'echo into nothing; exit 3' >&- ; echo $?`, "3\n"},
+		"a file in memory": {
+			`python3 -c 'import os, subprocess as s, sys; f = os.memfd_create("m"); s.run(sys.argv[1:], stdout=f, check=True); print(os.pread(f, 9, 0))' ` +
+				run + `sh -c 'echo a; echo b >> /dev/stdout'`, "b'a\\nb\\n'\n",
+		},
+		"both ways":            {`exec 3<> ~/log; echo before >&3; ` + run + `sh -c 'echo within' >&3; cat ~/log`, "before\nwithin\n"},
+		"a reader that leaves": {run + `yes | head -1`, "y\n"},
+		"no input":             {run + `cat <&-; echo $?`, "0\n"},
+		"no output":            {run + `sh -c 'echo into nothing; exit 3' >&- ; echo $?`, "3\n"},
 		"no streams": {
 			run + `sh -c 'ls -l /proc/self/fd > fds' <&- >&- 2>&-; grep -c /dev/null fds`, "2\n", // and the file itself
 

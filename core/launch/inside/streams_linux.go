@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
+	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/launch/recipe"
@@ -136,11 +137,24 @@ func (l *launcher) streamRules(handled landlock.AccessFSSet) []landlock.Rule {
 		if s.Write {
 			access |= writeFile
 		}
-		if access &= handled; access != 0 {
+		if access &= handled; access != 0 && !needsNoRule(l.streams[n], access) {
 			rules = append(rules, landlock.PathAccess(access, "/proc/self/fd/"+strconv.Itoa(l.streams[n])))
 		}
 	}
 	return rules
+}
+
+// needsNoRule reports a file that no path leads to, such as one that was made in memory and has
+// nothing but descriptors. Landlock lets everybody open these and takes no rule for them, which is
+// how they are told from others.
+func needsNoRule(fd int, access landlock.AccessFSSet) bool {
+	ruleset, err := ll.LandlockCreateRuleset(&ll.RulesetAttr{HandledAccessFS: uint64(access)}, 0)
+	if err != nil {
+		return false
+	}
+	defer closeFD(ruleset)
+	rule := ll.PathBeneathAttr{ParentFd: fd, AllowedAccess: uint64(access)}
+	return errors.Is(ll.LandlockAddPathBeneathRule(ruleset, &rule, 0), unix.EBADFD)
 }
 
 // agentFiles are the agent's descriptors 0, 1 and 2.
