@@ -42,10 +42,12 @@ test: build ## every test, as whoever you are
 	@$(REPORT) -- $(GO) test -json $(TESTFLAGS) $(PACKAGES)
 
 SOAKFLAGS ?=
-soak: build ## a thousand starts and ends under load, with kills, umasks and limits; what they leave
+QUESTIONS ?= 100000
+soak: build ## a thousand starts and ends under load, with kills, umasks and limits; what they leave; the kernel asked what nono why says
 	@mkdir -p bin/soak
 	@$(GO) build -trimpath -o bin/soak/ ./test/soak ./test/layers/echo
 	@bin/soak/soak -nono bin/nono -layer bin/soak/echo $(SOAKFLAGS)
+	@$(GO) test -count=1 -timeout=3h -run '^TestTheKernelDoesWhatThePlanSays$$' ./test/e2e -questions $(QUESTIONS)
 
 race: export CGO_ENABLED := 1
 # test/e2e runs programs that are built without it, so there it would look at nothing but the tests.

@@ -102,7 +102,8 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		return ExitOurs
 	}
 	root := a.newRoot(actions{
-		run: a.run, shell: a.shell, plan: a.plan, version: a.version,
+		run: a.run, shell: a.shell, plan: a.plan, why: a.why,
+		version:     a.version,
 		listPlugins: a.listPlugins, verifyPlugin: a.verifyPlugin, checkGit: a.checkGit,
 		listProfiles: a.listProfiles, showProfile: a.showProfile, initProfile: a.initProfile,
 		convertProfile: a.convertProfile,
@@ -160,6 +161,7 @@ type actions struct {
 	run         func(context.Context, runOptions) error
 	shell       func(context.Context, policyOptions) error
 	plan        func(context.Context, planOptions) error
+	why         func(context.Context, whyOptions) error
 	listPlugins func(ctx context.Context, asJSON bool) error
 	version     func(asJSON bool) error
 
@@ -200,6 +202,7 @@ in which a file says what is granted.`,
 		newRun(do.run),
 		newShell(do.shell),
 		newPlan(do.plan),
+		newWhy(do.why),
 		newProfiles(do, a.completeProfiles),
 		newPlugin(do),
 		newGit(do),

@@ -22,6 +22,8 @@ type policyOptions struct {
 	Command []string
 	// Own are the flags of the command, where no -- says that they are meant to be its own.
 	Own []string
+	// Otherwise is the command where none was given, by the file either.
+	Otherwise []string
 }
 
 // take reads what stands after nono's own flags.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/why"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -35,6 +36,7 @@ func understood(args ...string) (any, *App, error) {
 		run:         func(_ context.Context, o runOptions) error { return take(o) },
 		shell:       func(_ context.Context, o policyOptions) error { return take(o) },
 		plan:        func(_ context.Context, o planOptions) error { return take(o) },
+		why:         func(_ context.Context, o whyOptions) error { return take(o) },
 		listPlugins: func(_ context.Context, asJSON bool) error { return take(listed(asJSON)) },
 		version:     func(asJSON bool) error { return take(shown(asJSON)) },
 
@@ -113,6 +115,10 @@ func TestUnderstood(t *testing.T) {
 			Command: []string{"claude", "--allow-cwd"}, Own: []string{"--allow-cwd"},
 		})},
 		{"run -- claude --allow-cwd", run(policyOptions{Command: []string{"claude", "--allow-cwd"}})},
+		{"why --allow-cwd --path a --path ../b --op read --op delete --json -- c --path d", whyOptions{
+			policyOptions: policyOptions{Rules: rules("allow-cwd"), Command: strings.Fields("c --path d")},
+			Paths:         []string{"a", "../b"}, Ops: []why.Op{why.Read, why.Delete}, JSON: true,
+		}},
 		{"plugin list --json", listed(true)},
 		{"git check", gitOptions{Dir: "."}},
 		{"git check --json ../x", gitOptions{"../x", true}},
@@ -129,7 +135,7 @@ func TestUnderstood(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", tt.args, err)
 		}
-		unexported := cmp.AllowUnexported(runOptions{}, planOptions{})
+		unexported := cmp.AllowUnexported(runOptions{}, planOptions{}, whyOptions{})
 		if diff := cmp.Diff(tt.want, got, unexported); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.args, diff)
 		}
@@ -139,7 +145,7 @@ func TestUnderstood(t *testing.T) {
 // The whole text of each mistake, as it is shown.
 func TestNotUnderstood(t *testing.T) {
 	const network = "\n  the network is closed, or all of it open with --disable network\n"
-	const own = "nono's own are: completion, git, help, plan, plugin, profiles, run, shell, version, x\n"
+	const own = "nono's own are: completion, git, help, plan, plugin, profiles, run, shell, version, why, x\n"
 	for args, want := range map[string]string{
 		"run --allow-cwd=false -- true": "--allow-cwd takes no value, and was given \"false\"\n  `nono help run` lists the flags\n",
 		"run --read":                    "--read needs a value\n  `nono help run` shows which\n",
@@ -160,7 +166,8 @@ func TestNotUnderstood(t *testing.T) {
 		"profiles show":                 "`nono profiles show` takes one profile, and was given 0\n  usage: nono profiles show [flags] PROFILE\n",
 		"shell bash":                    "`nono shell` takes no arguments, and was given \"bash\"\n  usage: nono shell [flags] [-c FILE]\n",
 		"version now":                   "`nono version` takes no arguments, and was given \"now\"\n  usage: nono version [flags]\n",
-		"why":                           "`nono why` is not built yet\n  `nono plan` shows every rule and the line it comes from\n",
+		"why --path x --op raed":        "--op cannot be \"raed\": did you mean read?\n  `nono help why` lists the flags\n",
+		"why --path x --op frobnicate":  "--op cannot be \"frobnicate\": it is one of read, write, execute, list, create, delete\n  `nono help why` lists the flags\n",
 		"undo":                          "`nono undo` is not built yet\n  there is no undo: commit before the run\n",
 		"run --profile x -- true":       "--profile is not built yet\n  write its rules into a file, and name that with -c\n",
 		"run -p x -- true":              "there is no flag -p\n  profiles are not built yet: write its rules into a file, and name that with -c\n",

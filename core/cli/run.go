@@ -129,6 +129,9 @@ func (a *App) request(verb string, o policyOptions) (*session.Request, error) {
 		}
 	}
 	if len(args) == 0 {
+		args = o.Otherwise
+	}
+	if len(args) == 0 {
 		return nil, a.noCommand(verb, o.File, dir)
 	}
 	args = slices.Concat(args, cfg.Arguments)

@@ -25,7 +25,6 @@ const (
 // laterCommands are the commands that nono is going to have, with what there is until then.
 var laterCommands = spellings(map[string][]string{
 	"`nono run` does it": {"wrap"},
-	planShows:            {"why"},
 	triesHost:            {"doctor", "setup"},
 	noUndo:               {"rollback", "undo"},
 	handsOver:            {"credential"},

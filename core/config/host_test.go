@@ -95,7 +95,7 @@ func FuzzInFile(f *testing.F) {
 		if strings.ContainsRune(name, 0) || len(name) > 1000 {
 			return
 		}
-		text := diag.Text{Content: []byte("command = [" + inFile(name) + "]\n")}
+		text := diag.Text{Content: []byte("command = [" + Quoted(name) + "]\n")}
 		tree, problems := language.Parse(text, grammar)
 		if problems.Failed() {
 			t.Fatalf("%q is written %s: %v", name, text.Content, problems)

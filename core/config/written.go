@@ -20,11 +20,11 @@ func (r *reader) spelled(flag string, at policy.Source, path string) string {
 	if at.Flag != "" {
 		return "--" + flag + " " + diag.Word(path)
 	}
-	return inFile(path)
+	return Quoted(path)
 }
 
-// inFile is a path as a string of a file: what reads it back is hcl, and then [host.expand].
-func inFile(path string) string {
+// Quoted is a path as a string of a file: what reads it back is hcl, and then [host.expand].
+func Quoted(path string) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	for i, r := range path {

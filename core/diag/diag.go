@@ -82,9 +82,8 @@ func (p Problem) Show(texts Texts) string {
 	if at := p.where(); at != "" {
 		fmt.Fprintf(&b, "  %s\n", at)
 	}
-	if line := texts.line(p.Source); line != "" {
-		shown := strings.ReplaceAll(excerpt(line, p.Source.Column), "\t", "    ")
-		fmt.Fprintf(&b, "  %4d | %s\n", p.Source.Line, policy.Printable(shown))
+	if line := texts.Excerpt(p.Source); line != "" {
+		fmt.Fprintf(&b, "  %4d | %s\n", p.Source.Line, policy.Printable(line))
 	}
 	if p.Detail != "" {
 		for line := range strings.SplitSeq(p.Detail, "\n") {

@@ -34,6 +34,11 @@ func (ts Texts) Hide(at policy.Source) {
 	}
 }
 
+// Excerpt is what is shown of the text of a source's line; "" if there is none.
+func (ts Texts) Excerpt(at policy.Source) string {
+	return strings.ReplaceAll(excerpt(ts.line(at), at.Column), "\t", "    ")
+}
+
 // line is the text of a source's line, without its end. It is empty for a flag, for a file that is
 // not among the texts, and for a line that the file does not have.
 func (ts Texts) line(at policy.Source) string {

@@ -255,3 +255,17 @@ func (p *Plan) Prove(own proof.Own, look hostfile.Look) error {
 	}
 	return nil
 }
+
+// Files are the plan's rules about files, for the decision to be asked.
+func (p *Plan) Files() policy.Policy {
+	files := policy.Policy{Disabled: p.Disabled}
+	for _, r := range p.Rules {
+		if r.Access != "" {
+			files.Filesystem = append(files.Filesystem, policy.PathRule{
+				ID: r.ID, Source: r.Source, Access: r.Access, Path: r.Path, Name: r.Name, Type: r.Type,
+				Lifted: r.Lifted,
+			})
+		}
+	}
+	return files
+}

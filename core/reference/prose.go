@@ -25,7 +25,7 @@ var chapters = []chapter{
 			"A denial beats every grant, at any depth, whoever wrote it. A protection takes writing away " +
 				"inside a grant. Otherwise grants unite. Lists of all sources unite too; of single values " +
 				"the last one wins, in this order: what is built in, your own config.hcl, the file of -c, " +
-				"the flags.",
+				"the flags. `nono why --path PATH` says which line decides.",
 		},
 	},
 	{

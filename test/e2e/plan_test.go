@@ -330,7 +330,7 @@ func TestUsageErrors(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"rnu", "there is no command `nono rnu`\n  did you mean `nono run`?"},
 		{"rnu --allow-cwd -- true", "there is no command `nono rnu`\n  did you mean `nono run`?"},
-		{"zzzzzz", "there is no command `nono zzzzzz`\n  did you mean `nono run -- zzzzzz`? nono's own are: completion, git, help, plan, plugin, profiles, run, shell, version, x"},
+		{"zzzzzz", "there is no command `nono zzzzzz`\n  did you mean `nono run -- zzzzzz`? nono's own are: completion, git, help, plan, plugin, profiles, run, shell, version, why, x"},
 		{"plugin lsit", "there is no command `nono plugin lsit`\n  did you mean `nono plugin list`?"},
 		{"help rnu", "there is no command `nono rnu`\n  did you mean `nono run`?"},
 		{"run --alow-cwd -- true", "there is no flag --alow-cwd\n  did you mean --allow-cwd?"},
@@ -343,7 +343,7 @@ func TestUsageErrors(t *testing.T) {
 		{"plan --json=maybe -- true", "--json takes no value, and was given \"maybe\"\n  `nono help plan` lists the flags"},
 		{"version x", "`nono version` takes no arguments, and was given \"x\"\n  usage: nono version [flags]"},
 		{"completion tcsh", "there are completions for one shell each, and not for \"tcsh\"\n  one of bash, zsh, fish"},
-		{"why", "`nono why` is not built yet\n  `nono plan` shows every rule and the line it comes from"},
+		{"why", "no file was named\n  `nono why --path PATH`, with the flags of the run"},
 		{"session list", "`nono session` is not built yet\n  nothing is recorded, and there is no undo: commit before the run"},
 		{"run --network-profile minimal -- true", "--network-profile is not built yet\n  the network is closed, or all of it open with --disable network"},
 		{"run --snapshot -- true", "--snapshot is not built yet\n  there is no undo: commit before the run"},

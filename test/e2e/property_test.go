@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -16,30 +17,38 @@ import (
 	"testing"
 
 	"github.com/nono-run/nono/sdk/policy"
+	"github.com/nono-run/nono/test/machine"
 )
 
-// One decision: what `nono plan` says of a path, what policy.Decider says of it, and what the
-// kernel does when a program inside opens it, are the same. This is tried with random policies
-// about random trees, by a program that opens, executes and writes everything by its path, and then
-// by one that tries to rename and remove it all. That nothing of nono's is imported has its one
-// exception here: the decision itself.
+// One decision: what `nono plan` says of a path, what policy.Decider says of it, what `nono why`
+// says of it, and what the kernel does when a program inside tries it, are the same. This is tried
+// with random policies about random trees, by a program that opens, executes, writes and makes
+// everything by its path, and then by one that removes it, or tries whatever it can to have it out
+// of the way. That nothing of nono's is imported has its one exception here: the decision itself.
 
 // propertyCases is how many policies are tried for each filesystem layer. Those that are refused
 // are not counted.
 const propertyCases = 16
 
+// questions is how many answers of `nono why` are held against the kernel for each layer.
+var questions = flag.Int("questions", 1000, "how many answers of `nono why` the kernel is asked for")
+
 func TestTheKernelDoesWhatThePlanSays(t *testing.T) {
 	for _, layer := range []arenaKind{landlock, binds} {
 		t.Run(string(layer), func(t *testing.T) {
-			tried := 0
-			for seed := uint64(1); tried < propertyCases; seed++ {
-				if seed > 6*propertyCases {
-					t.Fatalf("only %d of %d policies were not refused", tried, seed-1)
+			tried, asked := 0, 0
+			for seed := uint64(1); tried < propertyCases || asked < *questions; seed++ {
+				if tried == 0 && seed > 6*propertyCases {
+					t.Fatalf("all of %d policies were refused", seed-1)
 				}
-				if newPropertyCase(t, layer, seed).try() {
+				c := newPropertyCase(t, layer, seed)
+				if c.try() {
 					tried++
+					asked += c.asked
 				}
+				c.remove()
 			}
+			t.Logf("%d policies, %d questions", tried, asked)
 		})
 	}
 }
@@ -54,6 +63,14 @@ type propertyCase struct {
 	flags []string
 	hcl   string
 	seed  uint64
+	says  map[string]map[string]answer // of `nono why`, by path and operation
+	asked int                          // how many of these were held against the kernel
+}
+
+// answer is what `nono why` says.
+type answer struct {
+	Path, Op, Why, Note string
+	Allowed             bool
 }
 
 // What every directory and every file of the tree holds, so that it is known for the host's own
@@ -77,6 +94,15 @@ func newPropertyCase(t *testing.T, layer arenaKind, seed uint64) *propertyCase {
 	}
 	c.write("~/policy.hcl", c.hcl)
 	return c
+}
+
+// remove removes what the case made, for there may be thousands of them.
+func (c *propertyCase) remove() {
+	for _, dir := range []string{c.Home, c.runtime} {
+		if err := machine.RemoveAll(dir); err != nil {
+			c.t.Fatal(err)
+		}
+	}
 }
 
 func (c *propertyCase) one(in int) bool { return c.rand.IntN(in) == 0 }
@@ -147,7 +173,14 @@ func (c *propertyCase) policy() string {
 	}
 	var b strings.Builder
 	b.WriteString("filesystem {\n")
-	for _, access := range []string{"allow", "read", "write", "deny", "protect"} {
+	if c.one(4) {
+		place := pick(c, []string{"~/.ssh", "~/.ssh/data", "~/.netrc"})
+		rules["lift"] = append(rules["lift"], hclString(place))
+		if c.one(2) {
+			rules["write"] = append(rules["write"], hclString(place))
+		}
+	}
+	for _, access := range []string{"allow", "read", "write", "deny", "protect", "lift"} {
 		if list := rules[access]; len(list) > 0 {
 			fmt.Fprintf(&b, "  %s = [%s]\n", access, strings.Join(list, ", "))
 		}
@@ -201,8 +234,13 @@ func (c *propertyCase) try() bool {
 	if !ok {
 		return false
 	}
+	c.ask()
 	c.opening(decide)
-	if !c.t.Failed() {
+	switch {
+	case c.t.Failed():
+	case c.one(2):
+		c.deleting()
+	default:
 		c.removing(decide)
 	}
 	if c.t.Failed() {
@@ -238,6 +276,7 @@ func (c *propertyCase) plan() (*policy.Decider, bool) {
 			Access policy.Access
 			Path   string
 			Type   policy.FileType
+			Lifted []policy.Lift
 		}
 	}
 	if err := json.Unmarshal([]byte(r.Stdout), &plan); err != nil {
@@ -246,10 +285,47 @@ func (c *propertyCase) plan() (*policy.Decider, bool) {
 	var p policy.Policy
 	for _, r := range plan.Rules {
 		if r.Access != "" {
-			p.Filesystem = append(p.Filesystem, policy.PathRule{ID: r.ID, Source: r.Source, Access: r.Access, Path: r.Path, Type: r.Type})
+			p.Filesystem = append(p.Filesystem, policy.PathRule{ID: r.ID, Source: r.Source, Access: r.Access, Path: r.Path, Type: r.Type, Lifted: r.Lifted})
 		}
 	}
 	return policy.NewDecider(&p), true
+}
+
+// created is a name in a directory that nothing has.
+func created(dir string) string { return filepath.Join(dir, ".created") }
+
+// ask asks `nono why` about everything, for each operation.
+func (c *propertyCase) ask() {
+	c.t.Helper()
+	args := slices.Concat([]string{"why", "--json"}, c.flags)
+	for _, path := range slices.Concat(c.dirs, c.files, c.links) {
+		args = append(args, "--path", path)
+	}
+	for _, dir := range c.dirs {
+		args = append(args, "--path", created(dir))
+	}
+	r := c.nono(append(args, "--", "/usr/bin/python3")...)
+	var report struct{ Answers []answer }
+	if err := json.Unmarshal([]byte(r.Stdout), &report); err != nil || r.Code > 1 {
+		c.t.Fatalf("seed %d: %v\n%s\n%s", c.seed, err, r, c.hcl)
+	}
+	c.says = map[string]map[string]answer{}
+	for _, a := range report.Answers {
+		if c.says[a.Path] == nil {
+			c.says[a.Path] = map[string]answer{}
+		}
+		c.says[a.Path][a.Op] = a
+	}
+}
+
+// agree holds an answer of `nono why` against what happened.
+func (c *propertyCase) agree(path, op string, did bool) {
+	c.t.Helper()
+	a, ok := c.says[path][op]
+	c.asked++
+	if !ok || a.Allowed != did {
+		c.t.Errorf("%s %q: the kernel says %v, `nono why` (%v) %v: %s; %s", op, path, did, ok, a.Allowed, a.Why, a.Note)
+	}
 }
 
 // opener opens everything by its path. Of a directory it tells whether it holds what the host's own
@@ -281,6 +357,8 @@ for p in paths:
     told[p] = {"read": attempt(lambda: read(p)), "execute": attempt(lambda: execute(p))}
 for p in paths:
     attempt(lambda: write(p))
+    if os.path.isdir(p):
+        attempt(lambda: os.open(os.path.join(p, ".created"), os.O_CREAT | os.O_EXCL))
 json.dump(told, sys.stdout)
 `
 
@@ -299,8 +377,19 @@ func (c *propertyCase) opening(decide *policy.Decider) {
 		may := func(op policy.Op) policy.Decision { return decide.Path(path, op) }
 		c.same(path, policy.OpRead, told[path].Read, may(policy.OpRead))
 		c.same(path, policy.OpWrite, c.written(path), may(policy.OpWrite))
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+		c.agree(path, "read", told[path].Read)
+		c.agree(path, "write", c.written(path))
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+		case info.IsDir():
+			c.agree(path, "list", told[path].Read)
+			c.agree(created(path), "create", c.exists(created(path)))
+		case info.Mode()&0o111 != 0:
 			c.same(path, policy.OpExecute, told[path].Execute, may(policy.OpExecute))
+			fallthrough
+		default:
+			c.agree(path, "execute", told[path].Execute)
 		}
 	}
 	for _, link := range c.links {
@@ -308,6 +397,7 @@ func (c *propertyCase) opening(decide *policy.Decider) {
 		if err != nil {
 			c.t.Fatal(err)
 		}
+		c.agree(link, "read", told[link].Read)
 		if d := decide.Path(to, policy.OpRead); told[link].Read && !d.Allowed {
 			c.t.Errorf("%s was read through the link %s: %s", to, link, d.Why)
 		}
@@ -330,6 +420,26 @@ func (c *propertyCase) written(path string) bool {
 		return c.exists(filepath.Join(path, ".written"))
 	}
 	return strings.HasSuffix(c.read(path), "# written\n")
+}
+
+// deleter removes everything that it can, the deepest first.
+const deleter = `
+import json, os, shutil, sys
+for p in sorted(json.load(sys.stdin), reverse=True):
+    try:
+        os.unlink(p)
+    except OSError:
+        shutil.rmtree(p, ignore_errors=True)
+`
+
+// deleting holds what is gone afterwards against what may be deleted.
+func (c *propertyCase) deleting() {
+	c.t.Helper()
+	all := slices.Concat(c.dirs, c.files, c.links)
+	c.succeeds(c.run(deleter, all))
+	for _, path := range all {
+		c.agree(path, "delete", !c.exists(path))
+	}
 }
 
 // remover tries to put everything out of the way, deepest first and then from above, gives itself
