@@ -52,8 +52,10 @@ func TestSurplus(t *testing.T) {
 func ended(t *testing.T, s Store, at time.Time) string {
 	t.Helper()
 	session := create(t, s)
-	update(t, session, func(r *Record) { r.Created, r.Ended = at, at })
-	if finished, err := session.End(End{Reason: sdk.EndExited}); !finished || err != nil {
+	finished, err := session.End(func(r *Record) {
+		r.Created, r.Ended, r.End = at, at, &End{Reason: sdk.EndExited}
+	})
+	if !finished || err != nil {
 		t.Fatal(finished, err)
 	}
 	return session.ID()

@@ -41,7 +41,7 @@ type Record struct {
 	Layers    []Layer   `json:"layers,omitempty"`
 	// Events is the log (core/events) as it was when it was closed; nil where nobody did.
 	Events *events.Chain `json:"events,omitempty"`
-	// End is how the session ended; nil for one that is not finished.
+	// End is how the session ended; nil where that is not known yet.
 	End *End `json:"end,omitempty"`
 	// Tries are the starts that have tried to finish the session, in vain.
 	Tries int `json:"tries,omitempty"`
@@ -73,12 +73,15 @@ type Layer struct {
 	// installed. Digest is the SHA-256 of a program that is not built in, in hexadecimal.
 	Path   string `json:"path,omitempty"`
 	Digest string `json:"digest,omitempty"`
-	// Owed is what its Finish needs, from before its Start is called until it has finished.
-	Owed *Owed `json:"owed,omitempty"`
+	// Owed says that Finish is owed: from before Start is called until the layer has finished.
+	Owed bool `json:"owed,omitempty"`
 }
 
-// Owed is what Finish of a layer needs whose Start was called.
-type Owed struct {
+// Kept is what is kept of a layer whose Start was called: what Finish needs in a process that knows
+// nothing else, and what a command about the session is told.
+type Kept struct {
+	// Version is the version of the file.
+	Version int `json:"version"`
 	// Run is what each call of the run was told, as the contract writes it, without the user's
 	// variables and without sensitive settings.
 	Run []byte `json:"run"`
@@ -91,14 +94,22 @@ type End struct {
 	Reason sdk.EndReason `json:"reason"`
 	// ExitCode is nono's own: the agent's, or 125; nil for a session whose core was killed.
 	ExitCode *int `json:"exit_code,omitempty"`
+	// Agent is how the agent's main process ended, where somebody saw that.
+	Agent *Exit `json:"agent,omitempty"`
 	// Report are the lines that layers had for the user.
 	Report []string `json:"report,omitempty"`
+}
+
+// Exit is how a process ended: with a code, or by a signal.
+type Exit struct {
+	Code   int `json:"code"`
+	Signal int `json:"signal,omitempty"`
 }
 
 // owes reports whether a layer is still to be finished.
 func (r *Record) owes() bool {
 	for _, l := range r.Layers {
-		if l.Owed != nil {
+		if l.Owed {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -44,7 +45,7 @@ func (s Store) Take(id string) (*Session, error) {
 	if err != nil {
 		return nil, errors.Join(err, base.Close())
 	}
-	record, err := read(filepath.Join(s.unfinished(), id))
+	record, err := readRecord(filepath.Join(s.unfinished(), id))
 	taken := &Session{store: s, base: base, lease: held, written: err == nil}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -55,6 +56,48 @@ func (s Store) Take(id string) (*Session, error) {
 		taken.record = *record
 	}
 	return taken, nil
+}
+
+// TakeDead takes over the dead sessions, to finish them: those first that were tried least often,
+// and of these the oldest. Which cannot be read is told, and left.
+//
+// Only unfinished sessions are looked at, so that it costs the same however many are stored.
+func (s Store) TakeDead() (dead []*Session, unread []error, err error) {
+	base, err := s.open(s.unfinished())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = base.Close() }()
+	names, err := readNames(base)
+	if err != nil {
+		return nil, nil, fmt.Errorf("looking for sessions whose nono was killed: %w", err)
+	}
+	for _, name := range names {
+		if !lease.IsID(name) {
+			removeRest(base, name)
+			continue
+		}
+		session, err := s.Take(name)
+		if err == nil && !session.written { // it was killed before it owed anything
+			err = session.Close()
+			session = nil
+		}
+		switch {
+		case errors.Is(err, ErrLive), errors.Is(err, ErrNone):
+		case err != nil:
+			unread = append(unread, err)
+		case session != nil:
+			dead = append(dead, session)
+		}
+	}
+	slices.SortFunc(dead, func(a, b *Session) int {
+		return cmp.Or(cmp.Compare(a.record.Tries, b.record.Tries),
+			a.record.Created.Compare(b.record.Created))
+	})
+	return dead, unread, nil
 }
 
 // ID is the session's.
@@ -70,13 +113,6 @@ func (s *Session) Record() Record {
 	r := s.record
 	r.Layers, r.Processes = slices.Clone(r.Layers), slices.Clone(r.Processes)
 	return r
-}
-
-// Began reports whether the session ever said anything of itself. One that did not owes nothing.
-func (s *Session) Began() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.written
 }
 
 // Update changes what session.json says. When it returns, that survives the process.
@@ -122,20 +158,38 @@ func (s *Session) write(name string, content any) error {
 
 // LayerDir makes the directory that is a layer's own for this session, and is its path.
 func (s *Session) LayerDir(layer string) (string, error) {
-	// A layer's name has no dot, so that no two share a directory.
-	name := filepath.Join(s.record.ID, layersDir, strings.ReplaceAll(layer, "/", "."))
-	if err := s.base.MkdirAll(name, 0o700); err != nil {
+	if err := s.base.MkdirAll(filepath.Join(s.record.ID, layerPath(layer)), 0o700); err != nil {
 		return "", fmt.Errorf("making the directory of layer %s: %w", layer, err)
 	}
-	return filepath.Join(s.store.unfinished(), name), nil
+	return filepath.Join(s.Path(), layerPath(layer)), nil
 }
 
-// End says how the session ended, and lets it go. Where nothing is owed to it any more, it is moved
-// to those that are finished; else the next start tries again.
-func (s *Session) End(end End) (finished bool, err error) {
+// Keep stores what is to be kept of a layer. When it returns, that survives the process. The layer
+// has its directory.
+func (s *Session) Keep(layer string, k Kept) error {
+	k.Version = Version
+	return s.write(keptFile(layer), k)
+}
+
+// Kept is what was kept of a layer.
+func (s *Session) Kept(layer string) (Kept, error) { return readKept(s.Path(), layer) }
+
+// layerPath is a layer's directory in that of a session. A layer's name has no dot, so that no two
+// share one.
+func layerPath(layer string) string {
+	return filepath.Join("layers", strings.ReplaceAll(layer, "/", "."))
+}
+
+// keptFile is the file with what is kept of a layer: beside the layer's directory, which is its
+// own.
+func keptFile(layer string) string { return layerPath(layer) + ".json" }
+
+// End is the last Update, which says how the session ended, and lets it go. Where nothing is owed
+// to it any more, it is moved to those that are finished; else the next start tries again.
+func (s *Session) End(change func(*Record)) (finished bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err = s.update(func(r *Record) { r.End = &end })
+	err = s.update(change)
 	if err == nil && !s.record.owes() {
 		err = os.Rename(s.Path(), filepath.Join(s.store.finished(), s.record.ID))
 		finished = err == nil
@@ -143,19 +197,15 @@ func (s *Session) End(end End) (finished bool, err error) {
 	return finished, errors.Join(err, s.let())
 }
 
-// Drop removes a session that has nothing to tell: it was never begun.
-func (s *Session) Drop() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return errors.Join(s.base.RemoveAll(s.record.ID), s.let())
-}
-
-// Close lets the session go as it is. If it is not finished, it counts as dead. It may be called
-// more than once.
+// Close lets the session go as it is. One that is not finished counts as dead; one that has never
+// said anything owes nothing to anybody, and is removed. It may be called more than once.
 func (s *Session) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.let()
+	if s.lease == nil || s.written {
+		return s.let()
+	}
+	return errors.Join(s.base.RemoveAll(s.record.ID), s.let())
 }
 
 func (s *Session) let() error {

@@ -7,6 +7,7 @@
 //	    plan.json        the plan, as `nono plan --json` has it
 //	    events.jsonl     what happened (core/events)
 //	    layers/NAME/     a directory of a layer's own
+//	    layers/NAME.json what Finish of the layer needs, a [Kept]
 //
 // A session that lives holds a lease on its directory. One that is unfinished and not held is dead:
 // its core was killed, and the next start finishes it. A directory moves when its session is
@@ -16,8 +17,10 @@
 // # What is written when
 //
 //	live, err := sessions.Create(id)     // the directory, held
-//	err = live.Update(func(r *Record) {  // before any layer's Start is called, and with what each
-//		...                              // returned before the gate opens
+//	err = live.Keep(layer, Kept{...})    // before the layer's Start is called, and once more with
+//	                                     // what it returned: before the gate opens
+//	err = live.Update(func(r *Record) {  // who takes part, and that Finish is owed to them
+//		...
 //	})
 //	finished, err := live.End(end)       // when every layer has finished
 //
@@ -51,12 +54,10 @@ const (
 	RecordFile = "session.json"
 	PlanFile   = "plan.json"
 	EventsFile = "events.jsonl"
-	layersDir  = "layers"
 )
 
-// maxRecord bounds what is read of a session.json. Each layer's state is at most a message long,
-// and stands in it in base64.
-const maxRecord = 64 << 20
+// maxFile bounds what is read of one file. What is kept of a layer is two messages in base64.
+const maxFile = 16 << 20
 
 // maxSessions bounds how many sessions are listed.
 const maxSessions = 100_000
@@ -220,7 +221,9 @@ func (s Store) entry(base *os.Root, dir, id string) (Entry, error) {
 			e.State = Dead
 		}
 	}
-	e.Record, e.Err = read(e.Path)
+	if e.Record, e.Err = readRecord(e.Path); e.Err != nil {
+		e.Record = nil
+	}
 	if errors.Is(e.Err, fs.ErrNotExist) {
 		if _, err := base.Lstat(id); errors.Is(err, fs.ErrNotExist) {
 			return Entry{}, ErrNone // it was finished, or removed, meanwhile
@@ -286,31 +289,57 @@ func (s Store) Remove(id string) error {
 	if err := base.RemoveAll(beingRemoved + id); err != nil {
 		return fmt.Errorf("removing session %s: %w", id, err)
 	}
-	return nil
+	names, err := readNames(base)
+	for _, name := range names {
+		if !lease.IsID(name) {
+			removeRest(base, name)
+		}
+	}
+	return err
 }
 
-// read reads what a session says of itself.
-func read(dir string) (*Record, error) {
-	file := filepath.Join(dir, RecordFile)
-	text, err := hostfile.Read(file, maxRecord)
+// removeRest removes what the making or the removal of a session has left that was interrupted. It
+// is in nobody's way where it cannot be removed.
+func removeRest(base *os.Root, name string) {
+	if rest, err := lease.Take(base, name); err == nil {
+		_ = base.RemoveAll(name)
+		_ = rest.Close()
+	}
+}
+
+// Kept is what was kept of a layer.
+func (e Entry) Kept(layer string) (Kept, error) { return readKept(e.Path, layer) }
+
+func readRecord(dir string) (*Record, error) {
+	r := new(Record)
+	return r, read(filepath.Join(dir, RecordFile), r)
+}
+
+func readKept(dir, layer string) (Kept, error) {
+	var k Kept
+	return k, read(filepath.Join(dir, keptFile(layer)), &k)
+}
+
+// read reads a file of this version or of one before it.
+func read(file string, content any) error {
+	text, err := hostfile.Read(file, maxFile)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var says struct {
 		Version int `json:"version"`
 	}
 	if err := json.Unmarshal(text, &says); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", file, err)
+		return fmt.Errorf("reading %s: %w", file, err)
 	}
 	switch {
 	case says.Version > Version:
-		return nil, &NewerError{file, says.Version}
+		return &NewerError{file, says.Version}
 	case says.Version < 1:
-		return nil, fmt.Errorf("reading %s: it does not say its version", file)
+		return fmt.Errorf("reading %s: it does not say its version", file)
 	}
-	var r Record
-	if err := bytejson.Unmarshal(text, &r); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", file, err)
+	if err := bytejson.Unmarshal(text, content); err != nil {
+		return fmt.Errorf("reading %s: %w", file, err)
 	}
-	return &r, nil
+	return nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,7 +42,7 @@ func began(t *testing.T, s Store, when time.Time) *Session {
 		r.Created = when
 		r.Layers = []Layer{{
 			Kind: policy.KindCustom, Name: "test/keeper", Version: "1.0.0", Lifetime: sdk.Bracket,
-			Owed: &Owed{Run: []byte("run"), State: []byte{}},
+			Owed: true,
 		}}
 	})
 	return session
@@ -57,7 +58,7 @@ func update(t *testing.T, s *Session, change func(*Record)) {
 // kill is what the kernel does to a session whose process is gone.
 func kill(t *testing.T, s *Session) {
 	t.Helper()
-	if err := s.Close(); err != nil {
+	if err := s.lease.Close(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -98,8 +99,13 @@ func TestLifeOfASession(t *testing.T) {
 	if diff := cmp.Diff(live.Record(), taken.Record()); diff != "" {
 		t.Errorf("what it said is lost: %s", diff)
 	}
-	end := End{Reason: sdk.EndCoreLost, Report: []string{"one"}}
-	if finished, err := taken.End(end); finished || err != nil {
+	end := func(released bool) func(*Record) {
+		return func(r *Record) {
+			r.End = &End{Reason: sdk.EndCoreLost, Report: []string{"one"}}
+			r.Layers[0].Owed = !released
+		}
+	}
+	if finished, err := taken.End(end(false)); finished || err != nil {
 		t.Fatalf("with something owed: %t, %v", finished, err)
 	}
 	if e := open(t, s, live.ID()); e.State != Dead {
@@ -109,8 +115,7 @@ func TestLifeOfASession(t *testing.T) {
 	if taken, err = s.Take(live.ID()); err != nil {
 		t.Fatal(err)
 	}
-	update(t, taken, func(r *Record) { r.Layers[0].Owed = nil })
-	if finished, err := taken.End(end); !finished || err != nil {
+	if finished, err := taken.End(end(true)); !finished || err != nil {
 		t.Fatalf("with nothing owed: %t, %v", finished, err)
 	}
 	e := open(t, s, live.ID())
@@ -133,12 +138,9 @@ func TestNeverBegun(t *testing.T) {
 	s := newStore(t)
 	session := create(t, s)
 	kill(t, session)
-	taken, err := s.Take(session.ID())
-	if err != nil || taken.Began() {
-		t.Fatalf("%v, began %t", err, taken.Began())
-	}
-	if err := taken.Drop(); err != nil {
-		t.Fatal(err)
+	dead, unread, err := s.TakeDead()
+	if len(dead) != 0 || len(unread) != 0 || err != nil {
+		t.Errorf("it is to be finished: %v, %v, %v", dead, unread, err)
 	}
 	if list, err := s.List(); len(list) != 0 || err != nil {
 		t.Errorf("it is still there: %v, %v", list, err)
@@ -154,6 +156,53 @@ func TestADeadSessionIsGivenUp(t *testing.T) {
 	}
 	if _, err := s.Open(session.ID()); !errors.Is(err, ErrNone) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A start takes what is dead and leaves what lives, is being made, or cannot be read.
+func TestTakeDead(t *testing.T) {
+	s := newStore(t)
+	if dead, _, err := s.TakeDead(); len(dead) != 0 || err != nil {
+		t.Fatalf("before there is anything: %v, %v", dead, err)
+	}
+	began(t, s, time.Unix(1, 0))
+	tried, late, early := began(t, s, time.Unix(2, 0)), began(t, s, time.Unix(4, 0)), began(t, s, time.Unix(3, 0))
+	update(t, tried, func(r *Record) { r.Tries = 1 })
+	broken := began(t, s, time.Unix(5, 0))
+	if err := os.WriteFile(filepath.Join(broken.Path(), RecordFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, session := range []*Session{tried, late, early, broken} {
+		kill(t, session)
+	}
+	rest := filepath.Join(s.unfinished(), beingRemoved+lease.NewID())
+	making := filepath.Join(s.unfinished(), "new-"+lease.NewID())
+	for _, dir := range []string{rest, making} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	dead, unread, err := s.TakeDead()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, session := range dead {
+		defer session.Close()
+		got = append(got, session.ID())
+	}
+	if want := []string{early.ID(), late.ID(), tried.ID()}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if len(unread) != 1 || !strings.Contains(unread[0].Error(), broken.ID()) {
+		t.Errorf("what cannot be read is told by %v", unread)
+	}
+	if _, err := os.Stat(rest); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what a removal left is still there: %v", err)
+	}
+	if _, err := os.Stat(making); err != nil {
+		t.Errorf("a session that is being made is gone: %v", err)
 	}
 }
 
@@ -206,7 +255,7 @@ func TestListWhileSessionsEnd(t *testing.T) {
 	}
 	wg.Go(func() {
 		for _, session := range all {
-			if finished, err := session.End(End{Reason: sdk.EndExited}); !finished || err != nil {
+			if finished, err := session.End(func(*Record) {}); !finished || err != nil {
 				t.Error(finished, err)
 			}
 		}
@@ -311,5 +360,24 @@ func TestLayersHaveDirectoriesOfTheirOwn(t *testing.T) {
 			t.Errorf("%s has %s: %v", layer, dir, err)
 		}
 		seen[dir] = true
+	}
+}
+
+// What Start returned, an empty state and none are told apart.
+func TestWhatIsKeptOfALayer(t *testing.T) {
+	s := newStore(t)
+	session := create(t, s)
+	if _, err := session.LayerDir("test/keeper"); err != nil {
+		t.Fatal(err)
+	}
+	for _, state := range [][]byte{nil, {}, {0, 0xff}} {
+		want := Kept{Version: Version, Run: []byte("run"), State: state}
+		if err := session.Keep("test/keeper", want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := session.Kept("test/keeper")
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%v: %s, %v", state, diff, err)
+		}
 	}
 }
