@@ -190,6 +190,39 @@ func TestStartAndFinishKnowWhatPlanKnew(t *testing.T) {
 	})
 }
 
+// TestStoredRun: Finish for a session whose core is dead is told what the calls before it were, but
+// for what is never stored.
+func TestStoredRun(t *testing.T) {
+	m := newMirror()
+	kit := layertest.New(t, m)
+	client, ok := kit.Host.(interface {
+		FinishStored(context.Context, []byte, *sdk.End, []byte) (*sdk.FinishResponse, error)
+	})
+	if !ok {
+		t.Fatalf("%T cannot finish a stored session", kit.Host)
+	}
+	rapid.Check(t, func(r *rapid.T) {
+		want := &sdk.FinishRequest{
+			Run: run(r), End: sdk.End{Reason: sdk.EndCoreLost}, Stored: true,
+			State: rapid.SampledFrom([][]byte{nil, {}, []byte("s")}).Draw(r, "state"),
+		}
+		stored, err := host.Store(&want.Run)
+		if err != nil {
+			r.Fatal(err)
+		}
+		if _, err := client.FinishStored(t.Context(), stored, &want.End, want.State); err != nil {
+			r.Fatal(err)
+		}
+		want.HostVariables = nil
+		if diff := cmp.Diff(want, m.finish, noSession, cmpopts.EquateEmpty()); diff != "" {
+			r.Errorf("Finish: %s", diff)
+		}
+		if (want.State == nil) != (m.finish.State == nil) {
+			r.Errorf("no state and an empty one are taken for each other")
+		}
+	})
+}
+
 // TestHostVariablesAreInTheEnvironment: libraries look for them there.
 func TestHostVariablesAreInTheEnvironment(t *testing.T) {
 	const name = "DBUS_SESSION_BUS_ADDRESS"

@@ -27,5 +27,8 @@ type Keeper struct{}
 // Keep fails.
 func Keep(string, string, *Set, *os.File) (*Keeper, error) { return nil, errLinux }
 
+// PID is nobody's.
+func (*Keeper) PID() int { return 0 }
+
 // Release does nothing.
 func (*Keeper) Release() {}

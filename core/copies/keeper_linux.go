@@ -83,6 +83,9 @@ func Keep(program, home string, s *Set, ended *os.File) (*Keeper, error) {
 	return k, nil
 }
 
+// PID is the keeper's number.
+func (k *Keeper) PID() int { return k.process.Pid }
+
 // Release lets the keeper go: core has brought the files back, or there is nothing to bring.
 func (k *Keeper) Release() {
 	// Where it is gone already there is nobody to tell.

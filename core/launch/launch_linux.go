@@ -469,6 +469,9 @@ func (i *Init) Wait() (Exit, error) {
 	return Exit{Code: i.exited.Code, Signal: syscall.Signal(i.exited.Signal), Left: i.exited.Left}, nil
 }
 
+// PID is nono-init's number, as this process knows it.
+func (i *Init) PID() int { return i.process.Pid }
+
 // Process is a descriptor of nono-init, which can be polled: when it has ended, so has everything
 // inside. The file is the caller's.
 func (i *Init) Process() (*os.File, error) {

@@ -46,6 +46,9 @@ func (*Init) Dial(context.Context, uint16) (*os.File, error) { return nil, errLi
 // Wait fails.
 func (*Init) Wait() (Exit, error) { return Exit{}, errLinux }
 
+// PID is nobody's.
+func (*Init) PID() int { return 0 }
+
 // Process fails.
 func (*Init) Process() (*os.File, error) { return nil, errLinux }
 

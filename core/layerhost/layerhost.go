@@ -318,6 +318,17 @@ func (l *Layer) Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.Finish
 	})
 }
 
+// FinishStored calls Finish for a session whose core is dead, from what was stored; see
+// [host.Client.FinishStored].
+func (l *Layer) FinishStored(
+	ctx context.Context, run []byte, end *sdk.End, state []byte,
+) (*sdk.FinishResponse, error) {
+	limit := l.spec.Deadlines.Finish
+	return call(ctx, l, "Finish", limit, func(ctx context.Context) (*sdk.FinishResponse, error) {
+		return l.client.FinishStored(ctx, run, end, state)
+	})
+}
+
 // Beats is how many beats of its session the layer has answered.
 func (l *Layer) Beats() uint64 {
 	l.mu.Lock()

@@ -186,11 +186,48 @@ func (c *Client) Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.Finis
 	if err != nil {
 		return nil, fmt.Errorf("writing the request: %w", err)
 	}
+	return c.finish(ctx, m)
+}
+
+func (c *Client) finish(
+	ctx context.Context, m *layerpb.FinishRequest,
+) (*sdk.FinishResponse, error) {
 	answer, err := c.rpc.Finish(ctx, m)
 	if err != nil {
 		return nil, err
 	}
 	return badAnswer(decodeFinishResponse(answer))
+}
+
+// Store is what each call of a run is told, as it can be kept on disk: without the user's
+// variables, which may be secrets. Settings that are, the caller leaves out.
+func Store(run *sdk.Run) ([]byte, error) {
+	kept := *run
+	kept.HostVariables = nil
+	m, err := encodeRun(&kept)
+	if err != nil {
+		return nil, fmt.Errorf("storing the run: %w", err)
+	}
+	return proto.Marshal(m)
+}
+
+// FinishStored calls Finish for a session whose core is dead, from what [Store] made of its run and
+// from what Start returned; nil if it did not return.
+func (c *Client) FinishStored(
+	ctx context.Context, run []byte, end *sdk.End, state []byte,
+) (*sdk.FinishResponse, error) {
+	m := &layerpb.FinishRequest{
+		Run: &layerpb.Run{}, Stored: true, HasState: state != nil, State: state,
+	}
+	if err := proto.Unmarshal(run, m.Run); err != nil {
+		return nil, fmt.Errorf("reading the stored run: %w", err)
+	}
+	m.Run.Core = core() // who asks now
+	var err error
+	if m.End, err = encodeEnd(end); err != nil {
+		return nil, fmt.Errorf("writing the request: %w", err)
+	}
+	return c.finish(ctx, m)
 }
 
 // send passes a listening socket on, and names it for the call that follows.
