@@ -37,9 +37,6 @@ import (
 	"github.com/nono-run/nono/sdk"
 )
 
-// ExitOurs is the exit code of every failure that is nono's and not the agent's.
-const ExitOurs = 125
-
 // Main runs nono with the process's own arguments, streams and environment, and returns its exit
 // code.
 func Main() int {
@@ -99,7 +96,7 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	// First of all: what nono was started with by mistake is no layer's to have, and not the agent's.
 	if err := launch.SealDescriptors(); err != nil {
 		a.printer().Error(session.HostProblem(err))
-		return ExitOurs
+		return session.ExitOurs
 	}
 	root := a.newRoot(actions{
 		run: a.run, shell: a.shell, plan: a.plan, why: a.why,
@@ -126,11 +123,7 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		a.printer().Line("this is inside a sandbox of nono's, which holds for all that is started " +
 			"here; run the command itself")
 	}
-	var coded interface{ ExitCode() int }
-	if errors.As(err, &coded) {
-		return coded.ExitCode()
-	}
-	return ExitOurs
+	return session.CodeOf(err)
 }
 
 // advised adds what to do to an error of the system's that means that something ran out, unless

@@ -56,6 +56,7 @@ func (r *run) finishRow(ctx context.Context, members []*member, end sdk.End) dia
 	for i, m := range members {
 		switch {
 		case errs[i] == nil:
+			m.finished = true
 			r.lines = append(r.lines, answers[i].Lines...)
 		case context.Cause(ctx) != nil:
 			problems = append(problems, diag.Errorf("layer %s was not waited for, "+

@@ -34,9 +34,12 @@ type member struct {
 	share       *sdk.PlanResponse
 	listeners   map[string]*os.File
 
-	// armed says that Start was called, so that Finish is owed; state is what Start returned.
-	armed bool
-	state []byte
+	// armed says that Start was called, so that Finish is owed; state is what Start returned, and
+	// finished says that all was released. told is known as it is stored.
+	armed    bool
+	state    []byte
+	finished bool
+	told     []byte
 }
 
 // program is the name of the program that is a block's layer; empty if there is none.
@@ -88,16 +91,29 @@ func findLayer(block config.Layer, cfg *config.Config, places layerhost.Places) 
 // start runs the layer, has it describe itself, and opens its session. forked is called when the
 // process exists.
 func (m *member) start(ctx context.Context, r *run, number int, forked func()) error {
-	m.dir = filepath.Join(r.dir.Path, strconv.Itoa(number))
-	if err := os.Mkdir(m.dir, 0o700); err != nil {
-		return fmt.Errorf("making the directory of layer %s: %w", m.binary.Name, err)
-	}
 	layer, description, err := m.launch(ctx, r, forked)
 	if err != nil {
 		return err
 	}
 	m.layer, m.description = layer, description
+	if err := m.makeDir(r, number); err != nil {
+		return err
+	}
 	return m.openSession(ctx, r, layer)
+}
+
+// makeDir makes the directory that is the layer's own for this session. One that has something to
+// clean up finds it again when core is killed.
+func (m *member) makeDir(r *run, number int) (err error) {
+	if m.description.Lifetime != sdk.Ephemeral && !r.dry {
+		m.dir, err = r.stored.LayerDir(m.description.Name)
+		return storeProblem(err)
+	}
+	m.dir = filepath.Join(r.dir.Path, strconv.Itoa(number))
+	if err := os.Mkdir(m.dir, 0o700); err != nil {
+		return fmt.Errorf("making the directory of layer %s: %w", m.binary.Name, err)
+	}
+	return nil
 }
 
 // launch starts a process of the layer and checks who it is.
@@ -220,6 +236,9 @@ func (m *member) arm(ctx context.Context, r *run) error {
 		return m.problem(err)
 	}
 	m.state = answer.State
+	if err := m.keep(r.stored); err != nil {
+		return storeProblem(err)
+	}
 	if m.description.Lifetime == sdk.Bracket {
 		m.layer.Release()
 		return nil
@@ -265,6 +284,7 @@ func (m *member) finishAfresh(
 		return nil, err
 	}
 	defer fresh.Close()
+	r.noteFinisher(r.stored, fresh, m.description.Name)
 	if err := m.openSession(ctx, r, fresh); err != nil {
 		return nil, err
 	}

@@ -44,8 +44,8 @@ func (a answer) encode() []byte {
 	return append(said, a.extra...)
 }
 
-// store remembers an answer of the layer's.
-func store(t *testing.T, file string, a answer) {
+// remembers stores an answer of the layer's.
+func remembers(t *testing.T, file string, a answer) {
 	t.Helper()
 	if err := remember(file, remembered{described, a.encode()}); err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func forgotten(t *testing.T, file, want string) {
 // TestRememberedIsChecked: an answer from the memory is held to the contract as one of the layer's.
 func TestRememberedIsChecked(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "layers", "test.said.json")
-	store(t, file, honest())
+	remembers(t, file, honest())
 	known(t, file)
 	for want, poisoned := range map[string]answer{
 		"help":                 {name: "test/said", help: []string{"a\x1b[2Jb"}},
@@ -81,10 +81,10 @@ func TestRememberedIsChecked(t *testing.T) {
 		"unknown field":        {name: "test/said", extra: []byte{0xf8, 0x7f, 1}},
 		"cannot be told apart": {name: "test/said", help: []string{"List", "List all"}},
 	} {
-		store(t, file, poisoned)
+		remembers(t, file, poisoned)
 		forgotten(t, file, want)
 	}
-	store(t, file, honest())
+	remembers(t, file, honest())
 	known(t, file)
 }
 
@@ -113,12 +113,12 @@ func TestRememberedIsTheUsersOwn(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "layers")
 			file := filepath.Join(dir, "test.said.json")
-			store(t, file, honest())
+			remembers(t, file, honest())
 			if err := spoil(dir, file); err != nil {
 				t.Fatal(err)
 			}
 			forgotten(t, file, want)
-			store(t, file, honest())
+			remembers(t, file, honest())
 			known(t, file)
 			for name, mode := range map[string]os.FileMode{dir: 0o700, file: 0o600} {
 				if info, err := os.Lstat(name); err != nil || info.Mode().Perm() != mode {
@@ -136,12 +136,12 @@ func TestRememberedOfAnotherUser(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "layers")
 	file := filepath.Join(dir, "test.said.json")
-	store(t, file, honest())
+	remembers(t, file, honest())
 	if err := os.Chown(file, 12345, -1); err != nil {
 		t.Fatal(err)
 	}
 	forgotten(t, file, "belongs to another user")
-	store(t, file, honest())
+	remembers(t, file, honest())
 	known(t, file)
 	if err := os.Chown(dir, 12345, -1); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@
 package session
 
 import (
+	"errors"
 	"os"
 	"time"
 
@@ -64,6 +65,18 @@ type Request struct {
 	// Out and Log print through: it waits while the agent has the terminal.
 	Terminal *terminal.Terminal
 	Lines    *diag.Held
+}
+
+// ExitOurs is the exit code of every failure that is nono's and not the agent's.
+const ExitOurs = 125
+
+// CodeOf is the exit code that nono ends with after an error.
+func CodeOf(err error) int {
+	var coded interface{ ExitCode() int }
+	if errors.As(err, &coded) {
+		return coded.ExitCode()
+	}
+	return ExitOurs
 }
 
 // An Error is a failure with an exit code of its own: the command cannot be found (127) or executed

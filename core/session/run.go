@@ -26,6 +26,7 @@ import (
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/proof"
+	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/core/toolchain"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fact"
@@ -44,6 +45,7 @@ type run struct {
 	bin     string // where nono's own programs are
 	streams streams.Set
 	dir     *runDir
+	stored  *store.Session // what it writes of itself; nil in a dry run
 	tool    *toolchain.Toolchain
 	path    *toolchain.Path
 	caches  buildcache.Store
@@ -56,8 +58,12 @@ type run struct {
 	places  places.View
 	plan    *plan.Plan
 	opened  chan struct{} // closed when the gate is open: the agent runs
-	began   time.Time     // when that was
-	asker   *asker
+	// created is when the command was given, began when the gate was opened, and ended when the agent
+	// was gone; over says how the run ended, once it is over.
+	created, began, ended time.Time
+	over                  *store.End
+	recorded              bool // the session exists, and is to be finished
+	asker                 *asker
 
 	problems diag.Problems // warnings, to be shown with the plan's
 
@@ -92,7 +98,10 @@ func open(
 	r := &run{
 		time: watch, req: req, dry: dry, refuse: refuse, opened: make(chan struct{}),
 		losses: make(chan error, 1), stops: make(chan error, 1),
-		asker: newAsker(req.Stdin, req.Stderr, dry),
+		asker: newAsker(req.Stdin, req.Stderr, dry), created: req.Began,
+	}
+	if r.created.IsZero() {
+		r.created = time.Now()
 	}
 	if err := limits.Check(req.UID); err != nil {
 		return nil, err
@@ -128,6 +137,10 @@ func open(
 		return nil, err
 	}
 	r.problems = append(r.problems, r.dir.Stuck...)
+	if err := r.openStored(ctx); err != nil {
+		r.close()
+		return nil, err
+	}
 	r.time.Lap("command")
 	if err := r.startProcesses(ctx); err != nil {
 		r.close()
@@ -135,6 +148,20 @@ func open(
 	}
 	r.time.Lap("processes")
 	return r, nil
+}
+
+// openStored makes the place of this run among the stored ones, after those that were killed have
+// been finished.
+func (r *run) openStored(ctx context.Context) error {
+	if r.dry {
+		return nil
+	}
+	if err := r.finishDead(ctx); err != nil {
+		return err
+	}
+	var err error
+	r.stored, err = store.In(r.req.Dirs).Create(r.dir.ID)
+	return storeProblem(err)
 }
 
 // resolveCommand finds the program that the typed name stands for, and grants it what it needs to
@@ -478,6 +505,9 @@ func (r *run) close() {
 		_ = r.inUse.Close()
 	}
 	r.names.close()
+	if r.stored != nil {
+		r.settle()
+	}
 	if err := r.dir.Remove(); err != nil {
 		r.req.Out.Problem(stuckProblem(r.dir.Path, err))
 	}

@@ -60,21 +60,31 @@ func Run(ctx context.Context, req *Request) (int, error) {
 	r.endInit()
 	r.takeTerminalBack()
 	r.bringBack()
-	end := sdk.End{Reason: reason, ExitCode: exit.Code, Signal: exit.Signal, Started: r.began}
 	if !r.began.IsZero() {
-		end.Ended = time.Now()
+		r.ended = time.Now()
+	}
+	end := sdk.End{
+		Reason: reason, ExitCode: exit.Code, Signal: exit.Signal, Started: r.began, Ended: r.ended,
 	}
 	finishErr := joined(r.lostCopies(), r.finish(sig, end))
 	r.report(exit)
+	code, err := r.outcome(exit, cause(ctx, err), finishErr)
+	r.conclude(reason, exit, code, err)
+	return code, err
+}
+
+// outcome is nono's own exit code, or its error: what ended the run, and where it ended well, what
+// went wrong after that.
+func (r *run) outcome(exit launch.Exit, err, finishErr error) (int, error) {
 	if err == nil && exit.Status() == 0 {
 		return 0, finishErr
 	}
 	if finishErr != nil {
 		// And no more than that: how the run ended is still told by what ended it.
-		req.Out.Error(finishErr)
+		r.req.Out.Error(finishErr)
 	}
 	if err != nil {
-		return 0, cause(ctx, err)
+		return 0, err
 	}
 	return exit.Status(), nil
 }
@@ -92,7 +102,12 @@ func joined(a, b error) error {
 
 // run is the part of a run that has a process to lose: from the plan to the end of the agent.
 func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit, error) {
-	if err := r.prepare(ctx); err != nil {
+	// nono-init has the most to do, so what is to be kept is written beside it.
+	prepare := func() error { return r.prepare(ctx) }
+	if err := atOnce([]func() error{prepare, r.keep}); err != nil {
+		return sdk.EndStartFailed, launch.Exit{}, err
+	}
+	if err := r.record(); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
 	r.time.Lap("sandbox")
@@ -123,6 +138,7 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 	if err := r.serveTerminal(sig); err != nil {
 		return sdk.EndStopped, launch.Exit{}, err
 	}
+	r.noteStart()
 	defer r.pruneCaches(ctx)()
 	return r.watch(ctx, sig)
 }

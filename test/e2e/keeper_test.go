@@ -94,29 +94,6 @@ func TestBracketLayerWhenTheAgentIsKilled(t *testing.T) {
 	}
 }
 
-// TestBracketLayerWhenCoreIsKilled says what there is today: everything ends, the next run begins
-// as if nothing had been, and no Finish comes for the run that was lost. No session is stored yet,
-// so nobody has the state that Start returned.
-func TestBracketLayerWhenCoreIsKilled(t *testing.T) {
-	u := newUser(t)
-	u.use("keeper", "")
-	g := u.guard(configured("sh", "-c", "echo 1 > new; "+ran)...)
-	g.wait(&g.out, "up")
-	g.signal(syscall.SIGKILL)
-	if r, report := g.over(); r.Code != 128+int(syscall.SIGKILL) || report.Gone < 0 {
-		t.Fatalf("it was not killed, or there is still some of %q\n%s", report.Left, r)
-	}
-	if starts, finishes := u.calls(); starts != 1 || finishes != 0 {
-		t.Errorf("it was started %d times and finished %d times", starts, finishes)
-	}
-	if r := u.guard(configured("true")...).succeeds(); !strings.Contains(r.Stderr, "nono: keeper: nothing has changed\n") {
-		t.Errorf("the next run is another than any\n%s", r)
-	}
-	if starts, finishes := u.calls(); starts != 2 || finishes != 1 {
-		t.Errorf("it was started %d times and finished %d times", starts, finishes)
-	}
-}
-
 // TestProgressExtendsADeadline: a Start that takes longer than it may goes on as long as it says
 // how far it is. The control is a Start that hangs, among the failures before the agent.
 func TestProgressExtendsADeadline(t *testing.T) {

@@ -147,7 +147,8 @@ func inOwnMounts(cmd *exec.Cmd) {
 }
 
 // TestFullDisk: where nothing more fits, a run works or says in a sentence what it was that had no
-// place. The file system has room for so many files, and no more.
+// place. The file system has room for so many files, and no more; a session that is stored takes
+// more than a page.
 func TestFullDisk(t *testing.T) {
 	u := newUser(t)
 	u.useEcho("")
@@ -155,8 +156,12 @@ func TestFullDisk(t *testing.T) {
 	for name, dir := range map[string]string{"runtime": u.runtime, "state": u.path("~/.local"), "cache": u.path("~/.cache")} {
 		u.mkdir(dir)
 		worked := 0
-		for _, files := range []int{1, 2, 3, 4, 5, 6, 7, 8, 16} {
-			r := u.in(t).withMounts([]string{fmt.Sprintf("size=4k,nr_inodes=%d,%s", files, owner), dir}, configured("true")...)
+		size := "4k"
+		if name == "state" {
+			size = "1m"
+		}
+		for _, files := range []int{1, 2, 3, 4, 5, 6, 7, 8, 16, 32} {
+			r := u.in(t).withMounts([]string{fmt.Sprintf("size=%s,nr_inodes=%d,%s", size, files, owner), dir}, configured("true")...)
 			if r.Code == 0 {
 				worked++
 				continue

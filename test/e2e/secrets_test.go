@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"io/fs"
 	"os"
@@ -132,8 +133,15 @@ func (u *user) nowhere(secrets []string) {
 // mentioning are the files that hold a secret, or have it in their names: of the home directory and
 // of the runtime directory.
 func (u *user) mentioning(secrets []string) []string {
+	return u.mentioningIn(secrets, u.Home, u.runtime)
+}
+
+func (u *user) mentioningIn(secrets []string, roots ...string) []string {
+	for _, s := range secrets {
+		secrets = append(secrets, inBase64(s)...)
+	}
 	var found []string
-	for _, root := range []string{u.Home, u.runtime} {
+	for _, root := range roots {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
@@ -156,6 +164,20 @@ func (u *user) mentioning(secrets []string) []string {
 		}
 	}
 	return found
+}
+
+// inBase64 are the forms that a text has in base64, by how many bytes stand before it: what the ends
+// share with what is beside them is left out.
+func inBase64(s string) []string {
+	var forms []string
+	for before := range 3 {
+		form := base64.RawStdEncoding.EncodeToString(append(make([]byte, before), s...))
+		if (before+len(s))%3 != 0 {
+			form = form[:len(form)-1]
+		}
+		forms = append(forms, form[(before*8+5)/6:])
+	}
+	return forms
 }
 
 func mentions(text string, secrets []string) bool {

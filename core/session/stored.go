@@ -1,0 +1,195 @@
+package session
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"os"
+	"slices"
+
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/launch"
+	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/core/store"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/host"
+)
+
+// This file is what a run writes of itself, so that the next start can finish it if its core is
+// killed. What each layer's Finish needs is on disk before the layer's Start is called, what Start
+// returned before the gate opens.
+
+// keep stores the plan, and what each layer that will be armed was told.
+func (r *run) keep() error {
+	writes := []func() error{func() error { return r.stored.WritePlan(r.plan) }}
+	for _, m := range r.members {
+		if m.description.Lifetime != sdk.Ephemeral {
+			writes = append(writes, func() error { return m.keep(r.stored) })
+		}
+	}
+	for _, write := range writes {
+		if err := write(); err != nil {
+			return storeProblem(err)
+		}
+	}
+	return nil
+}
+
+// record says who takes part, and to whom Finish is going to be owed. From here on the session
+// exists, and somebody finishes it.
+func (r *run) record() error {
+	var files []store.File
+	for _, d := range r.req.Config.Documents {
+		files = append(files, store.File{Path: d.Path, SHA256: hex.EncodeToString(d.SHA256[:])})
+	}
+	var layers []store.Layer
+	for _, m := range r.members {
+		layers = append(layers, store.Layer{
+			Kind: m.block.Kind, Name: m.description.Name, Version: m.description.Version,
+			Lifetime: m.description.Lifetime, BuiltIn: m.binary.Builtin,
+			Path: m.plugin.Path, Digest: m.digest, Owed: m.description.Lifetime != sdk.Ephemeral,
+		})
+	}
+	processes, err := r.processes()
+	if err == nil {
+		err = r.stored.Update(func(rec *store.Record) {
+			rec.Nono, rec.Created = sdk.Version, r.created.UTC()
+			rec.Dir, rec.Command, rec.Files = r.req.Dir, r.req.Args, files
+			rec.Tier, rec.Processes, rec.Layers = r.host.Tier, processes, layers
+		})
+	}
+	r.recorded = err == nil
+	return storeProblem(err)
+}
+
+// processes are the session's. They end when nono does; whoever finishes it waits for that.
+func (r *run) processes() ([]store.Process, error) {
+	var processes []store.Process
+	var problems []error
+	add := func(is string, pid int) {
+		p, err := store.ProcessOf(is, pid)
+		switch {
+		case errors.Is(err, os.ErrNotExist): // it is gone, which somebody else is about to notice
+		case err != nil:
+			problems = append(problems, err)
+		default:
+			processes = append(processes, p)
+		}
+	}
+	add("nono", os.Getpid())
+	add("nono-init", r.init.PID())
+	if r.keeper != nil {
+		add("the keeper of files", r.keeper.PID())
+	}
+	for _, m := range r.members {
+		if m.description.Lifetime != sdk.Ephemeral {
+			add("layer "+m.description.Name, m.layer.PID())
+		}
+	}
+	return processes, errors.Join(problems...)
+}
+
+// noteFinisher stores that a layer is being finished, by a process that began after the others. The
+// layer is finished even where that cannot be stored.
+func (r *run) noteFinisher(s *store.Session, layer *layerhost.Layer, name string) {
+	p, err := store.ProcessOf("layer "+name, layer.PID())
+	if err == nil {
+		err = s.Update(func(rec *store.Record) { rec.Processes = append(rec.Processes, p) })
+	}
+	if err != nil {
+		r.req.Log.Warn("storing who finishes a layer", "layer", name, "error", err)
+	}
+}
+
+// keep stores what the layer's Finish needs, with the state that its Start has returned, if it has.
+func (m *member) keep(stored *store.Session) error {
+	if m.told == nil {
+		known := m.known
+		var err error
+		if known.Settings, err = withoutSensitive(m.settings, m.description.Settings); err != nil {
+			return err
+		}
+		if m.told, err = host.Store(&known); err != nil {
+			return err
+		}
+	}
+	return stored.Keep(m.description.Name, store.Kept{Run: m.told, State: m.state})
+}
+
+// withoutSensitive is a layer's settings without those that nobody is to see.
+func withoutSensitive(settings []byte, declared []sdk.Setting) ([]byte, error) {
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal(settings, &values); err != nil {
+		return nil, err
+	}
+	for _, s := range declared {
+		value, given := values[s.Name]
+		switch {
+		case s.Sensitive:
+			delete(values, s.Name)
+		case given && s.Type == sdk.SettingObject && string(value) != "null":
+			inner, err := withoutSensitive(value, s.Settings)
+			if err != nil {
+				return nil, err
+			}
+			values[s.Name] = inner
+		}
+	}
+	return json.Marshal(values)
+}
+
+// noteStart stores that the agent runs. Nothing waits for that but a look from outside.
+func (r *run) noteStart() {
+	err := r.stored.Update(func(rec *store.Record) { rec.Started = r.began.UTC() })
+	if err != nil {
+		r.req.Log.Warn("storing when the agent began", "error", err)
+	}
+}
+
+// conclude says how the run ended, with nono's own exit code or error.
+func (r *run) conclude(reason sdk.EndReason, exit launch.Exit, code int, err error) {
+	if err != nil {
+		code = CodeOf(err)
+	}
+	r.over = &store.End{Reason: reason, ExitCode: &code, Report: r.lines}
+	if reason == sdk.EndExited || reason == sdk.EndSignalled {
+		r.over.Agent = &store.Exit{Code: exit.Code, Signal: int(exit.Signal)}
+	}
+}
+
+// settle stores how the session ended. Where a layer could not finish, the next start tries again.
+func (r *run) settle() {
+	if !r.recorded {
+		// It never came to be, and is removed.
+		if err := r.stored.Close(); err != nil {
+			r.req.Out.Problem(unsettled(err))
+		}
+		return
+	}
+	_, err := r.stored.End(func(rec *store.Record) {
+		rec.End, rec.Started, rec.Ended = r.over, r.began.UTC(), r.ended.UTC()
+		for i := range rec.Layers {
+			rec.Layers[i].Owed = slices.ContainsFunc(r.members, func(m *member) bool {
+				return m.description.Name == rec.Layers[i].Name && m.armed && !m.finished
+			})
+		}
+	})
+	if err != nil {
+		r.req.Out.Problem(unsettled(err))
+	}
+}
+
+func unsettled(err error) diag.Problem {
+	return diag.Warningf("storing how the session ended: %v", err).
+		Try("the next start takes it for one whose nono was killed, and finishes it")
+}
+
+// storeProblem is about a session that cannot be stored.
+func storeProblem(err error) error {
+	if err == nil {
+		return nil
+	}
+	return diag.Errorf("%v", err).
+		Try("nono keeps there what it needs to clean up after itself; " +
+			"set XDG_STATE_HOME to a directory of your own with space left for another one")
+}
