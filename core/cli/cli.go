@@ -192,10 +192,10 @@ in which a file says what is granted.`,
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(a.newHelp())
 	root.AddCommand(
-		newRun(do.run),
-		newShell(do.shell),
-		newPlan(do.plan),
-		newWhy(do.why),
+		newRun(do.run, a.completeProfiles),
+		newShell(do.shell, a.completeProfiles),
+		newPlan(do.plan, a.completeProfiles),
+		newWhy(do.why, a.completeProfiles),
 		newProfiles(do, a.completeProfiles),
 		newPlugin(do),
 		newGit(do),

@@ -15,9 +15,10 @@ import (
 // rule is the same policy from another source, so they are kept in the order in which they were
 // typed and handed to core/config.
 type policyOptions struct {
-	File    string
-	Approve bool
-	Rules   []config.Flag
+	Profiles []string
+	File     string
+	Approve  bool
+	Rules    []config.Flag
 	// Command is what stands after the flags.
 	Command []string
 	// Own are the flags of the command, where no -- says that they are meant to be its own.
@@ -90,20 +91,23 @@ var flagRules = []flagRule{
 	},
 }
 
-func (o *policyOptions) add(cmd *cobra.Command) {
+func (o *policyOptions) add(cmd *cobra.Command, profiles cobra.CompletionFunc) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	// What follows the command's name is the command's own, with -- before it or not: `nono run python
 	// -c ...` runs no file of policy, and no agent's argument grants anything.
 	flags.SetInterspersed(false)
 	flags.VarP((*fileName)(&o.File), "config", "c", "read the policy from this file")
+	named := &profileNames{&o.Profiles}
+	flags.VarP(named, "profile", "p", "begin from a profile, by its name or its file; may be repeated")
+	flags.VarPF(named, "extends", "", "as --profile").Hidden = true
 	for _, r := range flagRules {
 		o.addRule(flags, r.name, r.short, r).Hidden = r.hidden
 		for _, alias := range r.aliases {
 			o.addRule(flags, alias, "", r).Hidden = true
 		}
 	}
-	completeFlags(cmd)
+	completeFlags(cmd, profiles)
 	flags.BoolVar(&o.Approve, "approve", false,
 		"grant what the file of -c asks for beyond its own directory")
 }
@@ -123,10 +127,11 @@ func (o *policyOptions) addRule(
 }
 
 // completeFlags tells the shell what may follow a flag. A path is what it offers by itself.
-func completeFlags(cmd *cobra.Command) {
+func completeFlags(cmd *cobra.Command, profiles cobra.CompletionFunc) {
 	own := cobra.FixedCompletions(kinds.Names(), cobra.ShellCompDirectiveNoFileComp)
 	for _, err := range []error{
 		cmd.MarkFlagFilename("config", "hcl"),
+		cmd.RegisterFlagCompletionFunc("profile", profiles),
 		cmd.RegisterFlagCompletionFunc("disable", own),
 	} {
 		if err != nil {
@@ -147,6 +152,21 @@ func (f *fileName) Type() string { return "FILE" }
 // Set implements pflag.Value.
 func (f *fileName) Set(s string) error {
 	*f = fileName(s)
+	return nil
+}
+
+// profileNames appends what was typed to the names of profiles.
+type profileNames struct{ to *[]string }
+
+// String implements pflag.Value.
+func (p *profileNames) String() string { return "" }
+
+// Type implements pflag.Value: what help shows for the value.
+func (p *profileNames) Type() string { return "PROFILE" }
+
+// Set implements pflag.Value.
+func (p *profileNames) Set(s string) error {
+	*p.to = append(*p.to, s)
 	return nil
 }
 

@@ -87,6 +87,12 @@ func TestUnderstood(t *testing.T) {
 			}),
 		},
 		{
+			"run -p a --profile ./b.json --extends c -c d",
+			run(policyOptions{
+				Profiles: []string{"a", "./b.json", "c"}, File: "d", Command: []string{},
+			}),
+		},
+		{
 			// What follows the command's name is the command's own.
 			"run --allow-cwd python -c x --read / -- y",
 			run(policyOptions{
@@ -169,8 +175,7 @@ func TestNotUnderstood(t *testing.T) {
 		"why --path x --op raed":        "--op cannot be \"raed\": did you mean read?\n  `nono help why` lists the flags\n",
 		"why --path x --op frobnicate":  "--op cannot be \"frobnicate\": it is one of read, write, execute, list, create, delete\n  `nono help why` lists the flags\n",
 		"undo":                          "`nono undo` is not built yet\n  there is no undo: commit before the run\n",
-		"run --profile x -- true":       "--profile is not built yet\n  write its rules into a file, and name that with -c\n",
-		"run -p x -- true":              "there is no flag -p\n  profiles are not built yet: write its rules into a file, and name that with -c\n",
+		"-p x -- true":                  "-p stands before any command of nono's\n  did you mean `nono run -p ...`?\n",
 		"run --network-profile minimal": "--network-profile is not built yet" + network,
 		"run --allow-domain a.example":  "--allow-domain is not built yet" + network,
 		"run --proxy-credential openai": "--proxy-credential is not built yet\n  --env NAME passes a variable of yours, and the agent sees its value\n",

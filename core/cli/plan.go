@@ -16,7 +16,9 @@ type planOptions struct {
 	JSON bool
 }
 
-func newPlan(plan func(context.Context, planOptions) error) *cobra.Command {
+func newPlan(
+	plan func(context.Context, planOptions) error, profiles cobra.CompletionFunc,
+) *cobra.Command {
 	var o planOptions
 	cmd := &cobra.Command{
 		Use:                   "plan [flags] [-c FILE] [-- COMMAND [ARG...]]",
@@ -36,7 +38,7 @@ value of a secret variable is in it.`,
 			return plan(cmd.Context(), o)
 		},
 	}
-	o.add(cmd)
+	o.add(cmd, profiles)
 	cmd.Flags().BoolVar(&o.JSON, "json", false, "print the plan as JSON")
 	return cmd
 }

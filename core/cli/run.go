@@ -28,13 +28,16 @@ type runOptions struct {
 	DryRun bool
 }
 
-func newRun(run func(context.Context, runOptions) error) *cobra.Command {
+func newRun(
+	run func(context.Context, runOptions) error, profiles cobra.CompletionFunc,
+) *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
 		Use:                   "run [flags] [-c FILE] [-- COMMAND [ARG...]]",
 		DisableFlagsInUseLine: true,
 		Short:                 "Run a command in a sandbox",
-		Long: `Run a command with only what was granted: by a file (-c), by flags, or by both.
+		Long: `Run a command with only what was granted: by profiles (-p), by a file (-c), by
+flags, or by all of them, in this order.
 
 Without a grant the command sees the system's programs and libraries, an empty home directory and a
 private /tmp. It reaches no network, no other process and no file of yours. The command given here
@@ -55,7 +58,7 @@ seconds, or a second Ctrl-C, ends everything inside.
 The exit code is the command's own; 125 when nono refused or failed, or a layer could not clean up
 after a command that ended with 0; 126 and 127 when the command cannot be executed or found.`,
 		Example: `  nono run --allow-cwd -- python my_agent.py
-  nono run --allow-cwd --read ~/data -- claude
+  nono run --profile claude-code --allow-cwd -- claude
   nono run -c agent.hcl
   nono run -c agent.hcl --dry-run`,
 		Args: cobra.ArbitraryArgs,
@@ -64,7 +67,7 @@ after a command that ended with 0; 126 and 127 when the command cannot be execut
 			return run(cmd.Context(), o)
 		},
 	}
-	o.add(cmd)
+	o.add(cmd, profiles)
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false,
 		"print the plan and run nothing, as nono plan does")
 	return cmd
@@ -162,6 +165,7 @@ func (a *App) request(verb string, o policyOptions) (*session.Request, error) {
 // load reads the policy. The printer knows its texts from here on.
 func (a *App) load(o policyOptions, own dirs.Dirs, dir string) (config.Loaded, error) {
 	loaded, err := config.Load(config.Options{
+		Profiles:  o.Profiles,
 		File:      o.File,
 		Dir:       dir,
 		Home:      own.Home,

@@ -9,7 +9,9 @@ import (
 	"github.com/nono-run/nono/core/diag"
 )
 
-func newShell(shell func(context.Context, policyOptions) error) *cobra.Command {
+func newShell(
+	shell func(context.Context, policyOptions) error, profiles cobra.CompletionFunc,
+) *cobra.Command {
 	var o policyOptions
 	cmd := &cobra.Command{
 		Use:                   "shell [flags] [-c FILE]",
@@ -27,7 +29,7 @@ everything else in your home directory; to pass one, grant it: --read ~/.inputrc
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return shell(cmd.Context(), o) },
 	}
-	o.add(cmd)
+	o.add(cmd, profiles)
 	return cmd
 }
 

@@ -15,7 +15,6 @@ const (
 	networkIs   = "the network is closed, or all of it open with --disable network"
 	networkNone = "the network is closed without any flag"
 	noUndo      = "there is no undo: commit before the run"
-	writeRules  = "write its rules into a file, and name that with -c"
 	handsOver   = "--env NAME passes a variable of yours, and the agent sees its value"
 	planShows   = "`nono plan` shows every rule and the line it comes from"
 	triesHost   = "`nono run -- true` says why, where this host lacks something"
@@ -45,9 +44,8 @@ var laterFlags = spellings(map[string][]string{
 		"allow-port", "open-port", "upstream-proxy", "upstream-bypass", "external-proxy",
 		"external-proxy-bypass",
 	},
-	noUndo:     {"snapshot", "rollback", "rollback-exclude", "no-rollback"},
-	writeRules: {"profile", "extends"},
-	handsOver:  {"credential", "proxy-credential", "env-credential", "env-credential-map"},
+	noUndo:    {"snapshot", "rollback", "rollback-exclude", "no-rollback"},
+	handsOver: {"credential", "proxy-credential", "env-credential", "env-credential-map"},
 	"change to the directory before: cd DIR && nono run ...": {"workdir"},
 	"what the shell limits (ulimit) holds inside as well":    {"memory"},
 	planShows: {"trace"},
@@ -106,7 +104,7 @@ func notBuilt(word, meanwhile string) error {
 
 // ownFlags are the long names of the flags of `nono run`, with their other spellings.
 func ownFlags() []string {
-	names := []string{"config", "approve", "dry-run"}
+	names := []string{"config", "profile", "extends", "approve", "dry-run"}
 	for _, r := range flagRules {
 		names = append(append(names, r.name), r.aliases...)
 	}

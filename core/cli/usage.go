@@ -58,7 +58,7 @@ func isRunFlag(word string) bool {
 	long, isLong := strings.CutPrefix(word, "--")
 	long, _, _ = strings.Cut(long, "=")
 	short := slices.ContainsFunc(flagRules, func(r flagRule) bool { return word == "-"+r.short })
-	return isLong && slices.Contains(ownFlags(), long) || short || word == "-c"
+	return isLong && slices.Contains(ownFlags(), long) || short || word == "-c" || word == "-p"
 }
 
 // unknownCommand says that a command has no command of this name.
@@ -117,9 +117,6 @@ func unknownFlag(cmd *cobra.Command, missing *pflag.NotExistError, help string) 
 	}
 	letters := missing.GetSpecifiedShortnames()
 	p := diag.Errorf("there is no flag %s", typed(name, letters))
-	if letters == "p" {
-		return p.Try("profiles are not built yet: %s", laterFlags["profile"])
-	}
 	known := map[string]bool{}
 	for _, set := range []*pflag.FlagSet{cmd.Flags(), cmd.InheritedFlags()} {
 		set.VisitAll(func(f *pflag.Flag) { known[f.Name] = !f.Hidden })

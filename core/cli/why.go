@@ -33,7 +33,9 @@ type whyOptions struct {
 // denied is how `nono why` ends where something of what was asked is denied.
 const denied exitCode = 1
 
-func newWhy(ask func(context.Context, whyOptions) error) *cobra.Command {
+func newWhy(
+	ask func(context.Context, whyOptions) error, profiles cobra.CompletionFunc,
+) *cobra.Command {
 	var o whyOptions
 	cmd := &cobra.Command{
 		Use:                   "why [flags] --path PATH [--op OP] [-c FILE] [-- COMMAND [ARG...]]",
@@ -62,7 +64,7 @@ there is no answer: the policy is refused, or a word was not understood.`,
 			return ask(cmd.Context(), o)
 		},
 	}
-	o.add(cmd)
+	o.add(cmd, profiles)
 	flags := cmd.Flags()
 	flags.Var((*pathNames)(&o.Paths), "path", "the file that is asked about")
 	flags.Var((*opNames)(&o.Ops), "op", "what is to be done with it: "+strings.Join(allOps(), ", "))

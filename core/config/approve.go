@@ -14,7 +14,7 @@ type Ask struct {
 	Source policy.Source
 }
 
-// approve finds what the -c file asks for, and refuses the run unless it is approved.
+// approve finds what files from elsewhere ask for, and refuses the run unless it is approved.
 //
 // Such a file may lie in a repository that a stranger wrote. By itself it may name the command and
 // its arguments, grant beneath its own directory where that is a project (place.go), tighten
@@ -22,11 +22,12 @@ type Ask struct {
 // asked for again. All else is, a line each, and each block says what that is for itself; what no
 // approval makes valid was refused before (later.go).
 func (r *reader) approve(sources []*source) []Ask {
-	var asks []Ask
+	var all []Ask
 	for _, s := range sources {
 		if !s.foreign {
 			continue
 		}
+		var asks []Ask
 		for _, t := range slices.Concat(s.tree.Blocks, []*language.Tree{s.tree}) {
 			if of := blockOf(t).asks; of != nil {
 				asks = append(asks, of(r, s, t)...)
@@ -36,6 +37,7 @@ func (r *reader) approve(sources []*source) []Ask {
 			return cmp.Or(cmp.Compare(a.Source.Line, b.Source.Line),
 				cmp.Compare(a.Source.Column, b.Source.Column))
 		})
+		all = append(all, asks...)
 		if r.Approve {
 			continue
 		}
@@ -48,7 +50,7 @@ func (r *reader) approve(sources []*source) []Ask {
 			r.add(refused)
 		}
 	}
-	return asks
+	return all
 }
 
 // placed is why the place of a file gives it nothing, for a message; "" if it does.

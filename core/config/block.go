@@ -98,15 +98,25 @@ type reader struct {
 	*host
 	*report
 	*draft
+	foreign []*source // those that ask
+}
+
+// isForeign reports whether a rule comes from a file that others may have written: what such a file
+// says gives no other one anything.
+func (r *reader) isForeign(at policy.Source) bool {
+	return slices.ContainsFunc(r.foreign, func(s *source) bool { return s.wrote(at) })
 }
 
 // read is the draft that all sources together make, and after them the flags.
 func read(h *host, r *report, sources []*source) *reader {
-	in := &reader{h, r, &draft{
+	in := &reader{host: h, report: r, draft: &draft{
 		stated: map[statement]bool{}, layers: map[string]*Layer{}, plugins: map[string]Plugin{},
 		lines: map[policy.Kind][]policy.Source{},
 	}}
 	for _, s := range sources {
+		if s.foreign {
+			in.foreign = append(in.foreign, s)
+		}
 		top.read(in, s, s.tree)
 		for _, t := range s.tree.Blocks {
 			b := blockOf(t)

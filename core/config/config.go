@@ -14,9 +14,9 @@
 //
 // # Sources
 //
-// In this order: the built-in default profile, the user's own config.hcl, the file named by -c, the
-// flags. Lists unite; of single values the last wins. Nothing is picked up from the current
-// directory by itself. Every rule keeps its source.
+// In this order: the built-in default profile, the user's own config.hcl, the profiles asked for by
+// --profile, the file named by -c, the flags. Lists unite; of single values the last wins. Nothing
+// is picked up from the current directory by itself. Every rule keeps its source.
 //
 // # Blocks
 //
@@ -51,6 +51,8 @@ import (
 
 // Options is all that a policy is made from. Nothing else is looked at but the file system.
 type Options struct {
+	// Profiles are those that were asked for by --profile, names or paths, as they were typed.
+	Profiles []string
 	// File is the path given by -c, as it was typed; empty if there is none.
 	File string
 	// Dir is the current directory, canonical.

@@ -161,7 +161,7 @@ func (r *reader) environmentAsks(s *source, _ *language.Tree) []Ask {
 	var given, patterns, denied policy.Policy
 	rules := r.variables.rules()
 	for _, rule := range rules {
-		if rule.Source.Origin == s.Origin {
+		if r.isForeign(rule.Source) {
 			continue
 		}
 		given.Environment = append(given.Environment, rule)
@@ -183,7 +183,7 @@ func (r *reader) environmentAsks(s *source, _ *language.Tree) []Ask {
 	var asks []Ask
 	for _, rule := range rules {
 		switch {
-		case rule.Source.Origin != s.Origin:
+		case !s.wrote(rule.Source):
 		case rule.Action == policy.EnvPass && !passed(rule.Name):
 			asks = append(asks, Ask{"to see your variable " + rule.Name, rule.Source})
 		case rule.Action == policy.EnvSet && never.Variable(rule.Name).Rule != nil:

@@ -128,7 +128,7 @@ func (r *reader) filesystem(s *source, t *language.Tree) {
 	for _, it := range t.List("lift") {
 		if path, bad := r.expand(it.Text); bad != nil {
 			r.add(bad.at(it.Source, it.Text))
-		} else {
+		} else if !s.builtIn || r.exists(path) {
 			r.lift(s.dir, path, it)
 		}
 	}
@@ -138,11 +138,17 @@ func (r *reader) filesystem(s *source, t *language.Tree) {
 				r.defaultPath(access, it)
 			} else if path, bad := r.expand(it.Text); bad != nil {
 				r.add(bad.at(it.Source, it.Text))
-			} else {
+			} else if !s.builtIn || r.exists(path) {
 				r.path(s.dir, access, path, it)
 			}
 		}
 	}
+}
+
+// exists reports whether something stands at a path, or cannot be looked at.
+func (r *reader) exists(path string) bool {
+	to, err := r.resolve(path)
+	return err != nil || to.Entry.Type != policy.Missing
 }
 
 // reportedName is a name, relative to whatever project is granted, of which the end of a run tells
@@ -325,7 +331,7 @@ func (r *reader) state(access policy.Access, name string, to hostfile.Route, at 
 // filesystemAsks are the grants that reach beyond the file's own directory, and even within it the
 // services that it connects to and the protections that it lifts.
 func (r *reader) filesystemAsks(s *source, _ *language.Tree) []Ask {
-	given := r.grants(func(g *rule) bool { return g.Source.Origin != s.Origin })
+	given := r.grants(func(g *rule) bool { return !r.isForeign(g.Source) })
 	verb := map[policy.Access]string{
 		policy.Allow: "read, change and run", policy.Read: "read",
 		policy.Write: "read and change", policy.Unix: "connect to the socket",
@@ -334,7 +340,7 @@ func (r *reader) filesystemAsks(s *source, _ *language.Tree) []Ask {
 	for i := range r.rules {
 		g := &r.rules[i]
 		switch {
-		case g.Source.Origin != s.Origin || !g.Access.Grants():
+		case !s.wrote(g.Source) || !g.Access.Grants():
 		case g.lifts:
 			asks = append(asks, Ask{fmt.Sprintf("to write %s, which is protected",
 				r.homely(g.Path)), g.Source})

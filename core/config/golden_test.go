@@ -149,6 +149,8 @@ func (w *world) flags(lines string) {
 		case "":
 		case "-c":
 			w.options.File = value
+		case "--profile":
+			w.options.Profiles = append(w.options.Profiles, value)
 		case "--approve":
 			w.options.Approve = true
 		case "--called":

@@ -119,9 +119,9 @@ func (r *reader) liftAsks(s *source) []Ask {
 	var asks []Ask
 	for _, l := range r.lifts {
 		given := slices.ContainsFunc(r.lifts, func(other lift) bool {
-			return other.Source.Origin != s.Origin && policy.Within(l.Path, other.Path)
+			return !r.isForeign(other.Source) && policy.Within(l.Path, other.Path)
 		})
-		if l.Source.Origin == s.Origin && !given {
+		if s.wrote(l.Source) && !given {
 			asks = append(asks, Ask{"to lift the denial of " + r.homely(l.Path), l.Source})
 		}
 	}
@@ -140,12 +140,19 @@ func (r *reader) proveLifts(all *policy.Decider) {
 	}
 }
 
-// tellLifts tells of lifts that nothing comes of, because nothing grants what they lift.
+// tellLifts tells of lifts that nothing comes of, because nothing grants what they lift; and of
+// what a profile lifts, for whoever typed its name did not name that: a login, which is then
+// inside.
 func (r *reader) tellLifts(granted *policy.Decider) {
 	for _, l := range r.lifts {
 		to, err := hostfile.Follow(r.look, l.Path)
 		missing := err == nil && to.Entry.Type == policy.Missing
-		if d := granted.Path(l.Path, policy.OpRead); !d.Allowed && !missing && !r.anyBeneath(l.Path) {
+		d := granted.Path(l.Path, policy.OpRead)
+		switch {
+		case d.Allowed && !missing && l.Source.Origin == policy.OriginProfile:
+			r.notice(l.Source, "%s is denied by default, and can be read inside: "+
+				"a login in it is the agent's to use, and to pass on", r.homely(l.name))
+		case !d.Allowed && !missing && !r.anyBeneath(l.Path):
 			r.notice(l.Source, "%s is lifted, and nothing grants it: a lift gives nothing by itself",
 				r.homely(l.name))
 		}

@@ -53,7 +53,7 @@ func (p *protector) settleLifts() {
 		for _, i := range rules {
 			g := &p.rules[i]
 			p.lifted[path] = p.lifted[path] || g.lifts || p.Approve ||
-				g.Source.Origin != policy.OriginFile
+				!p.isForeign(g.Source)
 		}
 	}
 }

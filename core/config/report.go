@@ -35,6 +35,7 @@ func (r *report) err() error {
 	slices.SortStableFunc(r.problems, func(a, b diag.Problem) int {
 		return cmp.Or(
 			cmp.Compare(order(a.Source.Origin), order(b.Source.Origin)),
+			cmp.Compare(a.Source.File, b.Source.File),
 			cmp.Compare(a.Source.Line, b.Source.Line),
 			cmp.Compare(a.Source.Column, b.Source.Column),
 		)
@@ -49,7 +50,7 @@ func (r *report) err() error {
 
 func order(o policy.Origin) int {
 	read := []policy.Origin{
-		policy.OriginDefault, policy.OriginConfig, policy.OriginFile,
+		policy.OriginDefault, policy.OriginConfig, policy.OriginProfile, policy.OriginFile,
 		policy.OriginFlag,
 	}
 	return slices.Index(read, o)

@@ -13,6 +13,7 @@ import (
 	"github.com/nono-run/nono/core/config/jsonprofile"
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/profile"
 	"github.com/nono-run/nono/profiles"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -27,6 +28,9 @@ type source struct {
 	named, path string
 	// dir is what relative paths are relative to; "" where they are not allowed.
 	dir string
+	// builtIn is true for a profile that is part of nono. It is for every machine: of what does not
+	// exist on this one, nothing is said.
+	builtIn bool
 	// foreign is true for a file that others may have written: it may do some things by itself, and
 	// asks for the rest.
 	foreign bool
@@ -34,23 +38,23 @@ type source struct {
 	noGround string
 }
 
-// maxFile is far beyond any policy that a person can read, and keeps what a stranger's file can
-// make the parser do small.
-const maxFile = 64 << 10
-
 // sources are the texts there are, parsed. The default profile is part of the program; the user's
-// config.hcl may be missing; a file that was named may not.
+// config.hcl may be missing; a profile or a file that was named may not.
 func (h *host) sources(r *report) []*source {
-	profile := diag.Text{Origin: policy.OriginDefault, File: builtinFile, Content: profiles.Default}
-	all := []*source{{Text: profile, tree: builtinTree()}}
-	own := h.ownConfig(r)
-	if own != nil {
-		all = append(all, own)
+	builtin := diag.Text{Origin: policy.OriginDefault, File: builtinFile, Content: profiles.Default}
+	all := []*source{{Text: builtin, tree: builtinTree()}}
+	add := func(s *source) {
+		// It may be one that was read: the user's config.hcl is a file like any other.
+		if s != nil && !slices.ContainsFunc(all, s.is) {
+			all = append(all, s)
+		}
 	}
-	// It may be the user's config.hcl, which has been read.
-	if named := h.namedFile(r); named != nil && (own == nil || named.path != own.path) {
-		all = append(all, named)
+	add(h.ownConfig(r))
+	for _, name := range h.Profiles {
+		at := policy.Source{Origin: policy.OriginFlag, Flag: "--profile " + name}
+		add(h.profile(name, h.Dir, at, r))
 	}
+	add(h.namedFile(r))
 	for _, s := range all[1:] {
 		var problems diag.Problems
 		if s.tree, problems = parse(s.Text); problems.Failed() {
@@ -61,6 +65,61 @@ func (h *host) sources(r *report) []*source {
 		s.bound(r)
 	}
 	return all
+}
+
+// is reports whether two sources are one text: the same file, by whatever name, or the same part of
+// nono.
+func (s *source) is(other *source) bool {
+	if s.path != "" || other.path != "" {
+		return s.path == other.path
+	}
+	return s.File == other.File
+}
+
+// wrote reports whether a rule is the source's own.
+func (s *source) wrote(at policy.Source) bool {
+	return at.Origin == s.Origin && at.File == s.File
+}
+
+// profile is the profile that a line or a flag asks for, the path of a file relative to base; nil
+// if that asks for nothing, or if it could not be read, which is reported.
+func (h *host) profile(nameOrFile, base string, at policy.Source, r *report) *source {
+	from := profile.Dirs{Own: filepath.Join(h.ConfigDir, "profiles"), Base: base}
+	p, err := from.Find(nameOrFile)
+	if err != nil {
+		r.add(sourced(err, at))
+		return nil
+	}
+	if p.Name == profile.Default {
+		return nil // it is part of every run
+	}
+	s := &source{Text: diag.Text{Origin: policy.OriginProfile, File: p.File, Content: p.Text}}
+	switch p.Origin {
+	case profile.BuiltIn:
+		s.builtIn, s.noGround = true, ofNoProject
+		return s
+	case profile.Own:
+		s.File = h.homely(p.File)
+	case profile.Named:
+		s.Origin, s.File = policy.OriginFile, nameOrFile
+	}
+	if err := h.place(s, p.File, p.Origin == profile.Named); err != nil {
+		r.add(sourced(h.unreadable(s.File, err), at))
+		return nil
+	}
+	return s
+}
+
+// ofNoProject is why a profile that has a name grants nothing by its place.
+const ofNoProject = "the directory of your profiles is no project"
+
+// sourced is an error with the line or the flag that led to it.
+func sourced(err error, at policy.Source) diag.Problem {
+	var p diag.Problem
+	if !errors.As(err, &p) {
+		p = diag.Errorf("%v", err)
+	}
+	return p.At(at)
 }
 
 // parse reads a text in the language that its name says it is in.
@@ -121,20 +180,38 @@ func (h *host) namedFile(r *report) *source {
 		path = filepath.Join(h.Dir, path)
 	}
 	s := &source{Text: diag.Text{Origin: policy.OriginFile, File: h.File}}
-	err := h.load(s, path)
-	if err == nil {
-		// The directory is that of the name that was given, and not of what a link there leads to:
-		// that is where the project is.
-		s.dir, s.noGround, err = h.ground(path)
-	}
-	if err != nil {
+	if err := h.place(s, path, true); err != nil {
 		r.add(h.unreadable(h.File, err))
 		return nil
 	}
-	own, err := h.resolve(h.ConfigDir)
-	s.foreign = err != nil || own.Entry.Type != policy.Directory ||
-		!policy.Within(s.path, own.Path) || !policy.Within(s.dir, own.Path)
 	return s
+}
+
+// place reads a file, and settles what its place means: whether others may have written it, and,
+// where it belongs to a project, which.
+func (h *host) place(s *source, path string, project bool) error {
+	if err := h.load(s, path); err != nil {
+		return err
+	}
+	// The directory is that of the name that was given, and not of what a link there leads to: that is
+	// where the project is.
+	dir, noGround, err := h.ground(path)
+	if err != nil {
+		return err
+	}
+	if project {
+		s.dir, s.noGround = dir, noGround
+	} else {
+		s.noGround = ofNoProject
+	}
+	s.foreign = !h.isOwn(s.path) || !h.isOwn(dir)
+	return nil
+}
+
+// isOwn reports whether a path without links lies in nono's configuration directory.
+func (h *host) isOwn(path string) bool {
+	own, err := h.resolve(h.ConfigDir)
+	return err == nil && own.Entry.Type == policy.Directory && policy.Within(path, own.Path)
 }
 
 // load reads the file and keeps what was read: layers are shown these bytes, and not what the file
@@ -147,10 +224,10 @@ func (h *host) load(s *source, path string) error {
 	if at.Entry.Type == policy.Directory {
 		return errors.New("it is a directory")
 	}
-	if s.Content, err = hostfile.Read(path, maxFile+1); err != nil {
+	if s.Content, err = hostfile.Read(path, profile.MaxSize+1); err != nil {
 		return err
 	}
-	if len(s.Content) > maxFile {
+	if len(s.Content) > profile.MaxSize {
 		return errors.New("it is larger than 64 KiB")
 	}
 	s.named, s.path = path, at.Path

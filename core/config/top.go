@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/nono-run/nono/core/config/language"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // top is what stands outside of any block: what to run, and how strictly.
@@ -52,7 +53,7 @@ func refuseCredentials(r *report, _ *source, t *language.Tree) {
 	}
 }
 
-func (r *reader) top(_ *source, t *language.Tree) {
+func (r *reader) top(s *source, t *language.Tree) {
 	if v, ok := t.Attributes["command"]; ok {
 		if len(v.Items) == 0 || v.Items[0].Text == "" {
 			r.add(problem(v.Source, "command names no program").
@@ -60,7 +61,13 @@ func (r *reader) top(_ *source, t *language.Tree) {
 		}
 		r.command, r.commandSource = texts(v.Items), v.Source
 	}
-	r.arguments = append(r.arguments, texts(t.List("arguments"))...)
+	if v, ok := t.Attributes["arguments"]; ok {
+		r.arguments = append(r.arguments, texts(v.Items)...)
+		if s.Origin == policy.OriginProfile { // whoever typed its name did not type them
+			r.notice(v.Source, "the command is given further arguments: %s",
+				strings.Join(texts(v.Items), " "))
+		}
+	}
 	if v, ok := t.Attributes["best_effort"]; ok {
 		r.bestEffort = v
 	}

@@ -1,0 +1,28 @@
+# Codex, OpenAI's agent: its settings and its sessions.
+#
+#   nono run --profile codex --allow-cwd -- codex
+#
+# Install it first, and start it once outside, so that ~/.codex is there: what does not exist cannot be granted.
+
+# Codex has a sandbox of its own, which needs what nono's refuses to everything inside. nono's holds, so the other one is switched off.
+arguments = ["--config=sandbox_mode=\"danger-full-access\""]
+
+filesystem {
+  # What it keeps from one session to the next.
+  write = ["~/.codex"]
+
+  # Its login, which is denied to everything else. The agent needs it to work, and whatever it starts can read it, too.
+  lift = ["~/.codex/auth.json"]
+
+  # Started outside, Codex runs what these say. To let the agent change one of them, grant it: --write ~/.codex/config.toml.
+  protect = [
+    "~/.codex/config.toml",
+    "~/.codex/hooks.json",
+    "~/.codex/rules",
+    "~/.codex/prompts",
+    "~/.codex/skills",
+    "~/.codex/plugins",
+    "~/.codex/AGENTS.md",
+    "~/.codex/packages",
+  ]
+}

@@ -1,0 +1,32 @@
+# Gemini CLI, Google's agent: its settings and its sessions.
+#
+#   nono run --profile gemini --allow-cwd -- gemini
+#
+# Install it first, and start it once outside, so that ~/.gemini is there: what does not exist cannot be granted.
+
+filesystem {
+  # What it keeps from one session to the next.
+  write = ["~/.gemini"]
+
+  # Its login, which is denied to everything else. The agent needs it to work, and whatever it starts can read it, too.
+  lift = ["~/.gemini/oauth_creds.json"]
+
+  # Started outside, Gemini CLI runs what these say, or obeys them. To let the agent change one of them, grant it:
+  # --write ~/.gemini/settings.json.
+  protect = [
+    "~/.gemini/settings.json",
+    "~/.gemini/.env",
+    "~/.gemini/trustedFolders.json",
+    "~/.gemini/extensions",
+    "~/.gemini/commands",
+    "~/.gemini/policies",
+    "~/.gemini/skills",
+    "~/.gemini/agents",
+    "~/.gemini/GEMINI.md",
+  ]
+}
+
+environment {
+  # It has a sandbox of its own, a container, which cannot be started inside. nono's holds.
+  set = { GEMINI_SANDBOX = "false" }
+}

@@ -1,0 +1,31 @@
+# OpenCode: its settings and its sessions.
+#
+#   nono run --profile opencode --allow-cwd -- opencode
+#
+# Install it first, and start it once outside, so that its directories are there: what does not exist cannot be granted.
+
+filesystem {
+  # Its settings, and what it was extended with: started outside, it runs that. To let the agent change them, grant them:
+  # --write ~/.config/opencode.
+  read = ["~/.config/opencode"]
+
+  # What it keeps from one session to the next.
+  write = [
+    "~/.local/share/opencode",
+    "~/.local/state/opencode",
+  ]
+
+  # Its login, which is denied to everything else. The agent needs it to work, and whatever it starts can read it, too.
+  lift = ["~/.local/share/opencode/auth.json"]
+
+  # Programs that it fetched and starts.
+  protect = ["~/.local/share/opencode/bin"]
+}
+
+environment {
+  # An update has nowhere to go, and the others only wait for a network that is closed.
+  set = {
+    OPENCODE_DISABLE_AUTOUPDATE   = "1"
+    OPENCODE_DISABLE_LSP_DOWNLOAD = "1"
+  }
+}

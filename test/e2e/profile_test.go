@@ -1,0 +1,71 @@
+//go:build linux
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestProfileInJSON: a profile of the Rust tool is held as one in HCL is.
+func TestProfileInJSON(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.write("~/notes/a", "private\n")
+	u.write("~/.aws/config", "secret\n")
+	u.write(u.Project+"/my-agent.json",
+		`{"policy": {"add_deny_access": ["$HOME/notes", "$HOME/.aws"]}}`+"\n")
+	granted := []string{"--allow-cwd", "--read", "~/notes"}
+	u.tries(append([]string{"--profile", "my-agent.json"}, granted...),
+		"no: cat ~/notes/a", "no: cat ~/.aws/config", "yes: touch new")
+	// The control: without the profile the grant holds.
+	u.tries(granted, "yes: cat ~/notes/a")
+	// What the user denied himself, nothing takes back.
+	u.refused(u.nono("run", "-p", "my-agent.json", "--lift", "~/.aws", "--", "true"),
+		"~/.aws cannot be lifted: my-agent.json:1:48 denies it")
+	// Loaded, it cannot be changed from inside.
+	u.tries([]string{"-p", "my-agent.json", "--allow-cwd"}, "no: sh -c 'echo x >> my-agent.json'")
+}
+
+// TestProfileOfAnAgent: an agent has its own state and login, and no other one's.
+func TestProfileOfAnAgent(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	for _, name := range []string{
+		"~/.claude/.credentials.json", "~/.claude/settings.json", "~/.claude.json", "~/.codex/auth.json",
+	} {
+		u.write(name, "secret\n")
+	}
+	u.tries([]string{"--profile", "claude-code", "--allow-cwd"},
+		"yes: cat ~/.claude/.credentials.json", "yes: sh -c 'echo new > ~/.claude.json'",
+		"yes: touch ~/.claude/history.jsonl", "no: sh -c 'echo x >> ~/.claude/settings.json'",
+		"no: mv ~/.claude/settings.json ~/.claude/s", "no: cat ~/.codex/auth.json")
+	if got := u.read("~/.claude.json"); got != "new\n" {
+		t.Errorf("what it keeps was not kept: %q", got)
+	}
+	// The control: without the profile none of it is inside.
+	u.tries([]string{"--allow-cwd"}, "no: cat ~/.claude/.credentials.json", "no: cat ~/.claude.json")
+	r := u.nono("run", "--profile", "codex", "--allow-cwd", "--", "printf", "%s\n")
+	if r.Stdout != "--config=sandbox_mode=\"danger-full-access\"\n" ||
+		!strings.Contains(r.Stderr, "the command is given further arguments: --config=sandbox_mode") ||
+		!strings.Contains(r.Stderr, "~/.codex/auth.json is denied by default, and can be read inside") {
+		t.Errorf("codex's sandbox is not switched off, or nothing says so\n%s", r)
+	}
+}
+
+// TestProfilesListAlone: the profiles are listed where there is nothing but nono itself: no
+// program of its own that it could start, and no other one.
+func TestProfilesListAlone(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.alone()
+	u.Env = append(u.Env, "PATH=/nonexistent")
+	u.write("~/.config/nono/profiles/mine.hcl", "# For work.\n")
+	for _, words := range [][]string{{"profiles", "list"}, {"profile", "list"}} {
+		r := u.nono(words...)
+		if r.Code != 0 || r.Stderr != "" || !strings.Contains(r.Stdout, "\nclaude-code ") ||
+			!strings.Contains(r.Stdout, "\nmine ") {
+			t.Errorf("%s\n%s", words, r)
+		}
+	}
+}
