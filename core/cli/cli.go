@@ -103,7 +103,8 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		version:     a.version,
 		listPlugins: a.listPlugins, verifyPlugin: a.verifyPlugin, checkGit: a.checkGit,
 		listProfiles: a.listProfiles, showProfile: a.showProfile, initProfile: a.initProfile,
-		convertProfile: a.convertProfile,
+		convertProfile: a.convertProfile, validateProfile: a.validateProfile,
+		diffProfiles: a.diffProfiles,
 	})
 	root.SetArgs(args)
 	err := a.addLayers(ctx, root, args)
@@ -165,6 +166,9 @@ type actions struct {
 	showProfile    func(profileOptions) error
 	initProfile    func(initOptions) error
 	convertProfile func(profileOptions) error
+
+	validateProfile func(profileOptions) error
+	diffProfiles    func(diffOptions) error
 }
 
 func (a *App) newRoot(do actions) *cobra.Command {

@@ -47,6 +47,9 @@ func understood(args ...string) (any, *App, error) {
 		showProfile:    func(o profileOptions) error { return take(o) },
 		initProfile:    func(o initOptions) error { return take(o) },
 		convertProfile: func(o profileOptions) error { return take(o) },
+
+		validateProfile: func(o profileOptions) error { return take(o) },
+		diffProfiles:    func(o diffOptions) error { return take(o) },
 	})
 	root.SetOut(io.Discard)
 	root.SetErr(io.Discard)
@@ -136,6 +139,8 @@ func TestUnderstood(t *testing.T) {
 		{"profile show --json x", profileOptions{"x", true}},
 		{"profiles init x --extends a --extends b", initOptions{"x", []string{"a", "b"}}},
 		{"profiles convert x.json", profileOptions{Name: "x.json"}},
+		{"profiles validate x --json", profileOptions{"x", true}},
+		{"profiles diff x y", diffOptions{From: "x", To: "y"}},
 	} {
 		got, _, err := understood(strings.Fields(tt.args)...)
 		if err != nil {
@@ -169,6 +174,7 @@ func TestNotUnderstood(t *testing.T) {
 		"plugin verify a b":             "`nono plugin verify` takes one program, and was given 2\n  usage: nono plugin verify [flags] PROGRAM\n",
 		"plugin lsit":                   "there is no command `nono plugin lsit`\n  did you mean `nono plugin list`?\n",
 		"plugin frobnicate":             "there is no command `nono plugin frobnicate`\n  there are: list, verify\n",
+		"profiles diff x":               "`nono profiles diff` takes two profiles, and was given 1\n  usage: nono profiles diff [flags] PROFILE PROFILE\n",
 		"profiles show":                 "`nono profiles show` takes one profile, and was given 0\n  usage: nono profiles show [flags] PROFILE\n",
 		"shell bash":                    "`nono shell` takes no arguments, and was given \"bash\"\n  usage: nono shell [flags] [-c FILE]\n",
 		"version now":                   "`nono version` takes no arguments, and was given \"now\"\n  usage: nono version [flags]\n",

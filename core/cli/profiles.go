@@ -35,6 +35,8 @@ built in, or your own in ~/.config/nono/profiles. Nothing is run by any of these
 		newProfilesList(do.listProfiles),
 		newProfilesShow(do.showProfile, names),
 		newProfilesInit(do.initProfile, names),
+		newProfilesValidate(do.validateProfile, names),
+		newProfilesDiff(do.diffProfiles, names),
 		newProfilesConvert(do.convertProfile),
 	)
 	return cmd
@@ -70,7 +72,9 @@ func newProfilesShow(show func(profileOptions) error, names cobra.CompletionFunc
 		DisableFlagsInUseLine: true,
 		Short:                 "Print a profile as it is written",
 		Long: `Print a profile as it is written, with the reasons in it: a built-in one, one of your own,
-or that of a file, which is named with its .hcl, .json or .jsonc.`,
+or that of a file, which is named with its .hcl, .json or .jsonc.
+
+What it means together with all else, nono plan --profile shows.`,
 		Example: "  nono profiles show claude-code\n  nono profiles show ./my-agent.json",
 		Args:    oneProfile,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -157,17 +161,19 @@ func (a *App) completeProfiles(
 	return names, cobra.ShellCompDirectiveDefault
 }
 
-// profileDirs is where profiles are looked for, and where nono's own files are.
-func (a *App) profileDirs() (profile.Dirs, dirs.Dirs, error) {
-	own, err := dirs.Find(a.Lookup, a.UID)
-	if err != nil {
-		return profile.Dirs{}, dirs.Dirs{}, err
+// here is where nono's own files are, and the current directory.
+func (a *App) here() (own dirs.Dirs, dir string, err error) {
+	if own, err = dirs.Find(a.Lookup, a.UID); err != nil {
+		return dirs.Dirs{}, "", err
 	}
-	dir, _, err := a.currentDir()
-	if err != nil {
-		return profile.Dirs{}, dirs.Dirs{}, err
-	}
-	return profile.Dirs{Own: own.Profiles(), Base: dir}, own, nil
+	dir, _, err = a.currentDir()
+	return own, dir, err
+}
+
+// profileDirs is where profiles are looked for, and the user's home.
+func (a *App) profileDirs() (from profile.Dirs, home string, err error) {
+	own, dir, err := a.here()
+	return profile.Dirs{Own: own.Profiles(), Base: dir}, own.Home, err
 }
 
 // findProfile is a profile, whose lines the printer knows from here on.
@@ -201,7 +207,7 @@ type shownProfile struct {
 }
 
 func (a *App) listProfiles(asJSON bool) error {
-	all, own, err := a.profileDirs()
+	all, home, err := a.profileDirs()
 	if err != nil {
 		return err
 	}
@@ -225,7 +231,7 @@ func (a *App) listProfiles(asJSON bool) error {
 	if asJSON {
 		return a.printJSON(shown)
 	}
-	return a.printProfiles(shown, own.Home)
+	return a.printProfiles(shown, home)
 }
 
 func (a *App) printProfiles(shown []shownProfile, home string) error {
@@ -319,7 +325,7 @@ func (a *App) convertProfile(o profileOptions) error {
 }
 
 func (a *App) initProfile(o initOptions) error {
-	all, own, err := a.profileDirs()
+	all, home, err := a.profileDirs()
 	if err != nil {
 		return err
 	}
@@ -336,7 +342,7 @@ func (a *App) initProfile(o initOptions) error {
 		}
 	}
 	path := filepath.Join(all.Own, o.Name+".hcl")
-	shown := diag.Homely(path, own.Home)
+	shown := diag.Homely(path, home)
 	if err := os.MkdirAll(all.Own, 0o700); err != nil {
 		return fmt.Errorf("making the directory of your profiles: %w", err)
 	}

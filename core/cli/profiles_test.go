@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,5 +148,64 @@ func TestProfilesAreCompleted(t *testing.T) {
 	files, _ := a.completeProfiles(nil, nil, "./w")
 	if !strings.Contains(strings.Join(names, " "), "work") || files != nil {
 		t.Errorf("%q, %q", names, files)
+	}
+}
+
+func TestProfilesValidate(t *testing.T) {
+	a := ada(t, map[string]string{
+		own + "work.hcl": "filesystem {\n  read = [\"~/notes\"]\n}\n", "notes/x": "",
+		own + "bad.json": `{"polcy": {}}`, "proj/p.hcl": "filesystem {\n  read = [\"~/notes\"]\n}\n",
+	})
+	for _, tt := range []struct {
+		o    profileOptions
+		code exitCode
+		want string
+	}{
+		{profileOptions{Name: "work"}, 0, "work: a run would take it\n"},
+		{profileOptions{Name: "claude-code"}, 0, "claude-code: a run would take it\n"},
+		{profileOptions{Name: "bad"}, 1, "bad: no run would take it\n"},
+		{
+			profileOptions{Name: "./p.hcl"},
+			0,
+			"./p.hcl: a run would take it\n./p.hcl:2:11: it asks to read ~/notes\n",
+		},
+		{profileOptions{"bad", true}, 1, `"summary": "unknown name \"polcy\" in a JSON profile"`},
+		{profileOptions{"./p.hcl", true}, 0, `"says": "to read ~/notes"`},
+	} {
+		got, err := printed(t, a, func() error { return a.validateProfile(tt.o) })
+		var code exitCode
+		if errors.As(err, &code); code != tt.code || !strings.Contains(got, tt.want) {
+			t.Errorf("%+v: %v\n%s", tt.o, err, got)
+		}
+	}
+	if _, err := printed(t, a, func() error {
+		return a.validateProfile(profileOptions{Name: "nothing"})
+	}); err == nil || !strings.Contains(err.Error(), `there is no profile "nothing"`) {
+		t.Error(err)
+	}
+}
+
+func TestProfilesDiff(t *testing.T) {
+	a := ada(t, map[string]string{
+		own + "a.hcl":  "filesystem {\n  read = [\"~/x\", \"~/y\"]\n}\n",
+		own + "b.json": `{"filesystem": {"read": ["~/y", "~/z\u001b"]}}`,
+	})
+	differ := func(o diffOptions) (string, error) {
+		return printed(t, a, func() error { return a.diffProfiles(o) })
+	}
+	got, err := differ(diffOptions{From: "a", To: "b"})
+	want := `- filesystem { read = ["~/x"] }  # ~/.config/nono/profiles/a.hcl:2:11
++ filesystem { read = ["~/z\u001b"] }  # ~/.config/nono/profiles/b.json:1:33
+`
+	if !errors.Is(err, differs) || got != want {
+		t.Errorf("%v\n%s", err, got)
+	}
+	if got, err := differ(diffOptions{From: "a", To: "a"}); err != nil || got != "" {
+		t.Errorf("%v\n%s", err, got)
+	}
+	got, err = differ(diffOptions{From: "default", To: "a", JSON: true})
+	if !errors.Is(err, differs) || !strings.Contains(got, `"removed": [],`) ||
+		!strings.Contains(got, `"says": "filesystem { read = [\"~/x\"] }"`) {
+		t.Errorf("%v\n%s", err, got)
 	}
 }

@@ -164,7 +164,14 @@ func (a *App) request(verb string, o policyOptions) (*session.Request, error) {
 
 // load reads the policy. The printer knows its texts from here on.
 func (a *App) load(o policyOptions, own dirs.Dirs, dir string) (config.Loaded, error) {
-	loaded, err := config.Load(config.Options{
+	loaded, err := config.Load(a.configOptions(o, own, dir))
+	a.texts = loaded.Texts
+	return loaded, err
+}
+
+// configOptions is what a policy is made from.
+func (a *App) configOptions(o policyOptions, own dirs.Dirs, dir string) config.Options {
+	return config.Options{
 		Profiles:  o.Profiles,
 		File:      o.File,
 		Dir:       dir,
@@ -177,9 +184,7 @@ func (a *App) load(o policyOptions, own dirs.Dirs, dir string) (config.Loaded, e
 		Flags:     o.Rules,
 		Called:    a.Called,
 		Approve:   o.Approve,
-	})
-	a.texts = loaded.Texts
-	return loaded, err
+	}
 }
 
 // noCommand is a usage error that names the file that was probably meant.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
-	"unicode"
 
 	"github.com/nono-run/nono/core/config/language"
 )
@@ -31,47 +29,19 @@ func attributes(b *bytes.Buffer, indent string, t *language.Tree) {
 		v := t.Attributes[name]
 		switch {
 		case v.Is.Shape == language.String:
-			fmt.Fprintf(b, "%s%s = %s\n", indent, name, quoted(v.Items[0].Text))
+			fmt.Fprintf(b, "%s%s = %s\n", indent, name, language.Quote(v.Items[0].Text))
 		case v.Is.Shape == language.Variables:
 			fmt.Fprintf(b, "%s%s = {\n", indent, name)
 			for _, it := range v.Items {
-				fmt.Fprintf(b, "%s  %s = %s\n", indent, quoted(it.Key), quoted(it.Text))
+				fmt.Fprintf(b, "%s  %s = %s\n", indent, language.Quote(it.Key), language.Quote(it.Text))
 			}
 			fmt.Fprintf(b, "%s}\n", indent)
 		default: // lists: Parse makes nothing else
 			fmt.Fprintf(b, "%s%s = [\n", indent, name)
 			for _, it := range v.Items {
-				fmt.Fprintf(b, "%s  %s,\n", indent, quoted(it.Text))
+				fmt.Fprintf(b, "%s  %s,\n", indent, language.Quote(it.Text))
 			}
 			fmt.Fprintf(b, "%s]\n", indent)
 		}
 	}
-}
-
-// quoted is a string as the language has it. What a terminal would act on is escaped.
-func quoted(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for i, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case (r == '$' || r == '%') && strings.HasPrefix(s[i+1:], "{"):
-			b.WriteRune(r)
-			b.WriteRune(r)
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
 }

@@ -95,8 +95,9 @@ type Value struct {
 	Items []Item
 	// Yes is a bool.
 	Yes bool
-	// Number is a number.
-	Number int64
+	// Number is a number, Numbers those of a list.
+	Number  int64
+	Numbers []int64
 	// Fields are those of a structured value.
 	Fields map[string]*Value
 }

@@ -226,9 +226,11 @@ func (p *parser) value(is Attribute, name string, expr hclsyntax.Expression) *Va
 		}
 		v.Number = n
 	case NumberList:
-		if !p.numbers(name, expr) {
+		numbers, ok := p.numbers(name, expr)
+		if !ok {
 			return nil
 		}
+		v.Numbers = numbers
 	case Variables:
 		v.Items = p.pairs(expr)
 	case Structured:
@@ -300,22 +302,25 @@ func (p *parser) whole(name string, expr hcl.Expression) (int64, bool) {
 	return n, true
 }
 
-func (p *parser) numbers(name string, expr hclsyntax.Expression) bool {
+func (p *parser) numbers(name string, expr hclsyntax.Expression) ([]int64, bool) {
 	exprs, diags := hcl.ExprList(expr)
 	if diags.HasErrors() {
 		p.report(expr.Range(), "", "%q must be a list of numbers: [3000]", name)
-		return false
+		return nil, false
 	}
+	var all []int64
 	for _, e := range exprs {
 		if v, _ := e.Value(nil); v.IsNull() || v.Type() != cty.Number {
 			p.report(e.Range(), "", "%q must be a list of numbers: [3000]", name)
-			return false
+			return nil, false
 		}
-		if _, ok := p.whole(name, e); !ok {
-			return false
+		n, ok := p.whole(name, e)
+		if !ok {
+			return nil, false
 		}
+		all = append(all, n)
 	}
-	return true
+	return all, true
 }
 
 // structured reads { name = value, ... } with known names.
