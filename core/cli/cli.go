@@ -99,7 +99,7 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		return session.ExitOurs
 	}
 	root := a.newRoot(actions{
-		run: a.run, shell: a.shell, plan: a.plan, why: a.why,
+		run: a.run, shell: a.shell, plan: a.plan, why: a.why, init: a.writeStarter,
 		version:     a.version,
 		listPlugins: a.listPlugins, verifyPlugin: a.verifyPlugin, checkGit: a.checkGit,
 		listProfiles: a.listProfiles, showProfile: a.showProfile, initProfile: a.initProfile,
@@ -156,6 +156,7 @@ type actions struct {
 	shell       func(context.Context, policyOptions) error
 	plan        func(context.Context, planOptions) error
 	why         func(context.Context, whyOptions) error
+	init        func(context.Context, starterOptions) error
 	listPlugins func(ctx context.Context, asJSON bool) error
 	version     func(asJSON bool) error
 
@@ -185,6 +186,7 @@ in which a file says what is granted.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // nono has its own
+		RunE:              func(cmd *cobra.Command, _ []string) error { return a.welcome(cmd) },
 	}
 	root.SetVersionTemplate(versionLine())
 	root.SetIn(a.Stdin)
@@ -200,6 +202,7 @@ in which a file says what is granted.`,
 		newShell(do.shell, a.completeProfiles),
 		newPlan(do.plan, a.completeProfiles),
 		newWhy(do.why, a.completeProfiles),
+		newInit(do.init),
 		newProfiles(do, a.completeProfiles),
 		newPlugin(do),
 		newGit(do),

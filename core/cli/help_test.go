@@ -21,7 +21,7 @@ func said(t *testing.T, a *App, args ...string) (string, error) {
 	}
 	defer out.Close()
 	a.Stdout = out
-	root := a.newRoot(actions{})
+	root := a.newRoot(actions{init: a.writeStarter})
 	root.SetArgs(args)
 	err = root.ExecuteContext(t.Context())
 	text, readErr := os.ReadFile(path)

@@ -36,6 +36,7 @@ func understood(args ...string) (any, *App, error) {
 		run:         func(_ context.Context, o runOptions) error { return take(o) },
 		shell:       func(_ context.Context, o policyOptions) error { return take(o) },
 		plan:        func(_ context.Context, o planOptions) error { return take(o) },
+		init:        func(_ context.Context, o starterOptions) error { return take(o) },
 		why:         func(_ context.Context, o whyOptions) error { return take(o) },
 		listPlugins: func(_ context.Context, asJSON bool) error { return take(listed(asJSON)) },
 		version:     func(asJSON bool) error { return take(shown(asJSON)) },
@@ -129,6 +130,10 @@ func TestUnderstood(t *testing.T) {
 			Paths:         []string{"a", "../b"}, Ops: []why.Op{why.Read, why.Delete}, JSON: true,
 		}},
 		{"plugin list --json", listed(true)},
+		{"init", starterOptions{Command: []string{}}},
+		{"init --read-only --network open --defaults -- claude --network closed", starterOptions{
+			Command: strings.Fields("claude --network closed"), ReadOnly: true, Network: "open", Defaults: true,
+		}},
 		{"git check", gitOptions{Dir: "."}},
 		{"git check --json ../x", gitOptions{"../x", true}},
 		{"plugin verify ./x", verifyOptions{Program: "./x"}},
@@ -156,7 +161,7 @@ func TestUnderstood(t *testing.T) {
 // The whole text of each mistake, as it is shown.
 func TestNotUnderstood(t *testing.T) {
 	const network = "\n  the network is closed, or all of it open with --disable network\n"
-	const own = "nono's own are: completion, git, help, plan, plugin, profiles, run, shell, version, why, x\n"
+	const own = "nono's own are: completion, git, help, init, plan, plugin, profiles, run, shell, version, why, x\n"
 	for args, want := range map[string]string{
 		"run --allow-cwd=false -- true": "--allow-cwd takes no value, and was given \"false\"\n  `nono help run` lists the flags\n",
 		"run --read":                    "--read needs a value\n  `nono help run` shows which\n",
@@ -180,6 +185,7 @@ func TestNotUnderstood(t *testing.T) {
 		"version now":                   "`nono version` takes no arguments, and was given \"now\"\n  usage: nono version [flags]\n",
 		"why --path x --op raed":        "--op cannot be \"raed\": did you mean read?\n  `nono help why` lists the flags\n",
 		"why --path x --op frobnicate":  "--op cannot be \"frobnicate\": it is one of read, write, execute, list, create, delete\n  `nono help why` lists the flags\n",
+		"init --network half":           "--network cannot be \"half\": it is closed or open\n  `nono help init` lists the flags\n",
 		"undo":                          "`nono undo` is not built yet\n  there is no undo: commit before the run\n",
 		"-p x -- true":                  "-p stands before any command of nono's\n  did you mean `nono run -p ...`?\n",
 		"run --network-profile minimal": "--network-profile is not built yet" + network,

@@ -28,7 +28,6 @@ var laterCommands = spellings(map[string][]string{
 	noUndo:               {"rollback", "undo"},
 	handsOver:            {"credential"},
 	"`nono run --approve` grants what a file asks for, for one run": {"approve"},
-	"write agent.hcl by hand; the README begins with one":           {"init"},
 	"nothing is recorded, and " + noUndo:                            {"session"},
 	"nothing is recorded": {
 		"logs", "audit", "prune", "learn",

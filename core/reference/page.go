@@ -13,7 +13,7 @@ func Page() string {
 	b.WriteString("# The policy language\n\n" +
 		"<!-- Made by `make generate` from the grammar in core/config. -->\n\n" +
 		"What may stand in an `agent.hcl`, and in your own `config.hcl`. `nono help agent.hcl` " +
-		"prints the same.\n")
+		"prints the same, and\n`nono init` writes a file to begin with.\n")
 	for _, c := range chapters {
 		fmt.Fprintf(&b, "\n## %s\n", c.title)
 		for _, p := range c.text {

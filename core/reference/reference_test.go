@@ -12,6 +12,7 @@ import (
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/reference"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 var update = flag.Bool("update", false, "write docs/policy.md anew")
@@ -110,6 +111,69 @@ func TestEveryShapeIsShown(t *testing.T) {
 	for shape := language.String; shape <= language.Structured; shape++ {
 		if !seen[shape] {
 			t.Errorf("no attribute has the shape %d, so that nothing shows how it is written", shape)
+		}
+	}
+}
+
+// What init writes holds as it stands, and means what was asked for.
+func TestStarter(t *testing.T) {
+	for _, s := range []reference.Starter{
+		{},
+		{Command: []string{"python3", `a "b" \c ${d} %{e}`, "\u00fc\n"}},
+		{ReadOnly: true},
+		{Open: true},
+	} {
+		home := t.TempDir()
+		proj := home + "/proj"
+		if err := os.Mkdir(proj, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(proj+"/agent.hcl", []byte(s.File()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := config.Load(config.Options{
+			File: "agent.hcl", Dir: proj, Home: home, ConfigDir: home + "/.config/nono", TempDir: "/tmp", UID: os.Getuid(),
+			Lookup: func(string) (string, bool) { return "", false }, Approve: s.Open,
+		})
+		if err != nil {
+			t.Errorf("%+v: %v\n%s", s, err, s.File())
+			continue
+		}
+		cfg := loaded.Config
+		if d := cmp.Diff(s.Command, cfg.Command); d != "" {
+			t.Errorf("the command (-want +got):\n%s", d)
+		}
+		decide := policy.NewDecider(&cfg.Policy)
+		if write := decide.Path(proj+"/x", policy.OpWrite).Allowed; write == s.ReadOnly || !decide.Path(proj+"/x", policy.OpRead).Allowed {
+			t.Errorf("%+v: may write: %v", s, write)
+		}
+		if off := cfg.Policy.IsDisabled(policy.KindNetwork); off != s.Open {
+			t.Errorf("%+v: the network is open: %v", s, off)
+		}
+		if len(cfg.Notices) > 0 && !s.Open {
+			t.Error(cfg.Notices)
+		}
+	}
+}
+
+// All that its blocks can say stands in it, as a comment that is right when its # is taken away.
+func TestStarterShowsWhatElseThereIs(t *testing.T) {
+	text := reference.Starter{}.File()
+	for _, s := range config.Language() {
+		if s.Name != "filesystem" && s.Name != "environment" && s.Name != "" {
+			continue
+		}
+		block := text
+		if s.Name != "" {
+			_, block, _ = strings.Cut(text, "\n"+s.Name+" {\n")
+			block, _, _ = strings.Cut(block, "\n}\n")
+		}
+		for name, a := range s.Grammar.Attributes {
+			shown := regexp.MustCompile(`(?m)^ *(# )?` + name + ` = .+$`).FindString(block)
+			_, value, _ := strings.Cut(shown, " = ")
+			if (shown == "") != a.Later || !strings.Contains(s.Example+`["."]`, value) {
+				t.Errorf("%s.%s: %q", s.Name, name, shown)
+			}
 		}
 	}
 }

@@ -330,7 +330,7 @@ func TestUsageErrors(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"rnu", "there is no command `nono rnu`\n  did you mean `nono run`?"},
 		{"rnu --allow-cwd -- true", "there is no command `nono rnu`\n  did you mean `nono run`?"},
-		{"zzzzzz", "there is no command `nono zzzzzz`\n  did you mean `nono run -- zzzzzz`? nono's own are: completion, git, help, plan, plugin, profiles, run, shell, version, why, x"},
+		{"zzzzzz", "there is no command `nono zzzzzz`\n  did you mean `nono run -- zzzzzz`? nono's own are: completion, git, help, init, plan, plugin, profiles, run, shell, version, why, x"},
 		{"plugin lsit", "there is no command `nono plugin lsit`\n  did you mean `nono plugin list`?"},
 		{"help rnu", "there is no command `nono rnu`\n  did you mean `nono run`?"},
 		{"run --alow-cwd -- true", "there is no flag --alow-cwd\n  did you mean --allow-cwd?"},
