@@ -10,9 +10,9 @@
 //
 //	log, err := events.Create(file, session)
 //	log.Add(events.Event{Layer: events.Core, Name: "began"})
-//	chain, err := log.Close()
+//	chain, err := log.Close(events.Event{Layer: events.Core, Name: "finished"})
 //
-//	err = events.Verify(file, session, &chain)
+//	_, err = events.Verify(file, session, &chain, func(events.Record) {})
 //
 // An event that comes again and again is folded: its first time is written at once, and then one
 // line every ten seconds says how often it came since. An agent that makes a layer report as much

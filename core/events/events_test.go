@@ -29,15 +29,21 @@ func sample(t *testing.T, session string, n int) ([]string, Chain) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range n {
-		log.Add(Event{Layer: "netfilter", Name: "refused", Fields: map[string]string{"host": host(i)}})
+	refused := func(i int) Event {
+		return Event{Layer: "netfilter", Name: "refused", Fields: map[string]string{"host": host(i)}}
 	}
-	chain, err := log.Close()
+	for i := range n - 1 {
+		log.Add(refused(i))
+	}
+	chain, err := log.Close(refused(n - 1))
 	if err != nil || chain.Count != uint64(n) {
 		t.Fatalf("%d events, %v", chain.Count, err)
 	}
 	return slices.Collect(strings.Lines(file.String())), chain
 }
+
+// over ends a log.
+var over = Event{Layer: Core, Name: "over"}
 
 func host(i int) string { return fmt.Sprintf("%d.example", i) }
 
@@ -147,7 +153,7 @@ func TestVerify(t *testing.T) {
 			}
 			file := strings.Join(tt.change(slices.Clone(lines)), "")
 			for want, kept := range map[*Chain]string{&kept: tt.broken, nil: tt.unkept} {
-				_, err := Verify(strings.NewReader(file), session, want)
+				_, err := Verify(strings.NewReader(file), session, want, func(Record) {})
 				if told := fmt.Sprint(err); told != kept && (err != nil || kept != "") {
 					t.Errorf("with the end kept: %v: %s\nwant %s", want != nil, told, kept)
 				}
@@ -158,7 +164,7 @@ func TestVerify(t *testing.T) {
 
 func TestNewerLog(t *testing.T) {
 	newer := fmt.Sprintf(`{"nono_events":%d,"session":%q,"more":{}}`+"\n", Version+1, session)
-	if _, err := Verify(strings.NewReader(newer), session, nil); !errors.Is(err, ErrNewer) {
+	if _, err := Verify(strings.NewReader(newer), session, nil, func(Record) {}); !errors.Is(err, ErrNewer) {
 		t.Errorf("it is told as: %v", err)
 	}
 }
@@ -194,7 +200,7 @@ func TestReadOn(t *testing.T) {
 func TestLineIsBounded(t *testing.T) {
 	lines, _ := sample(t, session, 1)
 	endless := io.MultiReader(strings.NewReader(lines[0]), endlessly{})
-	if _, err := Verify(endless, session, nil); err == nil {
+	if _, err := Verify(endless, session, nil, func(Record) {}); err == nil {
 		t.Error("a line without an end was read")
 	}
 }
@@ -274,13 +280,13 @@ func TestFolding(t *testing.T) {
 		look()
 		add("refused", 1)
 		add("asked", 1)
-		if _, err := log.Close(); err != nil {
+		if _, err := log.Close(over); err != nil {
 			t.Error(err)
 		}
 		look()
 		want := []string{
 			"0 refused 1", "0 asked 3", "-", "-", "1..5 refused 5", "-", "-", "11..11 refused 8", "-",
-			"71 refused 1", "-", "71 asked 1", "71 refused 1", "-",
+			"71 refused 1", "-", "71 asked 1", "71 refused 1", "71 over 1", "-",
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
@@ -298,16 +304,16 @@ func TestNothingAfterTheEnd(t *testing.T) {
 		}
 		log.Add(Event{Layer: "x", Name: "once"})
 		log.Add(Event{Layer: "x", Name: "once"})
-		chain, err := log.Close()
+		chain, err := log.Close(over)
 		if err != nil {
 			t.Fatal(err)
 		}
 		log.Add(Event{Layer: Core, Name: "late"})
 		time.Sleep(time.Hour)
-		if again, err := log.Close(); again != chain || err != nil {
+		if again, err := log.Close(over); again != chain || err != nil {
 			t.Errorf("%+v and then %+v, %v", chain, again, err)
 		}
-		if n := len(records(t, file.Bytes())); n != 2 {
+		if n := len(records(t, file.Bytes())); n != 3 {
 			t.Errorf("%d events", n)
 		}
 	})
@@ -355,29 +361,29 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%d different events are counted", n)
 	}
 	log.Add(Event{Layer: Core, Name: "ended"})
-	chain, err := log.Close()
+	chain, err := log.Close(over)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if file.bytes > MaxSize+maxLine {
 		t.Errorf("%d bytes were written", file.bytes)
 	}
-	if log.skipped == 0 || chain.Count-2+log.skipped != all {
+	if log.skipped == 0 || chain.Count-3+log.skipped != all {
 		t.Errorf("%d events were written and %d skipped, of %d", chain.Count, log.skipped, all)
 	}
-	if !strings.Contains(file.last, fmt.Sprintf(`"count":%d,"layer":"core","name":"events.skipped"`, log.skipped)) {
-		t.Errorf("the log ends with %s", file.last)
+	if !strings.Contains(file.before, fmt.Sprintf(`"count":%d,"layer":"core","name":"events.skipped"`, log.skipped)) {
+		t.Errorf("before its end the log has %s", file.before)
 	}
 }
 
 type counter struct {
-	bytes int
-	last  string
+	bytes        int
+	before, last string
 }
 
 func (c *counter) Write(b []byte) (int, error) {
 	c.bytes += len(b)
-	c.last = string(b)
+	c.before, c.last = c.last, string(b)
 	return len(b), nil
 }
 
@@ -393,7 +399,7 @@ func TestLongestEvent(t *testing.T) {
 		fields[strconv.Itoa(i)] = strings.Repeat("\u202e", 16<<10/3)
 	}
 	log.Add(Event{Layer: "x", Name: "n", Fields: fields})
-	chain, err := log.Close()
+	chain, err := log.Close(over)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -402,7 +408,7 @@ func TestLongestEvent(t *testing.T) {
 			t.Fatalf("%q is in the file", r)
 		}
 	}
-	if _, err := Verify(&file, session, &chain); err != nil {
+	if _, err := Verify(&file, session, &chain, func(Record) {}); err != nil {
 		t.Error(err)
 	}
 }
@@ -420,7 +426,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	file.room = 1 << 20
 	log.Add(Event{Layer: "x", Name: "too late"})
-	chain, err := log.Close()
+	chain, err := log.Close(over)
 	if !errors.Is(err, errFull) {
 		t.Errorf("closing it says %v", err)
 	}
@@ -429,7 +435,7 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("%d events were kept of\n%s", chain.Count, file.String())
 	}
 	whole := strings.Join(lines[:len(lines)-1], "")
-	if _, err := Verify(strings.NewReader(whole), session, &chain); err != nil {
+	if _, err := Verify(strings.NewReader(whole), session, &chain, func(Record) {}); err != nil {
 		t.Error(err)
 	}
 	if beside.String() != whole {
@@ -461,9 +467,10 @@ func TestResume(t *testing.T) {
 		file string
 		want []string
 	}{
-		"whole":      {all, []string{"refused", "refused", "refused", "core lost"}},
-		"torn":       {all[:len(all)-7], []string{"refused", "refused", "events.torn", "core lost"}},
-		"only begun": {lines[0], []string{"core lost"}},
+		"whole":      {all, []string{"refused", "refused", "refused", "over"}},
+		"torn":       {all[:len(all)-7], []string{"refused", "refused", "events.torn", "over"}},
+		"only begun": {lines[0], []string{"over"}},
+		"empty":      {"", []string{"over"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "events.jsonl")
@@ -479,8 +486,7 @@ func TestResume(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			log.Add(Event{Layer: Core, Name: "core lost"})
-			chain, err := log.Close()
+			chain, err := log.Close(over)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -488,7 +494,7 @@ func TestResume(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Verify(bytes.NewReader(file), session, &chain); err != nil {
+			if _, err := Verify(bytes.NewReader(file), session, &chain, func(Record) {}); err != nil {
 				t.Error(err)
 			}
 			var names []string
@@ -518,8 +524,7 @@ func TestResumeHidesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log.Add(Event{Layer: Core, Name: "core lost"})
-	chain, err := log.Close()
+	chain, err := log.Close(over)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -527,7 +532,7 @@ func TestResumeHidesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var broken *Broken
-	if _, err := Verify(f, session, &chain); !errors.As(err, &broken) || broken.Line != 3 {
+	if _, err := Verify(f, session, &chain, func(Record) {}); !errors.As(err, &broken) || broken.Line != 3 {
 		t.Errorf("the log is told to be: %v", err)
 	}
 }
@@ -549,19 +554,19 @@ func TestTogether(t *testing.T) {
 		})
 	}
 	all.Wait()
-	chain, err := log.Close()
+	chain, err := log.Close(over)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Verify(bytes.NewReader(file.Bytes()), session, &chain); err != nil {
+	if _, err := Verify(bytes.NewReader(file.Bytes()), session, &chain, func(Record) {}); err != nil {
 		t.Error(err)
 	}
 	count := uint64(0)
 	for _, r := range records(t, file.Bytes()) {
 		count += r.Count
 	}
-	if count != 8*each {
-		t.Errorf("%d events were counted, of %d", count, 8*each)
+	if count != 8*each+1 {
+		t.Errorf("%d events were counted, of %d", count, 8*each+1)
 	}
 }
 
@@ -576,7 +581,7 @@ func FuzzLog(f *testing.F) {
 			t.Fatal(err)
 		}
 		log.Add(Event{Layer: "x", Name: name, Fields: map[string]string{field: value}})
-		chain, err := log.Close()
+		chain, err := log.Close(over)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -585,7 +590,7 @@ func FuzzLog(f *testing.F) {
 			t.Errorf("%q, %q became %+v", name, value, got)
 		}
 		file.Write(behind)
-		if _, err := Verify(&file, session, &chain); err == nil && len(behind) > 0 {
+		if _, err := Verify(&file, session, &chain, func(Record) {}); err == nil && len(behind) > 0 {
 			t.Error("what stands behind the end was not noticed")
 		}
 	})

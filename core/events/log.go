@@ -18,7 +18,8 @@ const MaxSize = 32 << 20
 // A Log is a session's, while the session lives. Its methods may be called from any goroutine.
 //
 // What cannot be written is no reason to end an agent. So nothing but Close returns an error: a log
-// that a write failed for takes nothing more, and Close says so.
+// that a write failed for takes nothing more, and Close says so. A nil Log, which is that of a run
+// that only makes a plan, keeps nothing.
 type Log struct {
 	mu    sync.Mutex
 	w     io.Writer
@@ -34,7 +35,7 @@ type Log struct {
 }
 
 // Create begins the log of a session. Each line goes to w in one write; also gets the same lines,
-// and may be nil.
+// and may be nil. It must not wait for anybody; see [Beside].
 func Create(w io.Writer, session string, also io.Writer) (*Log, error) {
 	line, chain, err := begin(session)
 	if err != nil {
@@ -47,8 +48,12 @@ func Create(w io.Writer, session string, also io.Writer) (*Log, error) {
 
 // Resume goes on with the log of a session that nobody closed, in a file that was opened to be read
 // and appended to. A line that was not written to its end is taken away, and an event says so. What
-// else is wrong with the log stays as it is, and is found by whoever verifies it.
+// else is wrong with the log stays as it is, and is found by whoever verifies it. A file without
+// anything in it is begun.
 func Resume(f *os.File, session string) (*Log, error) {
+	if info, err := f.Stat(); err == nil && info.Size() == 0 {
+		return Create(f, session, nil)
+	}
 	read, err := NewReader(io.NewSectionReader(f, 0, math.MaxInt64), session)
 	if err != nil {
 		return nil, fmt.Errorf("going on with the session's log: %w", err)
@@ -73,6 +78,9 @@ func Resume(f *os.File, session string) (*Log, error) {
 
 // Add takes an event. An event without a time happened now; one without a count did once.
 func (l *Log) Add(e Event) {
+	if l == nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -91,8 +99,9 @@ func (l *Log) Add(e Event) {
 	}
 }
 
-// Close writes what was still counted. The chain is that of all whole lines, and is to be kept.
-func (l *Log) Close() (Chain, error) {
+// Close writes what was still counted, and last the event that ends the log. The chain is that of
+// all whole lines, and is to be kept.
+func (l *Log) Close(last Event) (Chain, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -105,9 +114,14 @@ func (l *Log) Close() (Chain, error) {
 	for _, e := range l.fold.rest() {
 		l.write(e)
 	}
+	now := time.Now()
 	if l.skipped > 0 {
-		l.write(Event{Time: time.Now(), Layer: Core, Name: "events.skipped", Count: l.skipped}.tidy())
+		l.write(Event{Time: now, Layer: Core, Name: "events.skipped", Count: l.skipped}.tidy())
 	}
+	if last.Time.IsZero() {
+		last.Time = now
+	}
+	l.write(last.tidy())
 	return l.chain, l.err
 }
 

@@ -124,21 +124,26 @@ func (r *Reader) broken(format string, args ...any) error {
 	return &Broken{r.line, fmt.Sprintf(format, args...)}
 }
 
-// Verify reads a session's log to its end and returns the first thing that is wrong about it. kept
-// is what the session kept of it when it was over; nil for one that is not, of which a cut at the
-// end cannot be noticed.
-func Verify(log io.Reader, session string, kept *Chain) (Chain, error) {
+// Verify reads a session's log to its end, calls a function with each event, and returns the first
+// thing that is wrong. kept is what the session kept of its log when it was over; nil for one that
+// is not, of which a cut at the end cannot be noticed.
+func Verify(
+	log io.Reader, session string, kept *Chain, each func(Record),
+) (Chain, error) {
 	read, err := NewReader(log, session)
 	if err != nil {
 		return Chain{}, err
 	}
-	for err == nil {
-		_, err = read.Next()
+	for {
+		record, err := read.Next()
+		if errors.Is(err, io.EOF) {
+			return read.Chain(), read.holdAgainst(kept)
+		}
+		if err != nil {
+			return read.Chain(), err
+		}
+		each(record)
 	}
-	if !errors.Is(err, io.EOF) {
-		return read.Chain(), err
-	}
-	return read.Chain(), read.holdAgainst(kept)
 }
 
 // holdAgainst compares a log that was read to its end with what was kept of it.

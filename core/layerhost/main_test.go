@@ -412,7 +412,7 @@ type recorder struct {
 	stopped []string
 }
 
-func (r *recorder) Event(sdk.Event) {}
+func (r *recorder) Event(sdk.Event)                 {}
 func (r *recorder) Progress(string, uint64, uint64) {}
 func (r *recorder) Ask(context.Context, string, bool) (string, error) {
 	if r.answer == nil {
