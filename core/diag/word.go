@@ -41,3 +41,12 @@ func Word(s string) string {
 
 // plain are the characters that no shell gives a meaning within a word.
 const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+:,./-"
+
+// Words is a command as it can be typed.
+func Words(args []string) string {
+	quoted := make([]string, len(args))
+	for i, arg := range args {
+		quoted[i] = Word(arg)
+	}
+	return strings.Join(quoted, " ")
+}

@@ -1,10 +1,12 @@
 package store
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/nono-run/nono/core/events"
 	"github.com/nono-run/nono/sdk/hostfile"
 )
 
@@ -21,4 +23,15 @@ func (s *Session) OpenEvents() (*os.File, error) {
 // OpenEvents opens the session's log to be read.
 func (e Entry) OpenEvents() (*os.File, error) {
 	return hostfile.Open(filepath.Join(e.Path, EventsFile))
+}
+
+// PlanHash is the hash of the file with the session's plan.
+func (e Entry) PlanHash() (events.Hash, error) {
+	text, err := hostfile.Read(filepath.Join(e.Path, PlanFile), maxFile)
+	return sha256.Sum256(text), err
+}
+
+// Plan reads the session's plan into a value of the form that was stored.
+func (e Entry) Plan(plan any) error {
+	return read(filepath.Join(e.Path, PlanFile), &storedPlan{Plan: plan})
 }
