@@ -110,13 +110,22 @@ type deadSession struct {
 	stored *store.Session
 	record store.Record
 	lines  []string // that its layers had for the user
+	log    journal
 }
 
 // finish calls Finish of each layer to which it is owed: the rows of the Plan order backwards.
 func (d *deadSession) finish(ctx context.Context) diag.Problems {
 	defer func() { _ = d.stored.Close() }() // after End it is closed already
+	log, logged := resumeJournal(d.stored)
+	d.log = log
 	problems := d.finishLayers(ctx)
+	last := eventFinished
+	if len(problems) > 0 {
+		last = eventUnfinished
+	}
+	told := map[string]string{"reason": string(d.end().Reason), "by": d.run.dir.ID}
 	_, err := d.stored.End(func(rec *store.Record) {
+		logged = errors.Join(logged, d.log.close(rec, last, told))
 		rec.Layers = d.record.Layers
 		if rec.End == nil {
 			rec.End = &store.End{Reason: sdk.EndCoreLost}
@@ -126,6 +135,9 @@ func (d *deadSession) finish(ctx context.Context) diag.Problems {
 			rec.Tries++
 		}
 	})
+	if logged != nil {
+		d.run.req.Out.Problem(logProblem(d.stored.ID(), logged))
+	}
 	if err != nil {
 		problems = append(problems, d.problem(err)...)
 	}
@@ -143,6 +155,7 @@ func (d *deadSession) finishLayers(ctx context.Context) (problems diag.Problems)
 			}
 			answer, err := d.finishLayer(ctx, l)
 			if err != nil {
+				d.log.tell(eventFailed, map[string]string{"layer": l.Name, "why": err.Error()})
 				problems = append(problems, d.problem(err)...)
 				continue
 			}
@@ -201,7 +214,7 @@ func (d *deadSession) finishLayer(
 		return nil, err
 	}
 	d.run.noteFinisher(d.stored, layer, l.Name)
-	if err := layer.OpenSession(ctx, &deadHandler{handler{d.run, m}}); err != nil {
+	if err := layer.OpenSession(ctx, &deadHandler{handler{d.run, m, d.log}}); err != nil {
 		return nil, m.problem(err)
 	}
 	end := d.end()
@@ -287,6 +300,7 @@ func (*deadHandler) Dial(context.Context, uint16) (*os.File, error) {
 
 // Stop implements host.Handler. It is about a run that is over.
 func (h *deadHandler) Stop(reason string) {
+	h.log.tell(eventStop, map[string]string{"layer": h.name(), "why": reason})
 	h.run.req.Out.Detail("[%s] asks to end a session that is over: %s", h.name(), reason)
 }
 

@@ -59,13 +59,19 @@ func (r *run) finishRow(ctx context.Context, members []*member, end sdk.End) dia
 			m.finished = true
 			r.lines = append(r.lines, answers[i].Lines...)
 		case context.Cause(ctx) != nil:
+			r.tellFailed(m, context.Cause(ctx))
 			problems = append(problems, diag.Errorf("layer %s was not waited for, "+
 				"and may have left something behind: %s", m.binary.Name, context.Cause(ctx)))
 		default:
+			r.tellFailed(m, errs[i])
 			problems = append(problems, asProblems(errs[i])...)
 		}
 	}
 	return problems
+}
+
+func (r *run) tellFailed(m *member, err error) {
+	r.log.tell(eventFailed, map[string]string{"layer": m.binary.Name, "why": err.Error()})
 }
 
 // impatience is what signals do while layers clean up: SIGTERM and the second Ctrl-C call it off.

@@ -18,12 +18,14 @@ import (
 type handler struct {
 	run    *run
 	member *member
+	log    journal // of the session that the layer is in
 }
 
 func (h *handler) name() string { return h.member.binary.Name }
 
-// Event implements host.Handler. Events are shown with -v.
+// Event implements host.Handler. Events go into the log, and are shown with -v.
 func (h *handler) Event(e sdk.Event) {
+	h.log.Add(h.told(e))
 	var b strings.Builder
 	for _, k := range slices.Sorted(maps.Keys(e.Fields)) {
 		b.WriteString(" " + k + "=" + e.Fields[k])
@@ -71,6 +73,7 @@ func (h *handler) Dial(ctx context.Context, port uint16) (*os.File, error) {
 
 // Stop implements host.Handler. Before the gate is opened it calls the start off.
 func (h *handler) Stop(reason string) {
+	h.log.tell(eventStop, map[string]string{"layer": h.name(), "why": reason})
 	var problem error = diag.Errorf("layer %s ended the run: %s", h.name(), reason)
 	select {
 	case <-h.run.opened:

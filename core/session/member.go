@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/diag"
@@ -30,7 +31,8 @@ type member struct {
 	dir         string // its own, in the run's
 	description sdk.Description
 	settings    []byte
-	known       sdk.Run // what every call of the run is told
+	known       sdk.Run                       // what every call of the run is told
+	sent        atomic.Pointer[policy.Policy] // the policy in it, for whoever hears of the rules
 	share       *sdk.PlanResponse
 	listeners   map[string]*os.File
 
@@ -150,7 +152,7 @@ func (m *member) openSession(ctx context.Context, r *run, layer *layerhost.Layer
 	if m.description.Lifetime == sdk.Ephemeral {
 		return nil
 	}
-	return m.problem(layer.OpenSession(ctx, &handler{run: r, member: m}))
+	return m.problem(layer.OpenSession(ctx, &handler{run: r, member: m, log: r.log}))
 }
 
 // makeShare asks the layer for its share of the plan. An ephemeral layer is not needed after that,
@@ -166,6 +168,7 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error
 		HostVariables: map[string]string{},
 		Dir:           m.dir,
 	}
+	m.sent.Store(&m.known.Policy)
 	for _, name := range m.description.HostVariables {
 		if value, ok := r.req.Lookup(name); ok {
 			m.known.HostVariables[name] = value

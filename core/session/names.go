@@ -14,6 +14,8 @@ import (
 // have failed for.
 type names struct {
 	socket net.PacketConn
+	// tell is told each name.
+	tell func(event string, fields map[string]string)
 
 	mu    sync.Mutex
 	asked []string
@@ -24,7 +26,7 @@ type names struct {
 const mostNames = 3
 
 // answerNames begins to answer at a socket that nono-init opened inside. It takes the file over.
-func answerNames(f *os.File) (*names, error) {
+func answerNames(f *os.File, tell func(string, map[string]string)) (*names, error) {
 	if f == nil {
 		return nil, errors.New("answering for names: nono-init opened no socket for it")
 	}
@@ -33,7 +35,7 @@ func answerNames(f *os.File) (*names, error) {
 	if err != nil {
 		return nil, fmt.Errorf("answering for names: %w", err)
 	}
-	n := &names{socket: socket}
+	n := &names{socket: socket, tell: tell}
 	go n.serve()
 	return n, nil
 }
@@ -48,7 +50,10 @@ func (n *names) serve() {
 			return
 		}
 		if question := message[:size]; refuseName(question) {
-			n.remember(nameIn(question))
+			if name := nameIn(question); name != "" {
+				n.tell(eventName, map[string]string{"name": name})
+				n.remember(name)
+			}
 			_, _ = n.socket.WriteTo(question, from) // who asks again is answered again
 		}
 	}
@@ -106,13 +111,11 @@ func (n *names) remember(name string) {
 			return
 		}
 	}
-	switch {
-	case name == "":
-	case len(n.asked) == mostNames:
+	if len(n.asked) == mostNames {
 		n.more = true
-	default:
-		n.asked = append(n.asked, name)
+		return
 	}
+	n.asked = append(n.asked, name)
 }
 
 // hint says what was asked for in vain, and what would let it through.

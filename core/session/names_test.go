@@ -21,7 +21,10 @@ func TestNamesAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	socket.Close()
-	n, err := answerNames(file)
+	told := make(chan string, 100)
+	n, err := answerNames(file, func(event string, fields map[string]string) {
+		told <- event + " " + fields["name"]
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,10 +49,16 @@ func TestNamesAreRefused(t *testing.T) {
 	if !strings.HasPrefix(n.hint(), want) {
 		t.Errorf("got %q", n.hint())
 	}
+	// The resolver asks for two kinds of addresses, and each question is an event.
+	for _, want := range []string{"one", "one", "one", "one", "two", "two", "three", "three", "four", "four"} {
+		if got := <-told; got != "name.refused "+want+".example" {
+			t.Errorf("%q was told, want %s", got, want)
+		}
+	}
 }
 
 func TestNoNamesWithoutASocket(t *testing.T) {
-	if _, err := answerNames(nil); err == nil {
+	if _, err := answerNames(nil, nil); err == nil {
 		t.Error("nobody would answer, and nobody says so")
 	}
 	var none *names

@@ -10,6 +10,7 @@ package session
 
 import (
 	"errors"
+	"io"
 	"os"
 	"time"
 
@@ -52,6 +53,12 @@ type Request struct {
 	Deadlines layerhost.Deadlines
 	// Grace is how long the agent may take to end once it was asked to; zero means DefaultGrace.
 	Grace time.Duration
+
+	// Name is what the user calls the session; it may be "".
+	Name string
+	// Events gets each line of the session's log as it is written; nil where nobody wants it. It must
+	// not wait for anybody.
+	Events io.Writer
 
 	// Began is when the command was given; zero means now. Only -v shows it.
 	Began time.Time

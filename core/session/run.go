@@ -16,6 +16,7 @@ import (
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/copies"
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/events"
 	"github.com/nono-run/nono/core/handover"
 	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/launch"
@@ -46,6 +47,7 @@ type run struct {
 	streams streams.Set
 	dir     *runDir
 	stored  *store.Session // what it writes of itself; nil in a dry run
+	log     journal        // what happened in it
 	tool    *toolchain.Toolchain
 	path    *toolchain.Path
 	caches  buildcache.Store
@@ -57,12 +59,15 @@ type run struct {
 	members []*member
 	places  places.View
 	plan    *plan.Plan
-	opened  chan struct{} // closed when the gate is open: the agent runs
+	// planHash is that of the plan as it is stored.
+	planHash events.Hash
+	opened   chan struct{} // closed when the gate is open: the agent runs
 	// created is when the command was given, began when the gate was opened, and ended when the agent
 	// was gone; over says how the run ended, once it is over.
 	created, began, ended time.Time
 	over                  *store.End
-	recorded              bool // the session exists, and is to be finished
+	ending                map[string]string // the same, for the log
+	recorded              bool              // the session exists, and is to be finished
 	asker                 *asker
 
 	problems diag.Problems // warnings, to be shown with the plan's
@@ -99,6 +104,7 @@ func open(
 		time: watch, req: req, dry: dry, refuse: refuse, opened: make(chan struct{}),
 		losses: make(chan error, 1), stops: make(chan error, 1),
 		asker: newAsker(req.Stdin, req.Stderr, dry), created: req.Began,
+		ending: map[string]string{"reason": string(sdk.EndStartFailed)},
 	}
 	if r.created.IsZero() {
 		r.created = time.Now()
@@ -160,7 +166,9 @@ func (r *run) openStored(ctx context.Context) error {
 		return err
 	}
 	var err error
-	r.stored, err = store.In(r.req.Dirs).Create(r.dir.ID)
+	if r.stored, err = store.In(r.req.Dirs).Create(r.dir.ID); err == nil {
+		err = r.openJournal()
+	}
 	return storeProblem(err)
 }
 
@@ -440,7 +448,7 @@ func (r *run) prepare(ctx context.Context) error {
 func (r *run) hand(listeners map[string]*os.File) error {
 	for _, l := range r.plan.Listeners {
 		if l.Layer == plan.Core {
-			names, err := answerNames(listeners[l.ID()])
+			names, err := answerNames(listeners[l.ID()], r.log.tell)
 			if err != nil {
 				return err
 			}

@@ -63,6 +63,7 @@ func Run(ctx context.Context, req *Request) (int, error) {
 	if !r.began.IsZero() {
 		r.ended = time.Now()
 	}
+	r.tellEnd(reason, exit, err)
 	end := sdk.End{
 		Reason: reason, ExitCode: exit.Code, Signal: exit.Signal, Started: r.began, Ended: r.ended,
 	}
@@ -110,6 +111,9 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 	if err := r.record(); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
+	if err := r.meetOthers(); err != nil {
+		return sdk.EndStartFailed, launch.Exit{}, err
+	}
 	r.time.Lap("sandbox")
 	if err := r.startLayers(ctx); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
@@ -125,6 +129,7 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 	}
 	r.time.Lap("arming")
 	foreground := r.yieldTerminal()
+	r.log.tell(EventGate, map[string]string{"plan": r.planHash.String()})
 	if err := r.init.Go(ctx, foreground); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, execProblem(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strconv"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/launch"
@@ -21,7 +22,10 @@ import (
 
 // keep stores the plan, and what each layer that will be armed was told.
 func (r *run) keep() error {
-	writes := []func() error{func() error { return r.stored.WritePlan(r.plan) }}
+	writes := []func() error{func() (err error) {
+		r.planHash, err = r.stored.WritePlan(r.plan)
+		return err
+	}}
 	for _, m := range r.members {
 		if m.description.Lifetime != sdk.Ephemeral {
 			writes = append(writes, func() error { return m.keep(r.stored) })
@@ -53,9 +57,10 @@ func (r *run) record() error {
 	processes, err := r.processes()
 	if err == nil {
 		err = r.stored.Update(func(rec *store.Record) {
-			rec.Nono, rec.Created = sdk.Version, r.created.UTC()
+			rec.Nono, rec.Name, rec.Created = sdk.Version, r.req.Name, r.created.UTC()
 			rec.Dir, rec.Command, rec.Files = r.req.Dir, r.req.Args, files
 			rec.Tier, rec.Processes, rec.Layers = r.host.Tier, processes, layers
+			rec.Trees = r.trees()
 		})
 	}
 	r.recorded = err == nil
@@ -152,6 +157,10 @@ func (r *run) conclude(reason sdk.EndReason, exit launch.Exit, code int, err err
 		code = CodeOf(err)
 	}
 	r.over = &store.End{Reason: reason, ExitCode: &code, Report: r.lines}
+	r.ending = map[string]string{"reason": string(reason), "code": strconv.Itoa(code)}
+	if err != nil {
+		r.ending["why"] = err.Error()
+	}
 	if reason == sdk.EndExited || reason == sdk.EndSignalled {
 		r.over.Agent = &store.Exit{Code: exit.Code, Signal: int(exit.Signal)}
 	}
@@ -160,13 +169,16 @@ func (r *run) conclude(reason sdk.EndReason, exit launch.Exit, code int, err err
 // settle stores how the session ended. Where a layer could not finish, the next start tries again.
 func (r *run) settle() {
 	if !r.recorded {
+		_ = r.log.close(new(store.Record), eventFinished, r.ending) // it goes with the session
 		// It never came to be, and is removed.
 		if err := r.stored.Close(); err != nil {
 			r.req.Out.Problem(unsettled(err))
 		}
 		return
 	}
+	var logged error
 	_, err := r.stored.End(func(rec *store.Record) {
+		logged = r.log.close(rec, eventFinished, r.ending)
 		rec.End, rec.Started, rec.Ended = r.over, r.began.UTC(), r.ended.UTC()
 		for i := range rec.Layers {
 			rec.Layers[i].Owed = slices.ContainsFunc(r.members, func(m *member) bool {
@@ -176,6 +188,9 @@ func (r *run) settle() {
 	})
 	if err != nil {
 		r.req.Out.Problem(unsettled(err))
+	}
+	if logged != nil {
+		r.req.Out.Problem(logProblem(r.stored.ID(), logged))
 	}
 }
 

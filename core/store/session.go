@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/nono-run/nono/core/events"
 	"github.com/nono-run/nono/core/lease"
 	"github.com/nono-run/nono/sdk/bytejson"
 )
@@ -137,15 +139,25 @@ type storedPlan struct {
 	Plan    any `json:"plan"`
 }
 
-// WritePlan stores the plan, which has nothing secret in it.
-func (s *Session) WritePlan(plan any) error { return s.write(PlanFile, storedPlan{Version, plan}) }
+// WritePlan stores the plan, which has nothing secret in it, and returns the file's hash.
+func (s *Session) WritePlan(plan any) (events.Hash, error) {
+	text, err := bytejson.Marshal(storedPlan{Version, plan})
+	if err != nil {
+		return events.Hash{}, fmt.Errorf("storing the plan: %w", err)
+	}
+	return sha256.Sum256(text), s.replace(PlanFile, text)
+}
 
-// write replaces a file in one step.
 func (s *Session) write(name string, content any) error {
 	text, err := bytejson.Marshal(content)
 	if err != nil {
 		return fmt.Errorf("storing the session: %w", err)
 	}
+	return s.replace(name, text)
+}
+
+// replace replaces a file in one step.
+func (s *Session) replace(name string, text []byte) error {
 	file := filepath.Join(s.record.ID, name)
 	if err := s.base.WriteFile(file+".new", text, 0o600); err != nil {
 		return fmt.Errorf("storing the session: %w", err)

@@ -330,7 +330,7 @@ func TestBytesAreKept(t *testing.T) {
 func TestOthersMayNotLook(t *testing.T) {
 	s := newStore(t)
 	session := create(t, s)
-	if err := session.WritePlan("plan"); err != nil {
+	if _, err := session.WritePlan("plan"); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(s.unfinished(), 0o755); err != nil {
