@@ -105,6 +105,10 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		listProfiles: a.listProfiles, showProfile: a.showProfile, initProfile: a.initProfile,
 		convertProfile: a.convertProfile, validateProfile: a.validateProfile,
 		diffProfiles: a.diffProfiles,
+		listSessions: a.listSessions, showSession: a.showSession,
+		removeSessions: a.removeSessions, pruneSessions: a.pruneSessions,
+		listRunning: a.listRunning, inspect: a.inspect, logs: a.logs, stop: a.stop,
+		listAudits: a.listAudits, showAudit: a.showAudit, verifyAudits: a.verifyAudits,
 	})
 	root.SetArgs(args)
 	err := a.addLayers(ctx, root, args)
@@ -153,7 +157,7 @@ func (exitCode) Error() string { return "" }
 // actions are what the commands do.
 type actions struct {
 	run         func(context.Context, runOptions) error
-	shell       func(context.Context, policyOptions) error
+	shell       func(context.Context, shellOptions) error
 	plan        func(context.Context, planOptions) error
 	why         func(context.Context, whyOptions) error
 	init        func(context.Context, starterOptions) error
@@ -162,6 +166,18 @@ type actions struct {
 
 	verifyPlugin func(context.Context, verifyOptions) error
 	checkGit     func(gitOptions) error
+
+	listSessions   func(asJSON bool) error
+	showSession    func(sessionOptions) error
+	removeSessions func(removeOptions) error
+	pruneSessions  func(pruneOptions) error
+	listRunning    func(asJSON bool) error
+	inspect        func(sessionOptions) error
+	logs           func(context.Context, logOptions) error
+	stop           func(context.Context, stopOptions) error
+	listAudits     func(asJSON bool) error
+	showAudit      func(context.Context, sessionOptions) error
+	verifyAudits   func(auditOptions) error
 
 	listProfiles   func(asJSON bool) error
 	showProfile    func(profileOptions) error
@@ -206,6 +222,13 @@ in which a file says what is granted.`,
 		newProfiles(do, a.completeProfiles),
 		newPlugin(do),
 		newGit(do),
+		a.newSession(do),
+		newPs(do.listRunning),
+		newInspect(do.inspect, a.completeSessions),
+		newLogs(do.logs, a.completeSessions),
+		newStop(do.stop, a.completeSessions),
+		a.newAudit(do),
+		hidden(newSessionPrune(do.pruneSessions)),
 		newX(),
 		newVersion(do.version),
 		a.newCompletion(),

@@ -34,7 +34,7 @@ func understood(args ...string) (any, *App, error) {
 	}
 	root := a.newRoot(actions{
 		run:         func(_ context.Context, o runOptions) error { return take(o) },
-		shell:       func(_ context.Context, o policyOptions) error { return take(o) },
+		shell:       func(_ context.Context, o shellOptions) error { return take(o) },
 		plan:        func(_ context.Context, o planOptions) error { return take(o) },
 		init:        func(_ context.Context, o starterOptions) error { return take(o) },
 		why:         func(_ context.Context, o whyOptions) error { return take(o) },
@@ -43,6 +43,18 @@ func understood(args ...string) (any, *App, error) {
 
 		verifyPlugin: func(_ context.Context, o verifyOptions) error { return take(o) },
 		checkGit:     func(o gitOptions) error { return take(o) },
+
+		listSessions:   func(asJSON bool) error { return take(listed(asJSON)) },
+		showSession:    func(o sessionOptions) error { return take(o) },
+		removeSessions: func(o removeOptions) error { return take(o) },
+		pruneSessions:  func(o pruneOptions) error { return take(o) },
+		listRunning:    func(asJSON bool) error { return take(listed(asJSON)) },
+		inspect:        func(o sessionOptions) error { return take(o) },
+		logs:           func(_ context.Context, o logOptions) error { return take(o) },
+		stop:           func(_ context.Context, o stopOptions) error { return take(o) },
+		listAudits:     func(asJSON bool) error { return take(listed(asJSON)) },
+		showAudit:      func(_ context.Context, o sessionOptions) error { return take(o) },
+		verifyAudits:   func(o auditOptions) error { return take(o) },
 
 		listProfiles:   func(asJSON bool) error { return take(profilesListed(asJSON)) },
 		showProfile:    func(o profileOptions) error { return take(o) },
@@ -78,7 +90,7 @@ func TestUnderstood(t *testing.T) {
 		{"run -- true", run(policyOptions{Command: []string{"true"}})},
 		{
 			"shell -c x.hcl --allow-cwd",
-			policyOptions{File: "x.hcl", Rules: rules("allow-cwd")},
+			shellOptions{policyOptions: policyOptions{File: "x.hcl", Rules: rules("allow-cwd")}},
 		},
 		{"run -c agent.hcl", run(policyOptions{File: "agent.hcl", Command: []string{}})},
 		{
@@ -107,7 +119,7 @@ func TestUnderstood(t *testing.T) {
 		},
 		{
 			"run --approve --dry-run -c f",
-			runOptions{policyOptions{File: "f", Approve: true, Command: []string{}}, true},
+			runOptions{policyOptions: policyOptions{File: "f", Approve: true, Command: []string{}}, DryRun: true},
 		},
 		{
 			"plan --json --read x -- a",
@@ -139,6 +151,27 @@ func TestUnderstood(t *testing.T) {
 		{"plugin verify ./x", verifyOptions{Program: "./x"}},
 		{"plugin verify acme/x -c x.hcl --json", verifyOptions{"acme/x", "x.hcl", true}},
 		{"version", shown(false)},
+		{"run --name nightly --json-events x", runOptions{
+			policyOptions: policyOptions{Command: []string{"x"}}, liveOptions: liveOptions{"nightly", 2},
+		}},
+		{"shell --json-events=3", shellOptions{liveOptions: liveOptions{Events: 3}}},
+		{"session list --json", listed(true)},
+		{"session show", sessionOptions{}},
+		{"session show --json x", sessionOptions{"x", true}},
+		{"session rm a b --force", removeOptions{[]string{"a", "b"}, true}},
+		{"session prune --dry-run --json", pruneOptions{true, true}},
+		{"prune", pruneOptions{}}, // the Rust tool's spelling
+		{"ps", listed(false)},
+		{"inspect x", sessionOptions{"x", false}},
+		{"logs -f", logOptions{Follow: true}},
+		{"logs --json x", logOptions{sessionOptions: sessionOptions{"x", true}}},
+		{"stop x", stopOptions{Session: "x"}},
+		{"stop --all", stopOptions{All: true}},
+		{"audit list", listed(false)},
+		{"audit show x --json", sessionOptions{"x", true}},
+		{"audit verify", auditOptions{Sessions: []string{}}},
+		{"audit verify a b", auditOptions{Sessions: []string{"a", "b"}}},
+		{"audit verify --all --json", auditOptions{[]string{}, true, true}},
 		{"profiles list", profilesListed(false)},
 		{"profile list --json", profilesListed(true)},
 		{"profile show --json x", profileOptions{"x", true}},
@@ -151,7 +184,7 @@ func TestUnderstood(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", tt.args, err)
 		}
-		unexported := cmp.AllowUnexported(runOptions{}, planOptions{}, whyOptions{})
+		unexported := cmp.AllowUnexported(runOptions{}, planOptions{}, whyOptions{}, logOptions{}, shellOptions{})
 		if diff := cmp.Diff(tt.want, got, unexported); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.args, diff)
 		}
@@ -161,7 +194,7 @@ func TestUnderstood(t *testing.T) {
 // The whole text of each mistake, as it is shown.
 func TestNotUnderstood(t *testing.T) {
 	const network = "\n  the network is closed, or all of it open with --disable network\n"
-	const own = "nono's own are: completion, git, help, init, plan, plugin, profiles, run, shell, version, why, x\n"
+	const own = "nono's own are: audit, completion, git, help, init, inspect, logs, plan, plugin, profiles, ps, run, session, shell, stop, version, why, x\n"
 	for args, want := range map[string]string{
 		"run --allow-cwd=false -- true": "--allow-cwd takes no value, and was given \"false\"\n  `nono help run` lists the flags\n",
 		"run --read":                    "--read needs a value\n  `nono help run` shows which\n",
@@ -199,6 +232,13 @@ func TestNotUnderstood(t *testing.T) {
 		"run --rm -it":                  "there is no flag --rm\n  every run has it without any flag\n",
 		"run -e A=1":                    "there is no flag -e\n  here it is --env NAME, or --env NAME=VALUE\n",
 		"run --yolo claude":             "there is no flag --yolo\n  it is the agent's own, and stands after its name: nono run --allow-cwd -- AGENT --FLAG\n",
+		"session show a b":              "`nono session show` takes one session, and was given 2\n  usage: nono session show [flags] [SESSION]\n",
+		"session rm":                    "`nono session rm` takes the sessions to remove, and was given none\n  usage: nono session rm [flags] SESSION...\n",
+		"session rollback":              "`nono session rollback` is not built yet\n  there is no undo: commit before the run\n",
+		"session frobnicate":            "there is no command `nono session frobnicate`\n  there are: list, prune, rm, show\n",
+		"stop --all x":                  "--all and \"x\" are two answers to which session is meant\n  usage: nono stop [flags] [SESSION]\n",
+		"audit verify --all x":          "--all and \"x\" are two answers to which session is meant\n  usage: nono audit verify [flags] [SESSION...]\n",
+		"run --json-events=1 x":         "--json-events cannot be \"1\": it takes the number of a descriptor, 2 or more: --json-events=3 3>events.jsonl\n  `nono help run` lists the flags\n",
 		"completion tcsh":               "there are completions for one shell each, and not for \"tcsh\"\n  one of bash, zsh, fish\n",
 	} {
 		got, _, err := understood(strings.Fields(args)...)
@@ -219,7 +259,7 @@ func TestNoSpellingIsDead(t *testing.T) {
 		}
 	}
 	for name := range laterCommands {
-		if _, _, err := understood(name); err == nil {
+		if _, _, err := understood(strings.Fields(name)...); err == nil {
 			t.Errorf("%s is a command, and in the table of those that are not built", name)
 		}
 	}

@@ -24,6 +24,7 @@ import (
 // runOptions are what run is told.
 type runOptions struct {
 	policyOptions
+	liveOptions
 	// DryRun stops where plan does.
 	DryRun bool
 }
@@ -67,7 +68,8 @@ after a command that ended with 0; 126 and 127 when the command cannot be execut
 			return run(cmd.Context(), o)
 		},
 	}
-	o.add(cmd, profiles)
+	o.policyOptions.add(cmd, profiles)
+	o.liveOptions.add(cmd)
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false,
 		"print the plan and run nothing, as nono plan does")
 	return cmd
@@ -81,14 +83,22 @@ func (a *App) run(ctx context.Context, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	return a.runRequest(ctx, req)
+	return a.runRequest(ctx, req, &o.liveOptions)
 }
 
 // runRequest runs a command, at the user's terminal if there is one, and ends with its exit code.
-func (a *App) runRequest(ctx context.Context, req *session.Request) error {
+func (a *App) runRequest(
+	ctx context.Context, req *session.Request, live *liveOptions,
+) error {
+	over, err := live.apply(a, req)
+	if err != nil {
+		return err
+	}
+	defer over()
 	req.Terminal = terminal.Find(terminal.Streams{a.Stdin, a.Stdout, a.Stderr})
 	defer req.Terminal.Close()
 	code, err := session.Run(ctx, req)
+	a.tidy(req.Dirs, req.Config.Keep)
 	if err != nil {
 		return err
 	}

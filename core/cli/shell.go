@@ -9,10 +9,16 @@ import (
 	"github.com/nono-run/nono/core/diag"
 )
 
+// shellOptions are what shell is told.
+type shellOptions struct {
+	policyOptions
+	liveOptions
+}
+
 func newShell(
-	shell func(context.Context, policyOptions) error, profiles cobra.CompletionFunc,
+	shell func(context.Context, shellOptions) error, profiles cobra.CompletionFunc,
 ) *cobra.Command {
-	var o policyOptions
+	var o shellOptions
 	cmd := &cobra.Command{
 		Use:                   "shell [flags] [-c FILE]",
 		DisableFlagsInUseLine: true,
@@ -29,22 +35,23 @@ everything else in your home directory; to pass one, grant it: --read ~/.inputrc
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return shell(cmd.Context(), o) },
 	}
-	o.add(cmd, profiles)
+	o.policyOptions.add(cmd, profiles)
+	o.liveOptions.add(cmd)
 	return cmd
 }
 
-func (a *App) shell(ctx context.Context, o policyOptions) error {
+func (a *App) shell(ctx context.Context, o shellOptions) error {
 	name, err := a.userShell()
 	if err != nil {
 		return err
 	}
 	o.Command = []string{name}
-	req, err := a.request("shell", o)
+	req, err := a.request("shell", o.policyOptions)
 	if err != nil {
 		return err
 	}
 	req.Args = o.Command // what the file adds to its command is nothing for a shell
-	return a.runRequest(ctx, req)
+	return a.runRequest(ctx, req, &o.liveOptions)
 }
 
 // userShell is the shell that the user works with.

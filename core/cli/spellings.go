@@ -25,15 +25,13 @@ const (
 var laterCommands = spellings(map[string][]string{
 	"`nono run` does it": {"wrap"},
 	triesHost:            {"doctor", "setup"},
-	noUndo:               {"rollback", "undo"},
-	handsOver:            {"credential"},
-	"`nono run --approve` grants what a file asks for, for one run": {"approve"},
-	"nothing is recorded, and " + noUndo:                            {"session"},
-	"nothing is recorded": {
-		"logs", "audit", "prune", "learn",
+	noUndo: {
+		"rollback", "undo", "session diff", "session rollback", "session verify",
 	},
-	"a run is a process like any other: ps, kill": {"ps", "inspect", "stop"},
-	"no file is signed or checked":                {"trust"},
+	handsOver: {"credential"},
+	"`nono run --approve` grants what a file asks for, for one run": {"approve"},
+	"`nono logs` shows what a run did":                              {"learn"},
+	"no file is signed or checked":                                  {"trust"},
 })
 
 // laterFlags are the flags that nono is going to have, with what there is until then.
@@ -48,7 +46,6 @@ var laterFlags = spellings(map[string][]string{
 	"change to the directory before: cd DIR && nono run ...": {"workdir"},
 	"what the shell limits (ulimit) holds inside as well":    {"memory"},
 	planShows: {"trace"},
-	"a run has no name; its nono is a process like any other's": {"name"},
 })
 
 // otherFlags are those of other tools, with nono's own for the same.
@@ -103,7 +100,9 @@ func notBuilt(word, meanwhile string) error {
 
 // ownFlags are the long names of the flags of `nono run`, with their other spellings.
 func ownFlags() []string {
-	names := []string{"config", "profile", "extends", "approve", "dry-run"}
+	names := []string{
+		"config", "profile", "extends", "approve", "dry-run", "name", "json-events",
+	}
 	for _, r := range flagRules {
 		names = append(append(names, r.name), r.aliases...)
 	}

@@ -63,8 +63,9 @@ func isRunFlag(word string) bool {
 
 // unknownCommand says that a command has no command of this name.
 func unknownCommand(of *cobra.Command, name string) error {
-	if meanwhile, later := laterCommands[name]; later && !of.HasParent() {
-		return notBuilt("`nono "+name+"`", meanwhile)
+	words := of.CommandPath() + " " + name
+	if meanwhile, later := laterCommands[strings.TrimPrefix(words, "nono ")]; later {
+		return notBuilt("`"+words+"`", meanwhile)
 	}
 	var known []string
 	for _, c := range of.Commands() {
@@ -98,7 +99,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	case errors.As(err, &noValue):
 		flag := typed(noValue.GetSpecifiedName(), noValue.GetSpecifiedShortnames())
 		return diag.Errorf("%s needs a value", flag).Try("`%s` shows which", help)
-	case errors.As(err, &invalid) && invalid.GetFlag().NoOptDefVal != "":
+	case errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "bool":
 		return diag.Errorf("--%s takes no value, and was given %q",
 			invalid.GetFlag().Name, invalid.GetValue()).
 			Try("`%s` lists the flags", help)

@@ -1,0 +1,289 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nono-run/nono/core/config"
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/dirs"
+	"github.com/nono-run/nono/core/store"
+	"github.com/nono-run/nono/core/store/show"
+)
+
+// sessionOptions are what a command about one session is told.
+type sessionOptions struct {
+	Session string // the word for it
+	JSON    bool
+}
+
+// removeOptions are what `nono session rm` is told.
+type removeOptions struct {
+	Sessions []string
+	// Force gives up what a dead session's layers have not released.
+	Force bool
+}
+
+// pruneOptions are what `nono session prune` is told.
+type pruneOptions struct{ DryRun, JSON bool }
+
+func (a *App) newSession(do actions) *cobra.Command {
+	cmd := group(&cobra.Command{
+		Use:   "session",
+		Short: "Show and remove the sessions that are stored",
+		Long: `Show and remove the sessions that are stored. Each run is one: what ran, where, with which
+policy, what happened and how it ended.`,
+		Example: "  nono session list\n  nono session show\n  nono session rm nightly",
+	})
+	cmd.AddCommand(
+		newSessionList(do.listSessions),
+		newSessionShow(do.showSession, a.completeSessions),
+		newSessionRemove(do.removeSessions, a.completeSessions),
+		newSessionPrune(do.pruneSessions),
+	)
+	return cmd
+}
+
+func newSessionList(list func(asJSON bool) error) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the sessions that are stored, the newest first",
+		Long: `List the sessions that are stored, the newest first.
+
+One that is live runs. One that is dead has lost its nono, which was killed; what its layers took is
+released when the next session starts.`,
+		Example: `  nono session list
+  nono session list --json | jq '.[] | select(.state == "dead")'`,
+		Args: noArguments,
+		RunE: func(*cobra.Command, []string) error { return list(asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	return cmd
+}
+
+func newSessionShow(
+	act func(sessionOptions) error, complete cobra.CompletionFunc,
+) *cobra.Command {
+	var o sessionOptions
+	cmd := &cobra.Command{
+		Use:                   "show [flags] [SESSION]",
+		DisableFlagsInUseLine: true,
+		Short:                 "Show what is known of a session",
+		Long: "Show what ran, where, with which policy and layers, how long, and how it ended." +
+			sessionLong,
+		Example:           "  nono session show\n  nono session show nightly --json",
+		Args:              oneSession,
+		ValidArgsFunction: complete,
+		RunE: func(_ *cobra.Command, args []string) error {
+			o.Session = word(args)
+			return act(o)
+		},
+	}
+	cmd.Flags().BoolVar(&o.JSON, "json", false, "print as JSON")
+	return cmd
+}
+
+func newSessionRemove(
+	act func(removeOptions) error, complete cobra.CompletionFunc,
+) *cobra.Command {
+	var o removeOptions
+	cmd := &cobra.Command{
+		Use:                   "rm [flags] SESSION...",
+		DisableFlagsInUseLine: true,
+		Short:                 "Remove stored sessions",
+		Long: `Remove stored sessions, with their logs and all that layers keep for them: no command can
+undo or show anything of theirs any more. A live one is stopped first, by nono stop.
+
+A dead session still has something to clean up, which the next start does; --force gives that up.`,
+		Example: "  nono session rm k3v9\n  nono session rm --force k3v9",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return nil
+			}
+			return diag.Errorf("`nono session rm` takes the sessions to remove, and was given none").
+				Try("usage: %s", cmd.UseLine())
+		},
+		ValidArgsFunction: complete,
+		RunE: func(_ *cobra.Command, args []string) error {
+			o.Sessions = args
+			return act(o)
+		},
+	}
+	cmd.Flags().BoolVar(&o.Force, "force", false, "also one that is dead, and not cleaned up after")
+	return cmd
+}
+
+func newSessionPrune(prune func(pruneOptions) error) *cobra.Command {
+	var o pruneOptions
+	cmd := &cobra.Command{
+		Use:   "prune",
+		Short: "Remove the finished sessions that are not to be kept",
+		Long: fmt.Sprintf(`Remove the finished sessions that are not to be kept: those that are too many,
+too old, or too much. Each run does so at its end, once an hour.
+
+%d sessions are kept, %d days after their end, as long as they take no more than %s together.
+Your own config.hcl says otherwise with session { keep = { sessions = 100, age = "720h",
+size = "200MiB" } }.`, store.DefaultKeep.Sessions, int(store.DefaultKeep.Age.Hours()/24),
+			bytesText(store.DefaultKeep.Size)),
+		Example: "  nono session prune --dry-run\n  nono session prune",
+		Args:    noArguments,
+		RunE:    func(*cobra.Command, []string) error { return prune(o) },
+	}
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "say which they are, and remove nothing")
+	cmd.Flags().BoolVar(&o.JSON, "json", false, "print them as JSON")
+	return cmd
+}
+
+// hidden is a command that is taken and not in help: another spelling of one that is.
+func hidden(cmd *cobra.Command) *cobra.Command {
+	cmd.Hidden = true
+	return cmd
+}
+
+func (a *App) listSessions(asJSON bool) error {
+	s, err := a.sessions()
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(allStored(s.list))
+	}
+	if len(s.list) == 0 {
+		a.printer().Line("no session is stored yet; each `nono run` is one")
+		return nil
+	}
+	if err := s.printer.List(a.Stdout, s.list); err != nil {
+		return err
+	}
+	for _, e := range s.list {
+		if e.Err != nil {
+			a.printer().Problem(diag.Warningf("session %s cannot be read: %v", e.ID, e.Err))
+		}
+	}
+	return nil
+}
+
+func (a *App) showSession(o sessionOptions) error {
+	s, err := a.sessions()
+	if err != nil {
+		return err
+	}
+	e, err := s.pick(s.list, o.Session, "session")
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return a.printJSON(asStored(e))
+	}
+	return s.printer.Session(a.Stdout, e)
+}
+
+func (a *App) removeSessions(o removeOptions) error {
+	s, err := a.sessions()
+	if err != nil {
+		return err
+	}
+	// All are found before one is removed: a word that means nothing is a mistake.
+	var picked []store.Entry
+	for _, word := range o.Sessions {
+		e, err := s.pick(s.list, word, "session")
+		if err != nil {
+			return err
+		}
+		picked = append(picked, e)
+	}
+	var problems diag.Problems
+	for _, e := range picked {
+		if e.State == store.Dead && !o.Force {
+			problems = append(problems, diag.Errorf(
+				"session %s is dead, and what its layers took is not released yet", show.Named(e)).
+				Try("the next `nono run` does that; --force gives it up"))
+			continue
+		}
+		err := s.store.Remove(e.ID)
+		switch {
+		case errors.Is(err, store.ErrLive):
+			problems = append(problems, diag.Errorf("session %s is live", show.Named(e)).
+				Try("stop it first: nono stop %s", e.ID))
+		case err != nil && !errors.Is(err, store.ErrNone):
+			problems = append(problems, diag.Errorf("%v", err))
+		}
+	}
+	return problems.Err()
+}
+
+func (a *App) pruneSessions(o pruneOptions) error {
+	s, err := a.sessions()
+	if err != nil {
+		return err
+	}
+	own, err := dirs.Find(a.Lookup, a.UID)
+	if err != nil {
+		return err
+	}
+	loaded, err := a.load(policyOptions{}, own, s.dir)
+	if err != nil {
+		return err
+	}
+	keep := kept(loaded.Config.Keep)
+	prune := s.store.Prune
+	if o.DryRun {
+		prune = s.store.Surplus
+	}
+	gone, err := prune(keep, time.Now())
+	if o.JSON {
+		return errors.Join(a.printJSON(append([]store.Stored{}, gone...)), err)
+	}
+	size := int64(0)
+	for _, g := range gone {
+		size += g.Size
+		fmt.Fprintln(a.Stdout, g.ID)
+	}
+	verb := "removed"
+	if o.DryRun {
+		verb = "would remove"
+	}
+	a.printer().Line("%s %d sessions, of %s", verb, len(gone), bytesText(size))
+	return err
+}
+
+// kept is what is kept of finished sessions: what the user's own config says, and else the default.
+func kept(says config.Keep) store.Keep {
+	keep := store.DefaultKeep
+	if says.Sessions != nil {
+		keep.Sessions = int(min(*says.Sessions, math.MaxInt32))
+	}
+	if says.Age != nil {
+		keep.Age = *says.Age
+	}
+	if says.Size != nil {
+		keep.Size = *says.Size
+	}
+	return keep
+}
+
+// tidy removes the finished sessions that are not to be kept, at the end of a run.
+func (a *App) tidy(own dirs.Dirs, says config.Keep) {
+	if _, err := store.In(own).PruneWhenDue(kept(says), time.Now()); err != nil {
+		a.printer().Problem(diag.Warningf("removing old sessions: %v", err).
+			Try("`nono session prune` tries again"))
+	}
+}
+
+// bytesText is a number of bytes for people.
+func bytesText(n int64) string {
+	for _, unit := range []struct {
+		name string
+		size int64
+	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+		if n >= unit.size {
+			return fmt.Sprintf("%d %s", (n+unit.size/2)/unit.size, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
