@@ -71,6 +71,9 @@ type draft struct {
 	rules     []rule
 	stated    map[statement]bool // the rules that are there
 	lifts     []lift
+	globs     []*glob
+	matched   map[statement]bool // what the globs came to
+	steps     int                // what is left of maxSteps
 	defaults  defaults
 	variables variables
 	layers    map[string]*Layer
@@ -110,7 +113,8 @@ func (r *reader) isForeign(at policy.Source) bool {
 // read is the draft that all sources together make, and after them the flags.
 func read(h *host, r *report, sources []*source) *reader {
 	in := &reader{host: h, report: r, draft: &draft{
-		stated: map[statement]bool{}, layers: map[string]*Layer{}, plugins: map[string]Plugin{},
+		stated: map[statement]bool{}, matched: map[statement]bool{},
+		layers: map[string]*Layer{}, plugins: map[string]Plugin{},
 		lines: map[policy.Kind][]policy.Source{},
 	}}
 	for _, s := range sources {
@@ -130,6 +134,7 @@ func read(h *host, r *report, sources []*source) *reader {
 	}
 	in.flags()
 	in.expandGlobs()
+	in.expandUserGlobs()
 	in.liftDenials()
 	in.refuseHidden()
 	in.settleLayers()

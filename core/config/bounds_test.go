@@ -78,6 +78,27 @@ func TestHostileFiles(t *testing.T) {
 				}
 			},
 		},
+		"patterns, and much to look through": {
+			file: numbered("filesystem {\nallow = [\".\"]\ndeny = [", `"*%dx",`, 4900, "]\n}"),
+			make: manyFiles(900), want: "there is more to look through",
+		},
+		"patterns that match everything": {
+			file: "filesystem {\nallow = [\".\"]\ndeny = [" + strings.Repeat(`"*",`, 10) + "]\n}",
+			make: manyFiles(900), want: "the patterns match more than 5000 files",
+		},
+		"a pattern of many parts": {
+			file: filled("filesystem {\nallow = [\".\"]\ndeny = [\"", "**/a/", "b\"]\n}"),
+			want: "no file has a path of more than",
+		},
+		"a pattern of too many parts": {
+			file: "filesystem {\nallow = [\".\"]\ndeny = [\"" + strings.Repeat("**/a/", 33) + "\"]\n}",
+			want: "a pattern has more than 64 names",
+		},
+		"patterns of many parts": {
+			file: numbered("filesystem {\nallow = [\".\"]\ndeny = [", `"`+strings.Repeat("**/a/", 31)+`%d",`, 390, "]\n}"),
+			make: func(w *world) { w.file("proj/"+strings.Repeat("a/", 700), "") },
+			want: "there is more to look through",
+		},
 		"negations":                 {file: filled("a = ", "!", "true"), want: computes},
 		"signs":                     {file: filled("a = ", "-", "1"), want: computes},
 		"conditions":                {file: filled("a = ", "a?a:", "1"), want: computes},
@@ -117,6 +138,15 @@ func TestHostileFiles(t *testing.T) {
 			}
 			w.bounded("agent.hcl", tt.file, tt.want)
 		})
+	}
+}
+
+// manyFiles puts files into the project.
+func manyFiles(n int) func(*world) {
+	return func(w *world) {
+		for i := range n {
+			w.file(fmt.Sprintf("proj/f%d", i), "")
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // defaults is what the default profile says of paths, as far as it is no rule yet.
 type defaults struct {
 	patterns []pattern
-	globs    []glob
+	globs    []defaultGlob
 	hidden   []hidden
 }
 
@@ -29,9 +29,9 @@ type pattern struct {
 	at   policy.Source
 }
 
-// glob is a path of the default profile with * in it: a directory, and a pattern of what lies in
-// it.
-type glob struct {
+// defaultGlob is a path of the default profile with * in it: a directory, and a pattern of what
+// lies in it.
+type defaultGlob struct {
 	access  policy.Access
 	dir     string
 	pattern string
@@ -71,7 +71,7 @@ func (r *reader) defaultPath(access policy.Access, it language.Item) {
 		r.add(problem(it.Source, "the built-in profile has a path that cannot be read: %s",
 			it.Text))
 	case pattern != "":
-		r.defaults.globs = append(r.defaults.globs, glob{access, path, pattern, it.Source})
+		r.defaults.globs = append(r.defaults.globs, defaultGlob{access, path, pattern, it.Source})
 	default:
 		r.ifExists(access, path, it.Source)
 	}
@@ -91,9 +91,9 @@ func (r *reader) ifExists(access policy.Access, path string, at policy.Source) {
 // known: to list a large /tmp in order to deny what nothing grants would cost each start for
 // nothing.
 func (r *reader) expandGlobs() {
-	var denials []glob
+	var denials []defaultGlob
 	var dirs []string
-	grants := map[string][]glob{} // of one directory: it is listed once
+	grants := map[string][]defaultGlob{} // of one directory: it is listed once
 	for _, g := range r.defaults.globs {
 		switch _, known := grants[g.dir]; {
 		case !g.access.Grants():
@@ -114,7 +114,7 @@ func (r *reader) expandGlobs() {
 		switch {
 		case err != nil:
 		case all.Path(dir.Path, policy.OpRead).Allowed:
-			r.expandIn(g.dir, []glob{g})
+			r.expandIn(g.dir, []defaultGlob{g})
 		default:
 			r.expandBeneath(dir.Path, g)
 		}
@@ -123,7 +123,7 @@ func (r *reader) expandGlobs() {
 
 // expandBeneath adds what a denial matches in a directory of which only parts are granted: the
 // names of those parts are all that can be seen inside.
-func (r *reader) expandBeneath(dir string, g glob) {
+func (r *reader) expandBeneath(dir string, g defaultGlob) {
 	var names []string
 	for i := range r.rules {
 		p := r.rules[i].Path
@@ -132,7 +132,7 @@ func (r *reader) expandBeneath(dir string, g glob) {
 			names = append(names, name)
 		}
 	}
-	found, err := match(nil, g.dir, g.pattern, names)
+	found, err := matchIn(nil, g.dir, g.pattern, names)
 	if err != nil {
 		r.add(problem(g.at, "the built-in profile has a pattern that cannot be read: %v", err))
 	}
@@ -142,7 +142,7 @@ func (r *reader) expandBeneath(dir string, g glob) {
 }
 
 // expandIn adds what patterns match in one directory.
-func (r *reader) expandIn(dir string, globs []glob) {
+func (r *reader) expandIn(dir string, globs []defaultGlob) {
 	at, err := r.resolve(dir)
 	if err != nil || at.Entry.Type != policy.Directory {
 		return
@@ -193,7 +193,7 @@ func matching(dir string, patterns []string) ([][]string, error) {
 		}
 		full := true
 		for i, pattern := range patterns {
-			if found[i], err = match(found[i], dir, pattern, names); err != nil {
+			if found[i], err = matchIn(found[i], dir, pattern, names); err != nil {
 				return nil, err
 			}
 			full = full && len(found[i]) > maxRules
@@ -204,8 +204,8 @@ func matching(dir string, patterns []string) ([][]string, error) {
 	}
 }
 
-// match adds the names that a pattern means to those found, up to one too many for a policy.
-func match(found []string, dir, pattern string, names []string) ([]string, error) {
+// matchIn adds the names that a pattern means to those found, up to one too many for a policy.
+func matchIn(found []string, dir, pattern string, names []string) ([]string, error) {
 	pattern, beneath, deeper := strings.Cut(pattern, "/")
 	for _, name := range names {
 		fits, err := path.Match(pattern, name)

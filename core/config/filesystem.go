@@ -31,11 +31,11 @@ var filesystem = block{
 				Shape: language.StringList, Of: "path",
 				Help: "as allow, without execute; of a protected path: lifts the protection",
 			},
-			"deny": { // a pattern in here is refused where it is found
-				Shape: language.StringList, Of: "path", Help: "beats every grant, at any depth",
+			"deny": {
+				Shape: language.StringList, Of: "path or pattern", Help: "beats every grant, at any depth",
 			},
 			"protect": {
-				Shape: language.StringList, Of: "path", Help: "inside a grant, and never written",
+				Shape: language.StringList, Of: "path or pattern", Help: "inside a grant, and never written",
 			},
 			"report": {
 				Shape: language.StringList, Of: "name in a project",
@@ -58,7 +58,7 @@ filesystem {
   allow        = ["."]
   read         = ["~/data", "~/.kube/config"]
   write        = ["~/out"]
-  deny         = ["secrets"]
+  deny         = ["secrets", "**/.env"]
   protect      = ["deploy"]
   lift         = ["~/.kube/config"]
   unix         = ["~/run/database.sock"]
@@ -68,9 +68,8 @@ filesystem {
 `,
 	stranger: "grants beyond its own directory, `lift`, `unix`, and `write` of a path that is " +
 		"protected by default",
-	refuse: refusePatterns,
-	read:   (*reader).filesystem,
-	asks:   (*reader).filesystemAsks,
+	read: (*reader).filesystem,
+	asks: (*reader).filesystemAsks,
 	flags: map[string]func(*reader, Flag){
 		"allow":     (*reader).pathFlag,
 		"read":      (*reader).pathFlag,
@@ -87,6 +86,8 @@ type rule struct {
 	// links are those that were followed, each at its own resolved place, in order. Who can replace
 	// one of them decides where the path leads the next time.
 	links []string
+	// matched says that a pattern came to the rule.
+	matched bool
 	// lifts says that the rule takes a default protection away.
 	lifts bool
 }
@@ -99,23 +100,6 @@ type statement struct {
 
 var accesses = []policy.Access{
 	policy.Allow, policy.Read, policy.Write, policy.Unix, policy.Deny, policy.Protect,
-}
-
-// refusePatterns refuses patterns, where the language has them. The default profile has a few, and
-// they are its own.
-func refusePatterns(r *report, s *source, t *language.Tree) {
-	if s.Origin == policy.OriginDefault {
-		return
-	}
-	for _, name := range []string{"deny", "protect"} {
-		for _, it := range t.List(name) {
-			if isPattern(it.Text) {
-				r.add(problem(it.Source, "%s is a pattern, and patterns are not built yet",
-					quote(it.Text)).
-					Try("name the paths one by one; for a * or ? of a name write $* or $?"))
-			}
-		}
-	}
 }
 
 func (r *reader) filesystem(s *source, t *language.Tree) {
@@ -136,6 +120,8 @@ func (r *reader) filesystem(s *source, t *language.Tree) {
 		for _, it := range t.List(string(access)) {
 			if s.Origin == policy.OriginDefault {
 				r.defaultPath(access, it)
+			} else if !access.Grants() && isPattern(it.Text) {
+				r.glob(s, access, it)
 			} else if path, bad := r.expand(it.Text); bad != nil {
 				r.add(bad.at(it.Source, it.Text))
 			} else if !s.builtIn || r.exists(path) {
@@ -208,7 +194,7 @@ func (r *reader) follow(dir, path string, it language.Item) (string, hostfile.Ro
 			r.add(problem(it.Source, "%s is relative, and this file belongs to no project",
 				quote(it.Text)).
 				Try("write $WORKDIR/%s for the directory that nono is started in",
-					strings.TrimPrefix(path, "./")))
+					strings.TrimPrefix(it.Text, "./")))
 			return "", hostfile.Route{}, false
 		}
 		path = dir + "/" + path

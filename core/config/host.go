@@ -99,6 +99,11 @@ func shortened(path string) string {
 // directories. A $ before another $, * or ? takes that as it is, and $xHH is the byte of that
 // value: so every name that a file can have can be written.
 func (h *host) expand(s string) (string, *badPath) {
+	return h.expandWith(s, func(text string) string { return text })
+}
+
+// expandWith is expand, with what stands for itself in the text replaced.
+func (h *host) expandWith(s string, plain func(string) string) (string, *badPath) {
 	s, bad := homeless(s)
 	if bad != nil {
 		return "", bad
@@ -106,7 +111,7 @@ func (h *host) expand(s string) (string, *badPath) {
 	var b strings.Builder
 	for {
 		before, after, found := strings.Cut(s, "$")
-		b.WriteString(before)
+		b.WriteString(plain(before))
 		if b.Len() > hostfile.MaxPath {
 			return "", tooLong
 		}

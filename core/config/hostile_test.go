@@ -120,12 +120,14 @@ func TestDirectoriesThatWereMadeUnsearchable(t *testing.T) {
 		{"the git directory", "proj/.git/config", "proj/.git", 0o600, "--allow-cwd", "~/../proj/.git cannot be searched"},
 		{"the project", "proj/.mcp.json", "proj", 0o600, "--allow-cwd", "~/../proj cannot be searched"},
 		{"above a default denial", "home/.m2/settings.xml", "home/.m2", 0o600, "--allow ~", "~/.m2 cannot be searched"},
+		{"where the user's pattern is looked for", "proj/shut/.env", "proj/shut", 0o000, "-c agent.hcl", "~/../proj/shut cannot be searched"},
 		{"where a pattern is looked for", "run/ssh-agent.sock", "run", 0o300, "--allow /T/run", "cannot be searched"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
 			w.env["XDG_RUNTIME_DIR"] = w.root + "/run"
 			w.file(tt.make, "")
+			w.file("proj/agent.hcl", "filesystem {\n  allow = [\".\"]\n  deny = [\"**/.env\"]\n}\n")
 			w.flags(tt.flags)
 			before := restrictions(load(t, w))
 			if len(before) == 0 {

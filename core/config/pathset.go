@@ -23,6 +23,15 @@ func (s *pathSet) add(path string) {
 	}
 }
 
+// holds reports whether something in the set is the path, or lies above it.
+func (s *pathSet) holds(path string) bool {
+	for at := path; ; at = filepath.Dir(at) {
+		if s.in[at] || at == "/" {
+			return s.in[at]
+		}
+	}
+}
+
 // meets reports whether something in the set is the path, lies above it, or lies beneath it. What
 // is no absolute path meets nothing.
 func (s *pathSet) meets(path string) bool {
@@ -32,12 +41,5 @@ func (s *pathSet) meets(path string) bool {
 	if s.above[path] {
 		return true
 	}
-	for at := path; ; at = filepath.Dir(at) {
-		if s.in[at] {
-			return true
-		}
-		if at == "/" {
-			return false
-		}
-	}
+	return s.holds(path)
 }

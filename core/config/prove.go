@@ -17,6 +17,7 @@ func (r *reader) prove() {
 	r.programsOutside()
 	all := r.decider()
 	r.proveLifts(all)
+	r.proveGlobs(all)
 	led := map[int]planted{}
 	for i, g := range r.rules {
 		if by, ok := r.plantedOn(g.links, g.Source.Asked() && g.Access.Grants(), all); ok {
@@ -92,11 +93,11 @@ func (s solid) matters(r *rule) bool {
 }
 
 // mayStay decides about a rule that an agent could lead elsewhere. What the user wrote is refused,
-// with the way out. Of the defaults, a restriction is kept and the link is held where it is; a
-// grant is left out.
+// with the way out. Of the defaults, and of what a pattern matched, a restriction is kept and the
+// link is held where it is; a grant is left out.
 func (r *reader) mayStay(g *rule, by planted) bool {
 	name := r.homely(g.name())
-	if g.Source.Asked() {
+	if g.Source.Asked() && !g.matched {
 		r.add(problem(g.Source, "%s leads through the link %s, %s", name, r.homely(by.link), by.why).
 			Try("name what it leads to: %s", r.written(g, g.Path)))
 		return true

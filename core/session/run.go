@@ -243,10 +243,24 @@ func (r *run) startProcesses(ctx context.Context) error {
 	}
 	r.takeTools()
 	r.policy = r.policy.With(r.around.Rules, nil)
+	if err := r.matchPatterns(); err != nil {
+		return err
+	}
 	// After nono-init was started: the maps of its user namespace are written through its /proc entry,
 	// which belongs to root for as long as a process is the image of an undumpable one. Before any
 	// layer's Plan, which brings secrets.
 	return hideMemory()
+}
+
+// matchPatterns adds what the user's patterns match in what was granted since the policy was read.
+func (r *run) matchPatterns() error {
+	granted := r.policy.Filesystem[len(r.req.Config.Policy.Filesystem):]
+	rules, problems := r.req.Config.Matching(granted)
+	if err := problems.Err(); err != nil || len(rules) == 0 {
+		return err
+	}
+	r.policy = r.policy.With(rules, nil)
+	return r.commandProblem(r.tool.Check(&r.policy))
 }
 
 func (r *run) startInit(ctx context.Context) error {

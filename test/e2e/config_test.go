@@ -120,9 +120,6 @@ snapshot {}
 limits {
   memory = "4GiB"
 }
-filesystem {
-  deny = ["**/.env"]
-}
 trust {
   unsigned = "warn"
 }
@@ -155,13 +152,9 @@ nono: error: "memory" of limits is not built yet
   agent.hcl:10:3
     10 |   memory = "4GiB"
   remove it; what the shell limits (ulimit) holds inside as well
-nono: error: "**/.env" is a pattern, and patterns are not built yet
-  agent.hcl:13:11
-    13 |   deny = ["**/.env"]
-  name the paths one by one; for a * or ? of a name write $* or $?
 nono: error: "unsigned" of trust is not built yet
-  agent.hcl:16:3
-    16 |   unsigned = "warn"
+  agent.hcl:13:3
+    13 |   unsigned = "warn"
   remove it; nothing would honour it
 `},
 		{"what no approval makes valid", "layer \"trust\" {\n  enabled = false\n}\ntrust {\n  signers = [\"key\"]\n}\n", []string{"--approve"}, `
