@@ -82,7 +82,9 @@ const (
 // Repositories are those that git would enter from a directory: the directory's own, with its
 // worktrees and its submodules, those in its index, and theirs; and those that lie in it.
 func (f *Finder) Repositories(root string, s Search) Found {
-	c := collector{Finder: f, seen: map[seen]bool{}, entered: map[string]bool{}}
+	c := collector{
+		Finder: f, seen: map[seen]bool{}, entered: map[string]bool{}, listed: map[string]bool{},
+	}
 	c.enter(root)
 	c.walk(root, s)
 	// A submodule's git directory is found where it lies, and again from its working tree.
@@ -97,6 +99,7 @@ type collector struct {
 	*Finder
 	seen    map[seen]bool
 	entered map[string]bool // git directories that were found from a working tree
+	listed  map[string]bool // git directories whose modules and worktrees were looked at
 	found   Found
 	// names and modules count what has a bound.
 	names, modules int
@@ -124,6 +127,10 @@ func (c *collector) enter(root string) {
 	}
 	for i := first; i < len(c.found.Repositories); i++ {
 		for _, dir := range c.found.Repositories[i].Dirs {
+			if c.listed[dir] { // as every worktree of a repository leads to it
+				continue
+			}
+			c.listed[dir] = true
 			c.beneath(dir+"/modules", moduleDepth)
 			c.beneath(dir+"/worktrees", 1)
 		}

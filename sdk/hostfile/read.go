@@ -7,8 +7,6 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/nono-run/nono/sdk/policy"
 )
 
 // ErrNotRegular is what [Open] and [Read] say of a directory, a pipe, a device, a socket.
@@ -26,20 +24,14 @@ func Read(name string, limit int64) ([]byte, error) {
 
 // Open opens a regular file for reading, through links.
 //
-// Whatever else stands there is an error and is not waited for: opening a pipe blocks until
-// somebody writes, and a terminal that is opened may become the process's own. That also holds for
-// what is put there between the look and the opening.
+// Whatever else stands there is an error, is not opened and is not waited for: to open a pipe wakes
+// who writes to it, to open a device may start it, and a terminal may become the process's own.
 func Open(name string) (*os.File, error) {
-	route, err := Follow(Host, name)
-	switch {
-	case err != nil:
-		return nil, err
-	case route.Entry.Type == policy.Missing:
-		return nil, &fs.PathError{Op: "open", Path: name, Err: unix.ENOENT}
-	case route.Entry.Type != policy.Regular:
-		return nil, &fs.PathError{Op: "open", Path: name, Err: ErrNotRegular}
+	f, err := openRegular(name)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	return openRegular(route.Path)
+	return f, nil
 }
 
 // List is what is in a directory that is no link, at most so many of its entries, in no order.
@@ -56,21 +48,4 @@ func List(dir string, most int) ([]fs.DirEntry, error) {
 		err = nil // it is empty
 	}
 	return entries, err
-}
-
-// openRegular opens what is a regular file once it is open.
-func openRegular(name string) (*os.File, error) {
-	const flags = os.O_RDONLY | unix.O_NONBLOCK | unix.O_NOFOLLOW | unix.O_NOCTTY
-	f, err := os.OpenFile(name, flags, 0)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: name, Err: ErrNotRegular}
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }

@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // The lengths of an object's name: of SHA-1, or where extensions.objectFormat says sha256.
@@ -106,6 +107,9 @@ const (
 	newest     = 4
 )
 
+// buffers are for one index after another: a repository may have many worktrees, each with its own.
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 2*maxName) }}
+
 func parse(
 	from io.ReaderAt, size int64, hash int, replaced map[uint32]bool,
 ) (*parser, error) {
@@ -116,7 +120,13 @@ func parse(
 	if p.size < headerSize {
 		return nil, errShort
 	}
-	p.in = bufio.NewReaderSize(io.NewSectionReader(from, 0, p.size), 2*maxName)
+	p.in = buffers.Get().(*bufio.Reader)
+	p.in.Reset(io.NewSectionReader(from, 0, p.size))
+	defer func() {
+		p.in.Reset(nil)
+		buffers.Put(p.in)
+		p.in = nil
+	}()
 	head, err := p.take(headerSize)
 	if err != nil {
 		return nil, err
