@@ -111,6 +111,7 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		listAudits: a.listAudits, showAudit: a.showAudit, verifyAudits: a.verifyAudits,
 	})
 	root.SetArgs(args)
+	offerSpellings(root, args)
 	err := a.addLayers(ctx, root, args)
 	if err == nil {
 		err = root.ExecuteContext(ctx)

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/kinds"
@@ -18,7 +17,9 @@ type policyOptions struct {
 	Profiles []string
 	File     string
 	Approve  bool
-	Rules    []config.Flag
+	// Workdir is where to begin, in the place of the current directory; empty: there.
+	Workdir string
+	Rules   []config.Flag
 	// Command is what stands after the flags.
 	Command []string
 	// Own are the flags of the command, where no -- says that they are meant to be its own.
@@ -42,39 +43,32 @@ func (o *policyOptions) take(cmd *cobra.Command, args []string) {
 	}
 }
 
-// flagRule is one flag that is a rule, with the other spellings it is accepted under.
+// flagRule is one flag that is a rule. Its other spellings are in spellings.go.
 type flagRule struct {
 	name, short string
 	value       string // what stands in help for the value; empty: the flag takes none
 	help        string
-	aliases     []string
-	// hidden is a spelling of another tool's: it is taken, and not in help.
+	// hidden is what is so without it: it is taken, and not in help.
 	hidden bool
-	// means is the rule and its value that such a spelling stands for; empty: a rule of its own.
-	means config.Flag
 }
 
 var flagRules = []flagRule{
 	{name: "allow-cwd", help: "grant the current directory: read, write, execute"},
 	{
 		name: "allow", short: "a", value: "PATH",
-		help:    "grant a path: read, write, create, delete, execute",
-		aliases: []string{"allow-file"},
+		help: "grant a path: read, write, create, delete, execute",
 	},
 	{
 		name: "read", short: "r", value: "PATH", help: "grant a path: read, list, execute",
-		aliases: []string{"read-file"},
 	},
 	{
 		name: "write", short: "w", value: "PATH",
-		help:    "grant a path: as --allow, without execute (it can be read too)",
-		aliases: []string{"write-file"},
+		help: "grant a path: as --allow, without execute (it can be read too)",
 	},
 	{name: "deny", value: "PATH", help: "deny a path, whatever grants it"},
 	{
 		name: "lift", value: "PATH",
-		help:    "take back what is denied by default at a path; it still needs a grant",
-		aliases: []string{"bypass-protection", "override-deny"},
+		help: "take back what is denied by default at a path; it still needs a grant",
 	},
 	{name: "env", value: "NAME[=VALUE]", help: "pass a variable, or set it"},
 	{
@@ -83,11 +77,6 @@ var flagRules = []flagRule{
 	},
 	{
 		name: "block-net", hidden: true, help: "close the network, which it is anyway",
-		aliases: []string{"net-block", "no-network", "no-net", "block-network"},
-	},
-	{
-		name: "allow-net", hidden: true, help: "as --disable network",
-		aliases: []string{"net-allow"}, means: config.Flag{Name: "disable", Value: "network"},
 	},
 }
 
@@ -98,32 +87,21 @@ func (o *policyOptions) add(cmd *cobra.Command, profiles cobra.CompletionFunc) {
 	// -c ...` runs no file of policy, and no agent's argument grants anything.
 	flags.SetInterspersed(false)
 	flags.VarP((*fileName)(&o.File), "config", "c", "read the policy from this file")
-	named := &profileNames{&o.Profiles}
-	flags.VarP(named, "profile", "p", "begin from a profile, by its name or its file; may be repeated")
-	flags.VarPF(named, "extends", "", "as --profile").Hidden = true
+	flags.VarP(&profileNames{&o.Profiles}, "profile", "p",
+		"begin from a profile, by its name or its file; may be repeated")
 	for _, r := range flagRules {
-		o.addRule(flags, r.name, r.short, r).Hidden = r.hidden
-		for _, alias := range r.aliases {
-			o.addRule(flags, alias, "", r).Hidden = true
+		rule := &ruleValue{to: &o.Rules, name: r.name, hint: r.value}
+		flag := flags.VarPF(rule, r.name, r.short, r.help)
+		flag.Hidden = r.hidden
+		if r.value == "" {
+			flag.NoOptDefVal = noValue
 		}
 	}
-	completeFlags(cmd, profiles)
+	flags.Var((*dirName)(&o.Workdir), "workdir", "as if nono were started in this directory")
 	flags.BoolVar(&o.Approve, "approve", false,
 		"grant what the file of -c asks for beyond its own directory")
-}
-
-func (o *policyOptions) addRule(
-	flags *pflag.FlagSet, name, short string, r flagRule,
-) *pflag.Flag {
-	means := r.means
-	if means.Name == "" {
-		means.Name = r.name
-	}
-	flag := flags.VarPF(&ruleValue{to: &o.Rules, means: means, hint: r.value}, name, short, r.help)
-	if r.value == "" {
-		flag.NoOptDefVal = alone
-	}
-	return flag
+	completeFlags(cmd, profiles)
+	addSpellings(flags)
 }
 
 // completeFlags tells the shell what may follow a flag. A path is what it offers by itself.
@@ -133,6 +111,7 @@ func completeFlags(cmd *cobra.Command, profiles cobra.CompletionFunc) {
 		cmd.MarkFlagFilename("config", "hcl"),
 		cmd.RegisterFlagCompletionFunc("profile", profiles),
 		cmd.RegisterFlagCompletionFunc("disable", own),
+		cmd.MarkFlagDirname("workdir"),
 	} {
 		if err != nil {
 			panic(err) // the flags were added by our caller
@@ -155,6 +134,24 @@ func (f *fileName) Set(s string) error {
 	return nil
 }
 
+// dirName is a string flag that help shows as DIR.
+type dirName string
+
+// String implements pflag.Value.
+func (d *dirName) String() string { return string(*d) }
+
+// Type implements pflag.Value: what help shows for the value.
+func (d *dirName) Type() string { return "DIR" }
+
+// Set implements pflag.Value.
+func (d *dirName) Set(s string) error {
+	if s == "" {
+		return errors.New("it names no directory")
+	}
+	*d = dirName(s)
+	return nil
+}
+
 // profileNames appends what was typed to the names of profiles.
 type profileNames struct{ to *[]string }
 
@@ -170,14 +167,17 @@ func (p *profileNames) Set(s string) error {
 	return nil
 }
 
-// alone is what a flag without a value is set to.
-const alone = "true"
+// noValue is what a flag without a value is set to.
+const noValue = "true"
+
+// errNoValue is said of --allow-cwd=false: it must not grant what it seems to take back.
+var errNoValue = errors.New("it takes no value")
 
 // ruleValue appends what was typed to the list of rules.
 type ruleValue struct {
-	to    *[]config.Flag
-	means config.Flag
-	hint  string
+	to   *[]config.Flag
+	name string
+	hint string // empty: the flag takes no value
 }
 
 // String implements pflag.Value.
@@ -194,12 +194,11 @@ func (v *ruleValue) Type() string {
 // Set implements pflag.Value.
 func (v *ruleValue) Set(s string) error {
 	if v.hint == "" {
-		// --allow-cwd=false must not grant what it seems to take back.
-		if s != alone {
-			return errors.New("it takes no value")
+		if s != noValue {
+			return errNoValue
 		}
-		s = v.means.Value
+		s = ""
 	}
-	*v.to = append(*v.to, config.Flag{Name: v.means.Name, Value: s})
+	*v.to = append(*v.to, config.Flag{Name: v.name, Value: s})
 	return nil
 }

@@ -25,7 +25,7 @@ import (
 func newProfiles(do actions, names cobra.CompletionFunc) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:     "profiles",
-		Aliases: []string{"profile"},
+		Aliases: accepted(commandSpellings, "profiles"),
 		Short:   "Show the profiles there are, and write one",
 		Long: `Show the profiles there are, and write one. A profile is a policy that goes by a name:
 built in, or your own in ~/.config/nono/profiles. Nothing is run by any of these commands.`,

@@ -115,7 +115,7 @@ func (a *App) request(verb string, o policyOptions) (*session.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, dirName, err := a.currentDir()
+	dir, dirName, err := a.workdir(o.Workdir)
 	if err != nil {
 		return nil, err
 	}
@@ -214,6 +214,31 @@ func (a *App) noCommand(verb, file, dir string) error {
 			"`nono plan --allow-cwd -- COMMAND`, or `nono plan -c FILE`")
 	}
 	return p.Try("run `nono run --allow-cwd -- COMMAND`, or `nono run -c FILE`")
+}
+
+// workdir is the directory that a run begins in: the one that was named, or the current one.
+func (a *App) workdir(named string) (dir, name string, err error) {
+	if named == "" {
+		return a.currentDir()
+	}
+	name = filepath.Clean(named)
+	if !filepath.IsAbs(name) {
+		here, err := a.Getwd()
+		if err != nil {
+			return "", "", fmt.Errorf("finding the current directory: %w", err)
+		}
+		name = filepath.Join(here, name)
+	}
+	at, err := hostfile.Follow(hostfile.Host, name)
+	switch {
+	case err != nil:
+		return "", "", fmt.Errorf("--workdir %s: %w", named, err)
+	case at.Entry.Type == policy.Missing:
+		return "", "", diag.Errorf("--workdir %s: there is no such directory", named)
+	case at.Entry.Type != policy.Directory:
+		return "", "", diag.Errorf("--workdir %s: it is not a directory", named)
+	}
+	return at.Path, name, nil
 }
 
 // currentDir is the current directory with links resolved, for what is granted is the directory and

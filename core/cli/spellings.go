@@ -1,15 +1,32 @@
 package cli
 
 import (
-	"maps"
+	"fmt"
+	"io"
 	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/nono-run/nono/core/diag"
 )
 
-// What people type who know another tool, or a later nono. A word whose meaning is here under
-// another name is answered with that name; what nono is going to have, with what there is
-// meanwhile.
+// spelling is one thing that people write in words of their own: those of another tool, of the Rust
+// nono, or of a later one. The tables of them are all there is to know of it: what is accepted,
+// what is answered, what `nono help spellings` shows, and what the shell completes.
+type spelling struct {
+	words []string // of flags without the dashes
+	// is is nono's own word, for which they are accepted; empty: they are only answered.
+	is string
+	// value is what that flag is given; empty: what was typed.
+	value string
+	// later says that nono is going to have it.
+	later bool
+	// answer is nono's own for the same, or what there is until nono has it.
+	answer string
+}
 
 const (
 	networkIs   = "the network is closed, or all of it open with --disable network"
@@ -21,73 +38,127 @@ const (
 	always      = "every run has it without any flag"
 )
 
-// laterCommands are the commands that nono is going to have, with what there is until then.
-var laterCommands = spellings(map[string][]string{
-	"`nono run` does it": {"wrap"},
-	triesHost:            {"doctor", "setup"},
-	noUndo: {
-		"rollback", "undo", "session diff", "session rollback", "session verify",
-	},
-	handsOver: {"credential"},
-	"`nono run --approve` grants what a file asks for, for one run": {"approve"},
-	"`nono logs` shows what a run did":                              {"learn"},
-	"no file is signed or checked":                                  {"trust"},
-})
+// commandSpellings are words in the place of a command.
+var commandSpellings = []spelling{
+	{words: []string{"profile"}, is: "profiles"},
 
-// laterFlags are the flags that nono is going to have, with what there is until then.
-var laterFlags = spellings(map[string][]string{
-	networkIs: {
-		"network-profile", "allow-domain", "allow-proxy", "proxy-allow", "allow-bind", "listen-port",
-		"allow-port", "open-port", "upstream-proxy", "upstream-bypass", "external-proxy",
-		"external-proxy-bypass",
+	{words: []string{"wrap"}, later: true, answer: "`nono run` does it"},
+	{words: []string{"doctor", "setup"}, later: true, answer: triesHost},
+	{
+		words: []string{"rollback", "undo", "session diff", "session rollback", "session verify"},
+		later: true, answer: noUndo,
 	},
-	noUndo:    {"snapshot", "rollback", "rollback-exclude", "no-rollback"},
-	handsOver: {"credential", "proxy-credential", "env-credential", "env-credential-map"},
-	"change to the directory before: cd DIR && nono run ...": {"workdir"},
-	"what the shell limits (ulimit) holds inside as well":    {"memory"},
-	planShows: {"trace"},
-})
+	{words: []string{"credential"}, later: true, answer: handsOver},
+	{
+		words: []string{"approve"}, later: true,
+		answer: "`nono run --approve` grants what a file asks for, for one run",
+	},
+	{words: []string{"learn"}, later: true, answer: "`nono logs` shows what a run did"},
+	{words: []string{"trust"}, later: true, answer: "no file is signed or checked"},
+}
 
-// otherFlags are those of other tools, with nono's own for the same.
-var otherFlags = spellings(map[string][]string{
-	"here it is --read PATH": {
-		"ro", "ro-bind", "ro-bind-try", "read-only", "readonly", "allow-read", "read-path",
-	},
-	"here it is --allow PATH": {
-		"rw", "bind", "bind-try", "dev-bind", "read-write", "readwrite", "whitelist", "volume", "mount",
-		"add-dir", "allow-path", "allow-dir",
-	},
-	"here it is --write PATH": {"allow-write", "write-path"},
-	"here it is --allow-cwd":  {"cwd", "allow-dot", "project"},
-	"here it is --deny PATH": {
-		"blacklist", "deny-path", "deny-read", "mask", "hide",
-	},
-	"here it is --env NAME, or --env NAME=VALUE": {"setenv", "allow-env", "pass-env", "env-file", "e"},
-	"here it is -c FILE":                         {"policy", "file", "config-file"},
-	"here it is --disable network":               {"share-net"},
-	networkNone: {
-		"net", "network", "unshare-net", "unshare-all", "offline", "no-internet", "isolate-network",
-	},
-	"the home and /tmp are private without any flag": {
-		"private", "private-tmp", "private-home", "tmpfs",
-	},
-	always: {
-		"unshare-pid", "unshare-user", "unshare-ipc", "unshare-uts", "die-with-parent", "new-session",
-		"proc", "dev", "seccomp", "noroot", "clearenv", "rm",
-	},
-	"change to the directory before: cd DIR && nono run ...": {"chdir", "directory"},
-	"it is the agent's own, and stands after its name: nono run --allow-cwd -- AGENT --FLAG": {
-		"dangerously-skip-permissions", "permission-mode", "yolo", "full-auto", "print", "model",
-		"dangerously-bypass-approvals-and-sandbox", "sandbox", "prompt", "resume", "continue",
-	},
-})
+// flagSpellings are flags of `nono run` and its like.
+var flagSpellings = []spelling{
+	{words: []string{"allow-file"}, is: "allow"},
+	{words: []string{"read-file"}, is: "read"},
+	{words: []string{"write-file"}, is: "write"},
+	{words: []string{"bypass-protection", "override-deny"}, is: "lift"},
+	{words: []string{"extends"}, is: "profile"},
+	{words: []string{"net-block", "no-network", "no-net", "block-network"}, is: "block-net"},
+	{words: []string{"allow-net", "net-allow"}, is: "disable", value: "network"},
 
-// spellings turns a table of answers, each with its words, into one of words.
-func spellings(answers map[string][]string) map[string]string {
-	words := map[string]string{}
-	for answer, of := range answers {
-		for _, word := range of {
-			words[word] = answer
+	{
+		words: []string{
+			"network-profile", "allow-domain", "allow-proxy", "proxy-allow", "allow-bind",
+			"listen-port", "allow-port", "open-port", "upstream-proxy", "upstream-bypass",
+			"external-proxy", "external-proxy-bypass",
+		},
+		later: true, answer: networkIs,
+	},
+	{
+		words: []string{"snapshot", "rollback", "rollback-exclude", "no-rollback"},
+		later: true, answer: noUndo,
+	},
+	{
+		words: []string{"credential", "proxy-credential", "env-credential", "env-credential-map"},
+		later: true, answer: handsOver,
+	},
+	{
+		words: []string{"memory"}, later: true,
+		answer: "what the shell limits (ulimit) holds inside as well",
+	},
+	{words: []string{"trace"}, later: true, answer: planShows},
+
+	{
+		words: []string{
+			"ro", "ro-bind", "ro-bind-try", "read-only", "readonly", "allow-read", "read-path",
+		},
+		answer: "here it is --read PATH",
+	},
+	{
+		words: []string{
+			"rw", "bind", "bind-try", "dev-bind", "read-write", "readwrite", "whitelist", "volume",
+			"mount", "add-dir", "allow-path", "allow-dir",
+		},
+		answer: "here it is --allow PATH",
+	},
+	{words: []string{"allow-write", "write-path"}, answer: "here it is --write PATH"},
+	{words: []string{"cwd", "allow-dot", "project"}, answer: "here it is --allow-cwd"},
+	{
+		words:  []string{"blacklist", "deny-path", "deny-read", "mask", "hide"},
+		answer: "here it is --deny PATH",
+	},
+	{
+		words:  []string{"setenv", "allow-env", "pass-env", "env-file", "e"},
+		answer: "here it is --env NAME, or --env NAME=VALUE",
+	},
+	{words: []string{"policy", "file", "config-file"}, answer: "here it is -c FILE"},
+	{words: []string{"share-net"}, answer: "here it is --disable network"},
+	{
+		words: []string{
+			"net", "network", "unshare-net", "unshare-all", "offline", "no-internet",
+			"isolate-network",
+		},
+		answer: networkNone,
+	},
+	{
+		words:  []string{"private", "private-tmp", "private-home", "tmpfs"},
+		answer: "the home and /tmp are private without any flag",
+	},
+	{
+		words: []string{
+			"unshare-pid", "unshare-user", "unshare-ipc", "unshare-uts", "die-with-parent",
+			"new-session", "proc", "dev", "seccomp", "noroot", "clearenv", "rm",
+		},
+		answer: always,
+	},
+	{words: []string{"chdir", "directory"}, answer: "here it is --workdir DIR"},
+	{
+		words: []string{
+			"dangerously-skip-permissions", "permission-mode", "yolo", "full-auto", "print",
+			"model", "dangerously-bypass-approvals-and-sandbox", "sandbox", "prompt", "resume",
+			"continue",
+		},
+		answer: "it is the agent's own, and stands after its name: " +
+			"nono run --allow-cwd -- AGENT --FLAG",
+	},
+}
+
+// spelled is what a table says of a word.
+func spelled(table []spelling, word string) (spelling, bool) {
+	i := slices.IndexFunc(table, func(s spelling) bool { return slices.Contains(s.words, word) })
+	if i < 0 {
+		return spelling{}, false
+	}
+	return table[i], true
+}
+
+// accepted are the words that are accepted for one of nono's own.
+func accepted(table []spelling, is string) []string {
+	var words []string
+	for _, s := range table {
+		if s.is == is {
+			words = append(words, s.words...)
 		}
 	}
 	return words
@@ -98,13 +169,102 @@ func notBuilt(word, meanwhile string) error {
 	return diag.Errorf("%s is not built yet", word).Try("%s", meanwhile)
 }
 
-// ownFlags are the long names of the flags of `nono run`, with their other spellings.
-func ownFlags() []string {
-	names := []string{
-		"config", "profile", "extends", "approve", "dry-run", "name", "json-events",
+// asSpelling marks a flag that is another spelling, and names nono's own.
+const asSpelling = "spelling"
+
+// addSpellings makes a command take the other spellings of its flags. Help leaves them out.
+func addSpellings(flags *pflag.FlagSet) {
+	for _, s := range flagSpellings {
+		own := flags.Lookup(s.is)
+		if own == nil {
+			continue
+		}
+		for _, word := range s.words {
+			as, value, alone := "as --"+s.is, own.Value, own.NoOptDefVal
+			if s.value != "" {
+				as, value, alone = as+" "+s.value, &fixedValue{own.Value, s.value}, noValue
+			}
+			other := flags.VarPF(value, word, "", as)
+			other.NoOptDefVal, other.Hidden = alone, true
+			other.Annotations = map[string][]string{asSpelling: {s.is}}
+		}
 	}
-	for _, r := range flagRules {
-		names = append(append(names, r.name), r.aliases...)
+}
+
+// fixedValue is a flag without a value that stands for one with a value.
+type fixedValue struct {
+	pflag.Value
+
+	value string
+}
+
+// Type implements pflag.Value.
+func (*fixedValue) Type() string { return "bool" }
+
+// Set implements pflag.Value.
+func (f *fixedValue) Set(s string) error {
+	if s != noValue {
+		return errNoValue
 	}
-	return slices.Concat(names, slices.Collect(maps.Keys(laterFlags)))
+	return f.Value.Set(f.value)
+}
+
+// offerSpellings lets the shell complete the other spellings of flags once one has been begun: at
+// the bare dashes nono's own are enough.
+func offerSpellings(root *cobra.Command, args []string) {
+	asks := []string{cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}
+	if len(args) < 2 || !slices.Contains(asks, args[0]) {
+		return
+	}
+	begun, isFlag := strings.CutPrefix(args[len(args)-1], "--")
+	if !isFlag || begun == "" {
+		return
+	}
+	for _, cmd := range root.Commands() {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Annotations[asSpelling] != nil {
+				f.Hidden = !strings.HasPrefix(f.Name, begun)
+			}
+		})
+	}
+}
+
+// spellingsPage is what follows `nono help` for the tables.
+const spellingsPage = "spellings"
+
+// printSpellings prints the tables.
+func printSpellings(to io.Writer) error {
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	for _, part := range []struct {
+		title string
+		is    func(spelling) bool
+	}{
+		{"Taken for nono's own:", func(s spelling) bool { return s.is != "" }},
+		{"Not built yet:", func(s spelling) bool { return s.later }},
+		{"Not taken:", func(s spelling) bool { return s.is == "" && !s.later }},
+	} {
+		fmt.Fprintln(w, part.title)
+		for _, s := range commandSpellings {
+			if part.is(s) {
+				printSpelling(w, "nono ", s)
+			}
+		}
+		for _, s := range flagSpellings {
+			if part.is(s) {
+				printSpelling(w, "--", s)
+			}
+		}
+		fmt.Fprintln(w)
+	}
+	return w.Flush()
+}
+
+func printSpelling(w io.Writer, before string, s spelling) {
+	says := s.answer
+	if s.is != "" {
+		says = strings.TrimSpace(before + s.is + " " + s.value)
+	}
+	for _, word := range s.words {
+		fmt.Fprintf(w, "  %s%s\t%s\n", before, word, says)
+	}
 }

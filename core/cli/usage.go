@@ -40,7 +40,7 @@ func usageError(root *cobra.Command, args []string, err error) error {
 	if cmd == nil || !cmd.HasAvailableSubCommands() {
 		return err
 	}
-	if cmd == root && len(args) > 0 && isRunFlag(args[0]) {
+	if cmd == root && len(args) > 0 && isRunFlag(root, args[0]) {
 		flag, _, _ := strings.Cut(args[0], "=")
 		return diag.Errorf("%s stands before any command of nono's", flag).
 			Try("did you mean `nono run %s ...`?", flag)
@@ -54,18 +54,24 @@ func usageError(root *cobra.Command, args []string, err error) error {
 }
 
 // isRunFlag reports whether a word is a flag of `nono run`, and of nothing above it.
-func isRunFlag(word string) bool {
-	long, isLong := strings.CutPrefix(word, "--")
-	long, _, _ = strings.Cut(long, "=")
-	short := slices.ContainsFunc(flagRules, func(r flagRule) bool { return word == "-"+r.short })
-	return isLong && slices.Contains(ownFlags(), long) || short || word == "-c" || word == "-p"
+func isRunFlag(root *cobra.Command, word string) bool {
+	run, _, err := root.Find([]string{"run"})
+	if err != nil {
+		return false
+	}
+	word, _, _ = strings.Cut(word, "=")
+	if long, isLong := strings.CutPrefix(word, "--"); isLong {
+		s, other := spelled(flagSpellings, long)
+		return run.Flags().Lookup(long) != nil || other && s.later
+	}
+	return len(word) == 2 && word[0] == '-' && run.Flags().ShorthandLookup(word[1:]) != nil
 }
 
 // unknownCommand says that a command has no command of this name.
 func unknownCommand(of *cobra.Command, name string) error {
 	words := of.CommandPath() + " " + name
-	if meanwhile, later := laterCommands[strings.TrimPrefix(words, "nono ")]; later {
-		return notBuilt("`"+words+"`", meanwhile)
+	if s, ok := spelled(commandSpellings, strings.TrimPrefix(words, "nono ")); ok && s.later {
+		return notBuilt("`"+words+"`", s.answer)
 	}
 	var known []string
 	for _, c := range of.Commands() {
@@ -113,8 +119,9 @@ func flagError(cmd *cobra.Command, err error) error {
 
 func unknownFlag(cmd *cobra.Command, missing *pflag.NotExistError, help string) error {
 	name := missing.GetSpecifiedName()
-	if meanwhile, later := laterFlags[name]; later {
-		return notBuilt("--"+name, meanwhile)
+	other, ok := spelled(flagSpellings, name)
+	if ok && other.later {
+		return notBuilt("--"+name, other.answer)
 	}
 	letters := missing.GetSpecifiedShortnames()
 	p := diag.Errorf("there is no flag %s", typed(name, letters))
@@ -122,8 +129,8 @@ func unknownFlag(cmd *cobra.Command, missing *pflag.NotExistError, help string) 
 	for _, set := range []*pflag.FlagSet{cmd.Flags(), cmd.InheritedFlags()} {
 		set.VisitAll(func(f *pflag.Flag) { known[f.Name] = !f.Hidden })
 	}
-	if ours, ok := otherFlags[name]; ok && known["allow-cwd"] && len(letters) <= 1 {
-		return p.Try("%s", ours)
+	if ok && known["allow-cwd"] && len(letters) <= 1 {
+		return p.Try("%s", other.answer)
 	}
 	maps.DeleteFunc(known, func(_ string, shown bool) bool { return !shown })
 	if near := schema.Nearest(name, slices.Sorted(maps.Keys(known))); near != "" && letters == "" {
@@ -156,12 +163,16 @@ func (a *App) newHelp() *cobra.Command {
 		Short: "Explain a command, or the policy language",
 		Long: "Explain a command: what it does, with examples and its flags. " +
 			"`nono COMMAND --help` prints the\nsame. `nono help agent.hcl` explains the policy " +
-			"language, and with a block's name one block.",
+			"language, and with a block's name one block;\n`nono help spellings` lists the words of " +
+			"other tools that are taken, and nono's own for the rest.",
 		Example: "  nono help run\n  nono help plugin list\n  nono help agent.hcl\n" +
 			"  nono help agent.hcl filesystem",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 && args[0] == reference.File {
 				return a.explainLanguage(args[1:])
+			}
+			if len(args) == 1 && args[0] == spellingsPage {
+				return printSpellings(a.Stdout)
 			}
 			found, rest, _ := cmd.Root().Find(args)
 			if len(rest) > 0 && found.HasAvailableSubCommands() {
@@ -180,7 +191,8 @@ func (a *App) newHelp() *cobra.Command {
 				return reference.Names(), cobra.ShellCompDirectiveNoFileComp
 			case len(args) == 0:
 				names = append(names,
-					cobra.CompletionWithDesc(reference.File, "The policy language"))
+					cobra.CompletionWithDesc(reference.File, "The policy language"),
+					cobra.CompletionWithDesc(spellingsPage, "The words of other tools"))
 			}
 			found, _, _ := cmd.Root().Find(args)
 			for _, c := range found.Commands() {
