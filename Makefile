@@ -43,10 +43,10 @@ test: build ## every test, as whoever you are
 
 SOAKFLAGS ?=
 QUESTIONS ?= 100000
-soak: build ## a thousand starts and ends under load, with kills, umasks and limits; what they leave; the kernel asked what nono why says
+soak: build ## a thousand starts and ends under load, with kills, umasks and limits; what they leave; two hundred kills, and what the next start makes of them; the kernel asked what nono why says
 	@mkdir -p bin/soak
-	@$(GO) build -trimpath -o bin/soak/ ./test/soak ./test/layers/echo
-	@bin/soak/soak -nono bin/nono -layer bin/soak/echo $(SOAKFLAGS)
+	@$(GO) build -trimpath -o bin/soak/ ./test/soak ./test/layers/echo ./test/layers/keeper
+	@bin/soak/soak -nono bin/nono -layers bin/soak $(SOAKFLAGS)
 	@$(GO) test -count=1 -timeout=3h -run '^TestTheKernelDoesWhatThePlanSays$$' ./test/e2e -questions $(QUESTIONS)
 
 race: export CGO_ENABLED := 1

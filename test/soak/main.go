@@ -9,8 +9,12 @@
 // a sentence and not with a dump; and at the end nothing is left, no process, directory, mount or
 // keyring.
 //
+// Then nono, nono-init and the layers are killed at moments that are drawn, from the first one to
+// the last of their runs. What must hold: the next start finishes the session, and all that the
+// layers took is released.
+//
 //	make soak
-//	go run ./test/soak -nono bin/nono -layer nono-layer-echo -runs 1000 -seed 7
+//	go run ./test/soak -nono bin/nono -layers bin/soak -runs 1000 -kills 200 -seed 7
 package main
 
 import (
@@ -32,8 +36,9 @@ import (
 func main() {
 	var s soak
 	flag.StringVar(&s.nono, "nono", "bin/nono", "nono's program")
-	flag.StringVar(&s.layer, "layer", "", "the program of the tests' resident layer, echo")
+	flag.StringVar(&s.layers, "layers", "bin/soak", "where the tests' layers are, echo and keeper")
 	flag.IntVar(&s.runs, "runs", 1000, "how many runs")
+	flag.IntVar(&s.kills, "kills", 200, "how many of the runs after them are killed")
 	flag.IntVar(&s.beside, "beside", 4, "how many at once")
 	flag.IntVar(&s.burden, "burden", runtime.NumCPU(), "how many loops keep processors busy meanwhile")
 	now := uint64(time.Now().UnixNano())
@@ -47,11 +52,11 @@ func main() {
 
 // soak is one thousand runs.
 type soak struct {
-	nono, layer          string
-	runs, beside, burden int
-	seed                 uint64
+	nono, layers                string
+	runs, kills, beside, burden int
+	seed                        uint64
 
-	home, runtime string
+	users []*user // one for all ordinary runs, and one for each line of kills
 
 	mu      sync.Mutex
 	counts  map[string]int // of runs, by what was done to them and how they ended
@@ -60,7 +65,7 @@ type soak struct {
 }
 
 func (s *soak) soak() error {
-	for _, path := range []*string{&s.nono, &s.layer} {
+	for _, path := range []*string{&s.nono, &s.layers} {
 		absolute, err := filepath.Abs(*path)
 		if err != nil {
 			return err
@@ -71,19 +76,25 @@ func (s *soak) soak() error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return err
 	}
-	if err := s.makeUser(); err != nil {
-		return err
+	for range 1 + s.beside {
+		u, err := s.makeUser()
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(u.home)
+		defer os.RemoveAll(u.runtime)
+		s.users = append(s.users, u)
 	}
-	defer os.RemoveAll(s.home)
-	defer os.RemoveAll(s.runtime)
 	s.counts = map[string]int{}
 	before := surroundings()
 	fmt.Printf("soak: %d runs, %d at once, seed %d\n", s.runs, s.beside, s.seed)
 	began := time.Now()
 	unburden := burden(s.burden)
 	s.all()
-	unburden()
 	s.last()
+	fmt.Printf("soak: %d kills\n", s.kills)
+	s.allKills()
+	unburden()
 	s.compare(before)
 	s.report(time.Since(began))
 	if len(s.wrong) > 0 {
@@ -92,27 +103,48 @@ func (s *soak) soak() error {
 	return nil
 }
 
-// makeUser makes a home with a project, in which a policy names the resident layer.
-func (s *soak) makeUser() (err error) {
+// user is somebody who runs nono.
+type user struct{ home, runtime string }
+
+// The policies in the project: with a resident layer, and with a bracket layer as well, which takes
+// its time.
+const (
+	oneLayer  = "agent.hcl"
+	twoLayers = "both.hcl"
+)
+
+// makeUser makes a home with a project, in which policies name the layers.
+func (s *soak) makeUser() (*user, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if s.home, err = os.MkdirTemp(home, ".soak-"); err != nil {
-		return err
+	u := new(user)
+	if u.home, err = os.MkdirTemp(home, ".soak-"); err != nil {
+		return nil, err
 	}
-	if s.runtime, err = os.MkdirTemp("/tmp", "soak-"); err != nil { // short: a socket's path begins so
-		return err
+	if u.runtime, err = os.MkdirTemp("/tmp", "soak-"); err != nil { // short: a socket's path begins so
+		return nil, err
 	}
-	if err := os.Mkdir(s.project(), 0o755); err != nil {
-		return err
+	if err := os.Mkdir(u.project(), 0o755); err != nil {
+		return nil, err
 	}
-	policy := fmt.Sprintf("filesystem { allow = [\".\"] }\n"+
-		"layer \"echo\" { plugin = \"test/echo\" }\nplugin \"test/echo\" { path = %q }\n", s.layer)
-	return os.WriteFile(filepath.Join(s.project(), "agent.hcl"), []byte(policy), 0o644)
+	layer := func(name, settings string) string {
+		return fmt.Sprintf("layer %q {\n  plugin = %q\n  %s\n}\nplugin %q { path = %q }\n",
+			name, "test/"+name, settings, "test/"+name, filepath.Join(s.layers, name))
+	}
+	one := "filesystem { allow = [\".\"] }\n" + layer("echo", "")
+	for name, policy := range map[string]string{
+		oneLayer: one, twoLayers: one + layer("keeper", "slowly = true"),
+	} {
+		if err := os.WriteFile(filepath.Join(u.project(), name), []byte(policy), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return u, nil
 }
 
-func (s *soak) project() string { return filepath.Join(s.home, "proj") }
+func (u *user) project() string { return filepath.Join(u.home, "proj") }
 
 // burden keeps so many processors busy until its result is called.
 func burden(loops int) (stop func()) {
@@ -155,7 +187,7 @@ func (s *soak) all() {
 
 // last is a run after all, which removes what killed ones left on disk.
 func (s *soak) last() {
-	r := s.start(trial{name: "last", agent: "exit 7", resident: true})
+	r := s.start(s.users[0], trial{name: "last", agent: "exit 7", policy: oneLayer})
 	r.end()
 	s.judge(r, r.code == 7)
 }
@@ -210,14 +242,12 @@ func (s *soak) compare(before surrounding) {
 			break
 		}
 	}
-	entries, err := os.ReadDir(filepath.Join(s.runtime, "nono"))
-	if err != nil {
-		s.fail("looking for what is left: %v", err)
-	}
-	for _, e := range entries {
-		// One of a start that was killed before it had its lock stays for a minute.
-		if !strings.HasPrefix(e.Name(), "new-") {
-			s.fail("the directory of a run is left: %s", e.Name())
+	for _, u := range s.users {
+		for _, dir := range left(filepath.Join(u.runtime, "nono")) {
+			s.fail("the directory of a run is left: %s", dir)
+		}
+		for _, wrong := range u.unfinished() {
+			s.fail("at the end: %s", wrong)
 		}
 	}
 }

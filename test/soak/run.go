@@ -20,9 +20,8 @@ import (
 // trial is what is done in one run.
 type trial struct {
 	name string
-	// agent is the shell's program that is run, resident says that a layer stays beside it.
-	agent    string
-	resident bool
+	// agent is the shell's program that is run; policy names a file with layers, or is empty.
+	agent, policy string
 	// shell is what the shell that starts nono does to itself first.
 	shell string
 	// victim is the name of the process that gets a signal, so long after it was seen.
@@ -44,7 +43,7 @@ const (
 // draw chooses what the run with this number is.
 func draw(n int, r *rand.Rand) trial {
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
-	t := trial{resident: r.IntN(2) == 0, after: time.Duration(r.IntN(200)) * time.Millisecond}
+	t := trial{policy: pick("", oneLayer), after: time.Duration(r.IntN(200)) * time.Millisecond}
 	switch n % 5 {
 	case 0, 1:
 		t.name, t.agent, t.clean = "ordinary", pick(quick, leaving), true
@@ -92,7 +91,7 @@ type running struct {
 
 // one makes one run and judges it.
 func (s *soak) one(n int, r *rand.Rand) {
-	run := s.start(draw(n, r))
+	run := s.start(s.users[0], draw(n, r))
 	if run.signal != 0 {
 		run.strike()
 	}
@@ -104,22 +103,22 @@ func (s *soak) one(n int, r *rand.Rand) {
 	s.judge(run, ok)
 }
 
-func (s *soak) start(t trial) *running {
+func (s *soak) start(u *user, t trial) *running {
 	run := &running{trial: t, began: time.Now(), done: make(chan struct{})}
 	shell := "exec \"$@\""
 	if t.shell != "" {
 		shell = t.shell + " && " + shell
 	}
 	args := []string{"-c", shell, "bash", s.nono, "run"}
-	if t.resident {
-		args = append(args, "-c", "agent.hcl", "--approve")
+	if t.policy != "" {
+		args = append(args, "-c", t.policy, "--approve")
 	} else {
 		args = append(args, "--allow-cwd")
 	}
 	run.cmd = exec.Command("/bin/bash", append(args, "--", "/bin/sh", "-c", t.agent)...)
-	run.cmd.Dir = s.project()
+	run.cmd.Dir = u.project()
 	run.cmd.Env = []string{
-		"HOME=" + s.home, "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "XDG_RUNTIME_DIR=" + s.runtime,
+		"HOME=" + u.home, "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "XDG_RUNTIME_DIR=" + u.runtime,
 	}
 	run.cmd.Stdout, run.cmd.Stderr = &run.out, &run.err
 	run.cmd.WaitDelay = 5 * time.Second

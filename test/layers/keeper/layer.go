@@ -63,6 +63,9 @@ func (layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartResponse
 		return nil, err
 	}
 	baseline, err := look(req.Command.Dir, func(n int) error {
+		if err := take(req.Run, n); err != nil {
+			return err
+		}
 		if s.Slowly {
 			time.Sleep(slow)
 		}
@@ -92,8 +95,8 @@ const (
 	maxState = 1 << 20
 )
 
-// Finish implements sdk.Starter: it tells what has changed since Start. It changes nothing, so it
-// can be called again at any time.
+// Finish implements sdk.Starter: it releases what the journal says, and tells what has changed
+// since Start. It can be called again at any time.
 func (layer) Finish(_ context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
 	s, err := begin("finish", req.Settings)
 	if err != nil {
@@ -106,6 +109,9 @@ func (layer) Finish(_ context.Context, req *sdk.FinishRequest) (*sdk.FinishRespo
 		return nil, errors.New("the keeper was told to finish once only")
 	case s.Misbehave == "needs-state" && req.State == nil:
 		return nil, errors.New("the keeper was told to need its state")
+	}
+	if err := release(req.Run); err != nil {
+		return nil, err
 	}
 	if err := note(req.StateDir, "finish", req.SessionID); err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func TestTellsWhatChanged(t *testing.T) {
 	}
 
 	req := layertest.Request(nil)
-	req.Command.Dir, req.StateDir = dir, t.TempDir()
+	req.Command.Dir, req.StateDir, req.Dir = dir, t.TempDir(), t.TempDir()
 	state := layertest.New(t, layer{}).Start(&sdk.StartRequest{Run: req.Run}, nil).State
 	finish := func(state []byte) string {
 		return layertest.New(t, layer{}).Finish(&sdk.FinishRequest{
@@ -60,6 +60,33 @@ func TestTellsWhatChanged(t *testing.T) {
 	}
 	if got := finish(nil); got != "keeper: nothing was remembered" {
 		t.Errorf("after a Start that did not return: %q", got)
+	}
+}
+
+// All that a Start took is released that was cut off, and has returned no state.
+func TestTheJournalIsHonoured(t *testing.T) {
+	req := layertest.Request(nil)
+	req.StateDir, req.Dir = t.TempDir(), t.TempDir()
+	for n := range taken + 3 {
+		if err := take(req.Run, n+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func() int {
+		found, err := filepath.Glob(filepath.Join(req.StateDir, "taken-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	if left() != taken {
+		t.Fatalf("%d are taken", left())
+	}
+	for range 2 {
+		layertest.New(t, layer{}).Finish(&sdk.FinishRequest{Run: req.Run, End: sdk.End{Reason: sdk.EndCoreLost}, Stored: true})
+		if left() != 0 {
+			t.Errorf("%d are left", left())
+		}
 	}
 }
 

@@ -9,6 +9,10 @@
 //
 // Between Start and Finish nothing of it runs. What Finish compares with is the state that Start
 // returned.
+//
+// It also takes something for each of the first files that it looks at, a file of its own that
+// stands where it outlives sessions. Before it takes one it writes that into its journal, so that
+// Finish releases all of it, wherever Start was cut off.
 package main
 
 import (
