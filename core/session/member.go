@@ -28,7 +28,8 @@ type member struct {
 	binary      *layerhost.Binary
 	digest      string
 	layer       *layerhost.Layer
-	dir         string // its own, in the run's
+	number      int    // among the layers of the run
+	dir         string // its own, for this session
 	description sdk.Description
 	settings    []byte
 	known       sdk.Run                       // what every call of the run is told
@@ -97,8 +98,8 @@ func (m *member) start(ctx context.Context, r *run, number int, forked func()) e
 	if err != nil {
 		return err
 	}
-	m.layer, m.description = layer, description
-	if err := m.makeDir(r, number); err != nil {
+	m.layer, m.description, m.number = layer, description, number
+	if err := r.awaitPlace(); err != nil {
 		return err
 	}
 	return m.openSession(ctx, r, layer)
@@ -106,12 +107,12 @@ func (m *member) start(ctx context.Context, r *run, number int, forked func()) e
 
 // makeDir makes the directory that is the layer's own for this session. One that has something to
 // clean up finds it again when core is killed.
-func (m *member) makeDir(r *run, number int) (err error) {
+func (m *member) makeDir(r *run) (err error) {
 	if m.description.Lifetime != sdk.Ephemeral && !r.dry {
 		m.dir, err = r.stored.LayerDir(m.description.Name)
 		return storeProblem(err)
 	}
-	m.dir = filepath.Join(r.dir.Path, strconv.Itoa(number))
+	m.dir = filepath.Join(r.dir.Path, strconv.Itoa(m.number))
 	if err := os.Mkdir(m.dir, 0o700); err != nil {
 		return fmt.Errorf("making the directory of layer %s: %w", m.binary.Name, err)
 	}
@@ -158,6 +159,9 @@ func (m *member) openSession(ctx context.Context, r *run, layer *layerhost.Layer
 // makeShare asks the layer for its share of the plan. An ephemeral layer is not needed after that,
 // and nobody waits for its end.
 func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error {
+	if err := m.makeDir(r); err != nil {
+		return err
+	}
 	m.known = sdk.Run{
 		SessionID:     r.dir.ID,
 		Host:          r.host,

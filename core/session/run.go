@@ -48,17 +48,20 @@ type run struct {
 	dir     *runDir
 	stored  *store.Session // what it writes of itself; nil in a dry run
 	log     journal        // what happened in it
-	tool    *toolchain.Toolchain
-	path    *toolchain.Path
-	caches  buildcache.Store
-	inUse   *os.File      // the caches, while they are not to be pruned
-	notKept error         // why there are none
-	policy  policy.Policy // the configuration's, with what the command and PATH need
-	init    *launch.Init
-	host    sdk.Host
-	members []*member
-	places  places.View
-	plan    *plan.Plan
+	// placed is closed when both are there, or cannot be.
+	placed   chan struct{}
+	hasPlace bool
+	tool     *toolchain.Toolchain
+	path     *toolchain.Path
+	caches   buildcache.Store
+	inUse    *os.File      // the caches, while they are not to be pruned
+	notKept  error         // why there are none
+	policy   policy.Policy // the configuration's, with what the command and PATH need
+	init     *launch.Init
+	host     sdk.Host
+	members  []*member
+	places   places.View
+	plan     *plan.Plan
 	// planHash is that of the plan as it is stored.
 	planHash events.Hash
 	opened   chan struct{} // closed when the gate is open: the agent runs
@@ -102,6 +105,7 @@ func open(
 	watch.Lap("policy")
 	r := &run{
 		time: watch, req: req, dry: dry, refuse: refuse, opened: make(chan struct{}),
+		placed: make(chan struct{}),
 		losses: make(chan error, 1), stops: make(chan error, 1),
 		asker: newAsker(req.Stdin, req.Stderr, dry), created: req.Began,
 		ending: map[string]string{"reason": string(sdk.EndStartFailed)},
@@ -143,9 +147,11 @@ func open(
 		return nil, err
 	}
 	r.problems = append(r.problems, r.dir.Stuck...)
-	if err := r.openStored(ctx); err != nil {
-		r.close()
-		return nil, err
+	if !dry {
+		if err := r.finishDead(ctx); err != nil {
+			r.close()
+			return nil, err
+		}
 	}
 	r.time.Lap("command")
 	if err := r.startProcesses(ctx); err != nil {
@@ -154,22 +160,6 @@ func open(
 	}
 	r.time.Lap("processes")
 	return r, nil
-}
-
-// openStored makes the place of this run among the stored ones, after those that were killed have
-// been finished.
-func (r *run) openStored(ctx context.Context) error {
-	if r.dry {
-		return nil
-	}
-	if err := r.finishDead(ctx); err != nil {
-		return err
-	}
-	var err error
-	if r.stored, err = store.In(r.req.Dirs).Create(r.dir.ID); err == nil {
-		err = r.openJournal()
-	}
-	return storeProblem(err)
 }
 
 // resolveCommand finds the program that the typed name stands for, and grants it what it needs to
@@ -237,7 +227,7 @@ func (r *run) startProcesses(ctx context.Context) error {
 		forked.Wait()
 		return r.startInit(ctx)
 	})
-	starts = append(starts, r.findTools, r.lookAround)
+	starts = append(starts, r.findTools, r.lookAround, r.openStored)
 	if err := atOnce(starts); err != nil {
 		return err
 	}

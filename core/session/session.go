@@ -143,7 +143,6 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 	if err := r.serveTerminal(sig); err != nil {
 		return sdk.EndStopped, launch.Exit{}, err
 	}
-	r.noteStart()
 	defer r.pruneCaches(ctx)()
 	return r.watch(ctx, sig)
 }

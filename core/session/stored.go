@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,28 @@ import (
 // This file is what a run writes of itself, so that the next start can finish it if its core is
 // killed. What each layer's Finish needs is on disk before the layer's Start is called, what Start
 // returned before the gate opens.
+
+// openStored makes the run's place among the stored sessions, and begins its log. Layers are
+// started beside that, and wait for it before they may report anything.
+func (r *run) openStored() (err error) {
+	defer close(r.placed)
+	if !r.dry {
+		if r.stored, err = store.In(r.req.Dirs).Create(r.dir.ID); err == nil {
+			err = r.openJournal()
+		}
+	}
+	r.hasPlace = err == nil
+	return storeProblem(err)
+}
+
+// awaitPlace waits for that.
+func (r *run) awaitPlace() error {
+	<-r.placed
+	if !r.hasPlace {
+		return context.Canceled // why is told by what made the place
+	}
+	return nil
+}
 
 // keep stores the plan, and what each layer that will be armed was told.
 func (r *run) keep() error {
@@ -141,14 +164,6 @@ func withoutSensitive(settings []byte, declared []sdk.Setting) ([]byte, error) {
 		}
 	}
 	return json.Marshal(values)
-}
-
-// noteStart stores that the agent runs. Nothing waits for that but a look from outside.
-func (r *run) noteStart() {
-	err := r.stored.Update(func(rec *store.Record) { rec.Started = r.began.UTC() })
-	if err != nil {
-		r.req.Log.Warn("storing when the agent began", "error", err)
-	}
 }
 
 // conclude says how the run ended, with nono's own exit code or error.

@@ -22,8 +22,9 @@ type Record struct {
 	ID   string `json:"id"`
 	// Name is what the user called the session; empty if he did not.
 	Name string `json:"name,omitempty"`
-	// Created is when the command was given, Started when the agent began to run and Ended when it was
-	// gone. The last two are zero where that did not happen, or nobody saw it.
+	// Created is when the command was given, Started when the agent began to run and Ended when it
+	// was gone. The last two are written at the end; each is zero where that did not happen, or nobody
+	// saw it.
 	Created time.Time `json:"created"`
 	Started time.Time `json:"started,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`

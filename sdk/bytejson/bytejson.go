@@ -26,7 +26,16 @@ const (
 )
 
 // Marshal is [json.Marshal] that keeps all bytes of strings, keys of maps included.
-func Marshal(v any) ([]byte, error) { return json.Marshal(with(v, Escape)) }
+func Marshal(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err == nil && !mayHoldBytes(text) && !bytes.Contains(text, replaced) {
+		return text, nil // as most is: nothing had to be changed
+	}
+	return json.Marshal(with(v, Escape))
+}
+
+// replaced is what encoding/json puts for a byte that is not UTF-8.
+var replaced = []byte(`\ufffd`)
 
 // MarshalIndent is [json.MarshalIndent], likewise.
 func MarshalIndent(v any, prefix, indent string) ([]byte, error) {
