@@ -42,7 +42,7 @@ func (r *reader) approve(sources []*source) []Ask {
 			continue
 		}
 		for i, ask := range asks {
-			refused := problem(ask.Source, "%s asks %s, and that is not approved", s.File, ask.Says)
+			refused := problem(ask.Source, "%s asks %s, and that is not approved", s.asker.File, ask.Says)
 			if i == len(asks)-1 { // once, when all have been read: it is about the file
 				refused = refused.Try("%sif you trust this file, run again with --approve",
 					s.placed())

@@ -14,9 +14,10 @@
 //
 // # Sources
 //
-// In this order: the built-in default profile, the user's own config.hcl, the profiles asked for by
-// --profile, the file named by -c, the flags. Lists unite; of single values the last wins. Nothing
-// is picked up from the current directory by itself. Every rule keeps its source.
+// In this order: the built-in default profile, the user's own config.hcl, the profiles that files
+// extend and those asked for by --profile, the file named by -c, the flags. Lists unite; of single
+// values the last wins. Nothing is picked up from the current directory by itself. Every rule keeps
+// its source.
 //
 // # Blocks
 //

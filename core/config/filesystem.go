@@ -331,7 +331,7 @@ func (r *reader) filesystemAsks(s *source, _ *language.Tree) []Ask {
 			asks = append(asks, Ask{fmt.Sprintf("to write %s, which is protected",
 				r.homely(g.Path)), g.Source})
 		case gives(given, g):
-		case g.Access != policy.Unix && s.noGround == "" && policy.Within(g.Path, s.dir):
+		case g.Access != policy.Unix && s.ground != "" && policy.Within(g.Path, s.ground):
 		default:
 			asks = append(asks, Ask{
 				fmt.Sprintf("to %s %s", verb[g.Access], r.homely(g.Path)),

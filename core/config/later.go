@@ -50,8 +50,6 @@ func instead(t *language.Tree, attribute string) string {
 		return "the network is closed, or all of it open with --disable network"
 	case t.Name == "limits":
 		return "what the shell limits (ulimit) holds inside as well"
-	case attribute == "extends":
-		return "write what it would bring into this file"
 	}
 	return "nothing would honour it"
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/profile"
-	"github.com/nono-run/nono/profiles"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
@@ -34,37 +33,20 @@ type source struct {
 	// foreign is true for a file that others may have written: it may do some things by itself, and
 	// asks for the rest.
 	foreign bool
-	// noGround is why such a file grants nothing in its own directory by itself; "" if it does.
-	noGround string
+	// ground is the directory beneath which such a file grants by itself; noGround is why there is
+	// none. What it extends has the same.
+	ground, noGround string
+	// extends are the profiles that it adds to.
+	extends []extended
+	// asker is the file whose approval decides about what this one asks for: the one that the user
+	// named, or nil where nobody has to be asked.
+	asker *source
 }
 
-// sources are the texts there are, parsed. The default profile is part of the program; the user's
-// config.hcl may be missing; a profile or a file that was named may not.
-func (h *host) sources(r *report) []*source {
-	builtin := diag.Text{Origin: policy.OriginDefault, File: builtinFile, Content: profiles.Default}
-	all := []*source{{Text: builtin, tree: builtinTree()}}
-	add := func(s *source) {
-		// It may be one that was read: the user's config.hcl is a file like any other.
-		if s != nil && !slices.ContainsFunc(all, s.is) {
-			all = append(all, s)
-		}
-	}
-	add(h.ownConfig(r))
-	for _, name := range h.Profiles {
-		at := policy.Source{Origin: policy.OriginFlag, Flag: "--profile " + name}
-		add(h.profile(name, h.Dir, at, r))
-	}
-	add(h.namedFile(r))
-	for _, s := range all[1:] {
-		var problems diag.Problems
-		if s.tree, problems = parse(s.Text); problems.Failed() {
-			r.problems = append(r.problems, problems...)
-			continue
-		}
-		r.notices = append(r.notices, problems...)
-		s.bound(r)
-	}
-	return all
+// extended is a profile that a line of a source asks for.
+type extended struct {
+	is *source
+	at policy.Source
 }
 
 // is reports whether two sources are one text: the same file, by whatever name, or the same part of
@@ -102,6 +84,9 @@ func (h *host) profile(nameOrFile, base string, at policy.Source, r *report) *so
 		s.File = h.homely(p.File)
 	case profile.Named:
 		s.Origin, s.File = policy.OriginFile, nameOrFile
+		if at.Flag == "" { // what a file calls it means another one elsewhere
+			s.File = h.homely(p.File)
+		}
 	}
 	if err := h.place(s, p.File, p.Origin == profile.Named); err != nil {
 		r.add(sourced(h.unreadable(s.File, err), at))
@@ -199,10 +184,13 @@ func (h *host) place(s *source, path string, project bool) error {
 	if err != nil {
 		return err
 	}
-	if project {
-		s.dir, s.noGround = dir, noGround
-	} else {
+	switch s.noGround = noGround; {
+	case !project:
 		s.noGround = ofNoProject
+	case noGround == "":
+		s.dir, s.ground = dir, dir
+	default:
+		s.dir = dir
 	}
 	s.foreign = !h.isOwn(s.path) || !h.isOwn(dir)
 	return nil
@@ -242,19 +230,18 @@ func (h *host) unreadable(shown string, err error) diag.Problem {
 	return p
 }
 
-// maxRules is how many paths and names one source may have. Five thousand denials take a tenth of a
+// maxRules is how many paths and names one source may have, and all profiles together. Five thousand denials take a tenth of a
 // second to read here (of grants, each a project to look into, maxEffort lets so many not be); the
 // plan and the layers pay for each of them again (BenchmarkRules). A file of 64 KiB could hold
 // three times as many.
 const maxRules = 5000
 
-// bound refuses a file with more rules than anyone wrote by hand.
-func (s *source) bound(r *report) {
-	n := 0
+// bound refuses more rules than anyone wrote by hand; left is how many may come.
+func (s *source) bound(r *report, left *int) {
 	for _, b := range append([]*language.Tree{s.tree}, s.tree.Blocks...) {
 		for _, name := range slices.Sorted(maps.Keys(b.Attributes)) {
 			v := b.Attributes[name]
-			if n += len(v.Items); n > maxRules {
+			if *left -= len(v.Items); *left < 0 {
 				r.add(problem(v.Source, "%s has more than %d rules, and no more are taken", s.File,
 					maxRules).
 					Try("name the directory that many of them lie in"))

@@ -21,7 +21,7 @@ var top = block{
 				Help: "appended to the command, whichever it is",
 			},
 			"extends": {
-				Shape: language.StringList, Of: "profile", Later: true,
+				Shape: language.StringList, Of: "profile",
 				Help: "profiles that this file adds to, left to right",
 			},
 			"best_effort": {
@@ -31,11 +31,12 @@ var top = block{
 		},
 	},
 	example: `
+extends     = ["downloads"]
 command     = ["python3", "my_agent.py"]
 arguments   = ["--quiet"]
 best_effort = false
 `,
-	stranger: "`best_effort = true`",
+	stranger: "`extends` and all that comes with it; `best_effort = true`",
 	refuse:   refuseCredentials,
 	read:     (*reader).top,
 	asks:     (*reader).topAsks,
@@ -80,11 +81,12 @@ func (r *reader) top(s *source, t *language.Tree) {
 	}
 }
 
-func (r *reader) topAsks(_ *source, t *language.Tree) []Ask {
+func (r *reader) topAsks(s *source, t *language.Tree) []Ask {
+	asks := r.extendsAsks(s)
 	if v, ok := t.Attributes["best_effort"]; ok && v.Yes {
-		return []Ask{{"to go on where a rule cannot be held (best_effort)", v.Source}}
+		asks = append(asks, Ask{"to go on where a rule cannot be held (best_effort)", v.Source})
 	}
-	return nil
+	return asks
 }
 
 // isWord reports whether s can be an argument or a value.

@@ -109,8 +109,7 @@ nono: error: agent.hcl asks to go on where a rule cannot be held (best_effort), 
      8 | best_effort = true
   if you trust this file, run again with --approve
 `},
-		{"not built yet", `extends = ["claude-code"]
-network {
+		{"not built yet", `network {
   profile  = "minimal"
   allow    = ["api.example.com"]
   loopback = [5432]
@@ -124,37 +123,33 @@ trust {
   unsigned = "warn"
 }
 `, []string{"--approve"}, `
-nono: error: "extends" is not built yet
-  agent.hcl:1:1
-     1 | extends = ["claude-code"]
-  remove it; write what it would bring into this file
 nono: error: "profile" of network is not built yet
-  agent.hcl:3:3
-     3 |   profile  = "minimal"
+  agent.hcl:2:3
+     2 |   profile  = "minimal"
   remove it; the network is closed, or all of it open with --disable network
 nono: error: "allow" of network is not built yet
-  agent.hcl:4:3
-     4 |   allow    = ["api.example.com"]
+  agent.hcl:3:3
+     3 |   allow    = ["api.example.com"]
   remove it; the network is closed, or all of it open with --disable network
 nono: error: "loopback" of network is not built yet
-  agent.hcl:5:3
-     5 |   loopback = [5432]
+  agent.hcl:4:3
+     4 |   loopback = [5432]
   remove it; the network is closed, or all of it open with --disable network
 nono: error: credential "openai" is not built yet
-  agent.hcl:7:1
-     7 | credential "openai" {}
+  agent.hcl:6:1
+     6 | credential "openai" {}
   remove the block; nothing would honour it
 nono: error: snapshot is not built yet
-  agent.hcl:8:1
-     8 | snapshot {}
+  agent.hcl:7:1
+     7 | snapshot {}
   remove the block; nothing would honour it
 nono: error: "memory" of limits is not built yet
-  agent.hcl:10:3
-    10 |   memory = "4GiB"
+  agent.hcl:9:3
+     9 |   memory = "4GiB"
   remove it; what the shell limits (ulimit) holds inside as well
 nono: error: "unsigned" of trust is not built yet
-  agent.hcl:13:3
-    13 |   unsigned = "warn"
+  agent.hcl:12:3
+    12 |   unsigned = "warn"
   remove it; nothing would honour it
 `},
 		{"what no approval makes valid", "layer \"trust\" {\n  enabled = false\n}\ntrust {\n  signers = [\"key\"]\n}\n", []string{"--approve"}, `
