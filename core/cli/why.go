@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
+	"github.com/nono-run/nono/core/self"
 	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/core/why"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -28,6 +30,8 @@ type whyOptions struct {
 	Paths []string
 	Ops   []why.Op
 	JSON  bool
+	// Self asks about the session that this process is in, and takes no rules.
+	Self bool
 }
 
 // denied is how `nono why` ends where something of what was asked is denied.
@@ -52,11 +56,16 @@ about your files; where the session has something of its own in the same place, 
 is followed through its links, but for the last name of one that is to be created or deleted.
 Where no command is given, by the file or after --, the answer is for one that needs nothing.
 
+With --self, inside a sandbox, the answer is about that session, and no policy is named: what may be
+done the kernel says, and the rules whose effect is seen there say why. What is denied without being
+seen is not told to anybody inside.
+
 The exit code is 0 if all that was asked is allowed, 1 if something of it is denied, and 125 if
 there is no answer: the policy is refused, or a word was not understood.`,
 		Example: `  nono why --path ~/.ssh/id_ed25519 --op read
   nono why -c agent.hcl --path src/main.py --op write
   nono why --allow-cwd --path .git/config
+  nono why --self --path ~/.ssh --op read     # inside
   nono why -c agent.hcl --path .env --op read --json | jq -r '.answers[].rule.source.line'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -68,6 +77,7 @@ there is no answer: the policy is refused, or a word was not understood.`,
 	flags := cmd.Flags()
 	flags.Var((*pathNames)(&o.Paths), "path", "the file that is asked about")
 	flags.Var((*opNames)(&o.Ops), "op", "what is to be done with it: "+strings.Join(allOps(), ", "))
+	flags.BoolVar(&o.Self, "self", false, "inside a sandbox: ask about the session there")
 	flags.BoolVar(&o.JSON, "json", false, "print as JSON")
 	ops := cobra.FixedCompletions(allOps(), cobra.ShellCompDirectiveNoFileComp)
 	if err := cmd.RegisterFlagCompletionFunc("op", ops); err != nil {
@@ -142,23 +152,19 @@ func (a *App) why(ctx context.Context, o whyOptions) error {
 	if err != nil {
 		return err
 	}
-	o.Otherwise = []string{"/bin/sh"}
-	req, err := a.request("why", o.policyOptions)
+	_, dir, err := a.currentDir()
 	if err != nil {
 		return err
 	}
-	p, err := session.Plan(ctx, req)
+	ask, err := a.asker(ctx, o, own)
 	if err != nil {
 		return err
 	}
-	asker := why.New(p, why.Host{
-		Look: hostfile.Host, Own: own.All(), Home: own.Home, Reach: hostfile.ReachOf,
-	})
 	report := whyReport{Version: whyVersion}
 	for _, name := range o.Paths {
-		name = a.fileNamed(name, req.DirName, own.Home)
+		name = a.fileNamed(name, dir, own.Home)
 		for _, op := range asked(o.Ops) {
-			report.Answers = append(report.Answers, asker.Ask(name, op))
+			report.Answers = append(report.Answers, ask(name, op))
 		}
 	}
 	if o.JSON {
@@ -173,6 +179,54 @@ func (a *App) why(ctx context.Context, o whyOptions) error {
 		return denied
 	}
 	return nil
+}
+
+// asker is who answers: a plan that is made for the question, or the session itself.
+func (a *App) asker(
+	ctx context.Context, o whyOptions, own dirs.Dirs,
+) (func(name string, op why.Op) why.Answer, error) {
+	if o.Self {
+		return selfAsker(o, own)
+	}
+	if isInside() {
+		return nil, diag.Errorf("no plan can be made inside a sandbox").
+			Try("`nono why --self --path PATH` says it of the session here")
+	}
+	o.Otherwise = []string{"/bin/sh"}
+	req, err := a.request("why", o.policyOptions)
+	if err != nil {
+		return nil, err
+	}
+	p, err := session.Plan(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return why.New(p, why.Host{
+		Look: hostfile.Host, Own: own.All(), Home: own.Home, Reach: hostfile.ReachOf,
+	}).Ask, nil
+}
+
+// selfAsker answers about the session that this process is in.
+func selfAsker(o whyOptions, own dirs.Dirs) (func(name string, op why.Op) why.Answer, error) {
+	if o.File != "" || len(o.Rules)+len(o.Profiles)+len(o.Command) > 0 {
+		return nil, diag.Errorf("--self is about the session that one is in, which has its policy").
+			Try("leave out the rules and the command")
+	}
+	text, err := hostfile.Read(self.File, 1<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, diag.Errorf("this is not inside a sandbox of nono's, or of an older one").
+			Try("leave out --self, and give the flags of the run")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading what the session may know: %w", err)
+	}
+	known, err := self.Read(text)
+	if err != nil {
+		return nil, err
+	}
+	return func(name string, op why.Op) why.Answer {
+		return known.Ask(name, op, self.Try, own.Home)
+	}, nil
 }
 
 // asked are the operations to answer for: all, where none was named.
@@ -267,6 +321,8 @@ func homelyWords(text, home string) string {
 // nothingHelps says why no change is offered.
 func nothingHelps(is why.Answer) string {
 	switch {
+	case is.By == why.ByKernel:
+		return "no policy changes that from inside"
 	case is.By == why.ByHost:
 		return "no policy changes that: it is the host that says no"
 	case is.Missing:

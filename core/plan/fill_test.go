@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/plantest"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
@@ -58,5 +59,22 @@ func TestCurrentDirectory(t *testing.T) {
 		if missing := err != nil && strings.Contains(err.Error(), "layer binds: the current directory "+dir); missing == want {
 			t.Errorf("%s: %v", dir, err)
 		}
+	}
+}
+
+// What a session may know of itself stands where it cannot be changed, whatever is granted; and it
+// is there only where there is something to know.
+func TestSessionFile(t *testing.T) {
+	host := plantest.Machine()
+	in := plantest.Input(host)
+	in.Policy.Filesystem = append(in.Policy.Filesystem, plantest.Rule("filesystem.allow.1", plantest.At(7), policy.Allow, "/dev"))
+	in.Layers = []plan.Share{plantest.Binds(host, in.Policy)}
+	if m := plantest.MountAt(plantest.Make(t, in), base.SessionFile); m != nil {
+		t.Errorf("without anything to know: %v", m)
+	}
+	in.Known = []byte("{}")
+	f, ok := plantest.MountAt(plantest.Make(t, in), base.SessionFile).(fragment.File)
+	if !ok || string(f.Content) != "{}" || f.Mode != 0o444 {
+		t.Errorf("%+v", f)
 	}
 }

@@ -117,7 +117,8 @@ func newMaker(in Input) (*maker, error) {
 	var err error
 	own := base.Input{
 		Host: in.Host, Policy: &in.Policy, Through: m.through(), GitIdentity: in.GitIdentity,
-		Lent: in.Lent, Links: in.Links, Look: in.Look,
+		Known: in.Known,
+		Lent:  in.Lent, Links: in.Links, Look: in.Look,
 	}
 	m.closed = own.Closed()
 	m.base, err = base.Compose(own)

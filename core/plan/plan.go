@@ -189,6 +189,8 @@ type Input struct {
 	// GitIdentity is the content of the small ~/.gitconfig shown in a private home; see
 	// [base.GitIdentity].
 	GitIdentity []byte
+	// Known is what the session may know of its own rules: the content of [base.SessionFile].
+	Known []byte
 	// Lent are directories of nono's own that the session has for writing: build caches.
 	Lent []base.Lent
 	// Notices are warnings from before: of the policy, of the toolchain.

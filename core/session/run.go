@@ -27,6 +27,7 @@ import (
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/proof"
+	"github.com/nono-run/nono/core/self"
 	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/core/toolchain"
 	"github.com/nono-run/nono/sdk"
@@ -311,6 +312,9 @@ func (r *run) makePlan(ctx context.Context) error {
 	r.time.Lap("layers")
 	in := r.planInput()
 	var err error
+	if in.Known, err = self.Describe(&r.policy, r.places.Rules); err != nil {
+		return err
+	}
 	if in.Controls, err = controls(); err != nil {
 		return err
 	}

@@ -70,6 +70,7 @@ const (
 	ByPolicy By = "policy" // a rule, or that there is none
 	ByView   By = "view"   // what the session has in that place
 	ByHost   By = "host"   // the host's own permissions, for this user
+	ByKernel By = "kernel" // inside: what a try found
 )
 
 // Answer is what there is to say about one question.
@@ -141,6 +142,29 @@ func (a *Asker) Ask(name string, op Op) Answer {
 	q := question{Asker: a, op: op, answer: Answer{Path: name, Op: op}}
 	q.settle()
 	if !q.answer.Allowed && q.answer.By != ByHost {
+		q.answer.Changes = q.nearest()
+	}
+	return q.answer
+}
+
+// Rules answers from rules alone, where there is no plan to ask: what they say about a path without
+// links, and what would have to be changed in them. Nothing is looked at, and all is taken for
+// there.
+func Rules(files policy.Policy, name string, op Op, home string) Answer {
+	there := func(string) (hostfile.Entry, error) {
+		return hostfile.Entry{Type: policy.Directory}, nil
+	}
+	decide := policy.NewDecider(&files)
+	a := &Asker{
+		plan: &plan.Plan{}, files: files, decide: decide, held: decide,
+		host: Host{Look: there, Home: home},
+	}
+	q := question{Asker: a, op: op, path: name, answer: Answer{Path: name, Op: op}}
+	q.entry.Type = policy.Directory
+	if d := q.decision(decide); d.Allowed {
+		q.allow(q.ruleOf(d.Rule), d.Why)
+	} else {
+		q.deny(ByPolicy, q.ruleOf(d.Rule), d.Why)
 		q.answer.Changes = q.nearest()
 	}
 	return q.answer

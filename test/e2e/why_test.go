@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -143,5 +144,105 @@ func TestWhatWhyAdvisesHelps(t *testing.T) {
 		if got := ask(0, flags, op).Answers[0]; !got.Allowed {
 			t.Errorf("%q: %s %s is denied still: %+v", flags, op, path, got)
 		}
+	}
+}
+
+// Inside, the kernel says what may be done, and the session knows the lines behind what it sees.
+func TestWhyInside(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.write("main.py", "")
+	u.write(".env", "")
+	u.write(".git/config", "")
+	u.write("~/.netrc", "")
+	u.write("~/.ssh/id", "")
+	u.write("agent.hcl", "filesystem {\n  allow = [\".\"]\n  deny  = [\".env\"]\n}\n")
+	inside := func(args ...string) result {
+		return u.nono(slices.Concat([]string{"run", "-c", "agent.hcl", "--read", u.Programs, "--", u.Programs + "/nono", "why"}, args)...)
+	}
+	for _, c := range []struct {
+		op, path  string
+		allowed   bool
+		rule, add string
+	}{
+		{"write", "main.py", true, "agent.hcl:2", ""},
+		{"create", "new", true, "agent.hcl:2", ""},
+		{"delete", "main.py", true, "agent.hcl:2", ""},
+		{"read", ".env", false, "agent.hcl:3", ""},
+		{"delete", ".env", false, "agent.hcl:3", ""},
+		{"write", ".git/config", false, "default.hcl", "write"},
+		{"read", "~/.ssh", false, "default.hcl", "lift"},
+		{"create", "~/own", true, "", ""},
+		{"read", "~/.netrc", false, "", "read"}, // as what is not there at all
+		{"read", "~/nothing", false, "", "read"},
+		{"execute", "/usr/bin/env", true, "default.hcl", ""},
+	} {
+		r := inside("--self", "--json", "--path", u.path(c.path), "--op", c.op)
+		var report whyReport
+		if err := json.Unmarshal([]byte(r.Stdout), &report); err != nil || len(report.Answers) != 1 {
+			t.Fatalf("%s %s: %v\n%s", c.op, c.path, err, r)
+		}
+		a := report.Answers[0]
+		rule, add := "", ""
+		if a.Rule != nil {
+			rule = a.Rule.Source.File
+			if rule == "agent.hcl" {
+				rule = fmt.Sprintf("%s:%d", rule, a.Rule.Source.Line)
+			}
+		}
+		if len(a.Changes) > 0 {
+			add = a.Changes[0].Attribute
+		}
+		if a.Allowed != c.allowed || a.By != "kernel" || rule != c.rule || add != c.add || (r.Code == 0) != c.allowed {
+			t.Errorf("%s %s: want %+v\n%s", c.op, c.path, c, r)
+		}
+	}
+	if u.exists("new") || !u.exists("main.py") {
+		t.Error("a question has changed something")
+	}
+	for _, c := range []struct{ args, want string }{
+		{"--path x", "no plan can be made inside a sandbox"},
+		{"--self --path x --allow-cwd", "--self is about the session that one is in"},
+	} {
+		if r := inside(strings.Fields(c.args)...); r.Code != 125 || !strings.Contains(r.Stderr, c.want) {
+			t.Errorf("why %s: want %s\n%s", c.args, c.want, r)
+		}
+	}
+	u.refused(u.nono("why", "--self", "--path", "x"), "this is not inside a sandbox of nono's")
+}
+
+// What a session is told of itself does not tell what is there that it does not see.
+func TestTheSessionLearnsNoName(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.write("~/.config/nono/config.hcl", "filesystem {\n  deny = [\"~/diary\", \"$WORKDIR/secret\"]\n}\n")
+	told := func() string {
+		r := u.succeeds(u.nono("run", "--allow-cwd", "--deny", "hidden", "--", "cat", "/dev/nono.json"))
+		if !strings.Contains(r.Stdout, u.Project) {
+			t.Fatalf("the session is told nothing\n%s", r)
+		}
+		return r.Stdout
+	}
+	told() // which makes directories of nono's own, whose stand-ins are seen
+	before := told()
+	for _, name := range []string{"~/.npmrc", "~/.netrc", "~/diary", "~/.bash_history"} {
+		u.write(name, "")
+	}
+	after := told()
+	if before != after {
+		t.Errorf("before\n%s\nafter\n%s", before, after)
+	}
+	if strings.Contains(after, "diary") || strings.Contains(after, "config.hcl") || strings.Contains(after, "hidden") {
+		t.Errorf("a name is told\n%s", after)
+	}
+	// The control: what it does see is told, and so would be a name that leaks.
+	u.write("secret", "")
+	if seen := told(); seen == after || !strings.Contains(seen, u.path("secret")) {
+		t.Errorf("a denied name that is seen is not told\n%s", seen)
+	}
+	// It cannot be changed from inside.
+	script := "echo x >/dev/nono.json || rm /dev/nono.json || mv /dev/nono.json /tmp/x || ln -sf /tmp/x /dev/nono.json"
+	if r := u.nono("run", "--allow-cwd", "--allow", "/dev", "--", "sh", "-c", script); r.Code == 0 {
+		t.Errorf("the file was changed\n%s", r)
 	}
 }

@@ -38,6 +38,10 @@ const (
 	RuleCaches      policy.RuleID = "base.caches"
 )
 
+// SessionFile is where a session finds what it may know of its own rules. In /dev everything is
+// core's, whatever is granted.
+const SessionFile = "/dev/nono.json"
+
 // Share is what core wants of a plan.
 type Share struct {
 	// Rules are the rules that core holds, and Coverage says of each how far.
@@ -63,6 +67,9 @@ type Input struct {
 	// GitIdentity is the content of the small ~/.gitconfig shown in a private home; see
 	// [GitIdentity].
 	GitIdentity []byte
+	// Known is what the session may know of its own rules, the content of [SessionFile]; nil where
+	// it is told nothing.
+	Known []byte
 	// Lent are directories of nono's own in which tools keep what they built.
 	Lent []Lent
 	// Links are symbolic links that are held in their places.
@@ -184,6 +191,11 @@ func (c *composer) mounts() error {
 		fragment.Link{For: RuleDevices, Path: "/dev/stdout", Target: "/proc/self/fd/1"},
 		fragment.Link{For: RuleDevices, Path: "/dev/stderr", Target: "/proc/self/fd/2"},
 	)
+	if len(c.in.Known) > 0 {
+		c.share.Fixed = append(c.share.Fixed, fragment.File{
+			For: RuleSelf, Path: SessionFile, Mode: 0o444, Content: c.in.Known,
+		})
+	}
 	for _, name := range hostDevices {
 		at := path.Join("/dev", name)
 		e, err := c.in.Look(at)
