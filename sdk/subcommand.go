@@ -35,7 +35,9 @@ type Subcommand struct {
 	Completion Completion
 	// Words are what it offers for [CompleteWords].
 	Words []string
-	// Session says that the command is about a stored session.
+	// Session says that the command is about a stored session, one that is finished. Which one is the
+	// first argument, before those in Arguments: nono takes it away, and without it means the last
+	// session of the current directory.
 	Session bool
 }
 

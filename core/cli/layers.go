@@ -11,6 +11,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/session"
+	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/sdk"
 )
 
@@ -33,7 +34,7 @@ func (a *App) addLayers(ctx context.Context, root *cobra.Command, args []string)
 	switch {
 	case len(words) > 0 && words[0] == "x":
 		return a.addVendors(ctx, root, words)
-	case len(words) > 0 && isCommand(root, words[0]):
+	case isOwn(root, words):
 	default:
 		// Help and a slip of the pen are answered without the layers too.
 		if err := a.addBuiltIn(ctx, root); err != nil {
@@ -66,7 +67,7 @@ func (a *App) addBuiltIn(ctx context.Context, root *cobra.Command) error {
 	}
 	all, err := layers.BuiltIn(ctx)
 	for _, of := range all {
-		attach(root, of, runOf(layers, of.Layer))
+		attach(root, of, a.runOf(layers, of.Layer), a.completeSessions)
 	}
 	return err
 }
@@ -89,7 +90,7 @@ func (a *App) addVendors(ctx context.Context, root *cobra.Command, words []strin
 			Use: of.Layer, Short: "Run a command of layer " + of.Layer, DisableFlagsInUseLine: true,
 		})
 		x.AddCommand(beneath)
-		attach(beneath, of, runOf(layers, of.Layer))
+		attach(beneath, of, a.runOf(layers, of.Layer), a.completeSessions)
 	}
 	return nil
 }
@@ -121,10 +122,22 @@ func typedWords(args []string) []string {
 	return words
 }
 
-func isCommand(root *cobra.Command, word string) bool {
-	return slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool {
-		return c.Name() == word || c.HasAlias(word)
-	})
+// isOwn reports whether words name a command of nono's own that does something by itself: layers
+// have commands beneath those of nono's that only hold others, as beneath session.
+func isOwn(root *cobra.Command, words []string) bool {
+	at := root
+	for _, word := range words {
+		next := slices.IndexFunc(at.Commands(), func(c *cobra.Command) bool {
+			return c.Name() == word || c.HasAlias(word)
+		})
+		if next < 0 {
+			return false
+		}
+		if at = at.Commands()[next]; !at.HasSubCommands() {
+			return true
+		}
+	}
+	return false
 }
 
 // runLayer runs one of a layer's commands.
@@ -132,11 +145,19 @@ type runLayer func(
 	ctx context.Context, c sdk.Subcommand, flags map[string][]string, args []string,
 ) error
 
-func runOf(layers *session.Commands, layer string) runLayer {
+func (a *App) runOf(layers *session.Commands, layer string) runLayer {
 	return func(
 		ctx context.Context, c sdk.Subcommand, flags map[string][]string, args []string,
 	) error {
-		code, err := layers.Run(ctx, layer, c, flags, args)
+		var about *store.Entry
+		if c.Session {
+			e, err := a.sessionOf(layer, word(args))
+			if err != nil {
+				return err
+			}
+			about, args = &e, args[min(1, len(args)):]
+		}
+		code, err := layers.Run(ctx, layer, c, flags, args, about)
 		if err == nil && code != 0 {
 			return exitCode(code)
 		}
@@ -146,7 +167,9 @@ func runOf(layers *session.Commands, layer string) runLayer {
 
 // attach puts a layer's commands beneath a command, each at its path. A word that is taken already
 // stays what it is: no layer replaces a command of nono's.
-func attach(root *cobra.Command, of session.OfLayer, run runLayer) {
+func attach(
+	root *cobra.Command, of session.OfLayer, run runLayer, sessions cobra.CompletionFunc,
+) {
 	for _, c := range of.Commands {
 		at := root
 		words := strings.Fields(c.Path)
@@ -156,7 +179,7 @@ func attach(root *cobra.Command, of session.OfLayer, run runLayer) {
 			case next >= 0:
 				at = at.Commands()[next]
 			case last:
-				at.AddCommand(layerCommand(of.Layer, c, word, run))
+				at.AddCommand(layerCommand(of.Layer, c, word, run, sessions))
 			default:
 				inner := group(&cobra.Command{Use: word, Short: "Commands of layer " + of.Layer})
 				at.AddCommand(inner)
@@ -166,7 +189,9 @@ func attach(root *cobra.Command, of session.OfLayer, run runLayer) {
 	}
 }
 
-func layerCommand(layer string, c sdk.Subcommand, word string, run runLayer) *cobra.Command {
+func layerCommand(
+	layer string, c sdk.Subcommand, word string, run runLayer, sessions cobra.CompletionFunc,
+) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:                   strings.TrimSpace(word + " " + c.Arguments),
 		Short:                 c.Help,
@@ -181,6 +206,9 @@ func layerCommand(layer string, c sdk.Subcommand, word string, run runLayer) *co
 	if c.Arguments == "" {
 		cmd.Args = noArguments
 	}
+	if c.Session {
+		ofSession(cmd, c, word, sessions)
+	}
 	for _, f := range c.Flags {
 		if f.Value == "" {
 			cmd.Flags().Bool(f.Name, false, f.Help)
@@ -189,6 +217,49 @@ func layerCommand(layer string, c sdk.Subcommand, word string, run runLayer) *co
 		cmd.Flags().Var(&flagValues{shown: f.Value}, f.Name, f.Help)
 	}
 	return cmd
+}
+
+// ofSession makes a command one about a session, which is its first argument.
+func ofSession(
+	cmd *cobra.Command, c sdk.Subcommand, word string, sessions cobra.CompletionFunc,
+) {
+	cmd.Use = strings.TrimSpace(word + " [SESSION] " + c.Arguments)
+	cmd.Long += sessionLong
+	if c.Arguments == "" {
+		cmd.Args = oneSession
+	} else {
+		cmd.Long += " Before other arguments - means that one, too."
+	}
+	others := cmd.ValidArgsFunction
+	cmd.ValidArgsFunction = func(
+		cmd *cobra.Command, args []string, toComplete string,
+	) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return sessions(cmd, args, toComplete)
+		}
+		return others(cmd, args, toComplete)
+	}
+}
+
+// sessionOf is the finished session that a word means, among those in which a layer took part that
+// keeps something for its commands.
+func (a *App) sessionOf(layer, word string) (store.Entry, error) {
+	s, err := a.sessions()
+	if err != nil {
+		return store.Entry{}, err
+	}
+	var list []store.Entry
+	for _, e := range s.in(store.Finished) {
+		if e.Record != nil && slices.ContainsFunc(e.Record.Layers, func(l store.Layer) bool {
+			return l.Name == layer && l.Lifetime != sdk.Ephemeral
+		}) {
+			list = append(list, e)
+		}
+	}
+	if word == "-" {
+		word = ""
+	}
+	return s.pick(list, word, "finished session with layer "+layer)
 }
 
 // given are the flags that were typed.

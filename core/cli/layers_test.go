@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -55,7 +56,7 @@ func TestLayerCommandsAreUnderstood(t *testing.T) {
 			}
 			g = &got{c.Path, flags, args}
 			return nil
-		})
+		}, cobra.NoFileCompletions)
 		root.SetArgs(test.args)
 		err := root.ExecuteContext(t.Context())
 		if (err == nil) != (test.want != nil) || ran != (test.want != nil) {
@@ -86,6 +87,19 @@ func TestTypedWords(t *testing.T) {
 	} {
 		if diff := cmp.Diff(test.want, typedWords(test.args)); diff != "" && len(test.want) > 0 {
 			t.Errorf("%q: %s", test.args, diff)
+		}
+	}
+}
+
+// What is nono's own needs no layer's process; what only holds commands may hold a layer's.
+func TestIsOwn(t *testing.T) {
+	root := (&App{}).newRoot(actions{})
+	for words, want := range map[string]bool{
+		"run": true, "run x": true, "session list": true, "session list x": true, "profile list": true,
+		"": false, "session": false, "session diff": false, "rollback": false, "plugin": false,
+	} {
+		if got := isOwn(root, strings.Fields(words)); got != want {
+			t.Errorf("%q: %t", words, got)
 		}
 	}
 }

@@ -26,6 +26,8 @@ const commandGrace = 5 * time.Second
 type Command struct {
 	Binary  *Binary
 	Request *sdk.SubcommandRequest
+	// Session is the one that the command is about; nil where it is about none.
+	Session *host.StoredSession
 	// Environ is what a program needs to know of its terminal.
 	Environ []string
 	// Foreground says that the command has nono's terminal: it stays in nono's process group, so that
@@ -40,7 +42,7 @@ type Command struct {
 // signal ended. When ctx ends, the command is asked to end, and after a while made to.
 func (c *Command) Run(ctx context.Context) (int, error) {
 	doing := "running the command of layer " + c.Binary.Name
-	message, err := host.EncodeSubcommand(c.Request)
+	message, err := host.EncodeSubcommand(c.Request, c.Session)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", doing, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/host"
 )
 
 // commandOf is a command of the test's own layer, without a terminal.
@@ -53,11 +54,14 @@ func TestCommand(t *testing.T) {
 
 func TestCommandGetsAStoredSession(t *testing.T) {
 	c, out, _ := commandOf(t, "stored")
-	c.Request.Session = &sdk.StoredSession{
-		Run: sdk.Run{SessionID: "one", Host: sdk.Host{Tier: sdk.TierA}},
-		End: sdk.End{Reason: sdk.EndExited, ExitCode: 4}, State: []byte("state"),
+	run, err := host.Store(&sdk.Run{SessionID: "one", Host: sdk.Host{Tier: sdk.TierA}, Dir: "/then"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if code, err := c.Run(t.Context()); err != nil || code != 0 || out.String() != "one 4 state\n" {
+	c.Session = &host.StoredSession{
+		Run: run, Dir: "/now", End: sdk.End{Reason: sdk.EndExited, ExitCode: 4}, State: []byte("state"),
+	}
+	if code, err := c.Run(t.Context()); err != nil || code != 0 || out.String() != "one /now 4 state\n" {
 		t.Errorf("%d, %v, %q", code, err, out)
 	}
 }

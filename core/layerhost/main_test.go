@@ -270,7 +270,7 @@ func (commander) Run(ctx context.Context, req *sdk.SubcommandRequest) error {
 		}
 		return err
 	case "stored":
-		fmt.Println(req.Session.Run.SessionID, req.Session.End.ExitCode, string(req.Session.State))
+		fmt.Println(req.Session.Run.SessionID, req.Session.Run.Dir, req.Session.End.ExitCode, string(req.Session.State))
 		return nil
 	case "read":
 		in, err := io.ReadAll(os.Stdin)

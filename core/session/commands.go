@@ -14,7 +14,9 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/host"
 )
 
 // Commands are the layers' own commands: which there are, and how one is run. What a layer says of
@@ -89,15 +91,15 @@ func (c *Commands) places() (layerhost.Places, error) {
 	return layerhost.Places{Builtin: bin, Plugins: c.Dirs.Plugins()}, err
 }
 
-// Run runs a layer's command on the user's terminal, and returns its exit code.
+// Run runs a layer's command on the user's terminal, and returns its exit code. about is the
+// session that it is about; nil for a command that is about none.
 func (c *Commands) Run(
 	ctx context.Context, layer string, command sdk.Subcommand,
-	flags map[string][]string, args []string,
+	flags map[string][]string, args []string, about *store.Entry,
 ) (int, error) {
-	if command.Session {
-		return 0, diag.Errorf("`%s` of layer %s is about a stored session, and there is none",
-			command.Path, layer).
-			Try("nono does not store sessions yet")
+	stored, err := storedFor(about, layer)
+	if err != nil {
+		return 0, err
 	}
 	places, err := c.places()
 	if err != nil {
@@ -129,9 +131,25 @@ func (c *Commands) Run(
 	ctx, sig := commandSignals(ctx)
 	defer sig.Stop()
 	return (&layerhost.Command{
-		Binary: binary, Request: req, Environ: terminalVariables(c.Environ), Foreground: true,
+		Binary: binary, Request: req, Session: stored,
+		Environ: terminalVariables(c.Environ), Foreground: true,
 		Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr,
 	}).Run(ctx)
+}
+
+// storedFor is what a layer is told of a session that is over.
+func storedFor(about *store.Entry, layer string) (*host.StoredSession, error) {
+	if about == nil {
+		return nil, nil
+	}
+	kept, err := about.Kept(layer)
+	if err != nil {
+		return nil, diag.Errorf("what layer %s left of session %s cannot be read: %v",
+			layer, about.ID, err)
+	}
+	return &host.StoredSession{
+		Run: kept.Run, Dir: about.LayerDir(layer), End: endOf(about.Record), State: kept.State,
+	}, nil
 }
 
 // terminalVariables are those of the user's that say how to write to the terminal, and in what

@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-version"
@@ -123,7 +122,7 @@ func (d *deadSession) finish(ctx context.Context) diag.Problems {
 	if len(problems) > 0 {
 		last = eventUnfinished
 	}
-	told := map[string]string{"reason": string(d.end().Reason), "by": d.run.dir.ID}
+	told := map[string]string{"reason": string(endOf(&d.record).Reason), "by": d.run.dir.ID}
 	_, err := d.stored.End(func(rec *store.Record) {
 		logged = errors.Join(logged, d.log.close(rec, last, told))
 		rec.Layers = d.record.Layers
@@ -217,24 +216,12 @@ func (d *deadSession) finishLayer(
 	if err := layer.OpenSession(ctx, &deadHandler{handler{d.run, m, d.log}}); err != nil {
 		return nil, m.problem(err)
 	}
-	end := d.end()
+	end := endOf(&d.record)
 	answer, err := layer.FinishStored(ctx, kept.Run, &end, kept.State)
 	if err != nil {
 		return nil, m.problem(err)
 	}
 	return answer, nil
-}
-
-// end is how the session ended, as its layers are told.
-func (d *deadSession) end() sdk.End {
-	end := sdk.End{Reason: sdk.EndCoreLost, Started: d.record.Started, Ended: d.record.Ended}
-	if known := d.record.End; known != nil {
-		end.Reason = known.Reason
-		if known.Agent != nil {
-			end.ExitCode, end.Signal = known.Agent.Code, syscall.Signal(known.Agent.Signal)
-		}
-	}
-	return end
 }
 
 // find finds the layer's program as it was found for the session.

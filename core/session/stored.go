@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"syscall"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/launch"
@@ -207,6 +208,18 @@ func (r *run) settle() {
 	if logged != nil {
 		r.req.Out.Problem(logProblem(r.stored.ID(), logged))
 	}
+}
+
+// endOf is how a session ended, as its layers are told.
+func endOf(rec *store.Record) sdk.End {
+	end := sdk.End{Reason: sdk.EndCoreLost, Started: rec.Started, Ended: rec.Ended}
+	if known := rec.End; known != nil {
+		end.Reason = known.Reason
+		if known.Agent != nil {
+			end.ExitCode, end.Signal = known.Agent.Code, syscall.Signal(known.Agent.Signal)
+		}
+	}
+	return end
 }
 
 func unsettled(err error) diag.Problem {

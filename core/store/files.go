@@ -25,6 +25,9 @@ func (e Entry) OpenEvents() (*os.File, error) {
 	return hostfile.Open(filepath.Join(e.Path, EventsFile))
 }
 
+// LayerDir is the directory of a layer's own. It need not exist.
+func (e Entry) LayerDir(layer string) string { return filepath.Join(e.Path, layerPath(layer)) }
+
 // PlanHash is the hash of the file with the session's plan.
 func (e Entry) PlanHash() (events.Hash, error) {
 	text, err := hostfile.Read(filepath.Join(e.Path, PlanFile), maxFile)

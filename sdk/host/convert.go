@@ -121,8 +121,30 @@ func printable(s string) error {
 	return wire.Name(s)
 }
 
-// EncodeSubcommand is the message that a layer is started with to run one of its commands.
-func EncodeSubcommand(r *sdk.SubcommandRequest) ([]byte, error) {
+// StoredSession is a session that is over, for a command about it.
+type StoredSession struct {
+	// Run is what [Store] made of its run, and Dir where the layer's directory is by now.
+	Run []byte
+	Dir string
+	End sdk.End
+	// State is what Start returned; nil if it did not return.
+	State []byte
+}
+
+func (s *StoredSession) encode() (*layerpb.StoredSession, error) {
+	m := &layerpb.StoredSession{Run: &layerpb.Run{}, HasState: s.State != nil, State: s.State}
+	if err := proto.Unmarshal(s.Run, m.Run); err != nil {
+		return nil, fmt.Errorf("reading the stored run: %w", err)
+	}
+	m.Run.Core, m.Run.Dir = core(), []byte(s.Dir)
+	var err error
+	m.End, err = encodeEnd(&s.End)
+	return m, err
+}
+
+// EncodeSubcommand is the message that a layer is started with to run one of its commands, about a
+// stored session or, where that is nil, about none. r.Session is not used.
+func EncodeSubcommand(r *sdk.SubcommandRequest, about *StoredSession) ([]byte, error) {
 	m := &layerpb.SubcommandRequest{
 		Core: core(), Path: r.Path, Args: wire.EncodeStrings(r.Args), Dir: []byte(r.Dir),
 		StateDir: []byte(r.StateDir), HostVariables: wire.EncodeVariables(r.HostVariables),
@@ -132,13 +154,11 @@ func EncodeSubcommand(r *sdk.SubcommandRequest) ([]byte, error) {
 			m.Flags = append(m.Flags, &layerpb.FlagValue{Name: name, Value: []byte(value)})
 		}
 	}
-	if s := r.Session; s != nil {
-		run, runErr := encodeRun(&s.Run)
-		end, endErr := encodeEnd(&s.End)
-		if err := wire.First(runErr, endErr); err != nil {
+	if about != nil {
+		var err error
+		if m.Session, err = about.encode(); err != nil {
 			return nil, err
 		}
-		m.Session = &layerpb.StoredSession{Run: run, End: end, HasState: s.State != nil, State: s.State}
 	}
 	return proto.Marshal(m)
 }

@@ -45,7 +45,7 @@ func TestLayerCommand(t *testing.T) {
 		{[]string{"greet", "--lod", "ada"}, 125, "", "did you mean --loud?"},
 		{[]string{"grete", "ada"}, 125, "", "did you mean `nono x test/echo greet`?"},
 		{[]string{"runs", "count", "all"}, 125, "", "takes no arguments"},
-		{[]string{"runs", "forget"}, 125, "", "is about a stored session, and there is none"},
+		{[]string{"runs", "about"}, 125, "", "there is no finished session with layer test/echo"},
 	} {
 		r := u.nono(append([]string{"x", "test/echo"}, test.args...)...)
 		if r.Code != test.code || r.Stdout != test.out || !strings.Contains(r.Stderr, test.err) {
@@ -72,6 +72,15 @@ func TestLayerCommand(t *testing.T) {
 	u.succeeds(u.nono(configured("true")...))
 	if r := u.succeeds(u.nono("x", "test/echo", "runs", "count")); r.Stdout != "1\n" {
 		t.Errorf("want 1\n%s", r)
+	}
+	// And what the layer kept of the run is there for a command about it.
+	s := u.finished(1, "exited")
+	want := s.ID + " exited, state " + s.ID + ", directory " + s.Path + "/layers/test.echo\n"
+	for _, word := range [][]string{nil, {s.ID[:4]}} {
+		r := u.succeeds(u.nono(append([]string{"x", "test/echo", "runs", "about"}, word...)...))
+		if r.Stdout != want {
+			t.Errorf("want %s%s", want, r)
+		}
 	}
 }
 

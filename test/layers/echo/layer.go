@@ -95,7 +95,7 @@ func (*layer) Describe() sdk.Description {
 				Completion: sdk.CompleteWords, Words: []string{"ada", "grace"},
 			},
 			{Path: "runs count", Help: "Count the runs"},
-			{Path: "runs forget", Help: "Forget a session", Session: true},
+			{Path: "runs about", Help: "Show what is kept of a session", Session: true},
 			{Path: "ask", Help: "Ask for the word"},
 			{Path: "show", Help: "Show what a command is told", Arguments: "ANYTHING..."},
 		},
@@ -118,6 +118,11 @@ func (*layer) Run(ctx context.Context, req *sdk.SubcommandRequest) error {
 		if err == nil {
 			_, err = fmt.Println(n)
 		}
+		return err
+	case "runs about":
+		s := req.Session
+		_, err := fmt.Printf("%s %s, state %s, directory %s\n",
+			s.Run.SessionID, s.End.Reason, s.State, s.Run.Dir)
 		return err
 	case "ask":
 		word, err := req.AskHidden(ctx, "what is the word?")
