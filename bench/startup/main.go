@@ -94,7 +94,16 @@ func run(o options, asJSON bool, markdown string) error {
 			}
 		}
 	}
-	if nono, err := filepath.Abs(o.nono); err == nil && exists(nono) && o.grown > 0 {
+	nono, err := filepath.Abs(o.nono)
+	if err != nil {
+		return err
+	}
+	if exists(nono) {
+		if r.Stored, err = stored(nono, where, o.runs, o.warmup); err != nil {
+			return err
+		}
+	}
+	if exists(nono) && o.grown > 0 {
 		if r.Growth, err = grow(nono, where.root, o.grown); err != nil {
 			return err
 		}

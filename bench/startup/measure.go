@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -56,8 +57,10 @@ func measure(sandboxes []sandbox, dir string, n, warmup int) ([]result, error) {
 
 func once(cmd *exec.Cmd) (sample, error) {
 	begin := time.Now()
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	if err := cmd.Run(); err != nil {
-		return sample{}, fmt.Errorf("%v: %w", cmd.Args, err)
+		return sample{}, fmt.Errorf("%v: %w\n%s", cmd.Args, err, firstLine(said.Bytes()))
 	}
 	wall := time.Since(begin)
 	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)

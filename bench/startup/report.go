@@ -25,6 +25,7 @@ type report struct {
 	Grown     int       `json:"grown,omitempty"`
 	Growth    []growth  `json:"growth,omitempty"`
 	Refusal   string    `json:"refusal,omitempty"`
+	Stored    []result  `json:"stored,omitempty"`
 	Calls     []calls   `json:"calls,omitempty"`
 	Missing   []string  `json:"missing,omitempty"`
 }
@@ -117,6 +118,18 @@ func (r report) growthRows() [][]string {
 	return rows
 }
 
+// storedRows is the table of stored sessions, its header first.
+func (r report) storedRows() [][]string {
+	rows := [][]string{{"stored", "median", "p10 to p90", "CPU"}}
+	for _, x := range r.Stored {
+		rows = append(rows, []string{
+			x.Name, fmt.Sprintf("%.1f ms", x.Median), fmt.Sprintf("%.1f to %.1f", x.P10, x.P90),
+			fmt.Sprintf("%.1f ms", x.CPU),
+		})
+	}
+	return rows
+}
+
 func (r report) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "start-up of `true`: %d runs each, interleaved, after %d to warm up; %s\n\n",
@@ -132,6 +145,10 @@ func (r report) text() string {
 		fmt.Fprintf(&b, "\nstart-up against the size of the policy, medians of %d runs\n\n", r.Grown)
 		table(&b, r.growthRows())
 		fmt.Fprintf(&b, "\n9000 grants: %s\n", r.Refusal)
+	}
+	if len(r.Stored) > 0 {
+		fmt.Fprintf(&b, "\nstart-up against the number of stored sessions, %d runs each\n\n", r.Runs)
+		table(&b, r.storedRows())
 	}
 	if len(r.Calls) > 0 {
 		fmt.Fprintf(&b, "\nsystem calls, medians of %d runs\n\n", r.Watched)
@@ -176,6 +193,12 @@ func (r report) markdown() string {
 			"read rules beneath a grant, which change nothing.\n\n", r.Grown)
 		markdownTable(&b, r.growthRows())
 		fmt.Fprintf(&b, "\nBeyond the limit, 9000 grants: `%s`\n", r.Refusal)
+	}
+	if len(r.Stored) > 0 {
+		fmt.Fprintf(&b, "\n## Against the number of stored sessions\n\n"+
+			"%d runs each, in turn. A start looks at the sessions that are not finished, and at no other.\n\n",
+			r.Runs)
+		markdownTable(&b, r.storedRows())
 	}
 	if len(r.Processes) > 0 {
 		fmt.Fprintf(&b, "\n## Where nono's CPU time goes\n\n"+
