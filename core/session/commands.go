@@ -196,7 +196,7 @@ func (c *Commands) describe(
 		return sdk.Description{}, err
 	}
 	// Looked at before it was asked: a program that was replaced meanwhile is asked again.
-	if err := remember(file, remembered{now, said}); err != nil {
+	if err := remember(file, remembered{rememberedVersion, now, said}); err != nil {
 		c.Log.Debug("remembering what a layer said", "layer", name, "error", err)
 	}
 	return d, nil

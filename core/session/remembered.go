@@ -46,8 +46,12 @@ func stampOf(path string) (stamp, error) {
 	}, nil
 }
 
+// rememberedVersion is that of the files. One of another version is as good as none.
+const rememberedVersion = 1
+
 // remembered is what the cache holds of a layer.
 type remembered struct {
+	Version int
 	Program stamp
 	Said    []byte // its answer, not yet checked
 }
@@ -64,6 +68,9 @@ func recall(file, name string, program stamp) (sdk.Description, error) {
 	var r remembered
 	if err := json.Unmarshal(content, &r); err != nil {
 		return sdk.Description{}, err
+	}
+	if r.Version != rememberedVersion {
+		return sdk.Description{}, fmt.Errorf("it has version %d", r.Version)
 	}
 	if r.Program != program {
 		return sdk.Description{}, errors.New("its program is another one since")

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,7 +48,7 @@ func (a answer) encode() []byte {
 // remembers stores an answer of the layer's.
 func remembers(t *testing.T, file string, a answer) {
 	t.Helper()
-	if err := remember(file, remembered{described, a.encode()}); err != nil {
+	if err := remember(file, remembered{rememberedVersion, described, a.encode()}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -108,6 +109,13 @@ func TestRememberedIsTheUsersOwn(t *testing.T) {
 			}
 			return os.Symlink("real", file)
 		},
+		"version 2": func(_, file string) error {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(file, bytes.Replace(text, []byte(`"Version":1`), []byte(`"Version":2`), 1), 0o600)
+		},
 		"JSON": func(_, file string) error { return os.Truncate(file, 20) },
 	} {
 		t.Run(want, func(t *testing.T) {
@@ -147,7 +155,7 @@ func TestRememberedOfAnotherUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	forgotten(t, file, "belongs to another user")
-	if err := remember(file, remembered{described, nil}); err == nil {
+	if err := remember(file, remembered{rememberedVersion, described, nil}); err == nil {
 		t.Error("it wrote into another user's directory")
 	}
 }
