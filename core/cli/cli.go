@@ -101,7 +101,8 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	root := a.newRoot(actions{
 		run: a.run, shell: a.shell, plan: a.plan, why: a.why, init: a.writeStarter,
 		version:     a.version,
-		listPlugins: a.listPlugins, verifyPlugin: a.verifyPlugin, checkGit: a.checkGit,
+		listPlugins: a.listPlugins, lockPlugin: a.lockPlugin, removePlugin: a.removePlugin,
+		verifyPlugin: a.verifyPlugin, comparePlugins: a.comparePlugins, checkGit: a.checkGit,
 		listProfiles: a.listProfiles, showProfile: a.showProfile, initProfile: a.initProfile,
 		convertProfile: a.convertProfile, validateProfile: a.validateProfile,
 		diffProfiles: a.diffProfiles,
@@ -165,8 +166,11 @@ type actions struct {
 	listPlugins func(ctx context.Context, asJSON bool) error
 	version     func(asJSON bool) error
 
-	verifyPlugin func(context.Context, verifyOptions) error
-	checkGit     func(gitOptions) error
+	lockPlugin     func(lockOptions) error
+	removePlugin   func(name string) error
+	verifyPlugin   func(context.Context, verifyOptions) error
+	comparePlugins func(asJSON bool) error
+	checkGit       func(gitOptions) error
 
 	listSessions   func(asJSON bool) error
 	showSession    func(sessionOptions) error

@@ -20,6 +20,7 @@ import (
 // What commands are told that are told nothing but whether as JSON.
 type (
 	listed         bool // plugin list
+	compared       bool // plugin verify
 	shown          bool // version
 	profilesListed bool
 )
@@ -41,8 +42,11 @@ func understood(args ...string) (any, *App, error) {
 		listPlugins: func(_ context.Context, asJSON bool) error { return take(listed(asJSON)) },
 		version:     func(asJSON bool) error { return take(shown(asJSON)) },
 
-		verifyPlugin: func(_ context.Context, o verifyOptions) error { return take(o) },
-		checkGit:     func(o gitOptions) error { return take(o) },
+		lockPlugin:     func(o lockOptions) error { return take(o) },
+		removePlugin:   func(name string) error { return take(name) },
+		verifyPlugin:   func(_ context.Context, o verifyOptions) error { return take(o) },
+		comparePlugins: func(asJSON bool) error { return take(compared(asJSON)) },
+		checkGit:       func(o gitOptions) error { return take(o) },
 
 		listSessions:   func(asJSON bool) error { return take(listed(asJSON)) },
 		showSession:    func(o sessionOptions) error { return take(o) },
@@ -149,6 +153,11 @@ func TestUnderstood(t *testing.T) {
 		}},
 		{"git check", gitOptions{Dir: "."}},
 		{"git check --json ../x", gitOptions{"../x", true}},
+		{"plugin lock acme/x", lockOptions{Name: "acme/x"}},
+		{"plugin lock --json acme/x ./y", lockOptions{"acme/x", "./y", true}},
+		{"plugin remove acme/x", "acme/x"},
+		{"plugin verify", compared(false)},
+		{"plugin verify --json", compared(true)},
 		{"plugin verify ./x", verifyOptions{Program: "./x"}},
 		{"plugin verify acme/x -c x.hcl --json", verifyOptions{"acme/x", "x.hcl", true}},
 		{"version", shown(false)},
@@ -209,10 +218,12 @@ func TestNotUnderstood(t *testing.T) {
 		"-c agent.hcl":                  "-c stands before any command of nono's\n  did you mean `nono run -c ...`?\n",
 		"--env=KEY=secret -- true":      "--env stands before any command of nono's\n  did you mean `nono run --env ...`?\n",
 		"-a x true":                     "-a stands before any command of nono's\n  did you mean `nono run -a ...`?\n",
-		"plugin verify":                 "`nono plugin verify` takes one program, and was given 0\n  usage: nono plugin verify [flags] PROGRAM\n",
-		"plugin verify a b":             "`nono plugin verify` takes one program, and was given 2\n  usage: nono plugin verify [flags] PROGRAM\n",
+		"plugin verify -c x":            "`nono plugin verify` takes one program, and was given 0\n  usage: nono plugin verify [flags] [PROGRAM]\n",
+		"plugin verify a b":             "`nono plugin verify` takes one program, and was given 2\n  usage: nono plugin verify [flags] [PROGRAM]\n",
+		"plugin lock":                   "`nono plugin lock` takes the name of a layer and perhaps its program, and was given 0 words\n  usage: nono plugin lock [flags] VENDOR/NAME [PROGRAM]\n",
+		"plugin remove a b":             "`nono plugin remove` takes the name of one layer, and was given 2 words\n  usage: nono plugin remove VENDOR/NAME\n",
 		"plugin lsit":                   "there is no command `nono plugin lsit`\n  did you mean `nono plugin list`?\n",
-		"plugin frobnicate":             "there is no command `nono plugin frobnicate`\n  there are: list, verify\n",
+		"plugin frobnicate":             "there is no command `nono plugin frobnicate`\n  there are: list, lock, remove, verify\n",
 		"profiles diff x":               "`nono profiles diff` takes two profiles, and was given 1\n  usage: nono profiles diff [flags] PROFILE PROFILE\n",
 		"profiles show":                 "`nono profiles show` takes one profile, and was given 0\n  usage: nono profiles show [flags] PROFILE\n",
 		"shell bash":                    "`nono shell` takes no arguments, and was given \"bash\"\n  usage: nono shell [flags] [-c FILE]\n",

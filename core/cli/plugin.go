@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/session"
@@ -18,10 +19,11 @@ import (
 func newPlugin(do actions) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:     "plugin",
-		Short:   "Show the layers that are installed, and verify one",
-		Example: "  nono plugin list\n  nono plugin verify ./nono-layer-motd",
+		Short:   "Show the layers that are installed, lock and verify their programs",
+		Example: "  nono plugin list\n  nono plugin lock acme/motd\n  nono plugin verify",
 	})
-	cmd.AddCommand(newPluginList(do.listPlugins), newPluginVerify(do.verifyPlugin))
+	cmd.AddCommand(newPluginList(do.listPlugins), newPluginLock(do.lockPlugin),
+		newPluginRemove(do.removePlugin), newPluginVerify(do.verifyPlugin, do.comparePlugins))
 	return cmd
 }
 
@@ -33,8 +35,8 @@ func newPluginList(list func(ctx context.Context, asJSON bool) error) *cobra.Com
 		Long: `List the layers that are built in, beside nono itself, those of other vendors that are
 installed for you, and those that your own config.hcl names by a path.
 
-Each is started and asked to describe itself; what is wrong with one that cannot be used is said
-below.`,
+Each is started and asked to describe itself, but for one that is not as you locked it; what is
+wrong with one that cannot be used is said below.`,
 		Example: `  nono plugin list
   nono plugin list --json`,
 		Args: noArguments,
@@ -44,20 +46,29 @@ below.`,
 	return cmd
 }
 
-func (a *App) listPlugins(ctx context.Context, asJSON bool) error {
+// ownPlugins are the plugin blocks of the user's own config.hcl.
+func (a *App) ownPlugins() (dirs.Dirs, []config.Plugin, error) {
 	own, err := dirs.Find(a.Lookup, a.UID)
 	if err != nil {
-		return err
+		return dirs.Dirs{}, nil, err
 	}
 	dir, _, err := a.currentDir()
 	if err != nil {
-		return err
+		return dirs.Dirs{}, nil, err
 	}
 	loaded, err := a.load(policyOptions{}, own, dir)
 	if err != nil {
+		return dirs.Dirs{}, nil, err
+	}
+	return own, loaded.Config.Plugins(), nil
+}
+
+func (a *App) listPlugins(ctx context.Context, asJSON bool) error {
+	own, blocks, err := a.ownPlugins()
+	if err != nil {
 		return err
 	}
-	installed, err := session.Installed(ctx, own, a.UID, loaded.Config.Plugins(), a.logger())
+	installed, err := session.Installed(ctx, own, a.UID, blocks, a.logger())
 	if err != nil {
 		return err
 	}

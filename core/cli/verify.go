@@ -23,32 +23,40 @@ type verifyOptions struct {
 	JSON    bool
 }
 
-func newPluginVerify(verify func(context.Context, verifyOptions) error) *cobra.Command {
+func newPluginVerify(
+	verify func(context.Context, verifyOptions) error, compare func(asJSON bool) error,
+) *cobra.Command {
 	var o verifyOptions
 	cmd := &cobra.Command{
-		Use:                   "verify [flags] PROGRAM",
+		Use:                   "verify [flags] [PROGRAM]",
 		DisableFlagsInUseLine: true,
-		Short:                 "Hold a layer's program to the contract",
-		Long: `Hold a layer to the contract: its program is started and called as in a run, and real runs
-are made with it, with policies of every sort, in a home directory made for that.
+		Short:                 "Compare layers' programs with your lock, or hold one to the contract",
+		Long: `Compare the programs of all layers of other vendors with your lock: those that are
+installed, that your own config.hcl names, or that you have locked. Nothing of them is run.
 
-PROGRAM is a path that begins with / or ./ or ../, or the name of a layer that is built in or
-installed. A layer that needs settings is given them by a policy that has its block (-c); the rest
-of that policy is added to each that is tried.
+With PROGRAM, hold a layer to the contract: its program is started and called as in a run, and real
+runs are made with it, with policies of every sort, in a home directory made for that. PROGRAM is a
+path that begins with / or ./ or ../, which is run whether it is locked or not, or the name of a
+layer that is built in or installed. A layer that needs settings is given them by a policy that has
+its block (-c); the rest of that policy is added to each that is tried.
 
-The exit code is 0 if every promise is kept, 1 if one is not, and 125 if the layer could not be
-tried.`,
-		Example: `  nono plugin verify ./nono-layer-motd -c motd.hcl
+The exit code is 0 if every program is as it was locked, or every promise is kept; 1 if one is not;
+and 125 if that could not be tried.`,
+		Example: `  nono plugin verify
+  nono plugin verify ./nono-layer-motd -c motd.hcl
   nono plugin verify landlock
   nono plugin verify acme/motd --json | jq '.checks[] | select(.outcome == "failed")'`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
+			if len(args) == 1 || len(args) == 0 && o.File == "" {
 				return nil
 			}
 			return diag.Errorf("`nono plugin verify` takes one program, and was given %d", len(args)).
 				Try("usage: %s", cmd.UseLine())
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return compare(o.JSON)
+			}
 			o.Program = args[0]
 			return verify(cmd.Context(), o)
 		},

@@ -21,15 +21,35 @@ type Binary struct {
 	Name string
 	// Nameless says that Name is the file's, for the layer is yet to say who it is.
 	Nameless bool
-	// Path is where it was found, links resolved.
-	Path    string
-	Builtin bool
+	// Asked is the path that it was looked for at, and Path where it was found, links resolved.
+	Asked, Path string
+	Builtin     bool
 	// Script says that the program names an interpreter (#!), which the digest does not cover.
 	Script bool
 
 	// sealed is the copy that is run; nil for a built-in layer.
 	sealed *os.File
 	digest func() (string, error)
+	permit Permit
+}
+
+// Permit is asked before anything of a foreign program is run, with the digest of the copy that
+// would be; its error is why not. One that is nil permits nothing.
+type Permit func(b *Binary, digest string) error
+
+// Permitted is why nothing of the program may be run, or nil. The digest is waited for.
+func (b *Binary) Permitted() error {
+	if b.Builtin {
+		return nil
+	}
+	digest, err := b.Digest()
+	if err != nil {
+		return fmt.Errorf("reading the copy of layer %s: %w", b.Name, err)
+	}
+	if b.permit == nil {
+		return diag.Errorf("layer %s is not run: nobody has permitted it", b.Name)
+	}
+	return b.permit(b, digest)
 }
 
 // Digest is the SHA-256 of what is run, in hexadecimal; empty for a built-in layer. It is worked
@@ -53,9 +73,9 @@ func (b *Binary) Close() error {
 const maxBinary = 1 << 30
 
 // seal copies a foreign program into memory that nobody can change any more, and takes the digest
-// of the copy. What is run later is that copy: a file that is overwritten between the check and the
-// exec, even through the descriptor that was checked, changes nothing.
-func seal(name, path string) (*Binary, error) {
+// of the copy. What is permitted and run later is that copy: a file that is overwritten between the
+// check and the exec, even through the descriptor that was checked, changes nothing.
+func seal(name, path string, permit Permit) (*Binary, error) {
 	resolved, err := hostfile.Resolve(path)
 	if err != nil {
 		return nil, fmt.Errorf("looking for layer %s: %w", name, err)
@@ -72,7 +92,7 @@ func seal(name, path string) (*Binary, error) {
 	if err != nil {
 		return nil, fmt.Errorf("copying layer %s from %s: %w", name, resolved, err)
 	}
-	b := &Binary{Name: name, Path: resolved, sealed: sealed}
+	b := &Binary{Name: name, Asked: path, Path: resolved, sealed: sealed, permit: permit}
 	if b.Script, err = isScript(sealed); err == nil {
 		b.digest, err = digestOf(sealed)
 	}
@@ -130,12 +150,15 @@ func sealable(f *os.File) error {
 	return nil
 }
 
-// start runs the program: command makes the rest of what the process is started with, once for each
-// try.
+// start runs the program, if it is permitted: command makes the rest of what the process is started
+// with, once for each try. No process of a layer's is started but here.
 //
 // A sealed copy is "text file busy" for as long as a process that was being forked at the moment of
 // the copy has not yet executed its own program, which takes it milliseconds.
 func (b *Binary) start(command func() *exec.Cmd) (*exec.Cmd, error) {
+	if err := b.Permitted(); err != nil {
+		return nil, err
+	}
 	for wait := time.Millisecond; ; wait *= 2 {
 		cmd := command()
 		b.execute(cmd)

@@ -58,6 +58,8 @@ type Places struct {
 	Builtin string
 	// Plugins is $XDG_DATA_HOME/nono/plugins.
 	Plugins string
+	// Permit decides about foreign programs.
+	Permit Permit
 }
 
 // PathOf is where a layer's program lies, if it is there at all.
@@ -81,7 +83,7 @@ func Find(name string, in Places) (*Binary, error) {
 	if !strings.Contains(name, "/") {
 		return findBuiltin(name, in.Builtin, path)
 	}
-	b, err := seal(name, path)
+	b, err := seal(name, path, in.Permit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.Errorf("there is no layer %s: %s does not exist", name, path).
 			Try("put the layer's program there, or name it in a block: plugin %q { path = \"/...\" }", name)
@@ -90,7 +92,7 @@ func Find(name string, in Places) (*Binary, error) {
 }
 
 // FindAt takes a layer from a path that a plugin block gives.
-func FindAt(name, path string) (*Binary, error) {
+func FindAt(name, path string, permit Permit) (*Binary, error) {
 	if err := wire.LayerName(name); err != nil {
 		return nil, diag.Errorf("%v", err)
 	}
@@ -100,16 +102,18 @@ func FindAt(name, path string) (*Binary, error) {
 	if !filepath.IsAbs(path) {
 		return nil, diag.Errorf("the path of layer %s is not absolute: %s", name, path)
 	}
-	b, err := seal(name, path)
+	b, err := seal(name, path, permit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.Errorf("there is no layer %s: %s does not exist", name, path)
 	}
 	return b, err
 }
 
-// Open takes a program for a layer whose name nobody knows yet.
+// Open takes a program for a layer whose name nobody knows yet, because the user has typed its path
+// to have it run.
 func Open(path string) (*Binary, error) {
-	b, err := seal(strings.TrimPrefix(filepath.Base(path), layerPrefix), path)
+	typed := func(*Binary, string) error { return nil }
+	b, err := seal(strings.TrimPrefix(filepath.Base(path), layerPrefix), path, typed)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.Errorf("%s does not exist", path)
 	}

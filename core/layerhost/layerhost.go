@@ -114,6 +114,9 @@ type Layer struct {
 
 // Start runs a layer and connects to it.
 func Start(ctx context.Context, spec Spec) (*Layer, error) {
+	if err := spec.Binary.Permitted(); err != nil {
+		return nil, err // in its own words, and not as a failure of the layer's
+	}
 	if spec.Deadlines == (Deadlines{}) {
 		spec.Deadlines = DefaultDeadlines()
 	}

@@ -88,7 +88,7 @@ func (c *Commands) Of(ctx context.Context, name string) (OfLayer, error) {
 
 func (c *Commands) places() (layerhost.Places, error) {
 	bin, err := layerhost.Locate()
-	return layerhost.Places{Builtin: bin, Plugins: c.Dirs.Plugins()}, err
+	return placesOf(bin, c.Dirs), err
 }
 
 // Run runs a layer's command on the user's terminal, and returns its exit code. about is the

@@ -14,7 +14,6 @@ import (
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/kinds"
-	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/host"
@@ -234,7 +233,7 @@ func (d *deadSession) find(l store.Layer) (*member, error) {
 		block:  config.Layer{Kind: l.Kind, Name: string(l.Kind)},
 		plugin: config.Plugin{Name: l.Name, Path: l.Path},
 	}
-	places := layerhost.Places{Builtin: d.run.bin, Plugins: d.run.req.Dirs.Plugins()}
+	places := placesOf(d.run.bin, d.run.req.Dirs)
 	var err error
 	if m.binary, err = findBinary(m.plugin, places); err != nil {
 		return nil, err

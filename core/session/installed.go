@@ -15,6 +15,7 @@ import (
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/core/pluginlock"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -28,6 +29,8 @@ type InstalledLayer struct {
 	Version  string       `json:"version,omitempty"`
 	Lifetime sdk.Lifetime `json:"lifetime,omitempty"`
 	Digest   string       `json:"digest,omitempty"`
+	// Script says that the digest covers a script, and not what runs it.
+	Script bool `json:"script,omitempty"`
 	// NamedBy is the line that names its path; empty for one that lies where layers are installed.
 	NamedBy string `json:"named_by,omitempty"`
 	// Error says why the layer cannot be used.
@@ -46,11 +49,12 @@ func Installed(ctx context.Context, own dirs.Dirs, uid int, blocks []config.Plug
 	if err != nil {
 		return nil, err
 	}
-	places := layerhost.Places{Builtin: bin, Plugins: own.Plugins()}
-	found, err := candidates(places, blocks)
+	places := placesOf(bin, own)
+	installed, err := layerNames(places)
 	if err != nil {
 		return nil, err
 	}
+	found := candidates(installed, blocks)
 	dir, err := newRunDir(own, uid)
 	if err != nil {
 		return nil, err
@@ -83,7 +87,7 @@ func describe(ctx context.Context, plugin config.Plugin, places layerhost.Places
 		return fail(err)
 	}
 	defer func() { _ = binary.Close() }()
-	found.Path, found.BuiltIn = binary.Path, binary.Builtin
+	found.Path, found.BuiltIn, found.Script = binary.Path, binary.Builtin, binary.Script
 	if found.Digest, err = binary.Digest(); err != nil {
 		return fail(err)
 	}
@@ -103,13 +107,9 @@ func describe(ctx context.Context, plugin config.Plugin, places layerhost.Places
 	return found
 }
 
-// candidates are the layers that could be used. Of one that is only installed there is nothing but
-// the name.
-func candidates(places layerhost.Places, blocks []config.Plugin) ([]config.Plugin, error) {
-	installed, err := layerNames(places)
-	if err != nil {
-		return nil, err
-	}
+// candidates are the layers that could be used, of those that are installed and those that a block
+// names. Of one that is only installed there is nothing but the name.
+func candidates(installed []string, blocks []config.Plugin) []config.Plugin {
 	named := slices.DeleteFunc(slices.Clone(blocks),
 		func(b config.Plugin) bool { return b.Path == "" })
 	var all []config.Plugin
@@ -118,39 +118,53 @@ func candidates(places layerhost.Places, blocks []config.Plugin) ([]config.Plugi
 			all = append(all, config.Plugin{Name: name})
 		}
 	}
-	return append(all, named...), nil
+	return append(all, named...)
+}
+
+// placesOf are where layers are looked for, with the user's lock to decide about those that are not
+// nono's own.
+func placesOf(bin string, own dirs.Dirs) layerhost.Places {
+	return layerhost.Places{Builtin: bin, Plugins: own.Plugins(), Permit: pluginlock.Gate(own)}
 }
 
 // findBinary finds a layer's program where its block says, or else where layers are installed.
 func findBinary(plugin config.Plugin, places layerhost.Places) (*layerhost.Binary, error) {
 	if plugin.Path != "" {
-		return layerhost.FindAt(plugin.Name, plugin.Path)
+		return layerhost.FindAt(plugin.Name, plugin.Path, places.Permit)
 	}
 	return layerhost.Find(plugin.Name, places)
 }
 
+const layerPrefix = "nono-layer-"
+
 // layerNames lists the layers whose programs lie where layers are looked for, built-in ones first.
 func layerNames(places layerhost.Places) ([]string, error) {
-	const prefix = "nono-layer-"
 	var names []string
 	files, err := os.ReadDir(places.Builtin)
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range files {
-		if name, ok := strings.CutPrefix(f.Name(), prefix); ok && !f.IsDir() {
+		if name, ok := strings.CutPrefix(f.Name(), layerPrefix); ok && !f.IsDir() {
 			names = append(names, name)
 		}
 	}
-	programs, err := filepath.Glob(filepath.Join(places.Plugins, "*", "*", prefix+"*"))
+	vendors, err := vendorNames(places.Plugins)
+	return slices.Compact(append(names, vendors...)), err
+}
+
+// vendorNames lists the layers of other vendors that are installed for the user.
+func vendorNames(plugins string) ([]string, error) {
+	programs, err := filepath.Glob(filepath.Join(plugins, "*", "*", layerPrefix+"*"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	var names []string
 	for _, program := range programs {
-		rel, err := filepath.Rel(places.Plugins, filepath.Dir(program))
-		if err == nil && prefix+filepath.Base(rel) == filepath.Base(program) {
+		rel, err := filepath.Rel(plugins, filepath.Dir(program))
+		if err == nil && layerPrefix+filepath.Base(rel) == filepath.Base(program) {
 			names = append(names, filepath.ToSlash(rel))
 		}
 	}
-	return slices.Compact(names), nil
+	return names, nil
 }

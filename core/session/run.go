@@ -185,7 +185,7 @@ func (r *run) resolveCommand() error {
 // findLayers finds the program of each layer that has something to do. They are looked for at the
 // same time: one that is not nono's own is copied, and that takes long.
 func (r *run) findLayers() ([]*member, error) {
-	places := layerhost.Places{Builtin: r.bin, Plugins: r.req.Dirs.Plugins()}
+	places := placesOf(r.bin, r.req.Dirs)
 	blocks := r.req.Config.Running()
 	if err := checkPrograms(blocks); err != nil {
 		return nil, err

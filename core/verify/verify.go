@@ -34,6 +34,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/core/pluginlock"
 	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/conformance"
@@ -142,7 +143,9 @@ func findNamed(req Request, name string) (*layerhost.Binary, error) {
 	if err != nil {
 		return nil, err
 	}
-	return layerhost.Find(name, layerhost.Places{Builtin: bin, Plugins: req.Dirs.Plugins()})
+	return layerhost.Find(name, layerhost.Places{
+		Builtin: bin, Plugins: req.Dirs.Plugins(), Permit: pluginlock.Gate(req.Dirs),
+	})
 }
 
 // A verifier is one verification under way.
@@ -163,6 +166,9 @@ func (v *verifier) try(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = v.binary.Close() }()
+	if err := v.binary.Permitted(); err != nil {
+		return err
+	}
 	if v.at, err = makeArena(v.Request); err != nil {
 		return err
 	}
@@ -244,7 +250,7 @@ func (v *verifier) start(ctx context.Context) (*layerhost.Layer, error) {
 // introduce asks the layer who it is.
 func (v *verifier) introduce(ctx context.Context) error {
 	v.report.Layer = session.InstalledLayer{
-		Name: v.binary.Name, Path: v.binary.Path, BuiltIn: v.binary.Builtin,
+		Name: v.binary.Name, Path: v.binary.Path, BuiltIn: v.binary.Builtin, Script: v.binary.Script,
 	}
 	var err error
 	if v.report.Layer.Digest, err = v.binary.Digest(); err != nil {
@@ -262,7 +268,7 @@ func (v *verifier) introduce(ctx context.Context) error {
 	v.report.Layer.Version, v.report.Layer.Lifetime = v.is.Version, v.is.Lifetime
 	if strings.Contains(v.is.Name, "/") {
 		v.binary.Name, v.binary.Nameless = v.is.Name, false
-		return nil
+		return v.lock()
 	}
 	own, err := findNamed(v.Request, v.is.Name)
 	if err != nil || own.Path != v.binary.Path {
@@ -271,6 +277,16 @@ func (v *verifier) introduce(ctx context.Context) error {
 	_ = v.binary.Close()
 	v.binary, v.report.Layer.BuiltIn, v.report.Layer.Digest = own, true, ""
 	return nil
+}
+
+// lock puts the program into the lock of the arena's user: the runs are with what was begun with.
+func (v *verifier) lock() error {
+	return pluginlock.Change(v.at.dirs, func(l *pluginlock.Lock) error {
+		l.Put(pluginlock.Program{
+			Name: v.is.Name, Path: v.binary.Path, SHA256: v.report.Layer.Digest, Script: v.binary.Script,
+		})
+		return nil
+	})
 }
 
 // conform makes the checks that need no core. It reports whether the others make sense.

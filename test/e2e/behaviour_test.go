@@ -616,6 +616,7 @@ func TestExecutionIsAGrantOfItsOwn(t *testing.T) {
 func TestOwnFilesInAGrantedHome(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
+	u.locksNothing()
 	u.write("~/.local/state/nono/sessions/1/plan.json", "{}")
 	r := u.tries([]string{"--allow", u.Home},
 		"yes: echo x > ~/free",
@@ -646,6 +647,7 @@ func TestOwnFilesInAGrantedHome(t *testing.T) {
 func TestNothingIsMadeWithoutNeed(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
+	u.locksNothing()
 	u.write("agent.hcl", "filesystem {\n  allow = [\".\"]\n  build_caches = false\n}\n")
 	u.succeeds(u.nono("run", "-c", "agent.hcl", "--", "true"))
 	if entries := strings.Fields(u.host("ls", "-A", u.Home)); !slices.Equal(entries, []string{"proj"}) {

@@ -18,6 +18,7 @@ func (u *user) installEcho() {
 	if err := os.Chmod(u.path(program), 0o755); err != nil {
 		u.t.Fatal(err)
 	}
+	u.locks(map[string]string{"test/echo": program})
 }
 
 // starts is how often the installed layer was started.
@@ -69,7 +70,9 @@ func TestLayerCommand(t *testing.T) {
 	}
 	// A run of the layer and its command share the state.
 	u.useEcho("")
+	u.locks(nil)
 	u.succeeds(u.nono(configured("true")...))
+	u.installEcho()
 	if r := u.succeeds(u.nono("x", "test/echo", "runs", "count")); r.Stdout != "1\n" {
 		t.Errorf("want 1\n%s", r)
 	}

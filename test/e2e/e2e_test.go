@@ -146,6 +146,7 @@ func newUser(t *testing.T) *user {
 	}
 	u := &user{t: t, Home: home, Project: filepath.Join(home, "proj"), Programs: programs, Program: "nono", runtime: runtime}
 	u.mkdir(u.Project)
+	u.locks(nil)
 	return u
 }
 

@@ -58,6 +58,7 @@ func (u *user) early(name, failure string) string {
 	if err := os.Chmod(u.path(script), 0o755); err != nil {
 		u.t.Fatal(err)
 	}
+	u.locks(map[string]string{"test/" + name: script})
 	return u.path(script)
 }
 
@@ -276,11 +277,21 @@ func TestLayerOverwritten(t *testing.T) {
 		program = u.path("~/layers/nono-layer-binds")
 		u.write("agent.hcl", layerConfig("filesystem", "test/binds", program, "")+
 			fmt.Sprintf("layer \"echo\" { plugin = \"test/echo\" }\nplugin \"test/echo\" { path = %q }\n", u.path("~/layers/nono-layer-echo")))
+		u.locks(map[string]string{"test/binds": program, "test/echo": "~/layers/nono-layer-echo"})
 		return u, program, fmt.Sprintf(intruder, u.path("~/intruded"))
 	}
-	t.Run("before it is read", func(t *testing.T) { // the control: what stands there then is run
+	t.Run("before it is read", func(t *testing.T) { // it is not what was locked
 		u, program, evil := prepare(t)
 		u.write(program, evil)
+		u.neverRan(u.guard(configured("sh", "-c", ran)...).refusedOnce("is not the program that you locked", "agent.hcl:3:12"))
+		if u.exists("~/intruded") {
+			t.Error("the other program ran")
+		}
+	})
+	t.Run("before it is locked", func(t *testing.T) { // the control: what stands there then is run
+		u, program, evil := prepare(t)
+		u.write(program, evil)
+		u.locks(map[string]string{"test/binds": program, "test/echo": "~/layers/nono-layer-echo"})
 		u.neverRan(u.guard(configured("sh", "-c", ran)...).refusedOnce("layer test/binds", "exited with code 1"))
 		if !u.exists("~/intruded") {
 			t.Error("the other program did not run")
@@ -888,6 +899,7 @@ func TestTwoLayersOneListenerName(t *testing.T) {
 	if err := os.Chmod(u.path(second), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	u.locks(map[string]string{"test/second": second})
 	u.write("agent.hcl", layerConfig("echo", "test/echo", layers+"/nono-layer-echo", "")+fmt.Sprintf(
 		"layer \"second\" {\n  plugin = \"test/second\"\n  variables = \"SECOND\"\n}\nplugin \"test/second\" { path = %q }\n",
 		u.path(second)))

@@ -245,6 +245,7 @@ func TestVersionAndPlugins(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	u.succeeds(u.nono("plugin", "lock", "acme/broken"))
 	r := u.guard("plugin", "list").succeeds()
 	for _, line := range []string{
 		`NAME +KIND +VERSION +LIFETIME +PATH`,

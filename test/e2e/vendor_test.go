@@ -116,6 +116,10 @@ func TestTutorial(t *testing.T) {
 		t.Fatalf("the page's policy does not name %s", shown)
 	}
 	u.write("agent.hcl", strings.ReplaceAll(policy, shown, filepath.Join(dir, "nono-layer-motd")))
+	for _, line := range commands(fenced(t, first, "console")[1]) {
+		words := strings.Fields(strings.ReplaceAll(line, shown, filepath.Join(dir, "nono-layer-motd")))
+		u.succeeds(u.nono(words[1:]...))
+	}
 	r := u.succeeds(u.nono("run", "-c", "agent.hcl", "--approve", "--", "sh", "-c", "echo $MOTD"))
 	if r.Stdout != "be kind\n" {
 		t.Errorf("the agent's MOTD is %q", r.Stdout)
@@ -147,6 +151,7 @@ func TestLayerInAnotherLanguage(t *testing.T) {
 	u := newUser(t)
 	dir := buildPythonLayer(t, u)
 	u.succeeds(u.nono("plugin", "verify", filepath.Join(dir, "venv/bin/nono-layer-pybinds")))
+	u.succeeds(u.nono("plugin", "lock", "acme/pybinds", filepath.Join(dir, "venv/bin/nono-layer-pybinds")))
 
 	for _, file := range []string{"~/data/key", "~/data/open", "~/real/x", "~/out/old", "secrets/a", "deploy/run", ".git/config", ".git/hooks/pre"} {
 		u.write(file, "content of "+file)

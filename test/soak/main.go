@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -141,7 +142,29 @@ func (s *soak) makeUser() (*user, error) {
 			return nil, err
 		}
 	}
+	for _, name := range []string{"echo", "keeper"} {
+		if err := u.lock(s.nono, "test/"+name, filepath.Join(s.layers, name)); err != nil {
+			return nil, err
+		}
+	}
 	return u, nil
+}
+
+// lock has the user lock a layer's program.
+func (u *user) lock(nono, layer, program string) error {
+	cmd := exec.Command(nono, "plugin", "lock", layer, program)
+	cmd.Dir, cmd.Env = u.project(), u.environ()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("locking %s: %w\n%s", layer, err, out)
+	}
+	return nil
+}
+
+// environ is the user's environment.
+func (u *user) environ() []string {
+	return []string{
+		"HOME=" + u.home, "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "XDG_RUNTIME_DIR=" + u.runtime,
+	}
 }
 
 func (u *user) project() string { return filepath.Join(u.home, "proj") }

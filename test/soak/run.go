@@ -116,10 +116,7 @@ func (s *soak) start(u *user, t trial) *running {
 		args = append(args, "--allow-cwd")
 	}
 	run.cmd = exec.Command("/bin/bash", append(args, "--", "/bin/sh", "-c", t.agent)...)
-	run.cmd.Dir = u.project()
-	run.cmd.Env = []string{
-		"HOME=" + u.home, "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "XDG_RUNTIME_DIR=" + u.runtime,
-	}
+	run.cmd.Dir, run.cmd.Env = u.project(), u.environ()
 	run.cmd.Stdout, run.cmd.Stderr = &run.out, &run.err
 	run.cmd.WaitDelay = 5 * time.Second
 	if err := run.cmd.Start(); err != nil {
