@@ -48,24 +48,24 @@ type Where struct {
 
 // Outcome is what became of one file.
 type Outcome struct {
-	Path   string
-	Result Result
+	Path   string `json:"path"`
+	Result Result `json:"result"`
 	// At is where what became of the copy was kept.
-	At string
+	At string `json:"at,omitempty"`
 	// Why says why it was not brought back.
-	Why string
+	Why string `json:"why,omitempty"`
 }
 
-// Result is how bringing back a file went.
-type Result int
+// Result is how bringing back a file went. The zero is none of them.
+type Result string
 
-// The results. The zero is none of them.
+// The results.
 const (
-	Unchanged Result = iota + 1 // there is nothing to bring back
-	Returned                    // the host's file is what became of the copy
-	Kept                        // that is in another place
-	Left                        // there was no file to bring back, and the host's is as it was
-	Lost                        // it could be written nowhere
+	Unchanged Result = "unchanged" // there is nothing to bring back
+	Returned  Result = "returned"  // the host's file is what became of the copy
+	Kept      Result = "kept"      // that is in another place
+	Left      Result = "left"      // there was no file to bring back, and the host's is as it was
+	Lost      Result = "lost"      // it could be written nowhere
 )
 
 // Failed reports that something was lost.

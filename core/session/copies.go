@@ -57,15 +57,6 @@ func (r *run) letCopiesGo() {
 	r.keeper, r.copies = nil, nil
 }
 
-// tellCopies says which files were not brought back, and where what became of them is.
-func (r *run) tellCopies() {
-	for _, o := range r.returned {
-		if says, try := o.Text(r.req.Dirs.Home); says != "" && !o.Failed() {
-			r.req.Out.Problem(diag.Warningf("%s", says).Try("%s", try))
-		}
-	}
-}
-
 // lostCopies is the error of files that were brought back nowhere.
 func (r *run) lostCopies() error {
 	var problems diag.Problems

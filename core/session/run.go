@@ -17,7 +17,6 @@ import (
 	"github.com/nono-run/nono/core/copies"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/events"
-	"github.com/nono-run/nono/core/handover"
 	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/launch/recipe"
@@ -27,6 +26,7 @@ import (
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/proof"
+	"github.com/nono-run/nono/core/remains"
 	"github.com/nono-run/nono/core/self"
 	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/core/toolchain"
@@ -76,12 +76,12 @@ type run struct {
 
 	problems diag.Problems // warnings, to be shown with the plan's
 
-	around config.Around    // what is protected beyond the roots of the grants
-	before *handover.Before // what stood there when the run began; nil where nobody protects anything
+	around config.Around   // what is protected beyond the roots of the grants
+	before *remains.Before // what stood there when the run began; nil where nobody protects anything
 
 	names *names // what the command asked for while the network is closed; nil where it is not
 
-	reports []*leftovers
+	private []*remains.Private // directories in memory
 	// The files that were copied into the session, who brings them back if core cannot, and what
 	// became of them.
 	copies   *copies.Set
@@ -440,11 +440,11 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	for dir, f := range ready.Reports {
-		l, err := watchLeftovers(dir, f)
+		p, err := remains.LookInside(dir, f)
 		if err != nil {
 			return fmt.Errorf("looking at the private directory %s: %w", dir, err)
 		}
-		r.reports = append(r.reports, l)
+		r.private = append(r.private, p)
 	}
 	if err := r.keepCopies(ready.Copies); err != nil {
 		return err
@@ -514,8 +514,8 @@ func (r *run) close() {
 	}
 	wg.Wait()
 	r.letCopiesGo()
-	for _, l := range r.reports {
-		l.Close()
+	for _, p := range r.private {
+		p.Close()
 	}
 	if r.inUse != nil {
 		_ = r.inUse.Close()

@@ -224,37 +224,14 @@ func (r *run) announce() {
 // but there may be files, and layers' lines, to tell of.
 func (r *run) report(exit launch.Exit) {
 	out := r.req.Out
-	if exit.Left > 0 {
-		out.Line("ended %d %s that the command left behind",
-			exit.Left, plural(exit.Left, "process", "processes"))
-	}
-	for _, l := range r.reports {
-		files, err := l.Files()
-		if err != nil {
-			out.Detail("looking at what was left in %s: %v", l.dir, err)
-			continue
-		}
-		if len(files) > 0 {
-			out.Line("%s", l.tell(files, r.req.Dirs.Home))
-		}
-	}
 	for _, line := range r.lines {
 		out.Line("%s", line)
 	}
-	r.tellCopies()
-	r.tellWorktrees()
-	r.tellHandedOver()
+	r.remains(exit).Tell(out, r.req.Dirs.Home)
 	if exit.Code != 0 && exit.Signal == 0 {
 		out.Line("the command ended with %d; %s", exit.Code, show.Hint(r.plan))
 		if hint := r.names.hint(); hint != "" {
 			out.Line("%s", hint)
 		}
 	}
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
 }

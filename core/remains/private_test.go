@@ -1,4 +1,4 @@
-package session
+package remains
 
 import (
 	"os"
@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/nono-run/nono/core/diag"
 )
 
 func TestLeftovers(t *testing.T) {
@@ -25,7 +27,7 @@ func TestLeftovers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := watchLeftovers("/home/ada", f)
+	l, err := LookInside("/home/ada", f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +42,7 @@ func TestLeftovers(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "empty"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	got, err := l.Files()
+	got, err := l.files()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +83,6 @@ func TestSizeOfALeftover(t *testing.T) {
 
 func TestWhatIsToldOfLeftovers(t *testing.T) {
 	const k = 1 << 10
-	l := &leftovers{dir: "/home/ada"}
 	for _, c := range []struct {
 		files []leftover
 		want  string
@@ -101,26 +102,33 @@ func TestWhatIsToldOfLeftovers(t *testing.T) {
 				"~/6 (1 KiB), ~/7 (1 KiB), ~/8 (1 KiB), ~/9 (1 KiB) and 2 more",
 		},
 	} {
-		if got := l.tell(c.files, "/home/ada"); got != c.want {
+		if got := toldOf("/home/ada", c.files); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
 	}
-	elsewhere := &leftovers{dir: "/srv/tmp"}
-	if got, want := elsewhere.tell([]leftover{{"x", 0, false}}, "/home/ada"), "/srv/tmp is private: 1 file left there is gone: /srv/tmp/x (empty)"; got != want {
+	if got, want := toldOf("/srv/tmp", []leftover{{"x", 0, false}}), "/srv/tmp is private: 1 file left there is gone: /srv/tmp/x (empty)"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+}
+
+// toldOf is the line about what was left in a directory.
+func toldOf(dir string, files []leftover) string {
+	var b strings.Builder
+	r := Report{Private: []Left{{Dir: dir, Files: len(files), Gone: grouped(dir, files)}}}
+	r.Tell(diag.NewPrinter(&b, false, false, false), "/home/ada")
+	return strings.TrimSuffix(strings.TrimPrefix(b.String(), "nono: "), "\n")
 }
 
 // The agent chooses the shape of what it leaves. However deep and wide that is, looking at it comes
 // to an end.
 func TestLeftoversOfAnUnreasonableShape(t *testing.T) {
 	dir := t.TempDir()
-	watch := func() *leftovers {
+	watch := func() *Private {
 		f, err := os.Open(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, err := watchLeftovers("/home/ada", f)
+		l, err := LookInside("/home/ada", f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +143,7 @@ func TestLeftoversOfAnUnreasonableShape(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(deep, "x"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := l.Files()
+	got, err := l.files()
 	if want := strings.Repeat("d/", deepest) + "d"; err != nil || !slices.Equal(leftNames(got), []string{want}) {
 		t.Errorf("got %v, %v; want the directory where looking stopped", got, err)
 	}
@@ -145,7 +153,7 @@ func TestLeftoversOfAnUnreasonableShape(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, err := l.Files(); err != nil || len(got) == 0 || len(got) > maxLeftovers {
+	if got, err := l.files(); err != nil || len(got) == 0 || len(got) > maxLeftovers {
 		t.Errorf("%d files, %v", len(got), err)
 	}
 }

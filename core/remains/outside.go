@@ -1,15 +1,4 @@
-// Package handover finds what a run hands over to programs outside: what the agent left in a
-// project that git, another agent or a tool acts on later, with all rights of the user's.
-//
-//	before := handover.Look(watched, look, finder)
-//	... // the run
-//	report := before.Compare()
-//
-// What existed before the run is protected. What did not cannot be held, because nothing is ever
-// made on the host to hold its place. So the places are looked at twice, by the names that those
-// outside know them by. Whatever is found was made by the agent, or meanwhile by the user: it is
-// told, and nothing is done about it.
-package handover
+package remains
 
 import (
 	"slices"
@@ -23,7 +12,7 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// Watched is what is looked at.
+// Watched is what is looked at outside, before a run and after it.
 type Watched struct {
 	// Names are places that are protected where something of their type is there.
 	Names []string
@@ -99,37 +88,11 @@ func inspect(finder *git.Finder, r git.Repository) repository {
 	return repository{r, finder.Head(r.Dir()), finder.Accepted(r.Dir())}
 }
 
-// Report is what there is to tell.
-type Report struct {
-	// New are protected names that are there now, and Changed those that are something else.
-	New     []string
-	Changed []Change
-	// Repositories are those that are new, or whose settings changed where nobody protected them;
-	// Bare are those of them that lie open.
-	Repositories, Bare []string
-	// Entered are the paths that the index of a repository leads to since the start.
-	Entered map[string][]string
-	// Unread are repositories whose index cannot be read, and why.
-	Unread map[string]error
-	// Lost are git directories that git does not take for any longer, Heads those with another HEAD.
-	Lost  []string
-	Heads []Change
-	// Reported are names that others act on, and that are new or changed.
-	Reported []string
-	// Unseen are directories that were not looked through, because there was too much, and
-	// UnseenLast those of them in which tools install and build.
-	Unseen, UnseenLast []string
-}
-
-// Change is what was and is at a path.
-type Change struct{ Path, Was, Is string }
-
-// Compare looks again.
-func (b *Before) Compare() Report {
+// compare looks again.
+func (b *Before) compare() Outside {
 	look := hostfile.Once(hostfile.Host)
 	c := comparison{
 		Before: b, look: look, finder: git.New(look, b.Home, b.ConfigHome), seen: map[string]bool{},
-		Report: Report{Entered: map[string][]string{}, Unread: map[string]error{}},
 	}
 	for _, project := range b.Projects {
 		found := c.finder.Repositories(project, git.After)
@@ -154,9 +117,9 @@ func (b *Before) Compare() Report {
 	for _, at := range b.Names {
 		c.name(at)
 	}
-	slices.Sort(c.Report.Reported)
-	c.Report.Reported = slices.Compact(c.Report.Reported)
-	return c.Report
+	slices.Sort(c.RunLater)
+	c.RunLater = slices.Compact(c.RunLater)
+	return c.Outside
 }
 
 type comparison struct {
@@ -165,7 +128,7 @@ type comparison struct {
 	finder *git.Finder
 	seen   map[string]bool // repositories
 	fresh  []string        // git directories of new ones
-	Report
+	Outside
 }
 
 // name compares what stands at a protected name.
@@ -212,19 +175,20 @@ func (c *comparison) repository(r git.Repository) {
 	if !known {
 		if c.changedAny(r) {
 			c.fresh = append(c.fresh, r.Dir())
-			c.Report.Repositories = append(c.Report.Repositories, r.Where())
-			if r.Bare {
-				c.Bare = append(c.Bare, r.Where())
-			}
+			c.Outside.Repositories = append(c.Outside.Repositories, Repository{r.Where(), r.Bare})
 		}
 	}
 	if known && r.IndexErr != nil && was.IndexErr == nil {
-		c.Unread[r.Where()] = r.IndexErr
+		c.Unread = append(c.Unread, Unread{r.Where(), r.IndexErr.Error()})
 	}
+	entered := Entered{Repository: r.Where()}
 	for _, link := range r.Links {
 		if known && !slices.Contains(was.Links, link) {
-			c.Entered[r.Where()] = append(c.Entered[r.Where()], link)
+			entered.Paths = append(entered.Paths, link)
 		}
+	}
+	if len(entered.Paths) > 0 {
+		c.Entered = append(c.Entered, entered)
 	}
 	if head := c.finder.Head(r.Dir()); known && head != "" && was.head != "" && head != was.head {
 		c.Heads = append(c.Heads, Change{r.Where(), was.head, head})
@@ -269,7 +233,7 @@ func (c *comparison) reportedAt(at string) {
 	dir, isDir := cutSlash(at)
 	if !isDir {
 		if c.changed(at) {
-			c.Report.Reported = append(c.Report.Reported, at)
+			c.RunLater = append(c.RunLater, at)
 		}
 		return
 	}
@@ -279,7 +243,7 @@ func (c *comparison) reportedAt(at string) {
 	}
 	for _, name := range names {
 		if c.changed(dir + "/" + name.Name()) {
-			c.Report.Reported = append(c.Report.Reported, dir+"/"+name.Name())
+			c.RunLater = append(c.RunLater, dir+"/"+name.Name())
 		}
 	}
 }

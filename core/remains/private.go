@@ -1,9 +1,8 @@
-package session
+package remains
 
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -11,32 +10,31 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-
-	"github.com/nono-run/nono/core/diag"
 )
 
 // maxLeftovers bounds the walk through a directory that the agent filled as it liked.
 const maxLeftovers = 10_000
 
-// leftovers tells what the agent left in a directory in memory, which is gone when the run is.
+// Private is a directory in memory, as it was before the agent began. What the agent leaves there
+// is gone when the run is.
 //
 // The directory is looked at through its descriptor and never by following a link: os.Root refuses
 // to leave it.
-type leftovers struct {
+type Private struct {
 	dir    string // its path inside
 	root   *os.Root
 	before map[string]leftover // what nono-init had put there: mount points and files of the plan
 }
 
-// watchLeftovers remembers what is in the directory before the agent starts. It takes over the
+// LookInside remembers what is in the directory before the agent starts. It takes over the
 // descriptor.
-func watchLeftovers(dir string, f *os.File) (*leftovers, error) {
+func LookInside(dir string, f *os.File) (*Private, error) {
 	defer f.Close()
 	root, err := os.OpenRoot("/proc/self/fd/" + strconv.Itoa(int(f.Fd())))
 	if err != nil {
 		return nil, err
 	}
-	l := &leftovers{dir: dir, root: root}
+	l := &Private{dir: dir, root: root}
 	files, err := l.list()
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
@@ -48,8 +46,8 @@ func watchLeftovers(dir string, f *os.File) (*leftovers, error) {
 	return l, nil
 }
 
-// Files returns what the agent left, at most maxLeftovers.
-func (l *leftovers) Files() ([]leftover, error) {
+// files are what the agent left, at most maxLeftovers.
+func (l *Private) files() ([]leftover, error) {
 	all, err := l.list()
 	if err != nil {
 		return nil, err
@@ -61,81 +59,51 @@ func (l *leftovers) Files() ([]leftover, error) {
 	}), nil
 }
 
-// mostNamed is how much of what was lost is named.
-const mostNamed = 10
+// left is what was left: files in the directory itself by name, the others together by the
+// directory that they were all in.
+func (l *Private) left() Left {
+	files, err := l.files()
+	if err != nil {
+		return Left{Dir: l.dir, Unread: err.Error()}
+	}
+	return Left{Dir: l.dir, Files: len(files), Gone: grouped(l.dir, files)}
+}
 
-// tell says in a line what was lost, the largest first: files in the directory itself by name, the
-// others together by the directory that they were all in.
-func (l *leftovers) tell(files []leftover, home string) string {
-	var groups []*lost
-	byName := map[string]*lost{}
+func grouped(dir string, files []leftover) []Gone {
+	var groups []*Gone
+	byName := map[string]*Gone{}
 	for _, f := range files {
 		name, _, _ := strings.Cut(f.name, "/")
 		g := byName[name]
 		if g == nil {
-			g = &lost{name: f.name}
+			g = &Gone{Path: f.name}
 			byName[name], groups = g, append(groups, g)
 		}
 		g.add(f)
 	}
-	slices.SortFunc(groups, func(a, b *lost) int {
-		return cmp.Or(cmp.Compare(b.size, a.size), strings.Compare(a.name, b.name))
+	slices.SortFunc(groups, func(a, b *Gone) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Path, b.Path))
 	})
-	var named []string
-	more := len(files)
-	for _, g := range groups[:min(mostNamed, len(groups))] {
-		named = append(named, g.text(diag.Homely(path.Join(l.dir, g.name), home)))
-		more -= g.files
+	all := make([]Gone, len(groups))
+	for i, g := range groups {
+		all[i] = Gone{Path: path.Join(dir, g.Path), Files: g.Files, Bytes: g.Bytes}
 	}
-	list := strings.Join(named, ", ")
-	if more > 0 {
-		list += fmt.Sprintf(" and %d more", more)
-	}
-	return fmt.Sprintf("%s is private: %d %s left there %s gone: %s", diag.Homely(l.dir, home),
-		len(files), plural(len(files), "file", "files"), plural(len(files), "is", "are"), list)
+	return all
 }
 
-// lost is a file, or all files that were in one directory.
-type lost struct {
-	name  string // of the file, or of the deepest directory that all of them were in
-	files int
-	size  int64
-}
-
-func (g *lost) add(f leftover) {
-	g.files++
-	g.size += f.size
-	for g.name != f.name && !strings.HasPrefix(f.name, g.name+"/") {
-		g.name = path.Dir(g.name)
+// add counts a file, and shortens the path to what this one and the others have in common.
+func (g *Gone) add(f leftover) {
+	g.Files++
+	g.Bytes += f.size
+	for g.Path != f.name && !strings.HasPrefix(f.name, g.Path+"/") {
+		g.Path = path.Dir(g.Path)
 	}
 }
-
-func (g *lost) text(name string) string {
-	if g.files == 1 {
-		return fmt.Sprintf("%s (%s)", name, size(g.size))
-	}
-	return fmt.Sprintf("%d in %s (%s)", g.files, name, size(g.size))
-}
-
-// size is a number of bytes for people.
-func size(n int64) string {
-	const kib, mib = 1 << 10, 1 << 20
-	switch {
-	case n == 0:
-		return "empty"
-	case n < mib:
-		return fmt.Sprintf("%d KiB", (n+kib-1)/kib)
-	}
-	return fmt.Sprintf("%d MiB", (n+mib/2)/mib)
-}
-
-// Close gives up the directory.
-func (l *leftovers) Close() { _ = l.root.Close() }
 
 // list returns the files beneath the directory, and the directories that lie too deep to be looked
 // into, without the others. A directory that cannot be read is passed over: it is a mask, or the
 // agent took its own rights away.
-func (l *leftovers) list() ([]leftover, error) {
+func (l *Private) list() ([]leftover, error) {
 	device, err := deviceOf(l.root)
 	if err != nil {
 		return nil, err
@@ -144,6 +112,9 @@ func (l *leftovers) list() ([]leftover, error) {
 	w.directory(l.root, "", 0)
 	return w.files, nil
 }
+
+// Close gives up the directory.
+func (l *Private) Close() { _ = l.root.Close() }
 
 // walk is one look through a directory whose shape is the agent's choice. It takes bounded time: a
 // tree of a hundred thousand directories inside one another would keep the end of the run waiting

@@ -1,4 +1,4 @@
-package handover_test
+package remains
 
 import (
 	"os"
@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nono-run/nono/core/git"
-	"github.com/nono-run/nono/core/handover"
 	"github.com/nono-run/nono/sdk/hostfile"
 )
 
@@ -63,7 +62,7 @@ func (p project) repository(name string) {
 }
 
 // look is a look before a run that has not begun yet: what is made from now on is newer.
-func (p project) look() *handover.Before {
+func (p project) look() *Before {
 	p.t.Helper()
 	p.pass()
 	look := hostfile.Once(hostfile.Host)
@@ -72,7 +71,7 @@ func (p project) look() *handover.Before {
 	for i := range names {
 		names[i] = p.path(names[i])
 	}
-	return handover.Look(handover.Watched{
+	return Look(Watched{
 		Names: names, Projects: []string{p.dir}, Repositories: finder.Repositories(p.dir, git.Around).Repositories,
 		Reported: []string{".envrc", ".vscode/", ".git/rebase-merge/git-rebase-todo"}, Home: p.dir, ConfigHome: p.dir,
 	}, look, finder)
@@ -132,8 +131,8 @@ func TestCompare(t *testing.T) {
 			p.mkdir("sub")
 			p.ok(os.Rename(p.path("a/b/c/d/kept"), p.path("sub/.git")))
 		}, []string{"repository sub"}},
-		{"a bare one", func(p project) { p.repository("src") }, []string{"repository src", "bare src"}},
-		{"the root itself", func(p project) { p.repository(".") }, []string{"repository .", "bare ."}},
+		{"a bare one", func(p project) { p.repository("src") }, []string{"repository src (bare)"}},
+		{"the root itself", func(p project) { p.repository(".") }, []string{"repository . (bare)"}},
 		{"a submodule's directory", func(p project) { p.repository(".git/modules/x") }, []string{"repository .git/modules/x"}},
 		{"another branch", func(p project) { p.write(".git/HEAD", "ref: refs/heads/x") }, []string{"head .: refs/heads/main, refs/heads/x"}},
 		{"no HEAD", func(p project) { p.ok(os.Remove(p.path(".git/HEAD"))) }, []string{"lost .git"}},
@@ -144,14 +143,14 @@ func TestCompare(t *testing.T) {
 			p.write(".envrc", "")
 			p.write(".vscode/tasks.json", "{}")
 			p.write(".git/rebase-merge/git-rebase-todo", "exec x")
-		}, []string{"reported .envrc", "reported .git/rebase-merge/git-rebase-todo", "reported .vscode/tasks.json"}},
+		}, []string{"run later .envrc", "run later .git/rebase-merge/git-rebase-todo", "run later .vscode/tasks.json"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newProject(t)
 			p.repository("a/b/c/d/kept") // too deep to be known
 			before := p.look()
 			tt.do(p)
-			if diff := cmp.Diff(tt.want, said(p, before.Compare())); diff != "" {
+			if diff := cmp.Diff(tt.want, said(p, before.compare())); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
@@ -159,29 +158,24 @@ func TestCompare(t *testing.T) {
 }
 
 // said is a report in short.
-func said(p project, r handover.Report) []string {
+func said(p project, r Outside) []string {
 	var all []string
 	add := func(kind, at, more string) {
 		rel, err := filepath.Rel(p.dir, at)
 		p.ok(err)
 		all = append(all, kind+" "+rel+more)
 	}
-	for kind, list := range map[string][]string{"new": r.New} {
-		for _, at := range list {
-			add(kind, at, "")
-		}
+	for _, at := range r.New {
+		add("new", at, "")
 	}
 	for _, c := range r.Changed {
 		add("changed", c.Path, ": "+c.Was+", "+c.Is)
 	}
 	for _, at := range r.Repositories {
-		add("repository", at, "")
+		add("repository", at.Path, map[bool]string{true: " (bare)"}[at.Bare])
 	}
-	for _, at := range r.Bare {
-		add("bare", at, "")
-	}
-	for at, err := range r.Unread {
-		add("unread", at, ": "+err.Error())
+	for _, u := range r.Unread {
+		add("unread", u.Repository, ": "+u.Why)
 	}
 	for _, at := range r.Lost {
 		add("lost", at, "")
@@ -189,8 +183,8 @@ func said(p project, r handover.Report) []string {
 	for _, c := range r.Heads {
 		add("head", c.Path, ": "+c.Was+", "+c.Is)
 	}
-	for _, at := range r.Reported {
-		add("reported", at, "")
+	for _, at := range r.RunLater {
+		add("run later", at, "")
 	}
 	return all
 }

@@ -1,4 +1,4 @@
-package session
+package remains
 
 import (
 	"os"
@@ -44,15 +44,15 @@ func TestLostWorktrees(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(dir, "proj/.git/worktrees/pipe/gitdir"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got := lostWorktrees(filepath.Join(dir, "proj"), since)
+	got := lostFrom(filepath.Join(dir, "proj"), since)
 	slices.Sort(got)
 	if want := []string{dir + "/gone", dir + "/near"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := lostWorktrees(filepath.Join(dir, "proj/.git"), since); len(got) != 2 {
+	if got := lostFrom(filepath.Join(dir, "proj/.git"), since); len(got) != 2 {
 		t.Errorf("of the git directory itself: %q", got)
 	}
-	if got := lostWorktrees(filepath.Join(dir, "nowhere"), since); got != nil {
+	if got := lostFrom(filepath.Join(dir, "nowhere"), since); got != nil {
 		t.Errorf("of what is not there: %q", got)
 	}
 }

@@ -1,4 +1,4 @@
-package session
+package remains
 
 import (
 	"io"
@@ -10,9 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk/hostfile"
-	"github.com/nono-run/nono/sdk/policy"
 )
 
 // Bounds of what is looked at: the agent may have made as many as it liked.
@@ -21,35 +19,21 @@ const (
 	mostWorktrees = 256
 )
 
-// tellWorktrees warns of git worktrees that the run made where nothing was granted: git said that
-// it worked, and they were in a directory of the session's own. What was committed there is in the
-// repository; what was not is gone.
-func (r *run) tellWorktrees() {
-	if r.began.IsZero() {
-		return
-	}
+// lostWorktrees are the places of git worktrees that the run made where nothing was granted: git
+// said that it worked, and they were in a directory of the session's own. What was committed there
+// is in the repository; what was not is gone.
+func lostWorktrees(writable []string, began time.Time) []string {
 	var lost []string
-	grants := 0
-	for _, g := range r.policy.Filesystem {
-		if !g.Access.Writable() || g.Type != policy.Directory || grants == mostGrants {
-			continue
-		}
-		grants++
-		lost = append(lost, lostWorktrees(g.Path, r.began)...)
+	for _, dir := range writable[:min(mostGrants, len(writable))] {
+		lost = append(lost, lostFrom(dir, began)...)
 	}
 	slices.Sort(lost)
-	for _, place := range slices.Compact(lost) {
-		shown := diag.Homely(place, r.req.Dirs.Home)
-		told := diag.Warningf("the git worktree %s lay outside of every grant and is gone", shown)
-		r.req.Out.Problem(told.Try("what was committed there is in the repository, "+
-			"and `git worktree prune` forgets the place; to work in one, "+
-			"make it in the project, or give it a directory first: mkdir %s, and --allow %[1]s", shown))
-	}
+	return slices.Compact(lost)
 }
 
-// lostWorktrees are the places of the worktrees that the repository in a directory has had since
+// lostFrom are the places of the worktrees that the repository in a directory has had since
 // then, and that are not there. No link leads out of the directory.
-func lostWorktrees(dir string, since time.Time) []string {
+func lostFrom(dir string, since time.Time) []string {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil
