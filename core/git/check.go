@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/git/settings"
+	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // Finding is one thing that makes git run something, or go elsewhere than it seems.
@@ -27,7 +29,8 @@ type Finding struct {
 
 // Check lists what git, used in a directory, would run or enter there, beyond the user's own
 // settings, and says from where on it did not look; what tools installed is looked into as far as
-// there is room for it. Nothing is run.
+// there is room for it. Of the user's own settings it lists those that have git run what lies in
+// the directory. Nothing is run.
 func (f *Finder) Check(root string) (findings []Finding, unseen string) {
 	found := f.Repositories(root, After)
 	told := map[string]bool{} // files, which several repositories may have in common
@@ -35,9 +38,14 @@ func (f *Finder) Check(root string) (findings []Finding, unseen string) {
 	for _, r := range found.Repositories {
 		all = append(all, f.checkPlace(root, r)...)
 		for _, file := range f.Settings(r).Files {
-			if !file.User && !told[file.Path] {
-				told[file.Path] = true
-				all = append(all, checkFile(file)...)
+			switch {
+			case !file.User || policy.Within(file.Path, root):
+				if !told[file.Path] {
+					told[file.Path] = true
+					all = append(all, checkFile(file)...)
+				}
+			default:
+				all = append(all, f.ownCommands(file, root, r)...)
 			}
 		}
 		for _, dir := range f.Names(r, "hooks") {
@@ -85,6 +93,32 @@ func (f *Finder) checkPlace(root string, r Repository) []Finding {
 	return all
 }
 
+// ownCommands lists the commands of the user's own settings that name a file beneath root: a filter
+// that is ./tools/clean is whatever lies there in the repository.
+func (f *Finder) ownCommands(file File, root string, r Repository) []Finding {
+	var all []Finding
+	for _, s := range file.Settings {
+		command, ok := s.Command()
+		if !ok {
+			continue
+		}
+		for _, word := range settings.Words(command) {
+			at, ok := f.path(word, r.Where())
+			if !ok || !strings.ContainsAny(word, "/.") {
+				continue
+			}
+			to, err := hostfile.Follow(f.look, at)
+			if err == nil && to.Entry.Type == policy.Regular && policy.Within(to.Path, root) {
+				all = append(all, Finding{
+					Path: to.Path, Says: fmt.Sprintf("%s of your own settings is run with it", s.Name()),
+					Runs: command,
+				})
+			}
+		}
+	}
+	return all
+}
+
 // checkFile lists the settings of a file that git runs.
 func checkFile(file File) []Finding {
 	var all []Finding
@@ -92,6 +126,11 @@ func checkFile(file File) []Finding {
 		if command, ok := s.Command(); ok {
 			all = append(all, Finding{
 				Path: file.Path, Line: s.Line, Says: s.Name() + " is run", Runs: command,
+			})
+		}
+		if s.LetsURLsRun() {
+			all = append(all, Finding{
+				Path: file.Path, Line: s.Line, Says: s.Name() + " lets a URL name a command: ext::COMMAND",
 			})
 		}
 		if at, ok := elsewhere(s); ok {
@@ -115,20 +154,34 @@ func elsewhere(s settings.Setting) (string, bool) {
 	return "", false
 }
 
-// hooks lists the programs in a directory of hooks, but for the samples that git puts there.
+// hooks lists the programs in a directory of hooks.
 func hooks(dir string) []Finding {
 	var all []Finding
-	entries, more := List(dir)
+	programs, more := Hooks(dir)
 	if more {
 		all = append(all, Finding{Path: dir, Says: "it holds more than is looked at"})
 	}
+	for _, at := range programs {
+		all = append(all, Finding{Path: at, Says: "a hook", Runs: at})
+	}
+	return all
+}
+
+// Hooks are the programs in a directory of hooks, which may be a link, but for the samples that git
+// puts there. It reports whether the directory holds more than is looked at.
+func Hooks(dir string) (programs []string, more bool) {
+	at, err := hostfile.Resolve(dir)
+	if err != nil {
+		return nil, false
+	}
+	entries, more := List(at)
 	for _, e := range entries {
 		at := dir + "/" + e.Name()
 		info, err := os.Stat(at)
 		if err == nil && info.Mode().IsRegular() && !strings.HasSuffix(at, ".sample") &&
 			unix.Access(at, unix.X_OK) == nil {
-			all = append(all, Finding{Path: at, Says: "a hook", Runs: at})
+			programs = append(programs, at)
 		}
 	}
-	return all
+	return programs, more
 }

@@ -209,7 +209,34 @@ func (c *comparison) changedAny(r git.Repository) bool {
 	for _, dir := range r.Dirs {
 		names = append(names, dir+"/config", dir+"/config.worktree", dir+"/hooks")
 	}
-	return slices.ContainsFunc(names, c.changed)
+	if slices.ContainsFunc(names, c.changed) {
+		return true
+	}
+	// What its settings lead to: files that they include, and hooks that lie elsewhere.
+	led := c.finder.Names(r, "config")
+	for _, dir := range c.finder.Names(r, "hooks") {
+		hooks, _ := git.Hooks(dir)
+		led = append(append(led, dir), hooks...)
+	}
+	return slices.ContainsFunc(led, c.touched)
+}
+
+// touched reports whether what a name leads to, or a link on the way there, is younger than the run
+// and lies where the agent could write.
+func (c *comparison) touched(name string) bool {
+	route, err := hostfile.Follow(c.look, name)
+	if err != nil {
+		return c.changed(name)
+	}
+	places := []string{route.Path}
+	for _, link := range route.Links() {
+		places = append(places, link.Path)
+	}
+	return slices.ContainsFunc(places, func(at string) bool {
+		return slices.ContainsFunc(c.Projects, func(project string) bool {
+			return policy.Within(at, project)
+		}) && c.changed(at)
+	})
 }
 
 // changed reports whether a file is younger than the run: nobody but the kernel sets the time at

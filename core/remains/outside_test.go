@@ -139,6 +139,15 @@ func TestCompare(t *testing.T) {
 		{"a HEAD that is none", func(p project) { p.write(".git/HEAD", "x") }, []string{"lost .git"}},
 		{"no refs", func(p project) { p.ok(os.Rename(p.path(".git/refs"), p.path("r"))) }, []string{"lost .git"}},
 		{"an index that is none", func(p project) { p.write(".git/index", "x") }, []string{"unread .: it ends too early"}},
+		{"a hook of a deep one, written over", func(p project) { p.program(deep + "/.git/hooks/post-commit") }, []string{"repository " + deep}},
+		{"a hook where a deep one's settings say, written over", func(p project) { p.program("shared/pre-commit") }, []string{"repository " + deep}},
+		{"a hook where a deep one's settings say, made", func(p project) { p.program("shared/pre-push") }, []string{"repository " + deep}},
+		{"a link in the place of those hooks", func(p project) {
+			p.ok(os.Rename(p.path("shared"), p.path("moved")))
+			p.link("moved", "shared")
+		}, []string{"repository " + deep}},
+		{"a file that a deep one's settings include", func(p project) { p.write("included", "[core]\n") }, []string{"repository " + deep}},
+		{"what lies beside these", func(p project) { p.write("beside/pre-commit", "") }, nil},
 		{"what tools run", func(p project) {
 			p.write(".envrc", "")
 			p.write(".vscode/tasks.json", "{}")
@@ -148,6 +157,11 @@ func TestCompare(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newProject(t)
 			p.repository("a/b/c/d/kept") // too deep to be known
+			p.repository(deep + "/.git")
+			p.write(deep+"/.git/config", "[core]\n\thooksPath = ../../../../../shared\n[include]\n\tpath = ../../../../../../included\n")
+			p.program(deep + "/.git/hooks/post-commit")
+			p.program("shared/pre-commit")
+			p.write("included", "")
 			before := p.look()
 			tt.do(p)
 			if diff := cmp.Diff(tt.want, said(p, before.compare())); diff != "" {
@@ -155,6 +169,16 @@ func TestCompare(t *testing.T) {
 			}
 		})
 	}
+}
+
+// deep is a repository that is too deep to be protected, with hooks and settings elsewhere.
+const deep = "a/b/c/d/deep"
+
+// program writes a program, in place where there is one.
+func (p project) program(name string) {
+	p.t.Helper()
+	p.write(name, "#!/bin/sh\n")
+	p.ok(os.Chmod(p.path(name), 0o700))
 }
 
 // said is a report in short.

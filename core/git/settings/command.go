@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -61,8 +62,15 @@ func (s Setting) command() string {
 		return after("!") // others are words of git's own
 	case s.Section == "pager" && !isTruth:
 		return s.Value
-	case s.Section == "remote" && (s.Key == "url" || s.Key == "pushurl"):
-		return after("ext::")
+	case s.Section == "remote" && (s.Key == "url" || s.Key == "pushurl"),
+		s.Section == "submodule" && s.Key == "url":
+		return after(runsURL)
+	case s.Section == "url" && (s.Key == "insteadof" || s.Key == "pushinsteadof"):
+		command, _ := strings.CutPrefix(s.Subsection, runsURL)
+		if command == s.Subsection {
+			return ""
+		}
+		return cmp.Or(command, s.Value) // what follows the part that is replaced ends the command
 	case s.Section == "core" && s.Key == "fsmonitor" && isTruth:
 		return "" // one of git's own, or none
 	case slices.Contains(harmless[s.Section+"."+s.Key], s.Value):
@@ -71,6 +79,24 @@ func (s Setting) command() string {
 		return strings.TrimPrefix(s.Value, "!")
 	}
 	return ""
+}
+
+// runsURL begins a URL that is a command.
+const runsURL = "ext::"
+
+// LetsURLsRun reports whether the setting has git run the commands that URLs name. Without one like
+// it, git refuses them.
+func (s Setting) LetsURLsRun() bool {
+	ofExt := s.Section == "protocol" && (s.Subsection == "ext" || s.Subsection == "")
+	return ofExt && s.Key == "allow" && !strings.EqualFold(s.Value, "never")
+}
+
+// Words are the words of a command in which the name of a file may stand: between what separates
+// words in a shell, or quotes them.
+func Words(command string) []string {
+	return strings.FieldsFunc(command, func(r rune) bool {
+		return strings.ContainsRune(" \t\n\"'`;|&()<>=$", r)
+	})
 }
 
 // HooksPath is the directory of the hooks, where the setting names one.
