@@ -79,19 +79,24 @@ func Take(base *os.Root, name string) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
+	mine, err := lock.Stat()
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	// Before it is locked, for whoever makes it would find it so.
+	if strings.HasPrefix(name, beingMade) && time.Since(mine.ModTime()) < makingTime {
+		return nil, errors.Join(ErrHeld, lock.Close())
+	}
 	if err := take(lock); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	// It may have been finished, and have another name, since it was opened.
 	there, err := base.Stat(name)
+	if err == nil && !os.SameFile(mine, there) {
+		err = ErrHeld
+	}
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
-	}
-	if mine, err := lock.Stat(); err != nil || !os.SameFile(mine, there) {
-		return nil, errors.Join(ErrHeld, err, lock.Close())
-	}
-	if strings.HasPrefix(name, beingMade) && time.Since(there.ModTime()) < makingTime {
-		return nil, errors.Join(ErrHeld, lock.Close())
 	}
 	return &Lease{lock}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"sync"
 	"testing"
 	"time"
 )
@@ -75,4 +76,46 @@ func TestADirectoryThatIsBeingMade(t *testing.T) {
 		t.Fatalf("later: %v", err)
 	}
 	_ = taken.Close()
+}
+
+// Whoever looks for abandoned directories is in nobody's way who makes one.
+func TestMakingBesideTaking(t *testing.T) {
+	base := root(t)
+	stop := make(chan struct{})
+	var looking sync.WaitGroup
+	for range 4 {
+		looking.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				names, err := fs.ReadDir(base.FS(), ".")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for _, n := range names {
+					if taken, err := Take(base, n.Name()); err == nil {
+						t.Errorf("%s was taken while it was held", n.Name())
+						_ = taken.Close()
+					}
+				}
+			}
+		})
+	}
+	for range 200 {
+		name := NewID()
+		made, err := Make(base, name)
+		if err == nil {
+			err = errors.Join(base.RemoveAll(name), made.Close())
+		}
+		if err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(stop)
+	looking.Wait()
 }
