@@ -71,7 +71,7 @@ var flagSpellings = []spelling{
 		words: []string{
 			"network-profile", "allow-domain", "allow-proxy", "proxy-allow", "allow-bind",
 			"listen-port", "allow-port", "open-port", "upstream-proxy", "upstream-bypass",
-			"external-proxy", "external-proxy-bypass",
+			"external-proxy", "external-proxy-bypass", "host", "port",
 		},
 		later: true, answer: networkIs,
 	},

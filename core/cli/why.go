@@ -152,7 +152,7 @@ func (a *App) why(ctx context.Context, o whyOptions) error {
 	if err != nil {
 		return err
 	}
-	_, dir, err := a.currentDir()
+	_, dir, err := a.workdir(o.Workdir)
 	if err != nil {
 		return err
 	}

@@ -15,26 +15,31 @@ var chapters = []chapter{
 				"there as it is. Each block may be left out, and an empty file grants nothing of yours. " +
 				"What is not known here is an error, and so is what is not built yet: nothing that " +
 				"you wrote goes unheld.",
-			"Two files are read: your own config.hcl in $XDG_CONFIG_HOME/nono (~/.config/nono), on every " +
-				"run, and the one that -c names. Nothing is picked up from the current directory by itself.",
+			"What is built in and your own config.hcl in $XDG_CONFIG_HOME/nono (~/.config/nono) are read " +
+				"for every run; profiles, where --profile or `extends` names them; and the file of -c. " +
+				"Nothing is picked up from the current directory by itself.",
 		},
 	},
 	{
 		title: "Which rule wins",
 		text: []string{
-			"A denial beats every grant, at any depth, whoever wrote it. A protection takes writing away " +
-				"inside a grant. Otherwise grants unite. Lists of all sources unite too; of single values " +
-				"the last one wins, in this order: what is built in, your own config.hcl, the file of -c, " +
-				"the flags. `nono why --path PATH` says which line decides.",
+			"A denial beats every grant, at any depth, whoever wrote it; a `lift` takes back one that is " +
+				"built in or a profile's, and none that you wrote. A protection takes writing away inside " +
+				"a grant. Otherwise grants unite. Lists of all sources unite too; of single values the " +
+				"last one wins, in this order: what is built in, your own config.hcl, profiles from left " +
+				"to right, the file of -c, the flags. `nono why --path PATH` says which line decides.",
 		},
 	},
 	{
 		title: "Paths",
 		text: []string{
-			"A relative path belongs to the directory of the file it stands in. Your own config.hcl has " +
-				"none: there $WORKDIR is the directory in which nono was started. A directory means all " +
-				"beneath it. Links are followed when the policy is read, and a grant through one that an " +
-				"agent could have made is refused. In a flag a path is taken as it is typed.",
+			"A relative path belongs to the directory of the file it stands in. Your own config.hcl and " +
+				"profiles have none: there $WORKDIR is the directory in which nono was started. A " +
+				"directory means all beneath it. Links are followed when the policy is read, and a grant " +
+				"through one that an agent could have made is refused. In a flag a path is taken as it " +
+				"is typed.",
+			"A pattern, where one may stand, means what is there when the run starts and is granted: " +
+				"`*` and `?` as in a shell, `**` for any number of directories.",
 		},
 		words: []row{
 			{"~, $HOME", "", "your home directory"},

@@ -25,6 +25,7 @@ import (
 
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
+	"github.com/nono-run/nono/core/plan/merge"
 	"github.com/nono-run/nono/core/plan/view"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -358,9 +359,33 @@ func (q *question) seeBind(cover view.Mount, b fragment.Bind) {
 		q.unlessDenied(cover)
 		return
 	}
+	if q.walled() {
+		q.deny(ByView, q.mountRule(cover), "Landlock gives less there than the mount does")
+		return
+	}
 	if q.op.ofEntry() {
 		q.seeEntry()
 	}
+}
+
+// walled reports whether the second wall is narrower than the first: no Landlock rule at the place
+// or above gives the right.
+func (q *question) walled() bool {
+	if len(q.plan.Landlock) == 0 {
+		return false
+	}
+	var right fragment.Right
+	switch q.op.decides() {
+	case policy.OpRead:
+		right = fragment.RightRead
+	case policy.OpWrite:
+		right = fragment.RightWrite
+	case policy.OpExecute:
+		right = fragment.RightExecute
+	}
+	return !slices.ContainsFunc(q.plan.Landlock, func(g merge.Grant) bool {
+		return policy.Within(q.place(), g.Path) && slices.Contains(g.Rights, right)
+	})
 }
 
 // seeEntry holds the making or removing of a name against what is mounted there: a mount point

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
+	"github.com/nono-run/nono/core/plan/merge"
 	"github.com/nono-run/nono/core/plan/view"
 	"github.com/nono-run/nono/core/why"
 	"github.com/nono-run/nono/sdk"
@@ -233,6 +234,33 @@ func TestDisabled(t *testing.T) {
 		op, name, _ := strings.Cut(question, " ")
 		if got := show(a.Ask(name, why.Op(op))); got != want {
 			t.Errorf("%s\ngot  %s\nwant %s", question, got, want)
+		}
+	}
+}
+
+// A layer may draw its second wall narrower than the first.
+func TestLandlockGivesLess(t *testing.T) {
+	tree := tree()
+	p := &plan.Plan{
+		Rules: []plan.Rule{{ID: "allow.0", Access: policy.Allow, Path: "/home/ada/proj", Type: policy.Directory}},
+		Mounts: []view.Mount{
+			{Mount: fragment.Tmpfs{Path: "/"}, Layer: plan.Core},
+			{Mount: fragment.Bind{For: "allow.0", Path: "/home/ada/proj", Writable: true}, Layer: "fs"},
+		},
+		Landlock: []merge.Grant{
+			{Landlock: fragment.Landlock{Path: "/", Rights: []fragment.Right{fragment.RightList}}},
+			{Landlock: fragment.Landlock{Path: "/home/ada/proj", Rights: []fragment.Right{fragment.RightRead}}},
+			{Landlock: fragment.Landlock{Path: "/home/ada/proj/dir", Rights: []fragment.Right{fragment.RightWrite}}},
+		},
+	}
+	a := why.New(p, why.Host{Look: tree.Look, Reach: func(string) hostfile.Reach { return hostfile.Reach{Read: true, Write: true} }})
+	for question, want := range map[string]bool{
+		"read main.go": true, "write main.go": false, "create new": false, "delete main.go": false, "execute run.sh": false,
+		"write dir/secret": true, "create dir/new": true, "delete dir": false,
+	} {
+		op, name, _ := strings.Cut(question, " ")
+		if got := a.Ask(home+"/proj/"+name, why.Op(op)); got.Allowed != want || !want && got.By != why.ByView {
+			t.Errorf("%s: %s", question, show(got))
 		}
 	}
 }

@@ -180,6 +180,10 @@ func (c *propertyCase) policy() string {
 			rules["write"] = append(rules["write"], hclString(place))
 		}
 	}
+	if c.one(4) {
+		access, pattern := pick(c, []string{"deny", "protect"}), pick(c, []string{"~/t/**/program", "~/t/*/data", "~/t/?"})
+		rules[access] = append(rules[access], `"`+pattern+`"`)
+	}
 	for _, access := range []string{"allow", "read", "write", "deny", "protect", "lift"} {
 		if list := rules[access]; len(list) > 0 {
 			fmt.Fprintf(&b, "  %s = [%s]\n", access, strings.Join(list, ", "))
