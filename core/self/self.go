@@ -48,6 +48,8 @@ type Known struct {
 	Version int `json:"version"`
 	// Rules are those about files whose effect is seen.
 	Rules []Rule `json:"rules"`
+	// Off says by which flag or line no path is restricted at all; nil where they are.
+	Off *policy.Source `json:"off,omitempty"`
 	// Incomplete says that there were too many to tell.
 	Incomplete bool `json:"incomplete,omitempty"`
 }
@@ -64,6 +66,12 @@ type Rule struct {
 // Describe is the content of the file, from the policy and how each of its rules stands.
 func Describe(p *policy.Policy, standing []places.Rule) ([]byte, error) {
 	known := Known{Version: version, Rules: []Rule{}}
+	for _, d := range p.Disabled {
+		if d.Kind == policy.KindFilesystem {
+			at := hidden(d.Source)
+			known.Off = &at
+		}
+	}
 	decide := policy.NewDecider(p)
 	for i, r := range p.Filesystem {
 		if i < len(standing) && seen(standing[i].Is) {
@@ -106,6 +114,9 @@ func told(r policy.PathRule, decide *policy.Decider) Rule {
 
 // policy is the rules as the decision wants them.
 func (k Known) policy() (p policy.Policy) {
+	if k.Off != nil {
+		p.Disabled = []policy.Disabled{{Kind: policy.KindFilesystem, Source: *k.Off}}
+	}
 	for i, r := range k.Rules {
 		p.Filesystem = append(p.Filesystem, policy.PathRule{
 			ID: policy.RuleID(fmt.Sprint("known.", i)), Source: r.Source, Access: r.Access,
@@ -115,8 +126,10 @@ func (k Known) policy() (p policy.Policy) {
 	return p
 }
 
-// hidden is a source, without its place in a file of the user's own configuration.
+// hidden is a source, without its place in a file of the user's own configuration. Where it ends
+// nobody inside has use for.
 func hidden(s policy.Source) policy.Source {
+	s.EndLine, s.EndColumn = 0, 0
 	if s.Origin == policy.OriginConfig || s.Origin == policy.OriginProfile {
 		return policy.Source{Origin: s.Origin}
 	}
@@ -154,7 +167,7 @@ func (k Known) Ask(
 	case err == nil:
 		says.Rule, says.Changes = nil, nil
 		says.Why = "no rule grants it, and the session has something of its own there"
-		says.Note = "it is gone when the session ends"
+		says.Note = "it is none of your files, and but for a build cache gone when the session ends"
 	case rules:
 		says.Note = "the rule grants it; what is there says: " + reason(err)
 		says.Why, says.Changes = "not possible", nil

@@ -140,7 +140,7 @@ func TestAsk(t *testing.T) {
 		{why.Read, "/home/ada/proj/.env", unix.EACCES, "no: denied [known.2]; permission denied => remove"},
 		{why.Write, "/home/ada/proj/.git", unix.EROFS, "no: protected: may be read, not written [known.4]; read-only file system => remove"},
 		{why.Read, "/home/ada/.ssh/id", unix.EACCES, "no: denied by default [known.3]; permission denied => add lift => add read"},
-		{why.Create, "/home/ada/new", no, "yes: no rule grants it, and the session has something of its own there; it is gone when the session ends"},
+		{why.Create, "/home/ada/new", no, "yes: no rule grants it, and the session has something of its own there; it is none of your files, and but for a build cache gone when the session ends"},
 		{why.Read, "/home/ada/diary", unix.ENOENT, "no: nothing that this session has: no such file or directory; what is denied without being seen is not told here; the same question outside says all => add read"},
 		{why.Read, "/home/ada/nothing", unix.ENOENT, "no: nothing that this session has: no such file or directory; what is denied without being seen is not told here; the same question outside says all => add read"},
 	} {
@@ -158,5 +158,21 @@ func TestAsk(t *testing.T) {
 		if got != tt.want || a.By != why.ByKernel {
 			t.Errorf("%s %s, %v (%s)\ngot  %s\nwant %s", tt.op, tt.name, tt.err, a.By, got, tt.want)
 		}
+	}
+}
+
+// Where no path is restricted, what is written is the host's: nobody is told that it is gone at the
+// end.
+func TestNothingRestricted(t *testing.T) {
+	off := policy.Source{Origin: policy.OriginFlag, Flag: "--disable filesystem"}
+	p := policy.Policy{Disabled: []policy.Disabled{{Kind: policy.KindNetwork}, {Kind: policy.KindFilesystem, Source: off}}}
+	text, err := self.Describe(&p, nil)
+	known, readErr := self.Read(text)
+	if err != nil || readErr != nil {
+		t.Fatal(err, readErr)
+	}
+	a := known.Ask("/home/ada/x", why.Create, func(string, why.Op) error { return nil }, "/home/ada")
+	if !a.Allowed || a.Why != "no path is restricted: --disable filesystem" || a.Note != "" {
+		t.Errorf("%+v", a)
 	}
 }

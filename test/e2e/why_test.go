@@ -197,6 +197,10 @@ func TestWhyInside(t *testing.T) {
 			t.Errorf("%s %s: want %+v\n%s", c.op, c.path, c, r)
 		}
 	}
+	r := u.nono("run", "--disable", "filesystem", "--", u.Programs+"/nono", "why", "--self", "--path", "~/x", "--op", "create")
+	if r.Code != 0 || !strings.Contains(r.Stdout, "create allowed: no path is restricted: --disable filesystem\n") {
+		t.Errorf("nothing is restricted\n%s", r)
+	}
 	if u.exists("new") || !u.exists("main.py") {
 		t.Error("a question has changed something")
 	}
