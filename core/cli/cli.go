@@ -100,6 +100,7 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	}
 	root := a.newRoot(actions{
 		run: a.run, shell: a.shell, plan: a.plan, why: a.why, init: a.writeStarter,
+		approve:     a.approve,
 		version:     a.version,
 		listPlugins: a.listPlugins, lockPlugin: a.lockPlugin, removePlugin: a.removePlugin,
 		verifyPlugin: a.verifyPlugin, comparePlugins: a.comparePlugins, checkGit: a.checkGit,
@@ -165,6 +166,7 @@ type actions struct {
 	init        func(context.Context, starterOptions) error
 	listPlugins func(ctx context.Context, asJSON bool) error
 	version     func(asJSON bool) error
+	approve     func(approveOptions) error
 
 	lockPlugin     func(lockOptions) error
 	removePlugin   func(name string) error
@@ -223,6 +225,7 @@ in which a file says what is granted.`,
 		newShell(do.shell, a.completeProfiles),
 		newPlan(do.plan, a.completeProfiles),
 		newWhy(do.why, a.completeProfiles),
+		newApprove(do.approve),
 		newInit(do.init),
 		newProfiles(do, a.completeProfiles),
 		newPlugin(do),

@@ -99,7 +99,7 @@ func (o *policyOptions) add(cmd *cobra.Command, profiles cobra.CompletionFunc) {
 	}
 	flags.Var((*dirName)(&o.Workdir), "workdir", "as if nono were started in this directory")
 	flags.BoolVar(&o.Approve, "approve", false,
-		"grant what the file of -c asks for beyond its own directory")
+		"grant what files ask for beyond their own directory, for this run alone")
 	completeFlags(cmd, profiles)
 	addSpellings(flags)
 }

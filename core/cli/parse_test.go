@@ -39,6 +39,7 @@ func understood(args ...string) (any, *App, error) {
 		plan:        func(_ context.Context, o planOptions) error { return take(o) },
 		init:        func(_ context.Context, o starterOptions) error { return take(o) },
 		why:         func(_ context.Context, o whyOptions) error { return take(o) },
+		approve:     func(o approveOptions) error { return take(o) },
 		listPlugins: func(_ context.Context, asJSON bool) error { return take(listed(asJSON)) },
 		version:     func(asJSON bool) error { return take(shown(asJSON)) },
 
@@ -126,6 +127,9 @@ func TestUnderstood(t *testing.T) {
 			"run --approve --dry-run -c f",
 			runOptions{policyOptions: policyOptions{File: "f", Approve: true, Command: []string{}}, DryRun: true},
 		},
+		{"approve agent.hcl", approveOptions{File: "agent.hcl"}},
+		{"approve --forget agent.hcl", approveOptions{File: "agent.hcl", Forget: true}},
+		{"approve --list --json", approveOptions{List: true, JSON: true}},
 		{
 			"plan --json --read x -- a",
 			planOptions{policyOptions{Rules: rules("read x"), Command: []string{"a"}}, true},
@@ -204,7 +208,7 @@ func TestUnderstood(t *testing.T) {
 // The whole text of each mistake, as it is shown.
 func TestNotUnderstood(t *testing.T) {
 	const network = "\n  the network is closed, or all of it open with --disable network\n"
-	const own = "nono's own are: audit, completion, git, help, init, inspect, logs, plan, plugin, profiles, ps, run, session, shell, stop, version, why, x\n"
+	const own = "nono's own are: approve, audit, completion, git, help, init, inspect, logs, plan, plugin, profiles, ps, run, session, shell, stop, version, why, x\n"
 	for args, want := range map[string]string{
 		"run --allow-cwd=false -- true": "--allow-cwd takes no value, and was given \"false\"\n  `nono help run` lists the flags\n",
 		"run --read":                    "--read needs a value\n  `nono help run` shows which\n",

@@ -45,8 +45,9 @@ private /tmp. It reaches no network, no other process and no file of yours. The 
 replaces the file's own. Flags after its name are its own.
 
 A file named by -c may grant what lies beneath its own directory, where that is a project: not the
-home directory, not a temporary one, none that others can write. What it asks for beyond that is
-refused, each line named, unless --approve is given.
+home directory, not a temporary one, none that others can write. What it asks for beyond that takes
+your word: at a terminal you are asked once, elsewhere it is refused, each line named. nono approve
+FILE gives it beforehand, --approve for this run alone.
 
 A path in a flag is taken as it is typed, but for a ~ at its beginning. In a file, $HOME, $WORKDIR,
 $TMPDIR, $UID and $XDG_... stand for what they name, $$ is a $ of a name, $* and $? are a * and a ?,
@@ -174,7 +175,9 @@ func (a *App) request(verb string, o policyOptions) (*session.Request, error) {
 
 // load reads the policy. The printer knows its texts from here on.
 func (a *App) load(o policyOptions, own dirs.Dirs, dir string) (config.Loaded, error) {
-	loaded, err := config.Load(a.configOptions(o, own, dir))
+	options := a.configOptions(o, own, dir)
+	options.Confirm = a.confirm(approvals(own))
+	loaded, err := config.Load(options)
 	a.texts = loaded.Texts
 	return loaded, err
 }
@@ -194,6 +197,7 @@ func (a *App) configOptions(o policyOptions, own dirs.Dirs, dir string) config.O
 		Flags:     o.Rules,
 		Called:    a.Called,
 		Approve:   o.Approve,
+		Approved:  approvals(own).Approved,
 	}
 }
 

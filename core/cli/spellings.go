@@ -49,10 +49,6 @@ var commandSpellings = []spelling{
 		later: true, answer: noUndo,
 	},
 	{words: []string{"credential"}, later: true, answer: handsOver},
-	{
-		words: []string{"approve"}, later: true,
-		answer: "`nono run --approve` grants what a file asks for, for one run",
-	},
 	{words: []string{"learn"}, later: true, answer: "`nono logs` shows what a run did"},
 	{words: []string{"trust"}, later: true, answer: "no file is signed or checked"},
 }

@@ -102,6 +102,7 @@ type reader struct {
 	*report
 	*draft
 	foreign []*source // those that ask
+	open    []Request // what the user is still to be asked
 }
 
 // isForeign reports whether a rule comes from a file that others may have written: what such a file

@@ -73,8 +73,14 @@ type Options struct {
 	Flags []Flag
 	// Called is the name that nono was called by, as the first of its arguments has it; it may be "".
 	Called string
-	// Approve grants what the file asks for.
+	// Approve grants what files from elsewhere ask for.
 	Approve bool
+	// Approved are the wants that were approved of such a file before, given its absolute path; nil
+	// where nothing is remembered.
+	Approved func(path string) ([]string, error)
+	// Confirm asks the user about all that a file asks for, of which something is new; nil where
+	// nobody can be asked.
+	Confirm func(Request) (bool, error)
 }
 
 // Flag is a flag that is a rule: allow, read, write, deny, lift, allow-cwd, env, disable.
@@ -114,7 +120,8 @@ type Config struct {
 	// decides what the next run loads, as much as who can write the file itself.
 	Files []string
 
-	// Asks is what the -c file asks for beyond what it may do by itself. All of it has been approved.
+	// Asks is what files from elsewhere ask for beyond what they may do by themselves. All of it has
+	// been approved.
 	Asks []Ask
 	// Notices are warnings: none of them stops a run.
 	Notices diag.Problems
@@ -252,7 +259,7 @@ func Load(o Options) (loaded Loaded, err error) {
 	if err := found.err(); err != nil {
 		return loaded, err
 	}
-	asks := draft.approve(sources) // what the -c file asks for
+	asks := draft.approve(sources) // what files from elsewhere ask for
 	if err := found.err(); err != nil {
 		return loaded, err
 	}
@@ -262,6 +269,10 @@ func Load(o Options) (loaded Loaded, err error) {
 	}
 	cfg := draft.config(sources, asks, protector)
 	if err := found.err(); err != nil { // what there is to tell may have been too much to look at
+		return loaded, err
+	}
+	draft.confirm() // the last thing: nobody is asked about what is refused anyway
+	if err := found.err(); err != nil {
 		return loaded, err
 	}
 	loaded.Config = cfg

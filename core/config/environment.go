@@ -185,10 +185,14 @@ func (r *reader) environmentAsks(s *source, _ *language.Tree) []Ask {
 		switch {
 		case !s.wrote(rule.Source):
 		case rule.Action == policy.EnvPass && !passed(rule.Name):
-			asks = append(asks, Ask{"to see your variable " + rule.Name, rule.Source})
+			asks = append(asks, Ask{
+				"to see your variable " + rule.Name, rule.Source, wants("pass", rule.Name),
+			})
 		case rule.Action == policy.EnvSet && never.Variable(rule.Name).Rule != nil:
-			asks = append(asks, Ask{fmt.Sprintf("to set %s, which changes what programs do",
-				rule.Name), rule.Source})
+			asks = append(asks, Ask{
+				fmt.Sprintf("to set %s, which changes what programs do", rule.Name), rule.Source,
+				wants("set", rule.Name, rule.Value),
+			})
 		}
 	}
 	return asks

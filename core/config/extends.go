@@ -220,13 +220,15 @@ func settleAskers(named []*source) {
 	}
 }
 
-// extendsAsks are the profiles that a file from elsewhere brings by their names. What it brings from
-// its own directory is no more a stranger's than it is itself.
+// extendsAsks are the profiles that a file from elsewhere brings by their names. What it brings
+// from its own directory is no more a stranger's than it is itself.
 func (r *reader) extendsAsks(s *source) []Ask {
 	var asks []Ask
 	for _, e := range s.extends {
 		if e.is.asker != nil && e.is.asker != e.is && e.is.Origin == policy.OriginProfile {
-			asks = append(asks, Ask{"to begin from the profile " + e.is.File, e.at})
+			asks = append(asks, Ask{
+				"to begin from the profile " + e.is.File, e.at, wants("extends", e.is.File),
+			})
 		}
 	}
 	return asks

@@ -328,18 +328,34 @@ func (r *reader) filesystemAsks(s *source, _ *language.Tree) []Ask {
 		switch {
 		case !s.wrote(g.Source) || !g.Access.Grants():
 		case g.lifts:
-			asks = append(asks, Ask{fmt.Sprintf("to write %s, which is protected",
-				r.homely(g.Path)), g.Source})
+			asks = append(asks, Ask{
+				fmt.Sprintf("to write %s, which is protected", r.homely(g.Path)), g.Source,
+				wants("unprotect", g.Path),
+			})
 		case gives(given, g):
 		case g.Access != policy.Unix && s.ground != "" && policy.Within(g.Path, s.ground):
 		default:
 			asks = append(asks, Ask{
-				fmt.Sprintf("to %s %s", verb[g.Access], r.homely(g.Path)),
-				g.Source,
+				fmt.Sprintf("to %s %s", verb[g.Access], r.homely(g.Path)), g.Source, wanted(g),
 			})
 		}
 	}
 	return append(asks, r.liftAsks(s)...)
+}
+
+// wanted is what a grant gives.
+func wanted(g *rule) []string {
+	if g.Access == policy.Unix {
+		return wants("connect", g.Path)
+	}
+	of := []string{want(opRead, g.Path)}
+	if g.Access != policy.Write {
+		of = append(of, want(opExecute, g.Path))
+	}
+	if g.Access.Writable() {
+		of = append(of, want(opWrite, g.Path))
+	}
+	return of
 }
 
 // grants are the decisions that the chosen grants alone would make. Denials are left out: they hold

@@ -190,16 +190,22 @@ func (r *reader) layerAsks(_ *source, t *language.Tree) []Ask {
 	var asks []Ask
 	if it, ok := t.One("plugin"); ok {
 		says := "to run the plugin " + it.Text + " as the layer " + t.Label + ", outside the sandbox"
-		asks = append(asks, Ask{says, it.Source})
+		asks = append(asks, Ask{says, it.Source, wants("layer", t.Label, it.Text)})
 	} else if r.layers[t.Label].Kind == policy.KindCustom {
-		asks = append(asks, Ask{"to run the layer " + t.Label + ", outside the sandbox", t.Source})
+		says := "to run the layer " + t.Label + ", outside the sandbox"
+		asks = append(asks, Ask{says, t.Source, wants("layer", t.Label)})
 	}
 	if v, ok := t.Attributes["enabled"]; ok && !v.Yes {
-		asks = append(asks, Ask{"to switch off the layer " + t.Label, v.Source})
+		says := "to switch off the layer " + t.Label
+		asks = append(asks, Ask{says, v.Source, wants("off", t.Label)})
 	}
 	for _, name := range t.Settings.Names() {
 		at, _ := t.Settings.Source(name)
-		asks = append(asks, Ask{"to set " + quote(name) + " of the layer " + t.Label, at})
+		says := "to set " + quote(name) + " of the layer " + t.Label
+		// The value may be a secret, and what is remembered is no place for one.
+		asks = append(asks, Ask{
+			says, at, wants("setting", t.Label, name, t.Settings.Digest(name)),
+		})
 	}
 	return asks
 }

@@ -122,7 +122,9 @@ func (r *reader) liftAsks(s *source) []Ask {
 			return !r.isForeign(other.Source) && policy.Within(l.Path, other.Path)
 		})
 		if s.wrote(l.Source) && !given {
-			asks = append(asks, Ask{"to lift the denial of " + r.homely(l.Path), l.Source})
+			asks = append(asks, Ask{
+				"to lift the denial of " + r.homely(l.Path), l.Source, wants("lift", l.Path),
+			})
 		}
 	}
 	return asks

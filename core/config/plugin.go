@@ -174,5 +174,6 @@ func interpreters(script string) []string {
 func (r *reader) pluginAsks(_ *source, t *language.Tree) []Ask {
 	says := fmt.Sprintf("to use the program %s, which runs outside the sandbox",
 		r.homely(r.plugins[t.Label].Path))
-	return []Ask{{says, t.Source}}
+	p := r.plugins[t.Label]
+	return []Ask{{says, t.Source, wants("plugin", p.Name, p.Path, p.Version)}}
 }

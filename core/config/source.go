@@ -230,10 +230,10 @@ func (h *host) unreadable(shown string, err error) diag.Problem {
 	return p
 }
 
-// maxRules is how many paths and names one source may have, and all profiles together. Five thousand denials take a tenth of a
-// second to read here (of grants, each a project to look into, maxEffort lets so many not be); the
-// plan and the layers pay for each of them again (BenchmarkRules). A file of 64 KiB could hold
-// three times as many.
+// maxRules is how many paths and names one source may have, and all profiles together. Five
+// thousand denials take a tenth of a second to read here (of grants, each a project to look into,
+// maxEffort lets so many not be); the plan and the layers pay for each of them again
+// (BenchmarkRules). A file of 64 KiB could hold three times as many.
 const maxRules = 5000
 
 // bound refuses more rules than anyone wrote by hand; left is how many may come.

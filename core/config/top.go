@@ -84,7 +84,9 @@ func (r *reader) top(s *source, t *language.Tree) {
 func (r *reader) topAsks(s *source, t *language.Tree) []Ask {
 	asks := r.extendsAsks(s)
 	if v, ok := t.Attributes["best_effort"]; ok && v.Yes {
-		asks = append(asks, Ask{"to go on where a rule cannot be held (best_effort)", v.Source})
+		asks = append(asks, Ask{
+			"to go on where a rule cannot be held (best_effort)", v.Source, wants("best_effort"),
+		})
 	}
 	return asks
 }

@@ -57,8 +57,9 @@ var chapters = []chapter{
 			"A file that lies outside your own configuration may be the work of a stranger. By itself it " +
 				"names the command, grants what lies beneath its own directory, takes away whatever it " +
 				"likes, and sets plain variables. Its directory must be a project for that: not your home, " +
-				"not a temporary directory, none that others can write. What it asks for beyond that is " +
-				"refused, each line named, unless you approve of it:",
+				"not a temporary directory, none that others can write. What it asks for beyond that takes " +
+				"your word, once: at the terminal, or by `nono approve FILE`. It is remembered with the " +
+				"file's path, and a version that asks for no more is not asked about again. Asked for are:",
 		},
 	},
 }

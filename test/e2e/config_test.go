@@ -107,7 +107,7 @@ nono: error: agent.hcl asks to see your variable AWS_PROFILE, and that is not ap
 nono: error: agent.hcl asks to go on where a rule cannot be held (best_effort), and that is not approved
   agent.hcl:8:1
      8 | best_effort = true
-  if you trust this file, run again with --approve
+  if you trust this file: ` + "`nono approve agent.hcl`" + `, or --approve for one run
 `},
 		{"not built yet", `network {
   profile  = "minimal"
@@ -178,7 +178,7 @@ nono: error: the plugin acme/x lies in ~/proj, which the agent may write (agent.
 nono: error: agent.hcl asks to read /srv/\x1b[2J\u202egpj, and that is not approved
   agent.hcl:2:11
      2 |   read = ["/srv/\u001b[2J\u202egpj"]
-  if you trust this file, run again with --approve
+  if you trust this file: ` + "`nono approve agent.hcl`" + `, or --approve for one run
 `},
 		{"raw control characters", "filesystem {\n  raed\x1b[31m = [\".\"]\n}\n", nil, `
 nono: error: a character that cannot stand here

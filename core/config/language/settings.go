@@ -1,6 +1,8 @@
 package language
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"slices"
 
@@ -41,6 +43,13 @@ func (s Settings) Source(name string) (policy.Source, bool) {
 		return policy.Source{}, false
 	}
 	return source(own.text, own.attribute.Expr.Range()), true
+}
+
+// Digest is a digest of a setting's value as it was written, in hexadecimal.
+func (s Settings) Digest(name string) string {
+	own := s[name]
+	sum := sha256.Sum256(own.attribute.Expr.Range().SliceBytes(own.text.Content))
+	return hex.EncodeToString(sum[:])
 }
 
 // Decode holds the settings against what the layer declares and returns them as a JSON object. A
