@@ -7,11 +7,35 @@ import (
 	"github.com/nono-run/nono/core/diag"
 )
 
-// Tell tells a person: a line for each kind, and what to do about it.
+// Line is one thing to tell a person.
+type Line struct {
+	Says string
+	// Try is what to do about a line that warns.
+	Try   string
+	Warns bool
+	// Aside says that only who asked for more wants to know.
+	Aside bool
+}
+
+// Tell tells a person at the end of a run.
 func (r Report) Tell(out *diag.Printer, home string) {
-	t := teller{out: out, home: home}
+	for _, l := range r.Lines(home) {
+		switch {
+		case l.Warns:
+			out.Problem(diag.Warningf("%s", l.Says).Try("%s", l.Try))
+		case l.Aside:
+			out.Detail("%s", l.Says)
+		default:
+			out.Line("%s", l.Says)
+		}
+	}
+}
+
+// Lines are what there is to tell: a line for each kind, and what to do about it.
+func (r Report) Lines(home string) []Line {
+	t := teller{home: home}
 	if r.Ended > 0 {
-		out.Line("ended %d %s that the command left behind", r.Ended,
+		t.say("ended %d %s that the command left behind", r.Ended,
 			plural(r.Ended, "process", "processes"))
 	}
 	for _, left := range r.Private {
@@ -20,36 +44,49 @@ func (r Report) Tell(out *diag.Printer, home string) {
 	for _, o := range r.Copies {
 		// What failed is the run's error, and told as that.
 		if says, try := o.Text(home); says != "" && !o.Failed() {
-			out.Problem(diag.Warningf("%s", says).Try("%s", try))
+			t.warn(try, "%s", says)
 		}
 	}
 	for _, place := range r.Worktrees {
-		told := diag.Warningf("the git worktree %s lay outside of every grant and is gone",
-			t.short(place))
-		out.Problem(told.Try("what was committed there is in the repository, "+
-			"and `git worktree prune` forgets the place; to work in one, "+
-			"make it in the project, or give it a directory first: mkdir %s, and --allow %[1]s",
-			t.short(place)))
+		shown := t.short(place)
+		t.warn("what was committed there is in the repository, "+
+			"and `git worktree prune` forgets the place; to work in one, make it in the project, "+
+			"or give it a directory first: mkdir "+shown+", and --allow "+shown,
+			"the git worktree %s lay outside of every grant and is gone", shown)
 	}
 	t.outside(r.Outside)
 	if r.Cut {
-		out.Line("there was more, which is not listed")
+		t.say("there was more, which is not listed")
 	}
+	return t.lines
 }
 
-// teller prints what was found.
+// teller composes the lines.
 type teller struct {
-	out  *diag.Printer
-	home string
+	home  string
+	lines []Line
+}
+
+func (t *teller) say(format string, args ...any) {
+	t.lines = append(t.lines, Line{Says: fmt.Sprintf(format, args...)})
+}
+
+func (t *teller) aside(format string, args ...any) {
+	t.lines = append(t.lines, Line{Says: fmt.Sprintf(format, args...), Aside: true})
+}
+
+// warn takes what to do, and then what it is about.
+func (t *teller) warn(try, format string, args ...any) {
+	t.lines = append(t.lines, Line{Says: fmt.Sprintf(format, args...), Try: try, Warns: true})
 }
 
 // mostTold is how many of one kind are named.
 const mostTold = 10
 
-func (t teller) short(path string) string { return diag.Homely(path, t.home) }
+func (t *teller) short(path string) string { return diag.Homely(path, t.home) }
 
 // list is the first names of a list.
-func (t teller) list(paths []string) string {
+func (t *teller) list(paths []string) string {
 	shown := make([]string, 0, mostTold)
 	for _, p := range paths[:min(mostTold, len(paths))] {
 		shown = append(shown, t.short(p))
@@ -62,9 +99,9 @@ func (t teller) list(paths []string) string {
 }
 
 // private says what was lost.
-func (t teller) private(left Left) {
+func (t *teller) private(left Left) {
 	if left.Unread != "" {
-		t.out.Detail("looking at what was left in %s: %s", left.Dir, left.Unread)
+		t.aside("looking at what was left in %s: %s", left.Dir, left.Unread)
 		return
 	}
 	var named []string
@@ -81,7 +118,7 @@ func (t teller) private(left Left) {
 	if more > 0 {
 		list += fmt.Sprintf(" and %d more", more)
 	}
-	t.out.Line("%s is private: %d %s left there %s gone: %s", t.short(left.Dir),
+	t.say("%s is private: %d %s left there %s gone: %s", t.short(left.Dir),
 		left.Files, plural(left.Files, "file", "files"), plural(left.Files, "is", "are"), list)
 }
 
@@ -98,41 +135,41 @@ func size(n int64) string {
 }
 
 // outside tells what is new or changed since the start, of all that programs outside act on.
-func (t teller) outside(o Outside) {
+func (t *teller) outside(o Outside) {
 	t.names(o)
 	t.git(o)
 	if len(o.RunLater) > 0 {
-		t.out.Line("new or changed, and tools outside run what they say: %s", t.list(o.RunLater))
+		t.say("new or changed, and tools outside run what they say: %s", t.list(o.RunLater))
 	}
 	for _, c := range o.Heads {
-		t.out.Line("HEAD of %s was %s, and is %s", t.short(c.Path), c.Was, c.Is)
+		t.say("HEAD of %s was %s, and is %s", t.short(c.Path), c.Was, c.Is)
 	}
 	for _, dir := range o.Unseen {
-		t.out.Problem(diag.Warningf("not all was looked at for what git would run: there is too much, "+
-			"and from %s on nothing more was seen", t.short(dir)).
-			Try("look before you use git or an editor in directories that the agent made"))
+		t.warn("look before you use git or an editor in directories that the agent made",
+			"not all was looked at for what git would run: there is too much, "+
+				"and from %s on nothing more was seen", t.short(dir))
 	}
 	for _, dir := range o.UnseenLast {
-		t.out.Detail("looking at what changed: there are too many directories; "+
+		t.aside("looking at what changed: there are too many directories; "+
 			"%s and those after it were not looked into", t.short(dir))
 	}
 }
 
 // names tells of the names that are protected where they exist.
-func (t teller) names(o Outside) {
+func (t *teller) names(o Outside) {
 	if n := len(o.New); n > 0 {
-		t.out.Problem(diag.Warningf("new since the start: %s", t.list(o.New)).
-			Try("programs outside the sandbox act on %s: look before you use git or an agent here",
-				plural(n, "it", "them")))
+		t.warn("programs outside the sandbox act on "+plural(n, "it", "them")+
+			": look before you use git or an agent here",
+			"new since the start: %s", t.list(o.New))
 	}
 	for _, c := range o.Changed[:min(mostTold, len(o.Changed))] {
-		t.out.Problem(diag.Warningf("%s was %s at the start, and is %s", t.short(c.Path), c.Was, c.Is).
-			Try("programs outside the sandbox act on it: look before you use git or an agent here"))
+		t.warn("programs outside the sandbox act on it: look before you use git or an agent here",
+			"%s was %s at the start, and is %s", t.short(c.Path), c.Was, c.Is)
 	}
 }
 
 // git tells of repositories: where git would go now and did not before.
-func (t teller) git(o Outside) {
+func (t *teller) git(o Outside) {
 	if len(o.Repositories) > 0 {
 		var shown []string
 		for _, r := range o.Repositories {
@@ -142,26 +179,26 @@ func (t teller) git(o Outside) {
 			}
 			shown = append(shown, text)
 		}
-		t.out.Problem(diag.Warningf("git repositories that are new since the start: %s", t.list(shown)).
-			Try("git runs what their settings and hooks say when it enters them; " +
-				"`nono git check` shows that"))
+		t.warn("git runs what their settings and hooks say when it enters them; "+
+			"`nono git check` shows that",
+			"git repositories that are new since the start: %s", t.list(shown))
 	}
 	for _, e := range o.Entered {
-		t.out.Problem(diag.Warningf("the index of %s has repositories in it since the start: %s",
-			t.short(e.Repository), t.list(e.Paths)).
-			Try("`git status` there enters them and runs what their settings say; " +
-				"`nono git check` shows that"))
+		t.warn("`git status` there enters them and runs what their settings say; "+
+			"`nono git check` shows that",
+			"the index of %s has repositories in it since the start: %s",
+			t.short(e.Repository), t.list(e.Paths))
 	}
 	for _, u := range o.Unread {
-		t.out.Problem(diag.Warningf("the index of %s cannot be read any more: %s",
-			t.short(u.Repository), u.Why).
-			Try("git may find repositories in it that nono does not: make it anew with `git reset`"))
+		t.warn("git may find repositories in it that nono does not: make it anew with `git reset`",
+			"the index of %s cannot be read any more: %s",
+			t.short(u.Repository), u.Why)
 	}
 	for _, dir := range o.Lost {
-		t.out.Problem(diag.Warningf("git does not take %s for a repository any more: "+
-			"its HEAD, objects or refs are gone", t.short(dir)).
-			Try("it looks for another one in the directory itself, and above: " +
-				"put it right before you use git there"))
+		t.warn("it looks for another one in the directory itself, and above: "+
+			"put it right before you use git there",
+			"git does not take %s for a repository any more: "+
+				"its HEAD, objects or refs are gone", t.short(dir))
 	}
 }
 

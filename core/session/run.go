@@ -82,6 +82,7 @@ type run struct {
 	names *names // what the command asked for while the network is closed; nil where it is not
 
 	private []*remains.Private // directories in memory
+	left    remains.Report     // what remains of the run, when it is over
 	// The files that were copied into the session, who brings them back if core cannot, and what
 	// became of them.
 	copies   *copies.Set

@@ -227,7 +227,8 @@ func (r *run) report(exit launch.Exit) {
 	for _, line := range r.lines {
 		out.Line("%s", line)
 	}
-	r.remains(exit).Tell(out, r.req.Dirs.Home)
+	r.left = r.remains(exit)
+	r.left.Tell(out, r.req.Dirs.Home)
 	if exit.Code != 0 && exit.Signal == 0 {
 		out.Line("the command ended with %d; %s", exit.Code, show.Hint(r.plan))
 		if hint := r.names.hint(); hint != "" {

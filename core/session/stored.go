@@ -167,12 +167,16 @@ func withoutSensitive(settings []byte, declared []sdk.Setting) ([]byte, error) {
 	return json.Marshal(values)
 }
 
+// mostKept is about how many bytes of what remains are stored.
+const mostKept = 256 << 10
+
 // conclude says how the run ended, with nono's own exit code or error.
 func (r *run) conclude(reason sdk.EndReason, exit launch.Exit, code int, err error) {
 	if err != nil {
 		code = CodeOf(err)
 	}
-	r.over = &store.End{Reason: reason, ExitCode: &code, Report: r.lines}
+	left := r.left.Bounded(mostKept)
+	r.over = &store.End{Reason: reason, ExitCode: &code, Report: r.lines, Remains: &left}
 	r.ending = map[string]string{"reason": string(reason), "code": strconv.Itoa(code)}
 	if err != nil {
 		r.ending["why"] = err.Error()

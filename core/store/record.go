@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nono-run/nono/core/events"
+	"github.com/nono-run/nono/core/remains"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -99,6 +100,8 @@ type End struct {
 	Agent *Exit `json:"agent,omitempty"`
 	// Report are the lines that layers had for the user.
 	Report []string `json:"report,omitempty"`
+	// Remains is what remained of the run; nil for a session whose core was killed.
+	Remains *remains.Report `json:"remains,omitempty"`
 }
 
 // Exit is how a process ended: with a code, or by a signal.

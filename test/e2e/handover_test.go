@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"strings"
@@ -208,5 +209,54 @@ func TestNewProtectedNamesAreTold(t *testing.T) {
 	u.write(".git/HEAD", "ref: refs/heads/main\n")
 	if r := u.succeeds(u.nono("run", "--allow-cwd", "--", "sh", "-c", "echo 1 > x")); strings.Contains(r.Stderr, "new since") {
 		t.Errorf("nothing is new\n%s", r)
+	}
+}
+
+// TestWhatRemainsIsKept: what the end of a run told stands in the stored session, for people and
+// for machines.
+func TestWhatRemainsIsKept(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.repository()
+	r := u.succeeds(u.shell("printf x > ~/kept-not && git init -q sub && touch .envrc && printf y > \"$HOME/$(printf '\\377')\"", "--allow-cwd"))
+	for _, say := range []string{"~ is private: 2 files left there are gone", "git repositories that are new since the start: ~/proj/sub"} {
+		if !strings.Contains(r.Stderr, say) {
+			t.Errorf("the end does not say %q\n%s", say, r)
+		}
+	}
+	r = u.succeeds(u.nono("session", "show"))
+	for _, say := range []string{"remains", "~ is private: 2 files left there are gone", "~/proj/.envrc"} {
+		if !strings.Contains(r.Stdout, say) {
+			t.Errorf("the session does not say %q\n%s", say, r)
+		}
+	}
+	var shown struct {
+		Session struct {
+			End struct {
+				Remains struct {
+					Private []struct {
+						Dir   string
+						Files int
+						Gone  []struct{ Path string }
+					}
+					Outside struct {
+						Repositories []struct{ Path string }
+						RunLater     []string `json:"run_later"`
+					}
+				}
+			}
+		}
+	}
+	r = u.succeeds(u.nono("session", "show", "--json"))
+	if err := json.Unmarshal([]byte(r.Stdout), &shown); err != nil {
+		t.Fatalf("%v\n%s", err, r)
+	}
+	left := shown.Session.End.Remains
+	if len(left.Private) != 1 || left.Private[0].Dir != u.Home || left.Private[0].Files != 2 || len(left.Private[0].Gone) != 2 ||
+		!strings.HasSuffix(left.Private[0].Gone[0].Path+left.Private[0].Gone[1].Path, "\uefff") { // which is how bytejson writes the byte
+		t.Errorf("what is gone: %+v\n%s", left.Private, r)
+	}
+	if len(left.Outside.Repositories) != 1 || left.Outside.Repositories[0].Path != u.path("sub") || len(left.Outside.RunLater) != 1 {
+		t.Errorf("what is handed over: %+v\n%s", left.Outside, r)
 	}
 }

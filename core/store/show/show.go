@@ -107,6 +107,11 @@ func (p Printer) Session(w io.Writer, e store.Entry) error {
 		for _, line := range r.End.Report {
 			add("report", line)
 		}
+		if r.End.Remains != nil {
+			for _, line := range r.End.Remains.Lines(p.Home) {
+				add("remains", line.Says)
+			}
+		}
 	}
 	if r.Events != nil {
 		add("log", fmt.Sprintf("%d events", r.Events.Count))
