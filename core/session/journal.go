@@ -1,8 +1,10 @@
 package session
 
 import (
+	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -141,12 +143,23 @@ func (r *run) meetOthers() error {
 				Try("give this one another name; `nono ps` lists those that run")
 		}
 	}
-	for _, e := range store.Sharing(list, r.trees(), r.stored.ID()) {
-		r.req.Out.Problem(diag.Warningf("session %s (%s) may write where this one may", e.ID,
-			diag.Words(e.Record.Command)).
-			Try("what both change there cannot be told apart; `nono ps` lists what runs, " +
-				"and a git worktree for each keeps them apart"))
+	others := store.Sharing(list, r.trees(), r.stored.ID())
+	if len(others) == 0 {
+		return nil
 	}
+	const most = 3
+	shown := make([]string, 0, most)
+	for _, e := range others[:min(most, len(others))] {
+		program := diag.Words(e.Record.Command[:min(1, len(e.Record.Command))])
+		shown = append(shown, fmt.Sprintf("%s (%s)", e.ID, program))
+	}
+	named := strings.Join(shown, ", ")
+	if more := len(others) - len(shown); more > 0 {
+		named += fmt.Sprintf(" and %d more", more)
+	}
+	r.req.Out.Problem(diag.Warningf("others may write where this one may: session %s", named).
+		Try("what each changes there cannot be told apart; `nono ps` lists what runs, " +
+			"and a git worktree for each keeps them apart"))
 	return nil
 }
 

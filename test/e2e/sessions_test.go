@@ -33,7 +33,7 @@ func TestLiveSession(t *testing.T) {
 	}
 	live := u.unfinished().ID
 	u.says(u.succeeds(u.nono("run", "--allow-cwd", "--", "true")),
-		"nono: warning: session "+live+" (sh -c 'echo up; exec sleep 600') may write where this one may")
+		"nono: warning: others may write where this one may: session "+live+" (sh)")
 	u.mkdir("~/other")
 	// The control: one that writes elsewhere mixes with nothing.
 	u.quiet(u.succeeds(u.nono("run", "--allow", u.path("~/other"), "--", "true")), "may write where")
@@ -111,6 +111,20 @@ func TestLogOfLayers(t *testing.T) {
 	r := u.nono("audit", "verify")
 	if r.Code != 1 || !strings.Contains(r.Stdout, "the end is missing") {
 		t.Errorf("the last line was cut off\n%s", r)
+	}
+}
+
+// TestOldSessionsGo: at the end of a run what the user does not want to keep is gone.
+func TestOldSessionsGo(t *testing.T) {
+	u := newUser(t)
+	for range 2 {
+		u.succeeds(u.nono("run", "--", "true"))
+	}
+	u.finished(2, "exited") // the control: where nobody says anything, they are kept
+	u.write("~/.config/nono/config.hcl", "session {\n  keep = { sessions = 1 }\n}\n")
+	u.succeeds(u.nono("run", "--name", "last", "--", "true"))
+	if r := u.nono("session", "show", "last"); u.finished(1, "exited").ID != strings.Fields(r.Stdout)[1] {
+		t.Errorf("another one is left than the last\n%s", r)
 	}
 }
 
