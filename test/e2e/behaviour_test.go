@@ -643,14 +643,21 @@ func TestOwnFilesInAGrantedHome(t *testing.T) {
 	u.refused(u.nono("run", "--read", u.path("~/.local/state/nono/sessions"), "--", "true"), "nono's own directory")
 }
 
-// A run that grants nothing near them, and keeps no build caches, makes none of nono's directories.
+// A run that grants nothing near them, and keeps no build caches, makes none of nono's directories
+// but that of its session.
 func TestNothingIsMadeWithoutNeed(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
 	u.locksNothing()
 	u.write("agent.hcl", "filesystem {\n  allow = [\".\"]\n  build_caches = false\n}\n")
 	u.succeeds(u.nono("run", "-c", "agent.hcl", "--", "true"))
-	if entries := strings.Fields(u.host("ls", "-A", u.Home)); !slices.Equal(entries, []string{"proj"}) {
+	want := []string{
+		".local", ".local/state", ".local/state/nono", ".local/state/nono/pruned",
+		".local/state/nono/sessions", ".local/state/nono/unfinished", "proj",
+	}
+	found := u.host("find", u.Home, "-mindepth", "1", "-path", "*/sessions/*", "-prune", "-o",
+		"-path", "*/proj/*", "-prune", "-o", "-mindepth", "1", "-printf", "%P\n")
+	if entries := slices.Sorted(slices.Values(strings.Fields(found))); !slices.Equal(entries, want) {
 		t.Errorf("the home has %q", entries)
 	}
 }

@@ -290,6 +290,7 @@ func TestBackground(t *testing.T) {
 
 	y.enter("nono -s run -- sh -c 'echo do\"\"ne' &\n") // and otherwise it just writes
 	y.expect("done")
+	y.run("wait")
 }
 
 // jobs waits until the shell's list of jobs has a text. It hears of a process when the last of its

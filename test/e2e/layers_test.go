@@ -629,11 +629,14 @@ func TestLayerKilledWhenNoLongerNeeded(t *testing.T) {
 
 // TestResidentLayerLost loses a layer that the agent needs, while it runs. The agent is ended.
 func TestResidentLayerLost(t *testing.T) {
-	for failure, says := range map[string][2]string{
-		"die-armed":   {"layer test/echo: it was killed by signal 9", "layer lost"},
-		"panic-armed": {"layer test/echo: it exited with code 2", "layer lost"},
-		"hang-armed":  {"layer test/echo: it hangs: nothing was heard of it", "layer lost"},
-		"stop-armed":  {"layer test/echo ended the run: the echo layer was told to stop", "stopped"},
+	for failure, says := range map[string][3]string{
+		"die-armed":   {"layer test/echo: it was killed by signal 9", "layer lost", "core layer.lost why="},
+		"panic-armed": {"layer test/echo: it exited with code 2", "layer lost", "core layer.lost why="},
+		"hang-armed":  {"layer test/echo: it hangs: nothing was heard of it", "layer lost", "core layer.lost why="},
+		"stop-armed": {
+			"layer test/echo ended the run: the echo layer was told to stop", "stopped",
+			"core layer.stop layer=test/echo why='the echo layer was told to stop'",
+		},
 	} {
 		t.Run(failure, func(t *testing.T) {
 			t.Parallel()
@@ -643,6 +646,9 @@ func TestResidentLayerLost(t *testing.T) {
 			u.guard(configured("sh", "-c", ran)...).refusedOnce(says[0], "echo was armed; the run ended: "+says[1])
 			if !u.exists("ran") {
 				t.Error("the agent had not begun: the test shows something else")
+			}
+			if r := u.succeeds(u.nono("logs")); !strings.Contains(r.Stdout, says[2]) {
+				t.Errorf("the log does not say %q\n%s", says[2], r)
 			}
 		})
 	}

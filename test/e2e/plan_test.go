@@ -331,7 +331,7 @@ func TestUsageErrors(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"rnu", "there is no command `nono rnu`\n  did you mean `nono run`?"},
 		{"rnu --allow-cwd -- true", "there is no command `nono rnu`\n  did you mean `nono run`?"},
-		{"zzzzzz", "there is no command `nono zzzzzz`\n  did you mean `nono run -- zzzzzz`? nono's own are: completion, git, help, init, plan, plugin, profiles, run, shell, version, why, x"},
+		{"zzzzzz", "there is no command `nono zzzzzz`\n  did you mean `nono run -- zzzzzz`? nono's own are: audit, completion, git, help, init, inspect, logs, plan, plugin, profiles, ps, run, session, shell, stop, version, why, x"},
 		{"plugin lsit", "there is no command `nono plugin lsit`\n  did you mean `nono plugin list`?"},
 		{"help rnu", "there is no command `nono rnu`\n  did you mean `nono run`?"},
 		{"run --alow-cwd -- true", "there is no flag --alow-cwd\n  did you mean --allow-cwd?"},
@@ -345,7 +345,7 @@ func TestUsageErrors(t *testing.T) {
 		{"version x", "`nono version` takes no arguments, and was given \"x\"\n  usage: nono version [flags]"},
 		{"completion tcsh", "there are completions for one shell each, and not for \"tcsh\"\n  one of bash, zsh, fish"},
 		{"why", "no file was named\n  `nono why --path PATH`, with the flags of the run"},
-		{"session list", "`nono session` is not built yet\n  nothing is recorded, and there is no undo: commit before the run"},
+		{"session rollback", "`nono session rollback` is not built yet\n  there is no undo: commit before the run"},
 		{"run --network-profile minimal -- true", "--network-profile is not built yet\n  the network is closed, or all of it open with --disable network"},
 		{"run --snapshot -- true", "--snapshot is not built yet\n  there is no undo: commit before the run"},
 		{"--allow-cwd -- true", "--allow-cwd stands before any command of nono's\n  did you mean `nono run --allow-cwd ...`?"},

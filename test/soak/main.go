@@ -272,6 +272,11 @@ func (s *soak) compare(before surrounding) {
 		for _, wrong := range u.unfinished() {
 			s.fail("at the end: %s", wrong)
 		}
+		verify := exec.Command(s.nono, "audit", "verify", "--all")
+		verify.Dir, verify.Env = u.project(), u.environ()
+		if out, err := verify.CombinedOutput(); err != nil {
+			s.fail("the logs are not what was written: %v\n%s", err, out)
+		}
 	}
 }
 
