@@ -196,8 +196,8 @@ func (r report) markdown() string {
 	}
 	if len(r.Stored) > 0 {
 		fmt.Fprintf(&b, "\n## Against the number of stored sessions\n\n"+
-			"%d runs each, in turn. A start looks at the sessions that are not finished, and at no other.\n\n",
-			r.Runs)
+			"%d runs each, in turn. A start looks at the sessions that are not finished, and at no\n"+
+			"other.\n\n", r.Runs)
 		markdownTable(&b, r.storedRows())
 	}
 	if len(r.Processes) > 0 {

@@ -83,19 +83,19 @@ func tellFinished(records []store.Record, home string) string {
 	if len(ids) > most {
 		ids, more = ids[:most], fmt.Sprintf(" and %d more", len(ids)-most)
 	}
-	return fmt.Sprintf("finished %d sessions whose nono was killed: %s%s",
+	return fmt.Sprintf("finished %d sessions that were left unfinished: %s%s",
 		len(records), strings.Join(ids, ", "), more)
 }
 
 // nameOf says which session it is, and what befell it.
 func nameOf(rec *store.Record, home string) string {
 	const longest = 60
-	command := []rune(strings.Join(rec.Command, " "))
+	command := []rune(diag.Words(rec.Command))
 	if len(command) > longest {
 		command = append(command[:longest], []rune("...")...)
 	}
 	why := "whose nono was killed"
-	if rec.End != nil {
+	if rec.End != nil && rec.End.Reason != sdk.EndCoreLost {
 		why = "which could not be cleaned up when it ended"
 	}
 	return fmt.Sprintf("%s (%s, in %s), %s", rec.ID, string(command),
@@ -223,34 +223,15 @@ func (d *deadSession) finishLayer(
 	return answer, nil
 }
 
-// find finds the layer's program as it was found for the session.
-//
-// Nobody has named a path for this run, and an earlier one may have been granted it: so what lies
-// there must be the very program that the session began with. What is built in or installed lies
-// where no agent can write.
-func (d *deadSession) find(l store.Layer) (*member, error) {
-	m := &member{
+// find finds the layer's program where it lay when the session began. Nobody has named it for this
+// start, so it matters that the user's lock says which program is run.
+func (d *deadSession) find(l store.Layer) (m *member, err error) {
+	m = &member{
 		block:  config.Layer{Kind: l.Kind, Name: string(l.Kind)},
 		plugin: config.Plugin{Name: l.Name, Path: l.Path},
 	}
-	places := placesOf(d.run.bin, d.run.req.Dirs)
-	var err error
-	if m.binary, err = findBinary(m.plugin, places); err != nil {
-		return nil, err
-	}
-	if l.Path == "" {
-		return m, nil
-	}
-	digest, err := m.binary.Digest()
-	if err == nil && digest != l.Digest {
-		err = diag.Errorf("%s is another program than it was when the session began", l.Path).
-			Try("put back version %s of layer %s", l.Version, l.Name)
-	}
-	if err != nil {
-		_ = m.binary.Close()
-		return nil, err
-	}
-	return m, nil
+	m.binary, err = findBinary(m.plugin, placesOf(d.run.bin, d.run.req.Dirs))
+	return m, err
 }
 
 // understands reports a layer that need not understand what the one of the session has left: what
