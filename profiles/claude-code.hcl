@@ -19,13 +19,13 @@ filesystem {
   protect = [
     "~/.claude/settings.json",
     "~/.claude/settings.local.json",
-    "~/.claude/hooks",
-    "~/.claude/plugins",
-    "~/.claude/skills",
-    "~/.claude/agents",
-    "~/.claude/commands",
+    "~/.claude/hooks/",
+    "~/.claude/plugins/",
+    "~/.claude/skills/",
+    "~/.claude/agents/",
+    "~/.claude/commands/",
     "~/.claude/CLAUDE.md",
-    "~/.claude/local",
+    "~/.claude/local/",
   ]
 }
 

@@ -14,15 +14,18 @@ filesystem {
   # Its login, which is denied to everything else. The agent needs it to work, and whatever it starts can read it, too.
   lift = ["~/.codex/auth.json"]
 
-  # Started outside, Codex runs what these say. To let the agent change one of them, grant it: --write ~/.codex/config.toml.
+  # Codex writes down there which directories you trust, and would not start in a new one. But it also says which programs Codex runs:
+  # the end of a run tells when it was changed.
+  report = ["~/.codex/config.toml"]
+
+  # Started outside, Codex runs what these say. To let the agent change one of them, grant it: --write ~/.codex/hooks.json.
   protect = [
-    "~/.codex/config.toml",
     "~/.codex/hooks.json",
-    "~/.codex/rules",
-    "~/.codex/prompts",
-    "~/.codex/skills",
-    "~/.codex/plugins",
+    "~/.codex/rules/",
+    "~/.codex/prompts/",
+    "~/.codex/skills/",
+    "~/.codex/plugins/",
     "~/.codex/AGENTS.md",
-    "~/.codex/packages",
+    "~/.codex/packages/",
   ]
 }

@@ -17,11 +17,11 @@ filesystem {
     "~/.gemini/settings.json",
     "~/.gemini/.env",
     "~/.gemini/trustedFolders.json",
-    "~/.gemini/extensions",
-    "~/.gemini/commands",
-    "~/.gemini/policies",
-    "~/.gemini/skills",
-    "~/.gemini/agents",
+    "~/.gemini/extensions/",
+    "~/.gemini/commands/",
+    "~/.gemini/policies/",
+    "~/.gemini/skills/",
+    "~/.gemini/agents/",
     "~/.gemini/GEMINI.md",
   ]
 }

@@ -5,9 +5,26 @@
 # Install it first, and start it once outside, so that its directories are there: what does not exist cannot be granted.
 
 filesystem {
-  # Its settings, and what it was extended with: started outside, it runs that. To let the agent change them, grant them:
-  # --write ~/.config/opencode.
-  read = ["~/.config/opencode"]
+  # Its settings, and what it was extended with. Started outside, it runs that, so each is granted by its name: beside them the agent has
+  # a directory of the session's own.
+  read = [
+    "~/.config/opencode/opencode.json",
+    "~/.config/opencode/opencode.jsonc",
+    "~/.config/opencode/config.json",
+    "~/.config/opencode/tui.json",
+    "~/.config/opencode/AGENTS.md",
+    "~/.config/opencode/agent",
+    "~/.config/opencode/agents",
+    "~/.config/opencode/command",
+    "~/.config/opencode/commands",
+    "~/.config/opencode/plugin",
+    "~/.config/opencode/plugins",
+    "~/.config/opencode/skill",
+    "~/.config/opencode/skills",
+    "~/.config/opencode/tool",
+    "~/.config/opencode/tools",
+    "~/.config/opencode/themes",
+  ]
 
   # What it keeps from one session to the next.
   write = [
@@ -19,7 +36,7 @@ filesystem {
   lift = ["~/.local/share/opencode/auth.json"]
 
   # Programs that it fetched and starts.
-  protect = ["~/.local/share/opencode/bin"]
+  protect = ["~/.local/share/opencode/bin/"]
 }
 
 environment {

@@ -108,7 +108,7 @@ func (o *policyOptions) add(cmd *cobra.Command, profiles cobra.CompletionFunc) {
 func completeFlags(cmd *cobra.Command, profiles cobra.CompletionFunc) {
 	own := cobra.FixedCompletions(kinds.Names(), cobra.ShellCompDirectiveNoFileComp)
 	for _, err := range []error{
-		cmd.MarkFlagFilename("config", "hcl"),
+		cmd.MarkFlagFilename("config", "hcl", "json", "jsonc"),
 		cmd.RegisterFlagCompletionFunc("profile", profiles),
 		cmd.RegisterFlagCompletionFunc("disable", own),
 		cmd.MarkFlagDirname("workdir"),

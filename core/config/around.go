@@ -24,7 +24,7 @@ type Around struct {
 	Repositories []git.Repository
 	// Unseen are directories that were not looked into, because there are too many.
 	Unseen []string
-	// Reported are names relative to a project that are told when they are new or changed.
+	// Reported are names relative to a project that are told when they are new or changed, and paths.
 	Reported []string
 	// Look is what was looked at, and Git who looked.
 	Look hostfile.Look

@@ -80,7 +80,7 @@ type draft struct {
 	plugins   map[string]Plugin
 	programs  []program
 	closed    []policy.Source // the flags that say that the network is closed
-	// reported are names in a project that are told when they are new or changed.
+	// reported are names in a project that are told when they are new or changed, and paths.
 	reported []string
 	// links are those on the way to a denied or protected name of the default profile's that the agent
 	// could replace.

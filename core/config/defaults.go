@@ -22,7 +22,8 @@ type defaults struct {
 	hidden   []hidden
 }
 
-// pattern is a default protection as it is written: relative to whatever project is granted.
+// pattern is a protection of nono's own as it is written: relative to whatever project is granted,
+// or the path of what holds for all.
 type pattern struct {
 	path string // ".git/hooks"
 	typ  policy.FileType
@@ -52,11 +53,7 @@ type hidden struct {
 func (r *reader) defaultPath(access policy.Access, it language.Item) {
 	if access == policy.Protect && !strings.HasPrefix(it.Text, "~") &&
 		!strings.HasPrefix(it.Text, "$") {
-		p := pattern{path: strings.TrimSuffix(it.Text, "/"), typ: policy.Regular, at: it.Source}
-		if p.path != it.Text {
-			p.typ = policy.Directory
-		}
-		r.defaults.patterns = append(r.defaults.patterns, p)
+		r.protection(it.Text, it)
 		return
 	}
 	dir, pattern := it.Text, ""
@@ -75,6 +72,17 @@ func (r *reader) defaultPath(access policy.Access, it language.Item) {
 	default:
 		r.ifExists(access, path, it.Source)
 	}
+}
+
+// protection is a name that nono protects by itself: where it does not exist, the end of the run
+// tells that it was made, and a write rule of the user's lifts it. A / at its end means a
+// directory.
+func (r *reader) protection(path string, it language.Item) {
+	p := pattern{path: strings.TrimSuffix(path, "/"), typ: policy.Regular, at: it.Source}
+	if p.path != path {
+		p.typ = policy.Directory
+	}
+	r.defaults.patterns = append(r.defaults.patterns, p)
 }
 
 func (r *reader) ifExists(access policy.Access, path string, at policy.Source) {

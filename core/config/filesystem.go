@@ -38,7 +38,7 @@ var filesystem = block{
 				Shape: language.StringList, Of: "path or pattern", Help: "inside a grant, and never written",
 			},
 			"report": {
-				Shape: language.StringList, Of: "name in a project",
+				Shape: language.StringList, Of: "name in a project or path",
 				Help: "told at the end of a run where it is new or changed",
 			},
 			"build_caches": { // whoever says no is heard
@@ -124,6 +124,8 @@ func (r *reader) filesystem(s *source, t *language.Tree) {
 				r.glob(s, access, it)
 			} else if path, bad := r.expand(it.Text); bad != nil {
 				r.add(bad.at(it.Source, it.Text))
+			} else if s.builtIn && access == policy.Protect {
+				r.protection(path, it)
 			} else if !s.builtIn || r.exists(path) {
 				r.path(s.dir, access, path, it)
 			}
@@ -138,9 +140,18 @@ func (r *reader) exists(path string) bool {
 }
 
 // reportedName is a name, relative to whatever project is granted, of which the end of a run tells
-// when it is new or changed. One that ends in / is a directory.
+// when it is new or changed; or a path. One that ends in / is a directory.
 func (r *reader) reportedName(it language.Item) {
 	name := strings.TrimSuffix(it.Text, "/")
+	if name != "" && strings.ContainsAny(name[:1], "/~$") {
+		path, bad := r.expand(name)
+		if bad != nil {
+			r.add(bad.at(it.Source, it.Text))
+			return
+		}
+		r.reported = append(r.reported, path+it.Text[len(name):])
+		return
+	}
 	if !filepath.IsLocal(name) || filepath.Clean(name) != name || name == "." {
 		r.add(problem(it.Source, "%s is no name in a project", quote(it.Text)).
 			Try("write it as it is seen from the project's directory: tools/deploy.sh"))

@@ -20,8 +20,9 @@ type Watched struct {
 	// enter from there when the run began.
 	Projects     []string
 	Repositories []git.Repository
-	// Reported are names relative to a project that are told when they are new or changed. One that
-	// ends in / is a directory, with what lies in it; one in .git/ is meant in each repository.
+	// Reported are names relative to a project that are told when they are new or changed, and paths.
+	// One that ends in / is a directory, with what lies in it; one in .git/ is meant in each
+	// repository.
 	Reported []string
 	// Home is the user's home directory, and ConfigHome where settings are.
 	Home, ConfigHome string
@@ -116,6 +117,11 @@ func (b *Before) compare() Outside {
 	}
 	for _, at := range b.Names {
 		c.name(at)
+	}
+	for _, at := range b.Watched.Reported {
+		if strings.HasPrefix(at, "/") {
+			c.reportedAt(at)
+		}
 	}
 	slices.Sort(c.RunLater)
 	c.RunLater = slices.Compact(c.RunLater)
@@ -249,7 +255,7 @@ func (c *comparison) changed(at string) bool {
 // reported finds what else is new or changed in a project.
 func (c *comparison) reported(project string) {
 	for _, name := range c.Watched.Reported {
-		if _, ok := cutGit(name); !ok {
+		if _, inGit := cutGit(name); !inGit && !strings.HasPrefix(name, "/") {
 			c.reportedAt(project + "/" + name)
 		}
 	}

@@ -73,7 +73,9 @@ func (p project) look() *Before {
 	}
 	return Look(Watched{
 		Names: names, Projects: []string{p.dir}, Repositories: finder.Repositories(p.dir, git.Around).Repositories,
-		Reported: []string{".envrc", ".vscode/", ".git/rebase-merge/git-rebase-todo"}, Home: p.dir, ConfigHome: p.dir,
+		Reported: []string{
+			".envrc", ".vscode/", ".git/rebase-merge/git-rebase-todo", p.path("state/config"), p.path("state/rules") + "/",
+		}, Home: p.dir, ConfigHome: p.dir,
 	}, look, finder)
 }
 
@@ -153,6 +155,11 @@ func TestCompare(t *testing.T) {
 			p.write(".vscode/tasks.json", "{}")
 			p.write(".git/rebase-merge/git-rebase-todo", "exec x")
 		}, []string{"run later .envrc", "run later .git/rebase-merge/git-rebase-todo", "run later .vscode/tasks.json"}},
+		{"what was named by its path", func(p project) {
+			p.write("state/config", "x")
+			p.write("state/rules/a", "x")
+			p.write("sub/state/config", "x")
+		}, []string{"run later state/config", "run later state/rules/a"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newProject(t)

@@ -45,7 +45,19 @@ func TestProfileOfAnAgent(t *testing.T) {
 	}
 	// The control: without the profile none of it is inside.
 	u.tries([]string{"--allow-cwd"}, "no: cat ~/.claude/.credentials.json", "no: cat ~/.claude.json")
-	r := u.nono("run", "--profile", "codex", "--allow-cwd", "--", "printf", "%s\n")
+	// What was not there cannot be held, and what the agent has to change is no different: it is told.
+	r := u.nono("run", "--profile", "claude-code", "--", "mkdir", u.path("~/.claude/hooks"))
+	if !strings.Contains(r.Stderr, "new since the start: ~/.claude/hooks") {
+		t.Errorf("a new hook is not told\n%s", r)
+	}
+	r = u.nono("run", "-p", "codex", "--", "sh", "-c", "echo x > ~/.codex/config.toml")
+	if !strings.Contains(r.Stderr, "tools outside run what they say: ~/.codex/config.toml") {
+		t.Errorf("changed settings are not told\n%s", r)
+	}
+	// A protection of the profile's is lifted by naming its path.
+	u.tries([]string{"--profile", "claude-code", "--write", "~/.claude/settings.json"},
+		"yes: sh -c 'echo x >> ~/.claude/settings.json'")
+	r = u.nono("run", "--profile", "codex", "--allow-cwd", "--", "printf", "%s\n")
 	if r.Stdout != "--config=sandbox_mode=\"danger-full-access\"\n" ||
 		!strings.Contains(r.Stderr, "the command is given further arguments: --config=sandbox_mode") ||
 		!strings.Contains(r.Stderr, "~/.codex/auth.json is denied by default, and can be read inside") {
