@@ -5,6 +5,8 @@
 # Install it first, and start it once outside, so that ~/.claude is there: what does not exist cannot be granted, and what the agent puts
 # in its place is gone when the run ends.
 
+extends = ["terminal"]
+
 filesystem {
   # What it keeps from one session to the next. It replaces ~/.claude.json by another file at each change; nono brings that back at the end.
   write = [

@@ -4,6 +4,8 @@
 #
 # Install it first, and start it once outside, so that ~/.codex is there: what does not exist cannot be granted.
 
+extends = ["terminal"]
+
 # Codex has a sandbox of its own, which needs what nono's refuses to everything inside. nono's holds, so the other one is switched off.
 arguments = ["--config=sandbox_mode=\"danger-full-access\""]
 

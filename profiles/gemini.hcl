@@ -4,6 +4,8 @@
 #
 # Install it first, and start it once outside, so that ~/.gemini is there: what does not exist cannot be granted.
 
+extends = ["terminal"]
+
 filesystem {
   # What it keeps from one session to the next.
   write = ["~/.gemini"]

@@ -4,6 +4,8 @@
 #
 # Install it first, and start it once outside, so that its directories are there: what does not exist cannot be granted.
 
+extends = ["terminal"]
+
 filesystem {
   # Its settings, and what it was extended with. Started outside, it runs that, so each is granted by its name: beside them the agent has
   # a directory of the session's own.
