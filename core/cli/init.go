@@ -131,24 +131,18 @@ func (a *App) writeStarter(ctx context.Context, o starterOptions) error {
 	if err := errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("writing %s: %w", starterFile, err)
 	}
-	return a.tellStarter(own, dir, first)
+	return a.tellStarter(own, dir)
 }
 
 // tellStarter says what a new file comes to. It is read as a run would read it, so what a run would
 // refuse is told now.
-func (a *App) tellStarter(own dirs.Dirs, dir string, wrote reference.Starter) error {
+func (a *App) tellStarter(own dirs.Dirs, dir string) error {
 	a.printer().Line("wrote %s", starterFile)
 	loaded, err := a.load(policyOptions{File: starterFile, Approve: true}, own, dir)
 	if err != nil {
 		return err
 	}
-	with := "-c agent.hcl"
-	if !reference.Extends() {
-		for _, name := range wrote.Extends {
-			with = "--profile " + name + " " + with
-		}
-	}
-	run := "nono run " + with
+	run := "nono run -c agent.hcl"
 	if len(loaded.Config.Command) == 0 {
 		run += " -- COMMAND"
 	}

@@ -13,7 +13,7 @@ import (
 type Starter struct {
 	// Command is what the file runs; none leaves that to the command line.
 	Command []string
-	// Extends are the profiles that it adds to, where the language can say that; see [Extends].
+	// Extends are the profiles that it adds to.
 	Extends []string
 	// ReadOnly lets the agent read the file's directory and change nothing.
 	ReadOnly bool
@@ -31,7 +31,7 @@ func (s Starter) File() string {
 	if len(s.Command) > 0 {
 		chosen["command"] = list(s.Command)
 	}
-	if len(s.Extends) > 0 && Extends() {
+	if len(s.Extends) > 0 {
 		chosen["extends"] = list(s.Extends)
 	}
 	var b strings.Builder
@@ -56,10 +56,6 @@ layer "network" {
 	}
 	return b.String()
 }
-
-// Extends reports whether a file can say which profiles it adds to. Until then they are named on
-// the command line.
-func Extends() bool { return !config.Language()[0].Grammar.Attributes["extends"].Later }
 
 // simple reports whether a block is one that a first file may be about: it has no label, and what
 // can be honoured of it, anybody's file may say.
