@@ -142,21 +142,25 @@ func (a *App) tellStarter(own dirs.Dirs, dir string) error {
 	if err != nil {
 		return err
 	}
-	run := "nono run -c agent.hcl"
-	if len(loaded.Config.Command) == 0 {
-		run += " -- COMMAND"
-	}
+	next := "next:\n"
 	if len(loaded.Config.Asks) > 0 {
 		a.printer().Line("it asks for more than a file by itself may grant:")
 		for _, ask := range loaded.Config.Asks {
 			a.printer().Line("  %s: %s", ask.Source, ask.Says)
 		}
-		run = strings.Replace(run, "nono run", "nono run --approve", 1)
+		next += "  nono approve agent.hcl\n"
 	}
 	for _, notice := range loaded.Config.Notices {
 		a.printer().Problem(notice)
 	}
-	fmt.Fprintf(a.Stdout, "next:\n  nono plan %s\n  %s\n", strings.TrimPrefix(run, "nono run "), run)
+	command := ""
+	if len(loaded.Config.Command) == 0 {
+		command = " -- COMMAND"
+	}
+	for _, verb := range []string{"plan", "run"} {
+		next += "  nono " + verb + " -c agent.hcl" + command + "\n"
+	}
+	fmt.Fprint(a.Stdout, next)
 	return nil
 }
 

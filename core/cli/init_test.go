@@ -48,7 +48,7 @@ func TestInit(t *testing.T) {
 			reference.Starter{Command: []string{"./a.sh", "x"}, ReadOnly: true},
 		},
 		{
-			"init --defaults --network open -- a", "next:\n  nono plan --approve -c agent.hcl\n  nono run --approve -c agent.hcl\n",
+			"init --defaults --network open -- a", "next:\n  nono approve agent.hcl\n  nono plan -c agent.hcl\n  nono run -c agent.hcl\n",
 			"nono: wrote agent.hcl\nnono: it asks for more than a file by itself may grant:\n" +
 				"nono:   agent.hcl:61:3: to switch off the layer network\n" +
 				"nono: warning: the network layer is off: the agent has the host's whole network\n  agent.hcl:61:3\n    61 |   enabled = false\n",
@@ -86,7 +86,7 @@ func TestInitNamesAProfile(t *testing.T) {
 	if !strings.Contains(string(text), "\nextends = [\"claude-code\"]\n") {
 		t.Errorf("the file is\n%s", text)
 	}
-	if !strings.Contains(out, "nono run --approve -c agent.hcl\n") || !strings.Contains(told(), "claude-code") {
+	if !strings.Contains(out, "  nono approve agent.hcl\n") || !strings.Contains(told(), "claude-code") {
 		t.Errorf("what it asks for is not told:\n%s%s", out, told())
 	}
 }

@@ -331,7 +331,6 @@ func TestUsageErrors(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"rnu", "there is no command `nono rnu`\n  did you mean `nono run`?"},
 		{"rnu --allow-cwd -- true", "there is no command `nono rnu`\n  did you mean `nono run`?"},
-		{"zzzzzz", "there is no command `nono zzzzzz`\n  did you mean `nono run -- zzzzzz`? nono's own are: audit, completion, git, help, init, inspect, logs, plan, plugin, profiles, ps, run, session, shell, stop, version, why, x"},
 		{"plugin lsit", "there is no command `nono plugin lsit`\n  did you mean `nono plugin list`?"},
 		{"help rnu", "there is no command `nono rnu`\n  did you mean `nono run`?"},
 		{"run --alow-cwd -- true", "there is no flag --alow-cwd\n  did you mean --allow-cwd?"},
@@ -355,6 +354,15 @@ func TestUsageErrors(t *testing.T) {
 		if want := "nono: error: " + c.want + "\n"; r.Code != 125 || r.Stderr != want || r.Stdout != "" {
 			t.Errorf("nono %s: want 125 and\n%s\n%s", c.line, want, r)
 		}
+	}
+	// A word that is nothing at all is answered with the commands that help lists.
+	_, listed, _ := strings.Cut(u.succeeds(u.nono("help")).Stdout, "\nAvailable Commands:\n")
+	listed, _, _ = strings.Cut(listed, "\n\n")
+	own := regexp.MustCompile(`(?m)^  (\w+) .*$`).ReplaceAllString(listed, "$1")
+	want := "nono: error: there is no command `nono zzzzzz`\n  did you mean `nono run -- zzzzzz`? nono's own are: " +
+		strings.ReplaceAll(own, "\n", ", ") + "\n"
+	if r := u.nono("zzzzzz"); r.Code != 125 || r.Stderr != want || !strings.Contains(want, ", run, ") {
+		t.Errorf("want\n%s\n%s", want, r)
 	}
 }
 
