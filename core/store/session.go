@@ -126,6 +126,7 @@ func (s *Session) Update(change func(*Record)) error {
 
 func (s *Session) update(change func(*Record)) error {
 	change(&s.record)
+	s.record.Version = Version // whichever it was read with, it is written in this form
 	if err := s.write(RecordFile, &s.record); err != nil {
 		return err
 	}

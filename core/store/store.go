@@ -22,7 +22,9 @@
 //	err = live.Update(func(r *Record) {  // who takes part, and that Finish is owed to them
 //		...
 //	})
-//	finished, err := live.End(end)       // when every layer has finished
+//	finished, err := live.End(func(r *Record) { // how it ended, and who has finished
+//		...
+//	})
 //
 // A file is written under another name and renamed, so that it is whole whenever its writer is
 // killed. Nothing is synced: only a crash of the machine can lose it, and then what the session
