@@ -94,6 +94,7 @@ type draft struct {
 	bestEffort    *language.Value
 	noBuildCaches bool
 	keep          Keep
+	limited       Limits
 }
 
 // reader turns sources into a draft, on one host.

@@ -133,6 +133,8 @@ type Config struct {
 	// Keep is what is kept of finished sessions.
 	Keep Keep
 
+	Limits Limits
+
 	// NoBuildCaches says that nothing which tools build is kept for the next run.
 	NoBuildCaches bool
 
@@ -299,7 +301,7 @@ func (r *reader) config(sources []*source, asks []Ask, protector *protector) *Co
 			cfg.Files = append(cfg.Files, s.named)
 		}
 	}
-	cfg.NoBuildCaches, cfg.Keep = r.noBuildCaches, r.keep
+	cfg.NoBuildCaches, cfg.Keep, cfg.Limits = r.noBuildCaches, r.keep, r.limited
 	if v := r.bestEffort; v != nil {
 		cfg.BestEffort, cfg.BestEffortSource = v.Yes, v.Source
 	}

@@ -19,7 +19,7 @@ func refuseLater(r *report, sources []*source) {
 func (r *report) later(s *source, t *language.Tree) {
 	if t.Is.Later {
 		r.add(problem(t.Source, "%s is not built yet", t.Title()).
-			Try("remove the block; %s", instead(t)))
+			Try("remove the block; %s", instead(t, "")))
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Attributes)) {
 		v := t.Attributes[name]
@@ -30,7 +30,7 @@ func (r *report) later(s *source, t *language.Tree) {
 				Try("remove it here; no approval makes it valid in this file"))
 		case v.Is.Later && !t.Is.Later:
 			r.add(problem(v.Source, "%s is not built yet", where(t, name)).
-				Try("remove it; %s", instead(t)))
+				Try("remove it; %s", instead(t, name)))
 		}
 	}
 	if refuse := blockOf(t).refuse; refuse != nil {
@@ -44,10 +44,13 @@ func (r *report) later(s *source, t *language.Tree) {
 }
 
 // instead is what there is in the place of what is not built yet.
-func instead(t *language.Tree) string {
+func instead(t *language.Tree, attribute string) string {
 	switch {
 	case t.Name == "network":
 		return "the network is closed, or all of it open with --disable network"
+	case t.Name == "limits" && attribute == "memory":
+		return "it takes a control group that is delegated to you; " +
+			"what the shell limits (ulimit) holds inside as well"
 	case t.Name == "limits":
 		return "what the shell limits (ulimit) holds inside as well"
 	}

@@ -118,7 +118,7 @@ func newMaker(in Input) (*maker, error) {
 	own := base.Input{
 		Host: in.Host, Policy: &in.Policy, Through: m.through(), GitIdentity: in.GitIdentity,
 		Known: in.Known,
-		Lent:  in.Lent, Links: in.Links, Look: in.Look,
+		Lent:  in.Lent, Links: in.Links, Limits: in.Limits, Look: in.Look,
 	}
 	m.closed = own.Closed()
 	m.base, err = base.Compose(own)

@@ -193,6 +193,8 @@ type Input struct {
 	Known []byte
 	// Lent are directories of nono's own that the session has for writing: build caches.
 	Lent []base.Lent
+	// Limits are the user's rules about what a run may use, which core holds.
+	Limits []base.Limit
 	// Notices are warnings from before: of the policy, of the toolchain.
 	Notices []diag.Problem
 	// Controls are directories that are never shown, as [base.Controls] finds them.

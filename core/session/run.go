@@ -374,6 +374,7 @@ func (r *run) planInput() plan.Input {
 	for _, n := range r.tool.Notices {
 		in.Notices = append(in.Notices, diag.Warningf("%s", n))
 	}
+	in.Limits = limitRules(req.Config.Limits)
 	in.GitIdentity, _ = base.GitIdentity(req.Dirs.Home, req.Dirs.UserConfig, readConfiguration)
 	in.Notices = append(in.Notices, req.Config.Notices...)
 	in.Notices = append(in.Notices, r.problems...)
@@ -431,7 +432,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	todo.Umask = r.req.Umask
+	todo.Umask, todo.OpenFiles = r.req.Umask, r.req.Config.Limits.OpenFiles
 	todo.Terminal = r.req.Terminal != nil
 	ready, err := r.init.Prepare(ctx, todo)
 	if err != nil {

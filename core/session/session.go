@@ -160,6 +160,8 @@ func (r *run) watch(ctx context.Context, sig *signals) (sdk.EndReason, launch.Ex
 	}()
 	overdue := make(chan string, 1)
 	defer sig.Forward(r.init, r.grace(), overdue)()
+	timeUp, stop := r.timeUp()
+	defer stop()
 
 	var reason sdk.EndReason
 	var exit launch.Exit
@@ -175,6 +177,8 @@ func (r *run) watch(ctx context.Context, sig *signals) (sdk.EndReason, launch.Ex
 		reason = sdk.EndLayerLost
 	case err = <-r.stops:
 		reason = sdk.EndStopped
+	case <-timeUp:
+		reason, err = sdk.EndStopped, r.outOfTime()
 	case why := <-overdue:
 		// Before it is told: whoever reads that may have stopped.
 		r.init.Kill()

@@ -15,6 +15,9 @@ import (
 func (l *launcher) runAgent(start recipe.Go) error {
 	r := l.recipe
 	unix.Umask(r.Umask)
+	if err := limitFiles(r.OpenFiles); err != nil {
+		return fail("limiting open files", err)
+	}
 	agent, err := syscall.ForkExec(r.Executable, r.Args, &syscall.ProcAttr{
 		Env:   r.Env,
 		Files: l.agentFiles(),
@@ -37,6 +40,17 @@ func (l *launcher) runAgent(start recipe.Go) error {
 	// so it does not matter to the kernel which of them signals the agent.
 	go waitForAgent(agent, l.terminal.stopped)
 	return l.serve(agent, ports)
+}
+
+// limitFiles lowers how many files a process may have open: of this one, and so of the agent. By
+// this call Go knows of it, and gives the agent no other limit when it forks.
+func limitFiles(most uint64) error {
+	var now syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); most == 0 || err != nil {
+		return err
+	}
+	most = min(most, now.Max)
+	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: most, Max: most})
 }
 
 func startFailure(executable string, err error) *recipe.Started {

@@ -30,6 +30,9 @@ type Recipe struct {
 	Dir string `json:"dir"`
 	// Umask is the agent's.
 	Umask int `json:"umask"`
+	// OpenFiles is how many files the agent may have open, and nono-init with it; zero is what they
+	// may anyway.
+	OpenFiles uint64 `json:"open_files,omitempty"`
 	// Streams are standard input, output and error.
 	Streams [3]Stream `json:"streams"`
 }

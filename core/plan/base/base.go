@@ -36,6 +36,8 @@ const (
 	RuleLinks       policy.RuleID = "base.links"
 	RuleIdentity    policy.RuleID = "base.identity"
 	RuleCaches      policy.RuleID = "base.caches"
+	RuleTime        policy.RuleID = "base.time"
+	RuleOpenFiles   policy.RuleID = "base.open_files"
 )
 
 // SessionFile is where a session finds what it may know of its own rules. In /dev everything is
@@ -72,9 +74,17 @@ type Input struct {
 	Known []byte
 	// Lent are directories of nono's own in which tools keep what they built.
 	Lent []Lent
+	// Limits are rules of the user's about what a run may use, and by what core holds them.
+	Limits []Limit
 	// Links are symbolic links that are held in their places.
 	Links []string
 	Look  hostfile.Look
+}
+
+// Limit is a rule about how much of something a run may use.
+type Limit struct {
+	policy.Rule
+	By string
 }
 
 // Lent is a directory of nono's own that this session has for writing, and where it is seen. What
@@ -146,6 +156,11 @@ func (c *composer) rules() {
 	c.hold(RuleEnvironment, "", "variables by allowlist", "composed by nono")
 	c.hold(RuleSelf, "", "nono's own files cannot be changed from inside",
 		"masks, read-only binds, pinned ancestors")
+	for _, l := range c.in.Limits {
+		c.share.Rules = append(c.share.Rules, l.Rule)
+		c.share.Coverage = append(c.share.Coverage,
+			sdk.Coverage{Rule: l.ID, Held: sdk.Enforced, By: l.By})
+	}
 	if len(c.in.Links) > 0 {
 		c.hold(RuleLinks, "", "a link on the way to a denied or protected name stays what it is",
 			"mounted onto itself, pinned ancestors")

@@ -31,6 +31,7 @@ func Print(w io.Writer, p *plan.Plan, verbose, colour bool) error {
 	pr.paths()
 	pr.environment()
 	pr.network()
+	pr.limits()
 	pr.base()
 	pr.notices()
 	if verbose {
@@ -410,6 +411,17 @@ func (pr *printer) network() {
 		rows = append(rows, []string{"ports " + ports, "", "dialled by " + d.Layer})
 	}
 	pr.section("network", rows)
+}
+
+// limits are what the user lets a run use.
+func (pr *printer) limits() {
+	var rows [][]string
+	for _, r := range pr.plan.Rules {
+		if r.ID == base.RuleTime || r.ID == base.RuleOpenFiles {
+			rows = append(rows, []string{r.Says, pr.source(r), pr.held(r)})
+		}
+	}
+	pr.section("limits", rows)
 }
 
 func (pr *printer) base() {
