@@ -82,7 +82,7 @@ func TestJSONEvents(t *testing.T) {
 	if log != strings.Join(lines, "\n")+"\n" {
 		t.Errorf("the log is\n%s", log)
 	}
-	u.refused(u.nono("run", "--json-events=9", "--", "true"), "nono was started without a descriptor 9")
+	u.refused(u.nono("run", "--json-events=997", "--", "true"), "nono was started without a descriptor 997")
 }
 
 // TestLogOfLayers: what layers report is in the log, and a log that was cut is noticed.
