@@ -103,7 +103,8 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		approve:     a.approve,
 		version:     a.version,
 		listPlugins: a.listPlugins, lockPlugin: a.lockPlugin, removePlugin: a.removePlugin,
-		verifyPlugin: a.verifyPlugin, comparePlugins: a.comparePlugins, checkGit: a.checkGit,
+		showPlugin: a.showPlugin, verifyPlugin: a.verifyPlugin, comparePlugins: a.comparePlugins,
+		checkGit:     a.checkGit,
 		listProfiles: a.listProfiles, showProfile: a.showProfile, initProfile: a.initProfile,
 		convertProfile: a.convertProfile, validateProfile: a.validateProfile,
 		diffProfiles: a.diffProfiles,
@@ -170,6 +171,7 @@ type actions struct {
 
 	lockPlugin     func(lockOptions) error
 	removePlugin   func(name string) error
+	showPlugin     func(context.Context, showOptions) error
 	verifyPlugin   func(context.Context, verifyOptions) error
 	comparePlugins func(asJSON bool) error
 	checkGit       func(gitOptions) error

@@ -22,8 +22,9 @@ func newPlugin(do actions) *cobra.Command {
 		Short:   "Show the layers that are installed, lock and verify their programs",
 		Example: "  nono plugin list\n  nono plugin lock acme/motd\n  nono plugin verify",
 	})
-	cmd.AddCommand(newPluginList(do.listPlugins), newPluginLock(do.lockPlugin),
-		newPluginRemove(do.removePlugin), newPluginVerify(do.verifyPlugin, do.comparePlugins))
+	cmd.AddCommand(newPluginList(do.listPlugins), newPluginShow(do.showPlugin),
+		newPluginLock(do.lockPlugin), newPluginRemove(do.removePlugin),
+		newPluginVerify(do.verifyPlugin, do.comparePlugins))
 	return cmd
 }
 
@@ -96,4 +97,87 @@ func (a *App) listPlugins(ctx context.Context, asJSON bool) error {
 		}
 	}
 	return nil
+}
+
+// showOptions are what was asked of plugin show.
+type showOptions struct {
+	Name string
+	JSON bool
+}
+
+func newPluginShow(show func(context.Context, showOptions) error) *cobra.Command {
+	var o showOptions
+	cmd := &cobra.Command{
+		Use:                   "show [flags] NAME",
+		DisableFlagsInUseLine: true,
+		Short:                 "Show a layer, and the settings that its block can have",
+		Long: `Show a layer as it describes itself: its version, where its program is and which it is, and
+the settings that its block in a policy can have. NAME is that of a layer that is built in or
+installed, or that your own config.hcl names by a path.`,
+		Example: `  nono plugin show landlock
+  nono plugin show acme/motd --json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return nil
+			}
+			return diag.Errorf("`nono plugin show` takes the name of one layer, and was given %d words",
+				len(args)).Try("usage: %s", cmd.UseLine())
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Name = args[0]
+			return show(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().BoolVar(&o.JSON, "json", false, "print as JSON")
+	return cmd
+}
+
+func (a *App) showPlugin(ctx context.Context, o showOptions) error {
+	own, blocks, err := a.ownPlugins()
+	if err != nil {
+		return err
+	}
+	l, err := session.ShowLayer(ctx, own, a.UID, blocks, o.Name, a.logger())
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return a.printJSON(l)
+	}
+	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
+	row := func(cells ...string) {
+		for i, cell := range cells {
+			cells[i] = policy.Printable(cell)
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
+	}
+	row("layer", l.Name+" "+l.Version)
+	row("kind", fmt.Sprintf("%s, %s", l.Kind, l.Lifetime))
+	row("program", diag.Homely(l.Path, own.Home))
+	if l.Digest != "" {
+		row("sha256", l.Digest)
+	}
+	for _, s := range l.Settings {
+		row("setting", fmt.Sprintf("%s (%s)", s.Name, describeSetting(s)), s.Help)
+	}
+	return w.Flush()
+}
+
+// describeSetting says what a setting may be.
+func describeSetting(s session.LayerSetting) string {
+	parts := []string{string(s.Type)}
+	if len(s.OneOf) > 0 {
+		parts = append(parts, "one of "+strings.Join(s.OneOf, " "))
+	}
+	if s.Required {
+		parts = append(parts, "required")
+	}
+	if s.Default != nil {
+		parts = append(parts, fmt.Sprintf("else %v", s.Default))
+	}
+	if s.Sensitive {
+		parts = append(parts, "never shown")
+	}
+	return strings.Join(parts, ", ")
 }

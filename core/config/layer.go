@@ -32,7 +32,7 @@ var layer = block{
 layer "filesystem" {
   plugin       = "landlock"
   enabled      = true
-  private_size = 1024 # a setting of landlock's own: "nono plugin list" has them
+  private_size = 1024 # a setting of landlock's own: "nono plugin show landlock" has them
 }
 `,
 	stranger: "the program, switching a layer off, and each setting",

@@ -35,6 +35,7 @@ layer "motd" {
   plugin = "acme/motd"
 }
 
+# its program is run once you have locked it: nono plugin lock acme/motd
 plugin "acme/motd" {
   path    = "~/plugins/nono-layer-motd"
   version = "~> 1.2"

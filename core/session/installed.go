@@ -62,7 +62,12 @@ func Installed(ctx context.Context, own dirs.Dirs, uid int, blocks []config.Plug
 	list := make([]InstalledLayer, len(found))
 	var wg sync.WaitGroup
 	for i, plugin := range found {
-		wg.Go(func() { list[i] = describe(ctx, plugin, places, dir.Path, log) })
+		wg.Go(func() {
+			var err error
+			if list[i], _, err = describe(ctx, plugin, places, dir.Path, log); err != nil {
+				list[i].Error = err.Error()
+			}
+		})
 	}
 	wg.Wait()
 	if err := dir.Remove(); err != nil {
@@ -71,40 +76,98 @@ func Installed(ctx context.Context, own dirs.Dirs, uid int, blocks []config.Plug
 	return list, context.Cause(ctx)
 }
 
+// describe starts a layer and asks it what it is. Where that fails, it says as much as is known.
 func describe(ctx context.Context, plugin config.Plugin, places layerhost.Places, dir string,
 	log hclog.Logger,
-) InstalledLayer {
+) (InstalledLayer, sdk.Description, error) {
 	found := InstalledLayer{Name: plugin.Name}
 	if plugin.Path != "" {
 		found.Path, found.NamedBy = plugin.Path, plugin.Source.String()
 	}
-	fail := func(err error) InstalledLayer {
-		found.Error = err.Error()
-		return found
-	}
 	binary, err := findBinary(plugin, places)
 	if err != nil {
-		return fail(err)
+		return found, sdk.Description{}, err
 	}
 	defer func() { _ = binary.Close() }()
 	found.Path, found.BuiltIn, found.Script = binary.Path, binary.Builtin, binary.Script
 	if found.Digest, err = binary.Digest(); err != nil {
-		return fail(err)
+		return found, sdk.Description{}, err
 	}
 	layer, err := layerhost.Start(ctx, layerhost.Spec{
 		Name: plugin.Name, Binary: binary, Dir: dir,
 		Build: sdk.Build, Logger: log,
 	})
 	if err != nil {
-		return fail(err)
+		return found, sdk.Description{}, err
 	}
 	defer layer.Close()
 	d, err := layer.Describe(ctx)
 	if err != nil {
-		return fail(err)
+		return found, sdk.Description{}, err
 	}
 	found.Kind, found.Version, found.Lifetime = d.Kind, d.Version, d.Lifetime
-	return found
+	return found, d, nil
+}
+
+// LayerDetails is a layer with all that a policy can set of it.
+type LayerDetails struct {
+	InstalledLayer
+	Settings []LayerSetting `json:"settings,omitempty"`
+}
+
+// LayerSetting is an attribute of a layer's block.
+type LayerSetting struct {
+	// Name of a field of an object is that of the object, a dot and its own.
+	Name      string          `json:"name"`
+	Type      sdk.SettingType `json:"type"`
+	Required  bool            `json:"required,omitempty"`
+	Default   any             `json:"default,omitempty"`
+	OneOf     []string        `json:"one_of,omitempty"`
+	Sensitive bool            `json:"sensitive,omitempty"`
+	Help      string          `json:"help,omitempty"`
+}
+
+// ShowLayer asks one layer what it is and what can be set of it.
+func ShowLayer(ctx context.Context, own dirs.Dirs, uid int, blocks []config.Plugin, name string,
+	log hclog.Logger,
+) (LayerDetails, error) {
+	ctx, sig := interruptible(ctx)
+	defer sig.Stop()
+	bin, err := layerhost.Locate()
+	if err != nil {
+		return LayerDetails{}, err
+	}
+	dir, err := newRunDir(own, uid)
+	if err != nil {
+		return LayerDetails{}, err
+	}
+	plugin := config.Plugin{Name: name}
+	if i := slices.IndexFunc(blocks, func(b config.Plugin) bool { return b.Name == name }); i >= 0 {
+		plugin = blocks[i]
+	}
+	found, d, err := describe(ctx, plugin, placesOf(bin, own), dir.Path, log)
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	if removed := dir.Remove(); err == nil {
+		err = removed
+	}
+	return LayerDetails{found, settingsOf("", d.Settings)}, err
+}
+
+func settingsOf(object string, declared []sdk.Setting) []LayerSetting {
+	var all []LayerSetting
+	for _, s := range declared {
+		is := LayerSetting{
+			Name: object + s.Name, Type: s.Type, Required: s.Required, Default: s.Default,
+			OneOf: s.OneOf, Sensitive: s.Sensitive, Help: s.Help,
+		}
+		if s.Sensitive {
+			is.Default = nil
+		}
+		all = append(append(all, is), settingsOf(object+s.Name+".", s.Settings)...)
+	}
+	return all
 }
 
 // candidates are the layers that could be used, of those that are installed and those that a block

@@ -91,6 +91,7 @@ func TestPluginLock(t *testing.T) {
 			{"plan", "-c", "agent.hcl", "--approve", "--", "true"},
 			{"x", "test/echo", "greet", "ada"},
 			{"plugin", "verify", "test/echo"},
+			{"plugin", "show", "test/echo"},
 		} {
 			r := u.refused(u.nono(args...), says...)
 			if u.exists("ran") || u.exists("~/intruded") {
@@ -121,6 +122,14 @@ func TestPluginLock(t *testing.T) {
 	}
 	u.succeeds(u.nono("x", "test/echo", "greet", "ada"))
 	u.succeeds(u.nono("plugin", "verify"))
+	for _, args := range [][]string{{"plugin", "show", "test/echo"}, {"plugin", "show", "test/echo", "--json"}} {
+		r := u.succeeds(u.nono(args...))
+		for _, say := range []string{"test/echo", honest, "dial_port"} {
+			if !strings.Contains(r.Stdout, say) {
+				t.Errorf("it does not show %q\n%s", say, r)
+			}
+		}
+	}
 	var states []struct{ Name, State, SHA256, Locked string }
 	if r := u.succeeds(u.nono("plugin", "verify", "--json")); json.Unmarshal([]byte(r.Stdout), &states) != nil || len(states) != 1 ||
 		states[0].State != "as locked" || states[0].SHA256 != honest || states[0].Locked != honest {
