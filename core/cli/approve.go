@@ -123,9 +123,12 @@ func (a *App) tellAsks(q config.Request) {
 	}
 }
 
-// mostAsked is how much is approved by an answer at the terminal: what was printed before scrolls
-// away.
-const mostAsked = 40
+// mostAsked is how many things, and how many characters of them, are approved by an answer at the
+// terminal: what was printed before scrolls away.
+const (
+	mostAsked      = 30
+	mostCharacters = 3000
+)
 
 // confirm asks the user at the terminal whether a file may have what it asks for, and remembers a
 // yes.
@@ -134,9 +137,13 @@ func (a *App) confirm(memory approval.Memory) func(config.Request) (bool, error)
 		return nil
 	}
 	return func(q config.Request) (bool, error) {
-		if len(q.Asks) > mostAsked {
-			return false, diag.Errorf("%s asks for %d things, more than a question can be about",
-				q.File, len(q.Asks)).Try("`nono approve %s` lists and approves them", diag.Word(q.File))
+		characters := 0
+		for _, ask := range q.Asks {
+			characters += len(ask.Says)
+		}
+		if len(q.Asks) > mostAsked || characters > mostCharacters {
+			return false, diag.Errorf("%s asks for %d things, more than a question can show", q.File,
+				len(q.Asks)).Try("`nono approve %s` lists and approves them", diag.Word(q.File))
 		}
 		tty, err := prompt.Open(a.Stdin, a.Stderr)
 		if err != nil {

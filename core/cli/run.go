@@ -138,7 +138,7 @@ func (a *App) request(verb string, o policyOptions) (*session.Request, error) {
 	namedBy, argsSource := "", policy.Source{}
 	if len(args) == 0 {
 		args, argsSource = cfg.Command, cfg.CommandSource
-		if cfg.CommandSource.Origin == policy.OriginFile && !o.Approve {
+		if cfg.CommandForeign && !o.Approve {
 			namedBy = cfg.CommandSource.File
 		}
 	}

@@ -232,3 +232,26 @@ func TestWhatIsAsked(t *testing.T) {
 		t.Errorf("asked %q", got)
 	}
 }
+
+// A command is a stranger's word wherever in his files it stands, and by whatever name he brings it.
+func TestCommandIsForeign(t *testing.T) {
+	for name, tt := range map[string]struct {
+		place func(*world)
+		flags string
+		want  bool
+	}{
+		"-c":             {func(w *world) { w.file("proj/agent.hcl", "command = [\"x\"]\n") }, "-c agent.hcl", true},
+		"what it brings": {func(w *world) { w.file("proj/agent.hcl", "extends = [\"mine\"]\n") }, "-c agent.hcl\n--approve", true},
+		"the user's own": {func(*world) {}, "--profile mine", false},
+		"a linked one":   {func(w *world) { w.links("home/.config/nono/profiles/linked.hcl -> /T/proj/p.hcl") }, "--profile linked", true},
+	} {
+		w := newWorld(t)
+		w.file("home/.config/nono/profiles/mine.hcl", "command = [\"x\"]\n")
+		w.file("proj/p.hcl", "command = [\"x\"]\n")
+		tt.place(w)
+		w.flags(tt.flags)
+		if got := load(t, w).CommandForeign; got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -105,6 +105,8 @@ type Config struct {
 	// Command is what the file runs where nothing was typed after --; CommandSource is its line.
 	Command       []string
 	CommandSource policy.Source
+	// CommandForeign says that the line stands in a file that others may have written.
+	CommandForeign bool
 	// Arguments are appended to whatever is run.
 	Arguments []string
 
@@ -295,6 +297,7 @@ func (r *reader) config(sources []*source, asks []Ask, protector *protector) *Co
 		Layers: r.sorted(), plugins: r.plugins,
 		Asks: asks, protector: protector,
 	}
+	cfg.CommandForeign = r.isForeign(r.commandSource)
 	for _, s := range sources {
 		if s.named != "" {
 			cfg.Documents = append(cfg.Documents, s.document())
