@@ -359,7 +359,7 @@ func (c *computer) settle(p string) {
 		at.Shows, at.Rule = Hidden, deny.ID
 		at.Readable = e.Type != policy.Directory && !deny.Source.Asked()
 		if c.opened(deny) {
-			at.Shows = Empty
+			at.Shows, at.Readable, at.Mode, at.Report = Private, false, 0o700, true
 		}
 	case c.isPrivate(p) && (above.Shows != Host || e.Type == policy.Directory):
 		// In what is the host's nothing can be made, so there it has to be a directory already.
@@ -404,8 +404,8 @@ func (c *computer) mustHide(deny *policy.PathRule, above Place) bool {
 	return c.isDirectory(deny.Path) && c.byDefault[deny.Path]
 }
 
-// opened reports whether something is shown that was lifted out of a denial: then the denied
-// directory has it inside, and nothing else.
+// opened reports whether something is shown that was lifted out of a denial: then in the place of
+// the denied directory is one of the session's own that has it inside, and nothing else.
 func (c *computer) opened(deny *policy.PathRule) bool {
 	if len(deny.Lifted) == 0 {
 		return false

@@ -154,7 +154,7 @@ func TestView(t *testing.T) {
 			name:  "what is lifted out of a denial and granted is there, and nothing else that is denied",
 			rules: []string{"allow /home/ada/proj", "default deny /home/ada/.config but /home/ada/.config/x", "read /home/ada/.config"},
 			want: []string{
-				privateHome, "empty /home/ada/.config (deny.1)", "host /home/ada/.config/x (read.2)",
+				privateHome, "private /home/ada/.config -rwx------ report (deny.1)", "host /home/ada/.config/x (read.2)",
 				"host /home/ada/proj writable (allow.0)", privateTmp, privateVar,
 			},
 		},
@@ -162,7 +162,7 @@ func TestView(t *testing.T) {
 			name:  "the same in a grant of what lies above, which keeps its rights",
 			rules: []string{"allow /home/ada", "default deny /home/ada/.config but /home/ada/.config/x"},
 			want: []string{
-				"host /home/ada writable (allow.0)", "empty /home/ada/.config (deny.1)",
+				"host /home/ada writable (allow.0)", "private /home/ada/.config -rwx------ report (deny.1)",
 				"host /home/ada/.config/x writable (allow.0)", privateTmp, privateVar,
 			},
 		},
@@ -175,7 +175,7 @@ func TestView(t *testing.T) {
 			name:  "what the user denies beneath what is lifted stays hidden",
 			rules: []string{"allow /home/ada", "default deny /home/ada/proj but /home/ada/proj/a", "deny /home/ada/proj/a/b"},
 			want: []string{
-				"host /home/ada writable (allow.0)", "empty /home/ada/proj (deny.1)", "host /home/ada/proj/a writable (allow.0)",
+				"host /home/ada writable (allow.0)", "private /home/ada/proj -rwx------ report (deny.1)", "host /home/ada/proj/a writable (allow.0)",
 				"hidden /home/ada/proj/a/b directory (deny.2)", privateTmp, privateVar,
 			},
 			dir: "/home/ada",

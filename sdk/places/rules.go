@@ -53,8 +53,8 @@ func (c *computer) grantStanding(r *policy.PathRule) Standing {
 
 func (c *computer) denialStanding(r *policy.PathRule) Standing {
 	at := c.view[r.Path]
-	// With a part of it lifted, what is shown in its place has that part in it and nothing else.
-	hidden := at.Shows == Hidden || at.Shows == Empty && at.Rule == r.ID
+	// With a part of it lifted, a directory of the session's own is in its place.
+	hidden := at.Shows == Hidden || at.Shows == Private && at.Rule == r.ID
 	switch {
 	case ofCore(r.Path) && r.Source.Asked():
 		return Kept
