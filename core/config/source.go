@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/nono-run/nono/core/config/jsonprofile"
+	"golang.org/x/sys/unix"
+
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/profile"
@@ -209,7 +211,11 @@ func (h *host) load(s *source, path string) error {
 	if err != nil {
 		return err
 	}
-	if at.Entry.Type == policy.Directory {
+	switch at.Entry.Type { //nolint:exhaustive // what else is no file, whoever reads it says
+	case policy.Missing:
+		// Said before it is opened: a host on which nothing can be opened is told of that later.
+		return &fs.PathError{Op: "open", Path: path, Err: unix.ENOENT}
+	case policy.Directory:
 		return errors.New("it is a directory")
 	}
 	if s.Content, err = hostfile.Read(path, profile.MaxSize+1); err != nil {
