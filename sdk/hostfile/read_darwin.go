@@ -1,37 +1,5 @@
 package hostfile
 
-import (
-	"errors"
-	"os"
+import "os"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/nono-run/nono/sdk/policy"
-)
-
-// openRegular looks first, and opens what is a regular file once it is open too: another may have
-// come to stand there in between.
-func openRegular(name string) (*os.File, error) {
-	route, err := Follow(Host, name)
-	switch {
-	case err != nil:
-		return nil, err
-	case route.Entry.Type == policy.Missing:
-		return nil, unix.ENOENT
-	case route.Entry.Type != policy.Regular:
-		return nil, ErrNotRegular
-	}
-	const flags = os.O_RDONLY | unix.O_NONBLOCK | unix.O_NOFOLLOW | unix.O_NOCTTY
-	f, err := os.OpenFile(route.Path, flags, 0)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = ErrNotRegular
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
+func openRegular(name string) (*os.File, error) { return openLooked(name) }

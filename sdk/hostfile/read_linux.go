@@ -15,10 +15,14 @@ func openRegular(name string) (*os.File, error) {
 	found, err := unix.Openat2(unix.AT_FDCWD, name, &unix.OpenHow{
 		Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS,
 	})
-	if errors.Is(err, unix.ENOTDIR) {
-		err = unix.ENOENT // as everywhere here: beneath a file there is nothing
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.ENOTDIR):
+		return nil, unix.ENOENT // as everywhere here: beneath a file there is nothing
+	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EMFILE):
+		// No such call, or no descriptor left. What is not there is found without either, and who needs
+		// them says so better than a file that happened to be looked for first.
+		return openLooked(name)
+	case err != nil:
 		return nil, err
 	}
 	defer func() { _ = unix.Close(found) }()

@@ -29,18 +29,20 @@ func TestRead(t *testing.T) {
 		t.Errorf("what is not there: %v", err)
 	}
 	for _, name := range []string{"pipe", "to a pipe", "zero", "."} {
-		ended := make(chan error, 1)
-		go func() {
-			_, err := Read(at(name), 4)
-			ended <- err
-		}()
-		select {
-		case err := <-ended:
-			if !errors.Is(err, ErrNotRegular) {
-				t.Errorf("%s: %v", name, err)
+		for how, open := range map[string]func(string) (*os.File, error){"found": openRegular, "looked at": openLooked} {
+			ended := make(chan error, 1)
+			go func() {
+				_, err := open(at(name))
+				ended <- err
+			}()
+			select {
+			case err := <-ended:
+				if !errors.Is(err, ErrNotRegular) {
+					t.Errorf("%s, %s: %v", name, how, err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%s, %s: it is waited for", name, how)
 			}
-		case <-time.After(10 * time.Second):
-			t.Fatalf("%s: it is waited for", name)
 		}
 	}
 }
