@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nono-run/nono/core/config/jsonprofile"
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/config/jsonprofile"
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/profile"
