@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/nono-run/nono/core/config/jsonprofile"
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
@@ -211,11 +209,7 @@ func (h *host) load(s *source, path string) error {
 	if err != nil {
 		return err
 	}
-	switch at.Entry.Type { //nolint:exhaustive // what else is no file, whoever reads it says
-	case policy.Missing:
-		// Said before it is opened: a host on which nothing can be opened is told of that later.
-		return &fs.PathError{Op: "open", Path: path, Err: unix.ENOENT}
-	case policy.Directory:
+	if at.Entry.Type == policy.Directory {
 		return errors.New("it is a directory")
 	}
 	if s.Content, err = hostfile.Read(path, profile.MaxSize+1); err != nil {

@@ -128,8 +128,8 @@ func (e *pathEntry) denies(name string) *PathRule {
 // Path decides about one path, which is absolute, clean and free of links, as the paths of the
 // rules are. The order of the rules means nothing:
 //
-//   - a denial, from wherever and at whatever depth, beats every grant; of what was lifted out of it
-//     it does not speak;
+//   - a denial, from wherever and at whatever depth, beats every grant; of what was lifted out of
+//     it it does not speak;
 //   - a protection takes writing away, at its path and beneath, and nothing else;
 //   - otherwise the grants unite: what one of them gives is given.
 //

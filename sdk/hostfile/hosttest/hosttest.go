@@ -81,7 +81,8 @@ func (t Tree) Look(p string) (hostfile.Entry, error) {
 
 // Policy makes filesystem rules of lines such as "allow /home/ada/proj", with "default" in front
 // for one of the default profile, and behind it "as NAME" for a path that was asked for by another
-// name, or "but PATH" for what was lifted out of a denial. The id is the line's access and number: "allow.0".
+// name, or "but PATH" for what was lifted out of a denial. The id is the line's access and number:
+// "allow.0".
 func (t Tree) Policy(lines ...string) *policy.Policy {
 	var p policy.Policy
 	for i, line := range lines {
