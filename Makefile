@@ -21,7 +21,7 @@ TESTFLAGS ?= -count=1 -timeout=20m
 PACKAGES ?= ./...
 REPORT := $(GO) run ./test/report -skips test/skips.txt
 
-.PHONY: help build demo test soak race fuzz vet lint fmt generate tools npm-for-buf bench work agents clean
+.PHONY: help build install demo test soak race fuzz vet lint fmt generate tools npm-for-buf bench work agents clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,11 @@ build: ## static programs into bin/
 	@mkdir -p bin
 	@$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ $$($(GO) list ./cmd/... | grep -v '/cmd/nono$$')
 	@$(GO) build -trimpath -ldflags "$(LDFLAGS) $(ENTRY)" -o bin/ ./cmd/nono
+
+BINDIR ?= $(HOME)/.local/bin
+install: build ## all of nono's programs side by side into BINDIR (~/.local/bin)
+	@install -d "$(BINDIR)"
+	@install -m 755 $(patsubst %,bin/%,$(notdir $(wildcard cmd/*))) "$(BINDIR)"
 
 demo: build ## a Python agent in the sandbox of examples/demo/agent.hcl, and what it could and could not do
 	@cd examples/demo && PATH="$(CURDIR)/bin:$$PATH" python3 demo.py
