@@ -81,7 +81,8 @@ var flagSpellings = []spelling{
 	},
 	{
 		words: []string{"memory"}, later: true,
-		answer: "what the shell limits (ulimit) holds inside as well",
+		answer: "where systemd gives you a control group, " +
+			"`systemd-run --user --scope -p MemoryMax=4G -p MemorySwapMax=0 -- nono run ...`",
 	},
 	{words: []string{"trace"}, later: true, answer: planShows},
 

@@ -201,7 +201,8 @@ func (w *world) all(loaded config.Loaded, err error) string {
 		fmt.Fprintf(&b, "keep %d sessions, %s, %d bytes\n", *k.Sessions, *k.Age, *k.Size)
 	}
 	if l := cfg.Limits; l != (config.Limits{}) {
-		fmt.Fprintf(&b, "limits time=%s <- %s open_files=%d <- %s\n", l.Time, l.TimeAt, l.OpenFiles, l.OpenFilesAt)
+		fmt.Fprintf(&b, "limits time=%s <- %s open_files=%d <- %s processes=%d <- %s\n",
+			l.Time, l.TimeAt, l.OpenFiles, l.OpenFilesAt, l.Processes, l.ProcessesAt)
 	}
 	for _, r := range cfg.Policy.Filesystem {
 		if r.Source.Origin == policy.OriginDefault && !policy.Within(r.Path, w.root) {

@@ -49,10 +49,12 @@ func instead(t *language.Tree, attribute string) string {
 	case t.Name == "network":
 		return "the network is closed, or all of it open with --disable network"
 	case t.Name == "limits" && attribute == "memory":
-		return "it takes a control group that is delegated to you; " +
-			"what the shell limits (ulimit) holds inside as well"
-	case t.Name == "limits":
-		return "what the shell limits (ulimit) holds inside as well"
+		return "the kernel limits the memory of a whole run only by a control group, and nono makes " +
+			"none: where systemd gives you one, " +
+			"`systemd-run --user --scope -p MemoryMax=4G -p MemorySwapMax=0 -- nono run ...`"
+	case t.Name == "limits" && attribute == "cpu":
+		return "the kernel limits processor time for each process alone, and starting another begins " +
+			"anew; `time` is for the whole run, and what the shell limits (ulimit -t) holds inside as well"
 	}
 	return "nothing would honour it"
 }

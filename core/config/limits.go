@@ -9,15 +9,20 @@ import (
 
 // limits is how much of the machine the agent may use. An empty block limits nothing. What is not
 // built would take a control group that is delegated to the user, or hold for each process alone
-// what was meant for all of them.
+// what was meant for all of them: later.go says what there is in its place.
 var limits = block{
 	name: "limits",
 	grammar: &language.Block{
 		Help: "how much of the machine the agent may use",
 		Attributes: map[string]language.Attribute{
-			"memory":    {Shape: language.String, Of: "size", Later: true, Help: `as in "4GiB"`},
-			"processes": {Shape: language.Number, Later: true, Help: "at the same time"},
-			"cpu":       {Shape: language.String, Of: "duration", Later: true, Help: `as in "2h"`},
+			"memory": {Shape: language.String, Of: "size", Later: true, Help: `as in "4GiB"`},
+			"cpu":    {Shape: language.String, Of: "duration", Later: true, Help: `as in "2h"`},
+			"processes": {
+				Shape: language.Number,
+				Help: "processes and threads inside at the same time, and never more; a few fewer where " +
+					"nono's own process inside needs more threads. root has no such limit, and a run of " +
+					"root's with it is refused",
+			},
 			"time": {
 				Shape: language.String, Of: "duration",
 				Help: `how long a run may take, as in "8h"; then the agent is ended`,
@@ -31,6 +36,7 @@ var limits = block{
 limits {
   time       = "8h"
   open_files = 4096
+  processes  = 500
 }
 `,
 	read: (*reader).limits,
@@ -42,6 +48,8 @@ type Limits struct {
 	TimeAt      policy.Source
 	OpenFiles   uint64
 	OpenFilesAt policy.Source
+	Processes   uint64
+	ProcessesAt policy.Source
 }
 
 // fewestFiles is what nono's own process inside needs, which has the same limit.
@@ -64,15 +72,30 @@ func (r *reader) limits(s *source, t *language.Tree) {
 		}
 	}
 	if v, ok := t.Attributes["open_files"]; ok {
-		n := uint64(v.Number)
-		switch {
-		case n < fewestFiles:
+		if v.Number < fewestFiles {
 			r.add(problem(v.Source, "open_files is too low: nono itself needs %d inside", fewestFiles))
-		case s.foreign && l.OpenFiles > 0 && n > l.OpenFiles:
-			r.notice(v.Source, "open_files stays %d (%s): a file from elsewhere only lowers a limit",
-				l.OpenFiles, l.OpenFilesAt)
-		default:
-			l.OpenFiles, l.OpenFilesAt = n, v.Source
+		} else {
+			r.lower(s, "open_files", v, &l.OpenFiles, &l.OpenFilesAt)
 		}
 	}
+	if v, ok := t.Attributes["processes"]; ok {
+		if v.Number == 0 {
+			r.add(problem(v.Source, "the agent is a process, and none is too few"))
+		} else {
+			r.lower(s, "processes", v, &l.Processes, &l.ProcessesAt)
+		}
+	}
+}
+
+// lower takes a number for a limit, which a file from elsewhere only lowers.
+func (r *reader) lower(
+	s *source, name string, v *language.Value, limit *uint64, at *policy.Source,
+) {
+	n := uint64(v.Number)
+	if s.foreign && *limit > 0 && n > *limit {
+		r.notice(v.Source, "%s stays %d (%s): a file from elsewhere only lowers a limit",
+			name, *limit, *at)
+		return
+	}
+	*limit, *at = n, v.Source
 }

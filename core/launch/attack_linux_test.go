@@ -429,6 +429,60 @@ func TestForkOn(t *testing.T) {
 	}
 }
 
+// TestProcessLimit: there are never more processes and threads inside than the limit says, and
+// hardly fewer, whoever among them forks. The agent is not traced any more. Real root has no such
+// limit, which is why core refuses him one.
+func TestProcessLimit(t *testing.T) {
+	const limit, tries = 60, 300
+	count := func(most uint64, try string) (int, string) {
+		t.Helper()
+		b := newBox(t, "status=TracerPid", try, "exit=3")
+		b.recipe.Processes = most
+		r := b.run(t)
+		if r.err != nil || r.Code != 3 || r.of("status=TracerPid") != "0" {
+			t.Fatalf("got %+v", r)
+		}
+		var n int
+		var how string
+		if _, err := fmt.Sscan(r.of(try), &n, &how); err != nil {
+			t.Fatalf("%s: %v", r.out, err)
+		}
+		return n, how
+	}
+	crowd := fmt.Sprintf("crowd=%d", tries)
+	if n, how := count(0, crowd); n != tries || how != "ok" {
+		t.Fatalf("control: there are %d, %s", n, how)
+	}
+	n, how := count(limit, crowd)
+	t.Logf("there are %d, %s", n, how)
+	if os.Getuid() == 0 {
+		if n != tries {
+			t.Errorf("root has a limit: %d, %s", n, how)
+		}
+	} else if n > limit || n < limit-16 || how != "EAGAIN" {
+		t.Errorf("the limit is %d, and there are %d, %s", limit, n, how)
+	}
+}
+
+// TestForkBomb: processes that use up all there may be, and never stop trying, are held by the
+// limit; nono-init goes on beside them and ends the run with the agent's code.
+func TestForkBomb(t *testing.T) {
+	const limit, doublings = 60, 8 // 256 processes, where nothing holds them
+	if os.Getuid() == 0 {
+		t.Skip("root has no such limit")
+	}
+	b := newBox(t, fmt.Sprintf("bomb=%d", doublings), "exit=3")
+	b.recipe.Processes = limit
+	r := b.run(t)
+	if r.err != nil || r.Code != 3 || r.of(fmt.Sprintf("bomb=%d", doublings)) != "EAGAIN" {
+		t.Errorf("got %+v", r)
+	}
+	t.Logf("%d were left", r.Left)
+	if r.Left == 0 || r.Left > limit {
+		t.Errorf("the limit is %d, and %d were left", limit, r.Left)
+	}
+}
+
 // TestCoreKilled: after core is gone by SIGKILL there is nothing left, however far it had come.
 func TestCoreKilled(t *testing.T) {
 	const moments = 20 // over the time that a start takes, and one when all runs

@@ -1,5 +1,5 @@
 // Package limits is what a run needs of the limits under which nono was started (ulimit, systemd, a
-// container), and what to do where something ran out.
+// container), what to do where something ran out, and which limit a host cannot hold.
 //
 // Go's runtime answers a failed thread or page with a dump that nothing can catch. So what a run
 // needs is looked at before there is one ([Check]); and what must be there before the runtime

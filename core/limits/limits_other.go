@@ -4,3 +4,6 @@ package limits
 
 // Check has nothing to look at where no run can begin anyway.
 func Check(int) error { return nil }
+
+// NoProcessLimit is the same: nothing runs, and nothing is limited.
+func NoProcessLimit(string) string { return "only Linux has such a limit" }

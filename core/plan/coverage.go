@@ -32,9 +32,12 @@ func (m *maker) coverage(v view.View) []Rule {
 			continue
 		}
 		c := m.base.Coverage[i]
-		rules = append(rules, Rule{
-			ID: b.ID, Says: b.Says, Source: b.Source, Layer: Core, Held: c.Held, By: c.By, Why: c.Why,
-		})
+		rule := Rule{
+			ID: b.ID, Says: b.Says, Source: b.Source, Layer: Core, Required: b.Source.Asked(),
+			Held: c.Held, By: c.By, Why: c.Why,
+		}
+		m.insist(rule)
+		rules = append(rules, rule)
 	}
 	return rules
 }

@@ -80,6 +80,35 @@ func TestInsist(t *testing.T) {
 	}
 }
 
+// TestLimits: a limit of the user's that this host cannot hold is refused at its line, or told.
+func TestLimits(t *testing.T) {
+	at := plantest.At(7)
+	limited := func(why string) plan.Input {
+		in := plantest.Input(plantest.Machine())
+		in.Limits = []base.Limit{{
+			Rule: policy.Rule{ID: base.RuleProcessMax, Source: at, Says: "few processes"}, By: "a limit", Why: why,
+		}}
+		return in
+	}
+	r := ruleOf(plantest.Make(t, limited("")), base.RuleProcessMax)
+	if r.Held != sdk.Enforced || r.By != "a limit" || !r.Required {
+		t.Errorf("the rule is %+v", r)
+	}
+	got := plantest.Refused(t, limited("nobody counts"))
+	if !strings.Contains(got, `"few processes" cannot be held: nobody counts`) || !strings.Contains(got, at.String()) {
+		t.Errorf("the message is\n%s", got)
+	}
+	in := limited("nobody counts")
+	in.BestEffort = true
+	p := plantest.Make(t, in)
+	if r := ruleOf(p, base.RuleProcessMax); r.Held != sdk.Unavailable || r.Why != "nobody counts" {
+		t.Errorf("the rule is %+v", r)
+	}
+	if !slices.ContainsFunc(p.Notices, func(n plan.Notice) bool { return n.Source == at }) {
+		t.Errorf("it is not told: %+v", p.Notices)
+	}
+}
+
 func ruleOf(p *plan.Plan, id policy.RuleID) plan.Rule {
 	for _, r := range p.Rules {
 		if r.ID == id {

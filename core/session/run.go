@@ -374,7 +374,7 @@ func (r *run) planInput() plan.Input {
 	for _, n := range r.tool.Notices {
 		in.Notices = append(in.Notices, diag.Warningf("%s", n))
 	}
-	in.Limits = limitRules(req.Config.Limits)
+	in.Limits = r.limitRules()
 	in.GitIdentity, _ = base.GitIdentity(req.Dirs.Home, req.Dirs.UserConfig, readConfiguration)
 	in.Notices = append(in.Notices, req.Config.Notices...)
 	in.Notices = append(in.Notices, r.problems...)
@@ -433,6 +433,9 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	todo.Umask, todo.OpenFiles = r.req.Umask, r.req.Config.Limits.OpenFiles
+	if r.noProcessLimit() == "" {
+		todo.Processes = r.req.Config.Limits.Processes
+	}
 	todo.Terminal = r.req.Terminal != nil
 	ready, err := r.init.Prepare(ctx, todo)
 	if err != nil {

@@ -146,7 +146,7 @@ nono: error: snapshot is not built yet
 nono: error: "memory" of limits is not built yet
   agent.hcl:9:3
      9 |   memory = "4GiB"
-  remove it; it takes a control group that is delegated to you; what the shell limits (ulimit) holds inside as well
+  remove it; the kernel limits the memory of a whole run only by a control group, and nono makes none: where systemd gives you one, ` + "`" + `systemd-run --user --scope -p MemoryMax=4G -p MemorySwapMax=0 -- nono run ...` + "`" + `
 nono: error: "unsigned" of trust is not built yet
   agent.hcl:12:3
     12 |   unsigned = "warn"

@@ -21,11 +21,14 @@ func (l *launcher) runAgent(start recipe.Go) error {
 	agent, err := syscall.ForkExec(r.Executable, r.Args, &syscall.ProcAttr{
 		Env:   r.Env,
 		Files: l.agentFiles(),
-		// A group of its own, in nono-init's session: see terminal.
-		Sys: &syscall.SysProcAttr{Setpgid: true},
+		// A group of its own, in nono-init's session: see terminal. One that is traced stops at its exec.
+		Sys: &syscall.SysProcAttr{Setpgid: true, Ptrace: r.Processes > 0},
 	})
 	if err != nil {
 		return send(recipe.Reply{Started: startFailure(r.Executable, err)})
+	}
+	if err := limitProcesses(agent, r.Processes); err != nil {
+		return fail("limiting processes", err)
 	}
 	if err := l.terminal.adopt(agent, start.Foreground); err != nil {
 		return err
@@ -40,17 +43,6 @@ func (l *launcher) runAgent(start recipe.Go) error {
 	// so it does not matter to the kernel which of them signals the agent.
 	go waitForAgent(agent, l.terminal.stopped)
 	return l.serve(agent, ports)
-}
-
-// limitFiles lowers how many files a process may have open: of this one, and so of the agent. By
-// this call Go knows of it, and gives the agent no other limit when it forks.
-func limitFiles(most uint64) error {
-	var now syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); most == 0 || err != nil {
-		return err
-	}
-	most = min(most, now.Max)
-	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: most, Max: most})
 }
 
 func startFailure(executable string, err error) *recipe.Started {

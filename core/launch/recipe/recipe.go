@@ -33,6 +33,9 @@ type Recipe struct {
 	// OpenFiles is how many files the agent may have open, and nono-init with it; zero is what they
 	// may anyway.
 	OpenFiles uint64 `json:"open_files,omitempty"`
+	// Processes is how many processes and threads there may be inside beside nono-init's; zero is as
+	// many as there may be anyway. Real root has no such limit, whatever stands here.
+	Processes uint64 `json:"processes,omitempty"`
 	// Streams are standard input, output and error.
 	Streams [3]Stream `json:"streams"`
 }

@@ -38,6 +38,7 @@ const (
 	RuleCaches      policy.RuleID = "base.caches"
 	RuleTime        policy.RuleID = "base.time"
 	RuleOpenFiles   policy.RuleID = "base.open_files"
+	RuleProcessMax  policy.RuleID = "base.process_max"
 )
 
 // SessionFile is where a session finds what it may know of its own rules. In /dev everything is
@@ -81,10 +82,11 @@ type Input struct {
 	Look  hostfile.Look
 }
 
-// Limit is a rule about how much of something a run may use.
+// Limit is a rule about how much of something a run may use, and by what it is held; Why says what
+// keeps this host from holding it.
 type Limit struct {
 	policy.Rule
-	By string
+	By, Why string
 }
 
 // Lent is a directory of nono's own that this session has for writing, and where it is seen. What
@@ -158,8 +160,11 @@ func (c *composer) rules() {
 		"masks, read-only binds, pinned ancestors")
 	for _, l := range c.in.Limits {
 		c.share.Rules = append(c.share.Rules, l.Rule)
-		c.share.Coverage = append(c.share.Coverage,
-			sdk.Coverage{Rule: l.ID, Held: sdk.Enforced, By: l.By})
+		held := sdk.Coverage{Rule: l.ID, Held: sdk.Enforced, By: l.By}
+		if l.Why != "" {
+			held = sdk.Coverage{Rule: l.ID, Held: sdk.Unavailable, Why: l.Why}
+		}
+		c.share.Coverage = append(c.share.Coverage, held)
 	}
 	if len(c.in.Links) > 0 {
 		c.hold(RuleLinks, "", "a link on the way to a denied or protected name stays what it is",

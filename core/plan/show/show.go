@@ -417,7 +417,8 @@ func (pr *printer) network() {
 func (pr *printer) limits() {
 	var rows [][]string
 	for _, r := range pr.plan.Rules {
-		if r.ID == base.RuleTime || r.ID == base.RuleOpenFiles {
+		switch r.ID {
+		case base.RuleTime, base.RuleOpenFiles, base.RuleProcessMax:
 			rows = append(rows, []string{r.Says, pr.source(r), pr.held(r)})
 		}
 	}

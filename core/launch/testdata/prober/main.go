@@ -87,6 +87,8 @@ var tries = map[string]func(value string) string{
 	"sleep":        func(v string) string { d, _ := time.ParseDuration(v); time.Sleep(d); return "ok" },
 	"leave":        leave,
 	"fork-on":      forkOn,
+	"crowd":        crowd,
+	"bomb":         bomb,
 	"zombies":      func(string) string { return zombies() },
 	"say":          func(v string) string { fmt.Println(v); return "ok" },
 	"stop-on":      stopOn,
@@ -485,6 +487,59 @@ func startChain() syscall.Errno {
 		case pid != 0 && err == 0:
 			syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
 		}
+	}
+}
+
+// crowd makes processes until it has so many tasks, or one more is refused. It says how many it had,
+// the threads of its own included, and how the last one went.
+func crowd(v string) string {
+	most, _ := strconv.Atoi(v)
+	own, _ := strconv.Atoi(statusFields("/proc/self/status", "Threads"))
+	pids := make([]uintptr, 0, most)
+	var err syscall.Errno
+	for own+len(pids) < most && err == 0 {
+		var pid uintptr
+		if pid, err = grow(0); err == 0 {
+			pids = append(pids, pid)
+		}
+	}
+	// Where there may be no more threads either, Go's runtime has to be left out.
+	for _, pid := range pids {
+		syscall.RawSyscall(unix.SYS_KILL, pid, uintptr(unix.SIGKILL), 0)
+		syscall.RawSyscall6(unix.SYS_WAIT4, pid, 0, 0, 0, 0, 0)
+	}
+	return fmt.Sprint(own+len(pids), " ", outcome(errno(err)))
+}
+
+// bomb starts a process that doubles so many times, and each that is refused tries again without
+// end. It returns when this process may have no child either.
+func bomb(v string) string {
+	times, _ := strconv.Atoi(v)
+	for {
+		if _, err := grow(uintptr(times)); err != 0 {
+			return outcome(err)
+		}
+	}
+}
+
+// grow returns in this process alone, with its child, which doubles so many times and then waits.
+// In the copies there is no runtime of Go: they make system calls, and nothing else.
+//
+//go:nosplit
+//go:norace
+func grow(times uintptr) (uintptr, syscall.Errno) {
+	pid, _, err := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if pid != 0 || err != 0 {
+		return pid, err
+	}
+	for times > 0 {
+		_, _, err := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+		if err == 0 {
+			times--
+		}
+	}
+	for {
+		syscall.RawSyscall6(unix.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
 	}
 }
 

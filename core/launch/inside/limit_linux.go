@@ -1,0 +1,67 @@
+package inside
+
+import (
+	"errors"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// limitFiles lowers how many files a process may have open: of this one, and so of the agent. By
+// this call Go knows of it, and gives the agent no other limit when it forks.
+func limitFiles(most uint64) error {
+	var now syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); most == 0 || err != nil {
+		return err
+	}
+	most = min(most, now.Max)
+	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: most, Max: most})
+}
+
+// limitProcesses limits how many processes and threads there are inside beside nono-init's. The
+// agent was forked by this thread, to be traced: it stands at its exec, before its first
+// instruction, and goes on from here with the limit.
+//
+// The kernel counts all that is in the user namespace, and holds the count against the limit of
+// whoever forks. So the limit is the agent's and its descendants' alone: nono-init goes on under
+// its own, and is not starved of threads by an agent that has used up all it may have. Its threads
+// are counted too and so are added; those that it makes later leave the agent so many fewer.
+func limitProcesses(agent int, most uint64) error {
+	if most == 0 {
+		return nil
+	}
+	if err := awaitExec(agent); err != nil {
+		return err
+	}
+	var now unix.Rlimit
+	if err := unix.Prlimit(agent, unix.RLIMIT_NPROC, nil, &now); err != nil {
+		return err
+	}
+	threads, _ := runtime.ThreadCreateProfile(nil)
+	most += uint64(threads)
+	lower := unix.Rlimit{Cur: min(most, now.Cur), Max: min(most, now.Max)}
+	if err := unix.Prlimit(agent, unix.RLIMIT_NPROC, &lower, nil); err != nil {
+		return err
+	}
+	return unix.PtraceDetach(agent)
+}
+
+// awaitExec waits for the stop at the exec of a process that this thread traces. A signal that
+// comes first is passed on.
+func awaitExec(pid int) error {
+	for {
+		_, status, err := reap(pid, 0)
+		switch {
+		case err != nil:
+			return err
+		case !status.Stopped():
+			return errors.New("the agent was ended before it began")
+		case status.StopSignal() == unix.SIGTRAP:
+			return nil
+		}
+		if err := unix.PtraceCont(pid, int(status.StopSignal())); err != nil {
+			return err
+		}
+	}
+}
