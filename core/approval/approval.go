@@ -8,7 +8,8 @@
 //
 // Each file of policy has a file here, which is written whole and synced before it takes its place.
 // The directory is one of nono's own, and so it can be neither written nor read from inside a
-// sandbox. What a want means is core/config's.
+// sandbox. Where somebody else could write in it, or to one of its files, nothing counts as
+// approved. What a want means is core/config's.
 package approval
 
 import (
@@ -18,11 +19,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/nono-run/nono/core/diag"
@@ -63,7 +66,12 @@ type record struct {
 
 // Approved are the things that were approved of a file, in order; none if nothing ever was.
 func (m Memory) Approved(file string) ([]string, error) {
-	a, err := m.read(m.path(file))
+	root, err := m.open()
+	var a Approval
+	if err == nil {
+		defer func() { _ = root.Close() }()
+		a, err = m.read(root, filepath.Base(m.path(file)))
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -112,10 +120,15 @@ func (m Memory) Forget(file string) (bool, error) {
 
 // List is every approval there is, in the order of the paths.
 func (m Memory) List() ([]Approval, error) {
-	entries, err := hostfile.List(m.Dir, maxListed)
+	root, err := m.open()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	entries, err := hostfile.List(m.Dir, maxListed)
 	if err != nil {
 		return nil, fmt.Errorf("listing the approvals: %w", err)
 	}
@@ -124,7 +137,7 @@ func (m Memory) List() ([]Approval, error) {
 		if filepath.Ext(e.Name()) != extension {
 			continue // one that was being written when the machine went down
 		}
-		a, err := m.read(filepath.Join(m.Dir, e.Name()))
+		a, err := m.read(root, e.Name())
 		if err != nil {
 			return nil, err
 		}
@@ -142,11 +155,62 @@ func (m Memory) path(file string) string {
 	return filepath.Join(m.Dir, hex.EncodeToString(sum[:])+extension)
 }
 
-func (m Memory) read(path string) (Approval, error) {
-	content, err := hostfile.Read(path, maxSize+1)
+// open opens the directory, and refuses one in which somebody else could approve.
+func (m Memory) open() (*os.Root, error) {
+	root, err := os.OpenRoot(m.Dir)
+	if err != nil {
+		return nil, err
+	}
+	info, err := root.Stat(".")
+	if err == nil {
+		err = checkOwn(m.Dir, info)
+	}
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return root, nil
+}
+
+// checkOwn refuses what is another user's, or what another user can write to.
+func checkOwn(path string, info fs.FileInfo) error {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok || int(stat.Uid) != os.Geteuid():
+		return diag.Errorf("%s belongs to another user, who could approve in your place", path).
+			Try("set XDG_STATE_HOME to a directory of your own")
+	case info.Mode().Perm()&0o022 != 0:
+		return diag.Errorf("others can write to %s (mode %04o), and could approve in your place", path,
+			info.Mode().Perm()).Try("remove it, and approve again what you still want")
+	}
+	return nil
+}
+
+// content is what is in a file of the user's own.
+func (m Memory) content(root *os.Root, name string) ([]byte, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe is not waited for
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err == nil {
+		err = checkOwn(filepath.Join(m.Dir, name), info)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, damaged(filepath.Join(m.Dir, name))
+	}
+	return io.ReadAll(io.LimitReader(f, maxSize+1))
+}
+
+func (m Memory) read(root *os.Root, name string) (Approval, error) {
+	content, err := m.content(root, name)
 	if err != nil {
 		return Approval{}, err
 	}
+	path := filepath.Join(m.Dir, name)
 	var is struct {
 		Version int `json:"version"`
 	}
@@ -173,7 +237,7 @@ func damaged(path string) error {
 
 // write puts a file into its place in one step, when it is on the disk.
 func (m Memory) write(path string, content []byte) error {
-	root, err := os.OpenRoot(m.Dir)
+	root, err := m.open()
 	if err != nil {
 		return err
 	}

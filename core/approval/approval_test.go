@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/nono-run/nono/core/diag"
@@ -89,5 +90,57 @@ func TestUnreadable(t *testing.T) {
 				t.Errorf("it was changed: %q, %v", now, err)
 			}
 		})
+	}
+}
+
+// Nobody else approves anything: what another user could have written counts for nothing.
+func TestOthersCannotApprove(t *testing.T) {
+	const file, want = "/a", `read "/x"`
+	for name, tamper := range map[string]func(dir, file string) error{
+		"control":      func(string, string) error { return nil },
+		"open dir":     func(dir, _ string) error { return os.Chmod(dir, 0o777) },
+		"group's dir":  func(dir, _ string) error { return os.Chmod(dir, 0o770) },
+		"open file":    func(_, file string) error { return os.Chmod(file, 0o666) },
+		"other's dir":  func(dir, _ string) error { return os.Chown(dir, 1, -1) },
+		"other's file": func(_, file string) error { return os.Chown(file, 1, -1) },
+		"link out": func(dir, file string) error {
+			moved := filepath.Join(filepath.Dir(dir), "moved")
+			return errors.Join(os.Rename(file, moved), os.Symlink(moved, file))
+		},
+	} {
+		if strings.HasPrefix(name, "other's") && os.Geteuid() != 0 {
+			continue // only root can give something away
+		}
+		m := Memory{Dir: filepath.Join(t.TempDir(), "approved")}
+		if err := m.Remember(file, []string{want}); err != nil {
+			t.Fatal(err)
+		}
+		if err := tamper(m.Dir, m.path(file)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := m.Approved(file)
+		if name == "control" {
+			if err != nil || !slices.Equal(got, []string{want}) {
+				t.Errorf("the control: %q, %v", got, err)
+			}
+			continue
+		}
+		if err == nil || len(got) > 0 {
+			t.Errorf("%s: %q counts as approved, %v", name, got, err)
+		}
+		if _, err := m.List(); err == nil {
+			t.Errorf("%s: it is listed", name)
+		}
+	}
+}
+
+// A pipe in the place of an approval is not waited for.
+func TestAPipeIsNoApproval(t *testing.T) {
+	m := Memory{Dir: t.TempDir()}
+	if err := syscall.Mkfifo(m.path("/a"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Approved("/a"); err == nil {
+		t.Error("it counts as one")
 	}
 }
