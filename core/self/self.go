@@ -1,7 +1,7 @@
 // Package self is what a session may know of itself: nono tells it the rules whose effect it sees
 // anyway, and the rest it finds out by trying.
 //
-//	content := self.Describe(&pol, view.Rules) // core shows this inside, at self.File
+//	content, err := self.Describe(&pol, view.Rules, from) // core shows this inside, at self.File
 //
 //	known, err := self.Read(content)          // and inside:
 //	answer := known.Ask("/home/ada/proj/.env", why.Read, self.Try, home)
@@ -14,8 +14,9 @@
 // Nothing inside learns of a name that it does not see. Of the denials only those are told whose
 // stand-ins are seen, and of the grants and protections those of what is there. A rule about what
 // does not exist, or about what no grant shows, is left out. So is a rule's id, for it counts those
-// that were left out, and so is where a line stands in a file of the user's own configuration,
-// which lies where nothing inside may look.
+// that were left out; where a line stands in a file that cannot be read inside, as the user's own
+// configuration never can; and what was typed behind a flag, where that is another name of the
+// path.
 package self
 
 import (
@@ -24,6 +25,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/why"
@@ -63,19 +65,25 @@ type Rule struct {
 	Source policy.Source   `json:"source"`
 }
 
+// From is where the names in flags, and those of files, begin.
+type From struct {
+	Dir  string // in which the command was given, without links
+	Home string
+}
+
 // Describe is the content of the file, from the policy and how each of its rules stands.
-func Describe(p *policy.Policy, standing []places.Rule) ([]byte, error) {
+func Describe(p *policy.Policy, standing []places.Rule, from From) ([]byte, error) {
 	known := Known{Version: version, Rules: []Rule{}}
+	tell := teller{policy.NewDecider(p), from}
 	for _, d := range p.Disabled {
 		if d.Kind == policy.KindFilesystem {
-			at := hidden(d.Source)
+			at := tell.line(d.Source)
 			known.Off = &at
 		}
 	}
-	decide := policy.NewDecider(p)
 	for i, r := range p.Filesystem {
 		if i < len(standing) && seen(standing[i].Is) {
-			known.Rules = append(known.Rules, told(r, decide))
+			known.Rules = append(known.Rules, tell.rule(r))
 		}
 	}
 	text, err := bytejson.Marshal(known)
@@ -100,17 +108,56 @@ func seen(is places.Standing) bool {
 	return false
 }
 
-// told is a rule without what is not seen: the name that it was asked for by, the lifts that give
-// nothing, and the file of a line that stands where nothing inside may look.
-func told(r policy.PathRule, decide *policy.Decider) Rule {
-	lifted := slices.DeleteFunc(slices.Clone(r.Lifted), func(l policy.Lift) bool {
-		return !decide.Path(l.Path, policy.OpRead).Allowed
-	})
-	for i := range lifted {
-		lifted[i].Source = hidden(lifted[i].Source)
-	}
-	return Rule{Access: r.Access, Path: r.Path, Type: r.Type, Lifted: lifted, Source: hidden(r.Source)}
+// teller leaves out what is not seen.
+type teller struct {
+	decide *policy.Decider
+	from   From
 }
+
+// rule is a rule without the name that it was asked for by and the lifts that give nothing.
+func (t teller) rule(r policy.PathRule) Rule {
+	unseen := func(l policy.Lift) bool { return !t.reads(l.Path) }
+	lifted := slices.DeleteFunc(slices.Clone(r.Lifted), unseen)
+	for i, l := range lifted {
+		lifted[i].Source = t.source(l.Source, l.Path)
+	}
+	return Rule{
+		Access: r.Access, Path: r.Path, Type: r.Type, Lifted: lifted, Source: t.source(r.Source, r.Path),
+	}
+}
+
+// source is where a rule about a path comes from. A flag that has another name for the path is told
+// without it.
+func (t teller) source(s policy.Source, about string) policy.Source {
+	if flag, typed, ok := strings.Cut(s.Flag, " "); ok && t.path(typed) != about {
+		s.Flag = flag
+	}
+	return t.line(s)
+}
+
+// line is a source without its place in a file that nothing inside may read. Where it ends nobody
+// inside has use for.
+func (t teller) line(s policy.Source) policy.Source {
+	s.EndLine, s.EndColumn = 0, 0
+	own := s.Origin == policy.OriginConfig || s.Origin == policy.OriginProfile
+	if own || s.Origin == policy.OriginFile && !t.reads(t.path(s.File)) {
+		return policy.Source{Origin: s.Origin}
+	}
+	return s
+}
+
+// path is what was typed, from the root.
+func (t teller) path(typed string) string {
+	switch rest, ofHome := strings.CutPrefix(typed, "~/"); {
+	case typed == "~" || ofHome:
+		return path.Join(t.from.Home, rest)
+	case path.IsAbs(typed):
+		return path.Clean(typed)
+	}
+	return path.Join(t.from.Dir, typed)
+}
+
+func (t teller) reads(name string) bool { return t.decide.Path(name, policy.OpRead).Allowed }
 
 // policy is the rules as the decision wants them.
 func (k Known) policy() (p policy.Policy) {
@@ -124,16 +171,6 @@ func (k Known) policy() (p policy.Policy) {
 		})
 	}
 	return p
-}
-
-// hidden is a source, without its place in a file of the user's own configuration. Where it ends
-// nobody inside has use for.
-func hidden(s policy.Source) policy.Source {
-	s.EndLine, s.EndColumn = 0, 0
-	if s.Origin == policy.OriginConfig || s.Origin == policy.OriginProfile {
-		return policy.Source{Origin: s.Origin}
-	}
-	return s
 }
 
 // Read reads the file.

@@ -14,6 +14,9 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
+// ofAda is where the command is given.
+var ofAda = self.From{Dir: "/home/ada/proj", Home: "/home/ada"}
+
 // describe is what a session in /home/ada/proj is told of these rules.
 func describe(t *testing.T, tree hosttest.Tree, rules ...string) (self.Known, string) {
 	t.Helper()
@@ -22,7 +25,7 @@ func describe(t *testing.T, tree hosttest.Tree, rules ...string) (self.Known, st
 		Policy: p, Home: "/home/ada", Dir: "/home/ada/proj", Look: tree.Look,
 		Lookup: func(string) (string, bool) { return "", false },
 	})
-	text, err := self.Describe(p, view.Rules)
+	text, err := self.Describe(p, view.Rules, ofAda)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +78,7 @@ func TestOwnConfigurationIsNotNamed(t *testing.T) {
 	p := host.Policy("allow /home/ada/proj", "deny /home/ada/proj/.env")
 	p.Filesystem[0].Source = policy.Source{Origin: policy.OriginConfig, File: "~/.config/nono/config.hcl", Line: 3}
 	p.Filesystem[1].Source = policy.Source{Origin: policy.OriginProfile, File: "~/.config/nono/profiles/x.hcl", Line: 4}
-	text, err := self.Describe(p, []places.Rule{{Is: places.Shown}, {Is: places.Masked}})
+	text, err := self.Describe(p, []places.Rule{{Is: places.Shown}, {Is: places.Masked}}, ofAda)
 	if err != nil || strings.Contains(string(text), ".config") || strings.Contains(string(text), "line") {
 		t.Errorf("%v: %s", err, text)
 	}
@@ -85,9 +88,43 @@ func TestOwnConfigurationIsNotNamed(t *testing.T) {
 	// A lift that gives nothing names what is not seen.
 	p.Filesystem[1].Source.Origin = policy.OriginDefault
 	p.Filesystem[1].Lifted = []policy.Lift{{Path: "/home/ada/proj/.env/a"}, {Path: "/home/ada/x"}}
-	text, err = self.Describe(p, []places.Rule{{Is: places.Shown}, {Is: places.Masked}})
+	text, err = self.Describe(p, []places.Rule{{Is: places.Shown}, {Is: places.Masked}}, ofAda)
 	if err != nil || strings.Contains(string(text), "/home/ada/x") || !strings.Contains(string(text), "/.env/a") {
 		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// Neither a flag nor the name of a file tells a name that is not seen: of a link that leads to what
+// is, or of what lies beside it.
+func TestSourcesTellNoOtherName(t *testing.T) {
+	host := tree()
+	for _, tt := range []struct {
+		at   policy.Source
+		told string
+	}{
+		{policy.Source{Origin: policy.OriginFlag, Flag: "--deny .env"}, "--deny .env"},
+		{policy.Source{Origin: policy.OriginFlag, Flag: "--deny ~/proj/./.env"}, "--deny ~/proj/./.env"},
+		{policy.Source{Origin: policy.OriginFlag, Flag: "--deny /home/ada/acme/keys"}, "--deny"},
+		{policy.Source{Origin: policy.OriginFlag, Flag: "--deny ../acme/keys"}, "--deny"},
+		{policy.Source{Origin: policy.OriginFile, File: "agent.hcl", Line: 3, Column: 1}, "agent.hcl:3:1"},
+		{policy.Source{Origin: policy.OriginFile, File: "/home/ada/proj/agent.hcl", Line: 3, Column: 1}, "/home/ada/proj/agent.hcl:3:1"},
+		{policy.Source{Origin: policy.OriginFile, File: "../acme/agent.hcl", Line: 3, Column: 1}, "file"},
+		{policy.Source{Origin: policy.OriginFile, File: "~/acme/agent.hcl", Line: 3, Column: 1}, "file"},
+		{policy.Source{Origin: policy.OriginFile, File: ".env", Line: 3, Column: 1}, "file"}, // which is denied
+	} {
+		p := host.Policy("allow /home/ada/proj", "deny /home/ada/proj/.env")
+		p.Filesystem[1].Source = tt.at
+		text, err := self.Describe(p, []places.Rule{{Is: places.Shown}, {Is: places.Masked}}, ofAda)
+		if err != nil {
+			t.Fatal(err)
+		}
+		known, err := self.Read(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := known.Rules[1].Source.String(); got != tt.told {
+			t.Errorf("%v is told as %q, want %q", tt.at, got, tt.told)
+		}
 	}
 }
 
@@ -109,7 +146,7 @@ func TestManyRules(t *testing.T) {
 		all    bool
 	}{{policy.OriginDefault, 100, 100, true}, {policy.OriginDefault, 2000, 0, false}, {policy.OriginFlag, 2000, 0, false}} {
 		p, standing := many(tt.origin, tt.n)
-		text, err := self.Describe(&p, standing)
+		text, err := self.Describe(&p, standing, ofAda)
 		known, readErr := self.Read(text)
 		if err != nil || readErr != nil || len(text) > 60<<10 || len(known.Rules) != tt.kept || known.Incomplete == tt.all {
 			t.Errorf("%d of %s: %v, %v, %d bytes, %d rules, incomplete %v", tt.n, tt.origin, err, readErr, len(text), len(known.Rules), known.Incomplete)
@@ -166,7 +203,7 @@ func TestAsk(t *testing.T) {
 func TestNothingRestricted(t *testing.T) {
 	off := policy.Source{Origin: policy.OriginFlag, Flag: "--disable filesystem"}
 	p := policy.Policy{Disabled: []policy.Disabled{{Kind: policy.KindNetwork}, {Kind: policy.KindFilesystem, Source: off}}}
-	text, err := self.Describe(&p, nil)
+	text, err := self.Describe(&p, nil, ofAda)
 	known, readErr := self.Read(text)
 	if err != nil || readErr != nil {
 		t.Fatal(err, readErr)

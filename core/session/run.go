@@ -313,7 +313,8 @@ func (r *run) makePlan(ctx context.Context) error {
 	r.time.Lap("layers")
 	in := r.planInput()
 	var err error
-	if in.Known, err = self.Describe(&r.policy, r.places.Rules); err != nil {
+	from := self.From{Dir: r.req.Dir, Home: r.req.Dirs.Home}
+	if in.Known, err = self.Describe(&r.policy, r.places.Rules, from); err != nil {
 		return err
 	}
 	if in.Controls, err = controls(); err != nil {
