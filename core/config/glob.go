@@ -24,8 +24,10 @@ import (
 // can be seen inside; what the command turns out to need is granted later, and looked through then
 // ([Config.Matching]).
 //
-// Links to directories are not followed. A link whose own name matches is: what it leads to is
-// denied or protected, and the link is held in its place.
+// A link whose own name matches is followed: what it leads to is denied or protected, and the link
+// is held in its place. So is a link to a directory that a name of the pattern matches, for an
+// agent may have moved the directory away and made the link. ** goes through no links: it finds the
+// directory wherever it was moved to.
 
 // glob is a pattern of the user's.
 type glob struct {
@@ -179,7 +181,7 @@ func (r *reader) lookThrough(grants []policy.PathRule) {
 		of[g.base] = append(of[g.base], state{glob: int32(i)})
 	}
 	for _, base := range bases {
-		s.directory(base, reach{s.granted.holds(base), s.writable.holds(base)}, of[base])
+		s.directory(place{base, base}, s.reachOf(base), of[base])
 	}
 	s.match()
 }
@@ -205,6 +207,13 @@ func (s *searcher) part(at state) string { return s.globs[at.glob].parts[at.part
 // reach is whether a directory lies in a grant, and in a writable one.
 type reach struct{ granted, writable bool }
 
+func (s *searcher) reachOf(dir string) reach {
+	return reach{s.granted.holds(dir), s.writable.holds(dir)}
+}
+
+// place is a directory, and the name by which a pattern came to it, which may lead through links.
+type place struct{ path, name string }
+
 // match is a path that a pattern matched.
 type match struct {
 	path string
@@ -213,12 +222,12 @@ type match struct {
 
 // directory compares all names in a directory with the parts that are next, and then goes on in the
 // directories among them.
-func (s *searcher) directory(dir string, in reach, states []state) {
-	in.granted = in.granted || s.granted.in[dir]
-	in.writable = in.writable || s.writable.in[dir]
+func (s *searcher) directory(dir place, in reach, states []state) {
+	in.granted = in.granted || s.granted.in[dir.path]
+	in.writable = in.writable || s.writable.in[dir.path]
 	matters := map[policy.Access]bool{ // to something that lies here
-		policy.Deny:    in.granted || s.granted.above[dir],
-		policy.Protect: in.writable || s.writable.above[dir],
+		policy.Deny:    in.granted || s.granted.above[dir.path],
+		policy.Protect: in.writable || s.writable.above[dir.path],
 	}
 	states = slices.DeleteFunc(s.reaching(states), func(at state) bool {
 		return !matters[s.globs[at.glob].access]
@@ -227,32 +236,57 @@ func (s *searcher) directory(dir string, in reach, states []state) {
 		return
 	}
 	type below struct {
-		path   string
+		place
+		in     reach
 		states []state
 	}
 	var deeper []below
 	next := make([]state, 0, len(states))
-	err := s.list(dir, len(states), func(e fs.DirEntry) {
-		name := path.Join(dir, e.Name())
-		if next = s.compare(next[:0], name, states); e.IsDir() && len(next) > 0 {
-			deeper = append(deeper, below{name, slices.Clone(next)})
+	err := s.list(dir.path, len(states), func(e fs.DirEntry) {
+		at := place{path.Join(dir.path, e.Name()), path.Join(dir.name, e.Name())}
+		isLink := e.Type()&fs.ModeSymlink != 0
+		if next = s.compare(next[:0], at.name, isLink, states); len(next) == 0 {
+			return
+		}
+		if e.IsDir() {
+			deeper = append(deeper, below{at, in, slices.Clone(next)})
+		} else if isLink {
+			if at.path = s.leadsTo(at.name, s.globs[next[0].glob]); at.path != "" {
+				deeper = append(deeper, below{at, s.reachOf(at.path), slices.Clone(next)})
+			}
 		}
 	})
 	if err != nil {
-		s.unlisted(dir, s.globs[states[0].glob], err)
+		s.unlisted(dir.path, s.globs[states[0].glob], err)
 		return
 	}
 	for _, d := range deeper {
-		s.directory(d.path, in, d.states)
+		s.directory(d.place, d.in, d.states)
 	}
 }
 
-// compare takes the matches among the states for one path, and adds to next those that go on in it.
-func (s *searcher) compare(next []state, name string, states []state) []state {
+// leadsTo is the directory that a link leads to; "" where that is none.
+func (s *searcher) leadsTo(link string, by *glob) string {
+	s.effort.at = by.it.Source
+	to, err := s.resolve(link)
+	if blocked, ours := s.blocked(err); ours && s.granted.meets(blocked) {
+		s.unlisted(blocked, by, err)
+	}
+	if err != nil || to.Entry.Type != policy.Directory || policy.Within(to.Path, "/proc") {
+		return ""
+	}
+	return to.Path
+}
+
+// compare takes the matches among the states for one path, and adds to next those that go on in it:
+// in a link those only that have its name.
+func (s *searcher) compare(next []state, name string, isLink bool, states []state) []state {
 	for _, at := range states {
 		switch part := s.part(at); {
 		case part == anyDepth && !s.last(at):
-			next = append(next, at)
+			if !isLink {
+				next = append(next, at)
+			}
 		case part != anyDepth && !fits(part, path.Base(name)):
 		case s.last(at):
 			s.take(match{name, s.globs[at.glob]})

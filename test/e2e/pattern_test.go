@@ -26,6 +26,24 @@ func TestPatterns(t *testing.T) {
 	u.write("agent.hcl", "filesystem {\n  allow = [\".\"]\n}\n")
 	u.tries([]string{"-c", "agent.hcl"}, "yes: cat a/b/.env", "yes: touch a/deploy/new")
 
+	// A directory that an agent moved away, with a link in its place: what is put there later is
+	// found through the link, which is held.
+	moves := func(policy string) {
+		u.write("agent.hcl", policy)
+		u.write("secrets/readme", "nothing yet\n")
+		u.tries([]string{"-c", "agent.hcl"}, "yes: mv secrets away && ln -s away secrets")
+		u.write("secrets/token", "secret\n")
+	}
+	again := func() { u.host("rm", "-r", u.path("secrets"), u.path("away")) }
+	moves("filesystem {\n  allow = [\".\"]\n}\n")
+	u.tries([]string{"-c", "agent.hcl"}, "yes: cat secrets/token", "yes: cat away/token",
+		"yes: rm secrets && ln -s away secrets")
+	again()
+	moves("filesystem {\n  allow = [\".\"]\n  deny  = [\"**/secrets/token\"]\n}\n")
+	u.tries([]string{"-c", "agent.hcl"}, "no: cat secrets/token", "no: cat away/token", "no: rm secrets",
+		"no: mv away elsewhere", "yes: cat secrets/readme")
+	again()
+
 	// An installation that is granted because the command lies in it, and by nothing else.
 	root := "~/.pyenv/versions/3.9.9/"
 	u.write(root+"bin/tool", "#!/bin/sh\ncat "+u.path(root+"share/open")+" "+u.path(root+"share/cert.pem")+"\n")
