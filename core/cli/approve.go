@@ -127,7 +127,7 @@ func (a *App) tellAsks(q config.Request) {
 // terminal: what was printed before scrolls away.
 const (
 	mostAsked      = 30
-	mostCharacters = 3000
+	mostCharacters = 4000
 )
 
 // confirm asks the user at the terminal whether a file may have what it asks for, and remembers a
@@ -137,9 +137,9 @@ func (a *App) confirm(memory approval.Memory) func(config.Request) (bool, error)
 		return nil
 	}
 	return func(q config.Request) (bool, error) {
-		characters := 0
-		for _, ask := range q.Asks {
-			characters += len(ask.Says)
+		characters := len(policy.Printable(q.File))
+		for _, ask := range q.Asks { // the name of its file may be as long as what is asked for
+			characters += len(policy.Printable(ask.Says)) + len(ask.Source.String())
 		}
 		if len(q.Asks) > mostAsked || characters > mostCharacters {
 			return false, diag.Errorf("%s asks for %d things, more than a question can show", q.File,

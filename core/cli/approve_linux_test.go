@@ -10,6 +10,7 @@ import (
 
 	"github.com/nono-run/nono/core/approval"
 	"github.com/nono-run/nono/core/config"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // A question that would scroll away is not asked: `nono approve` shows all there is.
@@ -36,8 +37,10 @@ func TestQuestionsHaveASize(t *testing.T) {
 	if confirm == nil {
 		t.Fatal("nobody is asked at a terminal")
 	}
+	far := policy.Source{Origin: policy.OriginFile, File: strings.Repeat("x", mostCharacters), Line: 1}
 	for name, q := range map[string]config.Request{
 		"many":  {File: "agent.hcl", Asks: make([]config.Ask, mostAsked+1), New: make([]bool, mostAsked+1)},
+		"far":   {File: "agent.hcl", Asks: []config.Ask{{Says: "to read ~", Source: far}}, New: []bool{true}},
 		"large": {File: "agent.hcl", Asks: []config.Ask{{Says: strings.Repeat("x", mostCharacters+1)}}, New: []bool{true}},
 	} {
 		if yes, err := confirm(q); yes || err == nil || !strings.Contains(err.Error(), "more than a question can show") {
