@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -37,6 +38,9 @@ func TestQuestionsHaveASize(t *testing.T) {
 	if confirm == nil {
 		t.Fatal("nobody is asked at a terminal")
 	}
+	// A question that is asked has no answer here, and ends when the terminal goes.
+	tooLong := time.AfterFunc(10*time.Second, func() { _ = master.Close() })
+	defer tooLong.Stop()
 	far := policy.Source{Origin: policy.OriginFile, File: strings.Repeat("x", mostCharacters), Line: 1}
 	for name, q := range map[string]config.Request{
 		"many":  {File: "agent.hcl", Asks: make([]config.Ask, mostAsked+1), New: make([]bool, mostAsked+1)},

@@ -53,7 +53,7 @@ func (s Store) Take(id string) (*Session, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		taken.record = Record{Version: Version, ID: id} // it was killed before it owed anything
 	case err != nil:
-		return nil, errors.Join(err, taken.Close())
+		return nil, errors.Join(err, taken.let()) // it says no name that Close could remove
 	default:
 		taken.record = *record
 	}

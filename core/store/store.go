@@ -223,9 +223,7 @@ func (s Store) entry(base *os.Root, dir, id string) (Entry, error) {
 			e.State = Dead
 		}
 	}
-	if e.Record, e.Err = readRecord(e.Path); e.Err != nil {
-		e.Record = nil
-	}
+	e.Record, e.Err = readRecord(e.Path)
 	if errors.Is(e.Err, fs.ErrNotExist) {
 		if _, err := base.Lstat(id); errors.Is(err, fs.ErrNotExist) {
 			return Entry{}, ErrNone // it was finished, or removed, meanwhile
@@ -312,9 +310,18 @@ func removeRest(base *os.Root, name string) {
 // Kept is what was kept of a layer.
 func (e Entry) Kept(layer string) (Kept, error) { return readKept(e.Path, layer) }
 
+// readRecord is what the session in a directory says of itself. One that was copied from another
+// session's is none: what is done with it would be done with that one.
 func readRecord(dir string) (*Record, error) {
 	r := new(Record)
-	return r, read(filepath.Join(dir, RecordFile), r)
+	file := filepath.Join(dir, RecordFile)
+	if err := read(file, r); err != nil {
+		return nil, err
+	}
+	if r.ID != filepath.Base(dir) {
+		return nil, fmt.Errorf("reading %s: it is about session %q", file, r.ID)
+	}
+	return r, nil
 }
 
 func readKept(dir, layer string) (Kept, error) {

@@ -206,6 +206,38 @@ func TestTakeDead(t *testing.T) {
 	}
 }
 
+// A record that names another session is not followed there, whatever that is: nothing but its own
+// process ends a live one.
+func TestARecordOfAnotherSession(t *testing.T) {
+	s := newStore(t)
+	live, dead := began(t, s, time.Now()), began(t, s, time.Now())
+	kill(t, dead)
+	copied, err := os.ReadFile(filepath.Join(live.Path(), RecordFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	control, err := s.Take(dead.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = control.Close()
+	if err := os.WriteFile(filepath.Join(dead.Path(), RecordFile), copied, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if taken, err := s.Take(dead.ID()); err == nil {
+		t.Errorf("it is taken for %s", taken.ID())
+	}
+	if e := open(t, s, dead.ID()); e.Record != nil || e.Err == nil {
+		t.Errorf("it is listed as %+v", e)
+	}
+	if err := s.Remove(dead.ID()); err != nil {
+		t.Error(err)
+	}
+	if e := open(t, s, live.ID()); e.State != Live {
+		t.Errorf("the live one is %s", e.State)
+	}
+}
+
 // However many starts find a dead session, one finishes it.
 func TestOneTakes(t *testing.T) {
 	s := newStore(t)
