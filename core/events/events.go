@@ -15,8 +15,9 @@
 //	_, err = events.Verify(file, session, &chain, func(events.Record) {})
 //
 // An event that comes again and again is folded: its first time is written at once, and then one
-// line every ten seconds says how often it came since. An agent that makes a layer report as much
-// as it can reaches a bound, after which only core's own events are written and the others counted.
+// line every ten seconds says how often it came since. An agent that makes a layer, or core, report
+// as much as it can reaches a bound, after which only those of core's own events are written that
+// no agent can multiply, and the others counted.
 //
 // The chain has no secret in it. Whoever may write the file can make a new one that fits, and the
 // kept end with it: what is noticed is a mistake, a fault of the disk, and a hand that changed one
@@ -54,6 +55,8 @@ type Event struct {
 	Rule   policy.RuleID     `json:"rule,omitempty"`
 	Source string            `json:"source,omitempty"`
 	Fields map[string]string `json:"fields,omitempty"`
+	// AtWill says that an agent brings it about as often as it likes, whoever tells it.
+	AtWill bool `json:"-"`
 }
 
 // Record is an event in its place in a log.

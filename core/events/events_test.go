@@ -347,6 +347,15 @@ func TestKeys(t *testing.T) {
 // An agent that brings about different events without end fills neither memory nor disk. What was
 // not written is told, and core's own events always are.
 func TestBounds(t *testing.T) {
+	for name, flood := range map[string]Event{
+		"a layer's":              {Layer: "x", Name: "n"},
+		"what core is asked for": {Layer: Core, Name: "n", AtWill: true},
+	} {
+		t.Run(name, func(t *testing.T) { testBounds(t, flood) })
+	}
+}
+
+func testBounds(t *testing.T, flood Event) {
 	var file counter
 	log, err := Create(&file, session, nil)
 	if err != nil {
@@ -355,7 +364,8 @@ func TestBounds(t *testing.T) {
 	long := strings.Repeat("x", maxValue-8)
 	const all = MaxSize/maxValue + 1000
 	for i := range all {
-		log.Add(Event{Layer: "x", Name: "n", Fields: map[string]string{"f": long + strconv.Itoa(i)}})
+		flood.Fields = map[string]string{"f": long + strconv.Itoa(i)}
+		log.Add(flood)
 	}
 	if n := len(log.fold.open); n > maxFolded {
 		t.Errorf("%d different events are counted", n)

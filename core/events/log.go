@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// MaxSize is how much of a log may be of layers' events: an agent can bring about as many as it
-// likes. It is some hundred thousand.
+// MaxSize is how much of a log may be of layers' events, and of what else an agent can bring about
+// as often as it likes. It is some hundred thousand.
 const MaxSize = 32 << 20
 
 // A Log is a session's, while the session lives. Its methods may be called from any goroutine.
@@ -142,9 +142,10 @@ func (l *Log) tick() {
 	}
 }
 
-// write makes an event a line, if there is room for it. Core's own are few, and always have room.
+// write makes an event a line, if there is room for it. Core's own are few, but for those that come
+// at the agent's will, and always have room.
 func (l *Log) write(e Event) {
-	if e.Layer != Core && l.size >= MaxSize {
+	if (e.Layer != Core || e.AtWill) && l.size >= MaxSize {
 		l.skipped += e.Count
 		return
 	}

@@ -77,6 +77,13 @@ func resumeJournal(s *store.Session) (journal, error) {
 // tell writes an event of core's own.
 func (j journal) tell(name string, fields map[string]string) { j.Add(ofCore(name, fields)) }
 
+// tellAtWill is tell for what the agent brings about as often as it likes.
+func (j journal) tellAtWill(name string, fields map[string]string) {
+	e := ofCore(name, fields)
+	e.AtWill = true
+	j.Add(e)
+}
+
 func ofCore(name string, fields map[string]string) events.Event {
 	return events.Event{Layer: events.Core, Name: name, Fields: fields}
 }

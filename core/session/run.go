@@ -462,7 +462,7 @@ func (r *run) prepare(ctx context.Context) error {
 func (r *run) hand(listeners map[string]*os.File) error {
 	for _, l := range r.plan.Listeners {
 		if l.Layer == plan.Core {
-			names, err := answerNames(listeners[l.ID()], r.log.tell)
+			names, err := answerNames(listeners[l.ID()], r.log.tellAtWill)
 			if err != nil {
 				return err
 			}

@@ -364,3 +364,47 @@ func TestSensitiveSettingIsNotStored(t *testing.T) {
 		t.Errorf("the password is in %s", path)
 	}
 }
+
+// TestAskingForNamesFillsNoDisk: an agent asks for as many names as it likes, each is an event of
+// core's, and the log ends at its bound with how many were left out.
+func TestAskingForNamesFillsNoDisk(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.write("flood.py", `
+import socket, struct, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(30)
+rest = b"".join(bytes([50]) + b"x" * 50 for _ in range(4)) + b"\0" + struct.pack(">HH", 1, 1)
+asked = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
+for n in range(int(sys.argv[1])):
+    s.sendto(asked + b"\x0a%010d" % n + rest, ("127.0.0.1", 53))
+    s.recv(600)
+`)
+	const bound = 32 << 20
+	log := func(names string) (size int64, last string) {
+		t.Helper()
+		u.succeeds(u.nono("run", "--allow-cwd", "--", "python3", "flood.py", names))
+		path := filepath.Join(u.finished(len(u.stored("sessions")), "exited").Path, "events.jsonl")
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+		last = strings.Join(lines[max(0, len(lines)-3):], "\n")
+		u.host("rm", "-r", filepath.Dir(path))
+		return int64(len(text)), last
+	}
+	size, last := log("1000")
+	if size < 100_000 || strings.Contains(last, "events.skipped") {
+		t.Fatalf("the control: the log of a thousand names has %d bytes, and ends with\n%s", size, last)
+	}
+	size, last = log("100000")
+	if size < bound || size > bound+1<<20 {
+		t.Errorf("the log of a hundred thousand names has %d bytes", size)
+	}
+	for _, event := range []string{"agent.ended", "events.skipped", "session.finished"} {
+		if !strings.Contains(last, event) {
+			t.Errorf("it does not end with %s:\n%s", event, last)
+		}
+	}
+}
