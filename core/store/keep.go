@@ -119,6 +119,9 @@ func (s Store) PruneWhenDue(k Keep, now time.Time) ([]Stored, error) {
 		}
 	}
 	err := os.WriteFile(stamp, nil, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // no session was ever stored: the first run was refused
+	}
 	if err == nil {
 		err = os.Chtimes(stamp, now, now)
 	}

@@ -89,6 +89,17 @@ func TestPrune(t *testing.T) {
 	}
 }
 
+// A run that was refused before anything was stored has nothing to remove, and makes nothing.
+func TestPruneWhereNothingIsStored(t *testing.T) {
+	s := newStore(t)
+	if gone, err := s.PruneWhenDue(DefaultKeep, time.Now()); len(gone) != 0 || err != nil {
+		t.Errorf("gone are %+v, %v", gone, err)
+	}
+	if _, err := os.Stat(s.state); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it made something: %v", err)
+	}
+}
+
 // A run does not look at a thousand sessions each time it ends.
 func TestPruneWhenDue(t *testing.T) {
 	s := newStore(t)
