@@ -108,10 +108,18 @@ func (r report) growthRows() [][]string {
 	rows := [][]string{append(header, "one more, at the end")}
 	for _, g := range r.Growth {
 		row := []string{g.What}
-		for _, ms := range g.Medians {
-			row = append(row, fmt.Sprintf("%.0f ms", ms))
+		last := 0
+		for i, ms := range g.Medians {
+			if ms == 0 {
+				row = append(row, "refused")
+				continue
+			}
+			row, last = append(row, fmt.Sprintf("%.0f ms", ms)), i
 		}
-		last := len(numbers) - 1
+		if last == 0 {
+			rows = append(rows, append(row, ""))
+			continue
+		}
 		slope := (g.Medians[last] - g.Medians[last-1]) / float64(numbers[last]-numbers[last-1])
 		rows = append(rows, append(row, fmt.Sprintf("%.2f ms", slope)))
 	}
