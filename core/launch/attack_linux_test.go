@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/core/launch/recipe"
 )
 
 // TestAttacks: each tried in a sandbox as it is, and in one that lacks the step which should
@@ -193,7 +195,13 @@ func TestInheritedDescriptor(t *testing.T) {
 	if err := os.WriteFile(secret, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	fd, err := unix.Open(secret, unix.O_RDWR, 0) // no O_CLOEXEC
+	first, err := unix.Open(secret, unix.O_RDWR, 0) // no O_CLOEXEC
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(first)
+	// Those up to this number nono-init is given, or they are closed for it.
+	fd, err := unix.FcntlInt(uintptr(first), unix.F_DUPFD, recipe.Room+1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,7 +106,7 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 		i.deadline = DefaultDeadline
 	}
 	started := make(chan error)
-	go i.run(o, append(files, theirs), started)
+	go i.run(o, withRoom(append(files, theirs)), started)
 	err = <-started
 	pipes.handed()
 	if err != nil {
@@ -116,6 +116,18 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 	}
 	go i.listen()
 	return i, nil
+}
+
+// withRoom is the files with [recipe.Room], where so many may be open.
+func withRoom(files []*os.File) []*os.File {
+	var most unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &most); err != nil || most.Cur <= recipe.Room {
+		return files
+	}
+	all := make([]*os.File, recipe.Room+1)
+	copy(all, files)
+	all[recipe.Room] = files[0]
+	return all
 }
 
 // opened are some files, with /dev/null for those that are nil.

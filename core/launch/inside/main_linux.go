@@ -252,6 +252,7 @@ func send(r recipe.Reply, fds ...int) error { return recipe.Send(recipe.Lifeline
 // closeInherited keeps every descriptor but the three standard ones from the agent, whoever opened
 // them and forgot to say so. Closing them outright would pull Go's own from under it.
 func closeInherited(*launcher) error {
+	closeFD(recipe.Room)
 	return fail(
 		"marking descriptors close-on-exec",
 		unix.CloseRange(recipe.Lifeline, ^uint(0), unix.CLOSE_RANGE_CLOEXEC),

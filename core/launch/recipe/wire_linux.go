@@ -15,6 +15,11 @@ import (
 // gone, however it went.
 const Lifeline = 3
 
+// Room is a descriptor that nono-init is started with and closes at once. What is left of it is a
+// large table of descriptors: one that a process with threads outgrows is replaced when no processor
+// looks at it any more, and that takes ten milliseconds.
+const Room = 255
+
 const (
 	// MaxFrame bounds a frame. The kernel refuses a SEQPACKET message somewhere between this and 256
 	// KiB; what may be larger travels in a memfd.
