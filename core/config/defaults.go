@@ -86,6 +86,10 @@ func (r *reader) protection(path string, it language.Item) {
 }
 
 func (r *reader) ifExists(access policy.Access, path string, at policy.Source) {
+	// Most do not: the kernel says so in one look, through whatever links there are on the way.
+	if e, err := r.look(path); err == nil && e.Type == policy.Missing {
+		return
+	}
 	to, err := r.resolve(path)
 	switch {
 	case err != nil:

@@ -16,8 +16,8 @@ import (
 const Lifeline = 3
 
 // Room is a descriptor that nono-init is started with and closes at once. What is left of it is a
-// large table of descriptors: one that a process with threads outgrows is replaced when no processor
-// looks at it any more, and that takes ten milliseconds.
+// large table of descriptors: one that a process with threads outgrows is replaced when no
+// processor looks at it any more, and that takes ten milliseconds.
 const Room = 255
 
 const (
