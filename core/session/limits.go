@@ -49,7 +49,11 @@ func (r *run) timeUp() (up <-chan time.Time, stop func()) {
 		return nil, func() {}
 	}
 	asked := time.AfterFunc(l.Time-min(r.grace(), l.Time/2), func() {
-		_ = r.init.Signal(syscall.SIGTERM) // it may have ended just now
+		if r.init.Signal(syscall.SIGTERM) != nil {
+			return // it has ended just now
+		}
+		r.req.Out.Problem(diag.Warningf("the agent is asked to end: the run may take %s", l.Time).
+			At(l.TimeAt))
 	})
 	timer := time.NewTimer(l.Time)
 	return timer.C, func() {

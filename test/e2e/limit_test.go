@@ -49,7 +49,8 @@ except (ValueError, OSError):
 		t.Errorf("%s", r)
 	}
 	u.write("agent.hcl", "limits { time = \"6s\" }\n")
-	if r := u.nono("run", "-c", "agent.hcl", "--", "sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.1; done"); r.Code != 7 {
+	r = u.nono("run", "-c", "agent.hcl", "--", "sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.1; done")
+	if r.Code != 7 || !strings.Contains(r.Stderr, "the agent is asked to end: the run may take 6s\n  agent.hcl:1:17\n") {
 		t.Errorf("%s", r)
 	}
 }
