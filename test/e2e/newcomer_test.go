@@ -69,7 +69,8 @@ func TestExamplesOfTheReference(t *testing.T) {
 			u.write("~/.config/nono/config.hcl", example[1])
 			r = u.nono("plan", "--", "true")
 		}
-		if r.Code != 0 {
+		roots := os.Geteuid() == 0 && strings.Contains(r.Stderr, "root has no such limit")
+		if r.Code != 0 && !roots {
 			t.Errorf("no plan can be made of\n%s\n%s", example[1], r)
 		}
 		planned++
