@@ -234,10 +234,29 @@ func records(t *testing.T, file []byte) []Record {
 	}
 }
 
+// shared is a file that is read while the log writes to it.
+type shared struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (s *shared) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text = append(s.text, b...)
+	return len(b), nil
+}
+
+func (s *shared) Bytes() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.text)
+}
+
 // What comes again is written once in a window; what does not is written as it comes.
 func TestFolding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var file bytes.Buffer
+		var file shared
 		log, err := Create(&file, session, nil)
 		if err != nil {
 			t.Fatal(err)
