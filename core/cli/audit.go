@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/events"
 	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/core/store"
@@ -49,39 +48,24 @@ own files. To be able to tell all the same, keep the hashes that nono audit list
 }
 
 func newAuditList(list func(asJSON bool) error) *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
+	return listing(&cobra.Command{
 		Use:     "list",
 		Short:   "List the logs, each with the hash of its end",
 		Long:    "List the logs of all sessions, the newest first, each with the hash of its end.",
 		Example: "  nono audit list\n  nono audit list --json",
-		Args:    noArguments,
-		RunE:    func(*cobra.Command, []string) error { return list(asJSON) },
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
-	return cmd
+	}, list)
 }
 
 func newAuditShow(
 	act func(context.Context, sessionOptions) error, complete cobra.CompletionFunc,
 ) *cobra.Command {
-	var o sessionOptions
-	cmd := &cobra.Command{
-		Use:                   "show [flags] [SESSION]",
-		DisableFlagsInUseLine: true,
-		Short:                 "Print a log with its numbers and hashes",
+	return aboutSession(&cobra.Command{
+		Use:   "show [flags] [SESSION]",
+		Short: "Print a log with its numbers and hashes",
 		Long: "Print a log as nono logs does, each event with its number and the hash before it." +
 			sessionLong,
-		Example:           "  nono audit show\n  nono audit show nightly --json",
-		Args:              oneSession,
-		ValidArgsFunction: complete,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Session = word(args)
-			return act(cmd.Context(), o)
-		},
-	}
-	cmd.Flags().BoolVar(&o.JSON, "json", false, "print as JSON, an event a line")
-	return cmd
+		Example: "  nono audit show\n  nono audit show nightly --json",
+	}, "print as JSON, an event a line", complete, act)
 }
 
 func newAuditVerify(
@@ -98,11 +82,7 @@ Of a session that is not over, the end is not known yet: a cut there cannot be n
 The exit code is 1 if one of the logs is not what was written.` + sessionLong,
 		Example: "  nono audit verify\n  nono audit verify --all --json",
 		Args: func(cmd *cobra.Command, args []string) error {
-			if o.All && len(args) > 0 {
-				return diag.Errorf("--all and %q are two answers to which session is meant", args[0]).
-					Try("usage: %s", cmd.UseLine())
-			}
-			return nil
+			return allOrNamed(cmd, o.All, args)
 		},
 		ValidArgsFunction: complete,
 		RunE: func(_ *cobra.Command, args []string) error {

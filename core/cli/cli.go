@@ -177,11 +177,11 @@ type actions struct {
 	checkGit       func(gitOptions) error
 
 	listSessions   func(asJSON bool) error
-	showSession    func(sessionOptions) error
+	showSession    func(context.Context, sessionOptions) error
 	removeSessions func(removeOptions) error
 	pruneSessions  func(pruneOptions) error
 	listRunning    func(asJSON bool) error
-	inspect        func(sessionOptions) error
+	inspect        func(context.Context, sessionOptions) error
 	logs           func(context.Context, logOptions) error
 	stop           func(context.Context, stopOptions) error
 	listAudits     func(asJSON bool) error

@@ -51,11 +51,11 @@ func understood(args ...string) (any, *App, error) {
 		checkGit:       func(o gitOptions) error { return take(o) },
 
 		listSessions:   func(asJSON bool) error { return take(listed(asJSON)) },
-		showSession:    func(o sessionOptions) error { return take(o) },
+		showSession:    func(_ context.Context, o sessionOptions) error { return take(o) },
 		removeSessions: func(o removeOptions) error { return take(o) },
 		pruneSessions:  func(o pruneOptions) error { return take(o) },
 		listRunning:    func(asJSON bool) error { return take(listed(asJSON)) },
-		inspect:        func(o sessionOptions) error { return take(o) },
+		inspect:        func(_ context.Context, o sessionOptions) error { return take(o) },
 		logs:           func(_ context.Context, o logOptions) error { return take(o) },
 		stop:           func(_ context.Context, o stopOptions) error { return take(o) },
 		listAudits:     func(asJSON bool) error { return take(listed(asJSON)) },

@@ -21,40 +21,25 @@ type stopOptions struct {
 }
 
 func newPs(list func(asJSON bool) error) *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
+	return listing(&cobra.Command{
 		Use:     "ps",
 		Short:   "List the sessions that run",
 		Long:    "List the sessions that run now, with the process of each one's nono.",
 		Example: "  nono ps\n  nono ps --json",
-		Args:    noArguments,
-		RunE:    func(*cobra.Command, []string) error { return list(asJSON) },
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
-	return cmd
+	}, list)
 }
 
 func newInspect(
-	act func(sessionOptions) error, complete cobra.CompletionFunc,
+	act func(context.Context, sessionOptions) error, complete cobra.CompletionFunc,
 ) *cobra.Command {
-	var o sessionOptions
-	cmd := &cobra.Command{
-		Use:                   "inspect [flags] [SESSION]",
-		DisableFlagsInUseLine: true,
-		Short:                 "Show a session and all that its agent may do",
+	return aboutSession(&cobra.Command{
+		Use:   "inspect [flags] [SESSION]",
+		Short: "Show a session and all that its agent may do",
 		Long: `Show what nono session show does, and the plan that the session was started with: what is
 allowed, denied and protected, and the line behind each rule, as nono plan prints it.` +
 			sessionLong,
-		Example:           "  nono inspect\n  nono inspect nightly --json | jq .plan.rules",
-		Args:              oneSession,
-		ValidArgsFunction: complete,
-		RunE: func(_ *cobra.Command, args []string) error {
-			o.Session = word(args)
-			return act(o)
-		},
-	}
-	cmd.Flags().BoolVar(&o.JSON, "json", false, "print as JSON")
-	return cmd
+		Example: "  nono inspect\n  nono inspect nightly --json | jq .plan.rules",
+	}, "print as JSON", complete, act)
 }
 
 func newStop(
@@ -72,9 +57,8 @@ SESSION is an id, a name, or the beginning of either. Without it the live sessio
 directory is meant, or of the nearest one above, if there is only one there.`,
 		Example: "  nono stop\n  nono stop nightly\n  nono stop --all",
 		Args: func(cmd *cobra.Command, args []string) error {
-			if o.All && len(args) > 0 {
-				return diag.Errorf("--all and %q are two answers to which session is meant", args[0]).
-					Try("usage: %s", cmd.UseLine())
+			if err := allOrNamed(cmd, o.All, args); err != nil {
+				return err
 			}
 			return oneSession(cmd, args)
 		},
@@ -104,7 +88,7 @@ func (a *App) listRunning(asJSON bool) error {
 	return s.printer.Running(a.Stdout, live)
 }
 
-func (a *App) inspect(o sessionOptions) error {
+func (a *App) inspect(_ context.Context, o sessionOptions) error {
 	s, err := a.sessions()
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -49,8 +50,7 @@ policy, what happened and how it ended.`,
 }
 
 func newSessionList(list func(asJSON bool) error) *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
+	return listing(&cobra.Command{
 		Use:   "list",
 		Short: "List the sessions that are stored, the newest first",
 		Long: `List the sessions that are stored, the newest first.
@@ -59,33 +59,53 @@ One that is live runs. One that is dead has lost its nono, which was killed; wha
 released when the next session starts.`,
 		Example: `  nono session list
   nono session list --json | jq '.[] | select(.state == "dead")'`,
-		Args: noArguments,
-		RunE: func(*cobra.Command, []string) error { return list(asJSON) },
+	}, list)
+}
+
+// aboutSession makes a command of one that is about a session and prints what it finds.
+func aboutSession(
+	cmd *cobra.Command, json string, complete cobra.CompletionFunc,
+	act func(context.Context, sessionOptions) error,
+) *cobra.Command {
+	var o sessionOptions
+	cmd.DisableFlagsInUseLine = true
+	cmd.Args, cmd.ValidArgsFunction = oneSession, complete
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o.Session = word(args)
+		return act(cmd.Context(), o)
 	}
+	cmd.Flags().BoolVar(&o.JSON, "json", false, json)
+	return cmd
+}
+
+// listing makes a command of one that lists.
+func listing(cmd *cobra.Command, list func(asJSON bool) error) *cobra.Command {
+	var asJSON bool
+	cmd.Args = noArguments
+	cmd.RunE = func(*cobra.Command, []string) error { return list(asJSON) }
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
 	return cmd
 }
 
+// allOrNamed refuses both answers to which session is meant.
+func allOrNamed(cmd *cobra.Command, all bool, args []string) error {
+	if all && len(args) > 0 {
+		return diag.Errorf("--all and %q are two answers to which session is meant", args[0]).
+			Try("usage: %s", cmd.UseLine())
+	}
+	return nil
+}
+
 func newSessionShow(
-	act func(sessionOptions) error, complete cobra.CompletionFunc,
+	act func(context.Context, sessionOptions) error, complete cobra.CompletionFunc,
 ) *cobra.Command {
-	var o sessionOptions
-	cmd := &cobra.Command{
-		Use:                   "show [flags] [SESSION]",
-		DisableFlagsInUseLine: true,
-		Short:                 "Show what is known of a session",
+	return aboutSession(&cobra.Command{
+		Use:   "show [flags] [SESSION]",
+		Short: "Show what is known of a session",
 		Long: "Show what ran, where, with which policy and layers, how long, and how it ended." +
 			sessionLong,
-		Example:           "  nono session show\n  nono session show nightly --json",
-		Args:              oneSession,
-		ValidArgsFunction: complete,
-		RunE: func(_ *cobra.Command, args []string) error {
-			o.Session = word(args)
-			return act(o)
-		},
-	}
-	cmd.Flags().BoolVar(&o.JSON, "json", false, "print as JSON")
-	return cmd
+		Example: "  nono session show\n  nono session show nightly --json",
+	}, "print as JSON", complete, act)
 }
 
 func newSessionRemove(
@@ -168,7 +188,7 @@ func (a *App) listSessions(asJSON bool) error {
 	return nil
 }
 
-func (a *App) showSession(o sessionOptions) error {
+func (a *App) showSession(_ context.Context, o sessionOptions) error {
 	s, err := a.sessions()
 	if err != nil {
 		return err
