@@ -73,6 +73,12 @@ var rules = []rule{
 		why:   "how a layer is spoken to is the business of sdk and core/layerhost",
 	},
 	{
+		name: "go-landlock is with the launcher and with layers that confine themselves",
+		from: []string{"cmd", "core", "plugins", "sdk", "profiles"}, except: []string{"core/launch/inside", "sdk/confine"},
+		never: []string{"github.com/landlock-lsm", "kernel.org"},
+		why:   "a program that confines nobody does not carry it; a layer has it by sdk/confine alone",
+	},
+	{
 		name: "the decision looks at nothing", from: []string{"sdk/policy", "sdk/fragment"}, never: []string{"net", "os/exec", "syscall", "golang.org/x/sys", "time"},
 		fine: []string{"net/netip"}, // addresses as values
 		why:  "the same policy decides the same on every machine and at any time",

@@ -1,0 +1,69 @@
+package confine
+
+import (
+	"path"
+	"strings"
+
+	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// resolverFiles are what Go's resolver reads, again and again for as long as it runs.
+var resolverFiles = []string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"}
+
+// certificatePlaces are where systems keep the certificates that they trust, and what the links in
+// those directories lead to. They hold no keys.
+var certificatePlaces = []string{
+	"/etc/ssl/cert.pem",
+	"/etc/ssl/ca-bundle.pem",
+	"/etc/ssl/certs",
+	"/etc/pki/tls/cert.pem",
+	"/etc/pki/tls/certs",
+	"/etc/pki/tls/cacert.pem",
+	"/etc/pki/ca-trust/extracted",
+	"/etc/ca-certificates/extracted",
+	"/usr/share/ca-certificates",
+	"/usr/local/share/ca-certificates",
+	"/usr/share/pki/trust",
+	"/var/lib/ca-certificates",
+}
+
+// Resolver is what Go's resolver reads to find a host's address: its files, and the directories in
+// which they lie, so that a file that is replaced (when a computer joins another network, for one)
+// is still found. See [WithDirectory] for what is no such directory.
+func Resolver() []string { return resolver(hostfile.Once(hostfile.Host)) }
+
+func resolver(look hostfile.Look) []string {
+	var all []string
+	for _, f := range resolverFiles {
+		all = append(all, withDirectory(look, f)...)
+	}
+	return all
+}
+
+// Certificates is where the system keeps the certificates that it trusts, for a process that checks
+// a server's.
+func Certificates() []string { return append([]string(nil), certificatePlaces...) }
+
+// WithDirectory is a file, and the directory in which it lies when all links have been followed.
+//
+// The directory is not among them where this user can change what is in it, as root can in all of
+// /etc: modes keep nothing in it from him, and private keys lie there. Nor is one that stands in
+// the root, /etc apart: beneath /run and /home is what belongs to users.
+func WithDirectory(file string) []string { return withDirectory(hostfile.Host, file) }
+
+func withDirectory(look hostfile.Look, file string) []string {
+	all := []string{file}
+	route, err := hostfile.Follow(look, file)
+	replaced := route.Entry.Type == policy.Regular || route.Entry.Type == policy.Missing
+	if err != nil || !replaced {
+		return all
+	}
+	dir := path.Dir(route.Path)
+	e, err := look(dir)
+	deep := strings.Count(dir, "/") > 1 || dir == "/etc"
+	if err == nil && e.Fixed && deep {
+		all = append(all, dir)
+	}
+	return all
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package confine
+
+func self([]string) (Report, error) { return Report{}, ErrUnsupported }
