@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nono-run/nono/sdk/layerpb"
+	"github.com/nono-run/nono/sdk/policy"
 	"github.com/nono-run/nono/sdk/wire"
 )
 
@@ -105,7 +106,9 @@ func decodePlanRequest(m *layerpb.PlanRequest) (*PlanRequest, error) {
 	if err != nil {
 		return nil, wire.At(err, "places")
 	}
-	r := &PlanRequest{Run: run, DryRun: m.GetDryRun(), Places: view}
+	r := &PlanRequest{
+		Run: run, DryRun: m.GetDryRun(), Places: view, UpstreamAuth: NewSecret(m.GetUpstreamAuth()),
+	}
 	for i, d := range m.GetDocuments() {
 		sum, err := wire.Digest(d.GetSha256())
 		if err != nil {
@@ -200,5 +203,13 @@ func decodeSubcommandRequest(raw []byte) (*SubcommandRequest, error) {
 	end, endErr := decodeEnd(stored.GetEnd())
 	state, stateErr := wire.State(stored.GetHasState(), stored.GetState())
 	req.Session = &StoredSession{Run: run, End: end, State: state}
+	for _, e := range stored.GetEvents() {
+		req.Session.Events = append(req.Session.Events, StoredEvent{
+			Time: wire.DecodeTime(e.GetTime()), Event: Event{
+				Name: e.GetEvent().GetName(), Rule: policy.RuleID(e.GetEvent().GetRule()),
+				Count: e.GetEvent().GetCount(), Fields: e.GetEvent().GetFields(),
+			},
+		})
+	}
 	return req, wire.First(runErr, endErr, stateErr)
 }

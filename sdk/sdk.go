@@ -212,6 +212,10 @@ type PlanRequest struct {
 	// Places is what the agent sees of the files. Only the layer of the kind filesystem gets it,
 	// and turns it into something that the kernel holds.
 	Places places.View
+	// UpstreamAuth is the user and the password for the upstream proxy of the policy, as
+	// "user:password"; empty if it takes none. Only layers of the kinds network and credentials are
+	// told.
+	UpstreamAuth Secret
 	// DryRun says that nothing is going to be run (`nono plan`, `nono doctor`): ask nobody, run no
 	// foreign command, and say of what is unknown that it is.
 	DryRun bool

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/nono-run/nono/sdk/prompt"
 )
@@ -85,6 +86,15 @@ type StoredSession struct {
 	End End
 	// State is what Start returned; nil if it did not return.
 	State []byte
+	// Events are those that this layer itself reported in it, at most 10,000, as the session's log
+	// has them: what was told again and again is one with its count.
+	Events []StoredEvent
+}
+
+// StoredEvent is an event in a session's log.
+type StoredEvent struct {
+	Time  time.Time
+	Event Event
 }
 
 // Ask puts a question to the user, as [Session.Ask] does; where there is no terminal the error is

@@ -137,6 +137,10 @@ type Config struct {
 
 	Limits Limits
 
+	// UpstreamAuth is the user and the password for the upstream proxy of the policy; nil if it takes
+	// none. It is nowhere else: not in the policy, and so neither in a plan nor in a log.
+	UpstreamAuth []byte
+
 	// NoBuildCaches says that nothing which tools build is kept for the next run.
 	NoBuildCaches bool
 

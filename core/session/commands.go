@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
+	"github.com/nono-run/nono/core/events"
 	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/sdk"
@@ -147,9 +149,48 @@ func storedFor(about *store.Entry, layer string) (*host.StoredSession, error) {
 		return nil, diag.Errorf("what layer %s left of session %s cannot be read: %v",
 			layer, about.ID, err)
 	}
+	told, err := toldBy(about, layer)
+	if err != nil {
+		return nil, diag.Errorf("the log of session %s cannot be read: %v", about.ID, err).
+			Try("`nono audit verify %s` says more", about.ID)
+	}
 	return &host.StoredSession{
 		Run: kept.Run, Dir: about.LayerDir(layer), End: endOf(about.Record), State: kept.State,
+		Events: told,
 	}, nil
+}
+
+// mostTold is how many events of a session a command of a layer is told: the first ones.
+const mostTold = 10_000
+
+// toldBy are the events of a session's log that one layer reported. A log that was tampered with is
+// an error.
+func toldBy(about *store.Entry, layer string) ([]sdk.StoredEvent, error) {
+	log, err := about.OpenEvents()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }()
+	read, err := events.NewReader(log, about.ID)
+	if err != nil {
+		return nil, err
+	}
+	var told []sdk.StoredEvent
+	for len(told) < mostTold {
+		record, err := read.Next()
+		if errors.Is(err, io.EOF) {
+			return told, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if record.Layer == layer {
+			told = append(told, sdk.StoredEvent{Time: record.Time, Event: sdk.Event{
+				Name: record.Name, Rule: record.Rule, Count: record.Count, Fields: record.Fields,
+			}})
+		}
+	}
+	return told, nil
 }
 
 // terminalVariables are those of the user's that say how to write to the terminal, and in what

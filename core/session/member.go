@@ -190,6 +190,9 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error
 	if m.block.Kind == policy.KindFilesystem {
 		req.Places = r.places
 	}
+	if m.block.Kind == policy.KindNetwork || m.block.Kind == policy.KindCredentials {
+		req.UpstreamAuth = sdk.NewSecret(r.req.Config.UpstreamAuth)
+	}
 	share, err := m.layer.Plan(ctx, req)
 	if err != nil {
 		return m.problem(err)

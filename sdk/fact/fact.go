@@ -34,6 +34,12 @@ type Proxy struct {
 	Layer    string
 }
 
+// Resolver answers for names inside, by its listener at port 53. Whose it is, core fills in.
+type Resolver struct {
+	Listener string
+	Layer    string
+}
+
 // BoundHost is a host that may be reached through the credential layer only.
 type BoundHost struct {
 	Service string
@@ -60,6 +66,12 @@ func (Proxy) Kind() policy.Kind { return policy.KindNetwork }
 func (Proxy) Name() string { return "proxy" }
 
 // Kind implements Fact.
+func (Resolver) Kind() policy.Kind { return policy.KindNetwork }
+
+// Name implements Fact.
+func (Resolver) Name() string { return "resolver" }
+
+// Kind implements Fact.
 func (BoundHost) Kind() policy.Kind { return policy.KindCredentials }
 
 // Name implements Fact.
@@ -68,4 +80,5 @@ func (BoundHost) Name() string { return "bound_host" }
 func (VerifiedFile) fact()      {}
 func (CredentialMissing) fact() {}
 func (Proxy) fact()             {}
+func (Resolver) fact()          {}
 func (BoundHost) fact()         {}

@@ -128,22 +128,27 @@ func (c *Client) takeFacts(resp *sdk.PlanResponse) error {
 			return fmt.Errorf("fact %d: only a %s layer says %s, and this is a %s layer",
 				i, f.Kind(), f.Name(), c.described.Kind)
 		}
-		proxy, ok := f.(fact.Proxy)
-		if !ok {
+		var listener, layer string
+		switch of := f.(type) {
+		case fact.Proxy:
+			listener, layer = of.Listener, of.Layer
+			resp.Facts[i] = fact.Proxy{Listener: of.Listener, Layer: c.described.Name}
+		case fact.Resolver:
+			listener, layer = of.Listener, of.Layer
+			resp.Facts[i] = fact.Resolver{Listener: of.Listener, Layer: c.described.Name}
+		default:
 			continue
 		}
-		if proxy.Layer != "" {
+		if layer != "" {
 			return fmt.Errorf("fact %d: whose listener it is, core says", i)
 		}
 		own := slices.ContainsFunc(resp.Fragment.Steps, func(s fragment.Step) bool {
 			l, ok := s.(fragment.Listener)
-			return ok && l.Name == proxy.Listener
+			return ok && l.Name == listener
 		})
 		if !own {
-			return fmt.Errorf("fact %d: the layer has no listener %q", i, proxy.Listener)
+			return fmt.Errorf("fact %d: the layer has no listener %q", i, listener)
 		}
-		proxy.Layer = c.described.Name
-		resp.Facts[i] = proxy
 	}
 	return nil
 }

@@ -129,6 +129,8 @@ type StoredSession struct {
 	End sdk.End
 	// State is what Start returned; nil if it did not return.
 	State []byte
+	// Events are those that the layer itself reported.
+	Events []sdk.StoredEvent
 }
 
 func (s *StoredSession) encode() (*layerpb.StoredSession, error) {
@@ -139,6 +141,14 @@ func (s *StoredSession) encode() (*layerpb.StoredSession, error) {
 	m.Run.Core, m.Run.Dir = core(), []byte(s.Dir)
 	var err error
 	m.End, err = encodeEnd(&s.End)
+	for _, e := range s.Events {
+		m.Events = append(m.Events, &layerpb.StoredEvent{
+			Time: wire.EncodeTime(e.Time), Event: &layerpb.Event{
+				Name: e.Event.Name, Rule: string(e.Event.Rule), Count: e.Event.Count,
+				Fields: e.Event.Fields,
+			},
+		})
+	}
 	return m, err
 }
 
@@ -280,7 +290,9 @@ func encodePlanRequest(r *sdk.PlanRequest) (*layerpb.PlanRequest, error) {
 	if err != nil {
 		return nil, wire.At(err, "places")
 	}
-	m := &layerpb.PlanRequest{Run: run, DryRun: r.DryRun, Places: view}
+	m := &layerpb.PlanRequest{
+		Run: run, DryRun: r.DryRun, Places: view, UpstreamAuth: r.UpstreamAuth.Reveal(),
+	}
 	for _, d := range r.Documents {
 		m.Documents = append(m.Documents,
 			&layerpb.Document{Path: []byte(d.Path), Sha256: d.SHA256[:], Content: d.Content})

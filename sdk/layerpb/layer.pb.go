@@ -499,6 +499,107 @@ func (EnvAction) EnumDescriptor() ([]byte, []int) {
 	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{7}
 }
 
+type HostAction int32
+
+const (
+	HostAction_HOST_ACTION_UNSPECIFIED HostAction = 0
+	HostAction_HOST_ACTION_ALLOW       HostAction = 1
+	HostAction_HOST_ACTION_DENY        HostAction = 2
+	HostAction_HOST_ACTION_OPAQUE      HostAction = 3
+)
+
+// Enum value maps for HostAction.
+var (
+	HostAction_name = map[int32]string{
+		0: "HOST_ACTION_UNSPECIFIED",
+		1: "HOST_ACTION_ALLOW",
+		2: "HOST_ACTION_DENY",
+		3: "HOST_ACTION_OPAQUE",
+	}
+	HostAction_value = map[string]int32{
+		"HOST_ACTION_UNSPECIFIED": 0,
+		"HOST_ACTION_ALLOW":       1,
+		"HOST_ACTION_DENY":        2,
+		"HOST_ACTION_OPAQUE":      3,
+	}
+)
+
+func (x HostAction) Enum() *HostAction {
+	p := new(HostAction)
+	*p = x
+	return p
+}
+
+func (x HostAction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (HostAction) Descriptor() protoreflect.EnumDescriptor {
+	return file_nono_layer_v1_layer_proto_enumTypes[8].Descriptor()
+}
+
+func (HostAction) Type() protoreflect.EnumType {
+	return &file_nono_layer_v1_layer_proto_enumTypes[8]
+}
+
+func (x HostAction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use HostAction.Descriptor instead.
+func (HostAction) EnumDescriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{8}
+}
+
+type PortAction int32
+
+const (
+	PortAction_PORT_ACTION_UNSPECIFIED PortAction = 0
+	PortAction_PORT_ACTION_LOOPBACK    PortAction = 1
+	PortAction_PORT_ACTION_LISTEN      PortAction = 2
+)
+
+// Enum value maps for PortAction.
+var (
+	PortAction_name = map[int32]string{
+		0: "PORT_ACTION_UNSPECIFIED",
+		1: "PORT_ACTION_LOOPBACK",
+		2: "PORT_ACTION_LISTEN",
+	}
+	PortAction_value = map[string]int32{
+		"PORT_ACTION_UNSPECIFIED": 0,
+		"PORT_ACTION_LOOPBACK":    1,
+		"PORT_ACTION_LISTEN":      2,
+	}
+)
+
+func (x PortAction) Enum() *PortAction {
+	p := new(PortAction)
+	*p = x
+	return p
+}
+
+func (x PortAction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PortAction) Descriptor() protoreflect.EnumDescriptor {
+	return file_nono_layer_v1_layer_proto_enumTypes[9].Descriptor()
+}
+
+func (PortAction) Type() protoreflect.EnumType {
+	return &file_nono_layer_v1_layer_proto_enumTypes[9]
+}
+
+func (x PortAction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PortAction.Descriptor instead.
+func (PortAction) EnumDescriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{9}
+}
+
 type Tier int32
 
 const (
@@ -532,11 +633,11 @@ func (x Tier) String() string {
 }
 
 func (Tier) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[8].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[10].Descriptor()
 }
 
 func (Tier) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[8]
+	return &file_nono_layer_v1_layer_proto_enumTypes[10]
 }
 
 func (x Tier) Number() protoreflect.EnumNumber {
@@ -545,7 +646,7 @@ func (x Tier) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Tier.Descriptor instead.
 func (Tier) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{8}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{10}
 }
 
 type Shows int32
@@ -591,11 +692,11 @@ func (x Shows) String() string {
 }
 
 func (Shows) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[9].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[11].Descriptor()
 }
 
 func (Shows) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[9]
+	return &file_nono_layer_v1_layer_proto_enumTypes[11]
 }
 
 func (x Shows) Number() protoreflect.EnumNumber {
@@ -604,7 +705,7 @@ func (x Shows) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Shows.Descriptor instead.
 func (Shows) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{9}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
 }
 
 type Standing int32
@@ -664,11 +765,11 @@ func (x Standing) String() string {
 }
 
 func (Standing) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[10].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[12].Descriptor()
 }
 
 func (Standing) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[10]
+	return &file_nono_layer_v1_layer_proto_enumTypes[12]
 }
 
 func (x Standing) Number() protoreflect.EnumNumber {
@@ -677,7 +778,7 @@ func (x Standing) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Standing.Descriptor instead.
 func (Standing) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{10}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
 }
 
 type Held int32
@@ -716,11 +817,11 @@ func (x Held) String() string {
 }
 
 func (Held) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[11].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[13].Descriptor()
 }
 
 func (Held) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[11]
+	return &file_nono_layer_v1_layer_proto_enumTypes[13]
 }
 
 func (x Held) Number() protoreflect.EnumNumber {
@@ -729,7 +830,7 @@ func (x Held) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Held.Descriptor instead.
 func (Held) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
 }
 
 type Severity int32
@@ -765,11 +866,11 @@ func (x Severity) String() string {
 }
 
 func (Severity) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[12].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[14].Descriptor()
 }
 
 func (Severity) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[12]
+	return &file_nono_layer_v1_layer_proto_enumTypes[14]
 }
 
 func (x Severity) Number() protoreflect.EnumNumber {
@@ -778,7 +879,7 @@ func (x Severity) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Severity.Descriptor instead.
 func (Severity) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
 }
 
 type Right int32
@@ -823,11 +924,11 @@ func (x Right) String() string {
 }
 
 func (Right) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[13].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[15].Descriptor()
 }
 
 func (Right) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[13]
+	return &file_nono_layer_v1_layer_proto_enumTypes[15]
 }
 
 func (x Right) Number() protoreflect.EnumNumber {
@@ -836,7 +937,7 @@ func (x Right) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Right.Descriptor instead.
 func (Right) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
 }
 
 type Op int32
@@ -872,11 +973,11 @@ func (x Op) String() string {
 }
 
 func (Op) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[14].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[16].Descriptor()
 }
 
 func (Op) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[14]
+	return &file_nono_layer_v1_layer_proto_enumTypes[16]
 }
 
 func (x Op) Number() protoreflect.EnumNumber {
@@ -885,7 +986,7 @@ func (x Op) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Op.Descriptor instead.
 func (Op) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
 }
 
 type Network int32
@@ -921,11 +1022,11 @@ func (x Network) String() string {
 }
 
 func (Network) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[15].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[17].Descriptor()
 }
 
 func (Network) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[15]
+	return &file_nono_layer_v1_layer_proto_enumTypes[17]
 }
 
 func (x Network) Number() protoreflect.EnumNumber {
@@ -934,7 +1035,7 @@ func (x Network) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Network.Descriptor instead.
 func (Network) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
 }
 
 type EndReason int32
@@ -982,11 +1083,11 @@ func (x EndReason) String() string {
 }
 
 func (EndReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[16].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[18].Descriptor()
 }
 
 func (EndReason) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[16]
+	return &file_nono_layer_v1_layer_proto_enumTypes[18]
 }
 
 func (x EndReason) Number() protoreflect.EnumNumber {
@@ -995,7 +1096,7 @@ func (x EndReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EndReason.Descriptor instead.
 func (EndReason) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
 }
 
 // Core is what a layer is told of its host.
@@ -1553,11 +1654,13 @@ func (x *FlagValue) GetValue() []byte {
 
 // StoredSession is a session that is over, as it was stored.
 type StoredSession struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Run           *Run                   `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
-	End           *End                   `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
-	HasState      bool                   `protobuf:"varint,3,opt,name=has_state,json=hasState,proto3" json:"has_state,omitempty"`
-	State         []byte                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Run      *Run                   `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	End      *End                   `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	HasState bool                   `protobuf:"varint,3,opt,name=has_state,json=hasState,proto3" json:"has_state,omitempty"`
+	State    []byte                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	// events are those that the layer itself reported in it, in their order.
+	Events        []*StoredEvent `protobuf:"bytes,5,rep,name=events,proto3" json:"events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1620,6 +1723,67 @@ func (x *StoredSession) GetState() []byte {
 	return nil
 }
 
+func (x *StoredSession) GetEvents() []*StoredEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// StoredEvent is an event in a session's log.
+type StoredEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// time is in nanoseconds since 1970.
+	Time          int64  `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
+	Event         *Event `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoredEvent) Reset() {
+	*x = StoredEvent{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoredEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoredEvent) ProtoMessage() {}
+
+func (x *StoredEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoredEvent.ProtoReflect.Descriptor instead.
+func (*StoredEvent) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *StoredEvent) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *StoredEvent) GetEvent() *Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
 type Setting struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Name     string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1639,7 +1803,7 @@ type Setting struct {
 
 func (x *Setting) Reset() {
 	*x = Setting{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[8]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1651,7 +1815,7 @@ func (x *Setting) String() string {
 func (*Setting) ProtoMessage() {}
 
 func (x *Setting) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[8]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1664,7 +1828,7 @@ func (x *Setting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Setting.ProtoReflect.Descriptor instead.
 func (*Setting) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{8}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Setting) GetName() string {
@@ -1738,7 +1902,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[9]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1750,7 +1914,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[9]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1763,7 +1927,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{9}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Source) GetOrigin() Origin {
@@ -1831,7 +1995,7 @@ type PathRule struct {
 
 func (x *PathRule) Reset() {
 	*x = PathRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[10]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1843,7 +2007,7 @@ func (x *PathRule) String() string {
 func (*PathRule) ProtoMessage() {}
 
 func (x *PathRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[10]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1856,7 +2020,7 @@ func (x *PathRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PathRule.ProtoReflect.Descriptor instead.
 func (*PathRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{10}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PathRule) GetId() string {
@@ -1919,7 +2083,7 @@ type Lift struct {
 
 func (x *Lift) Reset() {
 	*x = Lift{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +2095,7 @@ func (x *Lift) String() string {
 func (*Lift) ProtoMessage() {}
 
 func (x *Lift) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[11]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2108,7 @@ func (x *Lift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lift.ProtoReflect.Descriptor instead.
 func (*Lift) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Lift) GetPath() []byte {
@@ -1975,7 +2139,7 @@ type EnvRule struct {
 
 func (x *EnvRule) Reset() {
 	*x = EnvRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1987,7 +2151,7 @@ func (x *EnvRule) String() string {
 func (*EnvRule) ProtoMessage() {}
 
 func (x *EnvRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[12]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2000,7 +2164,7 @@ func (x *EnvRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvRule.ProtoReflect.Descriptor instead.
 func (*EnvRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *EnvRule) GetId() string {
@@ -2055,7 +2219,7 @@ type Disabled struct {
 
 func (x *Disabled) Reset() {
 	*x = Disabled{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +2231,7 @@ func (x *Disabled) String() string {
 func (*Disabled) ProtoMessage() {}
 
 func (x *Disabled) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[13]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2080,7 +2244,7 @@ func (x *Disabled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disabled.ProtoReflect.Descriptor instead.
 func (*Disabled) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Disabled) GetKind() Kind {
@@ -2097,18 +2261,246 @@ func (x *Disabled) GetSource() *Source {
 	return nil
 }
 
+type HostRule struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Source *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	Action HostAction             `protobuf:"varint,3,opt,name=action,proto3,enum=nono.layer.v1.HostAction" json:"action,omitempty"`
+	// host is a name, "*." with a name for all below it, or a range of addresses.
+	Host string `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
+	// ports are those that the rule speaks of; none: every port.
+	Ports []uint32 `protobuf:"varint,5,rep,packed,name=ports,proto3" json:"ports,omitempty"`
+	// group is the network profile or group that brought the rule, if one did.
+	Group         string `protobuf:"bytes,6,opt,name=group,proto3" json:"group,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostRule) Reset() {
+	*x = HostRule{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostRule) ProtoMessage() {}
+
+func (x *HostRule) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostRule.ProtoReflect.Descriptor instead.
+func (*HostRule) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *HostRule) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *HostRule) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *HostRule) GetAction() HostAction {
+	if x != nil {
+		return x.Action
+	}
+	return HostAction_HOST_ACTION_UNSPECIFIED
+}
+
+func (x *HostRule) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *HostRule) GetPorts() []uint32 {
+	if x != nil {
+		return x.Ports
+	}
+	return nil
+}
+
+func (x *HostRule) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+type PortRule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Source        *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	Action        PortAction             `protobuf:"varint,3,opt,name=action,proto3,enum=nono.layer.v1.PortAction" json:"action,omitempty"`
+	Port          uint32                 `protobuf:"varint,4,opt,name=port,proto3" json:"port,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PortRule) Reset() {
+	*x = PortRule{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PortRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PortRule) ProtoMessage() {}
+
+func (x *PortRule) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PortRule.ProtoReflect.Descriptor instead.
+func (*PortRule) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PortRule) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PortRule) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *PortRule) GetAction() PortAction {
+	if x != nil {
+		return x.Action
+	}
+	return PortAction_PORT_ACTION_UNSPECIFIED
+}
+
+func (x *PortRule) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+// Upstream is a proxy that the way out leads through.
+type Upstream struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Source *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// url is without user information.
+	Url           string   `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
+	Bypass        []string `protobuf:"bytes,4,rep,name=bypass,proto3" json:"bypass,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Upstream) Reset() {
+	*x = Upstream{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Upstream) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Upstream) ProtoMessage() {}
+
+func (x *Upstream) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Upstream.ProtoReflect.Descriptor instead.
+func (*Upstream) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Upstream) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Upstream) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *Upstream) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *Upstream) GetBypass() []string {
+	if x != nil {
+		return x.Bypass
+	}
+	return nil
+}
+
 type Policy struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Filesystem    []*PathRule            `protobuf:"bytes,1,rep,name=filesystem,proto3" json:"filesystem,omitempty"`
 	Environment   []*EnvRule             `protobuf:"bytes,2,rep,name=environment,proto3" json:"environment,omitempty"`
 	Disabled      []*Disabled            `protobuf:"bytes,3,rep,name=disabled,proto3" json:"disabled,omitempty"`
+	Hosts         []*HostRule            `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	Ports         []*PortRule            `protobuf:"bytes,5,rep,name=ports,proto3" json:"ports,omitempty"`
+	Upstream      *Upstream              `protobuf:"bytes,6,opt,name=upstream,proto3" json:"upstream,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2120,7 +2512,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[14]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2133,7 +2525,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Policy) GetFilesystem() []*PathRule {
@@ -2157,6 +2549,27 @@ func (x *Policy) GetDisabled() []*Disabled {
 	return nil
 }
 
+func (x *Policy) GetHosts() []*HostRule {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+func (x *Policy) GetPorts() []*PortRule {
+	if x != nil {
+		return x.Ports
+	}
+	return nil
+}
+
+func (x *Policy) GetUpstream() *Upstream {
+	if x != nil {
+		return x.Upstream
+	}
+	return nil
+}
+
 type Host struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Tier          Tier                   `protobuf:"varint,1,opt,name=tier,proto3,enum=nono.layer.v1.Tier" json:"tier,omitempty"`
@@ -2171,7 +2584,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2183,7 +2596,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[15]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2196,7 +2609,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Host) GetTier() Tier {
@@ -2252,7 +2665,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2264,7 +2677,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[16]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2277,7 +2690,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Command) GetArgs() [][]byte {
@@ -2312,7 +2725,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2324,7 +2737,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[17]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2337,7 +2750,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Document) GetPath() []byte {
@@ -2371,7 +2784,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2383,7 +2796,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2396,7 +2809,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Variable) GetName() []byte {
@@ -2433,7 +2846,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2445,7 +2858,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2458,7 +2871,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Run) GetSessionId() string {
@@ -2538,14 +2951,17 @@ type PlanRequest struct {
 	// dry_run: nothing is going to be run. No prompt, no foreign command; unknowns are said as such.
 	DryRun bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	// places is for the layer of the kind filesystem alone.
-	Places        *Places `protobuf:"bytes,4,opt,name=places,proto3" json:"places,omitempty"`
+	Places *Places `protobuf:"bytes,4,opt,name=places,proto3" json:"places,omitempty"`
+	// upstream_auth is the user and the password of the upstream proxy, as "user:password". Only the
+	// layers of the kinds network and credentials are told.
+	UpstreamAuth  []byte `protobuf:"bytes,5,opt,name=upstream_auth,json=upstreamAuth,proto3" json:"upstream_auth,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2557,7 +2973,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2570,7 +2986,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PlanRequest) GetRun() *Run {
@@ -2601,6 +3017,13 @@ func (x *PlanRequest) GetPlaces() *Places {
 	return nil
 }
 
+func (x *PlanRequest) GetUpstreamAuth() []byte {
+	if x != nil {
+		return x.UpstreamAuth
+	}
+	return nil
+}
+
 // Places is what the agent sees of the files, worked out from the policy and from what stands on
 // the host. Package sdk/places explains it, and what a filesystem layer owes.
 type Places struct {
@@ -2616,7 +3039,7 @@ type Places struct {
 
 func (x *Places) Reset() {
 	*x = Places{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2628,7 +3051,7 @@ func (x *Places) String() string {
 func (*Places) ProtoMessage() {}
 
 func (x *Places) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2641,7 +3064,7 @@ func (x *Places) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Places.ProtoReflect.Descriptor instead.
 func (*Places) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Places) GetPlaces() []*Place {
@@ -2695,7 +3118,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2707,7 +3130,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2720,7 +3143,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Place) GetPath() []byte {
@@ -2832,7 +3255,7 @@ type Rights struct {
 
 func (x *Rights) Reset() {
 	*x = Rights{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2844,7 +3267,7 @@ func (x *Rights) String() string {
 func (*Rights) ProtoMessage() {}
 
 func (x *Rights) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2857,7 +3280,7 @@ func (x *Rights) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rights.ProtoReflect.Descriptor instead.
 func (*Rights) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Rights) GetRead() bool {
@@ -2892,7 +3315,7 @@ type PlaceLink struct {
 
 func (x *PlaceLink) Reset() {
 	*x = PlaceLink{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2904,7 +3327,7 @@ func (x *PlaceLink) String() string {
 func (*PlaceLink) ProtoMessage() {}
 
 func (x *PlaceLink) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2917,7 +3340,7 @@ func (x *PlaceLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceLink.ProtoReflect.Descriptor instead.
 func (*PlaceLink) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PlaceLink) GetPath() []byte {
@@ -2955,7 +3378,7 @@ type PlaceRule struct {
 
 func (x *PlaceRule) Reset() {
 	*x = PlaceRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2967,7 +3390,7 @@ func (x *PlaceRule) String() string {
 func (*PlaceRule) ProtoMessage() {}
 
 func (x *PlaceRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2980,7 +3403,7 @@ func (x *PlaceRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceRule.ProtoReflect.Descriptor instead.
 func (*PlaceRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PlaceRule) GetRule() string {
@@ -3031,7 +3454,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3043,7 +3466,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3056,7 +3479,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PlanResponse) GetSteps() []*Step {
@@ -3106,7 +3529,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3118,7 +3541,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3131,7 +3554,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Coverage) GetRule() string {
@@ -3175,7 +3598,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3187,7 +3610,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3200,7 +3623,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Diagnostic) GetSeverity() Severity {
@@ -3246,6 +3669,7 @@ type Fact struct {
 	//	*Fact_CredentialMissing
 	//	*Fact_Proxy
 	//	*Fact_BoundHost
+	//	*Fact_Resolver
 	Fact          isFact_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3253,7 +3677,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3265,7 +3689,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3278,7 +3702,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Fact) GetFact() isFact_Fact {
@@ -3324,6 +3748,15 @@ func (x *Fact) GetBoundHost() *BoundHost {
 	return nil
 }
 
+func (x *Fact) GetResolver() *Resolver {
+	if x != nil {
+		if x, ok := x.Fact.(*Fact_Resolver); ok {
+			return x.Resolver
+		}
+	}
+	return nil
+}
+
 type isFact_Fact interface {
 	isFact_Fact()
 }
@@ -3344,6 +3777,10 @@ type Fact_BoundHost struct {
 	BoundHost *BoundHost `protobuf:"bytes,4,opt,name=bound_host,json=boundHost,proto3,oneof"`
 }
 
+type Fact_Resolver struct {
+	Resolver *Resolver `protobuf:"bytes,5,opt,name=resolver,proto3,oneof"`
+}
+
 func (*Fact_VerifiedFile) isFact_Fact() {}
 
 func (*Fact_CredentialMissing) isFact_Fact() {}
@@ -3351,6 +3788,8 @@ func (*Fact_CredentialMissing) isFact_Fact() {}
 func (*Fact_Proxy) isFact_Fact() {}
 
 func (*Fact_BoundHost) isFact_Fact() {}
+
+func (*Fact_Resolver) isFact_Fact() {}
 
 type VerifiedFile struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3362,7 +3801,7 @@ type VerifiedFile struct {
 
 func (x *VerifiedFile) Reset() {
 	*x = VerifiedFile{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3374,7 +3813,7 @@ func (x *VerifiedFile) String() string {
 func (*VerifiedFile) ProtoMessage() {}
 
 func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3387,7 +3826,7 @@ func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifiedFile.ProtoReflect.Descriptor instead.
 func (*VerifiedFile) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *VerifiedFile) GetPath() []byte {
@@ -3413,7 +3852,7 @@ type CredentialMissing struct {
 
 func (x *CredentialMissing) Reset() {
 	*x = CredentialMissing{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3425,7 +3864,7 @@ func (x *CredentialMissing) String() string {
 func (*CredentialMissing) ProtoMessage() {}
 
 func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3438,7 +3877,7 @@ func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialMissing.ProtoReflect.Descriptor instead.
 func (*CredentialMissing) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CredentialMissing) GetService() string {
@@ -3459,7 +3898,7 @@ type Proxy struct {
 
 func (x *Proxy) Reset() {
 	*x = Proxy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3471,7 +3910,7 @@ func (x *Proxy) String() string {
 func (*Proxy) ProtoMessage() {}
 
 func (x *Proxy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3484,7 +3923,7 @@ func (x *Proxy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proxy.ProtoReflect.Descriptor instead.
 func (*Proxy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Proxy) GetListener() string {
@@ -3495,6 +3934,60 @@ func (x *Proxy) GetListener() string {
 }
 
 func (x *Proxy) GetLayer() string {
+	if x != nil {
+		return x.Layer
+	}
+	return ""
+}
+
+// Resolver answers for names inside, by its listener.
+type Resolver struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Listener string                 `protobuf:"bytes,1,opt,name=listener,proto3" json:"listener,omitempty"`
+	// layer is whose listener it is. Core fills it in.
+	Layer         string `protobuf:"bytes,2,opt,name=layer,proto3" json:"layer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Resolver) Reset() {
+	*x = Resolver{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Resolver) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Resolver) ProtoMessage() {}
+
+func (x *Resolver) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Resolver.ProtoReflect.Descriptor instead.
+func (*Resolver) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Resolver) GetListener() string {
+	if x != nil {
+		return x.Listener
+	}
+	return ""
+}
+
+func (x *Resolver) GetLayer() string {
 	if x != nil {
 		return x.Layer
 	}
@@ -3512,7 +4005,7 @@ type BoundHost struct {
 
 func (x *BoundHost) Reset() {
 	*x = BoundHost{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3524,7 +4017,7 @@ func (x *BoundHost) String() string {
 func (*BoundHost) ProtoMessage() {}
 
 func (x *BoundHost) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3537,7 +4030,7 @@ func (x *BoundHost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoundHost.ProtoReflect.Descriptor instead.
 func (*BoundHost) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *BoundHost) GetService() string {
@@ -3585,7 +4078,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3597,7 +4090,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3610,7 +4103,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Step) GetRule() string {
@@ -3806,7 +4299,7 @@ type Env struct {
 
 func (x *Env) Reset() {
 	*x = Env{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3818,7 +4311,7 @@ func (x *Env) String() string {
 func (*Env) ProtoMessage() {}
 
 func (x *Env) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3831,7 +4324,7 @@ func (x *Env) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Env.ProtoReflect.Descriptor instead.
 func (*Env) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Env) GetName() []byte {
@@ -3863,7 +4356,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3875,7 +4368,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3888,7 +4381,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Part) GetPart() isPart_Part {
@@ -3977,7 +4470,7 @@ type Bind struct {
 
 func (x *Bind) Reset() {
 	*x = Bind{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3989,7 +4482,7 @@ func (x *Bind) String() string {
 func (*Bind) ProtoMessage() {}
 
 func (x *Bind) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4002,7 +4495,7 @@ func (x *Bind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bind.ProtoReflect.Descriptor instead.
 func (*Bind) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Bind) GetPath() []byte {
@@ -4064,7 +4557,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4076,7 +4569,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4089,7 +4582,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Link) GetPath() []byte {
@@ -4118,7 +4611,7 @@ type Copy struct {
 
 func (x *Copy) Reset() {
 	*x = Copy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4130,7 +4623,7 @@ func (x *Copy) String() string {
 func (*Copy) ProtoMessage() {}
 
 func (x *Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4143,7 +4636,7 @@ func (x *Copy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Copy.ProtoReflect.Descriptor instead.
 func (*Copy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Copy) GetPath() []byte {
@@ -4187,7 +4680,7 @@ type Tmpfs struct {
 
 func (x *Tmpfs) Reset() {
 	*x = Tmpfs{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4199,7 +4692,7 @@ func (x *Tmpfs) String() string {
 func (*Tmpfs) ProtoMessage() {}
 
 func (x *Tmpfs) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4212,7 +4705,7 @@ func (x *Tmpfs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tmpfs.ProtoReflect.Descriptor instead.
 func (*Tmpfs) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Tmpfs) GetPath() []byte {
@@ -4254,7 +4747,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4266,7 +4759,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4279,7 +4772,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Mask) GetPath() []byte {
@@ -4314,7 +4807,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4326,7 +4819,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4339,7 +4832,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *File) GetPath() []byte {
@@ -4373,7 +4866,7 @@ type Landlock struct {
 
 func (x *Landlock) Reset() {
 	*x = Landlock{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4385,7 +4878,7 @@ func (x *Landlock) String() string {
 func (*Landlock) ProtoMessage() {}
 
 func (x *Landlock) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4398,7 +4891,7 @@ func (x *Landlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Landlock.ProtoReflect.Descriptor instead.
 func (*Landlock) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Landlock) GetPath() []byte {
@@ -4427,7 +4920,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4439,7 +4932,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4452,7 +4945,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Comparison) GetArg() uint32 {
@@ -4492,7 +4985,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4504,7 +4997,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4517,7 +5010,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Condition) GetComparisons() []*Comparison {
@@ -4538,7 +5031,7 @@ type Seccomp struct {
 
 func (x *Seccomp) Reset() {
 	*x = Seccomp{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4550,7 +5043,7 @@ func (x *Seccomp) String() string {
 func (*Seccomp) ProtoMessage() {}
 
 func (x *Seccomp) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4563,7 +5056,7 @@ func (x *Seccomp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seccomp.ProtoReflect.Descriptor instead.
 func (*Seccomp) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Seccomp) GetSyscalls() []string {
@@ -4600,7 +5093,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4612,7 +5105,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4625,7 +5118,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Listener) GetName() string {
@@ -4672,7 +5165,7 @@ type Dialer struct {
 
 func (x *Dialer) Reset() {
 	*x = Dialer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4684,7 +5177,7 @@ func (x *Dialer) String() string {
 func (*Dialer) ProtoMessage() {}
 
 func (x *Dialer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4697,7 +5190,7 @@ func (x *Dialer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dialer.ProtoReflect.Descriptor instead.
 func (*Dialer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Dialer) GetPorts() []uint32 {
@@ -4719,7 +5212,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4731,7 +5224,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4744,7 +5237,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *StartRequest) GetRun() *Run {
@@ -4780,7 +5273,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4792,7 +5285,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4805,7 +5298,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Descriptor) GetName() string {
@@ -4840,7 +5333,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4852,7 +5345,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4865,7 +5358,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *StartResponse) GetHasState() bool {
@@ -4899,7 +5392,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4911,7 +5404,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4924,7 +5417,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *End) GetReason() EndReason {
@@ -4978,7 +5471,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4990,7 +5483,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5003,7 +5496,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *FinishRequest) GetRun() *Run {
@@ -5057,7 +5550,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5069,7 +5562,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5082,7 +5575,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *FinishResponse) GetLines() []string {
@@ -5108,7 +5601,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5120,7 +5613,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5133,7 +5626,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *SessionRequest) GetMessage() isSessionRequest_Message {
@@ -5225,7 +5718,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5237,7 +5730,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5250,7 +5743,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *SessionResponse) GetMessage() isSessionResponse_Message {
@@ -5363,7 +5856,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5375,7 +5868,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5388,7 +5881,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -5413,7 +5906,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5425,7 +5918,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5438,7 +5931,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Event) GetName() string {
@@ -5481,7 +5974,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5493,7 +5986,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5506,7 +5999,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Progress) GetText() string {
@@ -5542,7 +6035,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5554,7 +6047,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5567,7 +6060,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Question) GetId() uint64 {
@@ -5605,7 +6098,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5617,7 +6110,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5630,7 +6123,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -5672,7 +6165,7 @@ type Dial struct {
 
 func (x *Dial) Reset() {
 	*x = Dial{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5684,7 +6177,7 @@ func (x *Dial) String() string {
 func (*Dial) ProtoMessage() {}
 
 func (x *Dial) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5697,7 +6190,7 @@ func (x *Dial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dial.ProtoReflect.Descriptor instead.
 func (*Dial) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Dial) GetId() uint64 {
@@ -5725,7 +6218,7 @@ type DialResult struct {
 
 func (x *DialResult) Reset() {
 	*x = DialResult{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5737,7 +6230,7 @@ func (x *DialResult) String() string {
 func (*DialResult) ProtoMessage() {}
 
 func (x *DialResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5750,7 +6243,7 @@ func (x *DialResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResult.ProtoReflect.Descriptor instead.
 func (*DialResult) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *DialResult) GetId() uint64 {
@@ -5785,7 +6278,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5797,7 +6290,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5810,7 +6303,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Stop) GetId() uint64 {
@@ -5836,7 +6329,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5848,7 +6341,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5861,7 +6354,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{65}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Stopping) GetId() uint64 {
@@ -5922,12 +6415,16 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\asession\x18\b \x01(\v2\x1c.nono.layer.v1.StoredSessionR\asession\"5\n" +
 	"\tFlagValue\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"\x8e\x01\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xc2\x01\n" +
 	"\rStoredSession\x12$\n" +
 	"\x03run\x18\x01 \x01(\v2\x12.nono.layer.v1.RunR\x03run\x12$\n" +
 	"\x03end\x18\x02 \x01(\v2\x12.nono.layer.v1.EndR\x03end\x12\x1b\n" +
 	"\thas_state\x18\x03 \x01(\bR\bhasState\x12\x14\n" +
-	"\x05state\x18\x04 \x01(\fR\x05state\"\x80\x02\n" +
+	"\x05state\x18\x04 \x01(\fR\x05state\x122\n" +
+	"\x06events\x18\x05 \x03(\v2\x1a.nono.layer.v1.StoredEventR\x06events\"M\n" +
+	"\vStoredEvent\x12\x12\n" +
+	"\x04time\x18\x01 \x01(\x03R\x04time\x12*\n" +
+	"\x05event\x18\x02 \x01(\v2\x14.nono.layer.v1.EventR\x05event\"\x80\x02\n" +
 	"\aSetting\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1a.nono.layer.v1.SettingTypeR\x04type\x12\x1a\n" +
@@ -5966,13 +6463,33 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x06secret\x18\x06 \x01(\tR\x06secret\"b\n" +
 	"\bDisabled\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.nono.layer.v1.KindR\x04kind\x12-\n" +
-	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\"\xb0\x01\n" +
+	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\"\xbc\x01\n" +
+	"\bHostRule\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
+	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x121\n" +
+	"\x06action\x18\x03 \x01(\x0e2\x19.nono.layer.v1.HostActionR\x06action\x12\x12\n" +
+	"\x04host\x18\x04 \x01(\tR\x04host\x12\x14\n" +
+	"\x05ports\x18\x05 \x03(\rR\x05ports\x12\x14\n" +
+	"\x05group\x18\x06 \x01(\tR\x05group\"\x90\x01\n" +
+	"\bPortRule\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
+	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x121\n" +
+	"\x06action\x18\x03 \x01(\x0e2\x19.nono.layer.v1.PortActionR\x06action\x12\x12\n" +
+	"\x04port\x18\x04 \x01(\rR\x04port\"s\n" +
+	"\bUpstream\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
+	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x12\x10\n" +
+	"\x03url\x18\x03 \x01(\tR\x03url\x12\x16\n" +
+	"\x06bypass\x18\x04 \x03(\tR\x06bypass\"\xc3\x02\n" +
 	"\x06Policy\x127\n" +
 	"\n" +
 	"filesystem\x18\x01 \x03(\v2\x17.nono.layer.v1.PathRuleR\n" +
 	"filesystem\x128\n" +
 	"\venvironment\x18\x02 \x03(\v2\x16.nono.layer.v1.EnvRuleR\venvironment\x123\n" +
-	"\bdisabled\x18\x03 \x03(\v2\x17.nono.layer.v1.DisabledR\bdisabled\"\xa2\x01\n" +
+	"\bdisabled\x18\x03 \x03(\v2\x17.nono.layer.v1.DisabledR\bdisabled\x12-\n" +
+	"\x05hosts\x18\x04 \x03(\v2\x17.nono.layer.v1.HostRuleR\x05hosts\x12-\n" +
+	"\x05ports\x18\x05 \x03(\v2\x17.nono.layer.v1.PortRuleR\x05ports\x123\n" +
+	"\bupstream\x18\x06 \x01(\v2\x17.nono.layer.v1.UpstreamR\bupstream\"\xa2\x01\n" +
 	"\x04Host\x12'\n" +
 	"\x04tier\x18\x01 \x01(\x0e2\x13.nono.layer.v1.TierR\x04tier\x12!\n" +
 	"\flandlock_abi\x18\x02 \x01(\rR\vlandlockAbi\x12\x16\n" +
@@ -6005,12 +6522,13 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x03dir\x18\b \x01(\fR\x03dir\x12\x1b\n" +
 	"\tstate_dir\x18\t \x01(\fR\bstateDir\x12'\n" +
 	"\x04core\x18\n" +
-	" \x01(\v2\x13.nono.layer.v1.CoreR\x04core\"\xb2\x01\n" +
+	" \x01(\v2\x13.nono.layer.v1.CoreR\x04core\"\xd7\x01\n" +
 	"\vPlanRequest\x12$\n" +
 	"\x03run\x18\x01 \x01(\v2\x12.nono.layer.v1.RunR\x03run\x125\n" +
 	"\tdocuments\x18\x02 \x03(\v2\x17.nono.layer.v1.DocumentR\tdocuments\x12\x17\n" +
 	"\adry_run\x18\x03 \x01(\bR\x06dryRun\x12-\n" +
-	"\x06places\x18\x04 \x01(\v2\x15.nono.layer.v1.PlacesR\x06places\"\x96\x01\n" +
+	"\x06places\x18\x04 \x01(\v2\x15.nono.layer.v1.PlacesR\x06places\x12#\n" +
+	"\rupstream_auth\x18\x05 \x01(\fR\fupstreamAuth\"\x96\x01\n" +
 	"\x06Places\x12,\n" +
 	"\x06places\x18\x01 \x03(\v2\x14.nono.layer.v1.PlaceR\x06places\x12.\n" +
 	"\x05links\x18\x02 \x03(\v2\x18.nono.layer.v1.PlaceLinkR\x05links\x12.\n" +
@@ -6065,13 +6583,14 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\tattribute\x18\x02 \x01(\tR\tattribute\x12\x12\n" +
 	"\x04rule\x18\x03 \x01(\tR\x04rule\x12\x18\n" +
 	"\asummary\x18\x04 \x01(\tR\asummary\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail\"\x8e\x02\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xc5\x02\n" +
 	"\x04Fact\x12B\n" +
 	"\rverified_file\x18\x01 \x01(\v2\x1b.nono.layer.v1.VerifiedFileH\x00R\fverifiedFile\x12Q\n" +
 	"\x12credential_missing\x18\x02 \x01(\v2 .nono.layer.v1.CredentialMissingH\x00R\x11credentialMissing\x12,\n" +
 	"\x05proxy\x18\x03 \x01(\v2\x14.nono.layer.v1.ProxyH\x00R\x05proxy\x129\n" +
 	"\n" +
-	"bound_host\x18\x04 \x01(\v2\x18.nono.layer.v1.BoundHostH\x00R\tboundHostB\x06\n" +
+	"bound_host\x18\x04 \x01(\v2\x18.nono.layer.v1.BoundHostH\x00R\tboundHost\x125\n" +
+	"\bresolver\x18\x05 \x01(\v2\x17.nono.layer.v1.ResolverH\x00R\bresolverB\x06\n" +
 	"\x04fact\":\n" +
 	"\fVerifiedFile\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\fR\x04path\x12\x16\n" +
@@ -6079,6 +6598,9 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x11CredentialMissing\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\"9\n" +
 	"\x05Proxy\x12\x1a\n" +
+	"\blistener\x18\x01 \x01(\tR\blistener\x12\x14\n" +
+	"\x05layer\x18\x02 \x01(\tR\x05layer\"<\n" +
+	"\bResolver\x12\x1a\n" +
 	"\blistener\x18\x01 \x01(\tR\blistener\x12\x14\n" +
 	"\x05layer\x18\x02 \x01(\tR\x05layer\"M\n" +
 	"\tBoundHost\x12\x18\n" +
@@ -6302,7 +6824,18 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x16ENV_ACTION_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fENV_ACTION_PASS\x10\x01\x12\x12\n" +
 	"\x0eENV_ACTION_SET\x10\x02\x12\x13\n" +
-	"\x0fENV_ACTION_DENY\x10\x03*4\n" +
+	"\x0fENV_ACTION_DENY\x10\x03*n\n" +
+	"\n" +
+	"HostAction\x12\x1b\n" +
+	"\x17HOST_ACTION_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11HOST_ACTION_ALLOW\x10\x01\x12\x14\n" +
+	"\x10HOST_ACTION_DENY\x10\x02\x12\x16\n" +
+	"\x12HOST_ACTION_OPAQUE\x10\x03*[\n" +
+	"\n" +
+	"PortAction\x12\x1b\n" +
+	"\x17PORT_ACTION_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14PORT_ACTION_LOOPBACK\x10\x01\x12\x16\n" +
+	"\x12PORT_ACTION_LISTEN\x10\x02*4\n" +
 	"\x04Tier\x12\x14\n" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
@@ -6382,8 +6915,8 @@ func file_nono_layer_v1_layer_proto_rawDescGZIP() []byte {
 	return file_nono_layer_v1_layer_proto_rawDescData
 }
 
-var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 17)
-var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
+var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 19)
+var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
 var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Kind)(0),                 // 0: nono.layer.v1.Kind
 	(Lifetime)(0),             // 1: nono.layer.v1.Lifetime
@@ -6393,195 +6926,213 @@ var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Access)(0),               // 5: nono.layer.v1.Access
 	(FileType)(0),             // 6: nono.layer.v1.FileType
 	(EnvAction)(0),            // 7: nono.layer.v1.EnvAction
-	(Tier)(0),                 // 8: nono.layer.v1.Tier
-	(Shows)(0),                // 9: nono.layer.v1.Shows
-	(Standing)(0),             // 10: nono.layer.v1.Standing
-	(Held)(0),                 // 11: nono.layer.v1.Held
-	(Severity)(0),             // 12: nono.layer.v1.Severity
-	(Right)(0),                // 13: nono.layer.v1.Right
-	(Op)(0),                   // 14: nono.layer.v1.Op
-	(Network)(0),              // 15: nono.layer.v1.Network
-	(EndReason)(0),            // 16: nono.layer.v1.EndReason
-	(*Core)(nil),              // 17: nono.layer.v1.Core
-	(*DescribeRequest)(nil),   // 18: nono.layer.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 19: nono.layer.v1.DescribeResponse
-	(*Subcommand)(nil),        // 20: nono.layer.v1.Subcommand
-	(*Flag)(nil),              // 21: nono.layer.v1.Flag
-	(*SubcommandRequest)(nil), // 22: nono.layer.v1.SubcommandRequest
-	(*FlagValue)(nil),         // 23: nono.layer.v1.FlagValue
-	(*StoredSession)(nil),     // 24: nono.layer.v1.StoredSession
-	(*Setting)(nil),           // 25: nono.layer.v1.Setting
-	(*Source)(nil),            // 26: nono.layer.v1.Source
-	(*PathRule)(nil),          // 27: nono.layer.v1.PathRule
-	(*Lift)(nil),              // 28: nono.layer.v1.Lift
-	(*EnvRule)(nil),           // 29: nono.layer.v1.EnvRule
-	(*Disabled)(nil),          // 30: nono.layer.v1.Disabled
-	(*Policy)(nil),            // 31: nono.layer.v1.Policy
-	(*Host)(nil),              // 32: nono.layer.v1.Host
-	(*Command)(nil),           // 33: nono.layer.v1.Command
-	(*Document)(nil),          // 34: nono.layer.v1.Document
-	(*Variable)(nil),          // 35: nono.layer.v1.Variable
-	(*Run)(nil),               // 36: nono.layer.v1.Run
-	(*PlanRequest)(nil),       // 37: nono.layer.v1.PlanRequest
-	(*Places)(nil),            // 38: nono.layer.v1.Places
-	(*Place)(nil),             // 39: nono.layer.v1.Place
-	(*Rights)(nil),            // 40: nono.layer.v1.Rights
-	(*PlaceLink)(nil),         // 41: nono.layer.v1.PlaceLink
-	(*PlaceRule)(nil),         // 42: nono.layer.v1.PlaceRule
-	(*PlanResponse)(nil),      // 43: nono.layer.v1.PlanResponse
-	(*Coverage)(nil),          // 44: nono.layer.v1.Coverage
-	(*Diagnostic)(nil),        // 45: nono.layer.v1.Diagnostic
-	(*Fact)(nil),              // 46: nono.layer.v1.Fact
-	(*VerifiedFile)(nil),      // 47: nono.layer.v1.VerifiedFile
-	(*CredentialMissing)(nil), // 48: nono.layer.v1.CredentialMissing
-	(*Proxy)(nil),             // 49: nono.layer.v1.Proxy
-	(*BoundHost)(nil),         // 50: nono.layer.v1.BoundHost
-	(*Step)(nil),              // 51: nono.layer.v1.Step
-	(*Env)(nil),               // 52: nono.layer.v1.Env
-	(*Part)(nil),              // 53: nono.layer.v1.Part
-	(*Bind)(nil),              // 54: nono.layer.v1.Bind
-	(*Link)(nil),              // 55: nono.layer.v1.Link
-	(*Copy)(nil),              // 56: nono.layer.v1.Copy
-	(*Tmpfs)(nil),             // 57: nono.layer.v1.Tmpfs
-	(*Mask)(nil),              // 58: nono.layer.v1.Mask
-	(*File)(nil),              // 59: nono.layer.v1.File
-	(*Landlock)(nil),          // 60: nono.layer.v1.Landlock
-	(*Comparison)(nil),        // 61: nono.layer.v1.Comparison
-	(*Condition)(nil),         // 62: nono.layer.v1.Condition
-	(*Seccomp)(nil),           // 63: nono.layer.v1.Seccomp
-	(*Listener)(nil),          // 64: nono.layer.v1.Listener
-	(*Dialer)(nil),            // 65: nono.layer.v1.Dialer
-	(*StartRequest)(nil),      // 66: nono.layer.v1.StartRequest
-	(*Descriptor)(nil),        // 67: nono.layer.v1.Descriptor
-	(*StartResponse)(nil),     // 68: nono.layer.v1.StartResponse
-	(*End)(nil),               // 69: nono.layer.v1.End
-	(*FinishRequest)(nil),     // 70: nono.layer.v1.FinishRequest
-	(*FinishResponse)(nil),    // 71: nono.layer.v1.FinishResponse
-	(*SessionRequest)(nil),    // 72: nono.layer.v1.SessionRequest
-	(*SessionResponse)(nil),   // 73: nono.layer.v1.SessionResponse
-	(*Beat)(nil),              // 74: nono.layer.v1.Beat
-	(*Event)(nil),             // 75: nono.layer.v1.Event
-	(*Progress)(nil),          // 76: nono.layer.v1.Progress
-	(*Question)(nil),          // 77: nono.layer.v1.Question
-	(*Answer)(nil),            // 78: nono.layer.v1.Answer
-	(*Dial)(nil),              // 79: nono.layer.v1.Dial
-	(*DialResult)(nil),        // 80: nono.layer.v1.DialResult
-	(*Stop)(nil),              // 81: nono.layer.v1.Stop
-	(*Stopping)(nil),          // 82: nono.layer.v1.Stopping
-	nil,                       // 83: nono.layer.v1.PlanResponse.SecretsEntry
-	nil,                       // 84: nono.layer.v1.StartRequest.SecretsEntry
-	nil,                       // 85: nono.layer.v1.FinishRequest.SecretsEntry
-	nil,                       // 86: nono.layer.v1.Event.FieldsEntry
+	(HostAction)(0),           // 8: nono.layer.v1.HostAction
+	(PortAction)(0),           // 9: nono.layer.v1.PortAction
+	(Tier)(0),                 // 10: nono.layer.v1.Tier
+	(Shows)(0),                // 11: nono.layer.v1.Shows
+	(Standing)(0),             // 12: nono.layer.v1.Standing
+	(Held)(0),                 // 13: nono.layer.v1.Held
+	(Severity)(0),             // 14: nono.layer.v1.Severity
+	(Right)(0),                // 15: nono.layer.v1.Right
+	(Op)(0),                   // 16: nono.layer.v1.Op
+	(Network)(0),              // 17: nono.layer.v1.Network
+	(EndReason)(0),            // 18: nono.layer.v1.EndReason
+	(*Core)(nil),              // 19: nono.layer.v1.Core
+	(*DescribeRequest)(nil),   // 20: nono.layer.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 21: nono.layer.v1.DescribeResponse
+	(*Subcommand)(nil),        // 22: nono.layer.v1.Subcommand
+	(*Flag)(nil),              // 23: nono.layer.v1.Flag
+	(*SubcommandRequest)(nil), // 24: nono.layer.v1.SubcommandRequest
+	(*FlagValue)(nil),         // 25: nono.layer.v1.FlagValue
+	(*StoredSession)(nil),     // 26: nono.layer.v1.StoredSession
+	(*StoredEvent)(nil),       // 27: nono.layer.v1.StoredEvent
+	(*Setting)(nil),           // 28: nono.layer.v1.Setting
+	(*Source)(nil),            // 29: nono.layer.v1.Source
+	(*PathRule)(nil),          // 30: nono.layer.v1.PathRule
+	(*Lift)(nil),              // 31: nono.layer.v1.Lift
+	(*EnvRule)(nil),           // 32: nono.layer.v1.EnvRule
+	(*Disabled)(nil),          // 33: nono.layer.v1.Disabled
+	(*HostRule)(nil),          // 34: nono.layer.v1.HostRule
+	(*PortRule)(nil),          // 35: nono.layer.v1.PortRule
+	(*Upstream)(nil),          // 36: nono.layer.v1.Upstream
+	(*Policy)(nil),            // 37: nono.layer.v1.Policy
+	(*Host)(nil),              // 38: nono.layer.v1.Host
+	(*Command)(nil),           // 39: nono.layer.v1.Command
+	(*Document)(nil),          // 40: nono.layer.v1.Document
+	(*Variable)(nil),          // 41: nono.layer.v1.Variable
+	(*Run)(nil),               // 42: nono.layer.v1.Run
+	(*PlanRequest)(nil),       // 43: nono.layer.v1.PlanRequest
+	(*Places)(nil),            // 44: nono.layer.v1.Places
+	(*Place)(nil),             // 45: nono.layer.v1.Place
+	(*Rights)(nil),            // 46: nono.layer.v1.Rights
+	(*PlaceLink)(nil),         // 47: nono.layer.v1.PlaceLink
+	(*PlaceRule)(nil),         // 48: nono.layer.v1.PlaceRule
+	(*PlanResponse)(nil),      // 49: nono.layer.v1.PlanResponse
+	(*Coverage)(nil),          // 50: nono.layer.v1.Coverage
+	(*Diagnostic)(nil),        // 51: nono.layer.v1.Diagnostic
+	(*Fact)(nil),              // 52: nono.layer.v1.Fact
+	(*VerifiedFile)(nil),      // 53: nono.layer.v1.VerifiedFile
+	(*CredentialMissing)(nil), // 54: nono.layer.v1.CredentialMissing
+	(*Proxy)(nil),             // 55: nono.layer.v1.Proxy
+	(*Resolver)(nil),          // 56: nono.layer.v1.Resolver
+	(*BoundHost)(nil),         // 57: nono.layer.v1.BoundHost
+	(*Step)(nil),              // 58: nono.layer.v1.Step
+	(*Env)(nil),               // 59: nono.layer.v1.Env
+	(*Part)(nil),              // 60: nono.layer.v1.Part
+	(*Bind)(nil),              // 61: nono.layer.v1.Bind
+	(*Link)(nil),              // 62: nono.layer.v1.Link
+	(*Copy)(nil),              // 63: nono.layer.v1.Copy
+	(*Tmpfs)(nil),             // 64: nono.layer.v1.Tmpfs
+	(*Mask)(nil),              // 65: nono.layer.v1.Mask
+	(*File)(nil),              // 66: nono.layer.v1.File
+	(*Landlock)(nil),          // 67: nono.layer.v1.Landlock
+	(*Comparison)(nil),        // 68: nono.layer.v1.Comparison
+	(*Condition)(nil),         // 69: nono.layer.v1.Condition
+	(*Seccomp)(nil),           // 70: nono.layer.v1.Seccomp
+	(*Listener)(nil),          // 71: nono.layer.v1.Listener
+	(*Dialer)(nil),            // 72: nono.layer.v1.Dialer
+	(*StartRequest)(nil),      // 73: nono.layer.v1.StartRequest
+	(*Descriptor)(nil),        // 74: nono.layer.v1.Descriptor
+	(*StartResponse)(nil),     // 75: nono.layer.v1.StartResponse
+	(*End)(nil),               // 76: nono.layer.v1.End
+	(*FinishRequest)(nil),     // 77: nono.layer.v1.FinishRequest
+	(*FinishResponse)(nil),    // 78: nono.layer.v1.FinishResponse
+	(*SessionRequest)(nil),    // 79: nono.layer.v1.SessionRequest
+	(*SessionResponse)(nil),   // 80: nono.layer.v1.SessionResponse
+	(*Beat)(nil),              // 81: nono.layer.v1.Beat
+	(*Event)(nil),             // 82: nono.layer.v1.Event
+	(*Progress)(nil),          // 83: nono.layer.v1.Progress
+	(*Question)(nil),          // 84: nono.layer.v1.Question
+	(*Answer)(nil),            // 85: nono.layer.v1.Answer
+	(*Dial)(nil),              // 86: nono.layer.v1.Dial
+	(*DialResult)(nil),        // 87: nono.layer.v1.DialResult
+	(*Stop)(nil),              // 88: nono.layer.v1.Stop
+	(*Stopping)(nil),          // 89: nono.layer.v1.Stopping
+	nil,                       // 90: nono.layer.v1.PlanResponse.SecretsEntry
+	nil,                       // 91: nono.layer.v1.StartRequest.SecretsEntry
+	nil,                       // 92: nono.layer.v1.FinishRequest.SecretsEntry
+	nil,                       // 93: nono.layer.v1.Event.FieldsEntry
 }
 var file_nono_layer_v1_layer_proto_depIdxs = []int32{
-	17, // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
-	0,  // 1: nono.layer.v1.DescribeResponse.kind:type_name -> nono.layer.v1.Kind
-	1,  // 2: nono.layer.v1.DescribeResponse.lifetime:type_name -> nono.layer.v1.Lifetime
-	25, // 3: nono.layer.v1.DescribeResponse.settings:type_name -> nono.layer.v1.Setting
-	20, // 4: nono.layer.v1.DescribeResponse.subcommands:type_name -> nono.layer.v1.Subcommand
-	21, // 5: nono.layer.v1.Subcommand.flags:type_name -> nono.layer.v1.Flag
-	2,  // 6: nono.layer.v1.Subcommand.completion:type_name -> nono.layer.v1.Completion
-	17, // 7: nono.layer.v1.SubcommandRequest.core:type_name -> nono.layer.v1.Core
-	23, // 8: nono.layer.v1.SubcommandRequest.flags:type_name -> nono.layer.v1.FlagValue
-	35, // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
-	24, // 10: nono.layer.v1.SubcommandRequest.session:type_name -> nono.layer.v1.StoredSession
-	36, // 11: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
-	69, // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
-	3,  // 13: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
-	25, // 14: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
-	4,  // 15: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
-	26, // 16: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
-	5,  // 17: nono.layer.v1.PathRule.access:type_name -> nono.layer.v1.Access
-	6,  // 18: nono.layer.v1.PathRule.type:type_name -> nono.layer.v1.FileType
-	28, // 19: nono.layer.v1.PathRule.lifted:type_name -> nono.layer.v1.Lift
-	26, // 20: nono.layer.v1.Lift.source:type_name -> nono.layer.v1.Source
-	26, // 21: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
-	7,  // 22: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
-	0,  // 23: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
-	26, // 24: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
-	27, // 25: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
-	29, // 26: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
-	30, // 27: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
-	8,  // 28: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
-	32, // 29: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
-	33, // 30: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
-	31, // 31: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
-	46, // 32: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
-	35, // 33: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
-	17, // 34: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
-	36, // 35: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
-	34, // 36: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
-	38, // 37: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
-	39, // 38: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
-	41, // 39: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
-	42, // 40: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
-	9,  // 41: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
-	6,  // 42: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
-	40, // 43: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
-	10, // 44: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
-	40, // 45: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
-	51, // 46: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
-	44, // 47: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
-	46, // 48: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
-	45, // 49: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	83, // 50: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
-	11, // 51: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
-	12, // 52: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
-	47, // 53: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
-	48, // 54: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
-	49, // 55: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
-	50, // 56: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
-	52, // 57: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
-	54, // 58: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
-	55, // 59: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
-	57, // 60: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
-	58, // 61: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
-	59, // 62: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
-	60, // 63: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
-	63, // 64: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
-	64, // 65: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
-	65, // 66: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	56, // 67: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
-	53, // 68: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	13, // 69: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	14, // 70: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
-	61, // 71: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
-	62, // 72: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	15, // 73: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	36, // 74: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
-	84, // 75: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
-	67, // 76: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	15, // 77: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	16, // 78: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
-	36, // 79: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
-	69, // 80: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
-	85, // 81: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
-	74, // 82: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	78, // 83: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	80, // 84: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	82, // 85: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
-	74, // 86: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	75, // 87: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	76, // 88: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	77, // 89: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	79, // 90: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	81, // 91: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	86, // 92: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	18, // 93: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	37, // 94: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	66, // 95: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	70, // 96: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	72, // 97: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	19, // 98: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	43, // 99: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	68, // 100: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	71, // 101: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	73, // 102: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	98, // [98:103] is the sub-list for method output_type
-	93, // [93:98] is the sub-list for method input_type
-	93, // [93:93] is the sub-list for extension type_name
-	93, // [93:93] is the sub-list for extension extendee
-	0,  // [0:93] is the sub-list for field type_name
+	19,  // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
+	0,   // 1: nono.layer.v1.DescribeResponse.kind:type_name -> nono.layer.v1.Kind
+	1,   // 2: nono.layer.v1.DescribeResponse.lifetime:type_name -> nono.layer.v1.Lifetime
+	28,  // 3: nono.layer.v1.DescribeResponse.settings:type_name -> nono.layer.v1.Setting
+	22,  // 4: nono.layer.v1.DescribeResponse.subcommands:type_name -> nono.layer.v1.Subcommand
+	23,  // 5: nono.layer.v1.Subcommand.flags:type_name -> nono.layer.v1.Flag
+	2,   // 6: nono.layer.v1.Subcommand.completion:type_name -> nono.layer.v1.Completion
+	19,  // 7: nono.layer.v1.SubcommandRequest.core:type_name -> nono.layer.v1.Core
+	25,  // 8: nono.layer.v1.SubcommandRequest.flags:type_name -> nono.layer.v1.FlagValue
+	41,  // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
+	26,  // 10: nono.layer.v1.SubcommandRequest.session:type_name -> nono.layer.v1.StoredSession
+	42,  // 11: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
+	76,  // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
+	27,  // 13: nono.layer.v1.StoredSession.events:type_name -> nono.layer.v1.StoredEvent
+	82,  // 14: nono.layer.v1.StoredEvent.event:type_name -> nono.layer.v1.Event
+	3,   // 15: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
+	28,  // 16: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
+	4,   // 17: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
+	29,  // 18: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
+	5,   // 19: nono.layer.v1.PathRule.access:type_name -> nono.layer.v1.Access
+	6,   // 20: nono.layer.v1.PathRule.type:type_name -> nono.layer.v1.FileType
+	31,  // 21: nono.layer.v1.PathRule.lifted:type_name -> nono.layer.v1.Lift
+	29,  // 22: nono.layer.v1.Lift.source:type_name -> nono.layer.v1.Source
+	29,  // 23: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
+	7,   // 24: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
+	0,   // 25: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
+	29,  // 26: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
+	29,  // 27: nono.layer.v1.HostRule.source:type_name -> nono.layer.v1.Source
+	8,   // 28: nono.layer.v1.HostRule.action:type_name -> nono.layer.v1.HostAction
+	29,  // 29: nono.layer.v1.PortRule.source:type_name -> nono.layer.v1.Source
+	9,   // 30: nono.layer.v1.PortRule.action:type_name -> nono.layer.v1.PortAction
+	29,  // 31: nono.layer.v1.Upstream.source:type_name -> nono.layer.v1.Source
+	30,  // 32: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
+	32,  // 33: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
+	33,  // 34: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
+	34,  // 35: nono.layer.v1.Policy.hosts:type_name -> nono.layer.v1.HostRule
+	35,  // 36: nono.layer.v1.Policy.ports:type_name -> nono.layer.v1.PortRule
+	36,  // 37: nono.layer.v1.Policy.upstream:type_name -> nono.layer.v1.Upstream
+	10,  // 38: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
+	38,  // 39: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
+	39,  // 40: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
+	37,  // 41: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
+	52,  // 42: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
+	41,  // 43: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
+	19,  // 44: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
+	42,  // 45: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
+	40,  // 46: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
+	44,  // 47: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
+	45,  // 48: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
+	47,  // 49: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
+	48,  // 50: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
+	11,  // 51: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
+	6,   // 52: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
+	46,  // 53: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
+	12,  // 54: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
+	46,  // 55: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
+	58,  // 56: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
+	50,  // 57: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
+	52,  // 58: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
+	51,  // 59: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
+	90,  // 60: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	13,  // 61: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
+	14,  // 62: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
+	53,  // 63: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
+	54,  // 64: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
+	55,  // 65: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
+	57,  // 66: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
+	56,  // 67: nono.layer.v1.Fact.resolver:type_name -> nono.layer.v1.Resolver
+	59,  // 68: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
+	61,  // 69: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
+	62,  // 70: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
+	64,  // 71: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
+	65,  // 72: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
+	66,  // 73: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
+	67,  // 74: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
+	70,  // 75: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
+	71,  // 76: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
+	72,  // 77: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
+	63,  // 78: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
+	60,  // 79: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	15,  // 80: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	16,  // 81: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
+	68,  // 82: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
+	69,  // 83: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	17,  // 84: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	42,  // 85: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
+	91,  // 86: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	74,  // 87: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	17,  // 88: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	18,  // 89: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
+	42,  // 90: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
+	76,  // 91: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
+	92,  // 92: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	81,  // 93: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	85,  // 94: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	87,  // 95: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	89,  // 96: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	81,  // 97: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	82,  // 98: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	83,  // 99: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	84,  // 100: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	86,  // 101: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	88,  // 102: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	93,  // 103: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	20,  // 104: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	43,  // 105: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	73,  // 106: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	77,  // 107: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	79,  // 108: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	21,  // 109: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	49,  // 110: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	75,  // 111: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	78,  // 112: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	80,  // 113: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	109, // [109:114] is the sub-list for method output_type
+	104, // [104:109] is the sub-list for method input_type
+	104, // [104:104] is the sub-list for extension type_name
+	104, // [104:104] is the sub-list for extension extendee
+	0,   // [0:104] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }
@@ -6589,13 +7140,14 @@ func file_nono_layer_v1_layer_proto_init() {
 	if File_nono_layer_v1_layer_proto != nil {
 		return
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[29].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[33].OneofWrappers = []any{
 		(*Fact_VerifiedFile)(nil),
 		(*Fact_CredentialMissing)(nil),
 		(*Fact_Proxy)(nil),
 		(*Fact_BoundHost)(nil),
+		(*Fact_Resolver)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[34].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[39].OneofWrappers = []any{
 		(*Step_Env)(nil),
 		(*Step_Bind)(nil),
 		(*Step_Link)(nil),
@@ -6608,19 +7160,19 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Step_Dialer)(nil),
 		(*Step_Copy)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[36].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[41].OneofWrappers = []any{
 		(*Part_Literal)(nil),
 		(*Part_Host)(nil),
 		(*Part_Secret)(nil),
 		(*Part_Listener)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[55].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[60].OneofWrappers = []any{
 		(*SessionRequest_Beat)(nil),
 		(*SessionRequest_Answer)(nil),
 		(*SessionRequest_Dialled)(nil),
 		(*SessionRequest_Stopping)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[56].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[61].OneofWrappers = []any{
 		(*SessionResponse_Beat)(nil),
 		(*SessionResponse_Event)(nil),
 		(*SessionResponse_Progress)(nil),
@@ -6633,8 +7185,8 @@ func file_nono_layer_v1_layer_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nono_layer_v1_layer_proto_rawDesc), len(file_nono_layer_v1_layer_proto_rawDesc)),
-			NumEnums:      17,
-			NumMessages:   70,
+			NumEnums:      19,
+			NumMessages:   75,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -37,6 +37,8 @@ type Decider struct {
 	variables map[string]*variableEntry // by name
 	prefixes  map[string]*variableEntry // by what stands before the "*" of a pattern
 	longest   int                       // of the prefixes
+
+	hosts hostRules
 }
 
 // NewDecider returns the decisions that p makes. They point into p, which must not change any more.
@@ -45,6 +47,7 @@ func NewDecider(p *Policy) *Decider {
 		paths:     map[string]*pathEntry{},
 		variables: map[string]*variableEntry{},
 		prefixes:  map[string]*variableEntry{},
+		hosts:     newHostRules(p),
 	}
 	for _, off := range p.Disabled {
 		if off.Kind == KindFilesystem {

@@ -1,7 +1,7 @@
 // Package policy holds what a run allows, as data, and the one decision that every part of nono
 // makes from it.
 //
-// A [Policy] says what (paths, variables; later hosts and services); a layer says how. It is built
+// A [Policy] says what (paths, variables, hosts; later services); a layer says how. It is built
 // once by core, from HCL and flags, and handed unchanged to every layer. Each rule keeps the line
 // it came from, so that a refusal inside the sandbox, a line of `nono plan` and an error all point
 // at the same place.
@@ -203,6 +203,7 @@ type EnvRule struct {
 type Policy struct {
 	Filesystem  []PathRule `json:"filesystem,omitempty"`
 	Environment []EnvRule  `json:"environment,omitempty"`
+	Network     Network    `json:"network,omitzero"`
 	// Disabled are the kinds switched off for this run, with the flag or the line that did it.
 	Disabled []Disabled `json:"disabled,omitempty"`
 }
@@ -240,7 +241,7 @@ func (p *Policy) Rules() []Rule {
 	for _, r := range p.Environment {
 		rules = append(rules, Rule{r.ID, r.Source, string(r.Action) + " " + Printable(r.Name)})
 	}
-	return rules
+	return append(rules, p.Network.rules()...)
 }
 
 // says is the rule in a few words.

@@ -86,6 +86,17 @@ var envActions = Enum[policy.EnvAction, layerpb.EnvAction]{
 	{policy.EnvDeny, layerpb.EnvAction_ENV_ACTION_DENY},
 }
 
+var hostActions = Enum[policy.HostAction, layerpb.HostAction]{
+	{policy.HostAllow, layerpb.HostAction_HOST_ACTION_ALLOW},
+	{policy.HostDeny, layerpb.HostAction_HOST_ACTION_DENY},
+	{policy.HostOpaque, layerpb.HostAction_HOST_ACTION_OPAQUE},
+}
+
+var portActions = Enum[policy.PortAction, layerpb.PortAction]{
+	{policy.PortLoopback, layerpb.PortAction_PORT_ACTION_LOOPBACK},
+	{policy.PortListen, layerpb.PortAction_PORT_ACTION_LISTEN},
+}
+
 var rights = Enum[fragment.Right, layerpb.Right]{
 	{fragment.RightList, layerpb.Right_RIGHT_LIST},
 	{fragment.RightRead, layerpb.Right_RIGHT_READ},

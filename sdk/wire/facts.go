@@ -3,7 +3,6 @@ package wire
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/layerpb"
@@ -25,6 +24,10 @@ func EncodeFacts(facts []fact.Fact) ([]*layerpb.Fact, error) {
 			}
 		case fact.Proxy:
 			m.Fact = &layerpb.Fact_Proxy{Proxy: &layerpb.Proxy{Listener: f.Listener, Layer: f.Layer}}
+		case fact.Resolver:
+			m.Fact = &layerpb.Fact_Resolver{
+				Resolver: &layerpb.Resolver{Listener: f.Listener, Layer: f.Layer},
+			}
 		case fact.BoundHost:
 			m.Fact = &layerpb.Fact_BoundHost{BoundHost: &layerpb.BoundHost{
 				Service: f.Service, Host: f.Host, Port: uint32(f.Port),
@@ -66,14 +69,15 @@ func decodeFact(m *layerpb.Fact) (fact.Fact, error) {
 		listener := m.Proxy.GetListener()
 		return fact.Proxy{Listener: listener, Layer: m.Proxy.GetLayer()},
 			At(Name(listener), "listener")
+	case *layerpb.Fact_Resolver:
+		listener := m.Resolver.GetListener()
+		return fact.Resolver{Listener: listener, Layer: m.Resolver.GetLayer()},
+			At(Name(listener), "listener")
 	case *layerpb.Fact_BoundHost:
 		b := m.BoundHost
-		if b.GetPort() == 0 || b.GetPort() > math.MaxUint16 {
-			return nil, fmt.Errorf("port: %d is not a port", b.GetPort())
-		}
-		return fact.BoundHost{
-			Service: b.GetService(), Host: b.GetHost(), Port: uint16(b.GetPort()),
-		}, First(At(Name(b.GetService()), "service"), At(Name(b.GetHost()), "host"))
+		port, err := decodeNamedPort(b.GetPort())
+		return fact.BoundHost{Service: b.GetService(), Host: b.GetHost(), Port: port},
+			First(At(err, "port"), At(Name(b.GetService()), "service"), At(Name(b.GetHost()), "host"))
 	default:
 		return nil, errors.New("it has no content")
 	}

@@ -183,6 +183,30 @@ func policies() *rapid.Generator[policy.Policy] {
 					Secret: names.Draw(t, "secret"),
 				}
 			}), 1, 5).Draw(t, "environment"),
+			Network: policy.Network{
+				Hosts: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.HostRule {
+					return policy.HostRule{
+						ID: rules.Draw(t, "id"), Source: source(t),
+						Action: rapid.SampledFrom([]policy.HostAction{
+							policy.HostAllow, policy.HostDeny, policy.HostOpaque,
+						}).Draw(t, "action"),
+						Host: names.Draw(t, "host"), Ports: rapid.SliceOfN(ports, 1, 3).Draw(t, "ports"),
+						Group: names.Draw(t, "group"),
+					}
+				}), 1, 5).Draw(t, "hosts"),
+				Ports: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.PortRule {
+					return policy.PortRule{
+						ID: rules.Draw(t, "id"), Source: source(t), Port: ports.Draw(t, "port"),
+						Action: rapid.SampledFrom([]policy.PortAction{
+							policy.PortLoopback, policy.PortListen,
+						}).Draw(t, "action"),
+					}
+				}), 1, 3).Draw(t, "ports"),
+				Upstream: &policy.Upstream{
+					ID: rules.Draw(t, "id"), Source: source(t), URL: names.Draw(t, "url"),
+					Bypass: rapid.SliceOfN(names, 1, 3).Draw(t, "bypass"),
+				},
+			},
 			Disabled: []policy.Disabled{{
 				Kind: rapid.SampledFrom([]policy.Kind{
 					policy.KindTrust, policy.KindCredentials, policy.KindNetwork, policy.KindSnapshot,

@@ -33,7 +33,7 @@ func EncodePolicy(p policy.Policy) (*layerpb.Policy, error) {
 		}
 		out.Disabled = append(out.Disabled, &layerpb.Disabled{Kind: kind, Source: source})
 	}
-	return out, nil
+	return out, At(encodeNetwork(p.Network, out), "network")
 }
 
 // DecodePolicy is the policy as core sent it.
@@ -61,7 +61,9 @@ func DecodePolicy(m *layerpb.Policy) (policy.Policy, error) {
 		}
 		p.Disabled = append(p.Disabled, policy.Disabled{Kind: kind, Source: source})
 	}
-	return p, nil
+	var err error
+	p.Network, err = decodeNetwork(m)
+	return p, At(err, "network")
 }
 
 func encodePathRule(r policy.PathRule) (*layerpb.PathRule, error) {

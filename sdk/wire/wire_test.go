@@ -119,6 +119,18 @@ func TestEnumsAreWhole(t *testing.T) {
 		"Access":    func(n int32) error { return rule(1, layerpb.Access(n), 1) },
 		"FileType":  func(n int32) error { return rule(1, 1, layerpb.FileType(n)) },
 		"EnvAction": envRule,
+		"HostAction": func(n int32) error {
+			_, err := wire.DecodePolicy(&layerpb.Policy{Hosts: []*layerpb.HostRule{{
+				Source: &layerpb.Source{Origin: 1}, Action: layerpb.HostAction(n),
+			}}})
+			return err
+		},
+		"PortAction": func(n int32) error {
+			_, err := wire.DecodePolicy(&layerpb.Policy{Ports: []*layerpb.PortRule{{
+				Source: &layerpb.Source{Origin: 1}, Action: layerpb.PortAction(n), Port: 1,
+			}}})
+			return err
+		},
 		"Shows": func(n int32) error {
 			_, err := wire.DecodePlaces(&layerpb.Places{Places: []*layerpb.Place{{
 				Shows: layerpb.Shows(n), Type: 1,
