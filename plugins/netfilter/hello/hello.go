@@ -1,0 +1,188 @@
+// Package hello tells what a connection begins with, before a byte of it has gone anywhere.
+//
+// A TLS client says in the clear which server it wants, in the first message of the handshake, the
+// ClientHello. [Sniff] reads that message whole, over however many records and segments it comes,
+// and gives the connection back as if nobody had read of it:
+//
+//	first, conn, err := hello.Sniff(conn, time.Second)
+//	switch first := first.(type) {
+//	case hello.TLS: // first.ServerName is the name to compare
+//	...
+//	}
+//
+// # Where servers may differ
+//
+// The name that is compared must be the name that the server takes. So a ClientHello that a lenient
+// server might read in another way is no TLS here: an extension that stands twice, more than one
+// server name, anything before, within or behind the message where RFC 8446 has nothing. Such a
+// connection is [Other].
+//
+// # What is not seen
+//
+// What follows the first ClientHello is not looked at. A client may be asked for a second one and,
+// against the rules, put another name into it; and what it asks for inside TLS nobody sees. Both
+// are a matter between a client and a server that was allowed.
+//
+// # What clients send
+//
+// An encrypted ClientHello cannot be told from the imitation (GREASE) that a client sends so that
+// servers get used to it.
+package hello
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/nono-run/nono/plugins/netfilter/replay"
+)
+
+// Longest is how much is read of a connection to learn what it is. The usual ClientHello has half a
+// kilobyte, one with post-quantum keys two; crypto/tls takes as much as this.
+const Longest = 64 << 10
+
+// longestMethod is more than any registered method of HTTP has.
+const longestMethod = 32
+
+// First is what a connection begins with. Its concrete types are exactly those of this package.
+//
+//sumtype:decl
+type First interface{ first() }
+
+// TLS is a whole and well-formed ClientHello.
+type TLS struct {
+	// ServerName is the name in the clear, byte for byte as the client sent it; empty where it sent
+	// none. It may be no name at all.
+	ServerName string
+	// ECH says that another name may be in there, encrypted.
+	ECH bool
+}
+
+// HTTP is a method and a space: a request of HTTP/1, or what has to be refused as a bad one.
+type HTTP struct{}
+
+// HTTP2 is the preface of HTTP/2 without TLS.
+type HTTP2 struct{}
+
+// Other is anything else.
+type Other struct {
+	// What it is, in a few words, as "a ClientHello with two server names".
+	What string
+}
+
+// Silence is a client that has said nothing yet. It may wait for the server to begin.
+type Silence struct{}
+
+func (TLS) first()     {}
+func (HTTP) first()    {}
+func (HTTP2) first()   {}
+func (Other) first()   {}
+func (Silence) first() {}
+
+// Sniff waits so long for the first byte, zero for ever, and then for as many as tell what the
+// connection begins with. The connection that it returns gives these bytes once more. It may be
+// sniffed at again, as after a [Silence].
+//
+// The error is io.EOF where the client ended its half without a byte. There is no limit on the time
+// that the rest takes: whoever wants one closes the connection.
+func Sniff(conn net.Conn, wait time.Duration) (First, net.Conn, error) {
+	if wait > 0 {
+		if err := conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+			return nil, conn, err
+		}
+	}
+	s := source{from: conn}
+	err := s.fill(1)
+	if wait > 0 {
+		if err := conn.SetReadDeadline(time.Time{}); err != nil {
+			return nil, conn, err
+		}
+	}
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return Silence{}, conn, nil
+	case err != nil:
+		return nil, conn, err
+	}
+	first, err := s.look()
+	return first, replay.New(conn, s.head), err
+}
+
+// source reads from a connection and keeps all that it read.
+type source struct {
+	from io.Reader
+	head []byte
+}
+
+// errLong says that what was asked for is more than is read of any connection.
+var errLong = errors.New("too long")
+
+// fill reads until there are so many bytes. It is io.EOF where there never will be.
+func (s *source) fill(n int) error {
+	if n > Longest {
+		return errLong
+	}
+	for len(s.head) < n {
+		if s.head == nil {
+			s.head = make([]byte, 0, 2<<10)
+		}
+		if len(s.head) == cap(s.head) {
+			s.head = append(s.head, 0)[:len(s.head)]
+		}
+		got, err := s.from.Read(s.head[len(s.head):cap(s.head)])
+		s.head = s.head[:len(s.head)+got]
+		if err != nil && len(s.head) < n {
+			return err
+		}
+	}
+	return nil
+}
+
+// look tells what it is. An error is one of the connection.
+func (s *source) look() (First, error) {
+	if s.head[0] != recordHandshake {
+		return s.text()
+	}
+	message, err := s.clientHello()
+	var odd oddity
+	switch {
+	case errors.As(err, &odd):
+		return Other{What: string(odd)}, nil
+	case errors.Is(err, errLong):
+		return Other{What: fmt.Sprintf("a ClientHello of more than %d KiB", Longest>>10)}, nil
+	case errors.Is(err, io.EOF):
+		return Other{What: "a ClientHello that breaks off"}, nil
+	case err != nil:
+		return nil, err
+	}
+	hello, err := parse(message)
+	if errors.As(err, &odd) {
+		return Other{What: string(odd)}, nil
+	}
+	return hello, err
+}
+
+// text tells whether it is HTTP. Methods are letters and hyphens; the standard allows more, which
+// nobody uses, and SSH's greeting would be one.
+func (s *source) text() (First, error) {
+	for n := 0; ; n++ {
+		switch err := s.fill(n + 1); {
+		case errors.Is(err, io.EOF):
+			return Other{What: "something that breaks off"}, nil
+		case err != nil:
+			return nil, err
+		}
+		switch c := s.head[n]; {
+		case c == ' ' && string(s.head[:n]) == "PRI":
+			return HTTP2{}, nil
+		case c == ' ' && n > 0:
+			return HTTP{}, nil
+		case n < longestMethod && ('A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || c == '-' || c == '_'):
+		default:
+			return Other{What: "neither TLS nor HTTP"}, nil
+		}
+	}
+}
