@@ -1,0 +1,153 @@
+// Package relay carries bytes between two connections.
+//
+//	toHost, toAgent, err := relay.Between(ctx, agent, host)
+//
+// What one side sends the other gets, in order and unchanged, and so is each way of ending: a half
+// that is closed is closed on the other side, and a connection that is reset is reset there, so
+// that nobody takes for whole what broke off. Silence has no limit.
+//
+// # Why not io.Copy
+//
+// Between two sockets io.Copy splices. Each direction of a tunnel then holds a pipe while it waits:
+// six descriptors a tunnel, and memory that the kernel counts against the user in all of his
+// processes. With some hundred idle tunnels every new pipe of the user's is small, those of his
+// shells too. So the bytes are copied here, with a buffer that a direction has from the moment that
+// there is something to read until it is written. An idle tunnel has none, and one whose reader is
+// slow has one a direction.
+package relay
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/nono-run/nono/plugins/netfilter/replay"
+)
+
+// Between carries bytes both ways until both sides have ended, one of them fails, or the context is
+// done. It closes both connections, and returns how many bytes were written to each. The error is
+// nil where both ended in order; else both connections were reset.
+//
+// An idle TCP or Unix connection costs no buffer. Of any other kind, as TLS, each costs one.
+func Between(ctx context.Context, a, b net.Conn) (aToB, bToA int64, err error) {
+	headA, a := replay.Open(a)
+	headB, b := replay.Open(b)
+	t := &tunnel{a: a, b: b}
+	stop := context.AfterFunc(ctx, func() { t.fail(context.Cause(ctx)) })
+	defer stop()
+
+	var other sync.WaitGroup
+	other.Go(func() { bToA = t.carry(headB, b, a) })
+	aToB = t.carry(headA, a, b)
+	other.Wait()
+	return aToB, bToA, t.close()
+}
+
+// tunnel is two connections that share their fate.
+type tunnel struct {
+	a, b net.Conn
+
+	mu    sync.Mutex
+	ended int   // how many directions have ended in order
+	err   error // the first thing that went wrong
+}
+
+// carry carries one direction to its end.
+func (t *tunnel) carry(head []byte, from, to net.Conn) (written int64) {
+	written, readErr, writeErr := pass(head, from, to)
+	if readErr == nil && writeErr == nil {
+		writeErr = closeWrite(to)
+	}
+	switch {
+	case readErr != nil:
+		t.fail(readErr)
+	case writeErr != nil:
+		// What the receiver said before it went is still on its way: a server that has read enough
+		// answers, and resets. Meanwhile the sender must not wait for somebody to read.
+		if t.lose(writeErr) {
+			discard(from)
+		}
+	case !t.end():
+		// The other direction goes on, perhaps in silence. A side that has ended its half and is then
+		// gone altogether is noticed by the kernel's probes alone.
+		if err := gone(from); err != nil {
+			t.fail(err)
+		}
+	}
+	return written
+}
+
+// end notes that a direction has ended in order, and reports whether that was all.
+func (t *tunnel) end() (all bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended++
+	switch {
+	case t.err != nil:
+		t.reset()
+	case t.ended == 2:
+		// The one that watches a side whose half has ended is called off.
+		past := time.Unix(1, 0)
+		_ = t.a.SetReadDeadline(past)
+		_ = t.b.SetReadDeadline(past)
+	default:
+		return false
+	}
+	return true
+}
+
+// lose notes that a direction has nobody who takes what it brings, and reports whether the other
+// one goes on.
+func (t *tunnel) lose(why error) (goesOn bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err == nil && t.ended == 0 {
+		t.err = why
+		return true
+	}
+	t.failLocked(why)
+	return false
+}
+
+// fail ends both directions at once.
+func (t *tunnel) fail(why error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failLocked(why)
+}
+
+func (t *tunnel) failLocked(why error) {
+	if t.err == nil {
+		t.err = why
+	}
+	t.reset()
+}
+
+// reset ends both connections such that each peer knows that it is no orderly end.
+func (t *tunnel) reset() {
+	for _, conn := range []net.Conn{t.a, t.b} {
+		for {
+			over, ok := conn.(interface{ NetConn() net.Conn })
+			if !ok {
+				break
+			}
+			conn = over.NetConn() // TLS would say that it ends in order
+		}
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = conn.Close()
+	}
+}
+
+// close closes both connections, once both directions are over.
+func (t *tunnel) close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err == nil {
+		return errors.Join(t.a.Close(), t.b.Close())
+	}
+	return t.err
+}
