@@ -25,12 +25,8 @@ func (l *launcher) copy(s fragment.Copy) error {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return fail("copying "+s.Path, errors.New("it is not a regular file"))
 	}
-	parent, err := l.directory(path.Dir(s.Path))
+	parent, err := l.ownParent(s.Path)
 	if err != nil {
-		return err
-	}
-	defer closeFD(parent)
-	if err := l.mustBeOurs(parent, path.Dir(s.Path)); err != nil {
 		return err
 	}
 	mode := st.Mode & 0o777

@@ -36,7 +36,7 @@ func mountProc(l *launcher) error {
 // mountProcAt puts the fresh /proc into the view, and takes the machine's part out of reach, for
 // every user and whatever layers are on.
 func (l *launcher) mountProcAt(s fragment.Pseudo) error {
-	target, err := l.directory(s.Path)
+	target, err := l.point(s.Path, unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}

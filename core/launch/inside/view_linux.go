@@ -11,6 +11,7 @@ import (
 
 	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // view is the tree of mounts that the agent will see, while it is built.
@@ -24,6 +25,16 @@ type view struct {
 	// made are the devices of the tmpfs that were mounted here. Mount points are made in these and in
 	// nothing else: elsewhere they would be made on the host.
 	made map[uint64]bool
+	// parent is the directory in which something was put last.
+	parent parent
+}
+
+// parent is a directory of the view that is kept open: mounts come in the order of their paths, so
+// the next one is often its neighbour.
+type parent struct {
+	fd   int
+	path string
+	ours bool // in a tmpfs that was mounted here
 }
 
 // Names in the stage. The view's root is mounted there as well, because pivot_root wants it
@@ -39,6 +50,8 @@ const (
 func buildView(l *launcher) error {
 	unix.Umask(0) // modes are meant as they are written; the agent gets the user's own
 	l.view.made = map[uint64]bool{}
+	l.view.parent = parent{fd: -1}
+	defer func() { closeFD(l.view.parent.fd) }()
 
 	// A root that is bound is taken before the stage is mounted, or it would contain itself.
 	tree, err := l.rootTree(l.recipe.Mounts[0])
@@ -342,12 +355,8 @@ func (l *launcher) file(s fragment.File) error {
 
 // link makes a symbolic link. The same link twice is one.
 func (l *launcher) link(at, target string) error {
-	parent, err := l.directory(path.Dir(at))
+	parent, err := l.ownParent(at)
 	if err != nil {
-		return err
-	}
-	defer closeFD(parent)
-	if err := l.mustBeOurs(parent, path.Dir(at)); err != nil {
 		return err
 	}
 	err = unix.Symlinkat(target, parent, path.Base(at))
@@ -398,26 +407,25 @@ func (l *launcher) putAt(tree int, at string, flags uint64) error {
 	err = attach(tree, target)
 	closeFD(target)
 	closeFD(tree)
+	if policy.Within(l.view.parent.path, at) {
+		l.view.parent.path = "" // what is open lies beneath what was mounted now
+	}
 	return err
 }
 
-// directory opens a directory of the view, and makes it if need be.
-func (l *launcher) directory(at string) (int, error) { return l.point(at, unix.O_DIRECTORY) }
-
-// point opens a place of the view for something to be put there. The flags are O_DIRECTORY for a
-// directory, and O_NOFOLLOW where a link may stand.
+// point opens a place of the view for something to be put there, and makes it if need be. The flags
+// are O_DIRECTORY for a directory, and O_NOFOLLOW where a link may stand.
 func (l *launcher) point(at string, flags uint64) (int, error) {
-	directory := flags == unix.O_DIRECTORY
-	relative := at[1:]
-	if relative == "" {
-		relative = "."
+	if err := l.openParent(path.Dir(at)); err != nil {
+		return -1, err
 	}
-	fd, err := openBeneath(l.view.root, relative, flags)
+	directory := flags == unix.O_DIRECTORY
+	fd, err := openBeneath(l.view.parent.fd, path.Base(at), flags)
 	if errors.Is(err, unix.ENOENT) {
 		if err := l.makePoint(at, directory); err != nil {
 			return -1, err
 		}
-		fd, err = openBeneath(l.view.root, relative, flags)
+		fd, err = openBeneath(l.view.parent.fd, path.Base(at), flags)
 	}
 	if err != nil {
 		return -1, fail("opening the place for "+at, err)
@@ -433,13 +441,40 @@ func (l *launcher) point(at string, flags uint64) (int, error) {
 	return fd, nil
 }
 
-func (l *launcher) makePoint(at string, directory bool) error {
-	parent, err := l.directory(path.Dir(at))
+// openParent makes a directory the one that is kept open. It makes it if need be.
+func (l *launcher) openParent(dir string) error {
+	if l.view.parent.path == dir {
+		return nil
+	}
+	fd, err := l.openDirectory(dir)
 	if err != nil {
 		return err
 	}
-	defer closeFD(parent)
-	if err := l.mustBeOurs(parent, path.Dir(at)); err != nil {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		closeFD(fd)
+		return fail("looking at "+dir, err)
+	}
+	closeFD(l.view.parent.fd)
+	l.view.parent = parent{fd, dir, l.view.made[st.Dev]}
+	return nil
+}
+
+func (l *launcher) openDirectory(dir string) (int, error) {
+	if dir == "/" {
+		fd, err := openBeneath(l.view.root, ".", unix.O_DIRECTORY)
+		return fd, fail("opening the root of the view", err)
+	}
+	fd, err := openBeneath(l.view.root, dir[1:], unix.O_DIRECTORY)
+	if errors.Is(err, unix.ENOENT) {
+		return l.point(dir, unix.O_DIRECTORY) // which makes what is missing above it, too
+	}
+	return fd, fail("opening the place for "+dir, err)
+}
+
+func (l *launcher) makePoint(at string, directory bool) error {
+	parent, err := l.ownParent(at)
+	if err != nil {
 		return err
 	}
 	if directory {
@@ -450,19 +485,16 @@ func (l *launcher) makePoint(at string, directory bool) error {
 	return fail("making the place for "+at, err)
 }
 
-// mustBeOurs refuses to make anything in a directory of the host.
-func (l *launcher) mustBeOurs(dir int, name string) error {
-	var st unix.Stat_t
-	if err := unix.Fstat(dir, &st); err != nil {
-		return fail("looking at "+name, err)
+// ownParent is the directory of a path, to make something in. It refuses one of the host's.
+func (l *launcher) ownParent(at string) (int, error) {
+	if err := l.openParent(path.Dir(at)); err != nil {
+		return -1, err
 	}
-	if !l.view.made[st.Dev] {
-		return fail(
-			"making something in "+name,
-			errors.New("that directory is the host's, and nothing is made on the host"),
-		)
+	if !l.view.parent.ours {
+		return -1, fail("making something in "+path.Dir(at),
+			errors.New("that directory is the host's, and nothing is made on the host"))
 	}
-	return nil
+	return l.view.parent.fd, nil
 }
 
 // enterView makes the view the root of all threads, and lets go of the host's.

@@ -103,8 +103,38 @@ func TestEncode(t *testing.T) {
 			t.Errorf("the first %d bytes were taken for a recipe", n)
 		}
 	}
+}
+
+// What is rehearsed is what comes later: a mount of each kind, and one of each list.
+func TestRehearse(t *testing.T) {
 	if err := Rehearse(); err != nil {
 		t.Error(err)
+	}
+	var r Recipe
+	if err := parse([]byte(rehearsed), &r); err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]bool{}
+	for _, m := range r.Mounts {
+		kinds[fragment.Kind(m)] = true
+	}
+	every := fragment.List{
+		fragment.Tmpfs{},
+		fragment.Bind{},
+		fragment.Copy{},
+		fragment.File{},
+		fragment.Link{},
+		fragment.Mask{},
+		fragment.Hold{},
+		fragment.Pseudo{},
+	}
+	for _, m := range every {
+		if !kinds[fragment.Kind(m)] {
+			t.Errorf("no mount of the kind %s", fragment.Kind(m))
+		}
+	}
+	if len(r.Listeners) == 0 || len(r.Landlock) == 0 || len(r.Landlock[0].Rights) == 0 {
+		t.Errorf("something is missing: %+v", r)
 	}
 }
 
