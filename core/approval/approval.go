@@ -13,7 +13,6 @@
 package approval
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -29,6 +28,7 @@ import (
 	"time"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/ownfile"
 	"github.com/nono-run/nono/sdk/bytejson"
 	"github.com/nono-run/nono/sdk/hostfile"
 )
@@ -97,7 +97,7 @@ func (m Memory) Remember(file string, wants []string) error {
 	if err := os.MkdirAll(m.Dir, 0o700); err != nil {
 		return fmt.Errorf("remembering an approval: %w", err)
 	}
-	if err := m.write(m.path(file), append(content, '\n')); err != nil {
+	if err := m.write(filepath.Base(m.path(file)), append(content, '\n')); err != nil {
 		return fmt.Errorf("remembering an approval: %w", err)
 	}
 	return nil
@@ -109,7 +109,7 @@ func (m Memory) Forget(file string) (bool, error) {
 	if err == nil {
 		defer func() { _ = root.Close() }()
 		if err = root.Remove(filepath.Base(m.path(file))); err == nil {
-			return true, sync(root)
+			return true, ownfile.Sync(root)
 		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
@@ -163,7 +163,7 @@ func (m Memory) open() (*os.Root, error) {
 	}
 	info, err := root.Stat(".")
 	if err == nil {
-		err = checkOwn(m.Dir, info)
+		err = check(m.Dir, info)
 	}
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
@@ -171,18 +171,18 @@ func (m Memory) open() (*os.Root, error) {
 	return root, nil
 }
 
-// checkOwn refuses what is another user's, or what another user can write to.
-func checkOwn(path string, info fs.FileInfo) error {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	switch {
-	case !ok || int(stat.Uid) != os.Geteuid():
-		return diag.Errorf("%s belongs to another user, who could approve in your place", path).
+// check refuses what another user could have written.
+func check(path string, info fs.FileInfo) error {
+	var fault *ownfile.Fault
+	switch err := ownfile.CheckWriters(path, info, os.Geteuid()); {
+	case !errors.As(err, &fault):
+		return err
+	case fault.Foreign:
+		return diag.Errorf("%v, who could approve in your place", err).
 			Try("set XDG_STATE_HOME to a directory of your own")
-	case info.Mode().Perm()&0o022 != 0:
-		return diag.Errorf("others can write to %s (mode %04o), and could approve in your place", path,
-			info.Mode().Perm()).Try("remove it, and approve again what you still want")
 	}
-	return nil
+	return diag.Errorf("%v, and could approve in your place", fault).
+		Try("remove it, and approve again what you still want")
 }
 
 // content is what is in a file of the user's own.
@@ -194,7 +194,7 @@ func (m Memory) content(root *os.Root, name string) ([]byte, error) {
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err == nil {
-		err = checkOwn(filepath.Join(m.Dir, name), info)
+		err = check(filepath.Join(m.Dir, name), info)
 	}
 	if err != nil {
 		return nil, err
@@ -236,36 +236,11 @@ func damaged(path string) error {
 }
 
 // write puts a file into its place in one step, when it is on the disk.
-func (m Memory) write(path string, content []byte) error {
+func (m Memory) write(name string, content []byte) error {
 	root, err := m.open()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = root.Close() }()
-	written := ".new-" + rand.Text()
-	f, err := root.OpenFile(written, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = root.Rename(written, filepath.Base(path))
-	}
-	if err != nil {
-		return errors.Join(err, root.Remove(written))
-	}
-	return sync(root)
-}
-
-// sync sees to it that a directory's names are on the disk.
-func sync(root *os.Root) error {
-	dir, err := root.Open(".")
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return ownfile.ReplaceSynced(root, name, content)
 }

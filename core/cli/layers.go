@@ -34,7 +34,7 @@ func (a *App) addLayers(ctx context.Context, root *cobra.Command, args []string)
 	switch {
 	case len(words) > 0 && words[0] == "x":
 		return a.addVendors(ctx, root, words)
-	case isOwn(root, words):
+	case isOwnCommand(root, words):
 	default:
 		// Help and a slip of the pen are answered without the layers too.
 		if err := a.addBuiltIn(ctx, root); err != nil {
@@ -122,9 +122,9 @@ func typedWords(args []string) []string {
 	return words
 }
 
-// isOwn reports whether words name a command of nono's own that does something by itself: layers
-// have commands beneath those of nono's that only hold others, as beneath session.
-func isOwn(root *cobra.Command, words []string) bool {
+// isOwnCommand reports whether words name a command of nono's own that does something by itself:
+// layers have commands beneath those of nono's that only hold others, as beneath session.
+func isOwnCommand(root *cobra.Command, words []string) bool {
 	at := root
 	for _, word := range words {
 		next := slices.IndexFunc(at.Commands(), func(c *cobra.Command) bool {

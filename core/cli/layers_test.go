@@ -98,7 +98,7 @@ func TestIsOwn(t *testing.T) {
 		"run": true, "run x": true, "session list": true, "session list x": true, "profile list": true,
 		"": false, "session": false, "session diff": false, "rollback": false, "plugin": false,
 	} {
-		if got := isOwn(root, strings.Fields(words)); got != want {
+		if got := isOwnCommand(root, strings.Fields(words)); got != want {
 			t.Errorf("%q: %t", words, got)
 		}
 	}

@@ -192,12 +192,12 @@ func (h *host) place(s *source, path string, project bool) error {
 	default:
 		s.dir = dir
 	}
-	s.foreign = !h.isOwn(s.path) || !h.isOwn(dir)
+	s.foreign = !h.inConfiguration(s.path) || !h.inConfiguration(dir)
 	return nil
 }
 
-// isOwn reports whether a path without links lies in nono's configuration directory.
-func (h *host) isOwn(path string) bool {
+// inConfiguration reports whether a path without links lies in nono's configuration directory.
+func (h *host) inConfiguration(path string) bool {
 	own, err := h.resolve(h.ConfigDir)
 	return err == nil && own.Entry.Type == policy.Directory && policy.Within(path, own.Path)
 }

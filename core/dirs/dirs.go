@@ -13,9 +13,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"syscall"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/ownfile"
 	"github.com/nono-run/nono/sdk/hostfile"
 )
 
@@ -76,7 +76,7 @@ func Find(lookup func(string) (string, bool), uid int) (Dirs, error) {
 	// A runtime directory of a login manager is the user's alone already; below /tmp the name must not
 	// be anyone else's to take, which OpenRuntime checks.
 	d.Runtime = "/tmp/nono-" + strconv.Itoa(uid)
-	if dir, ok := lookup("XDG_RUNTIME_DIR"); ok && filepath.IsAbs(dir) && isOwn(dir, uid) {
+	if dir, ok := lookup("XDG_RUNTIME_DIR"); ok && filepath.IsAbs(dir) && isDirOf(dir, uid) {
 		// Where /tmp is closed to the user, no start of his can use what is beneath it either.
 		if _, err := os.Lstat(d.Runtime); !errors.Is(err, fs.ErrPermission) {
 			d.also = append(d.also, d.Runtime)
@@ -155,21 +155,13 @@ func (d Dirs) OpenRuntime(uid int) (*os.Root, error) {
 }
 
 func (d Dirs) checkRuntime(info fs.FileInfo, uid int) error {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	switch {
-	case !info.IsDir():
-		return fmt.Errorf("%s is not a directory", d.Runtime)
-	case !ok || int(stat.Uid) != uid:
-		return fmt.Errorf("%s belongs to another user; "+
-			"set XDG_RUNTIME_DIR to a directory of your own", d.Runtime)
-	case info.Mode().Perm()&0o700 != 0o700:
+	own := info.IsDir() && ownfile.BelongsTo(info, uid)
+	if mode := info.Mode().Perm(); own && mode&0o700 != 0o700 {
 		return fmt.Errorf("%s is closed to yourself (mode %04o); run `chmod 700 %s`",
-			d.Runtime, info.Mode().Perm(), d.Runtime)
-	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%s is open to others (mode %04o); run `chmod 700 %s`",
-			d.Runtime, info.Mode().Perm(), d.Runtime)
+			d.Runtime, mode, d.Runtime)
 	}
-	return nil
+	return ownfile.CheckPrivate(d.Runtime, info, uid,
+		"set XDG_RUNTIME_DIR to a directory of your own")
 }
 
 // resolve follows links as far as the path exists and keeps the rest as it is, so that a directory
@@ -189,13 +181,10 @@ func resolve(path string) string {
 	return filepath.Join(resolve(parent), filepath.Base(path))
 }
 
-// isOwn reports whether a directory is the user's. `sudo` and `su` can leave another user's runtime
-// directory in the environment, in which that user could put anything in place of ours.
-func isOwn(path string, uid int) bool {
+// isDirOf reports whether a path is a directory of the user's. `sudo` and `su` can leave another
+// user's runtime directory in the environment, in which that user could put anything in place of
+// ours.
+func isDirOf(path string, uid int) bool {
 	info, err := os.Stat(path)
-	if err != nil || !info.IsDir() {
-		return false
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(stat.Uid) == uid
+	return err == nil && info.IsDir() && ownfile.BelongsTo(info, uid)
 }

@@ -5,7 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"github.com/nono-run/nono/core/ownfile"
 )
 
 // Layer is where a layer keeps what outlives sessions. It need not exist.
@@ -24,15 +25,5 @@ func (d Dirs) MakeLayer(name string) error {
 	if err != nil {
 		return fmt.Errorf("checking the directory of layer %s: %w", name, err)
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	switch {
-	case !info.IsDir():
-		return fmt.Errorf("%s is not a directory; layer %s keeps its state there", dir, name)
-	case !ok || int(stat.Uid) != os.Geteuid():
-		return fmt.Errorf("%s belongs to another user; layer %s keeps its state there", dir, name)
-	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%s is open to others (mode %04o); run `chmod 700 %s`",
-			dir, info.Mode().Perm(), dir)
-	}
-	return nil
+	return ownfile.CheckPrivate(dir, info, os.Geteuid(), "layer "+name+" keeps its state there")
 }

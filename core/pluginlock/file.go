@@ -2,7 +2,6 @@ package pluginlock
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +17,7 @@ import (
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
+	"github.com/nono-run/nono/core/ownfile"
 	"github.com/nono-run/nono/sdk/policy"
 	"github.com/nono-run/nono/sdk/wire"
 )
@@ -88,7 +87,7 @@ func Change(own dirs.Dirs, change func(*Lock) error) error {
 	}
 	text, err := l.text()
 	if err == nil {
-		err = replace(dir, held, text)
+		err = ownfile.ReplaceSynced(dir, fileName, text)
 	}
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", l.File, err)
@@ -119,17 +118,21 @@ func openDir(own dirs.Dirs) (*os.Root, error) {
 
 // believe refuses what another user may have written.
 func believe(info fs.FileInfo, shown string) error {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	switch {
-	case !ok || stat.Uid != 0 && int(stat.Uid) != os.Geteuid():
-		return diag.Errorf("reading which programs you have locked: %s belongs to another user", shown).
-			Try("no program of another vendor is run before it is yours: chown it")
-	case info.Mode().Perm()&0o022 != 0:
-		return diag.Errorf("reading which programs you have locked: others can write to %s", shown).
-			Try("no program of another vendor is run before that is mended: chmod go-w %s",
-				diag.Word(shown))
+	owner := os.Geteuid()
+	if ownfile.BelongsTo(info, 0) {
+		owner = 0 // whose it is already, whatever he writes
 	}
-	return nil
+	var fault *ownfile.Fault
+	switch err := ownfile.CheckWriters(shown, info, owner); {
+	case !errors.As(err, &fault):
+		return err
+	case fault.Foreign:
+		return diag.Errorf("reading which programs you have locked: %v", err).
+			Try("no program of another vendor is run before it is yours: chown it")
+	}
+	return diag.Errorf("reading which programs you have locked: %v", fault).
+		Try("no program of another vendor is run before that is mended: chmod go-w %s",
+			diag.Word(shown))
 }
 
 // read reads the file, if there is one.
@@ -244,25 +247,4 @@ func (l *Lock) text() ([]byte, error) {
 		b.WriteString("}\n")
 	}
 	return b.Bytes(), nil
-}
-
-// replace puts a new file in the place of the list, on disk before it has the name.
-func replace(dir *os.Root, opened *os.File, text []byte) error {
-	fresh := "." + fileName + "." + rand.Text()
-	f, err := dir.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = dir.Rename(fresh, fileName)
-	}
-	if err != nil {
-		return errors.Join(err, dir.RemoveAll(fresh))
-	}
-	return opened.Sync()
 }

@@ -8,11 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nono-run/nono/core/lease"
+	"github.com/nono-run/nono/core/ownfile"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/host"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -84,7 +83,7 @@ func recall(file, name string, program stamp) (sdk.Description, error) {
 
 // readOwn reads a file that nobody but the user can have put there.
 func readOwn(file string) ([]byte, error) {
-	if err := checkOwnDir(filepath.Dir(file)); err != nil {
+	if err := checkDir(filepath.Dir(file)); err != nil {
 		return nil, err
 	}
 	there, err := os.Lstat(file)
@@ -103,13 +102,13 @@ func readOwn(file string) ([]byte, error) {
 	case !os.SameFile(there, opened):
 		return nil, fmt.Errorf("%s is a link, or was replaced meanwhile", file)
 	}
-	if err := checkOwn(file, opened); err != nil {
+	if err := ownfile.CheckWriters(file, opened, os.Geteuid()); err != nil {
 		return nil, err
 	}
 	return io.ReadAll(io.LimitReader(f, maxRemembered))
 }
 
-func checkOwnDir(dir string) error {
+func checkDir(dir string) error {
 	info, err := os.Lstat(dir)
 	switch {
 	case err != nil:
@@ -117,21 +116,7 @@ func checkOwnDir(dir string) error {
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a directory", dir)
 	}
-	return checkOwn(dir, info)
-}
-
-var errWritable = errors.New("others can write to it")
-
-// checkOwn reports a file that is not the user's, or that somebody else can write to.
-func checkOwn(name string, info fs.FileInfo) error {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	switch {
-	case !ok || int(stat.Uid) != os.Geteuid():
-		return fmt.Errorf("%s belongs to another user", name)
-	case info.Mode().Perm()&0o022 != 0:
-		return fmt.Errorf("%s: %w", name, errWritable)
-	}
-	return nil
+	return ownfile.CheckWriters(dir, info, os.Geteuid())
 }
 
 // remember replaces the file. A directory of another user's is left alone.
@@ -144,8 +129,9 @@ func remember(file string, r remembered) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	err = checkOwnDir(dir)
-	if errors.Is(err, errWritable) {
+	err = checkDir(dir)
+	var fault *ownfile.Fault
+	if errors.As(err, &fault) && !fault.Foreign {
 		err = os.Chmod(dir, 0o700) //nolint:gosec // a directory of one's own is entered
 	}
 	if err != nil {
@@ -156,13 +142,5 @@ func remember(file string, r remembered) error {
 		return err
 	}
 	defer root.Close()
-	fresh := lease.NewID()
-	err = root.WriteFile(fresh, content, 0o600)
-	if err == nil {
-		err = root.Rename(fresh, filepath.Base(file))
-	}
-	if err != nil {
-		return errors.Join(err, root.RemoveAll(fresh))
-	}
-	return nil
+	return ownfile.Replace(root, filepath.Base(file), content)
 }

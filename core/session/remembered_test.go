@@ -93,10 +93,10 @@ func TestRememberedIsChecked(t *testing.T) {
 func TestRememberedIsTheUsersOwn(t *testing.T) {
 	for want, spoil := range map[string]func(dir, file string) error{
 		"others can write": func(_, file string) error { return os.Chmod(file, 0o666) },
-		"said.json: others can write": func(_, file string) error {
+		"said.json (mode 0620)": func(_, file string) error {
 			return os.Chmod(file, 0o620)
 		},
-		"layers: others can write": func(dir, _ string) error { return os.Chmod(dir, 0o777) },
+		"layers (mode 0777)": func(dir, _ string) error { return os.Chmod(dir, 0o777) },
 		"not a regular file": func(_, file string) error {
 			if err := os.Remove(file); err != nil {
 				return err

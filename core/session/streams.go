@@ -49,7 +49,7 @@ func (r *run) checkFile(decider *policy.Decider, s streams.Stream) (diag.Problem
 	if s.Write {
 		op = policy.OpWrite
 	}
-	if r.isOwn(s.Name, op) {
+	if r.livesBy(s.Name, op) {
 		return diag.Errorf("is nono's own").Try("redirect to another file"), true
 	}
 	d := decider.Path(s.Name, op)
@@ -63,8 +63,8 @@ func (r *run) checkFile(decider *policy.Decider, s streams.Stream) (diag.Problem
 	return p.Try("if the command is to have what stands there: `cat FILE | nono run ...`"), true
 }
 
-// isOwn reports whether a file is one that this run, or a later one, lives by.
-func (r *run) isOwn(name string, op policy.Op) bool {
+// livesBy reports whether a file is one that this run, or a later one, lives by.
+func (r *run) livesBy(name string, op policy.Op) bool {
 	own := r.req.Dirs.All()
 	if op == policy.OpWrite {
 		own = slices.Concat(own, r.ownPrograms(), r.req.Config.Files)
