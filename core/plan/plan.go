@@ -78,7 +78,7 @@ type Plan struct {
 	Layers   []Layer           `json:"layers"`
 	Disabled []policy.Disabled `json:"disabled,omitempty"`
 	Rules    []Rule            `json:"rules"`
-	Mounts   []view.Mount      `json:"mounts"`
+	Mounts   view.Mounts       `json:"mounts"`
 	Env      []Variable        `json:"env"`
 	Landlock []merge.Grant     `json:"landlock,omitempty"`
 	// Calls are the system calls that exist for the agent, by name; Seccomp are rules that refuse,

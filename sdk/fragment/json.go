@@ -14,10 +14,10 @@ import (
 //	[{"bind": {"rule": "filesystem.read.0", "path": "/usr", ...}}, {"env": {...}}]
 type List []Step
 
-// object is a step as JSON has it: exactly one field is set. It is the one table of the kinds and
+// Form is a step as JSON has it: exactly one field is set. It is the one table of the kinds and
 // what they are called. A list is read into it in one go: reading each step twice, for its kind and
 // for its content, takes nono-init four times as long.
-type object struct {
+type Form struct {
 	Env      *Env      `json:"env,omitempty"`
 	Bind     *Bind     `json:"bind,omitempty"`
 	Copy     *Copy     `json:"copy,omitempty"`
@@ -33,7 +33,7 @@ type object struct {
 	Pseudo   *Pseudo   `json:"pseudo,omitempty"`
 }
 
-// entry is a field of object.
+// entry is a field of Form.
 type entry struct {
 	name  string
 	field int
@@ -42,7 +42,7 @@ type entry struct {
 // kinds finds the field of a step's type.
 var kinds = func() map[reflect.Type]entry {
 	all := map[reflect.Type]entry{}
-	for i, f := range reflect.VisibleFields(reflect.TypeFor[object]()) {
+	for i, f := range reflect.VisibleFields(reflect.TypeFor[Form]()) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		all[f.Type.Elem()] = entry{name, i}
 	}
@@ -57,17 +57,27 @@ func Kind(s Step) string {
 	return fmt.Sprintf("%T", s) // a pointer to a step has the step's methods and passes for one
 }
 
+// FormOf is the form of a step.
+func FormOf(s Step) (Form, error) {
+	var f Form
+	k, ok := kinds[reflect.TypeOf(s)]
+	if !ok {
+		return f, fmt.Errorf("a %T is no step", s)
+	}
+	content := reflect.New(reflect.TypeOf(s))
+	content.Elem().Set(reflect.ValueOf(s))
+	reflect.ValueOf(&f).Elem().Field(k.field).Set(content)
+	return f, nil
+}
+
 // MarshalJSON implements json.Marshaler.
 func (l List) MarshalJSON() ([]byte, error) {
-	out := make([]object, len(l))
+	out := make([]Form, len(l))
 	for i, s := range l {
-		k, ok := kinds[reflect.TypeOf(s)]
-		if !ok {
-			return nil, fmt.Errorf("step %d is a %T, which is no step", i, s)
+		var err error
+		if out[i], err = FormOf(s); err != nil {
+			return nil, fmt.Errorf("step %d: %w", i, err)
 		}
-		content := reflect.New(reflect.TypeOf(s))
-		content.Elem().Set(reflect.ValueOf(s))
-		reflect.ValueOf(&out[i]).Elem().Field(k.field).Set(content)
 	}
 	return json.Marshal(out)
 }
@@ -75,7 +85,7 @@ func (l List) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements json.Unmarshaler. A kind or a field that this version does not know is
 // an error. Whether the step says something that makes sense is what [Check] tells.
 func (l *List) UnmarshalJSON(data []byte) error {
-	var in []object
+	var in []Form
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&in); err != nil {
@@ -83,7 +93,7 @@ func (l *List) UnmarshalJSON(data []byte) error {
 	}
 	*l = make(List, len(in))
 	for i := range in {
-		s, err := in[i].step()
+		s, err := in[i].Step()
 		if err != nil {
 			return fmt.Errorf("step %d %w", i, err)
 		}
@@ -92,9 +102,10 @@ func (l *List) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func (o *object) step() (Step, error) {
+// Step is the step whose form it is.
+func (f *Form) Step() (Step, error) {
 	var found []Step
-	fields := reflect.ValueOf(o).Elem()
+	fields := reflect.ValueOf(f).Elem()
 	for i := range fields.NumField() {
 		if content := fields.Field(i); !content.IsNil() {
 			found = append(found, content.Elem().Interface().(Step))

@@ -1,56 +1,63 @@
 package view
 
 import (
+	"bytes"
 	"encoding/json"
-	"errors"
+	"fmt"
 
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// MarshalJSON implements json.Marshaler: the step as in a [fragment.List], and the layer beside it.
+// Mounts are mounts that can be written as JSON and read back: each is a step as in a
+// [fragment.List], and the layer beside it.
 //
-//	{"bind": {"rule": "filesystem.read.0", "path": "/usr", ...}, "layer": "landlock"}
-func (m Mount) MarshalJSON() ([]byte, error) {
-	list, err := json.Marshal(fragment.List{m.Mount})
-	if err != nil {
-		return nil, err
+//	[{"bind": {"rule": "filesystem.read.0", "path": "/usr", ...}, "layer": "landlock"}]
+type Mounts []Mount
+
+type form struct {
+	fragment.Form
+	Layer string `json:"layer"`
+}
+
+// MarshalJSON implements json.Marshaler. All are written in one go: whatever a marshaler returns is
+// read once more by who called it, and a plan is written at each start.
+func (m Mounts) MarshalJSON() ([]byte, error) {
+	out := make([]form, len(m))
+	for i, mount := range m {
+		step, err := fragment.FormOf(mount.Mount)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = form{step, mount.Layer}
 	}
-	layer, err := json.Marshal(m.Layer)
-	if err != nil {
-		return nil, err
-	}
-	step := list[1 : len(list)-2] // without the list's brackets and the step's last brace
-	return append(append(append(step, `,"layer":`...), layer...), '}'), nil
+	return json.Marshal(out)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (m *Mount) UnmarshalJSON(data []byte) error {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
-		return err
+func (m *Mounts) UnmarshalJSON(data []byte) error {
+	var in []form
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&in); err != nil {
+		return fmt.Errorf("reading mounts: %w", err)
 	}
-	if err := json.Unmarshal(fields["layer"], &m.Layer); err != nil {
-		return err
+	*m = make(Mounts, len(in))
+	for i := range in {
+		step, err := in[i].Step()
+		if err != nil {
+			return fmt.Errorf("mount %d %w", i, err)
+		}
+		mount, ok := step.(fragment.Mount)
+		if !ok {
+			return fmt.Errorf("mount %d is a step of the kind %s", i, fragment.Kind(step))
+		}
+		(*m)[i] = Mount{Mount: mount, Layer: in[i].Layer}
 	}
-	delete(fields, "layer")
-	step, err := json.Marshal([]map[string]json.RawMessage{fields})
-	if err != nil {
-		return err
-	}
-	var list fragment.List
-	if err := json.Unmarshal(step, &list); err != nil {
-		return err
-	}
-	mount, ok := list[0].(fragment.Mount)
-	if !ok {
-		return errors.New("a step among the mounts that mounts nothing")
-	}
-	m.Mount = mount
 	return nil
 }
 
 // Interface guards.
 var (
-	_ json.Marshaler   = Mount{}
-	_ json.Unmarshaler = (*Mount)(nil)
+	_ json.Marshaler   = Mounts{}
+	_ json.Unmarshaler = (*Mounts)(nil)
 )
