@@ -13,7 +13,7 @@ import (
 // OpenEvents opens the session's log, to be read and appended to, and makes it if it is missing.
 func (s *Session) OpenEvents() (*os.File, error) {
 	const flags = os.O_RDWR | os.O_APPEND | os.O_CREATE
-	f, err := s.base.OpenFile(filepath.Join(s.record.ID, EventsFile), flags, 0o600)
+	f, err := s.dir.OpenFile(EventsFile, flags, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the session's log: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -113,8 +114,8 @@ const prunedFile = "pruned"
 func (s Store) PruneWhenDue(k Keep, now time.Time) ([]Stored, error) {
 	stamp := filepath.Join(s.state, prunedFile)
 	if info, err := os.Lstat(stamp); err == nil && now.Sub(info.ModTime()) < pruneEvery {
-		names, err := s.count()
-		if err != nil || names <= k.Sessions+k.Sessions/10 {
+		stored, err := s.count()
+		if err != nil || stored <= k.Sessions+k.Sessions/10 {
 			return nil, err
 		}
 	}
@@ -131,8 +132,20 @@ func (s Store) PruneWhenDue(k Keep, now time.Time) ([]Stored, error) {
 	return s.Prune(k, now)
 }
 
-// count is how many finished sessions there are.
+// count is how many finished sessions there are. Most file systems know how many directories are in
+// one: each has a link to it.
 func (s Store) count() (int, error) {
+	info, err := os.Stat(s.finished())
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	const own = 2 // its name, and the "." in it
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Nlink >= own {
+		return int(stat.Nlink) - own, nil
+	}
 	base, err := s.open(s.finished())
 	if err != nil {
 		return 0, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nono-run/nono/core/lease"
 	"github.com/nono-run/nono/sdk"
 )
 
@@ -142,6 +143,20 @@ func TestPruneWhenDue(t *testing.T) {
 	for _, e := range list {
 		if !slices.Contains(ids[2:], e.ID) {
 			t.Errorf("%s is still there", e.ID)
+		}
+	}
+}
+
+// The links of a directory are counted where the file system has them, and its names elsewhere:
+// either way it is the sessions.
+func TestCount(t *testing.T) {
+	s := Store{t.TempDir()}
+	for n := range 4 {
+		if got, err := s.count(); err != nil || got != n {
+			t.Errorf("%d sessions are counted as %d, %v", n, got, err)
+		}
+		if err := os.MkdirAll(filepath.Join(s.finished(), lease.NewID(), "layers"), 0o700); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

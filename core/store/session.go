@@ -15,6 +15,7 @@ import (
 
 	"github.com/nono-run/nono/core/events"
 	"github.com/nono-run/nono/core/lease"
+	"github.com/nono-run/nono/core/ownfile"
 	"github.com/nono-run/nono/sdk/bytejson"
 )
 
@@ -23,6 +24,7 @@ import (
 type Session struct {
 	store Store
 	base  *os.Root // the directory of unfinished sessions
+	dir   *os.Root // the session's own, by whichever name
 	lease *lease.Lease
 
 	mu      sync.Mutex
@@ -47,17 +49,32 @@ func (s Store) Take(id string) (*Session, error) {
 	if err != nil {
 		return nil, errors.Join(err, base.Close())
 	}
+	taken, err := s.hold(base, id, held)
+	if err != nil {
+		return nil, err
+	}
 	record, err := readRecord(filepath.Join(s.unfinished(), id))
-	taken := &Session{store: s, base: base, lease: held, written: err == nil}
+	taken.written = err == nil
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		taken.record = Record{Version: Version, ID: id} // it was killed before it owed anything
+	case errors.Is(err, fs.ErrNotExist): // it was killed before it owed anything
 	case err != nil:
 		return nil, errors.Join(err, taken.let()) // it says no name that Close could remove
 	default:
 		taken.record = *record
 	}
 	return taken, nil
+}
+
+// hold opens the directory of a session whose lease this process has. It takes over what it is
+// given.
+func (s Store) hold(base *os.Root, id string, held *lease.Lease) (*Session, error) {
+	dir, err := base.OpenRoot(id)
+	if err != nil {
+		err = fmt.Errorf("opening the session's directory: %w", err)
+		return nil, errors.Join(err, held.Close(), base.Close())
+	}
+	record := Record{Version: Version, ID: id}
+	return &Session{store: s, base: base, dir: dir, lease: held, record: record}, nil
 }
 
 // TakeDead takes over the dead sessions, to finish them: those first that were tried least often,
@@ -159,11 +176,7 @@ func (s *Session) write(name string, content any) error {
 
 // replace replaces a file in one step.
 func (s *Session) replace(name string, text []byte) error {
-	file := filepath.Join(s.record.ID, name)
-	if err := s.base.WriteFile(file+".new", text, 0o600); err != nil {
-		return fmt.Errorf("storing the session: %w", err)
-	}
-	if err := s.base.Rename(file+".new", file); err != nil {
+	if err := ownfile.Replace(s.dir, name, text); err != nil {
 		return fmt.Errorf("storing the session: %w", err)
 	}
 	return nil
@@ -171,7 +184,7 @@ func (s *Session) replace(name string, text []byte) error {
 
 // LayerDir makes the directory that is a layer's own for this session, and is its path.
 func (s *Session) LayerDir(layer string) (string, error) {
-	if err := s.base.MkdirAll(filepath.Join(s.record.ID, layerPath(layer)), 0o700); err != nil {
+	if err := s.dir.MkdirAll(layerPath(layer), 0o700); err != nil {
 		return "", fmt.Errorf("making the directory of layer %s: %w", layer, err)
 	}
 	return filepath.Join(s.Path(), layerPath(layer)), nil
@@ -204,7 +217,7 @@ func (s *Session) End(change func(*Record)) (finished bool, err error) {
 	defer s.mu.Unlock()
 	err = s.update(change)
 	if err == nil && !s.record.owes() {
-		err = os.Rename(s.Path(), filepath.Join(s.store.finished(), s.record.ID))
+		err = s.store.finish(s.record.ID)
 		finished = err == nil
 	}
 	return finished, errors.Join(err, s.let())
@@ -225,7 +238,7 @@ func (s *Session) let() error {
 	if s.lease == nil {
 		return nil
 	}
-	err := errors.Join(s.lease.Close(), s.base.Close())
+	err := errors.Join(s.dir.Close(), s.lease.Close(), s.base.Close())
 	s.lease = nil
 	return err
 }

@@ -43,10 +43,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/lease"
+	"github.com/nono-run/nono/core/ownfile"
 	"github.com/nono-run/nono/sdk/bytejson"
 	"github.com/nono-run/nono/sdk/hostfile"
 )
@@ -83,13 +83,29 @@ func (s Store) Create(id string) (*Session, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("making the session's directory: %w", err), base.Close())
 	}
-	record := Record{Version: Version, ID: id}
-	return &Session{store: s, base: base, lease: held, record: record}, nil
+	return s.hold(base, id, held)
+}
+
+// finish moves a session to those that are finished.
+func (s Store) finish(id string) error {
+	from, to := filepath.Join(s.unfinished(), id), filepath.Join(s.finished(), id)
+	err := os.Rename(from, to)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(s.finished(), 0o700); err != nil { // somebody tidied up
+		return err
+	}
+	return os.Rename(from, to)
 }
 
 // openMade opens the directory of unfinished sessions, and makes it if it is missing. It is the
 // user's alone.
 func (s Store) openMade() (*os.Root, error) {
+	base, err := s.open(s.unfinished())
+	if !errors.Is(err, fs.ErrNotExist) {
+		return base, err
+	}
 	for _, dir := range []string{s.finished(), s.unfinished()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("making the directory of sessions: %w", err)
@@ -105,25 +121,12 @@ func (s Store) open(dir string) (*os.Root, error) {
 	}
 	info, err := root.Stat(".")
 	if err == nil {
-		err = checkOwn(dir, info)
+		err = ownfile.CheckPrivate(dir, info, os.Geteuid(), "nono keeps its sessions there")
 	}
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
 	return root, nil
-}
-
-// checkOwn reports a directory that is not the user's alone.
-func checkOwn(dir string, info fs.FileInfo) error {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	switch {
-	case !ok || int(stat.Uid) != os.Geteuid():
-		return fmt.Errorf("%s belongs to another user; nono keeps its sessions there", dir)
-	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%s is open to others (mode %04o); run `chmod 700 %s`",
-			dir, info.Mode().Perm(), dir)
-	}
-	return nil
 }
 
 // List is all sessions, the newest first. One that cannot be read is in it, with what is wrong.
