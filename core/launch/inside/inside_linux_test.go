@@ -120,7 +120,7 @@ func TestDependencies(t *testing.T) {
 		own + "cmd/nono-init", own + "core/launch/inside", own + "core/launch/recipe",
 		own + "core/copies", own + "core/terminal/keeper",
 		own + "sdk/bytejson",
-		own + "sdk/fragment", own + "sdk/policy",
+		own + "sdk/fragment", own + "sdk/policy", own + "sdk/hostname",
 		goLandlock, goLandlock + "/internal", goLandlock + "/syscall",
 		"golang.org/x/sys/unix", "kernel.org/pub/linux/libs/security/libcap/psx",
 	}
