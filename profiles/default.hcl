@@ -377,6 +377,9 @@ environment {
     "GOFLAGS",
     # git.
     "GIT_SSH_COMMAND", "GIT_CONFIG_*",
+    # Ways out of your network, some with a password in them. Inside, nono says where the proxy is.
+    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY", "NO_PROXY",
+    "http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy",
     # Services that act for you.
     "OP_*", "SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS", "DOCKER_HOST",
   ]

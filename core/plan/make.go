@@ -120,6 +120,7 @@ func newMaker(in Input) (*maker, error) {
 		Known: in.Known,
 		Lent:  in.Lent, Links: in.Links, Limits: in.Limits, Look: in.Look,
 	}
+	own.Resolver, own.Port53 = m.resolver()
 	m.closed = own.Closed()
 	m.base, err = base.Compose(own)
 	if err != nil {
@@ -295,7 +296,7 @@ func ofCore(steps []fragment.Mount) []view.Mount {
 }
 
 func (m *maker) listeners() []Listener {
-	all, err := m.merger.Listeners(slices.Concat(m.own.Listeners, m.steps.Listeners))
+	all, err := m.merger.Listeners(m.own.Listeners, m.steps.Listeners)
 	if err != nil {
 		m.problem(diag.Errorf("%s", err), policy.Source{})
 	}
@@ -310,7 +311,8 @@ func (m *maker) environment(v view.View, listeners []Listener) []Variable {
 		PathPrefix: m.in.PathPrefix, Instead: m.in.Instead,
 		Dir: m.in.Command.Dir, DirName: m.in.DirName,
 		Writable: func(dir string) bool { return writable(v, dir) },
-		Closed:   m.closed,
+		Closed:   m.closed, Doors: m.doors(listeners), Bundle: m.in.Bundle,
+		Visible: func(file string) bool { return m.visible(v, file) },
 	}.Variables()
 	for _, p := range problems {
 		m.report(p)
@@ -349,6 +351,27 @@ func writable(v view.View, dir string) bool {
 		return s.Writable
 	}
 	return false
+}
+
+// visible reports whether a file or a directory of the host is there inside, by its name.
+func (m *maker) visible(v view.View, name string) bool {
+	if fragment.CheckPath(name) != nil {
+		return false
+	}
+	route, err := hostfile.Follow(m.in.Look, name)
+	if err != nil || route.Entry.Type == policy.Missing {
+		return false
+	}
+	for _, link := range route.Links() {
+		over := v.Cover(link.Path)
+		_, made := over.Mount.(fragment.Link)
+		_, held := over.Mount.(fragment.Hold)
+		if shown, _ := view.OfHost(over.Mount); !shown && !made && !held {
+			return false
+		}
+	}
+	shown, _ := view.OfHost(v.Cover(route.Path).Mount)
+	return shown
 }
 
 // authorize holds what the layers give the agent against what the policy does.

@@ -189,6 +189,9 @@ type Input struct {
 	// GitIdentity is the content of the small ~/.gitconfig shown in a private home; see
 	// [base.GitIdentity].
 	GitIdentity []byte
+	// Bundle is the file with the certificates that the host trusts, where it has some of its own; see
+	// [base.Bundle].
+	Bundle string
 	// Known is what the session may know of its own rules: the content of [base.SessionFile].
 	Known []byte
 	// Lent are directories of nono's own that the session has for writing: build caches.

@@ -377,6 +377,7 @@ func (r *run) planInput() plan.Input {
 	}
 	in.Limits = r.limitRules()
 	in.GitIdentity, _ = base.GitIdentity(req.Dirs.Home, req.Dirs.UserConfig, readConfiguration)
+	in.Bundle = base.Bundle(hostfile.List, hostfile.Host)
 	in.Notices = append(in.Notices, req.Config.Notices...)
 	in.Notices = append(in.Notices, r.problems...)
 	return in

@@ -67,6 +67,10 @@ type Input struct {
 	Policy *policy.Policy
 	// Through are the layers that carry traffic between the session and what lies outside.
 	Through []string
+	// Resolver is the address at which a layer answers for names; "" where none says so. Port53 says
+	// that a layer serves the port of those questions all the same.
+	Resolver string
+	Port53   bool
 	// GitIdentity is the content of the small ~/.gitconfig shown in a private home; see
 	// [GitIdentity].
 	GitIdentity []byte

@@ -28,16 +28,13 @@ type Environment struct {
 	Instead    map[string][]string
 	// Writable reports whether the agent can write in a directory.
 	Writable func(dir string) bool
-	// Closed says that nothing leads out of the session's network.
+	// Closed says that nothing leads out of the session's network; if something does, Doors are where.
 	Closed bool
-}
-
-// noRetries are the variables by which programs that fetch things are told how often to try again.
-// Where the network is closed, npm would do so for a minute and pip for eight seconds.
-var noRetries = map[string]string{
-	"npm_config_fetch_retries": "0",
-	"PIP_RETRIES":              "0",
-	"CARGO_NET_RETRY":          "0",
+	Doors  Doors
+	// Bundle is the host's certificates; see [Bundle].
+	Bundle string
+	// Visible reports whether a file or a directory of the host is there inside, by its name.
+	Visible func(path string) bool
 }
 
 // Variables are those of the policy and of core: what somebody asked for, and defaults, which give
@@ -50,13 +47,17 @@ func (e Environment) Variables() (asked, defaults []fragment.Env, problems diag.
 			host[name] = value
 		}
 	}
-	names := map[string]bool{"PATH": true, "HOME": true, "TMPDIR": true, "PWD": true}
-	if e.Closed {
-		for name := range noRetries {
-			names[name] = true
-		}
+	composed := e.composed()
+	own, problems := e.certificates(host)
+	for _, v := range own {
+		delete(composed, v.Name)
+		defaults = append(defaults, v)
 	}
+	names := map[string]bool{"PATH": true, "HOME": true, "TMPDIR": true, "PWD": true}
 	for name := range host {
+		names[name] = true
+	}
+	for name := range composed {
 		names[name] = true
 	}
 	for _, r := range e.Policy.Environment {
@@ -74,6 +75,14 @@ func (e Environment) Variables() (asked, defaults []fragment.Env, problems diag.
 			}
 		}
 		value, inherited := host[name]
+		if ours, ok := composed[name]; ok && e.composes(name, inherited, d) {
+			if inherited && d.Allowed && d.Rule.Name == name && d.Rule.Source.Asked() {
+				problems = append(problems, unheeded(name, d))
+			}
+			defaults = append(defaults,
+				fragment.Env{For: RuleEnvironment, Name: name, Value: fragment.Text(ours)})
+			continue
+		}
 		v, ok := e.variable(name, value, inherited, d)
 		switch {
 		case !ok:
@@ -84,6 +93,20 @@ func (e Environment) Variables() (asked, defaults []fragment.Env, problems diag.
 		}
 	}
 	return asked, defaults, problems
+}
+
+// composes reports whether core's own value of a variable stands: where the user says nothing of
+// the variable, and against his own one that leads to a proxy which is not there inside.
+func (e Environment) composes(name string, inherited bool, d policy.VariableDecision) bool {
+	switch {
+	case d.Rule == nil:
+		return true
+	case d.Allowed && d.Rule.Action == policy.EnvSet:
+		return false
+	case d.Allowed:
+		return !inherited || !e.Closed && ofProxies(name)
+	}
+	return !d.Rule.Source.Asked() // what a default denies, it denies to be inherited
 }
 
 // variable makes one variable as the policy decides about it.
@@ -128,10 +151,6 @@ func (e Environment) variable(
 		}
 		v.Value = fragment.Text(e.DirName)
 	default:
-		if retries, ok := noRetries[name]; ok && e.Closed && d.Rule == nil {
-			v.Value = fragment.Text(retries)
-			break
-		}
 		if !inherited {
 			return v, false
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// NamesListener is the socket inside at which core itself answers questions for names, where the
-// network is closed: each with "there is no such name".
+// NamesListener is the socket inside at which core itself answers questions for names, where no
+// layer does: each with "there is no such name".
 //
 // With nobody to ask, a program waits or is told to try again later, and does so for a minute. A
 // name that does not exist is something that every program takes for an answer.
@@ -24,21 +24,25 @@ const (
 	port       = 53
 )
 
-// names makes the session ask core for names, where nothing carries its questions out.
+// names makes the session ask the layer that answers for names, or else core.
 func (c *composer) names() error {
-	if !c.in.Closed() {
-		return nil
+	at, why := c.in.Resolver, "A layer answers for names."
+	if at == "" {
+		if c.in.Policy.IsDisabled(policy.KindNetwork) || c.in.Port53 {
+			return nil
+		}
+		at, why = resolver, "Nothing here answers for names."
+		c.share.Fragment.Steps = append(c.share.Fragment.Steps, fragment.Listener{
+			For: RuleNetwork, Name: NamesListener, Network: fragment.UDP, Address: at, Port: port,
+		})
 	}
-	c.share.Fragment.Steps = append(c.share.Fragment.Steps, fragment.Listener{
-		For: RuleNetwork, Name: NamesListener, Network: fragment.UDP, Address: resolver, Port: port,
-	})
 	route, err := hostfile.Follow(c.in.Look, resolvConf)
 	if err != nil {
 		return fmt.Errorf("looking at %s: %w", resolvConf, err)
 	}
 	ours := fragment.File{
 		For: RuleNetwork, Path: route.Path, Mode: fs.FileMode(0o444),
-		Content: []byte("# The network is closed.\nnameserver " + resolver + "\n"),
+		Content: []byte("# " + why + "\nnameserver " + at + "\n"),
 	}
 	switch {
 	case c.asked(route.Path): // the user wants the host's own

@@ -4,7 +4,7 @@
 //	steps, err := merge.Gather(shares)
 //	m := merge.Merger{Asked: asked}
 //	v := m.Mounts(steps.Mounts, fixed, fill)
-//	listeners := m.Listeners(steps.Listeners)
+//	listeners := m.Listeners(own.Listeners, steps.Listeners)
 //	env := m.Variables(steps.Variables, defaults)
 //	...
 //	for _, c := range m.Conflicts { ... } // each names both steps

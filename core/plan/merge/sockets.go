@@ -44,13 +44,13 @@ type Dialer struct {
 	Ports []uint16 `json:"ports"`
 }
 
-// Listeners gives every listener step an address and a port of its own. The network namespace is
-// new, so every port is free: what is picked depends on the plan alone.
-func (m *Merger) Listeners(listeners []Listener) ([]Listener, error) {
-	if n := len(listeners); n > maxListeners {
+// Listeners gives every listener step, core's own and the layers', an address and a port. The
+// network namespace is new, so every port is free: what is picked depends on the plan alone.
+func (m *Merger) Listeners(own, layers []Listener) ([]Listener, error) {
+	if n := len(layers); n > maxListeners {
 		return nil, fmt.Errorf("the layers want %d listeners, and at most %d are opened", n, maxListeners)
 	}
-	all := slices.Clone(listeners)
+	all := slices.Concat(own, layers)
 	for i := range all {
 		if all[i].Address == "" {
 			all[i].Address = "127.0.0.1"
@@ -133,18 +133,21 @@ func wildcard(address string) bool {
 
 func (l Listener) origin() Origin { return Origin{l.For, l.Layer} }
 
-// Dialled is ADDRESS:PORT as a program inside would connect to it: a listener on all addresses is
+// Host is the address that a program inside would connect to: a listener on all addresses is
 // reached on the loopback.
-func (l Listener) Dialled() string {
-	host := l.Address
-	if a, err := netip.ParseAddr(host); err == nil && a.IsUnspecified() {
-		host = "127.0.0.1"
-		if a.Is6() {
-			host = "::1"
-		}
+func (l Listener) Host() string {
+	a, err := netip.ParseAddr(l.Address)
+	switch {
+	case l.Address == "" || err == nil && a.IsUnspecified() && !a.Is6():
+		return "127.0.0.1"
+	case err == nil && a.IsUnspecified():
+		return "::1"
 	}
-	return net.JoinHostPort(host, strconv.Itoa(int(l.Port)))
+	return l.Address
 }
+
+// Dialled is ADDRESS:PORT as a program inside would connect to it.
+func (l Listener) Dialled() string { return net.JoinHostPort(l.Host(), strconv.Itoa(int(l.Port))) }
 
 // Dialers is the ports that each layer may connect to, united and sorted.
 func Dialers(dialers []Dialer) []Dialer {

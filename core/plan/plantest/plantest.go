@@ -14,6 +14,7 @@ import (
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/proof"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
@@ -180,6 +181,13 @@ func Custom(name string, steps ...fragment.Step) plan.Share {
 		},
 		Response: &sdk.PlanResponse{Fragment: fragment.Fragment{Steps: steps}},
 	}
+}
+
+// Network is a network layer of a vendor's with these facts and steps.
+func Network(facts []fact.Fact, steps ...fragment.Step) plan.Share {
+	s := Custom("a/gateway", steps...)
+	s.Kind, s.Response.Facts = policy.KindNetwork, facts
+	return s
 }
 
 // Make makes a plan that must be made.
