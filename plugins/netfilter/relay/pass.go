@@ -155,6 +155,12 @@ func gone(conn net.Conn) error {
 	if err != nil {
 		return err
 	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		// A connection from elsewhere than Go's net is not probed by itself.
+		if err := tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true}); err != nil {
+			return err
+		}
+	}
 	var lost int
 	var asking error
 	waiting := raw.Read(func(fd uintptr) bool {

@@ -125,21 +125,25 @@ func (t *tunnel) failLocked(why error) {
 	t.reset()
 }
 
-// reset ends both connections such that each peer knows that it is no orderly end.
 func (t *tunnel) reset() {
-	for _, conn := range []net.Conn{t.a, t.b} {
-		for {
-			over, ok := conn.(interface{ NetConn() net.Conn })
-			if !ok {
-				break
-			}
-			conn = over.NetConn() // TLS would say that it ends in order
+	Reset(t.a)
+	Reset(t.b)
+}
+
+// Reset ends a connection such that its peer knows that it is no orderly end.
+func Reset(conn net.Conn) {
+	_, conn = replay.Open(conn)
+	for {
+		over, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
 		}
-		if tcp, ok := conn.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0)
-		}
-		_ = conn.Close()
+		conn = over.NetConn() // TLS would say that it ends in order
 	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
 }
 
 // close closes both connections, once both directions are over.

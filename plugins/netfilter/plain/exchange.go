@@ -1,0 +1,342 @@
+package plain
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// server is a connection to a server.
+type server struct {
+	to    string
+	conn  net.Conn
+	meter meter
+	in    *bufio.Reader // nil at rest
+	out   *bufio.Writer
+	used  bool // for a request before
+	sent  *sending
+}
+
+// meter reads no more than is left.
+type meter struct {
+	from io.Reader
+	left int64
+}
+
+var errLongAnswer = fmt.Errorf("the answer's head is longer than %d KiB", longestAnswer>>10)
+
+// Read implements io.Reader.
+func (m *meter) Read(p []byte) (int, error) {
+	if m.left <= 0 {
+		return 0, errLongAnswer
+	}
+	n, err := m.from.Read(p[:min(int64(len(p)), m.left)])
+	m.left -= int64(n)
+	return n, err
+}
+
+func (s *server) wake() {
+	if s.in == nil {
+		s.meter = meter{s.conn, math.MaxInt64}
+		s.in, s.out = readers.get(&s.meter), writers.get(s.conn)
+	}
+}
+
+// close ends the connection. Buffers that a request is still being sent with are left alone.
+func (s *server) close() {
+	_ = s.conn.Close()
+	if s.sent.ended() {
+		s.rest()
+	}
+}
+
+// rest gives the buffers back.
+func (s *server) rest() {
+	if s.in != nil {
+		readers.put(s.in)
+		writers.put(s.out)
+		s.in, s.out = nil, nil
+	}
+}
+
+// connect is a connection for the way: the one that is there, if it leads there and still stands.
+func (c *conversation) connect(ctx context.Context, way Way) error {
+	if s := c.server; s != nil {
+		if s.to == way.To && quiet(s.conn) {
+			s.used = true
+			s.wake()
+			return nil
+		}
+		c.drop()
+	}
+	conn, err := way.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	c.server = &server{to: way.To, conn: conn}
+	c.server.wake()
+	return nil
+}
+
+// exchange passes a request on and its answer back. It reports whether there may be another one.
+func (c *conversation) exchange(
+	ctx context.Context, form form, req *http.Request, way Way,
+) (again bool) {
+	var sent *sending
+	var resp *http.Response
+	for {
+		if err := c.connect(ctx, way); err != nil {
+			return c.refuse(err, req)
+		}
+		sent = c.server.send(form, req, way)
+		c.server.sent = sent
+		var err error
+		if resp, err = c.answer(ctx, form, req); err == nil {
+			break
+		}
+		stale := c.server.used && req.Body == http.NoBody && repeatable(req.Method)
+		c.drop()
+		if sent.stop(c.client) != nil {
+			return c.refuse(badRequest(sent.err.Error()), nil)
+		}
+		// A server may close a connection at rest in the moment in which it is used again.
+		if !stale {
+			return c.refuse(&Refusal{http.StatusBadGateway, "no answer of HTTP/1", err.Error()}, req)
+		}
+	}
+	if resp == nil { // it was an upgrade, and is over
+		return false
+	}
+	// When this is called the body was read, or the connection that it came from is closed.
+	defer func() { _ = resp.Body.Close() }()
+	return c.finish(req, resp, sent)
+}
+
+// repeatable reports whether a request may be sent once more, whatever became of the first.
+func repeatable(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// answer reads until the final answer, and passes on those before it. There is none after an
+// upgrade.
+func (c *conversation) answer(
+	ctx context.Context, form form, req *http.Request,
+) (*http.Response, error) {
+	for {
+		c.server.meter.left = longestAnswer
+		resp, err := http.ReadResponse(c.server.in, req)
+		c.server.meter.left = math.MaxInt64
+		switch {
+		case err != nil:
+			return nil, err
+		case resp.StatusCode == http.StatusSwitchingProtocols:
+			if !form.upgrade || !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") {
+				return nil, errors.New("the server changed to a protocol that nobody asked for")
+			}
+			c.writeHead(resp, "Connection: Upgrade\r\nUpgrade: websocket\r\n")
+			if c.out.Flush() == nil {
+				c.upgrade(ctx)
+			}
+			return nil, nil
+		case resp.StatusCode >= http.StatusOK:
+			return resp, nil
+		case req.ProtoAtLeast(1, 1):
+			c.writeHead(resp, "")
+			if err := c.out.Flush(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// finish passes the final answer on.
+func (c *conversation) finish(req *http.Request, resp *http.Response, sent *sending) (again bool) {
+	again = lasts(req)
+	if !sent.over() && resp.Close {
+		again = false // nobody is going to read the rest of what the client is sending
+	}
+	var framing string
+	bodiless := req.Method == http.MethodHead || resp.StatusCode == http.StatusNoContent ||
+		resp.StatusCode == http.StatusNotModified
+	chunked := false
+	switch {
+	case bodiless:
+		if length := resp.Header.Get("Content-Length"); length != "" {
+			framing = "Content-Length: " + oneLine(length) + "\r\n"
+		}
+	case resp.ContentLength >= 0:
+		framing = fmt.Sprintf("Content-Length: %d\r\n", resp.ContentLength)
+	case slices.Contains(resp.TransferEncoding, "chunked") && req.ProtoAtLeast(1, 1):
+		chunked = true
+		framing = "Transfer-Encoding: chunked\r\n" + announce(resp.Trailer)
+	default:
+		again = false // the body's end is the connection's
+	}
+	if !again {
+		framing += "Connection: close\r\n"
+	}
+	c.writeHead(resp, framing)
+	err := c.pass(resp, bodiless, chunked)
+	if err != nil || resp.Close || resp.ContentLength < 0 && !chunked && !bodiless {
+		c.drop()
+	}
+	if err != nil {
+		// The client must not take what it got for all.
+		_ = sent.stop(c.client)
+		abort(c.client)
+		return false
+	}
+	if !again {
+		c.drop()
+		_ = sent.stop(c.client)
+		c.part()
+		return false
+	}
+	if sent.wait() != nil {
+		c.drop()
+		return false
+	}
+	return true
+}
+
+// pass sends the head that was written and the body after it.
+func (c *conversation) pass(resp *http.Response, bodiless, chunked bool) error {
+	if bodiless || resp.ContentLength == 0 {
+		return c.out.Flush()
+	}
+	// The head goes with the first piece of the body where that is there already.
+	if c.server.in.Buffered() == 0 {
+		if err := c.out.Flush(); err != nil {
+			return err
+		}
+	}
+	return pass(c.out, resp.Body, chunked, &resp.Trailer)
+}
+
+// sending is a request on its way to the server.
+type sending struct {
+	done chan struct{} // nil where there was no body
+	err  error         // once it is done
+}
+
+// send writes a request. What becomes of that is seen in the answer, or in there being none.
+func (s *server) send(form form, req *http.Request, way Way) *sending {
+	out := s.out
+	fmt.Fprintf(out, "%s %s HTTP/1.1\r\nHost: %s\r\n", req.Method, form.target, way.Host)
+	te := strings.Contains(strings.ToLower(req.Header.Get("Te")), "trailers")
+	_ = endToEnd(req.Header).Write(out)
+	switch {
+	case form.chunked:
+		fmt.Fprint(out, "Transfer-Encoding: chunked\r\n", announce(req.Trailer))
+	case form.length:
+		fmt.Fprintf(out, "Content-Length: %d\r\n", req.ContentLength)
+	}
+	switch {
+	case form.upgrade:
+		fmt.Fprint(out, "Connection: Upgrade\r\nUpgrade: websocket\r\n")
+	case te:
+		fmt.Fprint(out, "Connection: TE\r\nTE: trailers\r\n")
+	}
+	fmt.Fprint(out, "\r\n")
+	_ = out.Flush()
+	if req.Body == http.NoBody {
+		return &sending{}
+	}
+	sent := &sending{done: make(chan struct{})}
+	go func() {
+		defer close(sent.done)
+		sent.err = pass(out, req.Body, form.chunked, &req.Trailer)
+		if isFromReader(sent.err) {
+			// The client broke off, so there will be no answer.
+			_ = s.conn.Close()
+		}
+	}()
+	return sent
+}
+
+// ended reports whether nothing more is being sent.
+func (s *sending) ended() bool {
+	if s == nil || s.done == nil {
+		return true
+	}
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// over reports whether all of the request was sent.
+func (s *sending) over() bool { return s.ended() && s.err == nil }
+
+// wait waits until all of the request was sent.
+func (s *sending) wait() error {
+	if s.done != nil {
+		<-s.done
+	}
+	return s.err
+}
+
+// stop waits no longer for the rest of the request. The error is what was wrong with the part that
+// the client sent.
+func (s *sending) stop(client net.Conn) error {
+	if !s.ended() {
+		_ = client.SetReadDeadline(time.Unix(1, 0))
+		<-s.done
+		_ = client.SetReadDeadline(time.Time{})
+	}
+	if isFromReader(s.err) && !errors.Is(s.err, os.ErrDeadlineExceeded) {
+		return s.err
+	}
+	return nil
+}
+
+// hops are headers between two neighbours, which are not passed on; lengths are written anew.
+var hops = []string{
+	"Connection", "Content-Length", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
+	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// endToEnd takes out of headers what is between two neighbours, and what they name so.
+func endToEnd(h http.Header) http.Header {
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			h.Del(strings.TrimSpace(name))
+		}
+	}
+	for _, name := range hops {
+		delete(h, name)
+	}
+	return h
+}
+
+// writeHead writes an answer's head, with these headers of our own.
+func (c *conversation) writeHead(resp *http.Response, own string) {
+	_, reason, _ := strings.Cut(resp.Status, " ")
+	fmt.Fprintf(c.out, "HTTP/1.1 %03d %s\r\n", resp.StatusCode, oneLine(reason))
+	_ = endToEnd(resp.Header).Write(c.out)
+	fmt.Fprint(c.out, own, "\r\n")
+}
+
+// announce is the header that says which trailers there will be.
+func announce(trailer http.Header) string {
+	if len(trailer) == 0 {
+		return ""
+	}
+	var names []string
+	for name := range trailer {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return "Trailer: " + strings.Join(names, ", ") + "\r\n"
+}
