@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -73,8 +74,7 @@ func (d *Dialer) Dial(ctx context.Context, name string, port uint16) (net.Conn, 
 	if d.Upstream.carries(target) {
 		return d.Upstream.dial(ctx, d, target)
 	}
-	// The dot at its end keeps the host's search list away: "api" is never "api.corp.example".
-	return d.race(ctx, target, d.resolve(ctx, name+"."), d.permit)
+	return d.race(ctx, target, d.resolve(ctx, absolute(name)), d.permit)
 }
 
 // DialAddress connects to an address that was itself asked for and allowed. Its errors are of type
@@ -91,6 +91,16 @@ func (d *Dialer) DialAddress(ctx context.Context, to netip.AddrPort) (net.Conn, 
 		return d.Upstream.dial(ctx, d, target)
 	}
 	return d.race(ctx, target, found(to.Addr()), d.permit)
+}
+
+// absolute keeps the host's search list away from a name: "api.example.com" that does not exist is
+// not looked for as "api.example.com.corp.example". A name without a dot is one of this machine's
+// own, which means nothing without that list.
+func absolute(name string) string {
+	if strings.Contains(name, ".") {
+		return name + "."
+	}
+	return name
 }
 
 // permit decides about one address, and about the IPv4 address that it may be translated into on
