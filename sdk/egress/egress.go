@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -64,33 +65,67 @@ type Dialer struct {
 // Dial connects to a host by its name, which is in the plain form of [hostname.Parse] and was
 // allowed. Its errors are of type [*Error].
 func (d *Dialer) Dial(ctx context.Context, name string, port uint16) (net.Conn, error) {
-	target := target{name: name, port: port}
-	if !hostname.IsPlain(name) {
-		err := errors.New("it is not written as names are that were decided about")
-		return nil, target.failed(NoSuchName, err)
+	to, err := named(name, port)
+	if err != nil {
+		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	if d.Upstream.carries(target) {
-		return d.Upstream.dial(ctx, d, target)
-	}
-	return d.race(ctx, target, d.resolve(ctx, absolute(name)), d.permit)
+	return d.dial(ctx, to)
 }
 
 // DialAddress connects to an address that was itself asked for and allowed. Its errors are of type
 // [*Error].
 func (d *Dialer) DialAddress(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
-	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
-	target := target{addr: to.Addr(), port: to.Port()}
-	if err := d.permit(to); err != nil {
-		return nil, target.failed(Forbidden, err)
+	literal, err := d.literal(to)
+	if err != nil {
+		return nil, err
 	}
+	return d.dial(ctx, literal)
+}
+
+func (d *Dialer) dial(ctx context.Context, to target) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if d.Upstream.carries(target) {
-		return d.Upstream.dial(ctx, d, target)
+	if d.Upstream.carries(to) {
+		return d.Upstream.dial(ctx, d, to)
 	}
-	return d.race(ctx, target, found(to.Addr()), d.permit)
+	return d.direct(ctx, to)
+}
+
+// DialHTTP is as Dial, for requests of plain HTTP. An upstream proxy is sent those as they are,
+// since many give a tunnel to port 443 only: [Via] is what they then say.
+func (d *Dialer) DialHTTP(ctx context.Context, name string, port uint16) (net.Conn, Via, error) {
+	to, err := named(name, port)
+	if err != nil {
+		return nil, Via{}, err
+	}
+	return d.dialHTTP(ctx, to)
+}
+
+// DialAddressHTTP is as DialAddress, for requests of plain HTTP.
+func (d *Dialer) DialAddressHTTP(ctx context.Context, to netip.AddrPort) (net.Conn, Via, error) {
+	literal, err := d.literal(to)
+	if err != nil {
+		return nil, Via{}, err
+	}
+	return d.dialHTTP(ctx, literal)
+}
+
+func (d *Dialer) dialHTTP(ctx context.Context, to target) (net.Conn, Via, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if d.Upstream.carries(to) {
+		return d.Upstream.dialHTTP(ctx, d, to)
+	}
+	conn, err := d.direct(ctx, to)
+	return conn, Via{}, err
+}
+
+// direct connects to a host that no proxy carries.
+func (d *Dialer) direct(ctx context.Context, to target) (net.Conn, error) {
+	if to.name == "" {
+		return d.race(ctx, to, found(to.addr), d.permit)
+	}
+	return d.race(ctx, to, d.resolve(ctx, absolute(to.name)), d.permit)
 }
 
 // absolute keeps the host's search list away from a name: "api.example.com" that does not exist is
@@ -142,11 +177,34 @@ type target struct {
 	port uint16
 }
 
+// named is a host by its name.
+func named(name string, port uint16) (target, error) {
+	to := target{name: name, port: port}
+	if !hostname.IsPlain(name) {
+		err := errors.New("it is not written as names are that were decided about")
+		return to, to.failed(NoSuchName, err)
+	}
+	return to, nil
+}
+
+// literal is a host by an address that is permitted.
+func (d *Dialer) literal(at netip.AddrPort) (target, error) {
+	to := target{addr: at.Addr().Unmap(), port: at.Port()}
+	if err := d.permit(netip.AddrPortFrom(to.addr, to.port)); err != nil {
+		return to, to.failed(Forbidden, err)
+	}
+	return to, nil
+}
+
 func (t target) host() string {
 	if t.name != "" {
 		return t.name
 	}
 	return t.addr.String()
+}
+
+func (t target) hostPort() string {
+	return net.JoinHostPort(t.host(), strconv.Itoa(int(t.port)))
 }
 
 func (t target) failed(reason Reason, err error) *Error {

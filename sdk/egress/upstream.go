@@ -14,7 +14,6 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/nono-run/nono/sdk"
@@ -30,7 +29,7 @@ const (
 
 // Upstream is a proxy through which everything goes but what is bypassed: "http://proxy:3128", or
 // "https://" where the way to the proxy itself is encrypted. It is asked for a tunnel (CONNECT) to
-// each host.
+// each host, and sent requests of plain HTTP as they are.
 //
 // The user named it, so where it lies is not asked of Permit: it may well be in a private network
 // or on this machine. The hosts' names are handed to it as they are and resolved there; the
@@ -113,6 +112,37 @@ func matches(p hostname.Pattern, to target) bool {
 	return err == nil && prefix.Contains(to.addr)
 }
 
+// Via is what a request of plain HTTP says to an upstream proxy, and not to a server. It is zero
+// where there is none in between.
+type Via struct {
+	// Origin stands before the path in the request's first line: "http://api.example.com:8080".
+	Origin string
+	// Authorization is the value of the header Proxy-Authorization, if there is to be one.
+	Authorization sdk.Secret
+}
+
+// dialHTTP connects to the proxy for requests that it is to pass on to a host.
+func (u *Upstream) dialHTTP(ctx context.Context, d *Dialer, to target) (net.Conn, Via, error) {
+	conn, err := u.reach(ctx, d)
+	if err != nil {
+		return nil, Via{}, to.failed(UpstreamFailed, err)
+	}
+	via := Via{Origin: "http://" + to.hostPort()}
+	if authorization := u.authorization(); authorization != "" {
+		via.Authorization = sdk.NewSecret([]byte(authorization))
+	}
+	return conn, via, nil
+}
+
+// authorization is what the proxy is given, in the form of HTTP.
+func (u *Upstream) authorization() string {
+	auth := u.auth.Reveal()
+	if len(auth) == 0 {
+		return ""
+	}
+	return "Basic " + base64.StdEncoding.EncodeToString(auth)
+}
+
 // dial connects to a host through the proxy.
 func (u *Upstream) dial(ctx context.Context, d *Dialer, to target) (net.Conn, error) {
 	conn, err := u.reach(ctx, d)
@@ -156,10 +186,9 @@ func (u *Upstream) reach(ctx context.Context, d *Dialer) (net.Conn, error) {
 
 // tunnel asks for a tunnel to a host.
 func (u *Upstream) tunnel(conn net.Conn, to target) (net.Conn, error) {
-	host := net.JoinHostPort(to.host(), strconv.Itoa(int(to.port)))
-	request := "CONNECT " + host + " HTTP/1.1\r\nHost: " + host + "\r\n"
-	if auth := u.auth.Reveal(); len(auth) > 0 {
-		request += "Proxy-Authorization: Basic " + base64.StdEncoding.EncodeToString(auth) + "\r\n"
+	request := "CONNECT " + to.hostPort() + " HTTP/1.1\r\nHost: " + to.hostPort() + "\r\n"
+	if authorization := u.authorization(); authorization != "" {
+		request += "Proxy-Authorization: " + authorization + "\r\n"
 	}
 	if _, err := io.WriteString(conn, request+"\r\n"); err != nil {
 		return nil, to.failed(UpstreamFailed, err)
@@ -214,6 +243,9 @@ func (b *begun) Read(p []byte) (int, error) {
 	b.first = b.first[n:]
 	return n, nil
 }
+
+// NetConn is the connection beneath, for whoever has to reset it.
+func (b *begun) NetConn() net.Conn { return b.Conn }
 
 // CloseWrite says that nothing more is sent.
 func (b *begun) CloseWrite() error {

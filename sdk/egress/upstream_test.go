@@ -122,6 +122,51 @@ func TestTunnel(t *testing.T) {
 	}
 }
 
+// TestHTTP holds how requests of plain HTTP reach a host: past the proxy as a server gets them, and
+// through it with all that it needs to know. A host that is refused is refused on this way too.
+func TestHTTP(t *testing.T) {
+	p := newProxy(t, says200("")) // its answer is one to a request as well
+	for host, dial := range map[string]func(*egress.Dialer) (net.Conn, egress.Via, error){
+		"http://api.example.com:80": func(d *egress.Dialer) (net.Conn, egress.Via, error) {
+			return d.DialHTTP(t.Context(), "api.example.com", 80)
+		},
+		"http://[2600::8]:8080": func(d *egress.Dialer) (net.Conn, egress.Via, error) {
+			return d.DialAddressHTTP(t.Context(), netip.MustParseAddrPort("[2600::8]:8080"))
+		},
+	} {
+		conn, via, err := dial(through(t, p.url(), "alice:password"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(via.Authorization.Reveal()); via.Origin != host || got != "Basic YWxpY2U6cGFzc3dvcmQ=" {
+			t.Errorf("%s: %+v, %s", host, via, got)
+		}
+		fmt.Fprintf(conn, "GET %s/path HTTP/1.1\r\nHost: x\r\n\r\n", via.Origin)
+		hears(t, conn, nil)
+		if r := p.seen()[len(p.seen())-1]; r.RequestURI != host+"/path" {
+			t.Errorf("the proxy was asked for %s", r.RequestURI)
+		}
+	}
+	direct := &egress.Dialer{Permit: public, Resolver: answers{four: []string{"192.0.43.8"}}}
+	egress.SetConnect(direct, func(context.Context, netip.AddrPort) (net.Conn, error) { return &script{}, nil })
+	if _, via, err := direct.DialHTTP(t.Context(), "api.example.com", 80); err != nil || via.Origin != "" || via.Authorization.Reveal() != nil {
+		t.Errorf("without a proxy: %+v, %v", via, err)
+	}
+	for _, d := range []*egress.Dialer{direct, through(t, p.url(), "")} {
+		if _, _, err := d.DialHTTP(t.Context(), "api.example.com.", 80); reason(err) != egress.NoSuchName {
+			t.Errorf("a name that is none: %v", err)
+		}
+		if _, _, err := d.DialAddressHTTP(t.Context(), netip.MustParseAddrPort("[::ffff:10.0.0.1]:80")); reason(err) != egress.Forbidden {
+			t.Errorf("a refused address: %v", err)
+		}
+	}
+	gone := newProxy(t, nil)
+	gone.listener.Close()
+	if _, _, err := through(t, gone.url(), "").DialHTTP(t.Context(), "api.example.com", 80); reason(err) != egress.UpstreamFailed {
+		t.Errorf("a proxy that is not there: %v", err)
+	}
+}
+
 // TestTunnelHalfCloses holds that an upload can end while the answer is still to come, where bytes
 // of the host came along with the proxy's answer too.
 func TestTunnelHalfCloses(t *testing.T) {
@@ -134,6 +179,9 @@ func TestTunnelHalfCloses(t *testing.T) {
 		conn, err := through(t, p.url(), "").Dial(t.Context(), "api.example.com", 443)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if over, ok := conn.(interface{ NetConn() net.Conn }); first != "" && (!ok || over.NetConn() == nil) {
+			t.Error("who has to reset the connection does not find it")
 		}
 		fmt.Fprint(conn, "all of it")
 		if err := conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
