@@ -1,5 +1,6 @@
 // Package profiles holds the built-in policies, as the HCL that a user can read, copy and overrule:
-// default.hcl, which every run starts from, and those that are asked for by name.
+// default.hcl, which every run starts from, those that are asked for by name, and the lists of
+// hosts that a network block can name.
 package profiles
 
 import "embed"
@@ -13,3 +14,9 @@ var Default []byte
 //
 //go:embed *.hcl
 var Files embed.FS
+
+// Hosts are the lists of hosts: networks/NAME.hcl, the network profiles, and groups/NAME.hcl, which
+// those are put together from.
+//
+//go:embed networks/*.hcl groups/*.hcl
+var Hosts embed.FS

@@ -209,7 +209,7 @@ func (d Dirs) List() ([]Listed, error) {
 		name := strings.TrimSuffix(f.Name(), extensions[0])
 		all[name] = Listed{Name: name, Origin: BuiltIn}
 	}
-	own, err := d.listOwn()
+	own, err := listOwn(d.Own, extensions)
 	if err != nil {
 		return nil, err
 	}
@@ -221,21 +221,21 @@ func (d Dirs) List() ([]Listed, error) {
 		func(a, b Listed) int { return strings.Compare(a.Name, b.Name) }), nil
 }
 
-// listOwn are the names of the user's own profiles.
-func (d Dirs) listOwn() ([]string, error) {
-	if d.Own == "" {
+// listOwn are the names that files of the user's in a directory have, without these extensions.
+func listOwn(in string, extensions []string) ([]string, error) {
+	if in == "" {
 		return nil, nil
 	}
-	dir, err := hostfile.Resolve(d.Own)
+	dir, err := hostfile.Resolve(in)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, unreadable(d.Own, err)
+		return nil, unreadable(in, err)
 	}
 	files, err := hostfile.List(dir, maxListed)
 	if err != nil {
-		return nil, unreadable(d.Own, err)
+		return nil, unreadable(in, err)
 	}
 	var names []string
 	for _, f := range files {
