@@ -222,11 +222,12 @@ in which a file says what is granted.`,
 		"say more: what layers report, how long things took; in a plan, every rule and mount")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(a.newHelp())
+	names := completers{profiles: a.completeProfiles, networks: a.completeNetworks}
 	root.AddCommand(
-		newRun(do.run, a.completeProfiles),
-		newShell(do.shell, a.completeProfiles),
-		newPlan(do.plan, a.completeProfiles),
-		newWhy(do.why, a.completeProfiles),
+		newRun(do.run, names),
+		newShell(do.shell, names),
+		newPlan(do.plan, names),
+		newWhy(do.why, names),
 		newApprove(do.approve),
 		newInit(do.init),
 		newProfiles(do, a.completeProfiles),

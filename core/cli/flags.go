@@ -72,6 +72,34 @@ var flagRules = []flagRule{
 	},
 	{name: "env", value: "NAME[=VALUE]", help: "pass a variable, or set it"},
 	{
+		name: "network-profile", value: "NAME",
+		help: "let it reach a list of hosts: minimal, or one of yours",
+	},
+	{
+		name: "allow-host", value: "HOST[:PORT]",
+		help: "let it reach a host, or *.suffix, at 443 and 80 or at this port",
+	},
+	{
+		name: "deny-host", value: "HOST[:PORT]", help: "keep it from a host, whatever allows that",
+	},
+	{
+		name: "opaque-host", value: "HOST[:PORT]",
+		help: "an allowed host may speak something else than TLS or HTTP",
+	},
+	{
+		name: "open-port", value: "PORT", help: "let it reach a service of this machine's loopback",
+	},
+	{
+		name: "listen-port", value: "PORT", help: "let it serve at a port of this machine's loopback",
+	},
+	{
+		name: "upstream-proxy", value: "URL",
+		help: "a proxy that hosts are reached through; system: what your environment names",
+	},
+	{
+		name: "upstream-bypass", value: "HOST", help: "reached without that proxy",
+	},
+	{
 		name: "disable", value: "KIND",
 		help: "run without a layer: " + strings.Join(kinds.Names(), ", "),
 	},
@@ -80,7 +108,7 @@ var flagRules = []flagRule{
 	},
 }
 
-func (o *policyOptions) add(cmd *cobra.Command, profiles cobra.CompletionFunc) {
+func (o *policyOptions) add(cmd *cobra.Command, names completers) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	// What follows the command's name is the command's own, with -- before it or not: `nono run python
@@ -100,17 +128,21 @@ func (o *policyOptions) add(cmd *cobra.Command, profiles cobra.CompletionFunc) {
 	flags.Var((*dirName)(&o.Workdir), "workdir", "as if nono were started in this directory")
 	flags.BoolVar(&o.Approve, "approve", false,
 		"grant what files ask for beyond their own directory, for this run alone")
-	completeFlags(cmd, profiles)
+	completeFlags(cmd, names)
 	addSpellings(flags)
 }
 
+// completers offer the names that flags take.
+type completers struct{ profiles, networks cobra.CompletionFunc }
+
 // completeFlags tells the shell what may follow a flag. A path is what it offers by itself.
-func completeFlags(cmd *cobra.Command, profiles cobra.CompletionFunc) {
+func completeFlags(cmd *cobra.Command, names completers) {
 	own := cobra.FixedCompletions(kinds.Names(), cobra.ShellCompDirectiveNoFileComp)
 	for _, err := range []error{
 		cmd.MarkFlagFilename("config", "hcl", "json", "jsonc"),
-		cmd.RegisterFlagCompletionFunc("profile", profiles),
+		cmd.RegisterFlagCompletionFunc("profile", names.profiles),
 		cmd.RegisterFlagCompletionFunc("disable", own),
+		cmd.RegisterFlagCompletionFunc("network-profile", names.networks),
 		cmd.MarkFlagDirname("workdir"),
 	} {
 		if err != nil {

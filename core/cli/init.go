@@ -26,7 +26,7 @@ type starterOptions struct {
 	// Command is what stands after the flags.
 	Command  []string
 	ReadOnly bool
-	Network  string // "open", "closed", or "" where nothing was said
+	Network  string // one of networkWords, or "" where nothing was said
 	// Defaults answers all that was not said, and asks nobody.
 	Defaults bool
 }
@@ -38,9 +38,10 @@ func newInit(write func(context.Context, starterOptions) error) *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Short:                 "Write an agent.hcl to begin with",
 		Long: `Write an agent.hcl into the current directory: what is run, what it may do with the files
-here, and whether it has the network. What was not said is asked, three questions at most, where
-there is a terminal; elsewhere, and with --defaults, the agent may change the files here and reaches
-nothing. All else that can be granted stands in the file as comments.
+here, and whether it has the network: none, only that of language models (minimal), or all of it.
+What was not said is asked, three questions at most, where there is a terminal; elsewhere, and with
+--defaults, the agent may change the files here and reaches nothing. All else that can be granted
+stands in the file as comments.
 
 A file that is there already is left alone.`,
 		Example: `  nono init
@@ -56,7 +57,8 @@ A file that is there already is left alone.`,
 	flags.SortFlags = false
 	flags.SetInterspersed(false) // as in run: what follows the command's name is its own
 	flags.BoolVar(&o.ReadOnly, "read-only", false, "the agent reads the files here, and changes none")
-	flags.Var((*networkWord)(&o.Network), "network", "open, all of it, or closed")
+	flags.Var((*networkWord)(&o.Network), "network",
+		"closed; minimal: language models and nothing else; or open, all of it")
 	flags.BoolVar(&o.Defaults, "defaults", false, "ask nothing")
 	words := cobra.FixedCompletions(networkWords, cobra.ShellCompDirectiveNoFileComp)
 	if err := cmd.RegisterFlagCompletionFunc("network", words); err != nil {
@@ -65,7 +67,7 @@ A file that is there already is left alone.`,
 	return cmd
 }
 
-var networkWords = []string{"closed", "open"}
+var networkWords = []string{"closed", "minimal", "open"}
 
 // networkWord is a flag that says how the network is.
 type networkWord string
@@ -79,7 +81,7 @@ func (n *networkWord) Type() string { return "STATE" }
 // Set implements pflag.Value.
 func (n *networkWord) Set(s string) error {
 	if !slices.Contains(networkWords, s) {
-		return errors.New("it is closed or open")
+		return errors.New("it is closed, minimal or open")
 	}
 	*n = networkWord(s)
 	return nil
@@ -171,7 +173,7 @@ type question func(ctx context.Context, text, usual string) (string, error)
 func (a *App) askStarter(
 	ctx context.Context, o starterOptions, ask question,
 ) (reference.Starter, error) {
-	s := reference.Starter{Command: o.Command, ReadOnly: o.ReadOnly, Open: o.Network == "open"}
+	s := reference.Starter{Command: o.Command, ReadOnly: o.ReadOnly}
 	if len(s.Command) == 0 {
 		usual := ""
 		if found := a.installedAgents(); len(found) > 0 {
@@ -192,15 +194,16 @@ func (a *App) askStarter(
 		}
 		s.ReadOnly = answer == "read"
 	}
-	if o.Network == "" {
-		answer, err := a.oneOf(ctx, ask,
-			"The network: closed, or open, all of it? Most agents need it to reach their model.",
-			"closed", "open")
+	network := o.Network
+	if network == "" {
+		var err error
+		network, err = a.oneOf(ctx, ask, "The network: closed, minimal (language models and nothing "+
+			"else, which most agents need), or open, all of it?", networkWords...)
 		if err != nil {
 			return s, err
 		}
-		s.Open = answer == "open"
 	}
+	s.Models, s.Open = network == "minimal", network == "open"
 	return s, nil
 }
 

@@ -50,9 +50,16 @@ func TestInit(t *testing.T) {
 		{
 			"init --defaults --network open -- a", "next:\n  nono approve agent.hcl\n  nono plan -c agent.hcl\n  nono run -c agent.hcl\n",
 			"nono: wrote agent.hcl\nnono: it asks for more than a file by itself may grant:\n" +
-				"nono:   agent.hcl:61:3: to switch off the layer network\n" +
-				"nono: warning: the network layer is off: the agent has the host's whole network\n  agent.hcl:61:3\n    61 |   enabled = false\n",
+				"nono:   agent.hcl:61:3: to have this machine's whole network\n" +
+				"nono: warning: the network layer is off: the agent has the host's whole network\n  agent.hcl:61:3\n    61 |   open = true\n",
 			reference.Starter{Command: []string{"a"}, Open: true},
+		},
+		{
+			"init --defaults --network minimal -- a", "next:\n  nono approve agent.hcl\n  nono plan -c agent.hcl\n  nono run -c agent.hcl\n",
+			"nono: wrote agent.hcl\nnono: it asks for more than a file by itself may grant:\n" +
+				"nono:   agent.hcl:61:13: to reach the hosts of the network profile minimal: api.openai.com, api.anthropic.com, claude.ai, " +
+				"platform.claude.com, generativelanguage.googleapis.com, aiplatform.googleapis.com and 10 more\n",
+			reference.Starter{Command: []string{"a"}, Models: true},
 		},
 	} {
 		a, proj, told := newcomer(t, nil)

@@ -17,7 +17,7 @@ type planOptions struct {
 }
 
 func newPlan(
-	plan func(context.Context, planOptions) error, profiles cobra.CompletionFunc,
+	plan func(context.Context, planOptions) error, names completers,
 ) *cobra.Command {
 	var o planOptions
 	cmd := &cobra.Command{
@@ -38,7 +38,7 @@ value of a secret variable is in it.`,
 			return plan(cmd.Context(), o)
 		},
 	}
-	o.add(cmd, profiles)
+	o.add(cmd, names)
 	cmd.Flags().BoolVar(&o.JSON, "json", false, "print the plan as JSON")
 	return cmd
 }

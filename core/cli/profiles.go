@@ -161,6 +161,25 @@ func (a *App) completeProfiles(
 	return names, cobra.ShellCompDirectiveDefault
 }
 
+// completeNetworks offers the names of network profiles.
+func (a *App) completeNetworks(
+	_ *cobra.Command, _ []string, _ string,
+) ([]cobra.Completion, cobra.ShellCompDirective) {
+	own, err := dirs.Find(a.Lookup, a.UID)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	listed, err := profile.Hosts{Own: own.Networks()}.Networks()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names := make([]cobra.Completion, len(listed))
+	for i, l := range listed {
+		names[i] = l.Name
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
 // here is where nono's own files are, and the current directory.
 func (a *App) here() (own dirs.Dirs, dir string, err error) {
 	if own, err = dirs.Find(a.Lookup, a.UID); err != nil {

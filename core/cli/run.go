@@ -30,7 +30,7 @@ type runOptions struct {
 }
 
 func newRun(
-	run func(context.Context, runOptions) error, profiles cobra.CompletionFunc,
+	run func(context.Context, runOptions) error, names completers,
 ) *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
@@ -69,7 +69,7 @@ after a command that ended with 0; 126 and 127 when the command cannot be execut
 			return run(cmd.Context(), o)
 		},
 	}
-	o.policyOptions.add(cmd, profiles)
+	o.policyOptions.add(cmd, names)
 	o.liveOptions.add(cmd)
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false,
 		"print the plan and run nothing, as nono plan does")

@@ -16,7 +16,7 @@ type shellOptions struct {
 }
 
 func newShell(
-	shell func(context.Context, shellOptions) error, profiles cobra.CompletionFunc,
+	shell func(context.Context, shellOptions) error, names completers,
 ) *cobra.Command {
 	var o shellOptions
 	cmd := &cobra.Command{
@@ -35,7 +35,7 @@ everything else in your home directory; to pass one, grant it: --read ~/.inputrc
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return shell(cmd.Context(), o) },
 	}
-	o.policyOptions.add(cmd, profiles)
+	o.policyOptions.add(cmd, names)
 	o.liveOptions.add(cmd)
 	return cmd
 }

@@ -29,7 +29,6 @@ type spelling struct {
 }
 
 const (
-	networkIs   = "the network is closed, or all of it open with --disable network"
 	networkNone = "the network is closed without any flag"
 	noUndo      = "there is no undo: commit before the run"
 	handsOver   = "--env NAME passes a variable of yours, and the agent sees its value"
@@ -62,15 +61,12 @@ var flagSpellings = []spelling{
 	{words: []string{"extends"}, is: "profile"},
 	{words: []string{"net-block", "no-network", "no-net", "block-network"}, is: "block-net"},
 	{words: []string{"allow-net", "net-allow"}, is: "disable", value: "network"},
+	{words: []string{"allow-domain", "allow-proxy", "proxy-allow"}, is: "allow-host"},
+	{words: []string{"allow-port"}, is: "open-port"},
+	{words: []string{"allow-bind"}, is: "listen-port"},
+	{words: []string{"external-proxy"}, is: "upstream-proxy"},
+	{words: []string{"external-proxy-bypass"}, is: "upstream-bypass"},
 
-	{
-		words: []string{
-			"network-profile", "allow-domain", "allow-proxy", "proxy-allow", "allow-bind",
-			"listen-port", "allow-port", "open-port", "upstream-proxy", "upstream-bypass",
-			"external-proxy", "external-proxy-bypass", "host", "port",
-		},
-		later: true, answer: networkIs,
-	},
 	{
 		words: []string{"snapshot", "rollback", "rollback-exclude", "no-rollback"},
 		later: true, answer: noUndo,

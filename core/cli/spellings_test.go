@@ -91,7 +91,7 @@ func TestSpellingsPage(t *testing.T) {
 	}
 	for _, line := range []string{
 		"  nono profile ", "  --net-allow ", " --disable network\n", "  --allow-domain ",
-		" the network is closed, or all of it open", "  --ro-bind ", " here it is --read PATH\n",
+		" --allow-host\n", "  --ro-bind ", " here it is --read PATH\n",
 	} {
 		if !strings.Contains(page.String(), line) {
 			t.Errorf("%q is missing in\n%s", line, page.String())

@@ -38,7 +38,7 @@ type whyOptions struct {
 const denied exitCode = 1
 
 func newWhy(
-	ask func(context.Context, whyOptions) error, profiles cobra.CompletionFunc,
+	ask func(context.Context, whyOptions) error, names completers,
 ) *cobra.Command {
 	var o whyOptions
 	cmd := &cobra.Command{
@@ -73,7 +73,7 @@ there is no answer: the policy is refused, or a word was not understood.`,
 			return ask(cmd.Context(), o)
 		},
 	}
-	o.add(cmd, profiles)
+	o.add(cmd, names)
 	flags := cmd.Flags()
 	flags.Var((*pathNames)(&o.Paths), "path", "the file that is asked about")
 	flags.Var((*opNames)(&o.Ops), "op", "what is to be done with it: "+strings.Join(allOps(), ", "))

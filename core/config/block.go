@@ -79,7 +79,7 @@ type draft struct {
 	layers    map[string]*Layer
 	plugins   map[string]Plugin
 	programs  []program
-	closed    []policy.Source // the flags that say that the network is closed
+	net       reachable
 	// reported are names in a project that are told when they are new or changed, and paths.
 	reported []string
 	// links are those on the way to a denied or protected name of the default profile's that the agent
@@ -102,6 +102,7 @@ type reader struct {
 	*host
 	*report
 	*draft
+	lists   hostLists
 	foreign []*source // those that ask
 	open    []Request // what the user is still to be asked
 }
@@ -113,8 +114,8 @@ func (r *reader) isForeign(at policy.Source) bool {
 }
 
 // read is the draft that all sources together make, and after them the flags.
-func read(h *host, r *report, sources []*source) *reader {
-	in := &reader{host: h, report: r, draft: &draft{
+func read(h *host, r *report, sources []*source, lists hostLists) *reader {
+	in := &reader{host: h, report: r, lists: lists, draft: &draft{
 		stated: map[statement]bool{}, matched: map[statement]bool{},
 		layers: map[string]*Layer{}, plugins: map[string]Plugin{},
 		lines: map[policy.Kind][]policy.Source{},
@@ -139,8 +140,9 @@ func read(h *host, r *report, sources []*source) *reader {
 	in.expandUserGlobs()
 	in.liftDenials()
 	in.refuseHidden()
+	in.settleOpen()
 	in.settleLayers()
-	in.stayClosed()
+	in.settleNetwork()
 	return in
 }
 

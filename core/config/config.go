@@ -176,8 +176,9 @@ func (c *Config) Layer(name string) (Layer, bool) {
 }
 
 // Running are the layers that this run has something to do for: those of the kinds that always run,
-// and the custom layers that a block names; none that is switched off. The other kinds are not
-// built yet, and what would need them has been refused.
+// that of the network where anything is reachable, and the custom layers that a block names; none
+// that is switched off. The other kinds are not built yet, and what would need them has been
+// refused.
 func (c *Config) Running() []Layer {
 	var run []Layer
 	for _, k := range kinds.Own() {
@@ -185,7 +186,7 @@ func (c *Config) Running() []Layer {
 		if !ok {
 			l = Layer{Name: string(k.Name), Kind: k.Name}
 		}
-		if k.Always && l.Off == nil {
+		if (k.Always || c.Needs(k.Name) != (policy.Source{})) && l.Off == nil {
 			run = append(run, l)
 		}
 	}
@@ -195,6 +196,23 @@ func (c *Config) Running() []Layer {
 		}
 	}
 	return run
+}
+
+// Needs is the first line that gives a kind's layer something to do; the zero Source where none
+// does, or it always has.
+func (c *Config) Needs(kind policy.Kind) policy.Source {
+	if kind != policy.KindNetwork {
+		return policy.Source{}
+	}
+	for _, h := range c.Policy.Network.Hosts {
+		if h.Action == policy.HostAllow {
+			return h.Source
+		}
+	}
+	for _, p := range c.Policy.Network.Ports {
+		return p.Source
+	}
+	return policy.Source{}
 }
 
 // Settings checks a layer's block against the settings that the layer declares, and returns them as
@@ -244,12 +262,16 @@ func Load(o Options) (loaded Loaded, err error) {
 		return Loaded{}, err
 	}
 	sources := host.sources(found) // the files, held against the language
-	loaded.Texts = shown(sources)
+	lists := host.hostLists(found, sources)
+	loaded.Texts = shown(slices.Concat(sources, lists.sources()))
 	// Which of the layers' settings hold a secret only the layers can tell, and none was asked: a
 	// refusal shows no line of theirs.
 	defer func() {
 		if err != nil {
 			hideSettings(loaded.Texts, sources)
+			for _, at := range found.hidden {
+				loaded.Texts.Hide(at)
+			}
 		}
 	}()
 	if err := found.err(); err != nil {
@@ -259,7 +281,7 @@ func Load(o Options) (loaded Loaded, err error) {
 	if err := found.err(); err != nil {
 		return loaded, err
 	}
-	draft := read(host, found, sources) // what blocks and flags say, as rules
+	draft := read(host, found, sources, lists) // what blocks and flags say, as rules
 	if err := found.err(); err != nil {
 		return loaded, err
 	}
@@ -275,7 +297,7 @@ func Load(o Options) (loaded Loaded, err error) {
 	if err := found.err(); err != nil {
 		return loaded, err
 	}
-	cfg := draft.config(sources, asks, protector)
+	cfg := draft.config(slices.Concat(sources, lists.sources()), asks, protector)
 	if err := found.err(); err != nil { // what there is to tell may have been too much to look at
 		return loaded, err
 	}
@@ -294,12 +316,15 @@ func (r *reader) config(sources []*source, asks []Ask, protector *protector) *Co
 	for i := range r.rules {
 		paths[i] = r.rules[i].PathRule
 	}
-	off := policy.Policy{Disabled: r.disabled()}
+	begun := policy.Policy{Network: r.reached(), Disabled: r.disabled()}
 	cfg := &Config{
 		Command: r.command, CommandSource: r.commandSource, Arguments: r.arguments,
-		Policy: off.With(paths, r.variables.rules()),
+		Policy: begun.With(paths, r.variables.rules()),
 		Layers: r.sorted(), plugins: r.plugins,
 		Asks: asks, protector: protector,
+	}
+	if u := r.net.upstream; u != nil {
+		cfg.UpstreamAuth = u.auth
 	}
 	cfg.CommandForeign = r.isForeign(r.commandSource)
 	for _, s := range sources {

@@ -416,6 +416,16 @@ func TestRunning(t *testing.T) {
 		{"a custom layer", `layer "echo" { plugin = "a/b" }`, ``, "filesystem echo"},
 		{"a custom layer off", `layer "echo" { plugin = "a/b" }`, `--disable echo`, "filesystem"},
 		{"other kinds have nothing to do", "layer \"network\" {}\nlayer \"trust\" { enabled = true }", ``, "filesystem"},
+		{"a host is allowed", "network {\n allow = [\"a.example\"]\n}", ``, "filesystem network"},
+		{"a host is allowed by a list", "network {\n profile = \"minimal\"\n}", ``, "filesystem network"},
+		{"a port is open", ``, `--open-port 1`, "filesystem network"},
+		{"a port is served", ``, `--listen-port 1`, "filesystem network"},
+		{"nothing is reachable", "network {\n deny = [\"a.example\"]\n opaque = [\"b.example\"]\n allow = []\n" +
+			" upstream = { url = \"http://p.example\" }\n}\nlayer \"network\" { plugin = \"acme/egress\" }", ``, "filesystem"},
+		{"the network is open", "network {\n allow = [\"a.example\"]\n open = true\n}", ``, "filesystem"},
+		{"the network is opened by a flag", "network {\n allow = [\"a.example\"]\n}", `--disable network`, "filesystem"},
+		{"the network is closed by a flag", "network {\n allow = [\"a.example\"]\n}", `--block-net`, "filesystem"},
+		{"the network is closed by a flag, and was open", "network {\n open = true\n}", `--block-net`, "filesystem"},
 		{"the filesystem disabled", `layer "filesystem" { enabled = true }`, `--disable filesystem`, ""},
 	}
 	for _, tt := range tests {

@@ -227,6 +227,21 @@ func (w *world) all(loaded config.Loaded, err error) string {
 		}
 		fmt.Fprintf(&b, " <- %s\n", r.Source)
 	}
+	network := cfg.Policy.Network
+	for _, h := range network.Hosts {
+		fmt.Fprintf(&b, "%s: %s", h.ID, h.String())
+		if h.Group != "" {
+			fmt.Fprintf(&b, " of %s", h.Group)
+		}
+		fmt.Fprintf(&b, " <- %s\n", h.Source)
+	}
+	for _, p := range network.Ports {
+		fmt.Fprintf(&b, "%s: %d <- %s\n", p.ID, p.Port, p.Source)
+	}
+	if u := network.Upstream; u != nil {
+		fmt.Fprintf(&b, "%s: %s but not %q, with a password of %d bytes <- %s\n",
+			u.ID, u.URL, u.Bypass, len(cfg.UpstreamAuth), u.Source)
+	}
 	for _, l := range cfg.Layers {
 		fmt.Fprintf(&b, "layer %s kind=%s plugin=%q", l.Name, l.Kind, l.Plugin)
 		if l.Off != nil {

@@ -46,8 +46,6 @@ func (r *report) later(s *source, t *language.Tree) {
 // instead is what there is in the place of what is not built yet.
 func instead(t *language.Tree, attribute string) string {
 	switch {
-	case t.Name == "network":
-		return "the network is closed, or all of it open with --disable network"
 	case t.Name == "limits" && attribute == "memory":
 		return "the kernel limits the memory of a whole run only by a control group, and nono makes " +
 			"none: where systemd gives you one, " +

@@ -40,7 +40,8 @@ func (r *reader) announce(layers []Layer) {
 		}
 		overridden := ""
 		for _, at := range slices.Concat(r.lines[l.Kind], l.overrides) {
-			if at.Line != l.Off.Source.Line || at.File != l.Off.Source.File {
+			if at.Line != l.Off.Source.Line || at.File != l.Off.Source.File ||
+				at.Flag != l.Off.Source.Flag {
 				overridden += ", " + at.String()
 			}
 		}

@@ -12,6 +12,8 @@ import (
 type report struct {
 	problems diag.Problems
 	notices  diag.Problems
+	// hidden are lines that hold what is not to be shown.
+	hidden []policy.Source
 }
 
 // problem starts a problem at a line or a flag.

@@ -121,7 +121,7 @@ func asWritten(v *language.Value) string {
 		}
 		return "{ " + strings.Join(fields, ", ") + " }"
 	case language.NumberList:
-		return strings.Join(strings.Fields(fmt.Sprint(v.Numbers)), ", ")
+		return "[" + strings.Join(texts(v.Items), ", ") + "]"
 	}
 	panic(fmt.Sprintf("the grammar gives %q no shape", v.Name))
 }

@@ -55,7 +55,10 @@ func TestBuiltIn(t *testing.T) {
 	if k.BuiltIn("linux") != "landlock" || k.BuiltIn("plan9") != "" || !k.Built() {
 		t.Errorf("%+v", k)
 	}
-	if k, _ := Of(policy.KindNetwork); k.Built() || k.BuiltIn("linux") != "" {
+	if k, _ := Of(policy.KindNetwork); k.BuiltIn("linux") != "netfilter" || k.Always {
+		t.Errorf("%+v", k)
+	}
+	if k, _ := Of(policy.KindCredentials); k.Built() || k.BuiltIn("linux") != "" {
 		t.Errorf("%+v", k)
 	}
 }

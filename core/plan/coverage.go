@@ -131,6 +131,9 @@ func (m *maker) hold(rule *Rule, answers map[policy.RuleID]sdk.Coverage) {
 	case rule.Access != "" && rule.Type == policy.Missing:
 		// Nothing is there: nothing to hide, nothing to show.
 		rule.Held, rule.By = sdk.Enforced, "nothing is there"
+	case kind == policy.KindNetwork && !runs && !m.in.Policy.Network.Reaches():
+		// A denial, and how to go out: nothing goes out.
+		rule.Held, rule.By = sdk.Enforced, "nothing is reachable"
 	case answered:
 		rule.Held, rule.By, rule.Why = answer.Held, answer.By, answer.Why
 	case runs:

@@ -49,6 +49,7 @@ func Make(in Input) (*Plan, error) {
 		Command:  in.Command,
 		Layers:   m.layerList(),
 		Disabled: in.Policy.Disabled,
+		Network:  in.Policy.Network,
 		Through:  m.through(),
 	}
 	v := m.mounts(p)

@@ -122,6 +122,7 @@ func TestStarter(t *testing.T) {
 		{Command: []string{"python3", `a "b" \c ${d} %{e}`, "\u00fc\n"}},
 		{ReadOnly: true},
 		{Open: true},
+		{Models: true},
 	} {
 		home := t.TempDir()
 		proj := home + "/proj"
@@ -133,7 +134,7 @@ func TestStarter(t *testing.T) {
 		}
 		loaded, err := config.Load(config.Options{
 			File: "agent.hcl", Dir: proj, Home: home, ConfigDir: home + "/.config/nono", TempDir: "/tmp", UID: os.Getuid(),
-			Lookup: func(string) (string, bool) { return "", false }, Approve: s.Open,
+			Lookup: func(string) (string, bool) { return "", false }, Approve: s.Open || s.Models,
 		})
 		if err != nil {
 			t.Errorf("%+v: %v\n%s", s, err, s.File())
@@ -149,6 +150,12 @@ func TestStarter(t *testing.T) {
 		}
 		if off := cfg.Policy.IsDisabled(policy.KindNetwork); off != s.Open {
 			t.Errorf("%+v: the network is open: %v", s, off)
+		}
+		if to := decide.Host("api.openai.com", 443).Allowed; to != (s.Open || s.Models) {
+			t.Errorf("%+v: a model is reached: %v", s, to)
+		}
+		if to := decide.Host("example.com", 443).Allowed; to != s.Open {
+			t.Errorf("%+v: any host is reached: %v", s, to)
 		}
 		if len(cfg.Notices) > 0 && !s.Open {
 			t.Error(cfg.Notices)

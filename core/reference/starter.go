@@ -17,22 +17,28 @@ type Starter struct {
 	Extends []string
 	// ReadOnly lets the agent read the file's directory and change nothing.
 	ReadOnly bool
-	// Open leaves the network as it is.
-	Open bool
+	// Models lets the agent reach language models, and Open all of the network; neither is closed.
+	Models, Open bool
 }
 
 // File is the file: what was asked for, and beside it, as comments, all else that these blocks can
 // say, each name with what it means.
 func (s Starter) File() string {
-	chosen := map[string]string{"allow": `["."]`}
+	chosen := map[string]string{"filesystem.allow": `["."]`}
 	if s.ReadOnly {
-		chosen = map[string]string{"read": `["."]`}
+		chosen = map[string]string{"filesystem.read": `["."]`}
+	}
+	switch {
+	case s.Open:
+		chosen["network.open"] = "true"
+	case s.Models:
+		chosen["network.profile"] = `"minimal"`
 	}
 	if len(s.Command) > 0 {
-		chosen["command"] = list(s.Command)
+		chosen[".command"] = list(s.Command)
 	}
 	if len(s.Extends) > 0 {
-		chosen["extends"] = list(s.Extends)
+		chosen[".extends"] = list(s.Extends)
 	}
 	var b strings.Builder
 	b.WriteString(`# What an agent may do here. Nothing that is not granted exists for it.
@@ -45,14 +51,6 @@ func (s Starter) File() string {
 		if section.Name == "" || simple(section) {
 			writeStart(&b, section, chosen)
 		}
-	}
-	if s.Open {
-		b.WriteString(`
-# The network is open, all of it. Without this block the agent reaches nothing.
-layer "network" {
-  enabled = false
-}
-`)
 	}
 	return b.String()
 }
@@ -74,7 +72,7 @@ func simple(s config.Section) bool {
 // assignment is a line of an example that says something.
 var assignment = regexp.MustCompile(`(?m)^ *([a-z_]+) *= (.+)$`)
 
-// writeStart writes what is chosen of a block, and the rest as comments.
+// writeStart writes what is chosen of a block, as "block.attribute", and the rest as comments.
 func writeStart(b *strings.Builder, s config.Section, chosen map[string]string) {
 	indent := ""
 	if s.Name != "" {
@@ -87,7 +85,7 @@ func writeStart(b *strings.Builder, s config.Section, chosen map[string]string) 
 			b.WriteString("\n")
 		}
 		b.WriteString(filled(wide, indent+"# ", indent+"# ", upper(s.Grammar.Attributes[name].Help)+"."))
-		if own, ok := chosen[name]; ok {
+		if own, ok := chosen[s.Name+"."+name]; ok {
 			fmt.Fprintf(b, "%s%s = %s\n", indent, name, own)
 		} else {
 			fmt.Fprintf(b, "%s# %s = %s\n", indent, name, value)

@@ -217,7 +217,7 @@ func (m *member) planShare(cfg *config.Config) plan.Share {
 			Path:    m.binary.Path,
 			Digest:  m.digest,
 			BuiltIn: m.binary.Builtin,
-			Why:     m.why(),
+			Why:     m.why(cfg),
 		},
 		Response:      m.share,
 		HostVariables: m.description.HostVariables,
@@ -229,11 +229,14 @@ func (m *member) planShare(cfg *config.Config) plan.Share {
 	}
 }
 
-func (m *member) why() string {
-	if m.block.Source == (policy.Source{}) {
-		return "always"
+func (m *member) why(cfg *config.Config) string {
+	switch at := cfg.Needs(m.block.Kind); {
+	case m.block.Source != (policy.Source{}):
+		return "named by " + m.block.Source.String()
+	case at != (policy.Source{}):
+		return "needed for " + at.String()
 	}
-	return "named by " + m.block.Source.String()
+	return "always"
 }
 
 // arm calls Start. From then on the loss of a resident layer ends the run.

@@ -111,10 +111,10 @@ nono: error: agent.hcl asks to go on where a rule cannot be held (best_effort), 
 `},
 		{"not built yet", `network {
   profile  = "minimal"
-  allow    = ["api.example.com"]
-  loopback = [5432]
 }
+# What is not here is not built.
 credential "openai" {}
+
 snapshot {}
 limits {
   memory = "4GiB"
@@ -123,21 +123,9 @@ trust {
   unsigned = "warn"
 }
 `, []string{"--approve"}, `
-nono: error: "profile" of network is not built yet
-  agent.hcl:2:3
-     2 |   profile  = "minimal"
-  remove it; the network is closed, or all of it open with --disable network
-nono: error: "allow" of network is not built yet
-  agent.hcl:3:3
-     3 |   allow    = ["api.example.com"]
-  remove it; the network is closed, or all of it open with --disable network
-nono: error: "loopback" of network is not built yet
-  agent.hcl:4:3
-     4 |   loopback = [5432]
-  remove it; the network is closed, or all of it open with --disable network
 nono: error: credential "openai" is not built yet
-  agent.hcl:6:1
-     6 | credential "openai" {}
+  agent.hcl:5:1
+     5 | credential "openai" {}
   remove the block; nothing would honour it
 nono: error: snapshot is not built yet
   agent.hcl:7:1

@@ -345,7 +345,7 @@ func TestUsageErrors(t *testing.T) {
 		{"completion tcsh", "there are completions for one shell each, and not for \"tcsh\"\n  one of bash, zsh, fish"},
 		{"why", "no file was named\n  `nono why --path PATH`, with the flags of the run"},
 		{"session rollback", "`nono session rollback` is not built yet\n  there is no undo: commit before the run"},
-		{"run --network-profile minimal -- true", "--network-profile is not built yet\n  the network is closed, or all of it open with --disable network"},
+		{"run --network-profile minmal -- true", "there is no network profile \"minmal\"\n  --network-profile minmal\n  did you mean \"minimal\"?"},
 		{"run --snapshot -- true", "--snapshot is not built yet\n  there is no undo: commit before the run"},
 		{"--allow-cwd -- true", "--allow-cwd stands before any command of nono's\n  did you mean `nono run --allow-cwd ...`?"},
 		{"plan", "nothing to run: no command was given\n  type the line of the run, with plan for run: `nono plan --allow-cwd -- COMMAND`, or `nono plan -c FILE`"},
@@ -389,6 +389,7 @@ func TestCompletion(t *testing.T) {
 		"plugin ":        {"list"},
 		"run --disable ": {"filesystem", "network"},
 		"run --al":       {"--allow", "--allow-cwd"},
+		"run --network-profile ": {"minimal"},
 		"completion ":    {"bash", "zsh", "fish"},
 		"help ":          {"run", "plugin"},
 	} {

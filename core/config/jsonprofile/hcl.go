@@ -36,7 +36,21 @@ func attributes(b *bytes.Buffer, indent string, t *language.Tree) {
 				fmt.Fprintf(b, "%s  %s = %s\n", indent, language.Quote(it.Key), language.Quote(it.Text))
 			}
 			fmt.Fprintf(b, "%s}\n", indent)
-		default: // lists: Parse makes nothing else
+		case v.Is.Shape == language.Structured:
+			fmt.Fprintf(b, "%s%s = {\n", indent, name)
+			inner := &language.Tree{Attributes: v.Fields}
+			attributes(b, indent+"  ", inner)
+			fmt.Fprintf(b, "%s}\n", indent)
+		case v.Is.Shape == language.NumberList:
+			fmt.Fprintf(b, "%s%s = [", indent, name)
+			for i, it := range v.Items {
+				if i > 0 {
+					b.WriteString(", ")
+				}
+				b.WriteString(it.Text)
+			}
+			b.WriteString("]\n")
+		default: // lists of strings: Parse makes nothing else
 			fmt.Fprintf(b, "%s%s = [\n", indent, name)
 			for _, it := range v.Items {
 				fmt.Fprintf(b, "%s  %s,\n", indent, language.Quote(it.Text))

@@ -48,6 +48,7 @@ func Parse(text diag.Text, grammar *language.Block) (*language.Tree, diag.Proble
 		return nil, r.found
 	}
 	r.object(member{at: r.source(root.StartOffset, root.EndOffset), value: root}, keys)
+	r.settleBlock()
 	if r.found.Failed() {
 		return nil, r.found
 	}
@@ -91,6 +92,8 @@ type reader struct {
 	grammar *language.Block
 	tree    *language.Tree
 	found   diag.Problems
+	// block is what is said of the whole network; nil where nothing is.
+	block *member
 }
 
 // member is a name in an object with what stands behind it.
@@ -242,7 +245,7 @@ func (r *reader) put(m member, block, attribute string, items []language.Item) {
 	}
 	tree := r.tree
 	if block != "" {
-		tree = r.block(m, block)
+		tree = r.at(m, block)
 	}
 	v := tree.Attributes[attribute]
 	if v == nil {
@@ -252,7 +255,8 @@ func (r *reader) put(m member, block, attribute string, items []language.Item) {
 	v.Items = append(v.Items, items...)
 }
 
-func (r *reader) block(m member, name string) *language.Tree {
+// at is the block of a name, which is made where it is not there yet.
+func (r *reader) at(m member, name string) *language.Tree {
 	for _, b := range r.tree.Blocks {
 		if b.Name == name {
 			return b

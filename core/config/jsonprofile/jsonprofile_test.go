@@ -28,6 +28,10 @@ var grammar = &language.Block{
 		}},
 		"network": {Attributes: map[string]language.Attribute{
 			"profile": {Shape: language.String}, "allow": {Shape: language.StringList},
+			"loopback": {Shape: language.NumberList}, "listen": {Shape: language.NumberList},
+			"upstream": {Shape: language.Structured, Fields: map[string]language.Attribute{
+				"url": {Shape: language.String}, "bypass": {Shape: language.StringList},
+			}},
 		}},
 		"environment": {Attributes: map[string]language.Attribute{
 			"pass": {Shape: language.StringList}, "deny": {Shape: language.StringList},
@@ -67,6 +71,10 @@ func TestMeaning(t *testing.T) {
 		`{"network": {"block": true}}`: ``,
 		`{"network": {"block": false, "network_profile": "minimal", "allow_domain": ["a.example"]}}`://
 		`network { allow = [ "a.example", ] profile = "minimal" }`,
+		`{"network": {"open_port": [5432, 1], "allow_port": [2], "listen_port": [3000]}}`://
+		`network { listen = [3000] loopback = [5432, 1, 2] }`,
+		`{"network": {"upstream_bypass": ["b.example"], "upstream_proxy": "p:1"}}`://
+		`network { upstream = { bypass = [ "b.example", ] url = "p:1" } }`,
 		`{"environment": {"allow_vars": ["A"], "deny_vars": ["B*"], "set_vars": {"C": "d"}}}`://
 		`environment { deny = [ "B*", ] pass = [ "A", ] set = { "C" = "d" } }`,
 		`{"workdir": {"access": "none"}}`:      ``,
@@ -136,7 +144,11 @@ func TestRefused(t *testing.T) {
 		`{"meta": {"name": 1}}`:                           `x.json:1:19: "meta.name" must hold strings`,
 		`{"network": {"block": "yes"}}`:                   `x.json:1:14: "network.block" must be true or false`,
 		`{"network": {"credentials": ["a"]}}`:             `x.json:1:14: "network.credentials" is not built yet`,
-		`{"network": {"open_port": [1]}}`:                 `x.json:1:14: "network.open_port" is not built yet`,
+		`{"network": {"open_port": 1}}`:                   `x.json:1:14: "network.open_port" must be a list of numbers: [3000]`,
+		`{"network": {"open_port": ["1"]}}`:               `x.json:1:28: "network.open_port" must hold whole numbers`,
+		`{"network": {"listen_port": [1.5]}}`:             `x.json:1:30: "network.listen_port" must hold whole numbers`,
+		`{"network": {"upstream_proxy": 1}}`:              `x.json:1:32: "network.upstream_proxy" must hold strings`,
+		`{"network": {"block": true, "open_port": [1]}}`:  `x.json:1:14: "network.block" is true, and this profile opens some of the network`,
 		`{"env_credentials": {"a": "B"}}`:                 `x.json:1:2: "env_credentials" is not built yet`,
 		`{"rollback": {"exclude_globs": ["a"]}}`:          `x.json:1:15: "rollback.exclude_globs" is not built yet`,
 		`{"security": {"groups": ["a"]}}`:                 `x.json:1:2: "security" is not supported`,

@@ -2,6 +2,7 @@ package jsonprofile
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tailscale/hujson"
@@ -60,14 +61,14 @@ var keys = map[string]key{
 		"credentials":           later("--env NAME passes a variable, and the agent sees its value"),
 		"proxy_credentials":     later("--env NAME passes a variable, and the agent sees its value"),
 		"custom_credentials":    later("--env NAME passes a variable, and the agent sees its value"),
-		"open_port":             later(networkIs),
-		"allow_port":            later(networkIs),
-		"port_allow":            later(networkIs),
-		"listen_port":           later(networkIs),
-		"upstream_proxy":        later(networkIs),
-		"upstream_bypass":       later(networkIs),
-		"external_proxy":        later(networkIs),
-		"external_proxy_bypass": later(networkIs),
+		"open_port":             ports("loopback"),
+		"allow_port":            ports("loopback"),
+		"port_allow":            ports("loopback"),
+		"listen_port":           ports("listen"),
+		"upstream_proxy":        {read: upstreamProxy},
+		"upstream_bypass":       {read: upstreamBypass},
+		"external_proxy":        {read: upstreamProxy},
+		"external_proxy_bypass": {read: upstreamBypass},
 	}},
 	"env_credentials": later("--env NAME passes a variable, and the agent sees its value"),
 	"secrets":         later("--env NAME passes a variable, and the agent sees its value"),
@@ -103,8 +104,6 @@ var snapshots = map[string]key{
 	"exclude_patterns": later("there is no undo: commit before the run"),
 	"exclude_globs":    later("there is no undo: commit before the run"),
 }
-
-const networkIs = "the network is closed, or all of it open with --disable network"
 
 var (
 	noCommands = cannot("is not supported",
@@ -161,17 +160,82 @@ func withoutGroups(r *reader, m member) {
 	}
 }
 
-// block is true where the network is closed. It is, in every run; false is what the other tool
-// takes where nothing is said, and here opens nothing.
+// block is true where the network is closed, and then nothing may be allowed. False is what the
+// other tool takes where nothing is said, for all of the network; here it opens nothing.
 func block(r *reader, m member) {
 	literal, _ := m.value.Value.(hujson.Literal)
-	switch literal.Kind() {
-	case 't':
-	case 'f':
-		r.add(diag.Warningf("%q is false, and the network stays closed", m.path).At(m.at).
-			Try("--disable network opens all of it"))
-	default:
+	if literal.Kind() != 't' && literal.Kind() != 'f' {
 		r.add(r.report(m, "must be true or false"))
+		return
+	}
+	r.block = &m
+}
+
+// settleBlock holds what was said of the whole network against what is allowed of it.
+func (r *reader) settleBlock() {
+	if r.block == nil {
+		return
+	}
+	allows := slices.ContainsFunc(r.tree.Blocks,
+		func(b *language.Tree) bool { return b.Name == network })
+	closed := r.block.value.Value.Kind() == 't'
+	switch {
+	case closed && allows:
+		r.add(r.report(*r.block, "is true, and this profile opens some of the network").
+			Try("remove one of the two"))
+	case !closed && !allows:
+		r.add(diag.Warningf("%q is false, and the network stays closed", r.block.path).At(r.block.at).
+			Try("name the hosts in allow_domain; --allow-net opens all of it"))
+	}
+}
+
+const network = "network"
+
+// ports is a list of ports.
+func ports(attribute string) key {
+	return key{read: func(r *reader, m member) {
+		list, ok := m.value.Value.(*hujson.Array)
+		if !ok {
+			r.add(r.report(m, "must be a list of numbers: [3000]"))
+			return
+		}
+		for _, e := range list.Elements {
+			literal, _ := e.Value.(hujson.Literal)
+			n, err := strconv.ParseInt(string(literal), 10, 64)
+			if err != nil {
+				r.add(diag.Errorf("%q must hold whole numbers", m.path).At(r.sourceOf(e)))
+				return
+			}
+			item := language.Item{Text: strconv.FormatInt(n, 10), Source: r.sourceOf(e)}
+			r.put(m, network, attribute, []language.Item{item})
+		}
+	}}
+}
+
+func upstreamProxy(r *reader, m member) {
+	if item, ok := r.string(m, m.value); ok {
+		r.putUpstream(m, "url", []language.Item{item})
+	}
+}
+
+func upstreamBypass(r *reader, m member) { r.putUpstream(m, "bypass", r.strings(m)) }
+
+// putUpstream adds to a name of the upstream, which one of several members is about.
+func (r *reader) putUpstream(m member, field string, items []language.Item) {
+	if len(items) == 0 {
+		return
+	}
+	tree := r.at(m, network)
+	v := tree.Attributes["upstream"]
+	if v == nil {
+		v = &language.Value{
+			Is: tree.Is.Attributes["upstream"], Name: "upstream", Source: m.at,
+			Fields: map[string]*language.Value{},
+		}
+		tree.Attributes["upstream"] = v
+	}
+	v.Fields[field] = &language.Value{
+		Is: v.Is.Fields[field], Name: field, Source: m.at, Items: items,
 	}
 }
 

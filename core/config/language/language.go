@@ -91,13 +91,13 @@ type Value struct {
 	Is     Attribute
 	Name   string
 	Source policy.Source
-	// Items are a string, the strings of a list, or the pairs of { NAME = "..." }.
+	// Items are a string, the strings of a list, the numbers of a list, or the pairs of
+	// { NAME = "..." }.
 	Items []Item
 	// Yes is a bool.
 	Yes bool
-	// Number is a number, Numbers those of a list.
-	Number  int64
-	Numbers []int64
+	// Number is a number.
+	Number int64
 	// Fields are those of a structured value.
 	Fields map[string]*Value
 }
@@ -110,7 +110,7 @@ type Item struct {
 	Source policy.Source
 }
 
-// List is an attribute's strings, or none.
+// List is an attribute's strings, or its numbers as they are written, or none.
 func (t *Tree) List(name string) []Item {
 	if v, ok := t.Attributes[name]; ok {
 		return v.Items
@@ -120,7 +120,7 @@ func (t *Tree) List(name string) []Item {
 
 // One is an attribute's only string.
 func (t *Tree) One(name string) (Item, bool) {
-	if v, ok := t.Attributes[name]; ok && len(v.Items) == 1 {
+	if v, ok := t.Attributes[name]; ok && len(v.Items) == 1 && v.Is.Shape != NumberList {
 		return v.Items[0], true
 	}
 	return Item{}, false

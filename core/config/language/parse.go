@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -226,11 +227,9 @@ func (p *parser) value(is Attribute, name string, expr hclsyntax.Expression) *Va
 		}
 		v.Number = n
 	case NumberList:
-		numbers, ok := p.numbers(name, expr)
-		if !ok {
+		if !p.numbers(v, expr) {
 			return nil
 		}
-		v.Numbers = numbers
 	case Variables:
 		v.Items = p.pairs(expr)
 	case Structured:
@@ -302,25 +301,25 @@ func (p *parser) whole(name string, expr hcl.Expression) (int64, bool) {
 	return n, true
 }
 
-func (p *parser) numbers(name string, expr hclsyntax.Expression) ([]int64, bool) {
+// numbers takes a list of numbers apart, each also as it is written.
+func (p *parser) numbers(v *Value, expr hclsyntax.Expression) bool {
 	exprs, diags := hcl.ExprList(expr)
 	if diags.HasErrors() {
-		p.report(expr.Range(), "", "%q must be a list of numbers: [3000]", name)
-		return nil, false
+		p.report(expr.Range(), "", "%q must be a list of numbers: [3000]", v.Name)
+		return false
 	}
-	var all []int64
 	for _, e := range exprs {
-		if v, _ := e.Value(nil); v.IsNull() || v.Type() != cty.Number {
-			p.report(e.Range(), "", "%q must be a list of numbers: [3000]", name)
-			return nil, false
+		if value, _ := e.Value(nil); value.IsNull() || value.Type() != cty.Number {
+			p.report(e.Range(), "", "%q must be a list of numbers: [3000]", v.Name)
+			return false
 		}
-		n, ok := p.whole(name, e)
+		n, ok := p.whole(v.Name, e)
 		if !ok {
-			return nil, false
+			return false
 		}
-		all = append(all, n)
+		v.Items = append(v.Items, Item{Text: strconv.FormatInt(n, 10), Source: p.source(e.Range())})
 	}
-	return all, true
+	return true
 }
 
 // structured reads { name = value, ... } with known names.

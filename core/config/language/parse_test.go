@@ -80,7 +80,7 @@ layer "echo" {
 		user[0].Text != "ada" {
 		t.Errorf("on is %v, the user is %v", limits.Attributes["on"].Yes, user)
 	}
-	if numbers := limits.Attributes["ports"].Numbers; len(numbers) != 1 || numbers[0] != 1 {
+	if numbers := limits.List("ports"); len(numbers) != 1 || numbers[0].Text != "1" {
 		t.Errorf("the numbers of a list are %v", numbers)
 	}
 	if _, ok := limits.One("ports"); ok {

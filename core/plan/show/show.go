@@ -399,20 +399,6 @@ func (pr *printer) environment() {
 	pr.section("environment", rows)
 }
 
-func (pr *printer) network() {
-	rows := [][]string{{strings.TrimPrefix(pr.plan.networkText(), "network ")}}
-	for _, l := range pr.plan.Listeners {
-		rows = append(rows, []string{
-			string(l.Network) + " " + l.Dialled(), l.Name, "served by " + l.Layer,
-		})
-	}
-	for _, d := range pr.plan.Dialers {
-		ports := strings.Trim(fmt.Sprint(d.Ports), "[]")
-		rows = append(rows, []string{"ports " + ports, "", "dialled by " + d.Layer})
-	}
-	pr.section("network", rows)
-}
-
 // limits are what the user lets a run use.
 func (pr *printer) limits() {
 	var rows [][]string
@@ -598,16 +584,6 @@ func (p *page) grantsText() []string {
 		parts = append(parts[:summaryGrants], fmt.Sprintf("and %d more", more))
 	}
 	return parts
-}
-
-func (p *page) networkText() string {
-	switch {
-	case p.disabled(policy.KindNetwork):
-		return "network open"
-	case len(p.Through) > 0:
-		return "network through " + policy.Printable(strings.Join(p.Through, ", "))
-	}
-	return "network closed"
 }
 
 // foreignText names each layer that is not nono's own, and what it serves inside.

@@ -1,0 +1,154 @@
+package config
+
+import (
+	"cmp"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/nono-run/nono/core/config/language"
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/profile"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// A list of hosts is a file with a network block, in which stand hosts and nothing else: a network
+// profile, or one of the groups that those are put together from. Its rules keep the lines of the
+// list; whose word they are is said by the line that names it.
+
+// hostGroups are the groups that there are.
+var hostGroups = profile.Hosts{}.Groups()
+
+// listGrammar is what may stand in a list.
+var listGrammar = &language.Block{
+	Blocks: map[string]*language.Block{
+		"network": {
+			Help: "hosts, and groups of them",
+			Attributes: map[string]language.Attribute{
+				"groups": {Shape: language.StringList}, "allow": {Shape: language.StringList},
+				"deny": {Shape: language.StringList}, "opaque": {Shape: language.StringList},
+			},
+		},
+	},
+}
+
+// listName is what a list is named by: a profile and a group may have one name.
+type listName struct{ kind, name string }
+
+func profileOf(it language.Item) listName { return listName{"profile", it.Text} }
+func groupOf(it language.Item) listName   { return listName{"group", it.Text} }
+
+// hostLists are the lists that a run names.
+type hostLists map[listName]*source
+
+// sources are the lists in an order that is always the same.
+func (l hostLists) sources() []*source {
+	names := slices.SortedFunc(maps.Keys(l), func(a, b listName) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.name, b.name))
+	})
+	all := make([]*source, len(names))
+	for i, name := range names {
+		all[i] = l[name]
+	}
+	return all
+}
+
+// hostLists reads the lists that sources and flags name.
+func (h *host) hostLists(r *report, sources []*source) hostLists {
+	lists := hostLists{}
+	ask := func(name listName, at policy.Source) {
+		if _, known := lists[name]; known {
+			return
+		}
+		if s := h.hostList(name, at, r); s != nil {
+			lists[name] = s
+		}
+	}
+	groups := func(t *language.Tree) {
+		for _, it := range t.List("groups") {
+			ask(groupOf(it), it.Source)
+		}
+	}
+	for _, s := range sources {
+		if t := s.network(); t != nil {
+			groups(t)
+			if it, ok := t.One("profile"); ok {
+				ask(profileOf(it), it.Source)
+			}
+		}
+	}
+	for _, f := range h.Flags {
+		if f.Name == "network-profile" {
+			ask(profileOf(f.item()), f.source())
+		}
+	}
+	for _, s := range lists.sources() {
+		if t := s.network(); t != nil {
+			groups(t)
+		}
+	}
+	return lists
+}
+
+// network is the network block of a source; nil where it has none.
+func (s *source) network() *language.Tree {
+	if s.tree == nil {
+		return nil
+	}
+	for _, t := range s.tree.Blocks {
+		if t.Name == string(policy.KindNetwork) {
+			return t
+		}
+	}
+	return nil
+}
+
+// hostList is the list of a name, parsed; nil if there is none or it cannot be, which is reported.
+func (h *host) hostList(name listName, at policy.Source, r *report) *source {
+	from := profile.Hosts{Own: filepath.Join(h.ConfigDir, "networks")}
+	find := from.Network
+	if name.kind == "group" {
+		find = from.Group
+	}
+	p, err := find(name.name)
+	if err != nil {
+		r.add(sourced(err, at))
+		return nil
+	}
+	s := &source{Text: diag.Text{Origin: policy.OriginProfile, File: p.File, Content: p.Text}}
+	if p.Origin == profile.Own {
+		s.File = h.homely(p.File)
+		if err := h.place(s, p.File, false); err != nil {
+			r.add(sourced(h.unreadable(s.File, err), at))
+			return nil
+		}
+		if s.foreign {
+			r.add(problem(at, "%s leads out of your own configuration, to where others may write it",
+				s.File).Try("put the list itself there"))
+			return nil
+		}
+	}
+	tree, problems := language.Parse(s.Text, listGrammar)
+	r.problems = append(r.problems, problems...)
+	if tree == nil {
+		return nil
+	}
+	s.tree = tree
+	left := maxRules
+	s.bound(r, &left)
+	return s
+}
+
+// listed adds the rules of a list, or of one whose place another has taken: then its denials alone.
+func (r *reader) listed(name listName, group string, by policy.Source, replaced bool) {
+	t := r.lists[name].network()
+	if t == nil {
+		return
+	}
+	r.hostRules(t, func(language.Item) hostRule {
+		return hostRule{by: by, replaced: replaced, HostRule: policy.HostRule{Group: group}}
+	})
+	for _, it := range t.List("groups") {
+		r.listed(groupOf(it), group, by, replaced)
+	}
+}
