@@ -11,6 +11,7 @@ import (
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/policy"
 	"github.com/nono-run/nono/sdk/prompt"
 )
 
@@ -26,6 +27,9 @@ func (h *handler) name() string { return h.member.binary.Name }
 // Event implements host.Handler. Events go into the log, and are shown with -v.
 func (h *handler) Event(e sdk.Event) {
 	h.log.Add(h.told(e))
+	if h.member.block.Kind == policy.KindNetwork && h.log.Log == h.run.log.Log {
+		h.run.denied.add(e)
+	}
 	var b strings.Builder
 	for _, k := range slices.Sorted(maps.Keys(e.Fields)) {
 		b.WriteString(" " + k + "=" + e.Fields[k])

@@ -9,9 +9,9 @@ import (
 	"sync"
 )
 
-// names answers every question for a name that the command asks where the network is closed, with
-// "there is no such name", and remembers the first ones. They are what a command that failed may
-// have failed for.
+// names answers every question for a name that the command asks where no layer does, with "there is
+// no such name", and remembers the first ones. They are what a command that failed may have failed
+// for.
 type names struct {
 	socket net.PacketConn
 	// tell is told each name.
@@ -118,8 +118,9 @@ func (n *names) remember(name string) {
 	n.asked = append(n.asked, name)
 }
 
-// hint says what was asked for in vain, and what would let it through.
-func (n *names) hint() string {
+// hint says what was asked for in vain, and what would let it through. Where layers carry traffic,
+// they have a proxy perhaps.
+func (n *names) hint(through []string) string {
 	if n == nil {
 		return ""
 	}
@@ -132,7 +133,12 @@ func (n *names) hint() string {
 	if n.more {
 		list += " and others"
 	}
-	return "it asked for " + list + ": the network is closed, and `--disable network` opens all of it"
+	if len(through) > 0 {
+		return fmt.Sprintf("it asked for %s: layer %s does not answer for names, "+
+			"and serves only programs that know its proxy", list, strings.Join(through, " or "))
+	}
+	return fmt.Sprintf("it asked for %s: the network is closed; "+
+		"`--allow-host NAME` would allow a host, and `--allow-net` all of them", list)
 }
 
 func (n *names) close() {

@@ -35,8 +35,8 @@ func TestNamesAreRefused(t *testing.T) {
 	}}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if n.hint() != "" {
-		t.Errorf("nothing was asked: %q", n.hint())
+	if n.hint(nil) != "" {
+		t.Errorf("nothing was asked: %q", n.hint(nil))
 	}
 	for _, name := range []string{"One.example.", "one.example.", "two.example.", "three.example.", "four.example."} {
 		_, err := resolver.LookupHost(ctx, name)
@@ -46,8 +46,12 @@ func TestNamesAreRefused(t *testing.T) {
 		}
 	}
 	const want = "it asked for one.example, two.example, three.example and others: the network is closed"
-	if !strings.HasPrefix(n.hint(), want) {
-		t.Errorf("got %q", n.hint())
+	if !strings.HasPrefix(n.hint(nil), want) {
+		t.Errorf("got %q", n.hint(nil))
+	}
+	const through = "it asked for one.example, two.example, three.example and others: layer a/b does not"
+	if !strings.HasPrefix(n.hint([]string{"a/b"}), through) {
+		t.Errorf("got %q", n.hint([]string{"a/b"}))
 	}
 	// The resolver asks for two kinds of addresses, and each question is an event.
 	for _, want := range []string{"one", "one", "one", "one", "two", "two", "three", "three", "four", "four"} {
@@ -63,7 +67,7 @@ func TestNoNamesWithoutASocket(t *testing.T) {
 	}
 	var none *names
 	none.close()
-	if none.hint() != "" {
+	if none.hint(nil) != "" {
 		t.Error("a network that is open has a hint")
 	}
 }

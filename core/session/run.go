@@ -79,7 +79,8 @@ type run struct {
 	around config.Around   // what is protected beyond the roots of the grants
 	before *remains.Before // what stood there when the run began; nil where nobody protects anything
 
-	names *names // what the command asked for while the network is closed; nil where it is not
+	names  *names // what the command asked for where no layer answers for names; nil where one does
+	denied denied // what a network layer did not let it reach
 
 	private []*remains.Private // directories in memory
 	left    remains.Report     // what remains of the run, when it is over

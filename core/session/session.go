@@ -235,8 +235,11 @@ func (r *run) report(exit launch.Exit) {
 	r.left.Tell(out, r.req.Dirs.Home)
 	if exit.Code != 0 && exit.Signal == 0 {
 		out.Line("the command ended with %d; %s", exit.Code, show.Hint(r.plan))
-		if hint := r.names.hint(); hint != "" {
+		if hint := r.names.hint(r.plan.Through); hint != "" {
 			out.Line("%s", hint)
+		}
+		for _, line := range r.denied.lines(&r.policy, r.dir.ID) {
+			out.Line("%s", line)
 		}
 	}
 }

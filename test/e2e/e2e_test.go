@@ -72,6 +72,7 @@ func buildAndRun(m *testing.M) int {
 		{layers + "/nono-layer-rogue", "./test/layers/rogue"},
 		{layers + "/nono-layer-greedy", "./test/layers/greedy"},
 		{layers + "/nono-layer-keeper", "./test/layers/keeper"},
+		{layers + "/nono-layer-gate", "./test/layers/gate"},
 		{prober, "./test/e2e/prober"},
 	} {
 		if err := build(b[0], b[1], b[2:]...); err != nil {

@@ -13,7 +13,7 @@ import (
 // ofTests are the digests of the tests' own layers, by name.
 var ofTests = sync.OnceValue(func() map[string]string {
 	all := map[string]string{}
-	for _, name := range []string{"echo", "binds", "rogue", "greedy", "keeper"} {
+	for _, name := range []string{"echo", "binds", "rogue", "greedy", "keeper", "gate"} {
 		all["test/"+name], _ = sha256Of(layers + "/nono-layer-" + name)
 	}
 	return all

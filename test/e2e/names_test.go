@@ -37,7 +37,8 @@ except socket.gaierror as e:
 	}
 	u := newUser(t)
 	r := u.shell("getent hosts name.example; exit 3", "--allow-cwd")
-	u.says(r, "nono: it asked for name.example: the network is closed, and `--disable network` opens all of it")
+	u.says(r, "nono: it asked for name.example: the network is closed; "+
+		"`--allow-host NAME` would allow a host, and `--allow-net` all of them")
 	// The controls: who asks for nothing is told nothing, and an open network answers for itself.
 	u.quiet(u.shell("exit 3", "--allow-cwd"), "it asked for")
 	u.quiet(u.shell("getent hosts localhost; exit 3", "--allow-cwd", "--disable", "network"), "it asked for")
