@@ -45,12 +45,17 @@ var rules = []rule{
 		why: "a vendor imports sdk, and core is ours to change",
 	},
 	{
-		name: "layers do not import core", from: []string{"plugins", "cmd/nono-layer-landlock"}, never: []string{module + "/core"},
+		name: "layers do not import core", from: []string{"plugins", "cmd/nono-layer-landlock", "cmd/nono-layer-netfilter"}, never: []string{module + "/core"},
 		why: "a built-in layer has nothing that a vendor's has not",
 	},
 	{
-		name: "layers do not import each other", from: []string{"plugins/landlock"}, never: []string{module + "/plugins"},
+		name: "landlock does not import another layer", from: []string{"plugins/landlock"}, never: []string{module + "/plugins"},
 		why: "a layer learns of another through facts alone",
+	},
+	{
+		name: "netfilter does not import another layer", from: []string{"plugins/netfilter"}, never: []string{module + "/plugins"},
+		fine: []string{module + "/plugins/netfilter"},
+		why:  "a layer learns of another through facts alone",
 	},
 	{
 		name: "core does not import layers", from: []string{"core", "cmd/nono"}, never: []string{module + "/plugins"},
@@ -177,6 +182,11 @@ var programs = map[string][]string{
 		"golang.org/x/term", // is this a terminal?
 	}, contract...),
 	"nono-layer-landlock": contract,
+	"nono-layer-netfilter": append([]string{
+		"github.com/landlock-lsm/go-landlock", // it confines itself
+		"github.com/things-go/go-socks5",
+		"kernel.org/pub/linux/libs/security/libcap/psx", // of go-landlock
+	}, contract...),
 }
 
 func TestPrograms(t *testing.T) {

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"sync"
-
-	"github.com/nono-run/nono/plugins/netfilter/replay"
 )
 
 // piece is how much of a body is passed on at once.
@@ -73,13 +70,4 @@ func chunk(buffer *[room + piece + room]byte, n int) []byte {
 	end := room + n
 	end += copy(buffer[end:], crlf)
 	return buffer[begin:end]
-}
-
-// abort makes the client see that a connection was broken off and did not end.
-func abort(client net.Conn) {
-	_, inner := replay.Open(client)
-	if conn, ok := inner.(interface{ SetLinger(int) error }); ok {
-		_ = conn.SetLinger(0)
-	}
-	_ = client.Close()
 }

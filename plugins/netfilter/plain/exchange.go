@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nono-run/nono/plugins/netfilter/relay"
 )
 
 // server is a connection to a server.
@@ -192,7 +194,7 @@ func (c *conversation) finish(req *http.Request, resp *http.Response, sent *send
 	if err != nil {
 		// The client must not take what it got for all.
 		_ = sent.stop(c.client)
-		abort(c.client)
+		relay.Reset(c.client)
 		return false
 	}
 	if !again {

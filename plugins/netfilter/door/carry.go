@@ -1,0 +1,146 @@
+package door
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/nono-run/nono/plugins/netfilter/gate"
+	"github.com/nono-run/nono/plugins/netfilter/hello"
+	"github.com/nono-run/nono/plugins/netfilter/plain"
+	"github.com/nono-run/nono/plugins/netfilter/relay"
+	"github.com/nono-run/nono/plugins/netfilter/replay"
+)
+
+// carry carries a connection that was admitted, once what the client says first was decided about.
+func (d *Doors) carry(ctx context.Context, client, server net.Conn, pass *gate.Pass) {
+	defer func() { _ = server.Close() }()
+	if pass.Opaque {
+		_, _, _ = relay.Between(ctx, client, server) // each end is told of the other's by its own
+		return
+	}
+	first, client, err := begin(client, server)
+	if err != nil {
+		return // one of them is gone, and nothing was said
+	}
+	if err := pass.Begins(first); err != nil {
+		turnAway(ctx, client, first, err)
+		return
+	}
+	if _, ok := first.(hello.HTTP); ok {
+		plain.Serve(ctx, client, &within{Doors: d, pass: pass, server: server})
+		return
+	}
+	_, _, _ = relay.Between(ctx, client, server)
+}
+
+// begin waits for what the client says first. A server that speaks before its client does has
+// nothing to be waited for: that is a silence of the client's.
+func begin(client, server net.Conn) (hello.First, net.Conn, error) {
+	heard := make(chan error, 1)
+	go func() {
+		_, err := server.Read(make([]byte, 1))
+		if err == nil || errors.Is(err, io.EOF) {
+			_ = client.SetReadDeadline(time.Unix(1, 0))
+		}
+		heard <- err
+	}()
+	first, client, err := hello.Sniff(client, 0)
+	_ = server.SetReadDeadline(time.Unix(1, 0))
+	said := <-heard
+	_ = server.SetReadDeadline(time.Time{})
+	switch {
+	case said == nil:
+		return hello.Silence{}, client, client.SetReadDeadline(time.Time{})
+	case errors.Is(said, io.EOF):
+		return nil, client, said
+	}
+	return first, client, err
+}
+
+// turnAway ends a connection of which only the beginning was read, in words where the client's
+// protocol has any.
+func turnAway(ctx context.Context, client net.Conn, first hello.First, why error) {
+	switch first.(type) {
+	case hello.HTTP:
+		plain.Serve(ctx, client, &nowhere{why})
+	case hello.TLS:
+		if _, err := client.Write(accessDenied); err == nil {
+			part(client)
+		}
+	case hello.HTTP2, hello.Other, hello.Silence:
+		relay.Reset(client) // so that it sees an error, and not an end
+	}
+}
+
+// accessDenied is an alert of TLS: fatal, access_denied.
+var accessDenied = []byte{21, 3, 3, 0, 2, 2, 49}
+
+// part lets a client read what it was sent last.
+func part(client net.Conn) {
+	_, conn := replay.Open(client)
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || conn.SetReadDeadline(time.Now().Add(farewell)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, conn, hello.Longest)
+}
+
+// within is where requests go within a connection to one host: to that host.
+type within struct {
+	*Doors
+	pass   *gate.Pass
+	server net.Conn // connected, and not used yet; then nil
+}
+
+// Way implements plain.Guide.
+func (w *within) Way(_ context.Context, asked plain.Asked) (plain.Way, error) {
+	named := []string{asked.Host}
+	if asked.Authority != "" {
+		named = append(named, asked.Authority)
+	}
+	for _, host := range named {
+		if err := w.pass.Means(host); err != nil {
+			return plain.Way{}, refusal(err)
+		}
+	}
+	return way(w.pass, w.dial), nil
+}
+
+func (w *within) dial(ctx context.Context) (net.Conn, error) {
+	if server := w.server; server != nil {
+		w.server = nil
+		return server, nil
+	}
+	return w.pass.Dial(ctx)
+}
+
+// Tunnel implements plain.Guide.
+func (*within) Tunnel(context.Context, plain.Asked) (func(net.Conn), error) {
+	return nil, &plain.Refusal{
+		Status: http.StatusMethodNotAllowed, Reason: "this is no proxy",
+		Text: "nono: within a connection to a host there is no CONNECT to another one",
+	}
+}
+
+// nowhere answers each request with a denial.
+type nowhere struct{ why error }
+
+// Way implements plain.Guide.
+func (n *nowhere) Way(context.Context, plain.Asked) (plain.Way, error) {
+	return plain.Way{}, refusal(n.why)
+}
+
+// Tunnel implements plain.Guide.
+func (n *nowhere) Tunnel(context.Context, plain.Asked) (func(net.Conn), error) {
+	return nil, refusal(n.why)
+}
+
+// Interface guards.
+var (
+	_ plain.Guide = (*within)(nil)
+	_ plain.Guide = (*nowhere)(nil)
+)
