@@ -151,6 +151,21 @@ func TestUnderstood(t *testing.T) {
 			policyOptions: policyOptions{Rules: rules("allow-cwd"), Command: strings.Fields("c --path d")},
 			Paths:         []string{"a", "../b"}, Ops: []why.Op{why.Read, why.Delete}, JSON: true,
 		}},
+		{"why --network-profile minimal --host A.example --host ::1 --port 80 --port 443", whyOptions{
+			policyOptions: policyOptions{Rules: rules("network-profile minimal"), Command: []string{}},
+			Hosts:         []string{"A.example", "::1"}, Ports: []uint16{80, 443},
+		}},
+		{
+			"run --network-profile a --allow-domain b --allow-proxy c --proxy-allow d --deny-host e --opaque-host f " +
+				"--allow-port 1 --open-port 2 --allow-bind 3 --listen-port 4 --external-proxy u --upstream-proxy v " +
+				"--external-proxy-bypass w --upstream-bypass x p",
+			run(policyOptions{
+				Rules: rules("network-profile a", "allow-host b", "allow-host c", "allow-host d", "deny-host e",
+					"opaque-host f", "open-port 1", "open-port 2", "listen-port 3", "listen-port 4", "upstream-proxy u",
+					"upstream-proxy v", "upstream-bypass w", "upstream-bypass x"),
+				Command: []string{"p"},
+			}),
+		},
 		{"plugin list --json", listed(true)},
 		{"init", starterOptions{Command: []string{}}},
 		{"init --read-only --network open --defaults -- claude --network closed", starterOptions{
@@ -235,6 +250,9 @@ func TestNotUnderstood(t *testing.T) {
 		"version now":                   "`nono version` takes no arguments, and was given \"now\"\n  usage: nono version [flags]\n",
 		"why --path x --op raed":        "--op cannot be \"raed\": did you mean read?\n  `nono help why` lists the flags\n",
 		"why --path x --op frobnicate":  "--op cannot be \"frobnicate\": it is one of read, write, execute, list, create, delete\n  `nono help why` lists the flags\n",
+		"why --host a.example:443":      "--host cannot be \"a.example:443\": did you mean --host a.example --port 443?\n  `nono help why` lists the flags\n",
+		"why --host https://a.example/": "--host cannot be \"https://a.example/\": it is a url: --host a.example\n  `nono help why` lists the flags\n",
+		"why --port 0":                  "--port cannot be \"0\": \"0\" is not a port from 1 to 65535\n  `nono help why` lists the flags\n",
 		"init --network half":           "--network cannot be \"half\": it is closed, minimal or open\n  `nono help init` lists the flags\n",
 		"undo":                          "`nono undo` is not built yet\n  there is no undo: commit before the run\n",
 		"-p x -- true":                  "-p stands before any command of nono's\n  did you mean `nono run -p ...`?\n",

@@ -137,9 +137,9 @@ type Config struct {
 
 	Limits Limits
 
-	// UpstreamAuth is the user and the password for the upstream proxy of the policy; nil if it takes
-	// none. It is nowhere else: not in the policy, and so neither in a plan nor in a log.
-	UpstreamAuth []byte
+	// UpstreamAuth is the user and the password for the upstream proxy of the policy; empty if it
+	// takes none. It is nowhere else: not in the policy, and so neither in a plan nor in a log.
+	UpstreamAuth sdk.Secret
 
 	// NoBuildCaches says that nothing which tools build is kept for the next run.
 	NoBuildCaches bool
@@ -324,7 +324,7 @@ func (r *reader) config(sources []*source, asks []Ask, protector *protector) *Co
 		Asks: asks, protector: protector,
 	}
 	if u := r.net.upstream; u != nil {
-		cfg.UpstreamAuth = u.auth
+		cfg.UpstreamAuth = sdk.NewSecret(u.auth)
 	}
 	cfg.CommandForeign = r.isForeign(r.commandSource)
 	for _, s := range sources {

@@ -240,7 +240,7 @@ func (w *world) all(loaded config.Loaded, err error) string {
 	}
 	if u := network.Upstream; u != nil {
 		fmt.Fprintf(&b, "%s: %s but not %q, with a password of %d bytes <- %s\n",
-			u.ID, u.URL, u.Bypass, len(cfg.UpstreamAuth), u.Source)
+			u.ID, u.URL, u.Bypass, len(cfg.UpstreamAuth.Reveal()), u.Source)
 	}
 	for _, l := range cfg.Layers {
 		fmt.Fprintf(&b, "layer %s kind=%s plugin=%q", l.Name, l.Kind, l.Plugin)

@@ -55,10 +55,9 @@ func TestUpstreamPassword(t *testing.T) {
 	w := newWorld(t)
 	w.flags("--allow-host a.example\n--upstream-proxy http://ada:hunter2@proxy.example:3128")
 	cfg := load(t, w)
-	if string(cfg.UpstreamAuth) != "ada:hunter2" {
-		t.Errorf("the password is %q", cfg.UpstreamAuth)
+	if got := string(cfg.UpstreamAuth.Reveal()); got != "ada:hunter2" {
+		t.Errorf("the password is %q", got)
 	}
-	cfg.UpstreamAuth = nil
 	if text := fmt.Sprintf("%+v", cfg); strings.Contains(text, "hunter2") {
 		t.Errorf("the password is in %s", text)
 	}

@@ -52,6 +52,20 @@ var chapters = []chapter{
 		},
 	},
 	{
+		title: "Hosts",
+		text: []string{
+			"A host is a name, `*.suffix` for what lies below a name (and not the name itself), an " +
+				"address, or a range of addresses; each with `:port`, or `:*` for every port. Where none is given, " +
+				"`allow` and `opaque` mean 443 and 80, and `deny` every port. Case and a dot at the end make " +
+				"no difference, and a name in another script is written as it is looked up, beginning " +
+				"with xn--.",
+			"A name is decided about before it is looked up, and then the address once more: one of a " +
+				"private network, of this machine or of a metadata service is reached only where a rule " +
+				"names the address or a range within that network. The rest of what nono can say of a " +
+				"network is in docs/network.md.",
+		},
+	},
+	{
 		title: "A file from elsewhere",
 		text: []string{
 			"A file that lies outside your own configuration may be the work of a stranger. By itself it " +

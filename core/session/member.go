@@ -191,7 +191,7 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error
 		req.Places = r.places
 	}
 	if m.block.Kind == policy.KindNetwork || m.block.Kind == policy.KindCredentials {
-		req.UpstreamAuth = sdk.NewSecret(r.req.Config.UpstreamAuth)
+		req.UpstreamAuth = r.req.Config.UpstreamAuth
 	}
 	share, err := m.layer.Plan(ctx, req)
 	if err != nil {

@@ -14,6 +14,9 @@ type Change struct {
 	// Attribute and Path are what is to be added: to the filesystem block, or as a flag of that name.
 	Attribute string `json:"attribute,omitempty"`
 	Path      string `json:"path,omitempty"`
+	// Host is what is to be added to the network block, in place of a path: a host with its port, or
+	// a port alone for loopback.
+	Host string `json:"host,omitempty"`
 	// Rule is what is to be taken out; or to be made to say less, where its path is above Path.
 	Rule *Rule `json:"rule,omitempty"`
 }
