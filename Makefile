@@ -21,10 +21,10 @@ TESTFLAGS ?= -count=1 -timeout=20m
 PACKAGES ?= ./...
 REPORT := $(GO) run ./test/report -skips test/skips.txt
 
-.PHONY: help build install demo test soak race fuzz vet lint fmt generate tools npm-for-buf bench work agents clean
+.PHONY: help build install demo test soak race fuzz vet lint fmt generate tools npm-for-buf bench bench-net work agents clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 LDFLAGS = -s -w -X github.com/nono-run/nono/sdk.Build=$(BUILD_ID)
 # nono begins with instructions of its own, before Go's runtime: see cmd/nono/entry.go.
@@ -48,10 +48,11 @@ test: build ## every test, as whoever you are
 
 SOAKFLAGS ?=
 QUESTIONS ?= 100000
-soak: build ## a thousand starts and ends under load, with kills, umasks and limits; what they leave; two hundred kills, and what the next start makes of them; the kernel asked what nono why says
+soak: build ## a thousand starts and ends under load, with kills, umasks and limits; what they leave; two hundred kills, and what the next start makes of them; load on the network; the kernel asked what nono why says
 	@mkdir -p bin/soak
 	@$(GO) build -trimpath -o bin/soak/ ./test/soak ./test/layers/echo ./test/layers/keeper
 	@bin/soak/soak -nono bin/nono -layers bin/soak $(SOAKFLAGS)
+	@bin/soak/soak -nono bin/nono -network
 	@$(GO) test -count=1 -timeout=3h -run '^TestTheKernelDoesWhatThePlanSays$$' ./test/e2e -questions $(QUESTIONS)
 
 race: export CGO_ENABLED := 1
@@ -111,6 +112,9 @@ bench: build ## start-up beside bubblewrap, firejail and the Codex sandbox, then
 		echo "bench: the Codex sandbox is left out: npm is missing, or could not install it" >&2
 	$(GO) run ./bench/startup -nono bin/nono -codex bench/node_modules -n 60 $(if $(PAGE),-markdown bench/RESULTS.md)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-net: build ## the network layer beside nginx, tinyproxy and squid, as an ordinary user; PAGE=1 writes bench/NETWORK.md
+	@$(GO) run ./bench/network -nono bin/nono $(if $(PAGE),-markdown bench/NETWORK.md)
 
 work: build ## a day's work, outside and inside; ONLY=git for some of it, PAGE=1 writes docs/work.md
 	@$(GO) run ./test/work -nono bin/nono -only '$(ONLY)' $(if $(PAGE),-page docs/work.md)
