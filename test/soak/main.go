@@ -13,8 +13,11 @@
 // the last of their runs. What must hold: the next start finishes the session, and all that the
 // layers took is released.
 //
+// With -network it is one run instead, whose agent puts load on the network: see network.go.
+//
 //	make soak
 //	go run ./test/soak -nono bin/nono -layers bin/soak -runs 1000 -kills 200 -seed 7
+//	go run ./test/soak -nono bin/nono -network
 package main
 
 import (
@@ -32,6 +35,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/test/load"
 )
 
 func main() {
@@ -44,8 +49,17 @@ func main() {
 	flag.IntVar(&s.burden, "burden", runtime.NumCPU(), "how many loops keep processors busy meanwhile")
 	now := uint64(time.Now().UnixNano())
 	flag.Uint64Var(&s.seed, "seed", now, "what is drawn depends on it; it is printed, to be repeated")
+	network := flag.Bool("network", false, "put load on the network instead")
+	client := flag.Bool("client", false, "be the agent that does it")
 	flag.Parse()
-	if err := s.soak(); err != nil {
+	soak := s.soak
+	switch {
+	case *client:
+		soak = load.Client
+	case *network:
+		soak = func() error { return load.Alone(func() error { return soakNetwork(s.nono) }) }
+	}
+	if err := soak(); err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(1)
 	}
@@ -114,8 +128,8 @@ const (
 	twoLayers = "both.hcl"
 )
 
-// makeUser makes a home with a project, in which policies name the layers.
-func (s *soak) makeUser() (*user, error) {
+// newUser makes a home with an empty project.
+func newUser() (*user, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return nil, err
@@ -127,7 +141,13 @@ func (s *soak) makeUser() (*user, error) {
 	if u.runtime, err = os.MkdirTemp("/tmp", "soak-"); err != nil { // short: a socket's path begins so
 		return nil, err
 	}
-	if err := os.Mkdir(u.project(), 0o755); err != nil {
+	return u, os.Mkdir(u.project(), 0o755)
+}
+
+// makeUser makes one in whose project policies name the layers.
+func (s *soak) makeUser() (*user, error) {
+	u, err := newUser()
+	if err != nil {
 		return nil, err
 	}
 	layer := func(name, settings string) string {
