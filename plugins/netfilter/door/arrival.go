@@ -7,6 +7,7 @@ import (
 
 	"github.com/nono-run/nono/plugins/netfilter/gate"
 	"github.com/nono-run/nono/plugins/netfilter/hello"
+	"github.com/nono-run/nono/plugins/netfilter/relay"
 )
 
 // hearing is how long a client that is turned away is listened to, so as to tell it why.
@@ -24,7 +25,7 @@ func (d *Doors) arrival(ctx context.Context, client net.Conn) {
 	if name, ok := d.names.Name(target.Addr); ok {
 		target = gate.Target{Name: name, Port: dialled.Port()}
 	}
-	pass, server, err := d.open(ctx, target)
+	pass, err := d.gate.Admit(target)
 	if err != nil {
 		first, client, sniffErr := hello.Sniff(client, hearing)
 		if sniffErr != nil {
@@ -33,5 +34,28 @@ func (d *Doors) arrival(ctx context.Context, client net.Conn) {
 		turnAway(ctx, client, first, err)
 		return
 	}
-	d.carry(ctx, client, server, pass)
+	d.arrived(ctx, client, pass)
+}
+
+// arrived carries an arrival that was admitted. It has been taken for connected from its beginning,
+// so nothing is dialled before it has said what it wants; if it waits for the server, that is found
+// by connecting.
+func (d *Doors) arrived(ctx context.Context, client net.Conn, pass *gate.Pass) {
+	if !pass.Opaque {
+		first, again, err := hello.Sniff(client, hearing)
+		if err != nil {
+			return
+		}
+		client = again
+		if first != (hello.Silence{}) {
+			proceed(ctx, client, nil, pass, first)
+			return
+		}
+	}
+	server, err := pass.Dial(ctx)
+	if err != nil {
+		relay.Reset(client)
+		return
+	}
+	carry(ctx, client, server, pass)
 }

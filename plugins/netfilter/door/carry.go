@@ -13,26 +13,48 @@ import (
 	"github.com/nono-run/nono/plugins/netfilter/plain"
 	"github.com/nono-run/nono/plugins/netfilter/relay"
 	"github.com/nono-run/nono/plugins/netfilter/replay"
+	"github.com/nono-run/nono/sdk/egress"
 )
 
-// carry carries a connection that was admitted, once what the client says first was decided about.
-func (d *Doors) carry(ctx context.Context, client, server net.Conn, pass *gate.Pass) {
-	defer func() { _ = server.Close() }()
+// carry carries a connection that was admitted to a server that is connected, once what the client
+// says first was decided about.
+func carry(ctx context.Context, client, server net.Conn, pass *gate.Pass) {
 	if pass.Opaque {
 		_, _, _ = relay.Between(ctx, client, server) // each end is told of the other's by its own
 		return
 	}
 	first, client, err := begin(client, server)
 	if err != nil {
+		_ = server.Close()
 		return // one of them is gone, and nothing was said
 	}
-	if err := pass.Begins(first); err != nil {
+	proceed(ctx, client, server, pass, first)
+}
+
+// proceed goes on after the first words: with requests, or as they are with all that follows. A
+// server that is nil is connected to where that is needed.
+func proceed(
+	ctx context.Context, client, server net.Conn, pass *gate.Pass, first hello.First,
+) {
+	err := pass.Begins(first)
+	_, isHTTP := first.(hello.HTTP)
+	switch {
+	case err != nil:
+		if server != nil {
+			_ = server.Close()
+		}
 		turnAway(ctx, client, first, err)
 		return
-	}
-	if _, ok := first.(hello.HTTP); ok {
-		plain.Serve(ctx, client, &within{Doors: d, pass: pass, server: server})
+	case isHTTP:
+		requests := &within{pass: pass, server: server}
+		plain.Serve(ctx, client, requests)
+		requests.close()
 		return
+	case server == nil:
+		if server, err = pass.Dial(ctx); err != nil {
+			relay.Reset(client)
+			return
+		}
 	}
 	_, _, _ = relay.Between(ctx, client, server)
 }
@@ -91,9 +113,8 @@ func part(client net.Conn) {
 
 // within is where requests go within a connection to one host: to that host.
 type within struct {
-	*Doors
 	pass   *gate.Pass
-	server net.Conn // connected, and not used yet; then nil
+	server net.Conn // connected, and not used yet; nil if there is none
 }
 
 // Way implements plain.Guide.
@@ -110,12 +131,19 @@ func (w *within) Way(_ context.Context, asked plain.Asked) (plain.Way, error) {
 	return way(w.pass, w.dial), nil
 }
 
-func (w *within) dial(ctx context.Context) (net.Conn, error) {
+func (w *within) dial(ctx context.Context) (net.Conn, egress.Via, error) {
 	if server := w.server; server != nil {
 		w.server = nil
-		return server, nil
+		return server, egress.Via{}, nil
 	}
-	return w.pass.Dial(ctx)
+	return w.pass.DialHTTP(ctx)
+}
+
+// close closes the connection that was not used.
+func (w *within) close() {
+	if w.server != nil {
+		_ = w.server.Close()
+	}
 }
 
 // Tunnel implements plain.Guide.

@@ -129,7 +129,7 @@ func (f *forward) Way(_ context.Context, asked plain.Asked) (plain.Way, error) {
 	if err != nil {
 		return plain.Way{}, refusal(err)
 	}
-	return way(pass, pass.Dial), nil
+	return way(pass, pass.DialHTTP), nil
 }
 
 // Tunnel implements plain.Guide.
@@ -148,7 +148,7 @@ func (f *forward) Tunnel(ctx context.Context, asked plain.Asked) (func(net.Conn)
 	if err != nil {
 		return nil, refusal(err)
 	}
-	return func(client net.Conn) { f.carry(ctx, client, server, pass) }, nil
+	return func(client net.Conn) { carry(ctx, client, server, pass) }, nil
 }
 
 // open asks the gate and connects.
@@ -165,7 +165,9 @@ func (d *Doors) open(ctx context.Context, target gate.Target) (*gate.Pass, net.C
 const webPort = 80
 
 // way is where a pass leads.
-func way(pass *gate.Pass, dial func(context.Context) (net.Conn, error)) plain.Way {
+func way(
+	pass *gate.Pass, dial func(context.Context) (net.Conn, egress.Via, error),
+) plain.Way {
 	host := pass.Target.Host()
 	if pass.Target.Addr.Is6() {
 		host = "[" + host + "]"
@@ -175,9 +177,9 @@ func way(pass *gate.Pass, dial func(context.Context) (net.Conn, error)) plain.Wa
 	}
 	return plain.Way{
 		Host: host, To: pass.Target.String(),
-		Dial: func(ctx context.Context) (net.Conn, error) {
-			conn, err := dial(ctx)
-			return conn, refusal(err)
+		Dial: func(ctx context.Context) (net.Conn, egress.Via, error) {
+			conn, via, err := dial(ctx)
+			return conn, via, refusal(err)
 		},
 	}
 }

@@ -75,7 +75,7 @@ func (d *Doors) socksConnect(ctx context.Context, w io.Writer, req *socks5.Reque
 		return errors.Join(err, server.Close())
 	}
 	ahead, _ := buffered.Peek(buffered.Buffered())
-	d.carry(ctx, replay.New(conn, append([]byte(nil), ahead...)), server, pass)
+	carry(ctx, replay.New(conn, append([]byte(nil), ahead...)), server, pass)
 	return nil
 }
 

@@ -36,12 +36,13 @@ type Gate struct {
 	ports   []uint16                 // at which hosts may be allowed, and one for all others
 	local   map[uint16]policy.RuleID // ports of the host's loopback
 	tell    func(sdk.Event)
+	isOwn   func(netip.Addr) (bool, error)
 }
 
 // New is a gate for a policy. It tells events to tell, from any goroutine.
 func New(p *policy.Policy, facts []fact.Fact, dialer *egress.Dialer, tell func(sdk.Event)) *Gate {
 	g := &Gate{
-		decider: policy.NewDecider(p), dialer: dialer, tell: tell,
+		decider: policy.NewDecider(p), dialer: dialer, tell: tell, isOwn: egress.IsOwn,
 		bound: map[Target]string{}, local: map[uint16]policy.RuleID{},
 		ports: append(Ports(&p.Network), 0),
 	}
@@ -149,9 +150,20 @@ func (g *Gate) Known(name string) bool {
 	return false
 }
 
-// permit decides about an address that an allowed host has, or is.
+// permit decides about an address that an allowed host has, or is. One of this machine's is reached
+// past its firewall, so it takes a rule that names it, as the loopback does.
 func (g *Gate) permit(addr netip.Addr, port uint16) error {
-	if d := g.decider.Resolved(addr, port); !d.Allowed {
+	d := g.decider.Resolved(addr, port)
+	if d.Allowed && d.Rule == nil {
+		own, err := g.isOwn(addr)
+		if err != nil {
+			return err
+		}
+		if own {
+			d = policy.HostDecision{Why: addr.String() + " is an address of this machine"}
+		}
+	}
+	if !d.Allowed {
 		return &forbidden{d}
 	}
 	return nil
@@ -208,13 +220,37 @@ func (p *Pass) Dial(ctx context.Context) (net.Conn, error) {
 	if p.Target.Name != "" {
 		conn, err = p.gate.dialer.Dial(ctx, p.Target.Name, p.Target.Port)
 	} else {
-		conn, err = p.gate.dialer.DialAddress(ctx, netip.AddrPortFrom(p.Target.Addr, p.Target.Port))
+		conn, err = p.gate.dialer.DialAddress(ctx, p.address())
 	}
+	return conn, p.told(err)
+}
+
+// DialHTTP connects to the target, or to the proxy on the way there, for requests of plain HTTP.
+func (p *Pass) DialHTTP(ctx context.Context) (net.Conn, egress.Via, error) {
+	if p.connect != nil {
+		conn, err := p.connect(ctx)
+		return conn, egress.Via{}, err
+	}
+	var conn net.Conn
+	var via egress.Via
+	var err error
+	if p.Target.Name != "" {
+		conn, via, err = p.gate.dialer.DialHTTP(ctx, p.Target.Name, p.Target.Port)
+	} else {
+		conn, via, err = p.gate.dialer.DialAddressHTTP(ctx, p.address())
+	}
+	return conn, via, p.told(err)
+}
+
+func (p *Pass) address() netip.AddrPort { return netip.AddrPortFrom(p.Target.Addr, p.Target.Port) }
+
+// told tells of an error of dialling that is a decision, and returns it as one.
+func (p *Pass) told(err error) error {
 	var no *forbidden
 	if errors.As(err, &no) {
-		return nil, p.gate.deny(p.forbids(err, no))
+		return p.gate.deny(p.forbids(err, no))
 	}
-	return conn, err
+	return err
 }
 
 // forbids is the denial of where a name leads.

@@ -140,6 +140,28 @@ func TestDial(t *testing.T) {
 	}
 }
 
+// An address of this machine's own is no more the internet than its loopback is, unless a rule
+// names it.
+func TestOwnAddress(t *testing.T) {
+	const own = "93.184.216.34"
+	p := rules
+	for _, named := range []bool{false, true} {
+		if named {
+			p.Network.Hosts = append(p.Network.Hosts[:len(p.Network.Hosts):len(p.Network.Hosts)],
+				policy.HostRule{ID: "network.allow.9", Action: policy.HostAllow, Host: own + "/32", Ports: []uint16{443}})
+		}
+		g := open(&p)
+		gate.SetOwn(g.Gate, own)
+		err := gate.Permit(g.Gate, netip.MustParseAddr(own), 443)
+		if (err == nil) != named {
+			t.Errorf("a rule names it: %t; %v", named, err)
+		}
+		if err := gate.Permit(g.Gate, netip.MustParseAddr("93.184.216.35"), 443); err != nil {
+			t.Errorf("another address: %v", err)
+		}
+	}
+}
+
 func TestKnown(t *testing.T) {
 	g := open(&rules)
 	for name, want := range map[string]bool{

@@ -15,12 +15,14 @@ import (
 	"time"
 
 	"github.com/nono-run/nono/plugins/netfilter/relay"
+	"github.com/nono-run/nono/sdk/egress"
 )
 
 // server is a connection to a server.
 type server struct {
 	to    string
 	conn  net.Conn
+	via   egress.Via
 	meter meter
 	in    *bufio.Reader // nil at rest
 	out   *bufio.Writer
@@ -80,11 +82,11 @@ func (c *conversation) connect(ctx context.Context, way Way) error {
 		}
 		c.drop()
 	}
-	conn, err := way.Dial(ctx)
+	conn, via, err := way.Dial(ctx)
 	if err != nil {
 		return err
 	}
-	c.server = &server{to: way.To, conn: conn}
+	c.server = &server{to: way.To, conn: conn, via: via}
 	c.server.wake()
 	return nil
 }
@@ -233,7 +235,14 @@ type sending struct {
 // send writes a request. What becomes of that is seen in the answer, or in there being none.
 func (s *server) send(form form, req *http.Request, way Way) *sending {
 	out := s.out
-	fmt.Fprintf(out, "%s %s HTTP/1.1\r\nHost: %s\r\n", req.Method, form.target, way.Host)
+	target := form.target
+	if s.via.Origin != "" {
+		target = s.via.Origin + strings.TrimPrefix(target, "*")
+	}
+	fmt.Fprintf(out, "%s %s HTTP/1.1\r\nHost: %s\r\n", req.Method, target, way.Host)
+	if authorization := s.via.Authorization.Reveal(); len(authorization) > 0 {
+		fmt.Fprintf(out, "Proxy-Authorization: %s\r\n", authorization)
+	}
 	te := strings.Contains(strings.ToLower(req.Header.Get("Te")), "trailers")
 	_ = endToEnd(req.Header).Write(out)
 	switch {

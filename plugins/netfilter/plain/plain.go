@@ -37,6 +37,7 @@ import (
 
 	"github.com/nono-run/nono/plugins/netfilter/relay"
 	"github.com/nono-run/nono/plugins/netfilter/replay"
+	"github.com/nono-run/nono/sdk/egress"
 )
 
 const (
@@ -76,8 +77,9 @@ type Way struct {
 	// Host is what the request's Host header says from here on.
 	Host string
 	// To tells one destination from another: a connection is used again for the same one.
-	To   string
-	Dial func(ctx context.Context) (net.Conn, error)
+	To string
+	// Dial connects. What it returns beside the connection is said with each request on it.
+	Dial func(ctx context.Context) (net.Conn, egress.Via, error)
 }
 
 // Refusal is an answer to the client in place of the one it wanted.

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/nono-run/nono/plugins/netfilter/plain"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/egress"
 )
 
 // patience bounds what a test waits for; nothing waits that long but a test that fails.
@@ -25,6 +27,7 @@ const patience = 20 * time.Second
 type guide struct {
 	server string
 	dials  chan string // what was dialled
+	via    egress.Via
 }
 
 func (g *guide) Way(_ context.Context, asked plain.Asked) (plain.Way, error) {
@@ -35,10 +38,11 @@ func (g *guide) Way(_ context.Context, asked plain.Asked) (plain.Way, error) {
 	if host != "ok.example" && host != "also.example" {
 		return plain.Way{}, &plain.Refusal{Status: http.StatusForbidden, Reason: "denied", Text: "not allowed: " + host}
 	}
-	return plain.Way{Host: host, To: host, Dial: func(ctx context.Context) (net.Conn, error) {
+	return plain.Way{Host: host, To: host, Dial: func(ctx context.Context) (net.Conn, egress.Via, error) {
 		g.dials <- host
 		var d net.Dialer
-		return d.DialContext(ctx, "tcp", g.server)
+		conn, err := d.DialContext(ctx, "tcp", g.server)
+		return conn, g.via, err
 	}}, nil
 }
 
@@ -61,6 +65,11 @@ type between struct {
 
 func serve(t *testing.T, server string) *between {
 	t.Helper()
+	return serveVia(t, server, egress.Via{})
+}
+
+func serveVia(t *testing.T, server string, via egress.Via) *between {
+	t.Helper()
 	l := listen(t)
 	client, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
@@ -72,7 +81,7 @@ func serve(t *testing.T, server string) *between {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &guide{server, make(chan string, 100)}
+	g := &guide{server, make(chan string, 100), via}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -221,6 +230,29 @@ func TestPassesOn(t *testing.T) {
 	b.over(t)
 	if n := len(b.dials); n != 2 {
 		t.Errorf("%d connections were made for two hosts", n)
+	}
+}
+
+// A proxy outside is sent requests as proxies are, with what it is given and not what the client
+// had for us.
+func TestUpstreamProxy(t *testing.T) {
+	got := make(chan string, 3)
+	upstream := web(t, func(_ http.ResponseWriter, r *http.Request) {
+		got <- r.Method + " " + r.RequestURI + " " + r.Host + " " + r.Header.Get("Proxy-Authorization")
+	})
+	b := serveVia(t, upstream, egress.Via{
+		Origin: "http://ok.example", Authorization: sdk.NewSecret([]byte("Basic theirs")),
+	})
+	for request, want := range map[string]string{
+		"GET http://ok.example/a?b HTTP/1.1\r\nProxy-Authorization: Basic ours\r\n": "GET http://ok.example/a?b ok.example Basic theirs",
+		"GET /a HTTP/1.1\r\n":                    "GET http://ok.example/a ok.example Basic theirs",
+		"OPTIONS http://ok.example HTTP/1.1\r\n": "OPTIONS http://ok.example ok.example Basic theirs",
+	} {
+		b.say(t, request+"Host: ok.example\r\n\r\n")
+		b.hear(t, "GET")
+		if seen := <-got; seen != want {
+			t.Errorf("the proxy saw %q, want %q", seen, want)
+		}
 	}
 }
 
