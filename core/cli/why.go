@@ -201,11 +201,11 @@ const whyVersion = 1
 // why answers each question about each file and each host.
 func (a *App) why(ctx context.Context, o whyOptions) error {
 	switch {
+	case len(o.Hosts) == 0 && len(o.Ports) > 0:
+		return diag.Errorf("a port was named, and no host").Try("`nono why --host HOST --port PORT`")
 	case len(o.Paths)+len(o.Hosts) == 0:
 		return diag.Errorf("no file was named, and no host").
 			Try("`nono why --path PATH` or `nono why --host HOST`, with the flags of the run")
-	case len(o.Hosts) == 0 && len(o.Ports) > 0:
-		return diag.Errorf("a port was named, and no host").Try("`nono why --host HOST --port PORT`")
 	case o.Self && len(o.Hosts) > 0:
 		return diag.Errorf("a session is told its rules about files, and none about hosts").
 			Try("what is refused says why; outside, `nono why --host` says it with the line")
