@@ -20,6 +20,12 @@ import (
 // the start, which it ends, or the agent, to which it is forwarded.
 type signals struct {
 	ch chan os.Signal
+	// beside gets those that do nothing to a Go program that does not ask for them. It is never
+	// closed.
+	beside chan os.Signal
+	// asked is closed when Go's runtime has been told of all of these, and over when nobody is to hear
+	// of any more.
+	asked, over chan struct{}
 	// pipe is never read. A reader that is gone, of nono's own lines or of the layers', is no
 	// reason to die in mid-run and leave everything as it stands: the write fails, and that is all.
 	// To ignore the signal instead would hand that on to the agent.
@@ -38,13 +44,14 @@ type signals struct {
 // goroutine on the user's terminal.
 var asking = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
 
-// passing are the signals that mean nothing to nono: they are the agent's, as if nono were not
-// there. What is missing cannot be had: Go keeps SIGURG, SIGPROF and 32 to 34 for itself and takes
-// SIGSEGV and its like for faults of its own, SIGCHLD and SIGPIPE tell of nono's own children and
-// readers, SIGXCPU and SIGXFSZ of its own limits, and job control is about nono too.
+// passing are, with SIGABRT, the signals that mean nothing to nono: they are the agent's, as if nono
+// were not there. What is missing cannot be had: Go keeps SIGURG, SIGPROF and 32 to 34 for
+// itself and takes SIGSEGV and its like for faults of its own, SIGCHLD and SIGPIPE tell of nono's
+// own children and readers, SIGXCPU and SIGXFSZ of its own limits, and job control is about nono
+// too.
 var passing = func() []syscall.Signal {
 	list := []syscall.Signal{
-		syscall.SIGABRT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGCONT,
+		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGCONT,
 		syscall.SIGVTALRM, syscall.SIGWINCH, syscall.SIGIO,
 	}
 	return append(list, systemSignals()...)
@@ -65,9 +72,8 @@ func interruptible(
 			s.held = append(s.held, sig)
 		}
 	}
-	s.listen(slices.DeleteFunc(slices.Concat(asking, passing), func(sig syscall.Signal) bool {
-		return slices.Contains(without, sig)
-	}))
+	// SIGABRT with them: to a Go program that does not ask for it, it does something.
+	s.listen(append(slices.Clip(asking), syscall.SIGABRT), passing, without)
 	return ctx, s
 }
 
@@ -81,7 +87,7 @@ func commandSignals(ctx context.Context) (context.Context, *signals) {
 			stop(&Error{Code: 128 + int(sig), Err: diag.Errorf("ended by %s", unix.SignalName(sig))})
 		}
 	}
-	s.listen(asking)
+	s.listen(asking, nil, nil)
 	return ctx, s
 }
 
@@ -93,23 +99,45 @@ func interrupted(s syscall.Signal) error {
 
 func newSignals() *signals {
 	// Go drops what does not fit. Signals of one kind that come at the same time are one anyway.
-	return &signals{ch: make(chan os.Signal, 64), pipe: make(chan os.Signal, 1)}
+	return &signals{
+		ch: make(chan os.Signal, 64), beside: make(chan os.Signal, 64),
+		pipe: make(chan os.Signal, 1), asked: make(chan struct{}), over: make(chan struct{}),
+	}
 }
 
 // listen starts receiving. What nono was started with ignored stays so, as nohup and a shell's
 // background jobs want it.
-func (s *signals) listen(list []syscall.Signal) {
-	for _, sig := range list {
-		if !signal.Ignored(sig) {
-			signal.Notify(s.ch, sig)
+//
+// Those that matter less are asked for beside what comes next. Go's runtime changes threads twice
+// for each signal, and there are forty of them.
+func (s *signals) listen(first, beside, without []syscall.Signal) {
+	ask := func(ch chan os.Signal, list []syscall.Signal) {
+		for _, sig := range list {
+			if !slices.Contains(without, sig) && !signal.Ignored(sig) {
+				signal.Notify(ch, sig)
+			}
 		}
 	}
+	ask(s.ch, first)
 	signal.Notify(s.pipe, syscall.SIGPIPE)
 	go func() {
-		for sig := range s.ch {
-			s.receive(sig.(syscall.Signal))
-		}
+		defer close(s.asked)
+		ask(s.beside, beside)
 	}()
+	go s.receiveAll()
+}
+
+func (s *signals) receiveAll() {
+	for {
+		select {
+		case sig := <-s.ch:
+			s.receive(sig.(syscall.Signal))
+		case sig := <-s.beside:
+			s.receive(sig.(syscall.Signal))
+		case <-s.over:
+			return
+		}
+	}
 }
 
 // receive gives a signal to the handler, unless it is a SIGHUP that HangUp has told of.
@@ -137,8 +165,9 @@ func (s *signals) Handle(h func(syscall.Signal)) {
 	s.held = nil
 }
 
-// Hold keeps signals for the next handler.
+// Hold keeps signals for the next handler. From here on all of them come.
 func (s *signals) Hold() {
+	<-s.asked
 	s.Handle(func(sig syscall.Signal) { s.held = append(s.held, sig) })
 }
 
@@ -157,11 +186,13 @@ func (s *signals) HangUp() {
 	s.handler(syscall.SIGHUP)
 }
 
-// Stop ends receiving; signals do what they do by default again.
+// Stop ends receiving; signals do what they do by default again. For those that were asked for
+// beside that is nothing, and so it is where nobody reads the channel: nono is about to end, and
+// does not change threads once more for each.
 func (s *signals) Stop() {
 	signal.Stop(s.ch)
 	signal.Stop(s.pipe)
-	close(s.ch)
+	close(s.over)
 }
 
 // Forward sends each signal on to the agent. One that asks for an end starts the grace period; when
