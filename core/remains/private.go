@@ -3,13 +3,14 @@ package remains
 import (
 	"cmp"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxLeftovers bounds the walk through a directory that the agent filled as it liked.
@@ -18,26 +19,21 @@ const maxLeftovers = 10_000
 // Private is a directory in memory, as it was before the agent began. What the agent leaves there
 // is gone when the run is.
 //
-// The directory is looked at through its descriptor and never by following a link: os.Root refuses
-// to leave it.
+// The directory is looked at through its descriptor, one name at a time and never by following a
+// link.
 type Private struct {
 	dir    string // its path inside
-	root   *os.Root
+	opened *os.File
 	before map[string]leftover // what nono-init had put there: mount points and files of the plan
 }
 
 // LookInside remembers what is in the directory before the agent starts. It takes over the
 // descriptor.
 func LookInside(dir string, f *os.File) (*Private, error) {
-	defer f.Close()
-	root, err := os.OpenRoot("/proc/self/fd/" + strconv.Itoa(int(f.Fd())))
-	if err != nil {
-		return nil, err
-	}
-	l := &Private{dir: dir, root: root}
+	l := &Private{dir: dir, opened: f}
 	files, err := l.list()
 	if err != nil {
-		return nil, errors.Join(err, root.Close())
+		return nil, errors.Join(err, f.Close())
 	}
 	l.before = make(map[string]leftover, len(files))
 	for _, f := range files {
@@ -104,17 +100,20 @@ func (g *Gone) add(f leftover) {
 // into, without the others. A directory that cannot be read is passed over: it is a mask, or the
 // agent took its own rights away.
 func (l *Private) list() ([]leftover, error) {
-	device, err := deviceOf(l.root)
+	device, err := deviceOf(l.opened)
+	if err == nil {
+		_, err = l.opened.Seek(0, io.SeekStart)
+	}
 	if err != nil {
 		return nil, err
 	}
 	w := walk{device: device}
-	w.directory(l.root, "", 0)
+	w.directory(l.opened, "", 0)
 	return w.files, nil
 }
 
 // Close gives up the directory.
-func (l *Private) Close() { _ = l.root.Close() }
+func (l *Private) Close() { _ = l.opened.Close() }
 
 // walk is one look through a directory whose shape is the agent's choice. It takes bounded time: a
 // tree of a hundred thousand directories inside one another would keep the end of the run waiting
@@ -135,13 +134,8 @@ type leftover struct {
 // deepest is how many directories inside one another are looked into.
 const deepest = 32
 
-func (w *walk) directory(dir *os.Root, name string, depth int) {
-	f, err := dir.Open(".")
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	entries, err := f.ReadDir(maxLeftovers - w.seen)
+func (w *walk) directory(dir *os.File, name string, depth int) {
+	entries, err := dir.ReadDir(maxLeftovers - w.seen)
 	if err != nil {
 		return // also where it is empty
 	}
@@ -161,11 +155,13 @@ func (w *walk) directory(dir *os.Root, name string, depth int) {
 	}
 }
 
-func (w *walk) enter(parent *os.Root, name, at string, depth int) {
-	dir, err := parent.OpenRoot(name)
+func (w *walk) enter(parent *os.File, name, at string, depth int) {
+	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Openat(int(parent.Fd()), name, flags, 0)
 	if err != nil {
 		return
 	}
+	dir := os.NewFile(uintptr(fd), name)
 	defer dir.Close()
 	if device, err := deviceOf(dir); err == nil && device == w.device {
 		w.directory(dir, at, depth)
@@ -173,26 +169,19 @@ func (w *walk) enter(parent *os.Root, name, at string, depth int) {
 }
 
 // sizeOf is what a file takes, which of one with holes is less than its length.
-func sizeOf(dir *os.Root, name string) int64 {
-	info, err := dir.Lstat(name)
-	if err != nil {
+func sizeOf(dir *os.File, name string) int64 {
+	var st unix.Stat_t
+	if err := unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return 0
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		const block = 512 // whatever the file system's own is
-		return st.Blocks * block
-	}
-	return info.Size()
+	const block = 512 // whatever the file system's own is
+	return st.Blocks * block
 }
 
-func deviceOf(dir *os.Root) (uint64, error) {
-	info, err := dir.Stat(".")
-	if err != nil {
+func deviceOf(dir *os.File) (uint64, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(dir.Fd()), &st); err != nil {
 		return 0, err
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return 0, errors.New("the system does not say which device a directory is on")
 	}
 	return uint64(st.Dev), nil //nolint:unconvert // the width differs between systems
 }
