@@ -420,12 +420,14 @@ func (l *launcher) point(at string, flags uint64) (int, error) {
 		return -1, err
 	}
 	directory := flags == unix.O_DIRECTORY
-	fd, err := openBeneath(l.view.parent.fd, path.Base(at), flags)
-	if errors.Is(err, unix.ENOENT) {
+	if l.view.parent.ours {
 		if err := l.makePoint(at, directory); err != nil {
 			return -1, err
 		}
-		fd, err = openBeneath(l.view.parent.fd, path.Base(at), flags)
+	}
+	fd, err := openBeneath(l.view.parent.fd, path.Base(at), flags)
+	if errors.Is(err, unix.ENOENT) {
+		return -1, l.notOurs(at)
 	}
 	if err != nil {
 		return -1, fail("opening the place for "+at, err)
@@ -472,15 +474,16 @@ func (l *launcher) openDirectory(dir string) (int, error) {
 	return fd, fail("opening the place for "+dir, err)
 }
 
+// makePoint makes a place in the directory that is kept open, unless something stands there.
 func (l *launcher) makePoint(at string, directory bool) error {
-	parent, err := l.ownParent(at)
-	if err != nil {
-		return err
-	}
+	var err error
 	if directory {
-		err = unix.Mkdirat(parent, path.Base(at), 0o755)
+		err = unix.Mkdirat(l.view.parent.fd, path.Base(at), 0o755)
 	} else {
-		err = unix.Mknodat(parent, path.Base(at), unix.S_IFREG|0o644, 0)
+		err = unix.Mknodat(l.view.parent.fd, path.Base(at), unix.S_IFREG|0o644, 0)
+	}
+	if errors.Is(err, unix.EEXIST) {
+		return nil
 	}
 	return fail("making the place for "+at, err)
 }
@@ -491,10 +494,14 @@ func (l *launcher) ownParent(at string) (int, error) {
 		return -1, err
 	}
 	if !l.view.parent.ours {
-		return -1, fail("making something in "+path.Dir(at),
-			errors.New("that directory is the host's, and nothing is made on the host"))
+		return -1, l.notOurs(at)
 	}
 	return l.view.parent.fd, nil
+}
+
+func (l *launcher) notOurs(at string) error {
+	return fail("making something in "+path.Dir(at),
+		errors.New("that directory is the host's, and nothing is made on the host"))
 }
 
 // enterView makes the view the root of all threads, and lets go of the host's.

@@ -110,8 +110,8 @@ func TestRehearse(t *testing.T) {
 	if err := Rehearse(); err != nil {
 		t.Error(err)
 	}
-	var r Recipe
-	if err := parse([]byte(rehearsed), &r); err != nil {
+	r, err := parse([]byte(rehearsed))
+	if err != nil {
 		t.Fatal(err)
 	}
 	kinds := map[string]bool{}

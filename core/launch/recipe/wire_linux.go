@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -58,11 +59,16 @@ func Send(fd int, message any, descriptors ...int) error {
 	}
 }
 
+// frames are what messages are read into. Whoever waits in the poller asks more than once for each.
+var frames = sync.Pool{New: func() any { return new([MaxFrame + 1]byte) }}
+
 // Receive reads one message into a value, and returns the descriptors that came with it, which the
 // caller owns. io.EOF means that the other side is gone. On a non-blocking socket the error may be
 // EAGAIN.
 func Receive(fd int, message any) ([]int, error) {
-	frame := make([]byte, MaxFrame+1)
+	room := frames.Get().(*[MaxFrame + 1]byte)
+	defer frames.Put(room) // nothing of it is in the message: JSON copies
+	frame := room[:]
 	rights := make([]byte, unix.CmsgSpace(4*MaxDescriptors))
 	var n, nrights, flags int
 	var err error
