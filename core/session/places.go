@@ -34,7 +34,7 @@ func boundPlaces(v places.View) error {
 
 // findPlaces works out what the agent sees of the files, if there is a filesystem layer to hold
 // it. What is wrong there is told by core, whichever layer that is.
-func (r *run) findPlaces() error {
+func (r *run) findPlaces(look hostfile.Look) error {
 	ofFiles := func(m *member) bool { return m.block.Kind == policy.KindFilesystem }
 	if !slices.ContainsFunc(r.members, ofFiles) {
 		return nil
@@ -42,7 +42,7 @@ func (r *run) findPlaces() error {
 	var found []places.Problem
 	r.places, found = places.Compute(places.Input{
 		Policy: &r.policy, Home: r.host.Home, Dir: r.req.Dir, DirName: r.req.DirName,
-		Lookup: r.req.Lookup, Look: hostfile.Host,
+		Lookup: r.req.Lookup, Look: look,
 	})
 	if err := boundPlaces(r.places); err != nil {
 		return err

@@ -289,10 +289,12 @@ func (r *run) makePlan(ctx context.Context) error {
 	if err := r.checkSettings(); err != nil {
 		return err
 	}
+	// What the places are found by and what the plan is made from is one look at the host.
+	look := hostfile.Once(hostfile.Host)
 	var facts []fact.Fact
 	for _, row := range kinds.PlanOrder() {
 		if slices.Contains(row, policy.KindFilesystem) { // the layers before may have added rules
-			if err := r.findPlaces(); err != nil {
+			if err := r.findPlaces(look); err != nil {
 				return err
 			}
 		}
@@ -312,7 +314,7 @@ func (r *run) makePlan(ctx context.Context) error {
 		}
 	}
 	r.time.Lap("layers")
-	in := r.planInput()
+	in := r.planInput(look)
 	var err error
 	from := self.From{Dir: r.req.Dir, Home: r.req.Dirs.Home}
 	if in.Known, err = self.Describe(&r.policy, r.places.Rules, from); err != nil {
@@ -345,7 +347,7 @@ func (r *run) checkSettings() error {
 	return problems.Err()
 }
 
-func (r *run) planInput() plan.Input {
+func (r *run) planInput(look hostfile.Look) plan.Input {
 	req := r.req
 	in := plan.Input{
 		Session:    r.dir.ID,
@@ -363,7 +365,7 @@ func (r *run) planInput() plan.Input {
 		PathPrefix: r.tool.PathPrepend,
 		Instead:    r.path.Instead,
 		Links:      r.around.Links,
-		Look:       hostfile.Host,
+		Look:       look,
 		Reach:      hostfile.ReachOf,
 	}
 	for _, m := range r.members {

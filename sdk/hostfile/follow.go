@@ -62,8 +62,8 @@ func Follow(look Look, name string) (Route, error) {
 	if err != nil {
 		return Route{}, err
 	}
-	r := Route{Path: "/", Entry: root} // as far as the name was followed
 	todo := strings.Split(name, "/")
+	r := Route{Path: "/", Entry: root, Hops: make([]Hop, 0, len(todo))} // as far as it was followed
 	for links := 0; len(todo) > 0; {
 		next := todo[0]
 		todo = todo[1:]
@@ -80,7 +80,10 @@ func Follow(look Look, name string) (Route, error) {
 			}
 			continue
 		}
-		at := path.Join(r.Path, next)
+		at := r.Path + "/" + next // clean as it is
+		if r.Path == "/" {
+			at = "/" + next
+		}
 		e, err := look(at)
 		if err != nil {
 			return r, err

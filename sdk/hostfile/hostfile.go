@@ -97,14 +97,14 @@ func OthersWrite(st *unix.Stat_t) bool {
 // Once looks at each path one time only: the ways to most files have most of their names in common,
 // and an answer that changes between two questions helps nobody. It is for one goroutine.
 func Once(look Look) Look {
-	seen := map[string]Entry{}
+	seen := map[string]*Entry{} // entries are large, and would be copied as it grows
 	return func(path string) (Entry, error) {
 		if e, ok := seen[path]; ok {
-			return e, nil
+			return *e, nil
 		}
 		e, err := look(path)
 		if err == nil {
-			seen[path] = e
+			seen[path] = &e
 		}
 		return e, err
 	}

@@ -44,7 +44,7 @@ type Decider struct {
 // NewDecider returns the decisions that p makes. They point into p, which must not change any more.
 func NewDecider(p *Policy) *Decider {
 	d := &Decider{
-		paths:     map[string]*pathEntry{},
+		paths:     make(map[string]*pathEntry, len(p.Filesystem)),
 		variables: map[string]*variableEntry{},
 		prefixes:  map[string]*variableEntry{},
 		hosts:     newHostRules(p),

@@ -303,5 +303,8 @@ func Printable(s string) string {
 // rather than being seen: controls, those that reorder or join text or are invisible, and
 // separators of lines.
 func isControl(r rune) bool {
+	if ' ' <= r && r <= '~' {
+		return false // as nearly all are, and a question of tables otherwise
+	}
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
