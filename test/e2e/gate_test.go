@@ -3,9 +3,18 @@
 package e2e
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 // useGate writes a policy with the tests' network layer, which lets nothing through.
@@ -81,4 +90,94 @@ func TestBehindAnyNetworkLayer(t *testing.T) {
 	u.useGate("")
 	u.quiet(u.succeeds(u.nono(configured("sh", "-c", curl+" -s http://plain.example/")...)), "denied:")
 	u.quiet(u.nono(configured("sh", "-c", "exit 3")...), "denied:")
+}
+
+// A certificate of a company's, which the host's administrator put among those that the host
+// trusts, is trusted inside by programs that bring certificates of their own. The server is inside
+// as well: who serves what is no matter here.
+func TestCorporateCertificate(t *testing.T) {
+	t.Parallel()
+	const anchors, bundle = "/usr/local/share/ca-certificates", "/etc/ssl/certs/ca-certificates.crt"
+	for _, file := range []string{anchors, bundle, "/usr/bin/python3"} {
+		if _, err := os.Stat(file); err != nil {
+			t.Skip("a system of another kind: ", err)
+		}
+	}
+	const says = "echo $NODE_EXTRA_CA_CERTS $REQUESTS_CA_BUNDLE $SSL_CERT_FILE"
+	const serve = `import http.server, ssl
+s = http.server.HTTPServer(("127.0.0.1", 8443), http.server.SimpleHTTPRequestHandler)
+c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+c.load_cert_chain("server.pem")
+s.socket = c.wrap_socket(s.socket, server_side=True)
+print(flush=True)
+s.handle_request()
+`
+	const fetch = `fetch("https://localhost:8443/server.txt").then(async r => console.log(await r.text()),
+	e => console.log(e.cause.code))`
+	u := newUser(t)
+	authority, server := certificates(t)
+	system, err := os.ReadFile(bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.write("~/bundle.pem", string(system)+"\n"+authority)
+	u.write("~/corporate/ca.crt", authority)
+	u.mkdir("~/none")
+	u.write("server.pem", server)
+	u.write("server.txt", "trusted")
+	u.write("serve.py", serve)
+	u.write("fetch.js", fetch)
+	u.useGate("resolver = true")
+	run := func(anchored, script string) string {
+		mounts := []string{"bind=" + u.path(anchored), anchors, "bind=" + u.path("~/bundle.pem"), bundle}
+		return u.succeeds(u.withMounts(mounts, configured("sh", "-c", script)...)).Stdout
+	}
+	if got, want := run("~/corporate", says), strings.Repeat(bundle+" ", 3); strings.TrimSpace(got)+" " != want {
+		t.Errorf("programs are told of %q", got)
+	}
+	if got := run("~/none", says); got != "\n" { // what they bring along is as good
+		t.Errorf("a host without: programs are told of %q", got)
+	}
+	t.Run("node", func(t *testing.T) {
+		if _, err := os.Stat("/usr/bin/node"); err != nil {
+			t.Skip("there is no node")
+		}
+		const script = "mkfifo up; python3 serve.py > up 2> served & read x < up; /usr/bin/node fetch.js"
+		if got := run("~/corporate", script); got != "trusted\n" {
+			t.Errorf("node says %q", got)
+		}
+		if got := run("~/none", "rm up; "+script); !strings.Contains(got, "UNABLE_TO_VERIFY") {
+			t.Errorf("the control: node trusts it all the same: %q", got)
+		}
+	})
+}
+
+// certificates are one of an authority, and one that it made for localhost, with the key.
+func certificates(t *testing.T) (authority, server string) {
+	t.Helper()
+	encode := func(kind string, der []byte, err error) string {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a company"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"},
+		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, DNSNames: []string{"localhost"},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
+	authority = encode("CERTIFICATE", der, err)
+	der, err = x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), key)
+	server = encode("CERTIFICATE", der, err)
+	der, err = x509.MarshalPKCS8PrivateKey(key)
+	return authority, server + encode("PRIVATE KEY", der, err)
 }

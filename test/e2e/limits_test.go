@@ -89,7 +89,8 @@ func TestLowLimits(t *testing.T) {
 var _ = addHelper("mounts", inMounts)
 
 // inMounts is a machine of its own with regard to mounts: "OPTIONS DIRECTORY ... -- COMMAND" mounts
-// a tmpfs with these options on each directory, and then is the command, without any privilege.
+// a tmpfs with these options on each directory, or for "bind=PATH" what is there, and then is the
+// command, without any privilege.
 func inMounts(args []string) int {
 	fail := func(doing string, err error) int {
 		fmt.Fprintln(os.Stderr, "mounts:", doing, err)
@@ -99,7 +100,11 @@ func inMounts(args []string) int {
 		return fail("/", err)
 	}
 	for ; args[0] != "--"; args = args[2:] {
-		if err := unix.Mount("tmpfs", args[1], "tmpfs", 0, args[0]); err != nil {
+		source, kind, flags, options := "tmpfs", "tmpfs", uintptr(0), args[0]
+		if from, bind := strings.CutPrefix(args[0], "bind="); bind {
+			source, kind, flags, options = from, "", unix.MS_BIND, ""
+		}
+		if err := unix.Mount(source, args[1], kind, flags, options); err != nil {
 			return fail(args[1], err)
 		}
 	}
@@ -126,7 +131,8 @@ func (u *user) commandWhere(helper string, words []string, args ...string) *exec
 	return cmd
 }
 
-// withMounts runs nono where there is a tmpfs on some directories: a pair of options and path each.
+// withMounts runs nono where there is a tmpfs on some directories: a pair of options and path each;
+// or, for the option "bind=PATH", what is at that path.
 func (u *user) withMounts(mounts []string, args ...string) result {
 	u.t.Helper()
 	cmd := u.commandWhere("mounts", mounts, args...)
