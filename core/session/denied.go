@@ -3,11 +3,12 @@ package session
 import (
 	"fmt"
 	"net"
-	"net/netip"
-	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
+	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/why"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/hostname"
 	"github.com/nono-run/nono/sdk/policy"
@@ -80,26 +81,25 @@ func (d *denial) merge(other *denial) bool {
 	return true
 }
 
-// lines are what is told of them: each with what would allow it.
-func (d *denied) lines(pol *policy.Policy, session string) []string {
+// lines are what is told of them: each with what would allow it, by the plan of the session.
+func (d *denied) lines(p *plan.Plan) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	decide := policy.NewDecider(pol)
 	var lines []string
 	for _, one := range d.hosts[:min(len(d.hosts), mostShown)] {
-		lines = append(lines, policy.Printable(one.line(decide)))
+		lines = append(lines, policy.Printable(one.line(p)))
 	}
 	if more := len(d.hosts) - len(lines); more > 0 {
 		count := strconv.Itoa(more)
 		if d.more {
 			count += " and more"
 		}
-		lines = append(lines, fmt.Sprintf("%s others were denied: `nono logs %s`", count, session))
+		lines = append(lines, fmt.Sprintf("%s others were denied: `nono logs %s`", count, p.Session))
 	}
 	return lines
 }
 
-func (d *denial) line(decide *policy.Decider) string {
+func (d *denial) line(p *plan.Plan) string {
 	line := "denied: " + d.host
 	if d.port != "" {
 		line = "denied: " + net.JoinHostPort(d.host, d.port)
@@ -110,53 +110,40 @@ func (d *denial) line(decide *policy.Decider) string {
 	if d.count > 1 && d.port != "" {
 		line += fmt.Sprintf(", %d times", d.count)
 	}
-	if change := d.wouldAllow(decide); change != "" {
-		line += "; " + change
+	if changes := d.changes(p); len(changes) > 0 {
+		line += "; to allow it: " + strings.Join(changes, ", and ")
 	}
 	return line
 }
 
-// wouldAllow is what would allow the host: what the layer says, or what the policy lacks. It is ""
-// where nothing would, or where the policy allows the host and the layer found something else.
-func (d *denial) wouldAllow(decide *policy.Decider) string {
+// changes are what would allow the host: what the layer says, or what the policy lacks. There are
+// none where nothing would, or where the policy allows the host and the layer found something else.
+func (d *denial) changes(p *plan.Plan) []string {
 	if d.change != "" {
-		return fmt.Sprintf("`network { %s }` would allow it", d.change)
+		return []string{fmt.Sprintf("`network { %s }`", d.change)}
 	}
-	name, addr, err := hostname.Host(d.host)
-	if err != nil {
-		return ""
-	}
-	port := uint16(443)
+	port := hostname.UsualPorts()[0]
 	if d.port != "" {
-		n, err := strconv.ParseUint(d.port, 10, 16)
+		asked, err := hostname.Port(d.port)
 		if err != nil {
-			return ""
+			return nil
 		}
-		port = uint16(n)
+		port = asked
 	}
-	decision := decide.Host(name, port)
-	if name == "" {
-		decision = decide.Literal(addr, port)
+	answer, err := why.AskHost(p, d.host, port)
+	if err != nil {
+		return nil
 	}
-	switch rule := decision.Rule; {
-	case decision.Allowed:
-		return ""
-	case rule != nil && rule.Action == policy.HostDeny:
-		return "the rule that denies it: " + rule.Source.String()
-	case name == "localhost" || addr.IsLoopback():
-		return fmt.Sprintf("`--open-port %d` would allow it", port)
+	var all []string
+	for _, c := range answer.Changes {
+		switch {
+		case c.Rule != nil:
+			all = append(all, "take it out of "+c.Rule.Source.String())
+		case c.Attribute == string(policy.PortLoopback):
+			all = append(all, fmt.Sprintf("`--open-port %s`", c.Host))
+		default:
+			all = append(all, fmt.Sprintf("`--allow-host %s`", c.Host))
+		}
 	}
-	return fmt.Sprintf("`--allow-host %s` would allow it", entry(name, addr, port))
-}
-
-// entry is a host as the policy writes it: a port of the web's goes without saying.
-func entry(name string, addr netip.Addr, port uint16) string {
-	host := name
-	if name == "" {
-		host = addr.String()
-	}
-	if slices.Contains([]uint16{80, 443}, port) {
-		return host
-	}
-	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+	return all
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -32,7 +33,7 @@ func TestDenied(t *testing.T) {
 	for i := range many {
 		many[i] = refused(fmt.Sprintf("%d.example", i), "443", none)
 	}
-	pol := policy.Policy{Network: policy.Network{Hosts: []policy.HostRule{
+	p := plan.Plan{Session: "s1", Network: policy.Network{Hosts: []policy.HostRule{
 		{
 			ID: "network.allow.0", Action: policy.HostAllow, Host: "ok.example", Ports: []uint16{22, 443},
 		},
@@ -51,13 +52,15 @@ func TestDenied(t *testing.T) {
 		{
 			"a host",
 			[]sdk.Event{refused("a.example", "443", none)},
-			[]string{"denied: a.example:443: no rule allows it; `--allow-host a.example` would allow it"},
+			[]string{
+				"denied: a.example:443: no rule allows it; to allow it: `--allow-host a.example`",
+			},
 		},
 		{
 			"a port",
 			[]sdk.Event{refused("ok.example", "8443", "allowed at other ports only")},
-			[]string{"denied: ok.example:8443: allowed at other ports only; " +
-				"`--allow-host ok.example:8443` would allow it"},
+			[]string{"denied: ok.example:8443: allowed at other ports only; to allow it: " +
+				"`--allow-host ok.example:8443`"},
 		},
 		{
 			"a name that was looked up, and then asked for",
@@ -65,44 +68,45 @@ func TestDenied(t *testing.T) {
 				refused("a.example", "", none), refused("a.example", "22", none),
 				times(refused("a.example", "", none), 3), times(refused("a.example", "22", none), 3),
 			},
-			[]string{"denied: a.example:22: no rule allows it, 4 times; " +
-				"`--allow-host a.example:22` would allow it"},
+			[]string{"denied: a.example:22: no rule allows it, 4 times; to allow it: " +
+				"`--allow-host a.example:22`"},
 		},
 		{
 			"two ports",
 			[]sdk.Event{refused("a.example", "1", none), refused("a.example", "2", none)},
 			[]string{
-				"denied: a.example:1: no rule allows it; `--allow-host a.example:1` would allow it",
-				"denied: a.example:2: no rule allows it; `--allow-host a.example:2` would allow it",
+				"denied: a.example:1: no rule allows it; to allow it: `--allow-host a.example:1`",
+				"denied: a.example:2: no rule allows it; to allow it: `--allow-host a.example:2`",
 			},
 		},
 		{
 			"what a rule denies",
 			[]sdk.Event{refused("x.bad.example", "443", "denied")},
-			[]string{"denied: x.bad.example:443: denied; the rule that denies it: agent.hcl:7:3"},
+			[]string{"denied: x.bad.example:443: denied; to allow it: take it out of " +
+				"agent.hcl:7:3, and `--allow-host x.bad.example`"},
 		},
 		{
 			"an address",
 			[]sdk.Event{refused("10.0.0.5", "5432", "special"), refused("::2", "443", "special")},
 			[]string{
-				"denied: 10.0.0.5:5432: special; `--allow-host 10.0.0.5:5432` would allow it",
-				"denied: [::2]:443: special; `--allow-host ::2` would allow it",
+				"denied: 10.0.0.5:5432: special; to allow it: `--allow-host 10.0.0.5:5432`",
+				"denied: [::2]:443: special; to allow it: `--allow-host [::2]`",
 			},
 		},
 		{
 			"a service of the loopback",
 			[]sdk.Event{refused("127.0.0.1", "5432", "special"), refused("localhost", "80", none)},
 			[]string{
-				"denied: 127.0.0.1:5432: special; `--open-port 5432` would allow it",
-				"denied: localhost:80: no rule allows it; `--open-port 80` would allow it",
+				"denied: 127.0.0.1:5432: special; to allow it: `--open-port 5432`",
+				"denied: localhost:80: no rule allows it; to allow it: `--open-port 80`",
 			},
 		},
 		{
 			"what the layer knows better",
 			[]sdk.Event{changing(refused("ok.example", "22", "neither TLS nor HTTP"),
 				`opaque = ["ok.example:22"]`)},
-			[]string{"denied: ok.example:22: neither TLS nor HTTP; " +
-				"`network { opaque = [\"ok.example:22\"] }` would allow it"},
+			[]string{"denied: ok.example:22: neither TLS nor HTTP; to allow it: " +
+				"`network { opaque = [\"ok.example:22\"] }`"},
 		},
 		{
 			"what the policy allows",
@@ -122,7 +126,7 @@ func TestDenied(t *testing.T) {
 			append(func() (first []string) {
 				for i := range mostShown {
 					first = append(first, fmt.Sprintf(
-						"denied: %d.example:443: no rule allows it; `--allow-host %d.example` would allow it", i, i))
+						"denied: %d.example:443: no rule allows it; to allow it: `--allow-host %[1]d.example`", i))
 				}
 				return first
 			}(), "59 and more others were denied: `nono logs s1`"),
@@ -133,7 +137,7 @@ func TestDenied(t *testing.T) {
 			for _, e := range tt.events {
 				d.add(e)
 			}
-			if diff := cmp.Diff(tt.want, d.lines(&pol, "s1")); diff != "" {
+			if diff := cmp.Diff(tt.want, d.lines(&p)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -145,7 +149,7 @@ func TestDeniedIsBounded(t *testing.T) {
 	var d denied
 	long := strings.Repeat("x", 1<<20)
 	d.add(sdk.Event{Name: EventDenied, Fields: map[string]string{"host": long, "why": long, "change": long}})
-	for _, line := range d.lines(&policy.Policy{}, "s1") {
+	for _, line := range d.lines(&plan.Plan{}) {
 		if len(line) > 4*longestWord {
 			t.Errorf("a line of %d bytes", len(line))
 		}

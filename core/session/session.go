@@ -238,7 +238,7 @@ func (r *run) report(exit launch.Exit) {
 		if hint := r.names.hint(r.plan.Through); hint != "" {
 			out.Line("%s", hint)
 		}
-		for _, line := range r.denied.lines(&r.policy, r.dir.ID) {
+		for _, line := range r.denied.lines(r.plan) {
 			out.Line("%s", line)
 		}
 	}

@@ -35,8 +35,8 @@ func TestBehindAnyNetworkLayer(t *testing.T) {
 	for _, tt := range []struct{ name, settings, resolvConf, node, denied string }{
 		{
 			"that answers for names", "resolver = true", "# A layer answers for names.", "",
-			"nono: denied: looked.example: this gate lets nothing through; " +
-				"`--allow-host looked.example` would allow it",
+			"nono: denied: looked.example: this gate lets nothing through; to allow it: " +
+				"`--allow-host looked.example`",
 		},
 		{
 			"that does not", "", "# Nothing here answers for names.", "1",
@@ -68,10 +68,10 @@ func TestBehindAnyNetworkLayer(t *testing.T) {
 				t.Errorf("it should have found\n%s\n%s", want, r)
 			}
 			u.says(r, tt.denied)
-			u.says(r, "nono: denied: plain.example:80: this gate lets nothing through; "+
-				"`--allow-host plain.example` would allow it")
+			u.says(r, "nono: denied: plain.example:80: this gate lets nothing through; to allow it: "+
+				"`--allow-host plain.example`")
 			u.says(r, "nono: denied: tunnel.example:8443: this gate lets nothing through, 2 times; "+
-				"`--allow-host tunnel.example:8443` would allow it")
+				"to allow it: `--allow-host tunnel.example:8443`")
 			u.quiet(r, "canary")
 
 			logs := u.succeeds(u.nono("logs")).Stdout
