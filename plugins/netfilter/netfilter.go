@@ -85,7 +85,8 @@ func (*layer) Describe() sdk.Description {
 			Name: "mode", Type: sdk.SettingString, OneOf: []string{"namespace"}, Default: "namespace",
 			Help: "how programs are brought here: namespace gives them a network of their own",
 		}},
-		Pure: true,
+		Subcommands: subcommands,
+		Pure:        true,
 	}
 }
 
