@@ -112,6 +112,9 @@ func (c *conversation) exchange(
 		if sent.stop(c.client) != nil {
 			return c.refuse(badRequest(sent.err.Error()), nil)
 		}
+		if errors.Is(err, errPassword) {
+			return c.refuse(err, req)
+		}
 		// A server may close a connection at rest in the moment in which it is used again.
 		if !stale {
 			return c.refuse(&Refusal{http.StatusBadGateway, "no answer of HTTP/1", err.Error()}, req)
@@ -124,6 +127,10 @@ func (c *conversation) exchange(
 	defer func() { _ = resp.Body.Close() }()
 	return c.finish(req, resp, sent)
 }
+
+// errPassword is an answer that is not for the client: it has no password for that proxy, and must
+// not take it for this one's question.
+var errPassword = errors.New("nono: the upstream proxy wants another user and password")
 
 // repeatable reports whether a request may be sent once more, whatever became of the first.
 func repeatable(method string) bool {
@@ -142,6 +149,8 @@ func (c *conversation) answer(
 		switch {
 		case err != nil:
 			return nil, err
+		case resp.StatusCode == http.StatusProxyAuthRequired && c.server.via.Origin != "":
+			return nil, errPassword
 		case resp.StatusCode == http.StatusSwitchingProtocols:
 			if !form.upgrade || !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") {
 				return nil, errors.New("the server changed to a protocol that nobody asked for")

@@ -256,6 +256,20 @@ func TestUpstreamProxy(t *testing.T) {
 	}
 }
 
+// An upstream proxy's question for a password is no question to the client.
+func TestUpstreamWantsPassword(t *testing.T) {
+	upstream := web(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Proxy-Authenticate", "Basic")
+		w.WriteHeader(http.StatusProxyAuthRequired)
+	})
+	b := serveVia(t, upstream, egress.Via{Origin: "http://ok.example"})
+	b.say(t, "GET / HTTP/1.1\r\nHost: ok.example\r\n\r\n")
+	resp, body := b.hear(t, "GET")
+	if resp.StatusCode != http.StatusBadGateway || !strings.Contains(body, "password") || resp.Header.Get("Proxy-Authenticate") != "" {
+		t.Errorf("%s, %v: %s", resp.Status, resp.Header, body)
+	}
+}
+
 // Each of several requests in one piece is asked for by itself.
 func TestEachRequestIsDecided(t *testing.T) {
 	b := serve(t, web(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host) }))
