@@ -92,9 +92,9 @@ func (d *denied) lines(p *plan.Plan) []string {
 	if more := len(d.hosts) - len(lines); more > 0 {
 		count := strconv.Itoa(more)
 		if d.more {
-			count += " and more"
+			count = "over " + count
 		}
-		lines = append(lines, fmt.Sprintf("%s others were denied: `nono logs %s`", count, p.Session))
+		lines = append(lines, fmt.Sprintf("denied: %s more; `nono logs %s` has all", count, p.Session))
 	}
 	return lines
 }

@@ -129,7 +129,7 @@ func TestDenied(t *testing.T) {
 						"denied: %d.example:443: no rule allows it; to allow it: `--allow-host %[1]d.example`", i))
 				}
 				return first
-			}(), "59 and more others were denied: `nono logs s1`"),
+			}(), "denied: over 59 more; `nono logs s1` has all"),
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

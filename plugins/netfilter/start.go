@@ -71,14 +71,15 @@ func (l *layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartRes
 	if way != nil {
 		needed = append(needed, confine.Certificates()...)
 	}
-	switch report, err := l.confine(needed...); {
-	case errors.Is(err, confine.ErrUnsupported):
-		sdk.Logger().Warn("the layer could not confine itself", "error", err)
-	case err != nil:
+	// Where it cannot, what it serves is held to the policy all the same.
+	report, err := l.confine(needed...)
+	how := report.String()
+	if errors.Is(err, confine.ErrUnsupported) {
+		how = err.Error()
+	} else if err != nil {
 		return nil, fmt.Errorf("confining the layer: %w", err)
-	default:
-		sdk.Logger().Debug("confined", "how", report.String())
 	}
+	tell(req.Session, sdk.Event{Name: "layer.confined", Fields: map[string]string{"how": how}})
 	return &sdk.StartResponse{}, nil
 }
 

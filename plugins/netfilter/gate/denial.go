@@ -18,6 +18,9 @@ type Denial struct {
 	asked  string // in place of a target, where there is none
 	rule   *policy.HostRule
 	advice string // what to do, as a sentence
+	// change is the attribute that would allow it, where that is not for the policy's decision about
+	// the target to know.
+	change string
 }
 
 // Error implements error.

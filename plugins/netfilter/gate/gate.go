@@ -13,6 +13,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -151,10 +152,11 @@ func (g *Gate) Known(name string) bool {
 }
 
 // permit decides about an address that an allowed host has, or is. One of this machine's is reached
-// past its firewall, so it takes a rule that names it, as the loopback does.
+// past its firewall, so it takes a rule that names it and not a range around it, as the loopback
+// does.
 func (g *Gate) permit(addr netip.Addr, port uint16) error {
 	d := g.decider.Resolved(addr, port)
-	if d.Allowed && d.Rule == nil {
+	if d.Allowed && !namesOne(d.Rule) && !addr.IsLoopback() {
 		own, err := g.isOwn(addr)
 		if err != nil {
 			return err
@@ -169,6 +171,15 @@ func (g *Gate) permit(addr netip.Addr, port uint16) error {
 	return nil
 }
 
+// namesOne reports whether a rule is about one address.
+func namesOne(r *policy.HostRule) bool {
+	if r == nil {
+		return false
+	}
+	prefix, err := netip.ParsePrefix(r.Host)
+	return err == nil && prefix.IsSingleIP()
+}
+
 // forbidden is the decision about an address.
 type forbidden struct{ policy.HostDecision }
 
@@ -176,16 +187,24 @@ func (f *forbidden) Error() string { return f.Why }
 
 // deny tells of a denial and returns it.
 func (g *Gate) deny(d *Denial) error {
-	g.event("network.denied", d.Target.Host(), d.Target.Port, d.Why, id(d.rule))
+	e := event("network.denied", d.Target.Host(), d.Target.Port, d.Why, id(d.rule))
+	if d.change != "" {
+		e.Fields["change"] = d.change
+	}
+	g.tell(e)
 	return d
 }
 
 func (g *Gate) event(name, host string, port uint16, why string, rule policy.RuleID) {
+	g.tell(event(name, host, port, why, rule))
+}
+
+func event(name, host string, port uint16, why string, rule policy.RuleID) sdk.Event {
 	e := sdk.Event{Name: name, Rule: rule, Fields: map[string]string{"host": host, "why": why}}
 	if port != 0 {
 		e.Fields["port"] = strconv.Itoa(int(port))
 	}
-	g.tell(e)
+	return e
 }
 
 // isDenial reports whether a rule takes away, and is not only none that grants.
@@ -257,8 +276,12 @@ func (p *Pass) told(err error) error {
 func (p *Pass) forbids(err error, no *forbidden) *Denial {
 	d := &Denial{Target: p.Target, Why: no.Why, rule: no.Rule}
 	if at := (*egress.Error)(nil); errors.As(err, &at) && at.Addr.IsValid() {
+		there := Target{Addr: at.Addr, Port: p.Target.Port}
 		d.Why = "its name leads to " + at.Addr.String() + ": " + no.Why
-		d.advice = wouldAllow(Target{Addr: at.Addr, Port: p.Target.Port}, no.Rule)
+		d.advice = wouldAllow(there, no.Rule)
+		if !isDenial(no.Rule) && !isLocal(there) {
+			d.change = fmt.Sprintf("allow = [%q]", entry(there))
+		}
 	}
 	return d
 }
@@ -283,6 +306,7 @@ func (p *Pass) Begins(first hello.First) error {
 	}
 	return p.gate.deny(&Denial{
 		Target: p.Target, Why: why, rule: p.rule, advice: wouldBeOpaque(p.Target),
+		change: fmt.Sprintf("opaque = [%q]", entry(p.Target)),
 	})
 }
 

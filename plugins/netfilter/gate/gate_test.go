@@ -137,27 +137,42 @@ func TestDial(t *testing.T) {
 		} else if !strings.Contains(denied.Text(), at) {
 			t.Errorf("%s: the agent is told %s", at, denied.Text())
 		}
+		change := `allow = ["` + at + `"]`
+		if at == "127.0.0.1" {
+			change = "" // a port of the loopback is no host
+		}
+		if told := g.told[len(g.told)-1].Fields["change"]; told != change {
+			t.Errorf("%s: what would allow it is %q", at, told)
+		}
 	}
 }
 
-// An address of this machine's own is no more the internet than its loopback is, unless a rule
-// names it.
+// An address of this machine's own is no more the internet than its loopback is, and in a private
+// network no neighbour, unless a rule names it.
 func TestOwnAddress(t *testing.T) {
-	const own = "93.184.216.34"
-	p := rules
-	for _, named := range []bool{false, true} {
-		if named {
-			p.Network.Hosts = append(p.Network.Hosts[:len(p.Network.Hosts):len(p.Network.Hosts)],
-				policy.HostRule{ID: "network.allow.9", Action: policy.HostAllow, Host: own + "/32", Ports: []uint16{443}})
+	for _, tt := range []struct {
+		rule, addr string
+		own, want  bool
+	}{
+		{"", "93.184.216.34", true, false},
+		{"", "93.184.216.34", false, true},
+		{"93.184.216.34/32", "93.184.216.34", true, true},
+		{"0.0.0.0/0", "93.184.216.34", true, false},
+		{"192.168.0.0/16", "192.168.1.7", true, false},
+		{"192.168.0.0/16", "192.168.1.7", false, true},
+		{"192.168.1.7/32", "192.168.1.7", true, true},
+		{"127.0.0.0/8", "127.0.0.1", true, true}, // which is this machine, whoever asks
+	} {
+		var p policy.Policy
+		if tt.rule != "" {
+			p.Network.Hosts = []policy.HostRule{
+				{ID: "network.allow.0", Action: policy.HostAllow, Host: tt.rule, Ports: []uint16{443}},
+			}
 		}
 		g := open(&p)
-		gate.SetOwn(g.Gate, own)
-		err := gate.Permit(g.Gate, netip.MustParseAddr(own), 443)
-		if (err == nil) != named {
-			t.Errorf("a rule names it: %t; %v", named, err)
-		}
-		if err := gate.Permit(g.Gate, netip.MustParseAddr("93.184.216.35"), 443); err != nil {
-			t.Errorf("another address: %v", err)
+		gate.SetOwn(g.Gate, map[bool]string{true: tt.addr}[tt.own])
+		if err := gate.Permit(g.Gate, netip.MustParseAddr(tt.addr), 443); (err == nil) != tt.want {
+			t.Errorf("%s, allowed by %q, own: %t: %v", tt.addr, tt.rule, tt.own, err)
 		}
 	}
 }
@@ -221,6 +236,8 @@ func TestBegins(t *testing.T) {
 			t.Errorf("%s, %#v: %v", test.target, test.first, err)
 		case test.denied != "" && (!errors.As(err, &denied) || !strings.Contains(denied.Why, test.denied) || len(g.told) != 2):
 			t.Errorf("%s, %#v: %v, told %v", test.target, test.first, err, g.told)
+		case err != nil && g.told[1].Fields["change"] != `opaque = ["`+test.target.Host()+`"]`:
+			t.Errorf("%s, %#v: what would allow it: %v", test.target, test.first, g.told[1].Fields)
 		}
 	}
 }
