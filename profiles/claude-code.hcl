@@ -31,8 +31,18 @@ filesystem {
   ]
 }
 
+network {
+  # Its model, and where it logs in. What is sent there its provider has, and with a key of its own an agent can send it to somebody else's
+  # account.
+  allow = [
+    "api.anthropic.com:443",
+    "claude.ai:443",
+    "platform.claude.com:443",
+  ]
+}
+
 environment {
-  # An update has nowhere to go, and what reports home only waits for a network that is closed.
+  # An update has nowhere to go, and what reports home would ask for hosts that are denied.
   set = {
     DISABLE_AUTOUPDATER                      = "1"
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1"

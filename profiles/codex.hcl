@@ -31,3 +31,12 @@ filesystem {
     "~/.codex/packages/",
   ]
 }
+
+network {
+  # Its model, by a key or by an account, and where it logs in. What is sent there its provider has.
+  allow = [
+    "api.openai.com:443",
+    "chatgpt.com:443",
+    "auth.openai.com:443",
+  ]
+}

@@ -28,6 +28,15 @@ filesystem {
   ]
 }
 
+network {
+  # Its model, by a key or by an account, and where its login is renewed. What is sent there its provider has.
+  allow = [
+    "generativelanguage.googleapis.com:443",
+    "cloudcode-pa.googleapis.com:443",
+    "oauth2.googleapis.com:443",
+  ]
+}
+
 environment {
   # It has a sandbox of its own, a container, which cannot be started inside. nono's holds.
   set = { GEMINI_SANDBOX = "false" }

@@ -41,8 +41,14 @@ filesystem {
   protect = ["~/.local/share/opencode/bin/"]
 }
 
+network {
+  # It works with the models of many providers, and asks a list of them what there is. What is sent to a provider that provider has.
+  groups = ["llm"]
+  allow  = ["models.dev:443"]
+}
+
 environment {
-  # An update has nowhere to go, and the others only wait for a network that is closed.
+  # An update has nowhere to go, and the others would ask for hosts that are denied.
   set = {
     OPENCODE_DISABLE_AUTOUPDATE   = "1"
     OPENCODE_DISABLE_LSP_DOWNLOAD = "1"
