@@ -22,10 +22,7 @@ func (d *Doors) arrival(ctx context.Context, client net.Conn) {
 	}
 	dialled := at.AddrPort()
 	target := gate.Target{Addr: dialled.Addr().Unmap(), Port: dialled.Port()}
-	if name, ok := d.names.Name(target.Addr); ok {
-		target = gate.Target{Name: name, Port: dialled.Port()}
-	}
-	pass, err := d.gate.Admit(target)
+	pass, err := d.gate.Admit(d.meant(target))
 	if err != nil {
 		first, client, sniffErr := hello.Sniff(client, hearing)
 		if sniffErr != nil {

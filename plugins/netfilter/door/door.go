@@ -120,8 +120,9 @@ func (f *forward) Way(_ context.Context, asked plain.Asked) (plain.Way, error) {
 	if err != nil {
 		return plain.Way{}, refusal(f.gate.Refuse(asked.Authority, err.Error()))
 	}
+	target = f.meant(target)
 	if asked.HasHost {
-		if other, err := gate.ParseHost(asked.Host, webPort); err != nil || other != target {
+		if other, err := gate.ParseHost(asked.Host, webPort); err != nil || f.meant(other) != target {
 			return plain.Way{}, refusal(f.gate.Refuse(asked.Host, "the request is for "+target.String()))
 		}
 	}
@@ -138,9 +139,10 @@ func (f *forward) Tunnel(ctx context.Context, asked plain.Asked) (func(net.Conn)
 	if err != nil {
 		return nil, refusal(f.gate.Refuse(asked.Authority, err.Error()))
 	}
+	target = f.meant(target)
 	if asked.HasHost {
 		other, err := gate.ParseHost(asked.Host, target.Port)
-		if other.Port = target.Port; err != nil || other != target {
+		if other.Port = target.Port; err != nil || f.meant(other) != target {
 			return nil, refusal(f.gate.Refuse(asked.Host, "the request is for "+target.String()))
 		}
 	}
@@ -159,6 +161,15 @@ func (d *Doors) open(ctx context.Context, target gate.Target) (*gate.Pass, net.C
 	}
 	server, err := pass.Dial(ctx)
 	return pass, server, err
+}
+
+// meant is the name that an address stands for, where it stands for one. A client may look a name
+// up itself, and ask the proxy for what it found.
+func (d *Doors) meant(t gate.Target) gate.Target {
+	if name, ok := d.names.Name(t.Addr); ok {
+		return gate.Target{Name: name, Port: t.Port}
+	}
+	return t
 }
 
 // webPort is that of http.

@@ -461,6 +461,64 @@ func TestArrivals(t *testing.T) {
 	}
 }
 
+// TestLookedUpByTheClient: a client that looks a name up inside and asks the proxy for the address
+// means the name. An address that stands for nothing means nothing.
+func TestLookedUpByTheClient(t *testing.T) {
+	w := newWorld(t, 100)
+	at, err := w.names.Address("example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	evil, err := w.names.Address("evil.com") // which the resolver would not do
+	if err != nil {
+		t.Fatal(err)
+	}
+	bySocks := front{"SOCKS5", func(w *world, host string, port uint16) (net.Conn, error) {
+		c := w.dial(w.proxy.Addr().String())
+		fmt.Fprintf(c, "\x05\x01\x00\x05\x01\x00\x01%s%s", netip.MustParseAddr(host).AsSlice(), []byte{byte(port >> 8), byte(port)})
+		answer := make([]byte, 12)
+		if _, err := io.ReadFull(c, answer); err != nil {
+			return nil, err
+		}
+		if answer[3] != 0 {
+			return nil, fmt.Errorf("reply %d", answer[3])
+		}
+		return c, nil
+	}}
+	for _, front := range []front{connect, bySocks} {
+		c, err := front.open(w, at.String(), w.tls)
+		if err != nil {
+			t.Fatalf("%s: %v", front.name, err)
+		}
+		if body, err := w.speakTLS(c, "example.com", "example.com"); err != nil || body != "example.com got hello" {
+			t.Errorf("%s: %q, %v", front.name, body, err)
+		}
+		c, err = front.open(w, at.String(), w.tls)
+		if err != nil {
+			t.Fatalf("%s: %v", front.name, err)
+		}
+		if body, err := w.speakTLS(c, "other.example.com", "example.com"); err == nil {
+			t.Errorf("%s: TLS for another name is carried: %q", front.name, body)
+		}
+		for _, addr := range []netip.Addr{evil, netip.MustParseAddr("127.18.99.99")} {
+			if c, err := front.open(w, addr.String(), w.tls); err == nil {
+				c.Close()
+				t.Errorf("%s: %s is reached", front.name, addr)
+			}
+		}
+	}
+	proxy := w.dial(w.proxy.Addr().String())
+	fmt.Fprintf(proxy, "GET http://%s:%d/ HTTP/1.1\r\nHost: example.com:%d\r\n\r\n", at, w.web, w.web)
+	resp, err := http.ReadResponse(bufio.NewReader(proxy), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != fmt.Sprintf("example.com:%d got ", w.web) {
+		t.Errorf("a request: %s, %q, %v", resp.Status, body, err)
+	}
+}
+
 // TestSocksReplies: the code says what happened.
 func TestSocksReplies(t *testing.T) {
 	w := newWorld(t, 100)

@@ -66,7 +66,7 @@ func (d *Doors) socksConnect(ctx context.Context, w io.Writer, req *socks5.Reque
 		err = d.gate.Refuse(req.RawDestAddr.FQDN, err.Error())
 		return errors.Join(err, socks5.SendReply(w, statute.RepRuleFailure, nil))
 	}
-	pass, server, err := d.open(ctx, target)
+	pass, server, err := d.open(ctx, d.meant(target))
 	if err != nil {
 		return errors.Join(err, socks5.SendReply(w, socksCode(err), nil))
 	}
