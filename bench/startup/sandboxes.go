@@ -25,6 +25,7 @@ type sandbox struct {
 const (
 	nonoName     = "nono"
 	nonoBareName = "nono, no layer"
+	nonoNetName  = "nono, with hosts"
 	codexName    = "Codex sandbox"
 )
 
@@ -48,6 +49,13 @@ func find(o options, at place) (found []sandbox, missing []string) {
 			sandbox{
 				Name: nonoName, Shown: "nono run -s --allow-cwd -- true", Sandboxed: true,
 				args: []string{path, "run", "-s", "--allow-cwd", "--"},
+			},
+			sandbox{
+				Name: nonoNetName, Sandboxed: true,
+				Shown: "nono run -s --allow-cwd --network-profile minimal -- true",
+				args: []string{
+					path, "run", "-s", "--allow-cwd", "--network-profile", "minimal", "--",
+				},
 			},
 			sandbox{
 				Name: nonoBareName, Shown: "nono run -s --disable filesystem -- true", Sandboxed: true,
