@@ -73,7 +73,7 @@ var flagRules = []flagRule{
 	{name: "env", value: "NAME[=VALUE]", help: "pass a variable, or set it"},
 	{
 		name: "network-profile", value: "NAME",
-		help: "let it reach a list of hosts: minimal, or one of yours",
+		help: "let it reach a list of hosts: minimal, developer, or one of yours",
 	},
 	{
 		name: "allow-host", value: "HOST[:PORT]",

@@ -15,6 +15,7 @@ import (
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
+	"github.com/nono-run/nono/core/packagehosts"
 	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/core/terminal"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -198,6 +199,30 @@ func (a *App) configOptions(o policyOptions, own dirs.Dirs, dir string) config.O
 		Called:    a.Called,
 		Approve:   o.Approve,
 		Approved:  approvals(own).Approved,
+		Packages:  a.packageHosts(own),
+	}
+}
+
+// packageHosts asks the user's package managers from where they fetch, or remembers it. It is told
+// when they were asked.
+func (a *App) packageHosts(
+	own dirs.Dirs,
+) func(*policy.Policy) (hosts []string, says string, err error) {
+	return func(pol *policy.Policy) (hosts []string, says string, err error) {
+		l := packagehosts.Learner{
+			Home: own.Home, Cache: own.Cache, Lookup: a.Lookup, Policy: pol,
+		}
+		learned, err := l.Learn(context.Background())
+		if err != nil && len(learned.Clients) == 0 {
+			return nil, "", err
+		}
+		if learned.Fresh {
+			says = learned.Says()
+		}
+		if err != nil {
+			says += "; " + err.Error()
+		}
+		return learned.Hosts(), says, nil
 	}
 }
 

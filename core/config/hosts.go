@@ -5,10 +5,12 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/profile"
+	"github.com/nono-run/nono/sdk/hostname"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -57,7 +59,7 @@ func (l hostLists) sources() []*source {
 func (h *host) hostLists(r *report, sources []*source) hostLists {
 	lists := hostLists{}
 	ask := func(name listName, at policy.Source) {
-		if _, known := lists[name]; known {
+		if _, known := lists[name]; known || name == (listName{"group", profile.Learned}) {
 			return
 		}
 		if s := h.hostList(name, at, r); s != nil {
@@ -139,16 +141,98 @@ func (h *host) hostList(name listName, at policy.Source, r *report) *source {
 	return s
 }
 
+// named is a list as the policy names it.
+type named struct {
+	// group is what its rules are told to come by: "profile minimal".
+	group string
+	// by is the line that names it, and at the one that names the list itself, which may be another
+	// list's.
+	by, at policy.Source
+}
+
 // listed adds the rules of a list, or of one whose place another has taken: then its denials alone.
-func (r *reader) listed(name listName, group string, by policy.Source, replaced bool) {
+func (r *reader) listed(name listName, as named, replaced bool) {
+	if name == (listName{"group", profile.Learned}) {
+		if !replaced {
+			r.net.learned = append(r.net.learned, learned{as})
+		}
+		return
+	}
 	t := r.lists[name].network()
 	if t == nil {
 		return
 	}
 	r.hostRules(t, func(language.Item) hostRule {
-		return hostRule{by: by, replaced: replaced, HostRule: policy.HostRule{Group: group}}
+		return hostRule{by: as.by, replaced: replaced, HostRule: policy.HostRule{Group: as.group}}
 	})
 	for _, it := range t.List("groups") {
-		r.listed(groupOf(it), group, by, replaced)
+		r.listed(groupOf(it), named{as.group, as.by, it.Source}, replaced)
+	}
+}
+
+// learned is a line that names the group whose hosts the user's package managers say.
+type learned struct{ named }
+
+// learnedAsks is what a file asks for that names that group: whatever is in it, for that the user's
+// own settings say.
+func (r *reader) learnedAsks(s *source) []Ask {
+	given := func(l learned) bool { return !r.isForeign(l.by) }
+	if slices.ContainsFunc(r.net.learned, given) {
+		return nil
+	}
+	for _, l := range r.net.learned {
+		if s.wrote(l.by) {
+			return []Ask{{
+				"to reach the hosts that your package managers fetch from", l.by,
+				wants("group", profile.Learned),
+			}}
+		}
+	}
+	return nil
+}
+
+// learn asks for the hosts of that group, where a line names it, and adds them to the policy.
+func (r *reader) learn(cfg *Config) {
+	if len(r.net.learned) == 0 || cfg.Policy.IsDisabled(policy.KindNetwork) {
+		return
+	}
+	at := r.net.learned[0]
+	if r.Packages == nil {
+		r.add(problem(at.by, "nobody is there to ask package managers for their hosts").
+			Try("name the hosts in allow = [...]"))
+		return
+	}
+	hosts, says, err := r.Packages(&cfg.Policy)
+	if err != nil {
+		r.add(sourced(err, at.by))
+		return
+	}
+	if says != "" {
+		r.notice(at.by, "the hosts of the group %s: %s", profile.Learned, says)
+	}
+	begun := len(r.net.hosts)
+	for _, host := range hosts {
+		rule := hostRule{by: at.by}
+		rule.Action, rule.Source, rule.Group = policy.HostAllow, at.at, at.group
+		r.learnedHost(rule, host)
+	}
+	if len(r.net.hosts) > begun {
+		cfg.Policy.Network = r.reached()
+	}
+}
+
+// learnedHost adds a rule about a host of a package manager's. One that no rule can name is told:
+// it is no line of the policy's that is wrong.
+func (r *reader) learnedHost(rule hostRule, host string) {
+	p, err := hostname.ParsePattern(host)
+	switch {
+	case err != nil || strings.Contains(host, "*"):
+		r.notice(rule.by, "a package manager fetches from %s, which is no host that can be allowed",
+			quote(shortened(host)))
+	case p.Host == "localhost":
+		r.notice(rule.by, "a package manager fetches from %s, which is the sandbox's own inside; "+
+			"loopback = [PORT] leads to this machine's", host)
+	default:
+		r.addHost(rule, host)
 	}
 }

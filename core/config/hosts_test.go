@@ -5,7 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/profile"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // Every group that there is can be named, brings hosts, and names no other group.
@@ -15,6 +19,9 @@ func TestGroups(t *testing.T) {
 		t.Fatalf("there are only the groups %q", names)
 	}
 	for _, name := range names {
+		if name == profile.Learned {
+			continue
+		}
 		w := newWorld(t)
 		w.file("home/.config/nono/config.hcl", fmt.Sprintf("network {\n  groups = [%q]\n}\n", name))
 		cfg := load(t, w)
@@ -38,6 +45,7 @@ func TestNetworkProfiles(t *testing.T) {
 	for _, l := range listed {
 		w := newWorld(t)
 		w.flags("--network-profile " + l.Name)
+		w.options.Packages = func(*policy.Policy) ([]string, string, error) { return nil, "", nil }
 		cfg := load(t, w)
 		for _, h := range cfg.Policy.Network.Hosts {
 			if !strings.HasPrefix(h.Source.File, "groups/") || h.Group != "profile "+l.Name {
@@ -47,6 +55,76 @@ func TestNetworkProfiles(t *testing.T) {
 		if len(cfg.Policy.Network.Hosts) == 0 {
 			t.Errorf("%s brings no host", l.Name)
 		}
+	}
+}
+
+// The hosts of package managers are asked for last, where a line names them, and are rules with that
+// line. What a list brings keeps the list's.
+func TestPackages(t *testing.T) {
+	for flags, want := range map[string]string{
+		"--network-profile developer":                            "profile developer at networks/developer.hcl:9:20",
+		"-c agent.hcl\n--approve":                                "group packages at agent.hcl:2:13",
+		"--network-profile developer\n--network-profile minimal": "",
+		"--network-profile developer\n--disable network":         "",
+		"-c agent.hcl\n--block-net":                              "",
+	} {
+		w := newWorld(t)
+		w.file("proj/agent.hcl", "network {\n  groups = [\"packages\"]\n}\n")
+		w.flags(flags)
+		asked := 0
+		w.options.Packages = func(p *policy.Policy) ([]string, string, error) {
+			asked++
+			if len(p.Filesystem) == 0 {
+				t.Error("nothing is said of what the agent may write")
+			}
+			return []string{"a.example", "b.example:8081", "localhost:4873", "*", "x y"}, "learned", nil
+		}
+		cfg := load(t, w)
+		var got []string
+		for _, h := range cfg.Policy.Network.Hosts {
+			if strings.HasSuffix(h.Host, ".example") {
+				got = append(got, h.String()+" of "+h.Group+" at "+h.Source.String())
+			}
+		}
+		if want == "" {
+			if asked > 0 || len(got) > 0 {
+				t.Errorf("%s: asked %d times, and got %q", flags, asked, got)
+			}
+			continue
+		}
+		hosts := []string{"a.example:443,80 of " + want, "b.example:8081 of " + want}
+		if diff := cmp.Diff(hosts, got); diff != "" || asked != 1 {
+			t.Errorf("%s: asked %d times (-want +got):\n%s", flags, asked, diff)
+		}
+		ids := map[policy.RuleID]bool{}
+		for _, h := range cfg.Policy.Network.Hosts {
+			ids[h.ID] = true
+		}
+		if len(ids) != len(cfg.Policy.Network.Hosts) {
+			t.Error("two rules have one id")
+		}
+		told := fmt.Sprint(cfg.Notices)
+		for _, says := range []string{"learned", "localhost:4873", `"*"`, `"x y"`} {
+			if !strings.Contains(told, says) {
+				t.Errorf("%s: %s is not told in %s", flags, says, told)
+			}
+		}
+	}
+}
+
+// Nobody is asked for hosts of a file that is not approved.
+func TestPackagesOfAStranger(t *testing.T) {
+	w := newWorld(t)
+	w.file("proj/agent.hcl", "network {\n  groups = [\"packages\"]\n}\n")
+	w.flags("-c agent.hcl")
+	w.options.Packages = func(*policy.Policy) ([]string, string, error) {
+		t.Error("package managers are asked")
+		return nil, "", nil
+	}
+	_, err := config.Load(w.options)
+	const want = "agent.hcl asks to reach the hosts that your package managers fetch from"
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Error(err)
 	}
 }
 

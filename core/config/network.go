@@ -20,7 +20,7 @@ var network = block{
 		Attributes: map[string]language.Attribute{
 			"profile": {
 				Shape: language.String, Of: "name",
-				Help: "a list of hosts by its name: minimal, or one of yours",
+				Help: "a list of hosts by its name: minimal, developer, or one of yours",
 			},
 			"groups": {
 				Shape: language.StringList, Of: "name",
@@ -100,6 +100,7 @@ type reachable struct {
 	// profiles are the network profiles that were named. Of several the last one gives its hosts, and
 	// the denials of all of them hold.
 	profiles []language.Item
+	learned  []learned
 	open     *language.Value // nil where nobody says it
 	ownOpen  bool            // the user's own files say it
 	upstream *wayOut
@@ -124,7 +125,7 @@ func (r *reader) network(s *source, t *language.Tree) {
 		r.net.profiles = append(r.net.profiles, it)
 	}
 	for _, it := range t.List("groups") {
-		r.listed(groupOf(it), "group "+it.Text, it.Source, false)
+		r.listed(groupOf(it), named{"group " + it.Text, it.Source, it.Source}, false)
 	}
 	r.hostRules(t, func(it language.Item) hostRule { return hostRule{by: it.Source} })
 	for _, action := range []policy.PortAction{policy.PortLoopback, policy.PortListen} {
@@ -242,7 +243,7 @@ func (f Flag) item() language.Item { return language.Item{Text: f.Value, Source:
 func (r *reader) settleNetwork() {
 	for i, it := range r.net.profiles {
 		last := i == len(r.net.profiles)-1
-		r.listed(profileOf(it), "profile "+it.Text, it.Source, !last)
+		r.listed(profileOf(it), named{"profile " + it.Text, it.Source, it.Source}, !last)
 	}
 	r.settleUpstream()
 	r.contraryPorts()
@@ -286,7 +287,7 @@ func (r *reader) stayClosed() {
 	for i, h := range r.net.hosts {
 		r.net.hosts[i].replaced = h.replaced || h.Action != policy.HostDeny
 	}
-	r.net.ports, r.net.upstream = nil, nil
+	r.net.ports, r.net.upstream, r.net.learned = nil, nil, nil
 	if l != nil && l.Off != nil {
 		beaten = append(beaten, l.Off.Source.String())
 		l.Off = nil
@@ -322,6 +323,9 @@ func (r *reader) said(of func(hostRule) bool) []string {
 		if !h.replaced && of(h) {
 			line(h.by)
 		}
+	}
+	for _, l := range r.net.learned {
+		line(l.by)
 	}
 	for _, p := range r.net.ports {
 		line(p.Source)
@@ -394,7 +398,7 @@ func (r *reader) reached() policy.Network {
 
 // networkAsks are the hosts and ports that a file brings, and what else widens its network.
 func (r *reader) networkAsks(s *source, t *language.Tree) []Ask {
-	asks := r.hostAsks(s)
+	asks := append(r.hostAsks(s), r.learnedAsks(s)...)
 	for _, p := range r.net.ports {
 		given := func(o policy.PortRule) bool {
 			return o.Action == p.Action && o.Port == p.Port && !r.isForeign(o.Source)

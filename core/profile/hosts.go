@@ -28,6 +28,9 @@ type Hosts struct {
 	Own string
 }
 
+// Learned is the group that has no list: its hosts are asked of the user's own package managers.
+const Learned = "packages"
+
 // Network is the network profile of this name. One of the user's own takes the place of a built-in
 // one.
 func (h Hosts) Network(name string) (Profile, error) {
@@ -60,7 +63,7 @@ func (h Hosts) Network(name string) (Profile, error) {
 	return Profile{}, unknownHosts("network profile", name, names)
 }
 
-// Group is the group of this name.
+// Group is the group of this name. [Learned] is none that has a text.
 func (h Hosts) Group(name string) (Profile, error) {
 	if !isName(name) {
 		return Profile{}, noName(name, "a group of hosts")
@@ -97,7 +100,9 @@ func (h Hosts) Networks() ([]Listed, error) {
 }
 
 // Groups are the names of all groups, in order.
-func (h Hosts) Groups() []string { return builtInNames("groups") }
+func (h Hosts) Groups() []string {
+	return slices.Sorted(slices.Values(append(builtInNames("groups"), Learned)))
+}
 
 func builtInNames(dir string) []string {
 	files, err := profiles.Hosts.ReadDir(dir)

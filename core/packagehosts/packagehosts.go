@@ -1,0 +1,297 @@
+// Package packagehosts learns from where the user's package managers fetch, by asking them: so it
+// is right behind a company's mirror, and nono has no list of its own that grows old.
+//
+//	l := packagehosts.Learner{Home: home, Cache: dirs.Cache, Lookup: os.LookupEnv, Policy: &pol}
+//	learned, err := l.Learn(ctx)
+//	for _, c := range learned.Clients {
+//		fmt.Println(c.Name, c.Asked, c.Hosts) // npm "npm config list" [registry.example]
+//	}
+//
+// What they say is remembered until one of their settings changes, so that a start asks nobody.
+//
+// # Who decides
+//
+// A manager is a program on the host, and what it is asked is what the agent may reach. So it is
+// run from an empty directory, where no project has a say, with an environment of its own, and only
+// if it lies where tools are installed and nothing that the agent may write (core/toolchain finds
+// it, through no shim). Managers that cannot be asked are read: cargo keeps the settings of its
+// registries, Maven a file of mirrors and its default.
+package packagehosts
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nono-run/nono/core/ownfile"
+	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// Learner asks the package managers of one user.
+type Learner struct {
+	Home string
+	// Cache is nono's own cache directory, which no agent can write.
+	Cache string
+	// Lookup reads the user's environment.
+	Lookup func(string) (string, bool)
+	// Policy is what the run allows.
+	Policy *policy.Policy
+}
+
+// Learned is what the managers said.
+type Learned struct {
+	Clients []Client `json:"clients"`
+	// Fresh says that they were asked now, and that nothing was remembered.
+	Fresh bool `json:"-"`
+}
+
+// Client is one package manager that is installed.
+type Client struct {
+	Name string `json:"name"`
+	// Asked is what it was asked, or which file was read.
+	Asked string `json:"asked"`
+	// Hosts are where it fetches from, each with a port where that is not the usual one.
+	Hosts []string `json:"hosts,omitempty"`
+	// Why says why there is none.
+	Why string `json:"why,omitempty"`
+
+	failed bool // to be asked again
+}
+
+// Hosts are those of all managers, each once.
+func (l Learned) Hosts() []string {
+	var all []string
+	for _, c := range l.Clients {
+		for _, host := range c.Hosts {
+			if !slices.Contains(all, host) {
+				all = append(all, host)
+			}
+		}
+	}
+	return all
+}
+
+// Says is what was learned, in a line.
+func (l Learned) Says() string {
+	if len(l.Clients) == 0 {
+		return "none of npm, go, pip, cargo and mvn was found"
+	}
+	parts := make([]string, len(l.Clients))
+	for i, c := range l.Clients {
+		said := strings.Join(c.Hosts, " ")
+		if len(c.Hosts) == 0 {
+			said = "none, for " + c.Why
+		}
+		parts[i] = fmt.Sprintf("%s: %s (%s)", c.Name, said, c.Asked)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// timeout is how long one manager may take.
+const timeout = 20 * time.Second
+
+// manager is how one is asked. answer returns urls, or names of hosts; an error that wraps
+// errMissing where it is not installed.
+type manager struct {
+	name, asked string
+	answer      func(ctx context.Context, l *Learner) ([]string, error)
+}
+
+var managers = []manager{
+	{"npm", "npm config list", npm},
+	{"go", "go env GOPROXY GOSUMDB", golang},
+	{"pip", "pip's settings", pip},
+	{"cargo", "cargo's registries", cargo},
+	{"maven", "Maven's settings", maven},
+}
+
+// Learn is what the managers say, or said while their settings were what they are. An error beside
+// an answer says that it cannot be remembered.
+func (l *Learner) Learn(ctx context.Context) (Learned, error) {
+	mark := l.mark()
+	if known, ok := l.remembered(mark); ok {
+		return known, nil
+	}
+	learned := Learned{Fresh: true}
+	answers := make([]*Client, len(managers))
+	var all sync.WaitGroup
+	for i, m := range managers {
+		all.Go(func() { answers[i] = l.ask(ctx, m) })
+	}
+	all.Wait()
+	if err := ctx.Err(); err != nil {
+		return Learned{}, fmt.Errorf("asking package managers: %w", err)
+	}
+	failed := false
+	for _, c := range answers {
+		if c != nil {
+			learned.Clients = append(learned.Clients, *c)
+			failed = failed || c.failed
+		}
+	}
+	if failed {
+		return learned, nil // and they are asked again the next time
+	}
+	return learned, l.remember(mark, learned)
+}
+
+// ask is what one manager says; nil where it is not installed.
+func (l *Learner) ask(ctx context.Context, m manager) *Client {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	said, err := m.answer(ctx, l)
+	c := &Client{Name: m.name, Asked: m.asked}
+	switch {
+	case isMissing(err):
+		return nil
+	case err != nil:
+		var lasting nothing
+		c.Why, c.failed = err.Error(), !errors.As(err, &lasting)
+		return c
+	}
+	for _, text := range said {
+		if host := hostOf(text); host != "" && !slices.Contains(c.Hosts, host) {
+			c.Hosts = append(c.Hosts, host)
+		}
+	}
+	if len(c.Hosts) == 0 {
+		c.Why = "it names no host"
+	}
+	return c
+}
+
+// hostOf is the host of a url, with its port where that is not the usual one; or a host that was
+// named without a url. Anything else is "".
+func hostOf(text string) string {
+	if !strings.Contains(text, "://") {
+		return strings.TrimSpace(text)
+	}
+	u, err := url.Parse(strings.TrimPrefix(strings.TrimSpace(text), "sparse+"))
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
+		return ""
+	}
+	host := u.Hostname()
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	usual := map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	if port := u.Port(); port != "" && port != usual {
+		host += ":" + port
+	}
+	return host
+}
+
+// settings are the variables that say where managers fetch from, or where they have their settings.
+var settings = []string{
+	"npm_config_registry", "NPM_CONFIG_REGISTRY", "npm_config_userconfig", "NPM_CONFIG_USERCONFIG",
+	"GOPROXY", "GOSUMDB", "GOENV", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CONFIG_FILE",
+	"CARGO_HOME", "XDG_CONFIG_HOME",
+}
+
+// files are those that managers read, and those that appear when one has been used.
+func (l *Learner) files() []string {
+	config := l.value("XDG_CONFIG_HOME", filepath.Join(l.Home, ".config"))
+	files := []string{
+		"/etc/npmrc", "/etc/pip.conf", filepath.Join(l.Home, ".npmrc"),
+		filepath.Join(l.Home, ".pip/pip.conf"), filepath.Join(config, "pip/pip.conf"),
+		filepath.Join(config, "go/env"),
+		l.cargoHome() + "/config.toml", l.cargoHome() + "/config", l.cargoHome() + "/registry/index",
+		l.mavenSettings(),
+	}
+	for _, name := range []string{
+		"npm_config_userconfig", "NPM_CONFIG_USERCONFIG", "GOENV", "PIP_CONFIG_FILE",
+	} {
+		if path := l.value(name, ""); filepath.IsAbs(path) {
+			files = append(files, path)
+		}
+	}
+	list := l.value("PATH", "")
+	for dir := range strings.SplitSeq(list, ":") {
+		if !filepath.IsAbs(dir) {
+			continue
+		}
+		for _, program := range []string{"npm", "go", "pip", "pip3", "python3", "cargo", "mvn"} {
+			files = append(files, filepath.Join(dir, program))
+		}
+	}
+	return files
+}
+
+func (l *Learner) value(name, usual string) string {
+	if v, ok := l.Lookup(name); ok && v != "" {
+		return v
+	}
+	return usual
+}
+
+// mark is another one when a setting changes, or a manager is installed or replaced.
+func (l *Learner) mark() string {
+	sum := sha256.New()
+	for _, name := range settings {
+		v, ok := l.Lookup(name)
+		fmt.Fprintf(sum, "%s %v %q\n", name, ok, v)
+	}
+	for _, path := range l.files() {
+		info, err := os.Stat(path)
+		if err != nil {
+			continue
+		}
+		fmt.Fprintf(sum, "%q %d %d\n", path, info.Size(), info.ModTime().UnixNano())
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// memory is what is remembered, as a file.
+type memory struct {
+	Version int    `json:"version"`
+	Mark    string `json:"mark"`
+	Learned
+}
+
+const (
+	memoryFile    = "package-hosts.json"
+	memoryVersion = 1
+)
+
+// remembered is what the managers said when the mark was this one.
+func (l *Learner) remembered(mark string) (Learned, bool) {
+	text, err := hostfile.Read(filepath.Join(l.Cache, memoryFile), 1<<20)
+	if err != nil {
+		return Learned{}, false
+	}
+	var m memory
+	if json.Unmarshal(text, &m) != nil || m.Version != memoryVersion || m.Mark != mark {
+		return Learned{}, false
+	}
+	return m.Learned, true
+}
+
+func (l *Learner) remember(mark string, learned Learned) error {
+	text, err := json.Marshal(memory{memoryVersion, mark, learned})
+	if err != nil {
+		return fmt.Errorf("remembering what package managers said: %w", err)
+	}
+	if err := os.MkdirAll(l.Cache, 0o700); err != nil {
+		return fmt.Errorf("remembering what package managers said: %w", err)
+	}
+	root, err := os.OpenRoot(l.Cache)
+	if err != nil {
+		return fmt.Errorf("remembering what package managers said: %w", err)
+	}
+	defer func() { _ = root.Close() }()
+	if err := ownfile.Replace(root, memoryFile, text); err != nil {
+		return fmt.Errorf("remembering what package managers said: %w", err)
+	}
+	return nil
+}
