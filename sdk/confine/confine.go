@@ -8,13 +8,15 @@
 //		report, err := confine.Self(confine.Resolver()...)
 //
 // From then on no thread of the process, and nothing that one of them starts, reads another file,
-// writes or creates any, runs a program, connects to an abstract Unix socket or signals another
-// process. What is open already stays open, and the network is not looked at: a layer that dials
-// out goes on dialling. It cannot be taken back.
+// writes or creates any, runs a program, connects to a Unix socket (of an agent that holds keys, of
+// a daemon that starts containers) or signals another process. What is open already stays open, and
+// the network is not looked at: a layer that dials out goes on dialling. It cannot be taken back.
 //
 // How much of that a kernel holds depends on its version of Landlock, and [Report] says what it
-// does not. A kernel without Landlock, and another system than Linux, is [ErrUnsupported]. Whether
-// a run may go on then is for the layer to say: what it serves is held to the policy in any case.
+// does not. Sockets that have a path it knows since version 9 only; before, a filter of system
+// calls refuses to make any Unix socket. A kernel without Landlock, and another system than Linux,
+// is [ErrUnsupported]. Whether a run may go on then is for the layer to say: what it serves is held
+// to the policy in any case.
 package confine
 
 import (
@@ -56,26 +58,32 @@ func Self(read ...string) (Report, error) { return self(read) }
 type hold struct {
 	since int
 	what  string
+	// sockets says that it takes a Unix socket to do it.
+	sockets bool
 }
 
 // holds are what one version has and the one before had not, as far as it concerns a process that
 // only reads files.
 var holds = []hold{
-	{3, "emptying files that it cannot write"},
-	{5, "giving orders to device files"},
-	{firstWithScopes, "connecting to abstract Unix sockets"},
-	{firstWithScopes, "signalling the user's other processes"},
-	{9, "connecting to Unix sockets by their path"},
+	{3, "emptying files that it cannot write", false},
+	{5, "giving orders to device files", false},
+	{firstWithScopes, "connecting to abstract Unix sockets", true},
+	{firstWithScopes, "signalling the user's other processes", false},
+	{firstWithSockets, "connecting to Unix sockets by their path", true},
 }
 
-// firstWithScopes is the version of Landlock that is about more than files and ports.
-const firstWithScopes = 6
+const (
+	// firstWithScopes is the version of Landlock that is about more than files and ports.
+	firstWithScopes = 6
+	// firstWithSockets is the one that knows of sockets with a path.
+	firstWithSockets = 9
+)
 
-// missing is what a version does not hold.
-func missing(abi int) []string {
+// missing is what a version does not hold, where Unix sockets can be made or cannot.
+func missing(abi int, sockets bool) []string {
 	var all []string
 	for _, h := range holds {
-		if abi < h.since {
+		if abi < h.since && (sockets || !h.sockets) {
 			all = append(all, h.what)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
@@ -33,7 +34,8 @@ func self(read []string) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("asking for the version of Landlock: %w", err)
 	}
-	report := Report{ABI: abi, Missing: missing(abi)}
+	filter := noSockets(runtime.GOARCH)
+	report := Report{ABI: abi, Missing: missing(abi, filter == nil)}
 	version := versions[min(max(abi, 1), len(versions))-1]
 	scopes := version.Scoped
 	if abi >= firstWithScopes && abi < firstTogether && !threadsSignal() {
@@ -50,6 +52,11 @@ func self(read []string) (Report, error) {
 	}
 	if err := config.Restrict(rules...); err != nil {
 		return Report{}, fmt.Errorf("applying Landlock: %w", err)
+	}
+	if abi < firstWithSockets && filter != nil {
+		if err := load(filter); err != nil {
+			return Report{}, fmt.Errorf("refusing Unix sockets: %w", err)
+		}
 	}
 	return report, nil
 }

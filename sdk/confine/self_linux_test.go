@@ -38,6 +38,7 @@ type arena struct {
 	Secret   string // a file elsewhere
 	Replaced string // a file in Granted, which is replaced once the child is confined
 	Socket   string // a Unix socket elsewhere
+	Datagram string // one for datagrams
 	Abstract string
 	TCP      string
 	Parent   int
@@ -72,6 +73,7 @@ var attempts = map[string]func(arena) error{
 	"read another process's memory":  func(a arena) error { return readable(fmt.Sprintf("/proc/%d/environ", a.Parent)) },
 	"trace another process":          func(a arena) error { return trace(a.Parent) },
 	"signal another process":         func(a arena) error { return syscall.Kill(a.Parent, syscall.SIGWINCH) },
+	"send to a socket from a pair":   func(a arena) error { return sendFromPair(a.Datagram) },
 	"connect to an abstract socket":  func(a arena) error { return connect("unix", a.Abstract) },
 	"connect to a socket by a path":  func(a arena) error { return connect("unix", a.Socket) },
 	"empty a file":                   func(a arena) error { return os.Truncate(a.Secret, 6) },
@@ -93,8 +95,7 @@ var kept = map[string]bool{
 
 // later are the attempts that work until the kernel has this version of Landlock.
 var later = map[string]int{
-	"empty a file": 3, "connect to an abstract socket": 6, "signal another process": 6,
-	"connect to a socket by a path": 9,
+	"empty a file": 3, "signal another process": 6,
 }
 
 // What the process had before it was confined.
@@ -134,6 +135,16 @@ func connect(network, address string) error {
 		return err
 	}
 	return c.Close()
+}
+
+// sendFromPair turns one of two connected sockets to another address.
+func sendFromPair(path string) error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _, _ = unix.Close(pair[0]), unix.Close(pair[1]) }()
+	return unix.Sendto(pair[0], []byte("x"), unix.MSG_DONTWAIT, &unix.SockaddrUnix{Name: path})
 }
 
 // trace attaches to a process, which no more is needed for to read and change its memory.
@@ -235,6 +246,7 @@ func makeArena(t *testing.T, confine bool) arena {
 	a.Secret = filepath.Join(elsewhere, "secret")
 	a.Replaced = filepath.Join(a.Granted, "file")
 	a.Socket = filepath.Join(elsewhere, "socket")
+	a.Datagram = filepath.Join(elsewhere, "datagram")
 	a.Abstract = fmt.Sprintf("@nono-confine-%d-%v", os.Getpid(), confine)
 	for _, name := range []string{a.Secret, a.Replaced} {
 		if err := os.WriteFile(name, []byte("secret"), 0o600); err != nil {
@@ -244,6 +256,16 @@ func makeArena(t *testing.T, confine bool) arena {
 	a.TCP = serve(t, "tcp", "127.0.0.1:0")
 	serve(t, "unix", a.Socket)
 	serve(t, "unix", a.Abstract)
+	datagrams, err := net.ListenPacket("unixgram", a.Datagram)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = datagrams.Close() })
+	go func() { // as many as come
+		for packet := make([]byte, 1); err == nil; {
+			_, _, err = datagrams.ReadFrom(packet)
+		}
+	}()
 	return a
 }
 
