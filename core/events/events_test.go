@@ -316,7 +316,7 @@ func TestFolding(t *testing.T) {
 // A log that is over has nothing left that runs, and takes nothing more.
 func TestNothingAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var file bytes.Buffer
+		var file shared
 		log, err := Create(&file, session, nil)
 		if err != nil {
 			t.Fatal(err)

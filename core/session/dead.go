@@ -267,7 +267,7 @@ func (*deadHandler) Dial(context.Context, uint16) (*os.File, error) {
 
 // Stop implements host.Handler. It is about a run that is over.
 func (h *deadHandler) Stop(reason string) {
-	h.log.tell(eventStop, map[string]string{"layer": h.name(), "why": reason})
+	h.log.tellAtWill(eventStop, map[string]string{"layer": h.name(), "why": reason})
 	h.run.req.Out.Detail("[%s] asks to end a session that is over: %s", h.name(), reason)
 }
 

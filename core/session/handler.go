@@ -77,7 +77,7 @@ func (h *handler) Dial(ctx context.Context, port uint16) (*os.File, error) {
 
 // Stop implements host.Handler. Before the gate is opened it calls the start off.
 func (h *handler) Stop(reason string) {
-	h.log.tell(eventStop, map[string]string{"layer": h.name(), "why": reason})
+	h.log.tellAtWill(eventStop, map[string]string{"layer": h.name(), "why": reason})
 	var problem error = diag.Errorf("layer %s ended the run: %s", h.name(), reason)
 	select {
 	case <-h.run.opened:

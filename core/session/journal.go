@@ -77,7 +77,7 @@ func resumeJournal(s *store.Session) (journal, error) {
 // tell writes an event of core's own.
 func (j journal) tell(name string, fields map[string]string) { j.Add(ofCore(name, fields)) }
 
-// tellAtWill is tell for what the agent brings about as often as it likes.
+// tellAtWill is tell for what the agent, or a layer, brings about as often as it likes.
 func (j journal) tellAtWill(name string, fields map[string]string) {
 	e := ofCore(name, fields)
 	e.AtWill = true

@@ -1,7 +1,9 @@
 package session
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,8 +14,8 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// An event of a layer's stands in the log with the line of its rule, as far as the layer was told of
-// such a rule.
+// An event of a layer's stands in the log with the line of its rule, as far as the layer was told
+// of such a rule.
 func TestToldWithItsLine(t *testing.T) {
 	rule := policy.PathRule{
 		ID: "filesystem.deny.0", Access: policy.Deny, Path: "/srv",
@@ -60,3 +62,36 @@ func TestTrees(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// A layer that asks for the end again and again, each time for another reason, fills no disk. Once
+// is told, as the control.
+func TestStopsFillNoDisk(t *testing.T) {
+	var size counter
+	log, err := events.Create(&size, "abcdefghij", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := size
+	opened := make(chan struct{})
+	close(opened)
+	h := &handler{
+		run:    &run{opened: opened, stops: make(chan error, 1)},
+		member: &member{binary: &layerhost.Binary{Name: "acme/egress"}},
+		log:    journal{Log: log},
+	}
+	h.Stop("once")
+	if size == began {
+		t.Error("that a layer ended the run is not told")
+	}
+	reason := strings.Repeat("x", 4000)
+	for n := range 2 * events.MaxSize / len(reason) {
+		h.Stop(fmt.Sprint(n, reason))
+	}
+	if size > events.MaxSize+1<<20 {
+		t.Errorf("the log has %d bytes", size)
+	}
+}
+
+type counter int
+
+func (c *counter) Write(b []byte) (int, error) { *c += counter(len(b)); return len(b), nil }

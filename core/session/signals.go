@@ -44,8 +44,8 @@ type signals struct {
 // goroutine on the user's terminal.
 var asking = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
 
-// passing are, with SIGABRT, the signals that mean nothing to nono: they are the agent's, as if nono
-// were not there. What is missing cannot be had: Go keeps SIGURG, SIGPROF and 32 to 34 for
+// passing are, with SIGABRT, the signals that mean nothing to nono: they are the agent's, as if
+// nono were not there. What is missing cannot be had: Go keeps SIGURG, SIGPROF and 32 to 34 for
 // itself and takes SIGSEGV and its like for faults of its own, SIGCHLD and SIGPIPE tell of nono's
 // own children and readers, SIGXCPU and SIGXFSZ of its own limits, and job control is about nono
 // too.
