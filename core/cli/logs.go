@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -85,6 +86,12 @@ func (a *App) printEvents(
 	line func(events.Record) string,
 ) error {
 	log, err := e.OpenEvents()
+	if errors.Is(err, fs.ErrNotExist) {
+		// It may have been finished since it was looked for, and lie elsewhere now.
+		if now, gone := in.Open(e.ID); gone == nil {
+			log, err = now.OpenEvents()
+		}
+	}
 	if err != nil {
 		return diag.Errorf("opening the log of session %s: %v", show.Named(e), err)
 	}

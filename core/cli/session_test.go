@@ -243,6 +243,31 @@ func TestLogsFollow(t *testing.T) {
 	}
 }
 
+// A session that is finished between being looked for and being read is found where it lies then.
+func TestLogsOfASessionThatMoves(t *testing.T) {
+	k := newKeeper(t, nil)
+	s, log := k.live("", "proj", noon)
+	e, err := k.store.Open(s.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.end(s, log, noon)
+	lines := 0
+	count := func(events.Record) string { lines++; return "" }
+	app := *k.App
+	app.Stdout, err = os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Stdout.Close()
+	for _, follow := range []bool{false, true} {
+		lines = 0
+		if err := app.printEvents(t.Context(), k.store, e, follow, count); err != nil || lines == 0 {
+			t.Errorf("follow %v: %d lines, %v", follow, lines, err)
+		}
+	}
+}
+
 // What `audit verify` says of a log that was cut, changed or reordered. The first is the control.
 func TestAuditVerify(t *testing.T) {
 	for _, tt := range []struct {

@@ -91,7 +91,7 @@ func (s Store) Prune(k Keep, now time.Time) ([]Stored, error) {
 		return nil, err
 	}
 	var gone []Stored
-	var errs []error
+	errs := []error{s.sweep()}
 	for _, old := range list {
 		switch err := s.Remove(old.ID); {
 		case err == nil:

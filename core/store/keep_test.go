@@ -160,3 +160,22 @@ func TestCount(t *testing.T) {
 		}
 	}
 }
+
+// What an interrupted removal has left goes when sessions are pruned, and with no other session.
+func TestPruneSweeps(t *testing.T) {
+	s := Store{t.TempDir()}
+	rest := filepath.Join(s.finished(), beingRemoved+lease.NewID())
+	kept, doomed := filepath.Join(s.finished(), lease.NewID()), lease.NewID()
+	for _, dir := range []string{s.unfinished(), rest, kept, filepath.Join(s.finished(), doomed)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	there := func(dir string) bool { _, err := os.Stat(dir); return err == nil }
+	if err := s.Remove(doomed); err != nil || !there(rest) || there(filepath.Join(s.finished(), doomed)) {
+		t.Errorf("removing one: %v, the rest of another is there: %v", err, there(rest))
+	}
+	if _, err := s.Prune(DefaultKeep, time.Now()); err != nil || there(rest) || !there(kept) {
+		t.Errorf("pruning: %v, the rest is there: %v, what is kept is: %v", err, there(rest), there(kept))
+	}
+}

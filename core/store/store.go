@@ -292,6 +292,19 @@ func (s Store) Remove(id string) error {
 	if err := base.RemoveAll(beingRemoved + id); err != nil {
 		return fmt.Errorf("removing session %s: %w", id, err)
 	}
+	return nil
+}
+
+// sweep removes what interrupted removals have left of finished sessions.
+func (s Store) sweep() error {
+	base, err := s.open(s.finished())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = base.Close() }()
 	names, err := readNames(base)
 	for _, name := range names {
 		if !lease.IsID(name) {
