@@ -224,7 +224,7 @@ func (a *App) why(ctx context.Context, o whyOptions) error {
 	}
 	report := whyReport{Version: whyVersion, Answers: []why.Answer{}}
 	for _, name := range o.Paths {
-		name = a.fileNamed(name, dir, own.Home)
+		name = fileNamed(name, dir, own.Home)
 		for _, op := range asked(o.Ops) {
 			report.Answers = append(report.Answers, ask.file(name, op))
 		}
@@ -327,7 +327,7 @@ func askedPorts(ports []uint16) []uint16 {
 
 // fileNamed is a file as it was typed, from the root. It is not cleaned: "link/.." is beside what
 // the link leads to.
-func (a *App) fileNamed(typed, dir, home string) string {
+func fileNamed(typed, dir, home string) string {
 	switch rest, ofHome := strings.CutPrefix(typed, "~/"); {
 	case typed == "~":
 		return home
@@ -336,7 +336,10 @@ func (a *App) fileNamed(typed, dir, home string) string {
 	case filepath.IsAbs(typed):
 		return typed
 	}
-	return dir + "/" + typed
+	if typed == "." {
+		return dir
+	}
+	return dir + "/" + strings.TrimPrefix(typed, "./")
 }
 
 // printAnswers prints a paragraph for each answer. Those about one file or host are told together.
