@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/nono-run/nono/core/config/language"
@@ -190,10 +191,20 @@ func (r *reader) environmentAsks(s *source, _ *language.Tree) []Ask {
 			})
 		case rule.Action == policy.EnvSet && never.Variable(rule.Name).Rule != nil:
 			asks = append(asks, Ask{
-				fmt.Sprintf("to set %s, which changes what programs do", rule.Name), rule.Source,
+				fmt.Sprintf("to set %s to %s, which changes what programs do",
+					rule.Name, shortly(rule.Value)), rule.Source,
 				wants("set", rule.Name, rule.Value),
 			})
 		}
 	}
 	return asks
+}
+
+// shortly is a value as it can be asked about: the beginning of a long one, in quotes.
+func shortly(value string) string {
+	const longest = 200
+	if len(value) <= longest {
+		return strconv.Quote(value)
+	}
+	return fmt.Sprintf("%q... (%d bytes)", value[:longest], len(value))
 }
