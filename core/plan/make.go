@@ -259,8 +259,17 @@ func (m *maker) checkSize(v view.View) {
 			return
 		}
 	}
+	var most policy.Source // the line that needs most of them
+	needs := map[policy.Source]int{}
+	for _, s := range v.Mounts() {
+		if at := m.sourceOf(s.Rule()); at.Origin != "" && at.Asked() {
+			if needs[at]++; needs[at] > needs[most] {
+				most = at
+			}
+		}
+	}
 	m.problem(diag.Errorf("this plan needs %d mounts, and at most %d can be made", n, MaxMounts).
-		Try("grant or deny whole directories rather than what lies in them"), policy.Source{})
+		Try("grant or deny whole directories rather than what lies in them"), most)
 }
 
 // gather sorts all steps by what they do.

@@ -23,13 +23,24 @@ func (r *run) boundRules() error {
 		len(rules), plan.MaxRules).At(rules[plan.MaxRules].Source).Try(wide)
 }
 
-// boundPlaces refuses a view that would need too many mounts, before a layer is asked for them.
-func boundPlaces(v places.View) error {
-	if n := len(v.Places) + len(v.Links); n > plan.MaxMounts {
-		return diag.Errorf("the rules about files need %d mounts, and at most %d can be made",
-			n, plan.MaxMounts).Try(wide)
+// boundPlaces refuses a view that would need too many mounts, before a layer is asked for them. It
+// names the line that needs most of them.
+func boundPlaces(v places.View, lines map[policy.RuleID]policy.Source) error {
+	n := len(v.Places) + len(v.Links)
+	if n <= plan.MaxMounts {
+		return nil
 	}
-	return nil
+	var most policy.Source
+	needs := map[policy.Source]int{}
+	for _, p := range v.Places {
+		if at, ok := lines[p.Rule]; ok {
+			if needs[at]++; needs[at] > needs[most] {
+				most = at
+			}
+		}
+	}
+	return diag.Errorf("the rules about files need %d mounts, and at most %d can be made",
+		n, plan.MaxMounts).At(most).Try(wide)
 }
 
 // findPlaces works out what the agent sees of the files, if there is a filesystem layer to hold
@@ -44,12 +55,12 @@ func (r *run) findPlaces(look hostfile.Look) error {
 		Policy: &r.policy, Home: r.host.Home, Dir: r.req.Dir, DirName: r.req.DirName,
 		Lookup: r.req.Lookup, Look: look,
 	})
-	if err := boundPlaces(r.places); err != nil {
-		return err
-	}
 	lines := map[policy.RuleID]policy.Source{}
 	for _, rule := range r.policy.Filesystem {
 		lines[rule.ID] = rule.Source
+	}
+	if err := boundPlaces(r.places, lines); err != nil {
+		return err
 	}
 	for _, p := range found {
 		told := diag.Problem{

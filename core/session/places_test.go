@@ -34,11 +34,19 @@ func TestTooManyRules(t *testing.T) {
 
 func TestTooManyMounts(t *testing.T) {
 	view := places.View{Links: make([]places.Link, 1), Places: make([]places.Place, plan.MaxMounts-1)}
-	if err := boundPlaces(view); err != nil {
+	// Most have no rule, one has line 3, and two, of two rules, have line 7.
+	for i, id := range []policy.RuleID{"a", "b", "c"} {
+		view.Places[i].Rule = id
+	}
+	lines := map[policy.RuleID]policy.Source{"a": {Line: 3}, "b": {Line: 7}, "c": {Line: 7}}
+	if err := boundPlaces(view, lines); err != nil {
 		t.Fatal(err)
 	}
 	view.Places = append(view.Places, places.Place{})
-	if err := boundPlaces(view); err == nil || !strings.Contains(err.Error(), "mounts, and at most") {
-		t.Errorf("one mount too many: %v", err)
+	var problem diag.Problem
+	err := boundPlaces(view, lines)
+	if !errors.As(err, &problem) || !strings.Contains(err.Error(), "mounts, and at most") ||
+		problem.Source.Line != 7 {
+		t.Errorf("one mount too many: %+v", err)
 	}
 }
