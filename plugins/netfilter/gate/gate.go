@@ -199,8 +199,11 @@ func (g *Gate) event(name, host string, port uint16, why string, rule policy.Rul
 	g.tell(event(name, host, port, why, rule))
 }
 
+// event is that of a decision. Host and why may hold what the agent chose, byte for byte.
 func event(name, host string, port uint16, why string, rule policy.RuleID) sdk.Event {
-	e := sdk.Event{Name: name, Rule: rule, Fields: map[string]string{"host": host, "why": why}}
+	e := sdk.Event{Name: name, Rule: rule, Fields: map[string]string{
+		"host": policy.Printable(host), "why": policy.Printable(why),
+	}}
 	if port != 0 {
 		e.Fields["port"] = strconv.Itoa(int(port))
 	}

@@ -288,7 +288,8 @@ func TestWords(t *testing.T) {
 			}
 		}
 	}
-	if text := g.Refuse("evil\x1b[2J\x00.example", "it is none").Text(); strings.ContainsAny(text, "\x1b\x00") {
+	if text := g.Refuse("evil\x1b[2J\x00.example", "it is none").Text(); strings.ContainsAny(text, "\x1b\x00") ||
+		strings.ContainsAny(g.told[len(g.told)-1].Fields["host"], "\x1b\x00") {
 		t.Errorf("control characters pass: %q", text)
 	}
 	if long := g.Refuse(strings.Repeat("a", 10000), "it is none"); len(long.Text()) > 1000 || len(g.told[len(g.told)-1].Fields["host"]) > 255 {
