@@ -183,8 +183,7 @@ func (v *verifier) runTrial(ctx context.Context, t trial) error {
 var reasons = map[policy.Kind]string{
 	policy.KindNetwork: `
 		network {
-			allow    = ["verify.invalid"]
-			loopback = [9]
+			allow = ["verify.invalid"]
 		}`,
 }
 
