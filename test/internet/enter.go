@@ -16,9 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The test binary is four processes, one after another or beside each other:
+// The test binary is several processes, one after another or beside each other:
 //
 //	enter    what go test started; waits
+//	try      shows whether build succeeds
 //	build    the same in new namespaces, with the capabilities to set them up; becomes inside
 //	outside  in the other network namespace; opens sockets there
 //	inside   runs the tests, without any capability
@@ -26,6 +27,7 @@ const (
 	stageVariable  = "NONO_INTERNET"
 	beforeVariable = "NONO_INTERNET_BEFORE" // the network namespace that was left
 
+	stageTry     = "try"
 	stageBuild   = "build"
 	stageOutside = "outside"
 	stageInside  = "inside"
@@ -37,24 +39,30 @@ const etc = "/run/internet"
 // capabilities are what setting up takes, over the new namespaces alone.
 var capabilities = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW}
 
-// enter starts the test binary again in namespaces of its own and waits for it. An error means that
-// there can be no such namespaces here.
-func enter() (int, error) {
+// try says why there can be no such namespaces here.
+func try() error {
 	if _, err := program("ip"); err != nil {
-		return 0, err
+		return err
 	}
 	runtime.LockOSThread() // a child dies with the thread that started it
-	if out, err := again(stageBuild, "-test.list=^$").CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
+	if out, err := again(stageTry).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
 	}
+	return nil
+}
+
+// enter starts the test binary again in namespaces of its own and waits for it.
+func enter(env []string) (code int) {
 	cmd := again(stageBuild, os.Args[1:]...)
+	cmd.Env = append(cmd.Env, env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return max(exit.ExitCode(), 1), nil // a signal ended it
+	if err := cmd.Run(); err != nil {
+		if cmd.ProcessState == nil {
+			fmt.Fprintln(os.Stderr, "internet:", err)
+		}
+		return 1
 	}
-	return 0, err
+	return 0
 }
 
 // again is this program at another stage, in namespaces of its own, as the user that it has.
@@ -73,24 +81,20 @@ func again(stage string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// build sets the namespaces up and becomes the process that runs the tests.
-func build() error {
-	socket, err := startOutside()
-	if err != nil {
-		return err
+// build sets the namespaces up.
+func build() (socket int, err error) {
+	if socket, err = startOutside(); err != nil {
+		return -1, err
 	}
 	if err := replaceFiles(); err != nil {
-		return err
+		return -1, err
 	}
 	// Whoever asks for port 80 gets it, so that no capability is needed from here on.
-	if err := os.WriteFile(lowPorts, []byte("0"), 0); err != nil {
-		return err
-	}
-	return becomeInside(socket)
+	return socket, os.WriteFile(lowPorts, []byte("0"), 0)
 }
 
-// becomeInside gives up the capabilities by executing itself: what is not ambient does not outlive
-// that. Root keeps what root has.
+// becomeInside becomes the process that runs the tests. It gives up the capabilities by executing
+// itself: what is not ambient does not outlive that. Root keeps what root has.
 func becomeInside(socket int) error {
 	runtime.LockOSThread()
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {

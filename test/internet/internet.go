@@ -47,20 +47,33 @@ type Internet struct {
 
 // Main runs the tests of a package in the namespaces, and exits with their result. Where the
 // machine does not let this user have such namespaces, the tests run outside and [Here] skips each.
-func Main(m *testing.M) {
+//
+// What needs the host's own network, such as the building of programs, prepare does before: what it
+// returns is added to the environment of the tests. It may be nil.
+func Main(m *testing.M, prepare func() (env []string, clean func(), err error)) {
 	switch os.Getenv(stageVariable) {
+	case stageTry:
+		_, err := build()
+		fail("making the namespaces", err)
 	case stageBuild:
-		fail("making the namespaces", build())
+		socket, err := build()
+		fail("making the namespaces", err)
+		fail("running the tests", becomeInside(socket))
 	case stageOutside:
 		fail("serving outside", serveOutside())
 	case stageInside:
 		os.Exit(m.Run())
 	default:
-		code, err := enter()
-		if err != nil {
-			lacking = err
-			code = m.Run()
+		if lacking = try(); lacking != nil {
+			os.Exit(m.Run())
 		}
+		if prepare == nil {
+			prepare = func() ([]string, func(), error) { return nil, func() {}, nil }
+		}
+		env, clean, err := prepare()
+		fail("preparing", err)
+		code := enter(env)
+		clean()
 		os.Exit(code)
 	}
 }
@@ -113,7 +126,9 @@ var open = sync.OnceValues(func() (*Internet, error) {
 	if i.Tap, err = newTap(out); err != nil {
 		return nil, err
 	}
-	i.Web = newWeb(i.CA)
+	if i.Web, err = newWeb(i.CA); err != nil {
+		return nil, err
+	}
 	if err := i.Authority.serve(out); err != nil {
 		return nil, err
 	}
@@ -152,7 +167,8 @@ func (i *Internet) Alone() error {
 }
 
 // alone proves that this process is in a namespace of the test's own, in which one interface stands
-// beside the loopback. One that is down leads nowhere: some kernels put tunnels into each namespace.
+// beside the loopback. One that is down leads nowhere: some kernels put tunnels into each
+// namespace.
 func alone(cable string) error {
 	before := os.Getenv(beforeVariable)
 	now, err := os.Readlink("/proc/self/ns/net")

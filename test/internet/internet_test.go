@@ -17,7 +17,7 @@ import (
 	"github.com/nono-run/nono/test/internet"
 )
 
-func TestMain(m *testing.M) { internet.Main(m) }
+func TestMain(m *testing.M) { internet.Main(m, nil) }
 
 func get(t *testing.T, url string) string {
 	t.Helper()

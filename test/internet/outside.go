@@ -3,6 +3,7 @@
 package internet
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,6 +88,15 @@ func serveOutside() error {
 	}
 }
 
+// sharing lets one address have a server of its own at a port that another serves for all.
+var sharing = net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+	var failed error
+	err := c.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	})
+	return errors.Join(err, failed)
+}}
+
 func (e errand) do() (*os.File, error) {
 	switch e.Do {
 	case "raise":
@@ -99,7 +109,7 @@ func (e errand) do() (*os.File, error) {
 	case "tap":
 		return openTap()
 	case "tcp", "tcp4", "tcp6":
-		l, err := net.Listen(e.Do, e.Address)
+		l, err := sharing.Listen(context.Background(), e.Do, e.Address)
 		if err != nil {
 			return nil, err
 		}

@@ -22,6 +22,8 @@ type Tap struct {
 
 	mu      sync.Mutex
 	sent    map[Packet]int
+	flows   map[flow]int // TCP connections, with the generation in which they began
+	now     int          // the generation; a new one begins when everything is forgotten
 	dropped int
 	marks   int // that arrived
 	arrived chan struct{}
@@ -32,6 +34,9 @@ type Packet struct {
 	Protocol string // "tcp", "udp", "icmp", or "protocol N"
 	To       netip.AddrPort
 }
+
+// A flow is one direction of a connection.
+type flow struct{ from, to netip.AddrPort }
 
 // String is "tcp 6.6.6.6:80".
 func (p Packet) String() string { return p.Protocol + " " + p.To.String() }
@@ -74,7 +79,7 @@ func newTap(o *outside) (*Tap, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tap{fd: fd, sent: map[Packet]int{}, arrived: make(chan struct{}, 1)}
+	t := &Tap{fd: fd, sent: map[Packet]int{}, flows: map[flow]int{}, arrived: make(chan struct{}, 1)}
 	go t.listen()
 	return t, unix.SetNonblock(fd, false)
 }
@@ -88,49 +93,72 @@ func (t *Tap) listen() {
 		if err != nil {
 			return
 		}
-		p, ok := parsePacket(head[:n])
-		if !ok {
-			continue
+		if p, ok := parsePacket(head[:n]); ok {
+			t.note(p)
 		}
-		t.mu.Lock()
-		if p == mark {
-			t.marks++
-			select {
-			case t.arrived <- struct{}{}:
-			default:
-			}
-		} else {
-			t.sent[p]++
-		}
-		t.mu.Unlock()
 	}
 }
 
+func (t *Tap) note(p parsed) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p.Packet == mark {
+		t.marks++
+		select {
+		case t.arrived <- struct{}{}:
+		default:
+		}
+		return
+	}
+	if p.Protocol == "tcp" {
+		// The last words of a connection come when the program that had it is gone. They belong to
+		// the test in which it began.
+		f := flow{p.from, p.To}
+		if p.begins {
+			t.flows[f] = t.now
+		} else if began, known := t.flows[f]; known && began < t.now {
+			return
+		}
+	}
+	t.sent[p.Packet]++
+}
+
+// parsed is a packet with what tells connections apart.
+type parsed struct {
+	Packet
+	from   netip.AddrPort
+	begins bool // a TCP connection
+}
+
 // parsePacket reads the headers of IPv4 and IPv6; anything else is no packet to us.
-func parsePacket(b []byte) (p Packet, ok bool) {
+func parsePacket(b []byte) (p parsed, ok bool) {
 	var protocol byte
-	var to netip.Addr
+	var from, to netip.Addr
 	switch {
 	case len(b) >= 20 && b[0]>>4 == 4:
-		protocol, to = b[9], netip.AddrFrom4([4]byte(b[16:20]))
+		protocol = b[9]
+		from, to = netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
 		b = b[min(int(b[0]&15)*4, len(b)):]
 	case len(b) >= 40 && b[0]>>4 == 6:
-		protocol, to = b[6], netip.AddrFrom16([16]byte(b[24:40]))
+		protocol = b[6]
+		from, to = netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
 		b = b[40:]
 		if protocol == unix.IPPROTO_HOPOPTS && len(b) >= 8 {
 			protocol, b = b[0], b[min(8+int(b[1])*8, len(b)):]
 		}
 	default:
-		return Packet{}, false
+		return parsed{}, false
 	}
-	port := uint16(0)
+	var ports [2]uint16
 	if len(b) >= 4 && (protocol == unix.IPPROTO_TCP || protocol == unix.IPPROTO_UDP) {
-		port = binary.BigEndian.Uint16(b[2:])
+		ports = [2]uint16{binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])}
 	}
-	p.To = netip.AddrPortFrom(to, port)
+	p.from, p.To = netip.AddrPortFrom(from, ports[0]), netip.AddrPortFrom(to, ports[1])
 	switch protocol {
 	case unix.IPPROTO_TCP:
+		const flags, syn, ack = 13, 0x02, 0x10
 		p.Protocol = "tcp"
+		p.begins = len(b) > flags && b[flags]&(syn|ack) == syn
 	case unix.IPPROTO_UDP:
 		p.Protocol = "udp"
 	case unix.IPPROTO_ICMP:
@@ -199,6 +227,7 @@ func (t *Tap) forget() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	clear(t.sent)
+	t.now++
 	t.dropped = 0
 	_, _ = unix.GetsockoptTpacketStats(t.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
 }

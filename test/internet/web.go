@@ -27,7 +27,11 @@ var (
 // Web is the server of every host. It says where it was reached and for whom it was taken, with a
 // certificate for whatever name was asked for.
 type Web struct {
-	ca *CA
+	// ECH is the list of configurations by which a client encrypts the name it asks for.
+	ECH []byte
+
+	ca  *CA
+	ech tls.EncryptedClientHelloKey
 
 	mu       sync.Mutex
 	requests []Request
@@ -42,7 +46,10 @@ type Request struct {
 	Method, Path string
 }
 
-func newWeb(ca *CA) *Web { return &Web{ca: ca, handlers: map[string]http.Handler{}} }
+func newWeb(ca *CA) (*Web, error) {
+	key, list, err := newECH()
+	return &Web{ECH: list, ca: ca, ech: key, handlers: map[string]http.Handler{}}, err
+}
 
 // Reached is how the answer of a server begins that was reached at an address.
 func Reached(at netip.Addr) string { return "reached " + at.String() + "\n" }
@@ -81,7 +88,8 @@ func (w *Web) Server() *http.Server {
 			return context.WithValue(ctx, addressKey{}, localAddress(c))
 		},
 		TLSConfig: &tls.Config{
-			MinVersion: tls.VersionTLS12,
+			MinVersion:               tls.VersionTLS12,
+			EncryptedClientHelloKeys: []tls.EncryptedClientHelloKey{w.ech},
 			GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 				if hello.ServerName == "" {
 					return w.ca.Issue(localAddress(hello.Conn).Addr().String())
