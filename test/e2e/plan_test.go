@@ -386,14 +386,14 @@ func TestCompletion(t *testing.T) {
 		}
 	}
 	for typed, want := range map[string][]string{
-		"":               {"run", "plan", "version"},
-		"plu":            {"plugin"},
-		"plugin ":        {"list"},
-		"run --disable ": {"filesystem", "network"},
-		"run --al":       {"--allow", "--allow-cwd"},
+		"":                       {"run", "plan", "version"},
+		"plu":                    {"plugin"},
+		"plugin ":                {"list"},
+		"run --disable ":         {"filesystem", "network"},
+		"run --al":               {"--allow", "--allow-cwd"},
 		"run --network-profile ": {"minimal"},
-		"completion ":    {"bash", "zsh", "fish"},
-		"help ":          {"run", "plugin"},
+		"completion ":            {"bash", "zsh", "fish"},
+		"help ":                  {"run", "plugin"},
 	} {
 		r := u.succeeds(u.nono(append([]string{"__complete"}, strings.Split(typed, " ")...)...))
 		var offered []string
