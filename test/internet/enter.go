@@ -89,8 +89,11 @@ func build() (socket int, err error) {
 	if err := replaceFiles(); err != nil {
 		return -1, err
 	}
-	// Whoever asks for port 80 gets it, so that no capability is needed from here on.
-	return socket, os.WriteFile(lowPorts, []byte("0"), 0)
+	// Whoever asks for port 80 gets it, so that no capability is needed from here on, and may ping.
+	if err := os.WriteFile(lowPorts, []byte("0"), 0); err != nil {
+		return -1, err
+	}
+	return socket, os.WriteFile(pingers, fmt.Appendf(nil, "%[1]d %[1]d", os.Getgid()), 0)
 }
 
 // becomeInside becomes the process that runs the tests. It gives up the capabilities by executing
@@ -111,6 +114,9 @@ func becomeInside(socket int) error {
 	}
 	return syscall.Exec("/proc/self/exe", os.Args, append(env, stageVariable+"="+stageInside))
 }
+
+// pingers is the setting of which groups may send ICMP's echo requests.
+const pingers = "/proc/sys/net/ipv4/ping_group_range"
 
 // lowPorts is the setting that says from which port on one needs no capability to listen.
 const lowPorts = "/proc/sys/net/ipv4/ip_unprivileged_port_start"

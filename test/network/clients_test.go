@@ -69,7 +69,7 @@ func clients() []client {
 		{name: "go", run: []string{base + "/bin/agent", "get"}, doors: all},
 		{
 			name: "java", lacks: noJava, doors: all,
-			run: []string{"java", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", file("Fetch.java")},
+			run: []string{"java", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-cp", base + "/clients", "Fetch"},
 		},
 	}
 }
@@ -91,12 +91,16 @@ func noEnvironment(*testing.T, *internet.Internet) string {
 	return string(reason)
 }
 
-// noJava also gives Java a store of certificates, in a form of its own.
+// noJava also compiles the client, and gives Java a store of certificates in a form of its own.
 func noJava(t *testing.T, i *internet.Internet) string {
 	for _, program := range []string{"java", "javac", "keytool"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return err.Error()
 		}
+	}
+	compile := exec.Command("javac", "-d", base+"/clients", base+"/clients/Fetch.java")
+	if out, err := compile.CombinedOutput(); err != nil {
+		t.Fatalf("javac: %v\n%s", err, out)
 	}
 	const store = "/etc/ssl/certs/java/cacerts"
 	if _, err := os.Stat(store); err == nil {

@@ -178,7 +178,7 @@ func (u *user) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = u.Project
 	cmd.Env = append([]string{
-		"HOME=" + u.Home, "PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TERM=dumb",
+		"HOME=" + u.Home, "PATH=/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TERM=dumb",
 		"XDG_RUNTIME_DIR=" + u.runtime,
 	}, u.Env...)
 	return cmd
@@ -188,7 +188,17 @@ func (u *user) command(args ...string) *exec.Cmd {
 // filesystem's.
 func (u *user) inside(policy string, args ...string) *exec.Cmd {
 	u.t.Helper()
-	policy = fmt.Sprintf("filesystem {\n  allow = [%q]\n  read  = [%q]\n}\n%s", u.Project, base, policy)
+	return u.insideReading(nil, policy, args...)
+}
+
+// insideReading grants directories to be read.
+func (u *user) insideReading(dirs []string, policy string, args ...string) *exec.Cmd {
+	u.t.Helper()
+	var reads strings.Builder
+	for _, dir := range append(dirs, base) {
+		fmt.Fprintf(&reads, "%q, ", dir)
+	}
+	policy = fmt.Sprintf("filesystem {\n  allow = [%q]\n  read  = [%s]\n}\n%s", u.Project, reads.String(), policy)
 	file := u.write("agent.hcl", policy)
 	run := []string{base + "/bin/nono", "run", "-s", "-c", file, "--approve", "--"}
 	return u.command(append(run, args...)...)

@@ -257,11 +257,16 @@ func attempts(ech string) []attempt {
 		},
 	)
 
-	// What needs no server of ours: datagrams.
-	add("E05", "UDP", "udp=ADDR:443")
-	add("E05", "UDP to the resolver", "udp=ADDR:53")
-	for i := range all {
-		all[i].direct = all[i].direct || strings.HasPrefix(all[i].try, "udp=")
+	// What no proxy has to do with.
+	for _, k := range []attempt{
+		{threat: "E01", does: "MPTCP", try: "mptcp=ADDR:80"},
+		{threat: "E04", does: "a connection made by sending", try: "fastopen=ADDR:80"},
+		{threat: "E05", does: "UDP, as QUIC begins", try: "udp=ADDR:443"},
+		{threat: "E05", does: "UDP to a resolver", try: "udp=ADDR:53"},
+		{threat: "E06", does: "ICMP", try: "icmp=ADDR"},
+	} {
+		k.direct = true
+		all = append(all, k)
 	}
 	return all
 }

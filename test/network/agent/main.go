@@ -65,7 +65,9 @@ func tryAll(args []string) []string {
 
 // get fetches as Go programs do.
 func get(url string) string {
-	client := &http.Client{Timeout: 20 * time.Second}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableKeepAlives = true // each URL is a connection of its own
+	client := &http.Client{Timeout: 20 * time.Second, Transport: transport}
 	response, err := client.Get(url)
 	if err != nil {
 		return "no: " + oneLine(err.Error())

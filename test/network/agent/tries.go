@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+	"golang.org/x/sys/unix"
 )
 
 // tries are what the attacker can do. A value is fields with a bar between them; where bytes are
@@ -28,11 +30,19 @@ var tries = map[string]func(value string) string{
 	"socks":   socks,
 	"command": socksCommand,
 	"tls":     speakTLS,
+	"upload":  upload,
 	"direct":  direct,
 	"tcp": func(address string) string {
 		return answerOf(net.DialTimeout("tcp", address, patience))
 	},
-	"udp":   udp,
+	"udp":  udp,
+	"icmp": icmp,
+	"mptcp": func(address string) string {
+		return sendTo(unix.IPPROTO_MPTCP, address, 0)
+	},
+	"fastopen": func(address string) string {
+		return sendTo(0, address, unix.MSG_FASTOPEN)
+	},
 	"query": query,
 }
 
@@ -139,6 +149,34 @@ func direct(value string) string {
 	}
 	_ = c.SetDeadline(time.Now().Add(patience))
 	return converse(c, f[1])
+}
+
+// upload is HOW|TARGET: it sends three million bytes, closes its half, and waits for the answer.
+func upload(value string) string {
+	f := fields(value)
+	var c net.Conn
+	var err error
+	if f[0] == "direct" {
+		c, err = net.DialTimeout("tcp", f[1], patience)
+	} else {
+		c, err = connect(f[1])
+	}
+	if err != nil {
+		return err.Error()
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(10 * patience))
+	if _, err := c.Write(make([]byte, 3_000_000)); err != nil {
+		return err.Error()
+	}
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		return err.Error()
+	}
+	answer, err := io.ReadAll(c)
+	if err != nil {
+		return err.Error()
+	}
+	return string(answer)
 }
 
 // socks is NAME|PORT|BYTES: the bytes are sent to what SOCKS5 takes for the name of a host.
@@ -292,6 +330,48 @@ func udp(address string) string {
 		return err.Error()
 	}
 	return "ok"
+}
+
+// sendTo sends by a stream of a protocol, connecting to the address by that or, without flags,
+// before.
+func sendTo(protocol int, address string, flags int) string {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err.Error()
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, protocol)
+	if err != nil {
+		return "socket: " + err.Error()
+	}
+	defer unix.Close(fd)
+	to := &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
+	if flags == 0 {
+		if err := unix.Connect(fd, to); err != nil {
+			return "connect: " + err.Error()
+		}
+	}
+	if err := unix.Sendto(fd, []byte("carried out"), flags, to); err != nil {
+		return "sendto: " + err.Error()
+	}
+	return "sent"
+}
+
+// icmp sends an echo request, as ping does without privileges.
+func icmp(address string) string {
+	echo := []byte{8, 0, 0, 0, 0, 0, 0, 1}
+	to, err := netip.ParseAddr(address)
+	if err != nil {
+		return err.Error()
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMP)
+	if err != nil {
+		return "socket: " + err.Error()
+	}
+	defer unix.Close(fd)
+	if err := unix.Sendto(fd, echo, 0, &unix.SockaddrInet4{Addr: to.As4()}); err != nil {
+		return "sendto: " + err.Error()
+	}
+	return "sent"
 }
 
 // query is NETWORK|SERVER|NAME|TYPE: a question to a server of names; without a server to the one
