@@ -52,6 +52,8 @@ func New() sdk.Layer { return &layer{confine: confine.Self} }
 type layer struct {
 	// auth is for the upstream proxy. It comes with Plan alone, and stays in this process.
 	auth sdk.Secret
+	// gate decides, from Start on.
+	gate *gate.Gate
 	// confine takes from the process what it does not need any more.
 	confine func(read ...string) (confine.Report, error)
 }
@@ -282,8 +284,12 @@ func by(action policy.HostAction) string {
 	return "denied: an action that nobody knows"
 }
 
-// Finish implements sdk.Starter. All that Start made ends with the process.
-func (*layer) Finish(context.Context, *sdk.FinishRequest) (*sdk.FinishResponse, error) {
+// Finish implements sdk.Starter. All that Start made ends with the process; what is not told yet is
+// told.
+func (l *layer) Finish(context.Context, *sdk.FinishRequest) (*sdk.FinishResponse, error) {
+	if l.gate != nil {
+		l.gate.Flush()
+	}
 	return &sdk.FinishResponse{}, nil
 }
 

@@ -47,6 +47,7 @@ func (l *layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartRes
 	g := gate.New(&req.Policy, req.Facts, &egress.Dialer{Upstream: way}, func(e sdk.Event) {
 		tell(req.Session, e)
 	})
+	l.gate = g
 	names := synthetic.New(synthetics)
 	s := &serving{
 		session: req.Session,

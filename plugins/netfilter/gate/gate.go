@@ -36,16 +36,17 @@ type Gate struct {
 	bound   map[Target]string        // the service of each host that goes through the credential layer
 	ports   []uint16                 // at which hosts may be allowed, and one for all others
 	local   map[uint16]policy.RuleID // ports of the host's loopback
-	tell    func(sdk.Event)
+	ledger  *ledger
 	isOwn   func(netip.Addr) (bool, error)
 }
 
 // New is a gate for a policy. It tells events to tell, from any goroutine.
 func New(p *policy.Policy, facts []fact.Fact, dialer *egress.Dialer, tell func(sdk.Event)) *Gate {
 	g := &Gate{
-		decider: policy.NewDecider(p), dialer: dialer, tell: tell, isOwn: egress.IsOwn,
+		decider: policy.NewDecider(p), dialer: dialer, isOwn: egress.IsOwn,
 		bound: map[Target]string{}, local: map[uint16]policy.RuleID{},
-		ports: append(Ports(&p.Network), 0),
+		ports:  append(Ports(&p.Network), 0),
+		ledger: &ledger{tell: tell, again: map[decision]uint64{}},
 	}
 	dialer.Permit = g.permit
 	for _, r := range p.Network.Ports {
@@ -187,28 +188,18 @@ func (f *forbidden) Error() string { return f.Why }
 
 // deny tells of a denial and returns it.
 func (g *Gate) deny(d *Denial) error {
-	e := event("network.denied", d.Target.Host(), d.Target.Port, d.Why, id(d.rule))
-	if d.change != "" {
-		e.Fields["change"] = d.change
-	}
-	g.tell(e)
+	made := decided("network.denied", d.Target.Host(), d.Target.Port, d.Why, id(d.rule))
+	made.change = d.change
+	g.ledger.add(made)
 	return d
 }
 
 func (g *Gate) event(name, host string, port uint16, why string, rule policy.RuleID) {
-	g.tell(event(name, host, port, why, rule))
+	g.ledger.add(decided(name, host, port, why, rule))
 }
 
-// event is that of a decision. Host and why may hold what the agent chose, byte for byte.
-func event(name, host string, port uint16, why string, rule policy.RuleID) sdk.Event {
-	e := sdk.Event{Name: name, Rule: rule, Fields: map[string]string{
-		"host": policy.Printable(host), "why": policy.Printable(why),
-	}}
-	if port != 0 {
-		e.Fields["port"] = strconv.Itoa(int(port))
-	}
-	return e
-}
+// Flush tells of what was only counted so far.
+func (g *Gate) Flush() { g.ledger.flush() }
 
 // isDenial reports whether a rule takes away, and is not only none that grants.
 func isDenial(r *policy.HostRule) bool { return r != nil && r.Action != policy.HostAllow }
