@@ -114,9 +114,6 @@ var registryLine = regexp.MustCompile(
 // cargo is not asked, for it has no word for it: what it has fetched from lies in its directory,
 // and others stand in its settings.
 func cargo(_ context.Context, l *Learner) ([]string, error) {
-	if _, err := l.find("cargo"); err != nil {
-		return nil, err
-	}
 	var urls []string
 	add := func(path string) {
 		text, err := hostfile.Read(path, mostRead)
@@ -147,7 +144,7 @@ func cargo(_ context.Context, l *Learner) ([]string, error) {
 	return urls, nil
 }
 
-func (l *Learner) mavenSettings() string { return filepath.Join(l.Home, ".m2/settings.xml") }
+func (l *Learner) mavenFile() string { return filepath.Join(l.Home, ".m2/settings.xml") }
 
 // maven fetches from mirrors and repositories of its settings, and from the one that it comes with.
 func maven(_ context.Context, l *Learner) ([]string, error) {
@@ -155,7 +152,7 @@ func maven(_ context.Context, l *Learner) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	urls, err := mavenURLs(l.mavenSettings())
+	urls, err := mavenURLs(l.mavenFile())
 	if err != nil {
 		return nil, err
 	}

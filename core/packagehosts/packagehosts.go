@@ -14,7 +14,8 @@
 // A manager is a program on the host, and what it is asked is what the agent may reach. So it is
 // run from an empty directory, where no project has a say, with an environment of its own, and only
 // if it lies where tools are installed and nothing that the agent may write (core/toolchain finds
-// it, through no shim). Managers that cannot be asked are read: cargo keeps the settings of its
+// it, through no shim). Nor is one asked whose settings the agent may write: it could put hosts there
+// for the next run. Managers that cannot be asked are read: cargo keeps the settings of its
 // registries, Maven a file of mirrors and its default.
 package packagehosts
 
@@ -35,6 +36,7 @@ import (
 
 	"github.com/nono-run/nono/core/ownfile"
 	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/hostname"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -101,19 +103,20 @@ func (l Learned) Says() string {
 // timeout is how long one manager may take.
 const timeout = 20 * time.Second
 
-// manager is how one is asked. answer returns urls, or names of hosts; an error that wraps
-// errMissing where it is not installed.
+// manager is how one is asked: the program that it is, the files that it has its settings in, and
+// what it answers, urls or names of hosts.
 type manager struct {
-	name, asked string
-	answer      func(ctx context.Context, l *Learner) ([]string, error)
+	name, program, asked string
+	settings             func(l *Learner) []string
+	answer               func(ctx context.Context, l *Learner) ([]string, error)
 }
 
 var managers = []manager{
-	{"npm", "npm config list", npm},
-	{"go", "go env GOPROXY GOSUMDB", golang},
-	{"pip", "pip's settings", pip},
-	{"cargo", "cargo's registries", cargo},
-	{"maven", "Maven's settings", maven},
+	{"npm", "npm", "npm config list", (*Learner).npmSettings, npm},
+	{"go", "go", "go env GOPROXY GOSUMDB", (*Learner).goSettings, golang},
+	{"pip", "python3", "pip's settings", (*Learner).pipSettings, pip},
+	{"cargo", "cargo", "cargo's registries", (*Learner).cargoSettings, cargo},
+	{"maven", "mvn", "Maven's settings", (*Learner).mavenSettings, maven},
 }
 
 // Learn is what the managers say, or said while their settings were what they are. An error beside
@@ -150,8 +153,16 @@ func (l *Learner) Learn(ctx context.Context) (Learned, error) {
 func (l *Learner) ask(ctx context.Context, m manager) *Client {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	said, err := m.answer(ctx, l)
 	c := &Client{Name: m.name, Asked: m.asked}
+	_, err := l.find(m.program)
+	var said []string
+	switch file := l.writable(m); {
+	case isMissing(err):
+	case file != "":
+		err = nothing("the agent may write " + file)
+	default:
+		said, err = m.answer(ctx, l)
+	}
 	switch {
 	case isMissing(err):
 		return nil
@@ -175,15 +186,23 @@ func (l *Learner) ask(ctx context.Context, m manager) *Client {
 // named without a url. Anything else is "".
 func hostOf(text string) string {
 	if !strings.Contains(text, "://") {
-		return strings.TrimSpace(text)
+		if name, err := hostname.Parse(strings.TrimSpace(text)); err == nil {
+			return name
+		}
+		return ""
 	}
 	u, err := url.Parse(strings.TrimPrefix(strings.TrimSpace(text), "sparse+"))
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
 		return ""
 	}
-	host := u.Hostname()
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
+	host, addr, err := hostname.Host(u.Hostname())
+	switch {
+	case err != nil:
+		return "" // a star, which would mean more than one host
+	case addr.Is6():
+		host = "[" + addr.String() + "]"
+	case addr.IsValid():
+		host = addr.String()
 	}
 	usual := map[string]string{"https": "443", "http": "80"}[u.Scheme]
 	if port := u.Port(); port != "" && port != usual {
@@ -199,22 +218,64 @@ var settings = []string{
 	"CARGO_HOME", "XDG_CONFIG_HOME",
 }
 
-// files are those that managers read, and those that appear when one has been used.
-func (l *Learner) files() []string {
-	config := l.value("XDG_CONFIG_HOME", filepath.Join(l.Home, ".config"))
-	files := []string{
-		"/etc/npmrc", "/etc/pip.conf", filepath.Join(l.Home, ".npmrc"),
-		filepath.Join(l.Home, ".pip/pip.conf"), filepath.Join(config, "pip/pip.conf"),
-		filepath.Join(config, "go/env"),
-		l.cargoHome() + "/config.toml", l.cargoHome() + "/config", l.cargoHome() + "/registry/index",
-		l.mavenSettings(),
-	}
-	for _, name := range []string{
-		"npm_config_userconfig", "NPM_CONFIG_USERCONFIG", "GOENV", "PIP_CONFIG_FILE",
-	} {
+// named adds the files that variables of the user's name.
+func (l *Learner) named(files []string, variables ...string) []string {
+	for _, name := range variables {
 		if path := l.value(name, ""); filepath.IsAbs(path) {
 			files = append(files, path)
 		}
+	}
+	return files
+}
+
+func (l *Learner) npmSettings() []string {
+	files := []string{"/etc/npmrc", filepath.Join(l.Home, ".npmrc")}
+	return l.named(files, "npm_config_userconfig", "NPM_CONFIG_USERCONFIG")
+}
+
+func (l *Learner) goSettings() []string {
+	return l.named([]string{filepath.Join(l.configHome(), "go/env")}, "GOENV")
+}
+
+func (l *Learner) pipSettings() []string {
+	files := []string{
+		"/etc/pip.conf", filepath.Join(l.Home, ".pip/pip.conf"),
+		filepath.Join(l.configHome(), "pip/pip.conf"),
+	}
+	return l.named(files, "PIP_CONFIG_FILE")
+}
+
+func (l *Learner) cargoSettings() []string {
+	return []string{
+		l.cargoHome() + "/config.toml", l.cargoHome() + "/config", l.cargoHome() + "/registry/index",
+	}
+}
+
+func (l *Learner) mavenSettings() []string { return []string{l.mavenFile()} }
+
+// writable is a file of a manager's settings that the agent may write, or make; "" if there is
+// none.
+func (l *Learner) writable(m manager) string {
+	decide := policy.NewDecider(l.Policy)
+	for _, file := range m.settings(l) {
+		at := []string{file}
+		if route, err := hostfile.Follow(hostfile.Host, file); err == nil {
+			at = append(at, route.Path)
+		}
+		for _, path := range at {
+			if decide.Path(path, policy.OpWrite).Allowed {
+				return file
+			}
+		}
+	}
+	return ""
+}
+
+// files are those that managers read, and those that appear when one has been used.
+func (l *Learner) files() []string {
+	var files []string
+	for _, m := range managers {
+		files = append(files, m.settings(l)...)
 	}
 	list := l.value("PATH", "")
 	for dir := range strings.SplitSeq(list, ":") {
@@ -228,6 +289,10 @@ func (l *Learner) files() []string {
 	return files
 }
 
+func (l *Learner) configHome() string {
+	return l.value("XDG_CONFIG_HOME", filepath.Join(l.Home, ".config"))
+}
+
 func (l *Learner) value(name, usual string) string {
 	if v, ok := l.Lookup(name); ok && v != "" {
 		return v
@@ -235,12 +300,16 @@ func (l *Learner) value(name, usual string) string {
 	return usual
 }
 
-// mark is another one when a setting changes, or a manager is installed or replaced.
+// mark is another one when a setting changes or who may write it, or a manager is installed or
+// replaced.
 func (l *Learner) mark() string {
 	sum := sha256.New()
 	for _, name := range settings {
 		v, ok := l.Lookup(name)
 		fmt.Fprintf(sum, "%s %v %q\n", name, ok, v)
+	}
+	for _, m := range managers {
+		fmt.Fprintf(sum, "%s %q\n", m.name, l.writable(m))
 	}
 	for _, path := range l.files() {
 		info, err := os.Stat(path)

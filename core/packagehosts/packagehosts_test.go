@@ -244,6 +244,41 @@ func TestPlantedManagers(t *testing.T) {
 	}
 }
 
+// Settings that the agent may write say nothing of what it may reach: it could write there what it
+// wants for the next run. Whoever else may write them is asked as before, and each again when that
+// is over.
+func TestWritableSettings(t *testing.T) {
+	t.Parallel()
+	for grant, manager := range map[string]string{
+		".cargo": "cargo", ".cargo/registry": "cargo", ".config/pip": "pip", ".config/go/env": "go",
+		".npmrc": "npm", ".m2": "maven",
+	} {
+		m := usual(t)
+		before := m.learn() // and is remembered, which must not count
+		m.l.Policy.Filesystem = append(m.l.Policy.Filesystem, policy.PathRule{
+			Access: policy.Write, Path: filepath.Join(m.home, grant), Type: policy.Directory,
+			Source: policy.Source{Origin: policy.OriginFlag, Flag: "--write ~/" + grant},
+		})
+		learned := m.learn()
+		for _, c := range learned.Clients {
+			asked := len(c.Hosts) > 0
+			if asked != (c.Name != manager) {
+				t.Errorf("the agent may write ~/%s, and %s says %v, %s", grant, c.Name, c.Hosts, c.Why)
+			}
+			if !asked && !strings.Contains(c.Why, "the agent may write "+m.home) {
+				t.Errorf("%s: told is %q", c.Name, c.Why)
+			}
+		}
+		if again := m.learn(); again.Fresh {
+			t.Errorf("~/%s: they are asked at each start", grant)
+		}
+		m.l.Policy.Filesystem = m.l.Policy.Filesystem[:len(m.l.Policy.Filesystem)-1]
+		if after := m.learn(); !slices.Equal(after.Hosts(), before.Hosts()) {
+			t.Errorf("~/%s: afterwards they say %v", grant, after.Hosts())
+		}
+	}
+}
+
 // A manager that fails is told, and asked again the next time.
 func TestFailing(t *testing.T) {
 	t.Parallel()
@@ -298,6 +333,8 @@ func TestHostOf(t *testing.T) {
 		"https://[2001:db8::1]:8443/":    "[2001:db8::1]:8443",
 		"sum.example":                    "sum.example",
 		"file:///srv/mirror":             "",
+		"https://*.example/":             "",
+		"*.example":                      "",
 		"https://%zz/":                   "",
 	} {
 		if got := hostOf(text); got != want {
