@@ -29,8 +29,11 @@ func (d *Denial) Error() string {
 }
 
 func (d *Denial) what() string {
-	if d.asked != "" {
+	switch {
+	case d.asked != "":
 		return policy.Printable(strconv.Quote(d.asked))
+	case d.Target == Target{}:
+		return "a request without a host"
 	}
 	return d.Target.String()
 }

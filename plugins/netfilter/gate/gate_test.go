@@ -292,6 +292,9 @@ func TestWords(t *testing.T) {
 		strings.ContainsAny(g.told[len(g.told)-1].Fields["host"], "\x1b\x00") {
 		t.Errorf("control characters pass: %q", text)
 	}
+	if text := g.Refuse("", "it is empty").Text(); !strings.HasPrefix(text, "nono: a request without a host is denied") {
+		t.Errorf("nothing that was asked for: %s", text)
+	}
 	if long := g.Refuse(strings.Repeat("a", 10000), "it is none"); len(long.Text()) > 1000 || len(g.told[len(g.told)-1].Fields["host"]) > 255 {
 		t.Errorf("what the agent says is told at its whole length: %s", long.Text())
 	}
