@@ -155,6 +155,7 @@ func attempts(ech string) []attempt {
 			try: "tls=direct " + how + "|api.good.example:443|EVIL",
 		})
 	}
+	add("E55", "the name of another host that is allowed", "tls=|api.good.example:443|EVIL.good.example")
 	all = append(all,
 		attempt{
 			threat: "E55", does: "no server name", try: "tls=|api.good.example:443|",
@@ -174,6 +175,7 @@ func attempts(ech string) []attempt {
 	// E56, E62: requests in clear that name another host than the one that was allowed.
 	for _, pair := range [][2]string{
 		{"another Host", `GET http://raw.good.example/` + askThere},
+		{"the Host of another that is allowed", `GET http://raw.good.example/ HTTP/1.1\r\nHost: EVIL.good.example\r\nConnection: close\r\n\r\n`},
 		{"two Hosts", `GET http://raw.good.example/ HTTP/1.1\r\nHost: raw.good.example\r\nHost: EVIL\r\nConnection: close\r\n\r\n`},
 		{"a folded Host", `GET http://raw.good.example/ HTTP/1.1\r\nHost:\r\n EVIL\r\nConnection: close\r\n\r\n`},
 		{"bare line feeds", `GET http://raw.good.example/ HTTP/1.1\nHost: EVIL\nConnection: close\n\n`},

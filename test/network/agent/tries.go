@@ -33,7 +33,8 @@ var tries = map[string]func(value string) string{
 	"upload":  upload,
 	"direct":  direct,
 	"tcp": func(address string) string {
-		return answerOf(net.DialTimeout("tcp", address, patience))
+		c, err := net.DialTimeout("tcp", address, patience)
+		return answerOf(address, c, err)
 	},
 	"udp":  udp,
 	"icmp": icmp,
@@ -307,12 +308,12 @@ func (s *splitter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func answerOf(c net.Conn, err error) string {
+func answerOf(host string, c net.Conn, err error) string {
 	if err != nil {
 		return err.Error()
 	}
 	_ = c.SetDeadline(time.Now().Add(patience))
-	return converse(c, "GET / HTTP/1.0\r\n\r\n")
+	return converse(c, "GET / HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n")
 }
 
 // udp sends a datagram and waits for an answer.
