@@ -22,7 +22,8 @@ import (
 
 const (
 	// mostConnections is how many there are at a time, where the user may have descriptors for them.
-	mostConnections = 16384
+	// Each may make the layer keep a hundred kilobytes.
+	mostConnections = 4096
 	// descriptors is how many one connection needs: its own, the server's, and what looking for that
 	// takes.
 	descriptors = 3

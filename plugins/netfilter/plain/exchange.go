@@ -51,7 +51,7 @@ func (m *meter) Read(p []byte) (int, error) {
 func (s *server) wake() {
 	if s.in == nil {
 		s.meter = meter{s.conn, math.MaxInt64}
-		s.in, s.out = readers.get(&s.meter), writers.get(s.conn)
+		s.in, s.out = answers.get(&s.meter), writers.get(s.conn)
 	}
 }
 
@@ -66,7 +66,7 @@ func (s *server) close() {
 // rest gives the buffers back.
 func (s *server) rest() {
 	if s.in != nil {
-		readers.put(s.in)
+		answers.put(s.in)
 		writers.put(s.out)
 		s.in, s.out = nil, nil
 	}

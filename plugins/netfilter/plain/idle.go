@@ -63,10 +63,11 @@ func peek(fd uintptr) (int, error) {
 	}
 }
 
-// readers and writers are buffers that nobody needs at the moment. A reader is as large as the
-// longest head, which is looked at whole.
+// readers and writers are buffers that nobody needs at the moment. A reader of requests is as large
+// as the longest head, which is looked at whole.
 var (
 	readers = readerPool{sync.Pool{New: func() any { return bufio.NewReaderSize(nil, longestHead) }}}
+	answers = readerPool{sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}}
 	writers = writerPool{sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 4<<10) }}}
 )
 

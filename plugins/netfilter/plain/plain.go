@@ -41,8 +41,8 @@ import (
 )
 
 const (
-	// longestHead is how long the head of a request may be: as much as large servers take.
-	longestHead = 64 << 10
+	// longestHead is how long the head of a request may be: as much as nginx takes.
+	longestHead = 32 << 10
 	// longestAnswer is how long the head of an answer may be.
 	longestAnswer = 1 << 20
 	// farewell is how long a client has to read a last answer while it is still sending.
