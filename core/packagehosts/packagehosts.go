@@ -14,8 +14,8 @@
 // A manager is a program on the host, and what it is asked is what the agent may reach. So it is
 // run from an empty directory, where no project has a say, with an environment of its own, and only
 // if it lies where tools are installed and nothing that the agent may write (core/toolchain finds
-// it, through no shim). Nor is one asked whose settings the agent may write: it could put hosts there
-// for the next run. Managers that cannot be asked are read: cargo keeps the settings of its
+// it, through no shim). Nor is one asked whose settings the agent may write: it could put hosts
+// there for the next run. Managers that cannot be asked are read: cargo keeps the settings of its
 // registries, Maven a file of mirrors and its default.
 package packagehosts
 

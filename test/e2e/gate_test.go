@@ -9,9 +9,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +92,42 @@ func TestBehindAnyNetworkLayer(t *testing.T) {
 	u.useGate("")
 	u.quiet(u.succeeds(u.nono(configured("sh", "-c", curl+" -s http://plain.example/")...)), "denied:")
 	u.quiet(u.nono(configured("sh", "-c", "exit 3")...), "denied:")
+}
+
+// The network layer reads what the agent sends, so each of its threads has given away what it does
+// not need when the agent begins; the log says how far that goes.
+func TestNetworkLayerIsConfined(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	g := u.guarded("run", "--allow-cwd", "--allow-host", "name.example", "--", "sh", "-c", "echo up; read line")
+	in := g.openInput()
+	g.start()
+	g.wait(&g.out, "up")
+	pid, ok := g.child("nono-layer-netfilter")
+	if !ok {
+		t.Fatal("there is no network layer")
+	}
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(threads) < 2 {
+		t.Fatalf("its threads are %q, %v", threads, err)
+	}
+	for _, name := range threads {
+		status, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended
+		}
+		if !strings.Contains(string(status), "\nNoNewPrivs:\t1\n") {
+			t.Errorf("a thread is not confined:\n%s", status)
+		}
+	}
+	if _, err := in.Write([]byte("go on\n")); err != nil {
+		t.Fatal(err)
+	}
+	g.succeeds()
+	const event = "netfilter layer.confined how='confined by Landlock, version "
+	if logs := u.succeeds(u.nono("logs")).Stdout; !strings.Contains(logs, event) {
+		t.Errorf("the log has no %q\n%s", event, logs)
+	}
 }
 
 // A certificate of a company's, which the host's administrator put among those that the host
