@@ -3,8 +3,10 @@ package config_test
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,7 +103,19 @@ func FuzzOwnConfig(f *testing.F) {
 
 // FuzzFlags: a flag is a rule or a problem, and the value of --env is in neither.
 func FuzzFlags(f *testing.F) {
-	names := []string{"allow", "read", "write", "env", "disable", "allow-cwd", "other"}
+	names := []string{
+		"allow", "read", "write", "env", "disable", "allow-cwd", "other", "allow-host", "deny-host",
+		"opaque-host", "open-port", "listen-port", "network-profile", "upstream-proxy", "upstream-bypass",
+	}
+	for _, value := range []string{
+		"http://ada:hunter2-hunter2@p.example:3128", "socks5://ada:hunter2-hunter2@p", "system",
+		"http://ada:hunter2-hunter2@p.example:x",
+	} {
+		f.Add(slices.Index(names, "upstream-proxy"), value)
+	}
+	for i, value := range []string{"*.a.example:8443", "10.0.0.0/8:*", "localhost", "22", "22", "minimal"} {
+		f.Add(slices.Index(names, "allow-host")+i, value)
+	}
 	for i, value := range []string{
 		"~/x", "$HOME/../y", "missing/..", "A=hunter2-hunter2",
 		"network", "", "x",
@@ -117,6 +131,10 @@ func FuzzFlags(f *testing.F) {
 		secret, isSecret := "", false
 		if flag.Name == "env" {
 			_, secret, isSecret = strings.Cut(value, "=")
+		}
+		if u, err := url.Parse(value); flag.Name == "upstream-proxy" && err == nil && u.User != nil {
+			secret, isSecret = u.User.Password()
+			isSecret = isSecret && strings.Count(value, secret) == 1
 		}
 		if !isSecret || len(secret) < 12 {
 			return

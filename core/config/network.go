@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -355,14 +354,11 @@ func (r *reader) settleOpen() {
 
 // uselessOpaque tells of an opaque that no allow goes with: it grants nothing by itself.
 func (r *reader) uselessOpaque() {
+	allowed := newHostSet(r.net.hosts, func(h hostRule) bool {
+		return h.Action == policy.HostAllow && !h.replaced
+	})
 	for _, h := range r.net.hosts {
-		if h.Action != policy.HostOpaque || h.replaced {
-			continue
-		}
-		meets := func(o hostRule) bool {
-			return o.Action == policy.HostAllow && !o.replaced && overlap(o.HostRule, h.HostRule)
-		}
-		if !slices.ContainsFunc(r.net.hosts, meets) {
+		if h.Action == policy.HostOpaque && !h.replaced && !allowed.meets(h.HostRule) {
 			r.notice(h.Source, "opaque grants nothing, and no allow speaks of %s",
 				hostname.Write(h.Host, h.Ports))
 		}
@@ -433,15 +429,18 @@ const mostAsked = 6
 // hostAsks are the hosts that a file brings and that nobody else gives: each by itself, and those
 // of a list together.
 func (r *reader) hostAsks(s *source) []Ask {
-	foreign := func(h hostRule) bool { return r.isForeign(h.by) }
-	given := slices.DeleteFunc(slices.Clone(r.net.hosts), foreign)
+	given := map[policy.HostAction]*hostSet{}
+	for _, action := range []policy.HostAction{policy.HostAllow, policy.HostOpaque} {
+		given[action] = newHostSet(r.net.hosts, func(h hostRule) bool {
+			return h.Action == action && !r.isForeign(h.by)
+		})
+	}
 	var asks []Ask
 	lists := map[policy.Source]int{}
 	hosts := map[policy.Source][]string{}
 	for _, h := range r.net.hosts {
-		gives := func(o hostRule) bool { return covers(o.HostRule, h.HostRule) }
 		if h.Action == policy.HostDeny || h.replaced || !s.wrote(h.by) ||
-			slices.ContainsFunc(given, gives) {
+			given[h.Action].covers(h.HostRule) {
 			continue
 		}
 		text := hostname.Write(h.Host, h.Ports)
@@ -477,34 +476,4 @@ func inShort(words []string) string {
 		return fmt.Sprintf("%s and %d more", strings.Join(words[:mostAsked], ", "), more)
 	}
 	return strings.Join(words, ", ")
-}
-
-// covers reports whether what one rule gives another one only gives again. Of addresses only the
-// same range does: a wider one may well not reach into what is special of it.
-func covers(wide, narrow policy.HostRule) bool {
-	ports := len(wide.Ports) == 0 || len(narrow.Ports) > 0 && !slices.ContainsFunc(narrow.Ports,
-		func(p uint16) bool { return !slices.Contains(wide.Ports, p) })
-	return wide.Action == narrow.Action && ports && (wide.Host == narrow.Host ||
-		below(strings.TrimPrefix(narrow.Host, "*."), wide.Host))
-}
-
-// below reports whether a name lies below the suffix of a pattern.
-func below(name, pattern string) bool {
-	suffix, isSuffix := strings.CutPrefix(pattern, "*")
-	return isSuffix && strings.HasSuffix(name, suffix)
-}
-
-// overlap reports whether two rules speak of one host at one port.
-func overlap(a, b policy.HostRule) bool {
-	ports := len(a.Ports) == 0 || len(b.Ports) == 0 ||
-		slices.ContainsFunc(a.Ports, func(p uint16) bool { return slices.Contains(b.Ports, p) })
-	return ports && (a.Host == b.Host || below(strings.TrimPrefix(a.Host, "*."), b.Host) ||
-		below(strings.TrimPrefix(b.Host, "*."), a.Host) || meet(a.Host, b.Host))
-}
-
-// meet reports whether two ranges of addresses have one in common.
-func meet(a, b string) bool {
-	one, err := netip.ParsePrefix(a)
-	other, otherErr := netip.ParsePrefix(b)
-	return err == nil && otherErr == nil && one.Overlaps(other)
 }
