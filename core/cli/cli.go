@@ -103,6 +103,7 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		approve:     a.approve,
 		version:     a.version,
 		listPlugins: a.listPlugins, lockPlugin: a.lockPlugin, removePlugin: a.removePlugin,
+		newPlugin:  a.newPlugin,
 		showPlugin: a.showPlugin, verifyPlugin: a.verifyPlugin, comparePlugins: a.comparePlugins,
 		checkGit:     a.checkGit,
 		listProfiles: a.listProfiles, showProfile: a.showProfile, initProfile: a.initProfile,
@@ -170,6 +171,7 @@ type actions struct {
 	approve     func(approveOptions) error
 
 	lockPlugin     func(lockOptions) error
+	newPlugin      func(newPluginOptions) error
 	removePlugin   func(name string) error
 	showPlugin     func(context.Context, showOptions) error
 	verifyPlugin   func(context.Context, verifyOptions) error

@@ -19,12 +19,12 @@ import (
 func newPlugin(do actions) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:     "plugin",
-		Short:   "Show the layers that are installed, lock and verify their programs",
+		Short:   "Show the layers that are installed, lock and verify their programs, begin one",
 		Example: "  nono plugin list\n  nono plugin lock acme/motd\n  nono plugin verify",
 	})
 	cmd.AddCommand(newPluginList(do.listPlugins), newPluginShow(do.showPlugin),
 		newPluginLock(do.lockPlugin), newPluginRemove(do.removePlugin),
-		newPluginVerify(do.verifyPlugin, do.comparePlugins))
+		newPluginVerify(do.verifyPlugin, do.comparePlugins), newPluginNew(do.newPlugin))
 	return cmd
 }
 
