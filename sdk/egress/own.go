@@ -21,8 +21,9 @@ func IsOwn(addr netip.Addr) (bool, error) {
 	// kernel knows that without a packet being sent.
 	socket, err := net.DialUDP("udp", nil, to)
 	switch {
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return false, nil // no way leads there, and so it is elsewhere
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH),
+		errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
+		return false, nil // no way leads there, as where there is no IPv6, and so it is elsewhere
 	case err != nil:
 		return false, fmt.Errorf("looking whether %s is an address of this machine: %w", addr, err)
 	}
