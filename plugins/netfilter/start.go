@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +28,8 @@ const (
 	// descriptors is how many one connection needs: its own, the server's, and what looking for that
 	// takes.
 	descriptors = 3
+	// answersFor is how long what a name server said is good for further connections.
+	answersFor = 5 * time.Second
 )
 
 // Start implements sdk.Starter. When it has returned, every listener is served.
@@ -45,9 +48,10 @@ func (l *layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartRes
 	if err != nil {
 		return nil, err
 	}
-	g := gate.New(&req.Policy, req.Facts, &egress.Dialer{Upstream: way}, func(e sdk.Event) {
-		tell(req.Session, e)
-	})
+	dialer := &egress.Dialer{
+		Upstream: way, Resolver: &egress.Remembering{For: answersFor},
+	}
+	g := gate.New(&req.Policy, req.Facts, dialer, func(e sdk.Event) { tell(req.Session, e) })
 	l.gate = g
 	names := synthetic.New(synthetics)
 	s := &serving{

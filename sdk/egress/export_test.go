@@ -16,3 +16,6 @@ const MostAddresses = 2 * mostAddresses
 
 // MostLookups is how many lookups are under way at most.
 const MostLookups = mostLookups
+
+// MostRemembered is how many answers are remembered at most.
+const MostRemembered = mostRemembered

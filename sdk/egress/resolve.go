@@ -65,7 +65,7 @@ func (d *Dialer) lookup(ctx context.Context, network, host string) lookup {
 	return answer
 }
 
-// absent reports whether a name server has answered, and has no address.
+// absent reports whether a name server has answered, if only that there is no address.
 func absent(err error) bool {
 	var dns *net.DNSError
 	var family *net.AddrError // there are addresses, and none of this family
