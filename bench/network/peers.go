@@ -20,10 +20,12 @@ type proxy struct {
 	Shown string // the command line, for a reader
 	ways  []way
 	// pids are those whose time and memory count.
-	pids   []int
-	core   int // nono's, which is one of them; 0 for others
-	client *load.Running
-	stops  []func()
+	pids []int
+	// daemonPID is a peer's first process.
+	daemonPID int
+	core      int // nono's, which is one of them; 0 for others
+	client    *load.Running
+	stops     []func()
 }
 
 // way is how the client uses the proxy.
@@ -62,6 +64,9 @@ func (p *proxy) check() error {
 				return fmt.Errorf("%s: %s: %w", w.name, do, err)
 			}
 		}
+	}
+	if p.daemonPID != 0 { // its workers are there by now
+		p.pids = append([]int{p.daemonPID}, machine.Children(p.daemonPID)...)
 	}
 	return nil
 }
@@ -149,7 +154,7 @@ func (p *proxy) daemon(address string, args ...string) error {
 			return fmt.Errorf("%s does not accept at %s: %s", p.Name, address, said.String())
 		}
 	}
-	p.pids = append([]int{cmd.Process.Pid}, machine.Children(cmd.Process.Pid)...)
+	p.daemonPID = cmd.Process.Pid
 	return nil
 }
 

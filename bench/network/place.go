@@ -15,7 +15,13 @@ func newPlace() (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	p := place{root: filepath.Join(cache, "nono-bench-network")}
+	var p place
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		return place{}, err
+	}
+	if p.root, err = os.MkdirTemp(cache, "nono-bench-network-"); err != nil {
+		return place{}, err
+	}
 	p.work, p.home = filepath.Join(p.root, "work"), filepath.Join(p.root, "home")
 	for _, dir := range []string{p.work, p.home} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {

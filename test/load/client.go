@@ -63,20 +63,20 @@ func (w Way) first(target string) string {
 // established reads the answer to a CONNECT and not a byte more.
 func established(conn net.Conn) error {
 	var head []byte
-	one := make([]byte, 512)
-	for !strings.HasSuffix(string(head), "\r\n\r\n") {
+	some := make([]byte, 512)
+	for !strings.Contains(string(head), "\r\n\r\n") {
 		// The server says nothing before it is asked, so that all that comes is the proxy's.
-		n, err := conn.Read(one)
+		n, err := conn.Read(some)
 		if err != nil {
 			return fmt.Errorf("the answer to CONNECT: %w", err)
 		}
-		if head = append(head, one[:n]...); len(head) > 16<<10 {
+		if head = append(head, some[:n]...); len(head) > 16<<10 {
 			return errors.New("the answer to CONNECT has no end")
 		}
 	}
-	line, _, _ := strings.Cut(string(head), "\r\n")
+	line, rest, _ := strings.Cut(string(head), "\r\n")
 	if _, status, _ := strings.Cut(line, " "); !strings.HasPrefix(status, "200") {
-		return fmt.Errorf("CONNECT was answered %q", line)
+		return fmt.Errorf("CONNECT was answered %q, %q", line, rest)
 	}
 	return nil
 }

@@ -14,10 +14,8 @@ import (
 	"github.com/nono-run/nono/test/machine"
 )
 
-// Policy is that of an agent who is a client. The server's address is this machine's own, which
-// takes a rule that names it.
-const Policy = "filesystem { allow = [\".\"] }\n" +
-	"network { allow = [\"" + ServerName + "\", \"" + ServerAddress + "\"] }\n"
+// Policy is that of an agent who is a client.
+const Policy = "filesystem { allow = [\".\"] }\nnetwork { allow = [\"" + ServerName + "\"] }\n"
 
 // Agent is a client that runs inside.
 type Agent struct {
