@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"time"
@@ -18,8 +19,10 @@ func thisMachine() string {
 	if unix.Uname(&u) == nil {
 		kernel = unix.ByteSliceToString(u.Release[:])
 	}
-	return fmt.Sprintf("%s/%s, %d cores, kernel %s, as an ordinary user",
-		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), kernel)
+	load, _ := os.ReadFile("/proc/loadavg")
+	average, _, _ := strings.Cut(string(load), " ")
+	return fmt.Sprintf("%s/%s, %d cores, kernel %s, as an ordinary user, load average %s",
+		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), kernel, average)
 }
 
 // text is the page.
