@@ -28,6 +28,11 @@ func TestIsOwn(t *testing.T) {
 			}
 		}
 	}
+	for _, text := range []string{"0.0.0.0", "::", "::ffff:0.0.0.0"} {
+		if own, err := egress.IsOwn(netip.MustParseAddr(text)); err != nil || !own {
+			t.Errorf("%s: %t, %v", text, own, err)
+		}
+	}
 	for _, text := range []string{"192.0.43.8", "2600::8"} {
 		if own, err := egress.IsOwn(netip.MustParseAddr(text)); err != nil || own {
 			t.Errorf("%s: %t, %v", text, own, err)

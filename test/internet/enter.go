@@ -126,6 +126,8 @@ const machine = `
 link set lo up
 link add out0 type veth peer name net0 netns %d
 address add 6.6.6.1 peer 6.6.6.254 dev out0
+address add 6.6.7.1/24 dev out0
+address add 6.6.7.2/24 dev out0
 address add 2a00:6666::1/128 dev out0 nodad
 link set out0 up
 route add default via 6.6.6.254

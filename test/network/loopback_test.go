@@ -40,13 +40,14 @@ func TestLoopback(t *testing.T) {
 		t.Fatal("the other service is not on every address")
 	}
 	i.Authority.Set("own.good.example", internet.Machine)
+	i.Authority.Set("second.good.example", netip.MustParseAddr("6.6.7.2")) // of one range with 6.6.7.1
 	i.Authority.Set("loop.good.example", netip.MustParseAddr("127.0.0.1"))
 	policy := fmt.Sprintf("network {\n  loopback = [%s]\n  allow = [\"*.good.example:*\"]\n}", granted)
 	allowed := []string{"tcp=127.0.0.1:" + granted, "tcp=localhost:" + granted}
 	var denied []string
 	for _, host := range []string{
 		"127.0.0.1", "localhost", "127.0.0.2", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:0.0.0.0]",
-		"6.6.6.1", "[2a00:6666::1]", "own.good.example", "loop.good.example",
+		"6.6.6.1", "[2a00:6666::1]", "own.good.example", "second.good.example", "loop.good.example",
 	} {
 		target := host + ":" + other
 		denied = append(denied, "tcp="+target, "tunnel="+target+"|"+askGood,
