@@ -49,10 +49,13 @@ var specials = []special{
 	{netip.MustParsePrefix("fe80::/10"), "the local link"},
 	{netip.MustParsePrefix("fec0::/10"), "a private network"},
 	{netip.MustParsePrefix("ff00::/8"), "multicast"},
-}
 
-// public6 is all of IPv6 that has been given out for the public internet.
-var public6 = netip.MustParsePrefix("2000::/3")
+	// All of IPv6 that is left, but for 2000::/3: networks that lie over another one use such
+	// addresses.
+	{netip.MustParsePrefix("::/3"), "not given out"},
+	{netip.MustParsePrefix("4000::/2"), "not given out"},
+	{netip.MustParsePrefix("8000::/1"), "not given out"},
+}
 
 // Special says which range that is not the public internet an address lies in, and what that is
 // for. An IPv4 address in an IPv6 form is looked at as what it stands for.
@@ -62,9 +65,6 @@ func Special(addr netip.Addr) (within netip.Prefix, what string, ok bool) {
 		if s.prefix.Contains(addr) {
 			return s.prefix, s.what, true
 		}
-	}
-	if !addr.Is4() && !public6.Contains(addr) {
-		return netip.PrefixFrom(netip.IPv6Unspecified(), 0), "not given out", true
 	}
 	return netip.Prefix{}, "", false
 }

@@ -112,6 +112,7 @@ func TestAddress(t *testing.T) {
 	)
 	decide := policy.NewDecider(&p)
 	metadata := hosts("allow 169.254.169.254/32 80")
+	six := hosts("allow ::/0 443", "allow ::/1 443", "allow 4000::/16 443")
 	for _, c := range []struct {
 		decide            *policy.Decider
 		ask               string
@@ -133,6 +134,11 @@ func TestAddress(t *testing.T) {
 		{decide, "127.0.0.1 5433", false, false},
 		{decide, "::1 5432", false, false},
 		{decide, "2606:4700::1 443", false, true},
+		{policy.NewDecider(&six), "2606:4700::1 443", true, true},
+		{policy.NewDecider(&six), "4000::1 443", true, true},
+		{policy.NewDecider(&six), "200::1 443", false, false}, // not given out, as networks that overlay one
+		{policy.NewDecider(&six), "::ffff:0:7f00:1 443", false, false},
+		{policy.NewDecider(&six), "fd00::1 443", false, false},
 		{policy.NewDecider(&metadata), "169.254.169.254 80", true, true},
 		{policy.NewDecider(&metadata), "169.254.169.253 80", false, false},
 		{policy.NewDecider(&policy.Policy{}), "1.1.1.1 443", false, true},
