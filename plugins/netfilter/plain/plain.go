@@ -18,9 +18,9 @@
 // # What is passed on
 //
 // Bodies in both directions at once, each piece as soon as it is there; answers before the answer
-// (103, 100); trailers; an Upgrade to WebSocket, and to nothing else. There is no limit on time but
-// for the head of a request once it has begun, and on memory there is: heads are bounded, and a
-// connection at rest holds no buffer.
+// (103, 100); trailers; an Upgrade to WebSocket, and to nothing else; no TRACE. There is no limit
+// on time but for the head of a request once it has begun, and on memory there is: heads are
+// bounded, and a connection at rest holds no buffer.
 package plain
 
 import (
@@ -138,11 +138,23 @@ func (c *conversation) next(ctx context.Context) bool {
 	if req.Method == http.MethodConnect {
 		return c.tunnel(ctx, form, req)
 	}
+	if echoes(req.Method) {
+		return c.refuse(&Refusal{
+			http.StatusMethodNotAllowed, "not a request that is passed on",
+			"what is sent on here is not shown to the client: there is no " + req.Method,
+		}, req)
+	}
 	way, err := c.guide.Way(ctx, form.asked)
 	if err != nil {
 		return c.refuse(err, req)
 	}
 	return c.exchange(ctx, form, req, way)
+}
+
+// echoes reports whether a method asks for the request as it arrived. A proxy on the way out
+// answers that with the password that it is given.
+func echoes(method string) bool {
+	return strings.EqualFold(method, http.MethodTrace) || strings.EqualFold(method, "TRACK")
 }
 
 // head waits until a whole head is buffered, and returns it without taking it.

@@ -256,6 +256,25 @@ func TestUpstreamProxy(t *testing.T) {
 	}
 }
 
+// A TRACE is answered with the request as it arrived: a proxy outside would show the client what it
+// is given. Nor does anything else that is called so leave here.
+func TestTrace(t *testing.T) {
+	upstream := web(t, func(w http.ResponseWriter, r *http.Request) { _ = r.Write(w) })
+	for method, refused := range map[string]bool{"TRACE": true, "trace": true, "TRACK": true, "GET": false} {
+		b := serveVia(t, upstream, egress.Via{
+			Origin: "http://ok.example", Authorization: sdk.NewSecret([]byte("Basic theirs")),
+		})
+		b.say(t, method+" http://ok.example/ HTTP/1.1\r\nHost: ok.example\r\nMax-Forwards: 0\r\n\r\n")
+		resp, body := b.hear(t, method)
+		if shown := strings.Contains(body, "theirs"); shown == refused {
+			t.Errorf("%s: %s: %s", method, resp.Status, body)
+		}
+		if refused && resp.StatusCode != http.StatusMethodNotAllowed {
+			t.Errorf("%s: %s", method, resp.Status)
+		}
+	}
+}
+
 // An upstream proxy's question for a password is no question to the client.
 func TestUpstreamWantsPassword(t *testing.T) {
 	upstream := web(t, func(w http.ResponseWriter, _ *http.Request) {
