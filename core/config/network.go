@@ -101,7 +101,7 @@ type reachable struct {
 	profiles []language.Item
 	learned  []learned
 	open     *language.Value // nil where nobody says it
-	ownOpen  bool            // the user's own files say it
+	ownOpen  bool            // the last of the user's own files that speaks of it says it
 	upstream *wayOut
 	bypass   []language.Item // of flags
 	closed   []policy.Source // flags that say that the network is closed
@@ -134,7 +134,9 @@ func (r *reader) network(s *source, t *language.Tree) {
 	}
 	if v, ok := t.Attributes["open"]; ok {
 		r.net.open = v
-		r.net.ownOpen = r.net.ownOpen || v.Yes && !s.foreign
+		if !s.foreign {
+			r.net.ownOpen = v.Yes
+		}
 	}
 	if v, ok := t.Attributes["upstream"]; ok {
 		r.wayOut(v)
@@ -414,8 +416,12 @@ func (r *reader) networkAsks(s *source, t *language.Tree) []Ask {
 		asks = append(asks, Ask{"to have this machine's whole network", v.Source, wants("open")})
 	}
 	if u := r.net.upstream; u != nil && s.wrote(u.at) {
+		says := "to send its traffic through the proxy " + policy.Printable(u.said)
+		if len(u.bypass) > 0 {
+			says += ", and past it to " + inShort(u.bypass)
+		}
 		asks = append(asks, Ask{
-			"to send its traffic through the proxy " + policy.Printable(u.said), u.at,
+			says, u.at,
 			wants(append([]string{"upstream", u.said}, u.bypass...)...),
 		})
 	}
@@ -430,9 +436,10 @@ const mostAsked = 6
 // of a list together.
 func (r *reader) hostAsks(s *source) []Ask {
 	given := map[policy.HostAction]*hostSet{}
+	own := r.ownProfile()
 	for _, action := range []policy.HostAction{policy.HostAllow, policy.HostOpaque} {
 		given[action] = newHostSet(r.net.hosts, func(h hostRule) bool {
-			return h.Action == action && !r.isForeign(h.by)
+			return h.Action == action && !r.isForeign(h.by) && (!h.replaced || h.by == own)
 		})
 	}
 	var asks []Ask
@@ -468,6 +475,17 @@ func (r *reader) hostAsks(s *source) []Ask {
 			inShort(hosts[h.by]))
 	}
 	return asks
+}
+
+// ownProfile is the line that names the network profile that the user would have without the files
+// from elsewhere. One that he replaced himself gives nothing any more.
+func (r *reader) ownProfile() (own policy.Source) {
+	for _, it := range r.net.profiles {
+		if !r.isForeign(it.Source) {
+			own = it.Source
+		}
+	}
+	return own
 }
 
 // inShort is the first of some words, and how many more there are.
