@@ -194,7 +194,8 @@ type Run struct {
 	// Facts are what layers planned before this one have found out.
 	Facts []fact.Fact
 	// HostVariables holds those that Describe asked for and that are set. They are in the process's
-	// own environment too, where libraries look for them.
+	// own environment too, where libraries look for them. In Plan, a layer of the kind credentials is
+	// told those as well that the policy names as sources of keys (env://NAME).
 	HostVariables map[string]string
 	// Dir is a directory of this layer's own for this session. It may not exist in a dry run.
 	Dir string

@@ -600,6 +600,116 @@ func (PortAction) EnumDescriptor() ([]byte, []int) {
 	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{9}
 }
 
+type KeySourceType int32
+
+const (
+	KeySourceType_KEY_SOURCE_TYPE_UNSPECIFIED KeySourceType = 0
+	KeySourceType_KEY_SOURCE_TYPE_KEYRING     KeySourceType = 1
+	KeySourceType_KEY_SOURCE_TYPE_VARIABLE    KeySourceType = 2
+	KeySourceType_KEY_SOURCE_TYPE_FILE        KeySourceType = 3
+	KeySourceType_KEY_SOURCE_TYPE_COMMAND     KeySourceType = 4
+)
+
+// Enum value maps for KeySourceType.
+var (
+	KeySourceType_name = map[int32]string{
+		0: "KEY_SOURCE_TYPE_UNSPECIFIED",
+		1: "KEY_SOURCE_TYPE_KEYRING",
+		2: "KEY_SOURCE_TYPE_VARIABLE",
+		3: "KEY_SOURCE_TYPE_FILE",
+		4: "KEY_SOURCE_TYPE_COMMAND",
+	}
+	KeySourceType_value = map[string]int32{
+		"KEY_SOURCE_TYPE_UNSPECIFIED": 0,
+		"KEY_SOURCE_TYPE_KEYRING":     1,
+		"KEY_SOURCE_TYPE_VARIABLE":    2,
+		"KEY_SOURCE_TYPE_FILE":        3,
+		"KEY_SOURCE_TYPE_COMMAND":     4,
+	}
+)
+
+func (x KeySourceType) Enum() *KeySourceType {
+	p := new(KeySourceType)
+	*p = x
+	return p
+}
+
+func (x KeySourceType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (KeySourceType) Descriptor() protoreflect.EnumDescriptor {
+	return file_nono_layer_v1_layer_proto_enumTypes[10].Descriptor()
+}
+
+func (KeySourceType) Type() protoreflect.EnumType {
+	return &file_nono_layer_v1_layer_proto_enumTypes[10]
+}
+
+func (x KeySourceType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use KeySourceType.Descriptor instead.
+func (KeySourceType) EnumDescriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{10}
+}
+
+type KeyPlaceType int32
+
+const (
+	KeyPlaceType_KEY_PLACE_TYPE_UNSPECIFIED KeyPlaceType = 0
+	KeyPlaceType_KEY_PLACE_TYPE_HEADER      KeyPlaceType = 1
+	KeyPlaceType_KEY_PLACE_TYPE_QUERY       KeyPlaceType = 2
+	KeyPlaceType_KEY_PLACE_TYPE_BASIC       KeyPlaceType = 3
+	KeyPlaceType_KEY_PLACE_TYPE_PATH        KeyPlaceType = 4
+)
+
+// Enum value maps for KeyPlaceType.
+var (
+	KeyPlaceType_name = map[int32]string{
+		0: "KEY_PLACE_TYPE_UNSPECIFIED",
+		1: "KEY_PLACE_TYPE_HEADER",
+		2: "KEY_PLACE_TYPE_QUERY",
+		3: "KEY_PLACE_TYPE_BASIC",
+		4: "KEY_PLACE_TYPE_PATH",
+	}
+	KeyPlaceType_value = map[string]int32{
+		"KEY_PLACE_TYPE_UNSPECIFIED": 0,
+		"KEY_PLACE_TYPE_HEADER":      1,
+		"KEY_PLACE_TYPE_QUERY":       2,
+		"KEY_PLACE_TYPE_BASIC":       3,
+		"KEY_PLACE_TYPE_PATH":        4,
+	}
+)
+
+func (x KeyPlaceType) Enum() *KeyPlaceType {
+	p := new(KeyPlaceType)
+	*p = x
+	return p
+}
+
+func (x KeyPlaceType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (KeyPlaceType) Descriptor() protoreflect.EnumDescriptor {
+	return file_nono_layer_v1_layer_proto_enumTypes[11].Descriptor()
+}
+
+func (KeyPlaceType) Type() protoreflect.EnumType {
+	return &file_nono_layer_v1_layer_proto_enumTypes[11]
+}
+
+func (x KeyPlaceType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use KeyPlaceType.Descriptor instead.
+func (KeyPlaceType) EnumDescriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
+}
+
 type Tier int32
 
 const (
@@ -633,11 +743,11 @@ func (x Tier) String() string {
 }
 
 func (Tier) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[10].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[12].Descriptor()
 }
 
 func (Tier) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[10]
+	return &file_nono_layer_v1_layer_proto_enumTypes[12]
 }
 
 func (x Tier) Number() protoreflect.EnumNumber {
@@ -646,7 +756,7 @@ func (x Tier) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Tier.Descriptor instead.
 func (Tier) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{10}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
 }
 
 type Shows int32
@@ -692,11 +802,11 @@ func (x Shows) String() string {
 }
 
 func (Shows) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[11].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[13].Descriptor()
 }
 
 func (Shows) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[11]
+	return &file_nono_layer_v1_layer_proto_enumTypes[13]
 }
 
 func (x Shows) Number() protoreflect.EnumNumber {
@@ -705,7 +815,7 @@ func (x Shows) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Shows.Descriptor instead.
 func (Shows) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
 }
 
 type Standing int32
@@ -765,11 +875,11 @@ func (x Standing) String() string {
 }
 
 func (Standing) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[12].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[14].Descriptor()
 }
 
 func (Standing) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[12]
+	return &file_nono_layer_v1_layer_proto_enumTypes[14]
 }
 
 func (x Standing) Number() protoreflect.EnumNumber {
@@ -778,7 +888,7 @@ func (x Standing) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Standing.Descriptor instead.
 func (Standing) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
 }
 
 type Held int32
@@ -817,11 +927,11 @@ func (x Held) String() string {
 }
 
 func (Held) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[13].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[15].Descriptor()
 }
 
 func (Held) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[13]
+	return &file_nono_layer_v1_layer_proto_enumTypes[15]
 }
 
 func (x Held) Number() protoreflect.EnumNumber {
@@ -830,7 +940,7 @@ func (x Held) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Held.Descriptor instead.
 func (Held) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
 }
 
 type Severity int32
@@ -866,11 +976,11 @@ func (x Severity) String() string {
 }
 
 func (Severity) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[14].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[16].Descriptor()
 }
 
 func (Severity) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[14]
+	return &file_nono_layer_v1_layer_proto_enumTypes[16]
 }
 
 func (x Severity) Number() protoreflect.EnumNumber {
@@ -879,7 +989,7 @@ func (x Severity) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Severity.Descriptor instead.
 func (Severity) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
 }
 
 type Right int32
@@ -924,11 +1034,11 @@ func (x Right) String() string {
 }
 
 func (Right) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[15].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[17].Descriptor()
 }
 
 func (Right) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[15]
+	return &file_nono_layer_v1_layer_proto_enumTypes[17]
 }
 
 func (x Right) Number() protoreflect.EnumNumber {
@@ -937,7 +1047,7 @@ func (x Right) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Right.Descriptor instead.
 func (Right) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
 }
 
 type Op int32
@@ -973,11 +1083,11 @@ func (x Op) String() string {
 }
 
 func (Op) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[16].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[18].Descriptor()
 }
 
 func (Op) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[16]
+	return &file_nono_layer_v1_layer_proto_enumTypes[18]
 }
 
 func (x Op) Number() protoreflect.EnumNumber {
@@ -986,7 +1096,7 @@ func (x Op) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Op.Descriptor instead.
 func (Op) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
 }
 
 type Network int32
@@ -1022,11 +1132,11 @@ func (x Network) String() string {
 }
 
 func (Network) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[17].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[19].Descriptor()
 }
 
 func (Network) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[17]
+	return &file_nono_layer_v1_layer_proto_enumTypes[19]
 }
 
 func (x Network) Number() protoreflect.EnumNumber {
@@ -1035,7 +1145,7 @@ func (x Network) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Network.Descriptor instead.
 func (Network) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
 }
 
 type EndReason int32
@@ -1083,11 +1193,11 @@ func (x EndReason) String() string {
 }
 
 func (EndReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[18].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[20].Descriptor()
 }
 
 func (EndReason) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[18]
+	return &file_nono_layer_v1_layer_proto_enumTypes[20]
 }
 
 func (x EndReason) Number() protoreflect.EnumNumber {
@@ -1096,7 +1206,7 @@ func (x EndReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EndReason.Descriptor instead.
 func (EndReason) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
 }
 
 // Core is what a layer is told of its host.
@@ -2486,6 +2596,271 @@ func (x *Upstream) GetBypass() []string {
 	return nil
 }
 
+// KeySource is one place that a key may be in.
+type KeySource struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Type  KeySourceType          `protobuf:"varint,1,opt,name=type,proto3,enum=nono.layer.v1.KeySourceType" json:"type,omitempty"`
+	// name is a name in the keyring, a variable, a file or a program.
+	Name []byte `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// args are a command's arguments, without its own name.
+	Args          [][]byte `protobuf:"bytes,3,rep,name=args,proto3" json:"args,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeySource) Reset() {
+	*x = KeySource{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeySource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeySource) ProtoMessage() {}
+
+func (x *KeySource) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeySource.ProtoReflect.Descriptor instead.
+func (*KeySource) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *KeySource) GetType() KeySourceType {
+	if x != nil {
+		return x.Type
+	}
+	return KeySourceType_KEY_SOURCE_TYPE_UNSPECIFIED
+}
+
+func (x *KeySource) GetName() []byte {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *KeySource) GetArgs() [][]byte {
+	if x != nil {
+		return x.Args
+	}
+	return nil
+}
+
+// KeyPlace is where in a request the key stands.
+type KeyPlace struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Type  KeyPlaceType           `protobuf:"varint,1,opt,name=type,proto3,enum=nono.layer.v1.KeyPlaceType" json:"type,omitempty"`
+	// name is a header, a parameter or a user.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// format has "{}" in the place of the key.
+	Format        string `protobuf:"bytes,3,opt,name=format,proto3" json:"format,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyPlace) Reset() {
+	*x = KeyPlace{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyPlace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyPlace) ProtoMessage() {}
+
+func (x *KeyPlace) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyPlace.ProtoReflect.Descriptor instead.
+func (*KeyPlace) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *KeyPlace) GetType() KeyPlaceType {
+	if x != nil {
+		return x.Type
+	}
+	return KeyPlaceType_KEY_PLACE_TYPE_UNSPECIFIED
+}
+
+func (x *KeyPlace) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *KeyPlace) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+// Credential is a service that the agent uses with a key which it does not have.
+type Credential struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Id      string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Source  *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	Service string                 `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`
+	// upstream is an https URL without user information, query, and slash at its end.
+	Upstream string `protobuf:"bytes,4,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	// keys are the sources of the key; the first that has it counts.
+	Keys  []*KeySource `protobuf:"bytes,5,rep,name=keys,proto3" json:"keys,omitempty"`
+	Place *KeyPlace    `protobuf:"bytes,6,opt,name=place,proto3" json:"place,omitempty"`
+	// prefix stands before the token, for programs that look at a key's form.
+	Prefix string `protobuf:"bytes,7,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// The agent's variables for the token and for where requests go; each may be empty.
+	KeyVariable string `protobuf:"bytes,8,opt,name=key_variable,json=keyVariable,proto3" json:"key_variable,omitempty"`
+	UrlVariable string `protobuf:"bytes,9,opt,name=url_variable,json=urlVariable,proto3" json:"url_variable,omitempty"`
+	// methods and paths are what requests may be; none: anything.
+	Methods []string `protobuf:"bytes,10,rep,name=methods,proto3" json:"methods,omitempty"`
+	Paths   []string `protobuf:"bytes,11,rep,name=paths,proto3" json:"paths,omitempty"`
+	// optional: without a key the run goes on.
+	Optional      bool `protobuf:"varint,12,opt,name=optional,proto3" json:"optional,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Credential) Reset() {
+	*x = Credential{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Credential) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Credential) ProtoMessage() {}
+
+func (x *Credential) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Credential.ProtoReflect.Descriptor instead.
+func (*Credential) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Credential) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Credential) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *Credential) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Credential) GetUpstream() string {
+	if x != nil {
+		return x.Upstream
+	}
+	return ""
+}
+
+func (x *Credential) GetKeys() []*KeySource {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *Credential) GetPlace() *KeyPlace {
+	if x != nil {
+		return x.Place
+	}
+	return nil
+}
+
+func (x *Credential) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *Credential) GetKeyVariable() string {
+	if x != nil {
+		return x.KeyVariable
+	}
+	return ""
+}
+
+func (x *Credential) GetUrlVariable() string {
+	if x != nil {
+		return x.UrlVariable
+	}
+	return ""
+}
+
+func (x *Credential) GetMethods() []string {
+	if x != nil {
+		return x.Methods
+	}
+	return nil
+}
+
+func (x *Credential) GetPaths() []string {
+	if x != nil {
+		return x.Paths
+	}
+	return nil
+}
+
+func (x *Credential) GetOptional() bool {
+	if x != nil {
+		return x.Optional
+	}
+	return false
+}
+
 type Policy struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Filesystem    []*PathRule            `protobuf:"bytes,1,rep,name=filesystem,proto3" json:"filesystem,omitempty"`
@@ -2494,13 +2869,14 @@ type Policy struct {
 	Hosts         []*HostRule            `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	Ports         []*PortRule            `protobuf:"bytes,5,rep,name=ports,proto3" json:"ports,omitempty"`
 	Upstream      *Upstream              `protobuf:"bytes,6,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	Credentials   []*Credential          `protobuf:"bytes,7,rep,name=credentials,proto3" json:"credentials,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2512,7 +2888,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[18]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2525,7 +2901,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Policy) GetFilesystem() []*PathRule {
@@ -2570,6 +2946,13 @@ func (x *Policy) GetUpstream() *Upstream {
 	return nil
 }
 
+func (x *Policy) GetCredentials() []*Credential {
+	if x != nil {
+		return x.Credentials
+	}
+	return nil
+}
+
 type Host struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Tier          Tier                   `protobuf:"varint,1,opt,name=tier,proto3,enum=nono.layer.v1.Tier" json:"tier,omitempty"`
@@ -2584,7 +2967,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2596,7 +2979,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[19]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2609,7 +2992,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Host) GetTier() Tier {
@@ -2665,7 +3048,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2677,7 +3060,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[20]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2690,7 +3073,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Command) GetArgs() [][]byte {
@@ -2725,7 +3108,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +3120,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +3133,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Document) GetPath() []byte {
@@ -2784,7 +3167,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2796,7 +3179,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2809,7 +3192,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Variable) GetName() []byte {
@@ -2846,7 +3229,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2858,7 +3241,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2871,7 +3254,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Run) GetSessionId() string {
@@ -2961,7 +3344,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2973,7 +3356,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2986,7 +3369,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PlanRequest) GetRun() *Run {
@@ -3039,7 +3422,7 @@ type Places struct {
 
 func (x *Places) Reset() {
 	*x = Places{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3051,7 +3434,7 @@ func (x *Places) String() string {
 func (*Places) ProtoMessage() {}
 
 func (x *Places) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3064,7 +3447,7 @@ func (x *Places) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Places.ProtoReflect.Descriptor instead.
 func (*Places) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Places) GetPlaces() []*Place {
@@ -3118,7 +3501,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3130,7 +3513,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3143,7 +3526,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Place) GetPath() []byte {
@@ -3255,7 +3638,7 @@ type Rights struct {
 
 func (x *Rights) Reset() {
 	*x = Rights{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3267,7 +3650,7 @@ func (x *Rights) String() string {
 func (*Rights) ProtoMessage() {}
 
 func (x *Rights) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3280,7 +3663,7 @@ func (x *Rights) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rights.ProtoReflect.Descriptor instead.
 func (*Rights) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Rights) GetRead() bool {
@@ -3315,7 +3698,7 @@ type PlaceLink struct {
 
 func (x *PlaceLink) Reset() {
 	*x = PlaceLink{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3327,7 +3710,7 @@ func (x *PlaceLink) String() string {
 func (*PlaceLink) ProtoMessage() {}
 
 func (x *PlaceLink) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3340,7 +3723,7 @@ func (x *PlaceLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceLink.ProtoReflect.Descriptor instead.
 func (*PlaceLink) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PlaceLink) GetPath() []byte {
@@ -3378,7 +3761,7 @@ type PlaceRule struct {
 
 func (x *PlaceRule) Reset() {
 	*x = PlaceRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3390,7 +3773,7 @@ func (x *PlaceRule) String() string {
 func (*PlaceRule) ProtoMessage() {}
 
 func (x *PlaceRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3403,7 +3786,7 @@ func (x *PlaceRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceRule.ProtoReflect.Descriptor instead.
 func (*PlaceRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PlaceRule) GetRule() string {
@@ -3454,7 +3837,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3466,7 +3849,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3479,7 +3862,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PlanResponse) GetSteps() []*Step {
@@ -3529,7 +3912,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3541,7 +3924,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3554,7 +3937,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Coverage) GetRule() string {
@@ -3598,7 +3981,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3610,7 +3993,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3623,7 +4006,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Diagnostic) GetSeverity() Severity {
@@ -3677,7 +4060,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3689,7 +4072,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3702,7 +4085,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Fact) GetFact() isFact_Fact {
@@ -3801,7 +4184,7 @@ type VerifiedFile struct {
 
 func (x *VerifiedFile) Reset() {
 	*x = VerifiedFile{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3813,7 +4196,7 @@ func (x *VerifiedFile) String() string {
 func (*VerifiedFile) ProtoMessage() {}
 
 func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3826,7 +4209,7 @@ func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifiedFile.ProtoReflect.Descriptor instead.
 func (*VerifiedFile) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *VerifiedFile) GetPath() []byte {
@@ -3852,7 +4235,7 @@ type CredentialMissing struct {
 
 func (x *CredentialMissing) Reset() {
 	*x = CredentialMissing{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3864,7 +4247,7 @@ func (x *CredentialMissing) String() string {
 func (*CredentialMissing) ProtoMessage() {}
 
 func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3877,7 +4260,7 @@ func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialMissing.ProtoReflect.Descriptor instead.
 func (*CredentialMissing) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CredentialMissing) GetService() string {
@@ -3898,7 +4281,7 @@ type Proxy struct {
 
 func (x *Proxy) Reset() {
 	*x = Proxy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3910,7 +4293,7 @@ func (x *Proxy) String() string {
 func (*Proxy) ProtoMessage() {}
 
 func (x *Proxy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3923,7 +4306,7 @@ func (x *Proxy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proxy.ProtoReflect.Descriptor instead.
 func (*Proxy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Proxy) GetListener() string {
@@ -3952,7 +4335,7 @@ type Resolver struct {
 
 func (x *Resolver) Reset() {
 	*x = Resolver{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3964,7 +4347,7 @@ func (x *Resolver) String() string {
 func (*Resolver) ProtoMessage() {}
 
 func (x *Resolver) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3977,7 +4360,7 @@ func (x *Resolver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resolver.ProtoReflect.Descriptor instead.
 func (*Resolver) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Resolver) GetListener() string {
@@ -4005,7 +4388,7 @@ type BoundHost struct {
 
 func (x *BoundHost) Reset() {
 	*x = BoundHost{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4017,7 +4400,7 @@ func (x *BoundHost) String() string {
 func (*BoundHost) ProtoMessage() {}
 
 func (x *BoundHost) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4030,7 +4413,7 @@ func (x *BoundHost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoundHost.ProtoReflect.Descriptor instead.
 func (*BoundHost) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *BoundHost) GetService() string {
@@ -4078,7 +4461,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4090,7 +4473,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4103,7 +4486,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Step) GetRule() string {
@@ -4299,7 +4682,7 @@ type Env struct {
 
 func (x *Env) Reset() {
 	*x = Env{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4311,7 +4694,7 @@ func (x *Env) String() string {
 func (*Env) ProtoMessage() {}
 
 func (x *Env) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4324,7 +4707,7 @@ func (x *Env) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Env.ProtoReflect.Descriptor instead.
 func (*Env) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Env) GetName() []byte {
@@ -4356,7 +4739,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4368,7 +4751,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4381,7 +4764,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Part) GetPart() isPart_Part {
@@ -4470,7 +4853,7 @@ type Bind struct {
 
 func (x *Bind) Reset() {
 	*x = Bind{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4482,7 +4865,7 @@ func (x *Bind) String() string {
 func (*Bind) ProtoMessage() {}
 
 func (x *Bind) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4495,7 +4878,7 @@ func (x *Bind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bind.ProtoReflect.Descriptor instead.
 func (*Bind) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Bind) GetPath() []byte {
@@ -4557,7 +4940,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4569,7 +4952,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4582,7 +4965,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Link) GetPath() []byte {
@@ -4611,7 +4994,7 @@ type Copy struct {
 
 func (x *Copy) Reset() {
 	*x = Copy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4623,7 +5006,7 @@ func (x *Copy) String() string {
 func (*Copy) ProtoMessage() {}
 
 func (x *Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4636,7 +5019,7 @@ func (x *Copy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Copy.ProtoReflect.Descriptor instead.
 func (*Copy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Copy) GetPath() []byte {
@@ -4680,7 +5063,7 @@ type Tmpfs struct {
 
 func (x *Tmpfs) Reset() {
 	*x = Tmpfs{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4692,7 +5075,7 @@ func (x *Tmpfs) String() string {
 func (*Tmpfs) ProtoMessage() {}
 
 func (x *Tmpfs) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4705,7 +5088,7 @@ func (x *Tmpfs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tmpfs.ProtoReflect.Descriptor instead.
 func (*Tmpfs) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Tmpfs) GetPath() []byte {
@@ -4747,7 +5130,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4759,7 +5142,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4772,7 +5155,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Mask) GetPath() []byte {
@@ -4807,7 +5190,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4819,7 +5202,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4832,7 +5215,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *File) GetPath() []byte {
@@ -4866,7 +5249,7 @@ type Landlock struct {
 
 func (x *Landlock) Reset() {
 	*x = Landlock{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4878,7 +5261,7 @@ func (x *Landlock) String() string {
 func (*Landlock) ProtoMessage() {}
 
 func (x *Landlock) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4891,7 +5274,7 @@ func (x *Landlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Landlock.ProtoReflect.Descriptor instead.
 func (*Landlock) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Landlock) GetPath() []byte {
@@ -4920,7 +5303,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4932,7 +5315,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4945,7 +5328,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Comparison) GetArg() uint32 {
@@ -4985,7 +5368,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4997,7 +5380,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5010,7 +5393,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Condition) GetComparisons() []*Comparison {
@@ -5031,7 +5414,7 @@ type Seccomp struct {
 
 func (x *Seccomp) Reset() {
 	*x = Seccomp{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5043,7 +5426,7 @@ func (x *Seccomp) String() string {
 func (*Seccomp) ProtoMessage() {}
 
 func (x *Seccomp) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5056,7 +5439,7 @@ func (x *Seccomp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seccomp.ProtoReflect.Descriptor instead.
 func (*Seccomp) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Seccomp) GetSyscalls() []string {
@@ -5093,7 +5476,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5105,7 +5488,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5118,7 +5501,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Listener) GetName() string {
@@ -5165,7 +5548,7 @@ type Dialer struct {
 
 func (x *Dialer) Reset() {
 	*x = Dialer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5177,7 +5560,7 @@ func (x *Dialer) String() string {
 func (*Dialer) ProtoMessage() {}
 
 func (x *Dialer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5190,7 +5573,7 @@ func (x *Dialer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dialer.ProtoReflect.Descriptor instead.
 func (*Dialer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Dialer) GetPorts() []uint32 {
@@ -5212,7 +5595,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5224,7 +5607,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5237,7 +5620,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *StartRequest) GetRun() *Run {
@@ -5273,7 +5656,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5285,7 +5668,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5298,7 +5681,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Descriptor) GetName() string {
@@ -5333,7 +5716,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5345,7 +5728,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5358,7 +5741,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *StartResponse) GetHasState() bool {
@@ -5392,7 +5775,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5404,7 +5787,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5417,7 +5800,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *End) GetReason() EndReason {
@@ -5471,7 +5854,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5483,7 +5866,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5496,7 +5879,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *FinishRequest) GetRun() *Run {
@@ -5550,7 +5933,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5562,7 +5945,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5575,7 +5958,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *FinishResponse) GetLines() []string {
@@ -5601,7 +5984,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5613,7 +5996,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5626,7 +6009,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *SessionRequest) GetMessage() isSessionRequest_Message {
@@ -5718,7 +6101,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5730,7 +6113,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5743,7 +6126,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *SessionResponse) GetMessage() isSessionResponse_Message {
@@ -5856,7 +6239,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5868,7 +6251,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5881,7 +6264,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -5906,7 +6289,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5918,7 +6301,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5931,7 +6314,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Event) GetName() string {
@@ -5974,7 +6357,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5986,7 +6369,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5999,7 +6382,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Progress) GetText() string {
@@ -6035,7 +6418,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6047,7 +6430,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6060,7 +6443,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{65}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Question) GetId() uint64 {
@@ -6098,7 +6481,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6110,7 +6493,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6123,7 +6506,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{66}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -6165,7 +6548,7 @@ type Dial struct {
 
 func (x *Dial) Reset() {
 	*x = Dial{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6177,7 +6560,7 @@ func (x *Dial) String() string {
 func (*Dial) ProtoMessage() {}
 
 func (x *Dial) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6190,7 +6573,7 @@ func (x *Dial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dial.ProtoReflect.Descriptor instead.
 func (*Dial) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{67}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Dial) GetId() uint64 {
@@ -6218,7 +6601,7 @@ type DialResult struct {
 
 func (x *DialResult) Reset() {
 	*x = DialResult{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6230,7 +6613,7 @@ func (x *DialResult) String() string {
 func (*DialResult) ProtoMessage() {}
 
 func (x *DialResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6243,7 +6626,7 @@ func (x *DialResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResult.ProtoReflect.Descriptor instead.
 func (*DialResult) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{68}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *DialResult) GetId() uint64 {
@@ -6278,7 +6661,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6290,7 +6673,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6303,7 +6686,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{69}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Stop) GetId() uint64 {
@@ -6329,7 +6712,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6341,7 +6724,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6354,7 +6737,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{70}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Stopping) GetId() uint64 {
@@ -6480,7 +6863,30 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
 	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x12\x10\n" +
 	"\x03url\x18\x03 \x01(\tR\x03url\x12\x16\n" +
-	"\x06bypass\x18\x04 \x03(\tR\x06bypass\"\xc3\x02\n" +
+	"\x06bypass\x18\x04 \x03(\tR\x06bypass\"e\n" +
+	"\tKeySource\x120\n" +
+	"\x04type\x18\x01 \x01(\x0e2\x1c.nono.layer.v1.KeySourceTypeR\x04type\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\fR\x04name\x12\x12\n" +
+	"\x04args\x18\x03 \x03(\fR\x04args\"g\n" +
+	"\bKeyPlace\x12/\n" +
+	"\x04type\x18\x01 \x01(\x0e2\x1b.nono.layer.v1.KeyPlaceTypeR\x04type\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
+	"\x06format\x18\x03 \x01(\tR\x06format\"\x88\x03\n" +
+	"\n" +
+	"Credential\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
+	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x12\x18\n" +
+	"\aservice\x18\x03 \x01(\tR\aservice\x12\x1a\n" +
+	"\bupstream\x18\x04 \x01(\tR\bupstream\x12,\n" +
+	"\x04keys\x18\x05 \x03(\v2\x18.nono.layer.v1.KeySourceR\x04keys\x12-\n" +
+	"\x05place\x18\x06 \x01(\v2\x17.nono.layer.v1.KeyPlaceR\x05place\x12\x16\n" +
+	"\x06prefix\x18\a \x01(\tR\x06prefix\x12!\n" +
+	"\fkey_variable\x18\b \x01(\tR\vkeyVariable\x12!\n" +
+	"\furl_variable\x18\t \x01(\tR\vurlVariable\x12\x18\n" +
+	"\amethods\x18\n" +
+	" \x03(\tR\amethods\x12\x14\n" +
+	"\x05paths\x18\v \x03(\tR\x05paths\x12\x1a\n" +
+	"\boptional\x18\f \x01(\bR\boptional\"\x80\x03\n" +
 	"\x06Policy\x127\n" +
 	"\n" +
 	"filesystem\x18\x01 \x03(\v2\x17.nono.layer.v1.PathRuleR\n" +
@@ -6489,7 +6895,8 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\bdisabled\x18\x03 \x03(\v2\x17.nono.layer.v1.DisabledR\bdisabled\x12-\n" +
 	"\x05hosts\x18\x04 \x03(\v2\x17.nono.layer.v1.HostRuleR\x05hosts\x12-\n" +
 	"\x05ports\x18\x05 \x03(\v2\x17.nono.layer.v1.PortRuleR\x05ports\x123\n" +
-	"\bupstream\x18\x06 \x01(\v2\x17.nono.layer.v1.UpstreamR\bupstream\"\xa2\x01\n" +
+	"\bupstream\x18\x06 \x01(\v2\x17.nono.layer.v1.UpstreamR\bupstream\x12;\n" +
+	"\vcredentials\x18\a \x03(\v2\x19.nono.layer.v1.CredentialR\vcredentials\"\xa2\x01\n" +
 	"\x04Host\x12'\n" +
 	"\x04tier\x18\x01 \x01(\x0e2\x13.nono.layer.v1.TierR\x04tier\x12!\n" +
 	"\flandlock_abi\x18\x02 \x01(\rR\vlandlockAbi\x12\x16\n" +
@@ -6835,7 +7242,19 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"PortAction\x12\x1b\n" +
 	"\x17PORT_ACTION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PORT_ACTION_LOOPBACK\x10\x01\x12\x16\n" +
-	"\x12PORT_ACTION_LISTEN\x10\x02*4\n" +
+	"\x12PORT_ACTION_LISTEN\x10\x02*\xa2\x01\n" +
+	"\rKeySourceType\x12\x1f\n" +
+	"\x1bKEY_SOURCE_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17KEY_SOURCE_TYPE_KEYRING\x10\x01\x12\x1c\n" +
+	"\x18KEY_SOURCE_TYPE_VARIABLE\x10\x02\x12\x18\n" +
+	"\x14KEY_SOURCE_TYPE_FILE\x10\x03\x12\x1b\n" +
+	"\x17KEY_SOURCE_TYPE_COMMAND\x10\x04*\x96\x01\n" +
+	"\fKeyPlaceType\x12\x1e\n" +
+	"\x1aKEY_PLACE_TYPE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15KEY_PLACE_TYPE_HEADER\x10\x01\x12\x18\n" +
+	"\x14KEY_PLACE_TYPE_QUERY\x10\x02\x12\x18\n" +
+	"\x14KEY_PLACE_TYPE_BASIC\x10\x03\x12\x17\n" +
+	"\x13KEY_PLACE_TYPE_PATH\x10\x04*4\n" +
 	"\x04Tier\x12\x14\n" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
@@ -6915,8 +7334,8 @@ func file_nono_layer_v1_layer_proto_rawDescGZIP() []byte {
 	return file_nono_layer_v1_layer_proto_rawDescData
 }
 
-var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 19)
-var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
+var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 21)
+var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 78)
 var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Kind)(0),                 // 0: nono.layer.v1.Kind
 	(Lifetime)(0),             // 1: nono.layer.v1.Lifetime
@@ -6928,211 +7347,222 @@ var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(EnvAction)(0),            // 7: nono.layer.v1.EnvAction
 	(HostAction)(0),           // 8: nono.layer.v1.HostAction
 	(PortAction)(0),           // 9: nono.layer.v1.PortAction
-	(Tier)(0),                 // 10: nono.layer.v1.Tier
-	(Shows)(0),                // 11: nono.layer.v1.Shows
-	(Standing)(0),             // 12: nono.layer.v1.Standing
-	(Held)(0),                 // 13: nono.layer.v1.Held
-	(Severity)(0),             // 14: nono.layer.v1.Severity
-	(Right)(0),                // 15: nono.layer.v1.Right
-	(Op)(0),                   // 16: nono.layer.v1.Op
-	(Network)(0),              // 17: nono.layer.v1.Network
-	(EndReason)(0),            // 18: nono.layer.v1.EndReason
-	(*Core)(nil),              // 19: nono.layer.v1.Core
-	(*DescribeRequest)(nil),   // 20: nono.layer.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 21: nono.layer.v1.DescribeResponse
-	(*Subcommand)(nil),        // 22: nono.layer.v1.Subcommand
-	(*Flag)(nil),              // 23: nono.layer.v1.Flag
-	(*SubcommandRequest)(nil), // 24: nono.layer.v1.SubcommandRequest
-	(*FlagValue)(nil),         // 25: nono.layer.v1.FlagValue
-	(*StoredSession)(nil),     // 26: nono.layer.v1.StoredSession
-	(*StoredEvent)(nil),       // 27: nono.layer.v1.StoredEvent
-	(*Setting)(nil),           // 28: nono.layer.v1.Setting
-	(*Source)(nil),            // 29: nono.layer.v1.Source
-	(*PathRule)(nil),          // 30: nono.layer.v1.PathRule
-	(*Lift)(nil),              // 31: nono.layer.v1.Lift
-	(*EnvRule)(nil),           // 32: nono.layer.v1.EnvRule
-	(*Disabled)(nil),          // 33: nono.layer.v1.Disabled
-	(*HostRule)(nil),          // 34: nono.layer.v1.HostRule
-	(*PortRule)(nil),          // 35: nono.layer.v1.PortRule
-	(*Upstream)(nil),          // 36: nono.layer.v1.Upstream
-	(*Policy)(nil),            // 37: nono.layer.v1.Policy
-	(*Host)(nil),              // 38: nono.layer.v1.Host
-	(*Command)(nil),           // 39: nono.layer.v1.Command
-	(*Document)(nil),          // 40: nono.layer.v1.Document
-	(*Variable)(nil),          // 41: nono.layer.v1.Variable
-	(*Run)(nil),               // 42: nono.layer.v1.Run
-	(*PlanRequest)(nil),       // 43: nono.layer.v1.PlanRequest
-	(*Places)(nil),            // 44: nono.layer.v1.Places
-	(*Place)(nil),             // 45: nono.layer.v1.Place
-	(*Rights)(nil),            // 46: nono.layer.v1.Rights
-	(*PlaceLink)(nil),         // 47: nono.layer.v1.PlaceLink
-	(*PlaceRule)(nil),         // 48: nono.layer.v1.PlaceRule
-	(*PlanResponse)(nil),      // 49: nono.layer.v1.PlanResponse
-	(*Coverage)(nil),          // 50: nono.layer.v1.Coverage
-	(*Diagnostic)(nil),        // 51: nono.layer.v1.Diagnostic
-	(*Fact)(nil),              // 52: nono.layer.v1.Fact
-	(*VerifiedFile)(nil),      // 53: nono.layer.v1.VerifiedFile
-	(*CredentialMissing)(nil), // 54: nono.layer.v1.CredentialMissing
-	(*Proxy)(nil),             // 55: nono.layer.v1.Proxy
-	(*Resolver)(nil),          // 56: nono.layer.v1.Resolver
-	(*BoundHost)(nil),         // 57: nono.layer.v1.BoundHost
-	(*Step)(nil),              // 58: nono.layer.v1.Step
-	(*Env)(nil),               // 59: nono.layer.v1.Env
-	(*Part)(nil),              // 60: nono.layer.v1.Part
-	(*Bind)(nil),              // 61: nono.layer.v1.Bind
-	(*Link)(nil),              // 62: nono.layer.v1.Link
-	(*Copy)(nil),              // 63: nono.layer.v1.Copy
-	(*Tmpfs)(nil),             // 64: nono.layer.v1.Tmpfs
-	(*Mask)(nil),              // 65: nono.layer.v1.Mask
-	(*File)(nil),              // 66: nono.layer.v1.File
-	(*Landlock)(nil),          // 67: nono.layer.v1.Landlock
-	(*Comparison)(nil),        // 68: nono.layer.v1.Comparison
-	(*Condition)(nil),         // 69: nono.layer.v1.Condition
-	(*Seccomp)(nil),           // 70: nono.layer.v1.Seccomp
-	(*Listener)(nil),          // 71: nono.layer.v1.Listener
-	(*Dialer)(nil),            // 72: nono.layer.v1.Dialer
-	(*StartRequest)(nil),      // 73: nono.layer.v1.StartRequest
-	(*Descriptor)(nil),        // 74: nono.layer.v1.Descriptor
-	(*StartResponse)(nil),     // 75: nono.layer.v1.StartResponse
-	(*End)(nil),               // 76: nono.layer.v1.End
-	(*FinishRequest)(nil),     // 77: nono.layer.v1.FinishRequest
-	(*FinishResponse)(nil),    // 78: nono.layer.v1.FinishResponse
-	(*SessionRequest)(nil),    // 79: nono.layer.v1.SessionRequest
-	(*SessionResponse)(nil),   // 80: nono.layer.v1.SessionResponse
-	(*Beat)(nil),              // 81: nono.layer.v1.Beat
-	(*Event)(nil),             // 82: nono.layer.v1.Event
-	(*Progress)(nil),          // 83: nono.layer.v1.Progress
-	(*Question)(nil),          // 84: nono.layer.v1.Question
-	(*Answer)(nil),            // 85: nono.layer.v1.Answer
-	(*Dial)(nil),              // 86: nono.layer.v1.Dial
-	(*DialResult)(nil),        // 87: nono.layer.v1.DialResult
-	(*Stop)(nil),              // 88: nono.layer.v1.Stop
-	(*Stopping)(nil),          // 89: nono.layer.v1.Stopping
-	nil,                       // 90: nono.layer.v1.PlanResponse.SecretsEntry
-	nil,                       // 91: nono.layer.v1.StartRequest.SecretsEntry
-	nil,                       // 92: nono.layer.v1.FinishRequest.SecretsEntry
-	nil,                       // 93: nono.layer.v1.Event.FieldsEntry
+	(KeySourceType)(0),        // 10: nono.layer.v1.KeySourceType
+	(KeyPlaceType)(0),         // 11: nono.layer.v1.KeyPlaceType
+	(Tier)(0),                 // 12: nono.layer.v1.Tier
+	(Shows)(0),                // 13: nono.layer.v1.Shows
+	(Standing)(0),             // 14: nono.layer.v1.Standing
+	(Held)(0),                 // 15: nono.layer.v1.Held
+	(Severity)(0),             // 16: nono.layer.v1.Severity
+	(Right)(0),                // 17: nono.layer.v1.Right
+	(Op)(0),                   // 18: nono.layer.v1.Op
+	(Network)(0),              // 19: nono.layer.v1.Network
+	(EndReason)(0),            // 20: nono.layer.v1.EndReason
+	(*Core)(nil),              // 21: nono.layer.v1.Core
+	(*DescribeRequest)(nil),   // 22: nono.layer.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 23: nono.layer.v1.DescribeResponse
+	(*Subcommand)(nil),        // 24: nono.layer.v1.Subcommand
+	(*Flag)(nil),              // 25: nono.layer.v1.Flag
+	(*SubcommandRequest)(nil), // 26: nono.layer.v1.SubcommandRequest
+	(*FlagValue)(nil),         // 27: nono.layer.v1.FlagValue
+	(*StoredSession)(nil),     // 28: nono.layer.v1.StoredSession
+	(*StoredEvent)(nil),       // 29: nono.layer.v1.StoredEvent
+	(*Setting)(nil),           // 30: nono.layer.v1.Setting
+	(*Source)(nil),            // 31: nono.layer.v1.Source
+	(*PathRule)(nil),          // 32: nono.layer.v1.PathRule
+	(*Lift)(nil),              // 33: nono.layer.v1.Lift
+	(*EnvRule)(nil),           // 34: nono.layer.v1.EnvRule
+	(*Disabled)(nil),          // 35: nono.layer.v1.Disabled
+	(*HostRule)(nil),          // 36: nono.layer.v1.HostRule
+	(*PortRule)(nil),          // 37: nono.layer.v1.PortRule
+	(*Upstream)(nil),          // 38: nono.layer.v1.Upstream
+	(*KeySource)(nil),         // 39: nono.layer.v1.KeySource
+	(*KeyPlace)(nil),          // 40: nono.layer.v1.KeyPlace
+	(*Credential)(nil),        // 41: nono.layer.v1.Credential
+	(*Policy)(nil),            // 42: nono.layer.v1.Policy
+	(*Host)(nil),              // 43: nono.layer.v1.Host
+	(*Command)(nil),           // 44: nono.layer.v1.Command
+	(*Document)(nil),          // 45: nono.layer.v1.Document
+	(*Variable)(nil),          // 46: nono.layer.v1.Variable
+	(*Run)(nil),               // 47: nono.layer.v1.Run
+	(*PlanRequest)(nil),       // 48: nono.layer.v1.PlanRequest
+	(*Places)(nil),            // 49: nono.layer.v1.Places
+	(*Place)(nil),             // 50: nono.layer.v1.Place
+	(*Rights)(nil),            // 51: nono.layer.v1.Rights
+	(*PlaceLink)(nil),         // 52: nono.layer.v1.PlaceLink
+	(*PlaceRule)(nil),         // 53: nono.layer.v1.PlaceRule
+	(*PlanResponse)(nil),      // 54: nono.layer.v1.PlanResponse
+	(*Coverage)(nil),          // 55: nono.layer.v1.Coverage
+	(*Diagnostic)(nil),        // 56: nono.layer.v1.Diagnostic
+	(*Fact)(nil),              // 57: nono.layer.v1.Fact
+	(*VerifiedFile)(nil),      // 58: nono.layer.v1.VerifiedFile
+	(*CredentialMissing)(nil), // 59: nono.layer.v1.CredentialMissing
+	(*Proxy)(nil),             // 60: nono.layer.v1.Proxy
+	(*Resolver)(nil),          // 61: nono.layer.v1.Resolver
+	(*BoundHost)(nil),         // 62: nono.layer.v1.BoundHost
+	(*Step)(nil),              // 63: nono.layer.v1.Step
+	(*Env)(nil),               // 64: nono.layer.v1.Env
+	(*Part)(nil),              // 65: nono.layer.v1.Part
+	(*Bind)(nil),              // 66: nono.layer.v1.Bind
+	(*Link)(nil),              // 67: nono.layer.v1.Link
+	(*Copy)(nil),              // 68: nono.layer.v1.Copy
+	(*Tmpfs)(nil),             // 69: nono.layer.v1.Tmpfs
+	(*Mask)(nil),              // 70: nono.layer.v1.Mask
+	(*File)(nil),              // 71: nono.layer.v1.File
+	(*Landlock)(nil),          // 72: nono.layer.v1.Landlock
+	(*Comparison)(nil),        // 73: nono.layer.v1.Comparison
+	(*Condition)(nil),         // 74: nono.layer.v1.Condition
+	(*Seccomp)(nil),           // 75: nono.layer.v1.Seccomp
+	(*Listener)(nil),          // 76: nono.layer.v1.Listener
+	(*Dialer)(nil),            // 77: nono.layer.v1.Dialer
+	(*StartRequest)(nil),      // 78: nono.layer.v1.StartRequest
+	(*Descriptor)(nil),        // 79: nono.layer.v1.Descriptor
+	(*StartResponse)(nil),     // 80: nono.layer.v1.StartResponse
+	(*End)(nil),               // 81: nono.layer.v1.End
+	(*FinishRequest)(nil),     // 82: nono.layer.v1.FinishRequest
+	(*FinishResponse)(nil),    // 83: nono.layer.v1.FinishResponse
+	(*SessionRequest)(nil),    // 84: nono.layer.v1.SessionRequest
+	(*SessionResponse)(nil),   // 85: nono.layer.v1.SessionResponse
+	(*Beat)(nil),              // 86: nono.layer.v1.Beat
+	(*Event)(nil),             // 87: nono.layer.v1.Event
+	(*Progress)(nil),          // 88: nono.layer.v1.Progress
+	(*Question)(nil),          // 89: nono.layer.v1.Question
+	(*Answer)(nil),            // 90: nono.layer.v1.Answer
+	(*Dial)(nil),              // 91: nono.layer.v1.Dial
+	(*DialResult)(nil),        // 92: nono.layer.v1.DialResult
+	(*Stop)(nil),              // 93: nono.layer.v1.Stop
+	(*Stopping)(nil),          // 94: nono.layer.v1.Stopping
+	nil,                       // 95: nono.layer.v1.PlanResponse.SecretsEntry
+	nil,                       // 96: nono.layer.v1.StartRequest.SecretsEntry
+	nil,                       // 97: nono.layer.v1.FinishRequest.SecretsEntry
+	nil,                       // 98: nono.layer.v1.Event.FieldsEntry
 }
 var file_nono_layer_v1_layer_proto_depIdxs = []int32{
-	19,  // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
+	21,  // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
 	0,   // 1: nono.layer.v1.DescribeResponse.kind:type_name -> nono.layer.v1.Kind
 	1,   // 2: nono.layer.v1.DescribeResponse.lifetime:type_name -> nono.layer.v1.Lifetime
-	28,  // 3: nono.layer.v1.DescribeResponse.settings:type_name -> nono.layer.v1.Setting
-	22,  // 4: nono.layer.v1.DescribeResponse.subcommands:type_name -> nono.layer.v1.Subcommand
-	23,  // 5: nono.layer.v1.Subcommand.flags:type_name -> nono.layer.v1.Flag
+	30,  // 3: nono.layer.v1.DescribeResponse.settings:type_name -> nono.layer.v1.Setting
+	24,  // 4: nono.layer.v1.DescribeResponse.subcommands:type_name -> nono.layer.v1.Subcommand
+	25,  // 5: nono.layer.v1.Subcommand.flags:type_name -> nono.layer.v1.Flag
 	2,   // 6: nono.layer.v1.Subcommand.completion:type_name -> nono.layer.v1.Completion
-	19,  // 7: nono.layer.v1.SubcommandRequest.core:type_name -> nono.layer.v1.Core
-	25,  // 8: nono.layer.v1.SubcommandRequest.flags:type_name -> nono.layer.v1.FlagValue
-	41,  // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
-	26,  // 10: nono.layer.v1.SubcommandRequest.session:type_name -> nono.layer.v1.StoredSession
-	42,  // 11: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
-	76,  // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
-	27,  // 13: nono.layer.v1.StoredSession.events:type_name -> nono.layer.v1.StoredEvent
-	82,  // 14: nono.layer.v1.StoredEvent.event:type_name -> nono.layer.v1.Event
+	21,  // 7: nono.layer.v1.SubcommandRequest.core:type_name -> nono.layer.v1.Core
+	27,  // 8: nono.layer.v1.SubcommandRequest.flags:type_name -> nono.layer.v1.FlagValue
+	46,  // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
+	28,  // 10: nono.layer.v1.SubcommandRequest.session:type_name -> nono.layer.v1.StoredSession
+	47,  // 11: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
+	81,  // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
+	29,  // 13: nono.layer.v1.StoredSession.events:type_name -> nono.layer.v1.StoredEvent
+	87,  // 14: nono.layer.v1.StoredEvent.event:type_name -> nono.layer.v1.Event
 	3,   // 15: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
-	28,  // 16: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
+	30,  // 16: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
 	4,   // 17: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
-	29,  // 18: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
+	31,  // 18: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
 	5,   // 19: nono.layer.v1.PathRule.access:type_name -> nono.layer.v1.Access
 	6,   // 20: nono.layer.v1.PathRule.type:type_name -> nono.layer.v1.FileType
-	31,  // 21: nono.layer.v1.PathRule.lifted:type_name -> nono.layer.v1.Lift
-	29,  // 22: nono.layer.v1.Lift.source:type_name -> nono.layer.v1.Source
-	29,  // 23: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
+	33,  // 21: nono.layer.v1.PathRule.lifted:type_name -> nono.layer.v1.Lift
+	31,  // 22: nono.layer.v1.Lift.source:type_name -> nono.layer.v1.Source
+	31,  // 23: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
 	7,   // 24: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
 	0,   // 25: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
-	29,  // 26: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
-	29,  // 27: nono.layer.v1.HostRule.source:type_name -> nono.layer.v1.Source
+	31,  // 26: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
+	31,  // 27: nono.layer.v1.HostRule.source:type_name -> nono.layer.v1.Source
 	8,   // 28: nono.layer.v1.HostRule.action:type_name -> nono.layer.v1.HostAction
-	29,  // 29: nono.layer.v1.PortRule.source:type_name -> nono.layer.v1.Source
+	31,  // 29: nono.layer.v1.PortRule.source:type_name -> nono.layer.v1.Source
 	9,   // 30: nono.layer.v1.PortRule.action:type_name -> nono.layer.v1.PortAction
-	29,  // 31: nono.layer.v1.Upstream.source:type_name -> nono.layer.v1.Source
-	30,  // 32: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
-	32,  // 33: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
-	33,  // 34: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
-	34,  // 35: nono.layer.v1.Policy.hosts:type_name -> nono.layer.v1.HostRule
-	35,  // 36: nono.layer.v1.Policy.ports:type_name -> nono.layer.v1.PortRule
-	36,  // 37: nono.layer.v1.Policy.upstream:type_name -> nono.layer.v1.Upstream
-	10,  // 38: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
-	38,  // 39: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
-	39,  // 40: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
-	37,  // 41: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
-	52,  // 42: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
-	41,  // 43: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
-	19,  // 44: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
-	42,  // 45: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
-	40,  // 46: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
-	44,  // 47: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
-	45,  // 48: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
-	47,  // 49: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
-	48,  // 50: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
-	11,  // 51: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
-	6,   // 52: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
-	46,  // 53: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
-	12,  // 54: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
-	46,  // 55: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
-	58,  // 56: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
-	50,  // 57: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
-	52,  // 58: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
-	51,  // 59: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	90,  // 60: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
-	13,  // 61: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
-	14,  // 62: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
-	53,  // 63: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
-	54,  // 64: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
-	55,  // 65: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
-	57,  // 66: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
-	56,  // 67: nono.layer.v1.Fact.resolver:type_name -> nono.layer.v1.Resolver
-	59,  // 68: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
-	61,  // 69: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
-	62,  // 70: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
-	64,  // 71: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
-	65,  // 72: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
-	66,  // 73: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
-	67,  // 74: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
-	70,  // 75: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
-	71,  // 76: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
-	72,  // 77: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	63,  // 78: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
-	60,  // 79: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	15,  // 80: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	16,  // 81: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
-	68,  // 82: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
-	69,  // 83: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	17,  // 84: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	42,  // 85: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
-	91,  // 86: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
-	74,  // 87: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	17,  // 88: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	18,  // 89: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
-	42,  // 90: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
-	76,  // 91: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
-	92,  // 92: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
-	81,  // 93: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	85,  // 94: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	87,  // 95: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	89,  // 96: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
-	81,  // 97: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	82,  // 98: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	83,  // 99: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	84,  // 100: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	86,  // 101: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	88,  // 102: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	93,  // 103: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	20,  // 104: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	43,  // 105: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	73,  // 106: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	77,  // 107: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	79,  // 108: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	21,  // 109: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	49,  // 110: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	75,  // 111: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	78,  // 112: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	80,  // 113: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	109, // [109:114] is the sub-list for method output_type
-	104, // [104:109] is the sub-list for method input_type
-	104, // [104:104] is the sub-list for extension type_name
-	104, // [104:104] is the sub-list for extension extendee
-	0,   // [0:104] is the sub-list for field type_name
+	31,  // 31: nono.layer.v1.Upstream.source:type_name -> nono.layer.v1.Source
+	10,  // 32: nono.layer.v1.KeySource.type:type_name -> nono.layer.v1.KeySourceType
+	11,  // 33: nono.layer.v1.KeyPlace.type:type_name -> nono.layer.v1.KeyPlaceType
+	31,  // 34: nono.layer.v1.Credential.source:type_name -> nono.layer.v1.Source
+	39,  // 35: nono.layer.v1.Credential.keys:type_name -> nono.layer.v1.KeySource
+	40,  // 36: nono.layer.v1.Credential.place:type_name -> nono.layer.v1.KeyPlace
+	32,  // 37: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
+	34,  // 38: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
+	35,  // 39: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
+	36,  // 40: nono.layer.v1.Policy.hosts:type_name -> nono.layer.v1.HostRule
+	37,  // 41: nono.layer.v1.Policy.ports:type_name -> nono.layer.v1.PortRule
+	38,  // 42: nono.layer.v1.Policy.upstream:type_name -> nono.layer.v1.Upstream
+	41,  // 43: nono.layer.v1.Policy.credentials:type_name -> nono.layer.v1.Credential
+	12,  // 44: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
+	43,  // 45: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
+	44,  // 46: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
+	42,  // 47: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
+	57,  // 48: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
+	46,  // 49: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
+	21,  // 50: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
+	47,  // 51: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
+	45,  // 52: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
+	49,  // 53: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
+	50,  // 54: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
+	52,  // 55: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
+	53,  // 56: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
+	13,  // 57: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
+	6,   // 58: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
+	51,  // 59: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
+	14,  // 60: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
+	51,  // 61: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
+	63,  // 62: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
+	55,  // 63: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
+	57,  // 64: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
+	56,  // 65: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
+	95,  // 66: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	15,  // 67: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
+	16,  // 68: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
+	58,  // 69: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
+	59,  // 70: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
+	60,  // 71: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
+	62,  // 72: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
+	61,  // 73: nono.layer.v1.Fact.resolver:type_name -> nono.layer.v1.Resolver
+	64,  // 74: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
+	66,  // 75: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
+	67,  // 76: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
+	69,  // 77: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
+	70,  // 78: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
+	71,  // 79: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
+	72,  // 80: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
+	75,  // 81: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
+	76,  // 82: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
+	77,  // 83: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
+	68,  // 84: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
+	65,  // 85: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	17,  // 86: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	18,  // 87: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
+	73,  // 88: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
+	74,  // 89: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	19,  // 90: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	47,  // 91: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
+	96,  // 92: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	79,  // 93: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	19,  // 94: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	20,  // 95: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
+	47,  // 96: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
+	81,  // 97: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
+	97,  // 98: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	86,  // 99: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	90,  // 100: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	92,  // 101: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	94,  // 102: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	86,  // 103: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	87,  // 104: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	88,  // 105: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	89,  // 106: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	91,  // 107: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	93,  // 108: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	98,  // 109: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	22,  // 110: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	48,  // 111: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	78,  // 112: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	82,  // 113: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	84,  // 114: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	23,  // 115: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	54,  // 116: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	80,  // 117: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	83,  // 118: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	85,  // 119: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	115, // [115:120] is the sub-list for method output_type
+	110, // [110:115] is the sub-list for method input_type
+	110, // [110:110] is the sub-list for extension type_name
+	110, // [110:110] is the sub-list for extension extendee
+	0,   // [0:110] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }
@@ -7140,14 +7570,14 @@ func file_nono_layer_v1_layer_proto_init() {
 	if File_nono_layer_v1_layer_proto != nil {
 		return
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[33].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[36].OneofWrappers = []any{
 		(*Fact_VerifiedFile)(nil),
 		(*Fact_CredentialMissing)(nil),
 		(*Fact_Proxy)(nil),
 		(*Fact_BoundHost)(nil),
 		(*Fact_Resolver)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[39].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[42].OneofWrappers = []any{
 		(*Step_Env)(nil),
 		(*Step_Bind)(nil),
 		(*Step_Link)(nil),
@@ -7160,19 +7590,19 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Step_Dialer)(nil),
 		(*Step_Copy)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[41].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[44].OneofWrappers = []any{
 		(*Part_Literal)(nil),
 		(*Part_Host)(nil),
 		(*Part_Secret)(nil),
 		(*Part_Listener)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[60].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[63].OneofWrappers = []any{
 		(*SessionRequest_Beat)(nil),
 		(*SessionRequest_Answer)(nil),
 		(*SessionRequest_Dialled)(nil),
 		(*SessionRequest_Stopping)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[61].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[64].OneofWrappers = []any{
 		(*SessionResponse_Beat)(nil),
 		(*SessionResponse_Event)(nil),
 		(*SessionResponse_Progress)(nil),
@@ -7185,8 +7615,8 @@ func file_nono_layer_v1_layer_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nono_layer_v1_layer_proto_rawDesc), len(file_nono_layer_v1_layer_proto_rawDesc)),
-			NumEnums:      19,
-			NumMessages:   75,
+			NumEnums:      21,
+			NumMessages:   78,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

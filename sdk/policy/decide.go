@@ -39,6 +39,7 @@ type Decider struct {
 	longest   int                       // of the prefixes
 
 	hosts hostRules
+	keys  map[string]string // variables that a real key may be in, and the service that it is for
 }
 
 // NewDecider returns the decisions that p makes. They point into p, which must not change any more.
@@ -48,6 +49,7 @@ func NewDecider(p *Policy) *Decider {
 		variables: map[string]*variableEntry{},
 		prefixes:  map[string]*variableEntry{},
 		hosts:     newHostRules(p),
+		keys:      keyVariables(p),
 	}
 	for _, off := range p.Disabled {
 		if off.Kind == KindFilesystem {
@@ -321,6 +323,9 @@ func (d *Decider) Variable(name string) VariableDecision {
 func (d *Decider) Inherited(name string) VariableDecision {
 	if name == "" {
 		return VariableDecision{Why: "no rule passes it"}
+	}
+	if service, ok := d.keys[name]; ok {
+		return VariableDecision{Why: "your key of " + service + " may be in it, which stays outside"}
 	}
 	var all variableEntry
 	if e, ok := d.variables[name]; ok {

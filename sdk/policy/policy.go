@@ -1,7 +1,7 @@
 // Package policy holds what a run allows, as data, and the one decision that every part of nono
 // makes from it.
 //
-// A [Policy] says what (paths, variables, hosts; later services); a layer says how. It is built
+// A [Policy] says what (paths, variables, hosts, services); a layer says how. It is built
 // once by core, from HCL and flags, and handed unchanged to every layer. Each rule keeps the line
 // it came from, so that a refusal inside the sandbox, a line of `nono plan` and an error all point
 // at the same place.
@@ -204,6 +204,8 @@ type Policy struct {
 	Filesystem  []PathRule `json:"filesystem,omitempty"`
 	Environment []EnvRule  `json:"environment,omitempty"`
 	Network     Network    `json:"network,omitzero"`
+	// Credentials are sorted by their services, each of which is there once.
+	Credentials []Credential `json:"credentials,omitempty"`
 	// Disabled are the kinds switched off for this run, with the flag or the line that did it.
 	Disabled []Disabled `json:"disabled,omitempty"`
 }
@@ -241,7 +243,12 @@ func (p *Policy) Rules() []Rule {
 	for _, r := range p.Environment {
 		rules = append(rules, Rule{r.ID, r.Source, string(r.Action) + " " + Printable(r.Name)})
 	}
-	return append(rules, p.Network.rules()...)
+	rules = append(rules, p.Network.rules()...)
+	for i := range p.Credentials {
+		c := &p.Credentials[i]
+		rules = append(rules, Rule{c.ID, c.Source, c.says()})
+	}
+	return rules
 }
 
 // says is the rule in a few words.

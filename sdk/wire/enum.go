@@ -64,6 +64,20 @@ var origins = Enum[policy.Origin, layerpb.Origin]{
 	{policy.OriginFlag, layerpb.Origin_ORIGIN_FLAG},
 }
 
+var keySourceTypes = Enum[policy.KeySourceType, layerpb.KeySourceType]{
+	{policy.KeyringSource, layerpb.KeySourceType_KEY_SOURCE_TYPE_KEYRING},
+	{policy.VariableSource, layerpb.KeySourceType_KEY_SOURCE_TYPE_VARIABLE},
+	{policy.FileSource, layerpb.KeySourceType_KEY_SOURCE_TYPE_FILE},
+	{policy.CommandSource, layerpb.KeySourceType_KEY_SOURCE_TYPE_COMMAND},
+}
+
+var keyPlaceTypes = Enum[policy.KeyPlaceType, layerpb.KeyPlaceType]{
+	{policy.HeaderPlace, layerpb.KeyPlaceType_KEY_PLACE_TYPE_HEADER},
+	{policy.QueryPlace, layerpb.KeyPlaceType_KEY_PLACE_TYPE_QUERY},
+	{policy.BasicPlace, layerpb.KeyPlaceType_KEY_PLACE_TYPE_BASIC},
+	{policy.PathPlace, layerpb.KeyPlaceType_KEY_PLACE_TYPE_PATH},
+}
+
 var accesses = Enum[policy.Access, layerpb.Access]{
 	{policy.Allow, layerpb.Access_ACCESS_ALLOW},
 	{policy.Read, layerpb.Access_ACCESS_READ},

@@ -207,6 +207,32 @@ func policies() *rapid.Generator[policy.Policy] {
 					Bypass: rapid.SliceOfN(names, 1, 3).Draw(t, "bypass"),
 				},
 			},
+			Credentials: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.Credential {
+				return policy.Credential{
+					ID: rules.Draw(t, "id"), Source: source(t), Service: names.Draw(t, "service"),
+					Upstream: names.Draw(t, "upstream"), Prefix: names.Draw(t, "prefix"),
+					KeyVariable: names.Draw(t, "key"), URLVariable: names.Draw(t, "url"),
+					Keys: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.KeySource {
+						return policy.KeySource{
+							Type: rapid.SampledFrom([]policy.KeySourceType{
+								policy.KeyringSource, policy.VariableSource, policy.FileSource,
+								policy.CommandSource,
+							}).Draw(t, "type"),
+							Name: anyBytes("", 1, 20).Draw(t, "name"),
+							Args: rapid.SliceOfN(anyBytes("", 0, 20), 1, 3).Draw(t, "args"),
+						}
+					}), 1, 3).Draw(t, "keys"),
+					Place: policy.KeyPlace{
+						Type: rapid.SampledFrom([]policy.KeyPlaceType{
+							policy.HeaderPlace, policy.QueryPlace, policy.BasicPlace, policy.PathPlace,
+						}).Draw(t, "place"),
+						Name: names.Draw(t, "name"), Format: names.Draw(t, "format"),
+					},
+					Methods:  rapid.SliceOfN(names, 1, 3).Draw(t, "methods"),
+					Paths:    rapid.SliceOfN(names, 1, 3).Draw(t, "paths"),
+					Optional: rapid.Bool().Draw(t, "optional"),
+				}
+			}), 1, 3).Draw(t, "credentials"),
 			Disabled: []policy.Disabled{{
 				Kind: rapid.SampledFrom([]policy.Kind{
 					policy.KindTrust, policy.KindCredentials, policy.KindNetwork, policy.KindSnapshot,

@@ -33,6 +33,13 @@ func EncodePolicy(p policy.Policy) (*layerpb.Policy, error) {
 		}
 		out.Disabled = append(out.Disabled, &layerpb.Disabled{Kind: kind, Source: source})
 	}
+	for _, c := range p.Credentials {
+		m, err := encodeCredential(c)
+		if err != nil {
+			return nil, At(err, "credential %q", c.Service)
+		}
+		out.Credentials = append(out.Credentials, m)
+	}
 	return out, At(encodeNetwork(p.Network, out), "network")
 }
 
@@ -60,6 +67,13 @@ func DecodePolicy(m *layerpb.Policy) (policy.Policy, error) {
 			return p, fmt.Errorf("disabled kind %d: %w", i, err)
 		}
 		p.Disabled = append(p.Disabled, policy.Disabled{Kind: kind, Source: source})
+	}
+	for i, c := range m.GetCredentials() {
+		credential, err := decodeCredential(c)
+		if err != nil {
+			return p, At(err, "credential %d", i)
+		}
+		p.Credentials = append(p.Credentials, credential)
 	}
 	var err error
 	p.Network, err = decodeNetwork(m)

@@ -1,0 +1,127 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+)
+
+// Credential is a service that the agent uses with a key which it does not have. Inside stands a
+// token in the key's place, and a layer of the kind credentials puts the real one into each
+// request.
+type Credential struct {
+	ID     RuleID `json:"id"` // "credentials.openai"
+	Source Source `json:"source"`
+	// Service is the name that the user knows it by.
+	Service string `json:"service"`
+	// Upstream is where requests with the key go, and nowhere else: "https://api.openai.com/v1". Only
+	// what lies at its path or below it is reached. It has no user information, no query, and no slash
+	// at its end.
+	Upstream string `json:"upstream"`
+	// Keys are the sources of the key; the first that has it counts.
+	Keys  []KeySource `json:"keys"`
+	Place KeyPlace    `json:"place"`
+	// Prefix stands before the token's 64 hex characters, for programs that look at a key's form.
+	Prefix string `json:"prefix,omitempty"`
+	// KeyVariable is the agent's variable that has the token, and URLVariable the one that says where
+	// to send requests; each may be empty.
+	KeyVariable string `json:"key_variable,omitempty"`
+	URLVariable string `json:"url_variable,omitempty"`
+	// Methods and Paths are what requests may be; empty: anything.
+	Methods []string `json:"methods,omitempty"`
+	Paths   []string `json:"paths,omitempty"`
+	// Optional says that without a key the run goes on.
+	Optional bool `json:"optional,omitempty"`
+}
+
+// KeySourceType is what kind of place a key is kept in.
+type KeySourceType string
+
+// The types, by the scheme that they have in the credential block.
+const (
+	KeyringSource  KeySourceType = "keyring" // the user's keyring: service "nono", user Name
+	VariableSource KeySourceType = "env"     // the user's variable Name
+	FileSource     KeySourceType = "file"    // the file at Name, an absolute path
+	// CommandSource is what the program at Name prints, called with Args. A name that is no absolute
+	// path is that of a program which was not found.
+	CommandSource KeySourceType = "cmd"
+)
+
+// KeySource is one place that a key may be in.
+type KeySource struct {
+	Type KeySourceType `json:"type"`
+	Name string        `json:"name"`
+	// Args are a command's arguments, without its own name.
+	Args []string `json:"args,omitempty"`
+}
+
+// String is the source in a few words, for messages: "keyring://openai".
+func (s KeySource) String() string {
+	text := string(s.Type) + "://" + s.Name
+	if len(s.Args) > 0 {
+		text += " " + strings.Join(s.Args, " ")
+	}
+	return Printable(text)
+}
+
+// KeyPlaceType is the part of a request that carries a key.
+type KeyPlaceType string
+
+// The types.
+const (
+	HeaderPlace KeyPlaceType = "header" // the header Name, with Format
+	QueryPlace  KeyPlaceType = "query"  // the parameter Name
+	BasicPlace  KeyPlaceType = "basic"  // the password of the user Name
+	PathPlace   KeyPlaceType = "path"   // a part of the path, where Format says
+)
+
+// KeyPlace is where in a request the key stands.
+type KeyPlace struct {
+	Type KeyPlaceType `json:"type"`
+	Name string       `json:"name,omitempty"`
+	// Format has "{}" in the place of the key: "Bearer {}" in a header, "/bot{}" at the beginning of a
+	// path.
+	Format string `json:"format,omitempty"`
+}
+
+// Uses reports whether a key is used.
+func (p *Policy) Uses() bool { return len(p.Credentials) > 0 }
+
+// keyVariables are the user's variables that a real key may be in, with the service that it is for:
+// those that the agent has instead of it, and those that a key is read from.
+func keyVariables(p *Policy) map[string]string {
+	names := map[string]string{}
+	for i := range p.Credentials {
+		for _, name := range p.Credentials[i].Variables() {
+			names[name] = p.Credentials[i].Service
+		}
+	}
+	return names
+}
+
+// Variables are the user's variables that the real key may be in. None of them is passed on.
+func (c *Credential) Variables() []string {
+	var names []string
+	for _, name := range []string{c.KeyVariable, c.URLVariable} {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	for _, k := range c.Keys {
+		if k.Type == VariableSource && !slices.Contains(names, k.Name) {
+			names = append(names, k.Name)
+		}
+	}
+	return names
+}
+
+// says is the rule in a few words.
+func (c *Credential) says() string {
+	words := "use " + Printable(c.Service) + " at " + Printable(c.Upstream)
+	if len(c.Methods) > 0 {
+		words += ", " + Printable(strings.Join(c.Methods, " "))
+	}
+	if len(c.Paths) > 0 {
+		words += ", " + Printable(strings.Join(c.Paths, " "))
+	}
+	return words
+}
