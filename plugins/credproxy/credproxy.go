@@ -1,0 +1,267 @@
+// Package credproxy is nono's credential layer: the agent uses keys that it does not have.
+//
+// For each service that the policy names, Plan reads the key from where the user keeps it (package
+// source), makes a token that is worth something in this session alone, and gives the agent that in
+// the key's place. Start serves a listener inside for each of them, at which a reverse proxy
+// (package proxy) takes the token and sends on the key, over TLS, to that service's host and no
+// other. The variables that the services' clients read lead there, so no client needs to know.
+//
+// The keys are in this process and nowhere else: core is told the tokens only. Its memory is closed
+// to the user's other processes before the first key is read, and before anything of the agent's
+// arrives the process gives up all files but those that names are looked up in.
+//
+//	request := &sdk.PlanRequest{Host: host, Policy: policy, HostVariables: variables}
+//	response, err := credproxy.New().Plan(ctx, request)
+//
+// # What it cannot hold
+//
+//   - What a service gives out to whoever has the key, its answers carry: an agent that may ask for
+//     another key is given one. `methods` and `paths` narrow what may be asked.
+//   - A service acts for its users. Where it fetches what it is told to, it does so for the agent.
+package credproxy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/nono-run/nono/plugins/credproxy/keyring"
+	"github.com/nono-run/nono/plugins/credproxy/proxy"
+	"github.com/nono-run/nono/plugins/credproxy/source"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/confine"
+	"github.com/nono-run/nono/sdk/fact"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/hostname"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// New returns the layer.
+func New() sdk.Layer {
+	return &layer{hide: sdk.HideMemory, confine: func() (confine.Report, error) {
+		return confine.Self(confine.Resolver()...)
+	}}
+}
+
+// layer is the layer of one run.
+type layer struct {
+	hide    func() error
+	confine func() (confine.Report, error)
+
+	services []service // those that have a key
+	auth     sdk.Secret
+	proxies  []*proxy.Proxy
+}
+
+// service is a credential with its key.
+type service struct {
+	policy.Credential
+	key  sdk.Secret
+	from policy.KeySource
+	host string
+	port uint16
+}
+
+// forCommands are the user's variables that a command which prints a key may need: to find itself,
+// its settings and the user.
+var forCommands = []string{
+	"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME",
+	"XDG_DATA_HOME", "DBUS_SESSION_BUS_ADDRESS", "GNUPGHOME", "PASSWORD_STORE_DIR", "DISPLAY",
+	"WAYLAND_DISPLAY",
+}
+
+// forCertificates are those by which the user says whom to trust. The library reads them.
+var forCertificates = []string{"SSL_CERT_FILE", "SSL_CERT_DIR"}
+
+// Describe implements sdk.Layer.
+func (*layer) Describe() sdk.Description {
+	return sdk.Description{
+		Name: "credproxy", Version: "1.0.0", Kind: policy.KindCredentials, Lifetime: sdk.Resident,
+		HostVariables: slices.Concat(forCommands, forCertificates), Subcommands: subcommands(),
+	}
+}
+
+// Plan implements sdk.Layer.
+func (l *layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
+	if req.Host.Tier != sdk.TierA {
+		return nil, errors.New("cannot keep keys outside: " +
+			"this layer needs user namespaces, which the host does not give")
+	}
+	if err := l.hide(); err != nil {
+		sdk.Logger().Info("the memory with the keys is not hidden from everything", "missing", err)
+	}
+	l.services, l.auth = nil, req.UpstreamAuth
+	found := find(ctx, req)
+	answer := &sdk.PlanResponse{Secrets: map[string]sdk.Secret{}}
+	decide := policy.NewDecider(&req.Policy)
+	for i := range req.Policy.Credentials {
+		c := &req.Policy.Credentials[i]
+		s := service{Credential: *c, key: found[i].key, from: found[i].from}
+		err := found[i].err
+		if err == nil {
+			err = s.place(decide)
+		}
+		if err != nil {
+			lack(answer, c, err)
+			continue
+		}
+		if err := s.give(answer); err != nil {
+			return nil, err
+		}
+		l.services = append(l.services, s)
+	}
+	return answer, nil
+}
+
+// outcome is what came of looking for one key.
+type outcome struct {
+	key  sdk.Secret
+	from policy.KeySource
+	err  error
+}
+
+// find looks for all keys at the same time.
+func find(ctx context.Context, req *sdk.PlanRequest) []outcome {
+	reader := &source.Reader{
+		Variables: req.HostVariables, UID: req.Host.UID, DryRun: req.DryRun,
+		Keyring: ringOf(req.HostVariables),
+	}
+	for _, name := range forCommands {
+		if value, ok := req.HostVariables[name]; ok {
+			reader.Environ = append(reader.Environ, name+"="+value)
+		}
+	}
+	all := make([]outcome, len(req.Policy.Credentials))
+	var wg sync.WaitGroup
+	for i := range all {
+		wg.Go(func() {
+			o := &all[i]
+			o.key, o.from, o.err = reader.Find(ctx, req.Policy.Credentials[i].Keys)
+		})
+	}
+	wg.Wait()
+	return all
+}
+
+// ringOf is the keyring of the user who has these variables.
+func ringOf(variables map[string]string) keyring.Ring {
+	return keyring.Ring{
+		Address:    variables["DBUS_SESSION_BUS_ADDRESS"],
+		RuntimeDir: variables["XDG_RUNTIME_DIR"],
+	}
+}
+
+// place finds the service's host. Whoever denies a host does not want it to be reached with a key
+// either.
+func (s *service) place(decide *policy.Decider) error {
+	u, err := url.Parse(s.Upstream)
+	if err != nil || u.Scheme != "https" {
+		return errors.New("its upstream is no https URL")
+	}
+	name, addr, err := hostname.Host(u.Hostname())
+	if err != nil {
+		return fmt.Errorf("its upstream's host: %w", err)
+	}
+	s.port = 443
+	if text := u.Port(); text != "" {
+		if s.port, err = hostname.Port(text); err != nil {
+			return fmt.Errorf("its upstream's port: %w", err)
+		}
+	}
+	var d policy.HostDecision
+	if s.host = name; name != "" {
+		d = decide.Host(name, s.port)
+	} else {
+		s.host = addr.String()
+		d = decide.Literal(addr, s.port)
+	}
+	if d.Rule != nil && d.Rule.Action == policy.HostDeny {
+		return fmt.Errorf("%s is denied, by %s", s.host, d.Rule.Source)
+	}
+	return nil
+}
+
+// lack says that a service cannot be used, and why.
+func lack(answer *sdk.PlanResponse, c *policy.Credential, err error) {
+	var absent *source.Absent
+	none := errors.As(err, &absent)
+	answer.Facts = append(answer.Facts, fact.CredentialMissing{Service: c.Service})
+	d := sdk.Diagnostic{
+		Severity: sdk.SeverityError, Rule: c.ID,
+		Summary: fmt.Sprintf("the key of %s cannot be used: %v", c.Service, err),
+	}
+	if none {
+		d.Summary, d.Detail = "no source has the key of "+c.Service, advice(c, absent)
+	}
+	held := sdk.Coverage{Rule: c.ID, Held: sdk.Unavailable, Why: "it has no key"}
+	if none && c.Optional {
+		d.Severity = sdk.SeverityWarning
+		held.Held, held.By, held.Why = sdk.Enforced, "optional, and without a key it is not used", ""
+	}
+	answer.Diagnostics = append(answer.Diagnostics, d)
+	answer.Coverage = append(answer.Coverage, held)
+}
+
+// advice is where was looked, and how to put a key there.
+func advice(c *policy.Credential, absent *source.Absent) string {
+	var lines []string
+	for _, t := range absent.Tried {
+		lines = append(lines, fmt.Sprintf("looked in %s: %s", t.Source, t.Why))
+	}
+	for _, k := range c.Keys {
+		switch k.Type {
+		case policy.KeyringSource:
+			lines = append(lines, "to store it: nono credential set "+k.Name)
+		case policy.VariableSource:
+			lines = append(lines, "or for this run: read -rs "+k.Name+" && export "+k.Name)
+		case policy.FileSource, policy.CommandSource:
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// give gives the agent a token in the key's place.
+func (s *service) give(answer *sdk.PlanResponse) error {
+	token := make([]byte, 32)
+	if _, err := rand.Read(token); err != nil {
+		return fmt.Errorf("making a token: %w", err)
+	}
+	answer.Secrets[s.Service] = sdk.NewSecret([]byte(s.Prefix + hex.EncodeToString(token)))
+	add := func(step fragment.Step) {
+		answer.Fragment.Steps = append(answer.Fragment.Steps, step)
+	}
+	add(fragment.Listener{For: s.ID, Name: s.Service, Network: fragment.TCP})
+	if s.KeyVariable != "" {
+		add(fragment.Env{
+			For: s.ID, Name: s.KeyVariable, Value: fragment.Value{fragment.SecretValue(s.Service)},
+		})
+	}
+	if s.URLVariable != "" {
+		add(fragment.Env{For: s.ID, Name: s.URLVariable, Value: s.base()})
+	}
+	answer.Facts = append(answer.Facts,
+		fact.BoundHost{Service: s.Service, Host: s.host, Port: s.port})
+	answer.Coverage = append(answer.Coverage, sdk.Coverage{
+		Rule: s.ID, Held: sdk.Enforced,
+		By: fmt.Sprintf("a token in the place of the key, which is from %s", s.from),
+	})
+	return nil
+}
+
+// base is where the agent sends requests: the listener, with the path that the service has.
+func (s *service) base() fragment.Value {
+	value := fragment.Value{fragment.Literal("http://"), fragment.ListenerAddress(s.Service)}
+	if u, err := url.Parse(s.Upstream); err == nil && u.EscapedPath() != "" {
+		value = append(value, fragment.Literal(u.EscapedPath()))
+	}
+	return value
+}
+
+// Interface guard.
+var _ sdk.Starter = (*layer)(nil)

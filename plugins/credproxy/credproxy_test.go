@@ -1,0 +1,314 @@
+package credproxy
+
+import (
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/confine"
+	"github.com/nono-run/nono/sdk/fact"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/layertest"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// The library reads whom this machine trusts once, so it is told before any test that this is the
+// stand-in's certificate.
+func TestMain(m *testing.M) {
+	server := httptest.NewTLSServer(nil)
+	dir, err := os.MkdirTemp("", "credproxy")
+	if err != nil {
+		panic(err)
+	}
+	file := filepath.Join(dir, "ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	server.Close()
+	if err := os.WriteFile(file, block, 0o600); err != nil {
+		panic(err)
+	}
+	if err := os.Setenv("SSL_CERT_FILE", file); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// open is the layer without what a test cannot take back.
+func open() sdk.Layer {
+	return &layer{hide: func() error { return nil }, confine: func() (confine.Report, error) {
+		return confine.Report{}, confine.ErrUnsupported
+	}}
+}
+
+func TestConformance(t *testing.T) { layertest.Conformance(t, open, layertest.Options{}) }
+
+const key = "sk-real-0123456789"
+
+func credential(service, upstream string, keys ...policy.KeySource) policy.Credential {
+	return policy.Credential{
+		ID: policy.RuleID("credentials." + service), Service: service, Upstream: upstream, Keys: keys,
+		Source: policy.Source{Origin: policy.OriginFlag, Flag: "--credential " + service},
+		Place: policy.KeyPlace{
+			Type: policy.HeaderPlace, Name: "Authorization", Format: "Bearer {}",
+		},
+		KeyVariable: strings.ToUpper(service) + "_API_KEY",
+		URLVariable: strings.ToUpper(service) + "_BASE_URL",
+	}
+}
+
+func variable(name string) policy.KeySource {
+	return policy.KeySource{Type: policy.VariableSource, Name: name}
+}
+
+func request(variables map[string]string, all ...policy.Credential) *sdk.PlanRequest {
+	req := layertest.Request(nil)
+	req.Policy.Credentials = all
+	req.HostVariables = variables
+	req.Host.UID = os.Getuid()
+	return req
+}
+
+var hexadecimal = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// The agent has a token in the key's place, another one for each service and each session, and is
+// led to the listener; what reaches core has no key in it.
+func TestPlan(t *testing.T) {
+	acme := credential("acme", "https://api.acme.example:8443", variable("ACME"))
+	acme.Prefix = "acme-"
+	req := request(map[string]string{"KEY": key, "ACME": key},
+		acme, credential("openai", "https://api.openai.com/v1", variable("NONE"), variable("KEY")))
+	tokens := map[string]bool{}
+	for range 2 {
+		kit := layertest.New(t, open())
+		answer := kit.Plan(req)
+		if all := fmt.Sprint(answer.Fragment, answer.Coverage, answer.Facts, answer.Diagnostics); strings.Contains(all, key) {
+			t.Errorf("the key is told: %s", all)
+		}
+		for service, prefix := range map[string]string{"openai": "", "acme": "acme-"} {
+			token := string(answer.Secrets[service].Reveal())
+			tokens[token] = true
+			if text, ok := strings.CutPrefix(token, prefix); !ok || !hexadecimal.MatchString(text) {
+				t.Errorf("%s: the token is %q", service, token)
+			}
+		}
+		want := []fragment.Step{
+			fragment.Listener{For: "credentials.acme", Name: "acme", Network: fragment.TCP},
+			fragment.Env{For: "credentials.acme", Name: "ACME_API_KEY", Value: fragment.Value{fragment.SecretValue("acme")}},
+			fragment.Env{For: "credentials.acme", Name: "ACME_BASE_URL", Value: fragment.Value{fragment.Literal("http://"), fragment.ListenerAddress("acme")}},
+			fragment.Listener{For: "credentials.openai", Name: "openai", Network: fragment.TCP},
+			fragment.Env{For: "credentials.openai", Name: "OPENAI_API_KEY", Value: fragment.Value{fragment.SecretValue("openai")}},
+			fragment.Env{For: "credentials.openai", Name: "OPENAI_BASE_URL", Value: fragment.Value{fragment.Literal("http://"), fragment.ListenerAddress("openai"), fragment.Literal("/v1")}},
+		}
+		if fmt.Sprint(answer.Fragment.Steps) != fmt.Sprint(want) {
+			t.Errorf("got  %v\nwant %v", answer.Fragment.Steps, want)
+		}
+		facts := []fact.Fact{
+			fact.BoundHost{Service: "acme", Host: "api.acme.example", Port: 8443},
+			fact.BoundHost{Service: "openai", Host: "api.openai.com", Port: 443},
+		}
+		if !slices.Equal(answer.Facts, facts) {
+			t.Errorf("got %v", answer.Facts)
+		}
+		for _, c := range answer.Coverage {
+			if c.Held != sdk.Enforced || !strings.Contains(c.By, "env://") {
+				t.Errorf("%+v", c)
+			}
+		}
+	}
+	if len(tokens) != 4 {
+		t.Errorf("there are %d tokens, want 4", len(tokens))
+	}
+}
+
+// A service that cannot be used is told with its line: where was looked, and what to do.
+func TestMissing(t *testing.T) {
+	nowhere := policy.KeySource{Type: policy.FileSource, Name: "/nonexistent/key"}
+	ring := policy.KeySource{Type: policy.KeyringSource, Name: "openai"}
+	openai := credential("openai", "https://api.openai.com/v1", ring, variable("OPENAI_API_KEY"), nowhere)
+	optional := openai
+	optional.Optional = true
+	denied := credential("openai", "https://api.openai.com/v1", variable("KEY"))
+	twoLines := credential("openai", "https://api.openai.com/v1", variable("LINES"))
+	header := credential("openai", "http://api.openai.com/v1", variable("KEY"))
+	for name, test := range map[string]struct {
+		credential policy.Credential
+		severity   sdk.Severity
+		held       sdk.Held
+		want       []string
+	}{
+		"missing": {openai, sdk.SeverityError, sdk.Unavailable, []string{
+			"no source has the key of openai", "keyring://openai: there is no session bus",
+			"env://OPENAI_API_KEY: it is not set", "file:///nonexistent/key", "nono credential set openai",
+		}},
+		"optional": {optional, sdk.SeverityWarning, sdk.Enforced, []string{"no source has the key of openai"}},
+		"denied":   {denied, sdk.SeverityError, sdk.Unavailable, []string{"api.openai.com is denied, by --deny-host"}},
+		"no key":   {twoLines, sdk.SeverityError, sdk.Unavailable, []string{"more than one line"}},
+		"no https": {header, sdk.SeverityError, sdk.Unavailable, []string{"https"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			req := request(map[string]string{"KEY": key, "LINES": "a\nb"}, test.credential)
+			if name == "denied" {
+				req.Policy.Network.Hosts = []policy.HostRule{{
+					ID: "network.deny.0", Action: policy.HostDeny, Host: "api.openai.com",
+					Source: policy.Source{Origin: policy.OriginFlag, Flag: "--deny-host api.openai.com"},
+				}}
+			}
+			answer := layertest.New(t, open()).Plan(req)
+			if len(answer.Diagnostics) != 1 || len(answer.Coverage) != 1 || len(answer.Fragment.Steps) > 0 {
+				t.Fatalf("got %+v", answer)
+			}
+			d := answer.Diagnostics[0]
+			if d.Severity != test.severity || d.Rule != "credentials.openai" || answer.Coverage[0].Held != test.held {
+				t.Errorf("got %+v, %+v", d, answer.Coverage)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(d.Summary+"\n"+d.Detail, want) {
+					t.Errorf("%q is not in:\n%s\n%s", want, d.Summary, d.Detail)
+				}
+			}
+			if answer.Facts[0] != (fact.CredentialMissing{Service: "openai"}) {
+				t.Errorf("got %v", answer.Facts)
+			}
+		})
+	}
+}
+
+// A request with the token is sent on with the key, one with the token of another service is not,
+// and what is told of both holds neither.
+func TestServe(t *testing.T) {
+	seen := make(chan string, 10)
+	upstream := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen <- r.Method + " " + r.RequestURI + " " + r.Header.Get("Authorization")
+		_, _ = io.WriteString(w, "answer")
+	}))
+	t.Cleanup(upstream.Close)
+	req := request(map[string]string{"ONE": key + "1", "TWO": key + "2"},
+		credential("one", upstream.URL+"/v1", variable("ONE")),
+		credential("two", upstream.URL, variable("TWO")))
+	kit := layertest.New(t, open())
+	answer := kit.Plan(req)
+	sockets := layertest.Listeners(t, answer.Fragment)
+	kit.Start(&sdk.StartRequest{Run: req.Run, Secrets: answer.Secrets}, sockets)
+
+	client := &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}
+	defer client.CloseIdleConnections()
+	ask := func(listener, service string) (int, string) {
+		t.Helper()
+		r, err := http.NewRequest(http.MethodGet, "http://"+address(t, sockets[listener])+"/v1/x?secret=y", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+string(answer.Secrets[service].Reveal()))
+		res, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, string(body)
+	}
+	for service, k := range map[string]string{"one": key + "1", "two": key + "2"} {
+		if status, body := ask(service, service); status != http.StatusOK || body != "answer" {
+			t.Fatalf("%s: %d %s", service, status, body)
+		}
+		if got, want := <-seen, "GET /v1/x?secret=y Bearer "+k; got != want {
+			t.Errorf("the service saw %q, want %q", got, want)
+		}
+	}
+	for _, pair := range [][2]string{{"one", "two"}, {"two", "one"}} {
+		if status, _ := ask(pair[0], pair[1]); status != http.StatusUnauthorized || len(seen) > 0 {
+			t.Errorf("%s with the token of %s: %d", pair[0], pair[1], status)
+		}
+	}
+	used, refused := kit.WaitEvent(eventUsed), kit.WaitEvent(eventRefused)
+	for _, e := range []sdk.Event{used, refused} {
+		all := fmt.Sprint(e)
+		for _, never := range []string{key, "secret", string(answer.Secrets["one"].Reveal()), string(answer.Secrets["two"].Reveal())} {
+			if strings.Contains(all, never) {
+				t.Errorf("told: %s", all)
+			}
+		}
+	}
+	if f := used.Fields; f["method"] != "GET" || f["path"] != "/v1/x" || f["status"] != "200" || f["received"] != "6" {
+		t.Errorf("told: %v", f)
+	}
+	if refused.Fields["status"] != "401" || refused.Fields["why"] == "" {
+		t.Errorf("told: %v", refused.Fields)
+	}
+	kit.Finish(&sdk.FinishRequest{
+		Run: req.Run, Secrets: answer.Secrets, End: sdk.End{Reason: sdk.EndExited},
+	})
+	if conn, err := net.Dial("tcp", address(t, sockets["one"])); err == nil {
+		_ = conn.Close() // the test's own copy of the socket may still take it
+	}
+	if stopped := kit.Stopped(); len(stopped) > 0 {
+		t.Errorf("the layer asked for the end: %v", stopped)
+	}
+}
+
+func address(t *testing.T, socket *os.File) string {
+	t.Helper()
+	l, err := net.FileListener(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// A name that leads into the user's own network is not gone after, unless a rule names the address;
+// an upstream that is an address is meant.
+func TestPermit(t *testing.T) {
+	inside := policy.Network{Hosts: []policy.HostRule{{
+		ID: "network.allow.0", Action: policy.HostAllow, Host: "10.0.0.0/8",
+	}}}
+	for _, test := range []struct {
+		host, addr string
+		network    policy.Network
+		want       bool
+	}{
+		{"api.example.com", "127.0.0.1", policy.Network{}, false},
+		{"api.example.com", "10.1.2.3", policy.Network{}, false},
+		{"api.example.com", "10.1.2.3", inside, true},
+		{"api.example.com", "169.254.169.254", policy.Network{}, false},
+		{"api.example.com", "::1", policy.Network{}, false},
+		{"api.example.com", "93.184.215.14", policy.Network{}, true},
+		{"127.0.0.1", "127.0.0.1", policy.Network{}, true},
+		{"127.0.0.1", "127.0.0.2", policy.Network{}, false},
+	} {
+		d := dialer{
+			service: service{host: test.host, port: 443},
+			decide:  policy.NewDecider(&policy.Policy{Network: test.network}),
+		}
+		if err := d.permit(netip.MustParseAddr(test.addr), 443); (err == nil) != test.want {
+			t.Errorf("%s at %s: %v", test.host, test.addr, err)
+		}
+	}
+}
+
+// Whatever the transport asks for, one host is connected to.
+func TestDialler(t *testing.T) {
+	d := dialer{service: service{Credential: policy.Credential{Service: "x"}, host: "api.example.com", port: 443}}
+	for _, to := range [][2]string{{"evil.example", "443"}, {"api.example.com", "80"}, {"127.0.0.1", "443"}, {"a b", "443"}} {
+		if conn, err := d.to(t.Context(), to[0], to[1]); err == nil {
+			_ = conn.Close()
+			t.Errorf("%v is connected to", to)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package proxy
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// refusal is an answer of the proxy's own.
+type refusal struct {
+	status int
+	why    string
+}
+
+// answer tells the client, in the form that the clients of such services show to people.
+func (f refusal) answer(w http.ResponseWriter, pass *passage) {
+	pass.Status, pass.Refused = f.status, f.why
+	type message struct {
+		Type    string `json:"type"`
+		Message string `json:"message"`
+	}
+	body, err := json.Marshal(map[string]message{"error": {"nono", "nono: " + f.why}})
+	if err != nil {
+		panic(err) // two strings
+	}
+	h := w.Header()
+	clear(h)
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Should-Retry", "false") // a retry does not help, which some SDKs ask for here
+	w.WriteHeader(f.status)
+	_, _ = w.Write(body) // a client that is gone is told nothing
+}
+
+// admit says why a request is not sent on; nil if it is. What is to be sent is noted in pass.
+func (p *Proxy) admit(pass *passage, r *http.Request) *refusal {
+	for _, check := range []func(*passage, *http.Request) *refusal{
+		p.form, p.upgrade, p.credentials, p.narrow,
+	} {
+		if refused := check(pass, r); refused != nil {
+			return refused
+		}
+	}
+	return nil
+}
+
+func bad(why string) *refusal { return &refusal{http.StatusBadRequest, why} }
+
+// form refuses what is no plain request to this listener for something below the service's path.
+func (p *Proxy) form(pass *passage, r *http.Request) *refusal {
+	switch {
+	case r.Method == http.MethodConnect, r.Method == http.MethodTrace, r.Method == "PRI":
+		return &refusal{http.StatusMethodNotAllowed, "the method " + r.Method + " has no meaning here"}
+	case !strings.HasPrefix(r.RequestURI, "/") || r.URL.Host != "" || r.URL.Scheme != "":
+		return bad("a request here begins with a path, and names no host")
+	case r.Host != p.address:
+		return bad("the host of the request is not this one")
+	}
+	at := r.URL.EscapedPath()
+	if !clean(at) {
+		return bad("the path has empty or dotted parts, or a backslash, which servers understand in " +
+			"more than one way")
+	}
+	pass.path, pass.rawPath, pass.query = r.URL.Path, r.URL.RawPath, r.URL.RawQuery
+	return nil
+}
+
+// clean reports whether a path means the same to everybody. Two slashes at its beginning would be a
+// host, and a dotted part leads out of what is allowed; so does an encoded one on some servers.
+func clean(escaped string) bool {
+	text, err := url.PathUnescape(escaped)
+	if err != nil || strings.ContainsFunc(text, func(c rune) bool { return c < 0x20 || c == '\\' }) {
+		return false
+	}
+	parts := strings.Split(text, "/")
+	for i, part := range parts {
+		part, _, _ = strings.Cut(part, ";") // of which some servers take no notice
+		last := i == len(parts)-1
+		if part == "." || part == ".." || part == "" && i > 0 && !last {
+			return false
+		}
+	}
+	return true
+}
+
+// upgrade refuses to change the protocol to another one than WebSocket.
+func (p *Proxy) upgrade(_ *passage, r *http.Request) *refusal {
+	if _, asked := r.Header["Upgrade"]; !asked {
+		return nil
+	}
+	if values := r.Header["Upgrade"]; len(values) != 1 || !strings.EqualFold(values[0], "websocket") ||
+		r.Method != http.MethodGet {
+		return bad("a connection can be upgraded to WebSocket alone")
+	}
+	return nil
+}
+
+// narrow holds the request against the methods and paths of the policy, and against the path that
+// the service has.
+func (p *Proxy) narrow(pass *passage, r *http.Request) *refusal {
+	// HEAD is GET without the body, and some servers take another method from a header.
+	method := r.Method
+	if len(p.service.Methods) > 0 {
+		for _, name := range methodHeaders {
+			if _, ok := r.Header[name]; ok {
+				return bad("the header " + name + " would change the method")
+			}
+		}
+		if !slices.Contains(p.service.Methods, method) {
+			return &refusal{http.StatusForbidden, "the policy allows " + p.service.Name +
+				" the methods " + strings.Join(p.service.Methods, ", ") + " only"}
+		}
+	}
+	if base := p.upstream.EscapedPath(); base != "" && pass.Path != base &&
+		!strings.HasPrefix(pass.Path, base+"/") {
+		return &refusal{http.StatusForbidden, "only what lies below " + base + " is reached here"}
+	}
+	allowed := len(p.paths) == 0
+	for _, g := range p.paths {
+		allowed = allowed || g.matches(pass.Path)
+	}
+	if !allowed {
+		return &refusal{http.StatusForbidden, "the policy allows " + p.service.Name + " the paths " +
+			strings.Join(p.service.Paths, ", ") + " only"}
+	}
+	return nil
+}
+
+// methodHeaders are those by which some servers are told another method.
+var methodHeaders = []string{"X-Http-Method", "X-Http-Method-Override", "X-Method-Override"}
+
+// glob is a pattern for paths: in a part, "*" is any text; a part "**" is any number of parts.
+type glob []string
+
+func newGlob(text string) glob { return strings.Split(text, "/") }
+
+// matches compares part by part, each as it is when it was decoded.
+func (g glob) matches(escaped string) bool {
+	parts := strings.Split(escaped, "/")
+	for i, part := range parts {
+		text, err := url.PathUnescape(part)
+		if err != nil {
+			return false
+		}
+		parts[i] = text
+	}
+	return matchParts(g, parts)
+}
+
+func matchParts(g, parts []string) bool {
+	for len(g) > 0 {
+		if g[0] == "**" {
+			for skip := range len(parts) + 1 {
+				if matchParts(g[1:], parts[skip:]) {
+					return true
+				}
+			}
+			return false
+		}
+		if len(parts) == 0 || !matchPart(g[0], parts[0]) {
+			return false
+		}
+		g, parts = g[1:], parts[1:]
+	}
+	return len(parts) == 0
+}
+
+// matchPart matches one part, in which "*" is any text without a slash.
+func matchPart(pattern, part string) bool {
+	if strings.Contains(part, "/") {
+		return pattern == part
+	}
+	first, rest, many := strings.Cut(pattern, "*")
+	if !many {
+		return pattern == part
+	}
+	part, ok := strings.CutPrefix(part, first)
+	if !ok {
+		return false
+	}
+	for {
+		next, after, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(part, next)
+		}
+		_, part, ok = strings.Cut(part, next)
+		if !ok {
+			return false
+		}
+		rest = after
+	}
+}

@@ -1,0 +1,19 @@
+package proxy
+
+import "sync"
+
+// buffers are what bodies are copied with.
+var buffers = &pool{}
+
+type pool struct{ free sync.Pool }
+
+// Get implements httputil.BufferPool.
+func (p *pool) Get() []byte {
+	if b, ok := p.free.Get().(*[]byte); ok {
+		return *b
+	}
+	return make([]byte, 32<<10)
+}
+
+// Put implements httputil.BufferPool.
+func (p *pool) Put(b []byte) { p.free.Put(&b) }

@@ -1,0 +1,301 @@
+// Package proxy is a reverse proxy for one service, which takes a token and sends on a key.
+//
+//	p, err := proxy.New(proxy.Service{
+//		Name: "openai", Upstream: "https://api.openai.com/v1", Key: key, Token: token,
+//		Place: policy.KeyPlace{Type: policy.HeaderPlace, Name: "Authorization", Format: "Bearer {}"},
+//	}, proxy.Options{Dial: dial, Roots: roots, Tell: tell})
+//	err = p.Serve(listener)
+//
+// Inside, a client sends to the listener what it would send to the service: the same method, path
+// and query, with the token where the key would be. A request that has no token, or that is none of
+// the forms that are understood here, is answered by the proxy itself (admit.go). In what is sent
+// on the key stands where the service wants it, and no other credential does (credential.go):
+// whoever brings a key of his own would use the service in his own name, and carry out what he
+// likes. The connection is TLS with that service's host and nobody else; an answer that leads
+// elsewhere is handed to the client and not followed.
+//
+// Nothing is held back on the way, in either direction, and silence has no limit: a model may think
+// for minutes. What the service repeats of the key is blotted out (answer.go).
+//
+// It is the library's reverse proxy (net/http/httputil) with what that leaves open made strict. A
+// connection that was upgraded to WebSocket, and a body that the service compressed though nobody
+// asked it to, are not looked into.
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+const (
+	// headTime is how long a client inside has for the head of a request. It is beside us.
+	headTime = 30 * time.Second
+	// idleTime is how long a connection may be kept that nobody uses: with the service less long than
+	// services keep it.
+	idleTime         = 5 * time.Minute
+	upstreamIdleTime = 50 * time.Second
+	// mostHead is how large the head of a request or of an answer may be.
+	mostHead = 256 << 10
+	// pingTime is after how much silence a connection of HTTP/2 is asked whether it is still there;
+	// else all its streams would wait for a dead one.
+	pingTime = 30 * time.Second
+)
+
+// Service is what the proxy stands for.
+type Service struct {
+	Name string
+	// Upstream is an https URL, as [policy.Credential] has it.
+	Upstream   string
+	Place      policy.KeyPlace
+	Key, Token sdk.Secret
+	// Methods and Paths are what requests may be; empty: anything.
+	Methods, Paths []string
+}
+
+// Options are what the proxy is connected with.
+type Options struct {
+	// Dial connects to the service's host.
+	Dial func(ctx context.Context, host string, port string) (net.Conn, error)
+	// Roots says whom the service's certificate may be from; nil is what this machine trusts.
+	Roots *x509.CertPool
+	// Tell is told of each request, when it is over. It may be called from many goroutines.
+	Tell func(Request)
+}
+
+// Request is what became of one request. Nothing in it is secret.
+type Request struct {
+	Service, Method string
+	// Path has "{}" where a key would stand, and no query.
+	Path string
+	// Refused is why the proxy answered itself, or could not reach the service; empty otherwise.
+	Refused string
+	Status  int
+	// Sent and Received are the bytes of the bodies.
+	Sent, Received int64
+	Took           time.Duration
+}
+
+// Proxy serves one service.
+type Proxy struct {
+	service   Service
+	upstream  *url.URL
+	host      string // of the upstream, with its port
+	paths     []glob
+	blots     blots
+	options   Options
+	transport *http.Transport
+	reverse   *httputil.ReverseProxy
+	server    *http.Server
+	address   string // the listener's
+}
+
+// New makes a proxy.
+func New(s Service, o Options) (*Proxy, error) {
+	u, err := url.Parse(s.Upstream)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("%s is not reached by https", s.Name)
+	}
+	p := &Proxy{service: s, upstream: u, options: o, host: u.Hostname()}
+	for _, text := range s.Paths {
+		p.paths = append(p.paths, newGlob(text))
+	}
+	if err := checkKey(s.Place, s.Key.Reveal()); err != nil {
+		return nil, fmt.Errorf("the key of %s: %w", s.Name, err)
+	}
+	p.blots = newBlots(s.Place, s.Key.Reveal())
+	p.transport = p.newTransport()
+	quiet := hclog.NewNullLogger().StandardLogger(nil) // what went wrong is in the event
+	p.reverse = &httputil.ReverseProxy{
+		Rewrite: p.rewrite, Transport: once{p.transport}, FlushInterval: -1, BufferPool: buffers,
+		ModifyResponse: p.modify, ErrorHandler: p.failed, ErrorLog: quiet,
+	}
+	p.server = &http.Server{
+		Handler: http.HandlerFunc(p.serve), DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHead,
+		ErrorLog: quiet, Protocols: protocols(),
+	}
+	return p, nil
+}
+
+// protocols are those of a listener inside: HTTP/2 without TLS too, which gRPC needs.
+func protocols() *http.Protocols {
+	var p http.Protocols
+	p.SetHTTP1(true)
+	p.SetUnencryptedHTTP2(true)
+	return &p
+}
+
+// newTransport makes the way to the service.
+func (p *Proxy) newTransport() *http.Transport {
+	port := p.upstream.Port()
+	if port == "" {
+		port = "443"
+	}
+	return &http.Transport{
+		// Whatever address the transport thinks of, there is one host.
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return p.options.Dial(ctx, p.host, port)
+		},
+		TLSClientConfig:        &tls.Config{RootCAs: p.options.Roots, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:      true,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingTime},
+		DisableCompression:     true,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        upstreamIdleTime,
+		TLSHandshakeTimeout:    headTime,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: mostHead,
+	}
+}
+
+// Serve serves a listener until the proxy is closed.
+func (p *Proxy) Serve(l net.Listener) error {
+	p.address = l.Addr().String()
+	if err := p.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Close ends all connections.
+func (p *Proxy) Close() error {
+	err := p.server.Close()
+	p.transport.CloseIdleConnections()
+	return err
+}
+
+// passage is one request on its way.
+type passage struct {
+	Request
+	sent, received atomic.Int64
+	// path and query are what is sent on.
+	path, rawPath, query string
+	protocols            []string // of a WebSocket
+}
+
+type passageKey struct{}
+
+// passing is the passage that a request belongs to.
+func passing(ctx context.Context) *passage {
+	return ctx.Value(passageKey{}).(*passage)
+}
+
+// serve takes one request.
+func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
+	defer endOnPanic()
+	began := time.Now()
+	pass := &passage{Request: Request{Service: p.service.Name, Method: r.Method, Path: "?"}}
+	defer func() {
+		pass.Sent, pass.Received = pass.sent.Load(), pass.received.Load()
+		pass.Took = time.Since(began)
+		p.options.Tell(pass.Request)
+	}()
+	if refused := p.admit(pass, r); refused != nil {
+		refused.answer(w, pass)
+		return
+	}
+	// Of HTTP/1 the library would read the whole request before it writes an answer. It cannot be told
+	// not to only where something else is spoken, which does not need it.
+	_ = http.NewResponseController(w).EnableFullDuplex()
+	// r stays as the library knows it.
+	in := r.WithContext(context.WithValue(r.Context(), passageKey{}, pass))
+	if r.Body != nil && r.Body != http.NoBody {
+		in.Body = &counted{r.Body, &pass.sent}
+	}
+	p.reverse.ServeHTTP(&answer{ResponseWriter: w, blots: p.blots}, in)
+}
+
+// endOnPanic ends the process where a handler panics, which the library would go on from: a layer
+// in an unknown state is not to go on. The library itself panics in one way to cut a connection
+// off.
+func endOnPanic() {
+	//nolint:forbidigo // it recovers nothing: the same panic goes on, in a way that nobody catches
+	v := recover()
+	if v == nil {
+		return
+	}
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(v)
+	}
+	go panic(v)
+	select {}
+}
+
+// rewrite turns what came in into what is sent on.
+func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
+	pass := passing(r.In.Context())
+	out := r.Out
+	out.URL.Scheme, out.URL.Host, out.Host = "https", p.upstream.Host, p.upstream.Host
+	// The library has dropped the parameters that it does not understand.
+	out.URL.Path, out.URL.RawPath, out.URL.RawQuery = pass.path, pass.rawPath, pass.query
+	out.URL.ForceQuery = r.In.URL.ForceQuery
+	stripHeaders(out.Header, p.service.Place)
+	if pass.protocols != nil {
+		out.Header.Del("Sec-Websocket-Protocol")
+	}
+	if len(pass.protocols) > 0 {
+		out.Header.Set("Sec-Websocket-Protocol", strings.Join(pass.protocols, ", "))
+	}
+	// What comes back is to be looked at for the key.
+	out.Header.Del("Accept-Encoding")
+	if _, ok := out.Header["User-Agent"]; !ok {
+		out.Header["User-Agent"] = nil // else the library adds its own
+	}
+	p.put(out)
+}
+
+// failed answers where the service did not.
+func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
+	pass := passing(r.Context())
+	why := p.blots.text(err.Error())
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		why = "the client went away"
+	}
+	refusal{http.StatusBadGateway, "the service " + p.service.Name + " was not reached: " + why}.
+		answer(w, pass)
+}
+
+// once sends a request once. The library would send one again that has an idempotency key and no
+// body; whether that is right is for the client to say. It knows the header by the usual spelling
+// of its name alone, and to the service any spelling is the same.
+type once struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (o once) RoundTrip(r *http.Request) (*http.Response, error) {
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if values, ok := r.Header[name]; ok {
+			delete(r.Header, name)
+			r.Header[strings.ToLower(name)] = values
+		}
+	}
+	return o.RoundTripper.RoundTrip(r)
+}
+
+// counted counts what is read.
+type counted struct {
+	io.ReadCloser
+	n *atomic.Int64
+}
+
+// Read implements io.Reader.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}

@@ -1,0 +1,165 @@
+package credproxy
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/nono-run/nono/plugins/credproxy/proxy"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/confine"
+	"github.com/nono-run/nono/sdk/egress"
+	"github.com/nono-run/nono/sdk/hostname"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// What is told of requests.
+const (
+	eventUsed    = "credential.used"
+	eventRefused = "credential.refused"
+)
+
+// Start implements sdk.Starter: it opens what is to be open, gives all else up, and serves.
+func (l *layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartResponse, error) {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("reading the certificates that this system trusts: %w", err)
+	}
+	through, err := l.upstream(&req.Policy)
+	if err != nil {
+		return nil, err
+	}
+	decide := policy.NewDecider(&req.Policy)
+	listeners := make([]net.Listener, len(l.services))
+	for i, s := range l.services {
+		dial := dialer{service: s, decide: decide}
+		dial.Dialer = &egress.Dialer{Permit: dial.permit, Upstream: through}
+		p, err := proxy.New(proxy.Service{
+			Name: s.Service, Upstream: s.Upstream, Place: s.Place, Key: s.key,
+			Token: req.Secrets[s.Service], Methods: s.Methods, Paths: s.Paths,
+		}, proxy.Options{Dial: dial.to, Roots: roots, Tell: teller(req.Session, s.ID)})
+		if err != nil {
+			return nil, err
+		}
+		if listeners[i], err = req.Listeners[s.Service].Listener(); err != nil {
+			return nil, fmt.Errorf("the listener of %s: %w", s.Service, err)
+		}
+		l.proxies = append(l.proxies, p)
+	}
+	report, err := l.confine()
+	switch {
+	case errors.Is(err, confine.ErrUnsupported):
+		sdk.Logger().Info("this layer keeps what the user can reach", "why", err)
+	case err != nil:
+		return nil, err
+	default:
+		sdk.Logger().Debug("this layer gave up what it does not need", "report", report)
+	}
+	for i, p := range l.proxies {
+		go serve(req.Session, p, listeners[i], l.services[i].Service)
+	}
+	return &sdk.StartResponse{}, nil
+}
+
+// serve serves one service. Without it the agent is not to go on.
+func serve(session *sdk.Session, p *proxy.Proxy, l net.Listener, name string) {
+	if err := p.Serve(l); err != nil {
+		_ = session.Stop(fmt.Sprintf("the proxy for %s serves no more: %v", name, err))
+	}
+}
+
+// upstream is the proxy that the policy's way out leads through; nil for none.
+func (l *layer) upstream(p *policy.Policy) (*egress.Upstream, error) {
+	u := p.Network.Upstream
+	if u == nil {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	through, err := egress.ParseUpstream(u.URL, l.auth, u.Bypass)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", u.Source, err)
+	}
+	return through, nil
+}
+
+// dialer connects to one service's host.
+type dialer struct {
+	*egress.Dialer
+	service service
+	decide  *policy.Decider
+}
+
+// permit decides about an address that the host's name has, by the rules of the network. An address
+// that the policy itself names as the upstream is meant.
+func (d dialer) permit(addr netip.Addr, port uint16) error {
+	if literal, err := netip.ParseAddr(d.service.host); err == nil && literal == addr {
+		return nil
+	}
+	decision := d.decide.Resolved(addr, port)
+	if !decision.Allowed {
+		return errors.New(decision.Why)
+	}
+	if decision.Rule != nil {
+		return nil
+	}
+	switch own, err := egress.IsOwn(addr); {
+	case err != nil:
+		return err
+	case own:
+		return errors.New("it is an address of this machine")
+	}
+	return nil
+}
+
+// to connects to the service's host, and to no other whoever asks.
+func (d dialer) to(ctx context.Context, host, port string) (net.Conn, error) {
+	name, addr, err := hostname.Host(host)
+	wanted := strconv.Itoa(int(d.service.port))
+	switch {
+	case err != nil:
+		return nil, err
+	case port != wanted || name != d.service.host && addr.String() != d.service.host:
+		return nil, fmt.Errorf("%s:%s is not the host of %s", host, port, d.service.Service)
+	case name == "":
+		return d.DialAddress(ctx, netip.AddrPortFrom(addr, d.service.port))
+	}
+	return d.Dial(ctx, name, d.service.port)
+}
+
+// longestTold is how much of a path is told. The agent chose it.
+const longestTold = 200
+
+// teller tells of requests.
+func teller(session *sdk.Session, rule policy.RuleID) func(proxy.Request) {
+	return func(r proxy.Request) {
+		if len(r.Path) > longestTold {
+			r.Path = r.Path[:longestTold] + "..."
+		}
+		e := sdk.Event{Name: eventUsed, Rule: rule, Fields: map[string]string{
+			"service": r.Service, "method": r.Method, "path": r.Path,
+			"status": strconv.Itoa(r.Status),
+		}}
+		if r.Refused != "" {
+			e.Name, e.Fields["why"] = eventRefused, r.Refused
+		} else {
+			e.Fields["sent"] = strconv.FormatInt(r.Sent, 10)
+			e.Fields["received"] = strconv.FormatInt(r.Received, 10)
+			e.Fields["took"] = r.Took.Round(time.Millisecond).String()
+		}
+		_ = session.Event(e) // where nobody hears it any more the run is over
+	}
+}
+
+// Finish implements sdk.Starter. A fresh process has nothing to release.
+func (l *layer) Finish(context.Context, *sdk.FinishRequest) (*sdk.FinishResponse, error) {
+	var errs []error
+	for _, p := range l.proxies {
+		errs = append(errs, p.Close())
+	}
+	l.proxies = nil
+	return &sdk.FinishResponse{}, errors.Join(errs...)
+}
