@@ -1,6 +1,6 @@
 // Package profiles holds the built-in policies, as the HCL that a user can read, copy and overrule:
-// default.hcl, which every run starts from, those that are asked for by name, and the lists of
-// hosts that a network block can name.
+// default.hcl, which every run starts from, those that are asked for by name, the lists of hosts
+// that a network block can name, and the services that take a key.
 package profiles
 
 import "embed"
@@ -20,3 +20,8 @@ var Files embed.FS
 //
 //go:embed networks/*.hcl groups/*.hcl
 var Hosts embed.FS
+
+// Services are the services that take a key: services/NAME.hcl, each with one credential block.
+//
+//go:embed services/*.hcl
+var Services embed.FS

@@ -224,7 +224,9 @@ in which a file says what is granted.`,
 		"say more: what layers report, how long things took; in a plan, every rule and mount")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(a.newHelp())
-	names := completers{profiles: a.completeProfiles, networks: a.completeNetworks}
+	names := completers{
+		profiles: a.completeProfiles, networks: a.completeNetworks, services: a.completeServices,
+	}
 	root.AddCommand(
 		newRun(do.run, names),
 		newShell(do.shell, names),

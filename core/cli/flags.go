@@ -100,6 +100,10 @@ var flagRules = []flagRule{
 		name: "upstream-bypass", value: "HOST", help: "reached without that proxy",
 	},
 	{
+		name: "credential", value: "SERVICE",
+		help: "let it use your key of a service (openai, anthropic, github) without having it",
+	},
+	{
 		name: "disable", value: "KIND",
 		help: "run without a layer: " + strings.Join(kinds.Names(), ", "),
 	},
@@ -133,7 +137,7 @@ func (o *policyOptions) add(cmd *cobra.Command, names completers) {
 }
 
 // completers offer the names that flags take.
-type completers struct{ profiles, networks cobra.CompletionFunc }
+type completers struct{ profiles, networks, services cobra.CompletionFunc }
 
 // completeFlags tells the shell what may follow a flag. A path is what it offers by itself.
 func completeFlags(cmd *cobra.Command, names completers) {
@@ -143,6 +147,7 @@ func completeFlags(cmd *cobra.Command, names completers) {
 		cmd.RegisterFlagCompletionFunc("profile", names.profiles),
 		cmd.RegisterFlagCompletionFunc("disable", own),
 		cmd.RegisterFlagCompletionFunc("network-profile", names.networks),
+		cmd.RegisterFlagCompletionFunc("credential", names.services),
 		cmd.MarkFlagDirname("workdir"),
 	} {
 		if err != nil {

@@ -181,7 +181,10 @@ func attach(
 			case last:
 				at.AddCommand(layerCommand(of.Layer, c, word, run, sessions))
 			default:
-				inner := group(&cobra.Command{Use: word, Short: "Commands of layer " + of.Layer})
+				inner := group(&cobra.Command{
+					Use: word, Short: "Commands of layer " + of.Layer,
+					Example: "  " + at.CommandPath() + " " + word + " --help",
+				})
 				at.AddCommand(inner)
 				at = inner
 			}

@@ -180,6 +180,17 @@ func (a *App) completeNetworks(
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
+func (a *App) completeServices(
+	_ *cobra.Command, _ []string, _ string,
+) ([]cobra.Completion, cobra.ShellCompDirective) {
+	own, err := dirs.Find(a.Lookup, a.UID)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names, _ := profile.Services{Own: own.Services()}.Names() // where they cannot be listed, none
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
 // here is where nono's own files are, and the current directory.
 func (a *App) here() (own dirs.Dirs, dir string, err error) {
 	if own, err = dirs.Find(a.Lookup, a.UID); err != nil {

@@ -47,7 +47,6 @@ var commandSpellings = []spelling{
 		words: []string{"rollback", "undo", "session diff", "session rollback", "session verify"},
 		later: true, answer: noUndo,
 	},
-	{words: []string{"credential"}, later: true, answer: handsOver},
 	{words: []string{"learn"}, later: true, answer: "`nono logs` shows what a run did"},
 	{words: []string{"trust"}, later: true, answer: "no file is signed or checked"},
 }
@@ -71,8 +70,9 @@ var flagSpellings = []spelling{
 		words: []string{"snapshot", "rollback", "rollback-exclude", "no-rollback"},
 		later: true, answer: noUndo,
 	},
+	{words: []string{"proxy-credential"}, is: "credential"},
 	{
-		words: []string{"credential", "proxy-credential", "env-credential", "env-credential-map"},
+		words: []string{"env-credential", "env-credential-map"},
 		later: true, answer: handsOver,
 	},
 	{

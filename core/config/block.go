@@ -80,6 +80,13 @@ type draft struct {
 	plugins   map[string]Plugin
 	programs  []program
 	net       reachable
+	// uses are what names a service that takes a key; the credentials are made of it, and the files
+	// are those that keys are read from. foreignUse says of a service whether a file from elsewhere
+	// has a say about it.
+	uses        map[string][]use
+	credentials []policy.Credential
+	keyFiles    []keyFile
+	foreignUse  map[string]bool
 	// reported are names in a project that are told when they are new or changed, and paths.
 	reported []string
 	// links are those on the way to a denied or protected name of the default profile's that the agent
@@ -119,6 +126,7 @@ func read(h *host, r *report, sources []*source, lists hostLists) *reader {
 		stated: map[statement]bool{}, matched: map[statement]bool{},
 		layers: map[string]*Layer{}, plugins: map[string]Plugin{},
 		lines: map[policy.Kind][]policy.Source{},
+		uses:  map[string][]use{}, foreignUse: map[string]bool{},
 	}}
 	for _, s := range sources {
 		if s.foreign {
@@ -143,6 +151,7 @@ func read(h *host, r *report, sources []*source, lists hostLists) *reader {
 	in.settleOpen()
 	in.settleLayers()
 	in.settleNetwork()
+	in.settleCredentials()
 	return in
 }
 

@@ -242,6 +242,17 @@ func (w *world) all(loaded config.Loaded, err error) string {
 		fmt.Fprintf(&b, "%s: %s but not %q, with a password of %d bytes <- %s\n",
 			u.ID, u.URL, u.Bypass, len(cfg.UpstreamAuth.Reveal()), u.Source)
 	}
+	for _, c := range cfg.Policy.Credentials {
+		fmt.Fprintf(&b, "%s: %s from %s, in %s %q %q, as %q %s %s", c.ID, c.Upstream, c.Keys,
+			c.Place.Type, c.Place.Name, c.Place.Format, c.Prefix, c.KeyVariable, c.URLVariable)
+		if len(c.Methods)+len(c.Paths) > 0 {
+			fmt.Fprintf(&b, ", only %s %s", c.Methods, c.Paths)
+		}
+		if c.Optional {
+			b.WriteString(", optional")
+		}
+		fmt.Fprintf(&b, " <- %s\n", c.Source)
+	}
 	for _, l := range cfg.Layers {
 		fmt.Fprintf(&b, "layer %s kind=%s plugin=%q", l.Name, l.Kind, l.Plugin)
 		if l.Off != nil {

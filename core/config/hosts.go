@@ -89,6 +89,7 @@ func (h *host) hostLists(r *report, sources []*source) hostLists {
 			groups(t)
 		}
 	}
+	h.services(r, sources, lists)
 	return lists
 }
 
@@ -105,9 +106,12 @@ func (s *source) network() *language.Tree {
 	return nil
 }
 
+// ownDir is a directory in nono's own configuration.
+func (h *host) ownDir(name string) string { return filepath.Join(h.ConfigDir, name) }
+
 // hostList is the list of a name, parsed; nil if there is none or it cannot be, which is reported.
 func (h *host) hostList(name listName, at policy.Source, r *report) *source {
-	from := profile.Hosts{Own: filepath.Join(h.ConfigDir, "networks")}
+	from := profile.Hosts{Own: h.ownDir("networks")}
 	find := from.Network
 	if name.kind == "group" {
 		find = from.Group
@@ -117,6 +121,13 @@ func (h *host) hostList(name listName, at policy.Source, r *report) *source {
 		r.add(sourced(err, at))
 		return nil
 	}
+	return h.readList(p, at, r, listGrammar)
+}
+
+// readList parses a list by its grammar; nil if it cannot be, which is reported.
+func (h *host) readList(
+	p profile.Profile, at policy.Source, r *report, grammar *language.Block,
+) *source {
 	s := &source{Text: diag.Text{Origin: policy.OriginProfile, File: p.File, Content: p.Text}}
 	if p.Origin == profile.Own {
 		s.File = h.homely(p.File)
@@ -130,7 +141,7 @@ func (h *host) hostList(name listName, at policy.Source, r *report) *source {
 			return nil
 		}
 	}
-	tree, problems := language.Parse(s.Text, listGrammar)
+	tree, problems := language.Parse(s.Text, grammar)
 	r.problems = append(r.problems, problems...)
 	if tree == nil {
 		return nil

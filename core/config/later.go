@@ -33,8 +33,9 @@ func (r *report) later(s *source, t *language.Tree) {
 				Try("remove it; %s", instead(t, name)))
 		}
 	}
-	if refuse := blockOf(t).refuse; refuse != nil {
-		refuse(r, s, t)
+	if i := slices.IndexFunc(blocks, func(b block) bool { return b.name == t.Name }); i >= 0 &&
+		blocks[i].refuse != nil {
+		blocks[i].refuse(r, s, t)
 	}
 	for _, inner := range t.Blocks {
 		if !t.Is.Later {

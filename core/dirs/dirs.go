@@ -123,6 +123,9 @@ func (d Dirs) Profiles() string { return filepath.Join(d.Config, "profiles") }
 // Networks is where the user's own network profiles are.
 func (d Dirs) Networks() string { return filepath.Join(d.Config, "networks") }
 
+// Services is the directory of the user's own services that take a key.
+func (d Dirs) Services() string { return d.Config + "/services" }
+
 // All lists the directories that are nono's own, by each of their names, once each.
 func (d Dirs) All() []string {
 	all := append([]string{d.Config, d.State, d.Data, d.Cache, d.Runtime}, d.also...)

@@ -50,7 +50,9 @@ func Make(in Input) (*Plan, error) {
 		Layers:   m.layerList(),
 		Disabled: in.Policy.Disabled,
 		Network:  in.Policy.Network,
-		Through:  m.through(),
+
+		Credentials: in.Policy.Credentials,
+		Through:     m.through(),
 	}
 	v := m.mounts(p)
 	if m.problems.Failed() {
@@ -169,10 +171,14 @@ func (m *maker) layer(k policy.Kind) (Share, bool) {
 }
 
 // through lists the layers that carry traffic: that of the network, and whoever serves a socket
-// inside or dials one.
+// inside or dials one. At the sockets of nono's own credential layer each leads to one service,
+// which is said with the credentials.
 func (m *maker) through() []string {
 	var names []string
 	for _, s := range m.layers {
+		if s.Kind == policy.KindCredentials && s.BuiltIn {
+			continue
+		}
 		carries := s.Kind == policy.KindNetwork
 		if s.Response != nil {
 			steps := s.Response.Fragment.Steps

@@ -78,11 +78,13 @@ type Plan struct {
 	Layers   []Layer           `json:"layers"`
 	Disabled []policy.Disabled `json:"disabled,omitempty"`
 	// Network is what may be reached; Rules says of each of its rules how far it is held.
-	Network  policy.Network `json:"network,omitzero"`
-	Rules    []Rule         `json:"rules"`
-	Mounts   view.Mounts    `json:"mounts"`
-	Env      []Variable     `json:"env"`
-	Landlock []merge.Grant  `json:"landlock,omitempty"`
+	Network policy.Network `json:"network,omitzero"`
+	// Credentials are the services that are used with a key of the user's.
+	Credentials []policy.Credential `json:"credentials,omitempty"`
+	Rules       []Rule              `json:"rules"`
+	Mounts      view.Mounts         `json:"mounts"`
+	Env         []Variable          `json:"env"`
+	Landlock    []merge.Grant       `json:"landlock,omitempty"`
 	// Calls are the system calls that exist for the agent, by name; Seccomp are rules that refuse,
 	// some of these in part and others with an error of their own.
 	Calls     []string       `json:"calls"`

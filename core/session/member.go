@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -193,6 +194,9 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error
 	if m.block.Kind == policy.KindNetwork || m.block.Kind == policy.KindCredentials {
 		req.UpstreamAuth = r.req.Config.UpstreamAuth
 	}
+	if m.block.Kind == policy.KindCredentials {
+		req.HostVariables = r.withKeys(req.HostVariables)
+	}
 	share, err := m.layer.Plan(ctx, req)
 	if err != nil {
 		return m.problem(err)
@@ -205,6 +209,23 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error
 		m.layer.Release()
 	}
 	return nil
+}
+
+// withKeys adds the user's variables that the policy names as sources of keys. They are told to the
+// credentials' Plan alone: no other layer, and no later call, has a use for them.
+func (r *run) withKeys(variables map[string]string) map[string]string {
+	variables = maps.Clone(variables)
+	for _, c := range r.policy.Credentials {
+		for _, k := range c.Keys {
+			if k.Type != policy.VariableSource {
+				continue
+			}
+			if value, ok := r.req.Lookup(k.Name); ok {
+				variables[k.Name] = value
+			}
+		}
+	}
+	return variables
 }
 
 // planShare is the layer as the plan knows it.

@@ -45,7 +45,7 @@ var rules = []rule{
 		why: "a vendor imports sdk, and core is ours to change",
 	},
 	{
-		name: "layers do not import core", from: []string{"plugins", "cmd/nono-layer-landlock", "cmd/nono-layer-netfilter"}, never: []string{module + "/core"},
+		name: "layers do not import core", from: []string{"plugins", "cmd/nono-layer-credproxy", "cmd/nono-layer-landlock", "cmd/nono-layer-netfilter"}, never: []string{module + "/core"},
 		why: "a built-in layer has nothing that a vendor's has not",
 	},
 	{
@@ -180,6 +180,11 @@ var programs = map[string][]string{
 		"github.com/tailscale/hujson", // profiles in JSON with comments, each value with its place
 		"github.com/zclconf/go-cty",
 		"golang.org/x/term", // is this a terminal?
+	}, contract...),
+	"nono-layer-credproxy": append([]string{
+		"github.com/godbus/dbus/v5",                     // the keyring is on the session bus
+		"github.com/landlock-lsm/go-landlock",           // it confines itself
+		"kernel.org/pub/linux/libs/security/libcap/psx", // of go-landlock
 	}, contract...),
 	"nono-layer-landlock": contract,
 	"nono-layer-netfilter": append([]string{

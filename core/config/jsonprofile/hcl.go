@@ -17,7 +17,15 @@ func HCL(t *language.Tree) []byte {
 		if b.Len() > 0 {
 			b.WriteByte('\n')
 		}
-		fmt.Fprintf(&b, "%s {\n", block.Name)
+		title := block.Name
+		if block.Label != "" {
+			title += " " + language.Quote(block.Label)
+		}
+		if len(block.Attributes) == 0 {
+			fmt.Fprintf(&b, "%s {}\n", title)
+			continue
+		}
+		fmt.Fprintf(&b, "%s {\n", title)
 		attributes(&b, "  ", block)
 		b.WriteString("}\n")
 	}

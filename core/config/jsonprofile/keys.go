@@ -58,9 +58,9 @@ var keys = map[string]key{
 		"allow_domain":          list("network", "allow"),
 		"allow_proxy":           list("network", "allow"),
 		"proxy_allow":           list("network", "allow"),
-		"credentials":           later("--env NAME passes a variable, and the agent sees its value"),
-		"proxy_credentials":     later("--env NAME passes a variable, and the agent sees its value"),
-		"custom_credentials":    later("--env NAME passes a variable, and the agent sees its value"),
+		"credentials":           {read: credentials},
+		"proxy_credentials":     {read: credentials},
+		"custom_credentials":    later("write a credential block in HCL, or name the service alone"),
 		"open_port":             ports("loopback"),
 		"allow_port":            ports("loopback"),
 		"port_allow":            ports("loopback"),
@@ -124,6 +124,20 @@ func list(block, attribute string) key {
 	return key{read: func(r *reader, m member) {
 		r.put(m, block, attribute, r.strings(m))
 	}}
+}
+
+// credentials are services that are used with a key.
+func credentials(r *reader, m member) {
+	for _, it := range r.strings(m) {
+		is := func(b *language.Tree) bool { return b.Name == "credential" && b.Label == it.Text }
+		if slices.ContainsFunc(r.tree.Blocks, is) {
+			continue
+		}
+		r.tree.Blocks = append(r.tree.Blocks, &language.Tree{
+			Is: r.grammar.Blocks["credential"], Name: "credential", Label: it.Text, Source: it.Source,
+			Attributes: map[string]*language.Value{},
+		})
+	}
 }
 
 // text is a string that is for people.

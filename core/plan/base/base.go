@@ -149,6 +149,9 @@ func (c *composer) rules() {
 	if len(c.in.Through) > 0 {
 		network = "no network but what layer " + strings.Join(c.in.Through, " or ") + " lets through"
 	}
+	if c.in.Policy.Uses() {
+		network += ", and the services of the credentials"
+	}
 	c.hold(RuleNetwork, policy.KindNetwork, network, "network namespace")
 	c.hold(RuleDevices, "",
 		"only null, zero, full, random, urandom, tty and the session's own terminals",

@@ -30,6 +30,7 @@ func Print(w io.Writer, p *plan.Plan, verbose, colour bool) error {
 	pr.layers()
 	pr.paths()
 	pr.environment()
+	pr.credentials()
 	pr.network()
 	pr.limits()
 	pr.base()
@@ -518,7 +519,7 @@ func Summary(made *plan.Plan) string {
 	if len(parts) == 0 && !p.disabled(policy.KindFilesystem) {
 		parts = []string{"no path granted"}
 	}
-	parts = append(parts, p.networkText(), p.homeText())
+	parts = append(parts, p.credentialText(), p.networkText(), p.homeText())
 	if dir := p.dirText("", ""); dir != "" {
 		parts = append(parts, "current directory "+dir)
 	}

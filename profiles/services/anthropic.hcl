@@ -1,0 +1,9 @@
+# Anthropic's models. Its clients read both variables.
+
+credential "anthropic" {
+  upstream = "https://api.anthropic.com"
+  source   = ["keyring://anthropic", "env://ANTHROPIC_API_KEY"]
+  header   = "x-api-key"
+  format   = "{}"
+  env      = { key = "ANTHROPIC_API_KEY", base_url = "ANTHROPIC_BASE_URL" }
+}

@@ -1,0 +1,316 @@
+//go:build linux
+
+package e2e
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// provider is a stand-in for services that want a key.
+type provider struct {
+	*httptest.Server
+	mu   sync.Mutex
+	keys []string // of each request
+}
+
+// services gives the user two services, at a stand-in on the loopback whose certificate is trusted,
+// and returns their keys, which are in the environment.
+func (u *user) services() (p *provider, openai, anthropic string) {
+	u.t.Helper()
+	p = &provider{}
+	p.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.mu.Lock()
+		p.keys = append(p.keys, r.Header.Get("Authorization")+r.Header.Get("X-Api-Key"))
+		p.mu.Unlock()
+		_, _ = fmt.Fprintf(w, "%s %s", r.Method, r.RequestURI)
+	}))
+	u.t.Cleanup(p.Close)
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Certificate().Raw})
+	u.write("~/authority.pem", string(authority))
+	for name, more := range map[string]string{
+		"openai":    "/v1\"\n  header = \"Authorization\"\n  format = \"Bearer {}\"",
+		"anthropic": "\"\n  header = \"x-api-key\"",
+	} {
+		word := strings.ToUpper(name)
+		u.write("~/.config/nono/services/"+name+".hcl", fmt.Sprintf(`
+credential %q {
+  upstream = "%s%s
+  source   = ["keyring://%s", "env://%s_API_KEY"]
+  env      = { key = "%s_API_KEY", base_url = "%s_BASE_URL" }
+}
+`, name, p.URL, more, name, word, word, word))
+	}
+	openai, anthropic = "sk-"+rand.Text(), "sk-ant-"+rand.Text()
+	u.Env = append(u.Env, "SSL_CERT_FILE="+u.path("~/authority.pem"),
+		"OPENAI_API_KEY="+openai, "ANTHROPIC_API_KEY="+anthropic)
+	return p, openai, anthropic
+}
+
+// seen are the keys of the requests so far.
+func (p *provider) seen() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.keys)
+}
+
+// asksServices is an agent that uses both services as their clients do, and each with the token of
+// the other, and then looks for all that it can read.
+const asksServices = `
+import json, os, re, sys, urllib.error, urllib.request
+
+def ask(base, headers):
+    r = urllib.request.Request(base + "/models", headers=headers)
+    try:
+        return urllib.request.urlopen(r, timeout=30).read().decode()
+    except urllib.error.HTTPError as e:
+        return str(e.code)
+
+env = os.environ
+o, a = env["OPENAI_API_KEY"], env["ANTHROPIC_API_KEY"]
+told = {
+    "openai": ask(env["OPENAI_BASE_URL"], {"Authorization": "Bearer " + o}),
+    "anthropic": ask(env["ANTHROPIC_BASE_URL"], {"x-api-key": a}),
+    "swapped": ask(env["OPENAI_BASE_URL"], {"Authorization": "Bearer " + a}),
+    "foreign": ask(env["ANTHROPIC_BASE_URL"], {"x-api-key": "sk-ant-mine"}),
+    "environment": dict(env),
+}
+found = []
+for top, dirs, files in os.walk("/"):
+    if top.startswith(("/usr", "/lib", "/sys")):
+        dirs[:] = []
+        continue
+    for name in files:
+        path = os.path.join(top, name)
+        try:
+            if os.path.isfile(path):
+                text = open(path, "rb").read(1 << 20)
+                if re.search(env.get("LOOK", "sk-(ant-)?[A-Z2-7]{26}").encode(), text):
+                    found.append(path)
+        except OSError:
+            pass
+told["found"] = found
+json.dump(told, sys.stdout)
+`
+
+var stoodIn = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// TestCredential is the first command of the documentation: tokens inside, the real keys outside,
+// and each token is worth something at its own service alone.
+func TestCredential(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	p, openai, anthropic := u.services()
+	r := u.succeeds(u.python(asksServices, "--proxy-credential", "openai", "--proxy-credential", "anthropic"))
+	var told struct {
+		OpenAI, Anthropic, Swapped, Foreign string
+		Environment                         map[string]string
+		Found                               []string
+	}
+	if err := json.Unmarshal([]byte(r.Stdout), &told); err != nil {
+		t.Fatalf("%v\n%s", err, r)
+	}
+	if told.OpenAI != "GET /v1/models" || told.Anthropic != "GET /models" {
+		t.Errorf("the services answered %q and %q", told.OpenAI, told.Anthropic)
+	}
+	if told.Swapped != "401" || told.Foreign != "401" {
+		t.Errorf("another token: %s, another key: %s", told.Swapped, told.Foreign)
+	}
+	want := []string{"Bearer " + openai, anthropic}
+	if got := p.seen(); !slices.Equal(got, want) {
+		t.Errorf("the services saw %q, want %q", got, want)
+	}
+	tokens := []string{told.Environment["OPENAI_API_KEY"], told.Environment["ANTHROPIC_API_KEY"]}
+	if !stoodIn.MatchString(tokens[0]) || !stoodIn.MatchString(tokens[1]) || tokens[0] == tokens[1] {
+		t.Errorf("inside are %q", tokens)
+	}
+	if len(told.Found) > 0 {
+		t.Errorf("a key can be read in %q", told.Found)
+	}
+	for name, value := range told.Environment {
+		if mentions(value, []string{openai, anthropic}) {
+			t.Errorf("%s has a key", name)
+		}
+	}
+	u.says(r, "nono: rw ~/proj; credentials anthropic, openai; network closed; home private; tier A")
+	u.nowhere(append(tokens, openai, anthropic))
+
+	log := u.succeeds(u.nono("logs")).Stdout
+	for _, want := range []string{
+		"credential.used method=GET path=/v1/models", "service=anthropic status=200",
+		"credential.refused method=GET path=/v1/models",
+	} {
+		if !strings.Contains(log, want) {
+			t.Errorf("%q is not in the log:\n%s", want, log)
+		}
+	}
+	t.Run("and a leak is found", func(t *testing.T) { // the control
+		u := u.in(t)
+		r := u.succeeds(u.python(asksServices, "--credential", "openai", "--credential", "anthropic",
+			"--env", "LEAK="+anthropic))
+		if !strings.Contains(r.Stdout, "/environ") {
+			t.Errorf("a key in the agent's environment is not found\n%s", r)
+		}
+	})
+	t.Run("after the session the token is worth nothing", func(t *testing.T) {
+		u := u.in(t)
+		before := len(p.seen())
+		r := u.succeeds(u.shell(fmt.Sprintf(
+			`curl -s -o /dev/null -w %%{http_code} -H "Authorization: Bearer %s" $OPENAI_BASE_URL/x`, tokens[0]),
+			"--credential", "openai"))
+		if r.Stdout != "401" || len(p.seen()) != before {
+			t.Errorf("it is: %s", r)
+		}
+	})
+}
+
+// Only the layer reaches a host that a key is bound to, whatever else the network allows: with a key
+// of one's own it would be a way out.
+func TestCredentialsHostIsBound(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.services()
+	u.write("~/.config/nono/services/openai.hcl", `
+credential "openai" {
+  upstream = "https://llm.test/v1"
+  source   = "env://OPENAI_API_KEY"
+  header   = "Authorization"
+}
+`)
+	const ask = `
+import os, socket
+from urllib.parse import urlparse
+proxy = urlparse(os.environ["HTTPS_PROXY"])
+def connect(name):
+    s = socket.create_connection((proxy.hostname, proxy.port), timeout=30)
+    s.sendall(("CONNECT %s:443 HTTP/1.1\r\nHost: %s:443\r\n\r\n" % (name, name)).encode())
+    return s.recv(4096).decode()
+print(connect("llm.test"))
+`
+	r := u.succeeds(u.python(ask, "--credential", "openai", "--allow-host", "llm.test"))
+	if !strings.HasPrefix(r.Stdout, "HTTP/1.1 403") || !strings.Contains(r.Stdout, "openai") {
+		t.Errorf("it is reached: %s", r)
+	}
+}
+
+// The real variable is not passed, by a pattern neither; and one that names it is refused.
+func TestCredentialsVariable(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	_, openai, _ := u.services()
+	u.write("~/.config/nono/config.hcl", "environment {\n  pass = [\"OPENAI_*\"]\n}\n")
+	u.Env = append(u.Env, "OPENAI_BASE_URL=https://elsewhere.example", "OPENAI_ORG=mine")
+	r := u.succeeds(u.shell("env", "--credential", "openai"))
+	if mentions(r.Stdout, []string{openai, "elsewhere"}) || !strings.Contains(r.Stdout, "OPENAI_ORG=mine") {
+		t.Errorf("inside is %s", r)
+	}
+	r = u.succeeds(u.shell("env"))
+	if !strings.Contains(r.Stdout, openai) { // the control
+		t.Errorf("without the credential it is not passed either: %s", r)
+	}
+	u.refused(u.shell("env", "--credential", "openai", "--env", "OPENAI_API_KEY"),
+		"OPENAI_API_KEY would give the agent what the credential openai keeps outside")
+}
+
+// A key that is nowhere stops the start with where it was looked for; an optional one does not.
+func TestCredentialMissing(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.services()
+	u.Env = slices.DeleteFunc(u.Env, func(v string) bool { return strings.HasPrefix(v, "OPENAI_API_KEY=") })
+	u.refused(u.shell("true", "--credential", "openai"),
+		"no source has the key of openai", "--credential openai",
+		"looked in keyring://openai: there is no session bus", "looked in env://OPENAI_API_KEY: it is not set",
+		"nono credential set openai")
+	u.write("agent.hcl", "credential \"openai\" {\n  optional = true\n}\n")
+	r := u.succeeds(u.nono("run", "-c", "agent.hcl", "--approve", "--", "sh", "-c", "echo ${OPENAI_API_KEY-none}"))
+	if r.Stdout != "none\n" {
+		t.Errorf("inside is %s", r)
+	}
+	u.says(r, "nono: warning: no source has the key of openai")
+}
+
+// A stranger's file asks before it uses a key, and says where that goes.
+func TestCredentialIsAsked(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	p, _, _ := u.services()
+	u.write("agent.hcl", "credential \"openai\" {}\n")
+	u.refused(u.nono("run", "-c", "agent.hcl", "--", "true"), "asks to use your key of openai", p.URL+"/v1")
+}
+
+// The layer is lost, and the agent with it: nothing goes on without the keys' keeper.
+func TestCredentialLayerLost(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.services()
+	g := u.guarded("run", "--allow-cwd", "--credential", "openai", "--", "sh", "-c", "echo ready; read line")
+	in := g.openInput()
+	defer in.Close()
+	g.start()
+	g.wait(&g.out, "ready")
+	for _, p := range descendants(g.Process.Pid) {
+		if p.name() == "nono-layer-credproxy" {
+			kill(t, p.PID)
+		}
+	}
+	r, _ := g.over()
+	if r.Code != 125 || !strings.Contains(r.Stderr, "credproxy") {
+		t.Errorf("it goes on: %s", r)
+	}
+}
+
+func kill(t *testing.T, pid int) {
+	t.Helper()
+	p, err := os.FindProcess(pid)
+	if err == nil {
+		err = p.Kill()
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// With a keyring, a key is stored once, by nono's own command, and used from then on.
+func TestCredentialInTheKeyring(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"dbus-run-session", "gnome-keyring-daemon"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip("there is no ", program)
+		}
+	}
+	u := newUser(t)
+	p, openai, _ := u.services()
+	u.Env = slices.DeleteFunc(u.Env, func(v string) bool { return strings.HasPrefix(v, "OPENAI_API_KEY=") })
+	script := `
+printf password | gnome-keyring-daemon --unlock --components=secrets >/dev/null
+echo @ | nono credential set openai
+nono credential list
+nono run --allow-cwd --credential openai -- sh -c 'curl -s -H "Authorization: Bearer $OPENAI_API_KEY" $OPENAI_BASE_URL/x; echo'
+nono credential remove openai
+nono credential list
+`
+	cmd := u.command()
+	cmd.Path, _ = exec.LookPath("dbus-run-session")
+	cmd.Args = []string{"dbus-run-session", "--", "sh", "-e", "-c", strings.ReplaceAll(script, "@", openai)}
+	cmd.Env = append(cmd.Env, "PATH="+u.Programs+":"+filepath.Dir(cmd.Path)+":/usr/bin:/bin")
+	r := u.succeeds(u.finish(u.begin(cmd, "")))
+	if r.Stdout != "openai\nGET /v1/x\n" {
+		t.Errorf("it says %s", r)
+	}
+	if got := p.seen(); !slices.Equal(got, []string{"Bearer " + openai}) {
+		t.Errorf("the service saw %q", got)
+	}
+}
