@@ -192,6 +192,22 @@ func attach(
 	}
 }
 
+// layerExample is how a layer's command is typed: plainly, and with each flag that takes no value.
+func layerExample(layer string, c sdk.Subcommand) string {
+	typed := "  nono "
+	if strings.Contains(layer, "/") {
+		typed += "x " + layer + " "
+	}
+	typed = strings.TrimRight(typed+c.Path+" "+c.Arguments, " ")
+	lines := []string{typed}
+	for _, f := range c.Flags {
+		if f.Value == "" {
+			lines = append(lines, typed+" --"+f.Name)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 func layerCommand(
 	layer string, c sdk.Subcommand, word string, run runLayer, sessions cobra.CompletionFunc,
 ) *cobra.Command {
@@ -199,6 +215,7 @@ func layerCommand(
 		Use:                   strings.TrimSpace(word + " " + c.Arguments),
 		Short:                 c.Help,
 		Long:                  c.Help + ".\n\nThis is a command of layer " + layer + ".",
+		Example:               layerExample(layer, c),
 		DisableFlagsInUseLine: true,
 		Args:                  cobra.ArbitraryArgs,
 		ValidArgsFunction:     completes(c),
