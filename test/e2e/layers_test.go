@@ -1049,7 +1049,7 @@ func TestFileOverLink(t *testing.T) {
 	}{
 		// Without a layer or core that has such a file the link leads where it leads.
 		{"plain.hcl", []string{"--disable", "network"}, "nameserver of the host\n"},
-		{"plain.hcl", nil, "# The network is closed.\nnameserver 127.0.0.1\n"},
+		{"plain.hcl", nil, "# Nothing here answers for names.\nnameserver 127.0.0.1\n"},
 		{"agent.hcl", nil, "of the echo layer\n"},
 	} {
 		if got := u.succeeds(desktop(c.config, c.flags...)).Stdout; got != c.want {
