@@ -405,6 +405,32 @@ func testBounds(t *testing.T, flood Event) {
 	}
 }
 
+// What an agent brings about without end leaves room for what it does then.
+func TestFloodHidesNothingElse(t *testing.T) {
+	var file counter
+	log, err := Create(&file, session, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", maxValue-8)
+	for kind := range 4 {
+		for i := range MaxSize / maxValue {
+			fields := map[string]string{"f": long + strconv.Itoa(i)}
+			log.Add(Event{Layer: "x", Name: "flood" + strconv.Itoa(kind), Fields: fields})
+		}
+	}
+	if log.skipped == 0 {
+		t.Error("it was no flood")
+	}
+	log.Add(Event{Layer: "x", Name: "allowed"})
+	if !strings.Contains(file.last, `"name":"allowed"`) {
+		t.Errorf("the last line is %.100s", file.last)
+	}
+	if _, err := log.Close(over); err != nil || file.bytes > MaxSize+maxLine {
+		t.Errorf("%d bytes were written, %v", file.bytes, err)
+	}
+}
+
 type counter struct {
 	bytes        int
 	before, last string

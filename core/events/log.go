@@ -27,12 +27,20 @@ type Log struct {
 	chain Chain
 	fold  fold
 	size  int64
+	// kinds is how much of the size each kind of events has.
+	kinds map[kind]int64
 	// skipped counts the events that there was no room for.
 	skipped uint64
 	err     error
 	timer   *time.Timer // runs while something is being counted
 	closed  bool
 }
+
+// kind is what events of one name have in common, or all of those whose name came too late.
+type kind struct{ layer, name string }
+
+// mostKinds is how many kinds are told apart.
+const mostKinds = 256
 
 // Create begins the log of a session. Each line goes to w in one write; also gets the same lines,
 // and may be nil. It must not wait for anybody; see [Beside].
@@ -41,7 +49,7 @@ func Create(w io.Writer, session string, also io.Writer) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{w: w, also: also, chain: chain}
+	l := &Log{w: w, also: also, chain: chain, kinds: map[kind]int64{}}
 	l.put(line)
 	return l, l.err
 }
@@ -64,7 +72,7 @@ func Resume(f *os.File, session string) (*Log, error) {
 			return nil, fmt.Errorf("going on with the session's log: %w", err)
 		}
 	}
-	l := &Log{w: f, chain: read.Chain(), size: read.Size()}
+	l := &Log{w: f, chain: read.Chain(), size: read.Size(), kinds: map[kind]int64{}}
 	if torn := read.Torn(); torn > 0 {
 		if err := f.Truncate(read.Size()); err != nil {
 			return nil, fmt.Errorf("going on with the session's log: %w", err)
@@ -145,7 +153,9 @@ func (l *Log) tick() {
 // write makes an event a line, if there is room for it. Core's own are few, but for those that come
 // at the agent's will, and always have room.
 func (l *Log) write(e Event) {
-	if (e.Layer != Core || e.AtWill) && l.size >= MaxSize {
+	of := l.kind(e)
+	// As much as a kind has it leaves to the others: who floods the log with one hides no other.
+	if (e.Layer != Core || e.AtWill) && l.kinds[of] >= MaxSize-l.size {
 		l.skipped += e.Count
 		return
 	}
@@ -160,7 +170,17 @@ func (l *Log) write(e Event) {
 	}
 	if l.put(line); l.err == nil {
 		l.chain = chain
+		l.kinds[of] += int64(len(line)) + 1
 	}
+}
+
+// kind is that of an event.
+func (l *Log) kind(e Event) kind {
+	of := kind{e.Layer, e.Name}
+	if _, known := l.kinds[of]; !known && len(l.kinds) >= mostKinds {
+		return kind{}
+	}
+	return of
 }
 
 // put writes one line. Whoever reads it beside, and fails, is not written to any more.
