@@ -44,7 +44,8 @@ func FuzzHead(f *testing.F) {
 		if host == "" {
 			host = asked.Host
 		}
-		if req.Host != host && !strings.Contains(host, "%") {
+		// A host with a user or an escape in it net/http cleans; the guide refuses it as it is.
+		if req.Host != host && !strings.ContainsAny(host, "%@") {
 			t.Errorf("net/http reads the host %q, we %q", req.Host, host)
 		}
 		if got := slices.Contains(req.TransferEncoding, "chunked"); got != chunked {
