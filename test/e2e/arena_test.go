@@ -39,16 +39,19 @@ const (
 	landlock   arenaKind = "landlock"
 	binds      arenaKind = "binds"
 	wholeDisk  arenaKind = "filesystem disabled"
+	hosts      arenaKind = "a host allowed"
 	secretName           = "HOST_TOKEN"
 )
+
+var arenaKinds = []arenaKind{bare, landlock, binds, wholeDisk, hosts}
 
 // arenas are the kinds in which an attack is tried; what a filesystem layer does not hold must hold
 // without one too.
 func (k attack) arenas() []arenaKind {
 	if k.kernel {
-		return []arenaKind{bare, landlock, binds, wholeDisk}
+		return arenaKinds
 	}
-	return []arenaKind{bare, landlock, binds}
+	return []arenaKind{bare, landlock, binds, hosts}
 }
 
 // attempt is an attack made ready in one arena: what the attacker tries, and what else shows that
@@ -128,6 +131,8 @@ func (a *arena) attacker(tries []string) *exec.Cmd {
 		policy += fmt.Sprintf("layer \"filesystem\" { plugin = \"test/binds\" }\nplugin \"test/binds\" { path = %q }\n", layers+"/nono-layer-binds")
 	case wholeDisk:
 		flags = append(flags, "--disable", "filesystem")
+	case hosts: // which nobody asks for: it is there so that the network layer is
+		flags = append(flags, "--allow-host", "host.example")
 	case landlock:
 	}
 	a.write("~/agent.hcl", policy)

@@ -70,7 +70,7 @@ func tryAll(t *testing.T, attacks []attack) {
 		looked   bool
 	}
 	endings := map[string]ending{} // by attack and arena
-	for _, kind := range []arenaKind{bare, landlock, binds, wholeDisk} {
+	for _, kind := range arenaKinds {
 		a := newArena(t, kind)
 		var names []string
 		var attempts []attempt
