@@ -128,15 +128,25 @@ func (w *within) Way(_ context.Context, asked plain.Asked) (plain.Way, error) {
 			return plain.Way{}, refusal(err)
 		}
 	}
-	return way(w.pass, w.dial), nil
+	return way(w.pass, w), nil
 }
 
-func (w *within) dial(ctx context.Context) (net.Conn, egress.Via, error) {
-	if server := w.server; server != nil {
-		w.server = nil
-		return server, egress.Via{}, nil
+// DialHTTP implements dialer. The connection that is there leads to the host itself.
+func (w *within) DialHTTP(ctx context.Context) (net.Conn, egress.Via, error) {
+	if w.server != nil {
+		conn, err := w.Dial(ctx)
+		return conn, egress.Via{}, err
 	}
 	return w.pass.DialHTTP(ctx)
+}
+
+// Dial implements dialer.
+func (w *within) Dial(ctx context.Context) (net.Conn, error) {
+	if server := w.server; server != nil {
+		w.server = nil
+		return server, nil
+	}
+	return w.pass.Dial(ctx)
 }
 
 // close closes the connection that was not used.

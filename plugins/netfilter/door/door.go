@@ -130,7 +130,7 @@ func (f *forward) Way(_ context.Context, asked plain.Asked) (plain.Way, error) {
 	if err != nil {
 		return plain.Way{}, refusal(err)
 	}
-	return way(pass, pass.DialHTTP), nil
+	return way(pass, pass), nil
 }
 
 // Tunnel implements plain.Guide.
@@ -175,10 +175,14 @@ func (d *Doors) meant(t gate.Target) gate.Target {
 // webPort is that of http.
 const webPort = 80
 
+// dialer connects to where a pass leads.
+type dialer interface {
+	Dial(ctx context.Context) (net.Conn, error)
+	DialHTTP(ctx context.Context) (net.Conn, egress.Via, error)
+}
+
 // way is where a pass leads.
-func way(
-	pass *gate.Pass, dial func(context.Context) (net.Conn, egress.Via, error),
-) plain.Way {
+func way(pass *gate.Pass, by dialer) plain.Way {
 	host := pass.Target.Host()
 	if pass.Target.Addr.Is6() {
 		host = "[" + host + "]"
@@ -189,8 +193,12 @@ func way(
 	return plain.Way{
 		Host: host, To: pass.Target.String(),
 		Dial: func(ctx context.Context) (net.Conn, egress.Via, error) {
-			conn, via, err := dial(ctx)
+			conn, via, err := by.DialHTTP(ctx)
 			return conn, via, refusal(err)
+		},
+		Tunnel: func(ctx context.Context) (net.Conn, error) {
+			conn, err := by.Dial(ctx)
+			return conn, refusal(err)
 		},
 	}
 }

@@ -73,16 +73,25 @@ func (s *server) rest() {
 }
 
 // connect is a connection for the way: the one that is there, if it leads there and still stands.
-func (c *conversation) connect(ctx context.Context, way Way) error {
+// That of an upgrade leads to the server itself.
+func (c *conversation) connect(ctx context.Context, way Way, upgrade bool) error {
 	if s := c.server; s != nil {
-		if s.to == way.To && quiet(s.conn) {
+		direct := s.via.Origin == ""
+		if s.to == way.To && (direct || !upgrade) && quiet(s.conn) {
 			s.used = true
 			s.wake()
 			return nil
 		}
 		c.drop()
 	}
-	conn, via, err := way.Dial(ctx)
+	var conn net.Conn
+	var via egress.Via
+	var err error
+	if upgrade {
+		conn, err = way.Tunnel(ctx)
+	} else {
+		conn, via, err = way.Dial(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -98,7 +107,7 @@ func (c *conversation) exchange(
 	var sent *sending
 	var resp *http.Response
 	for {
-		if err := c.connect(ctx, way); err != nil {
+		if err := c.connect(ctx, way, form.upgrade); err != nil {
 			return c.refuse(err, req)
 		}
 		sent = c.server.send(form, req, way)

@@ -80,6 +80,9 @@ type Way struct {
 	To string
 	// Dial connects. What it returns beside the connection is said with each request on it.
 	Dial func(ctx context.Context) (net.Conn, egress.Via, error)
+	// Tunnel connects such that nobody on the way reads requests. An Upgrade takes it: a proxy that
+	// did not take part in one would read as requests what comes after.
+	Tunnel func(ctx context.Context) (net.Conn, error)
 }
 
 // Refusal is an answer to the client in place of the one it wanted.

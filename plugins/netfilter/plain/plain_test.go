@@ -3,6 +3,7 @@ package plain_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -28,6 +29,7 @@ type guide struct {
 	server string
 	dials  chan string // what was dialled
 	via    egress.Via
+	tunnel string // where an Upgrade leads, if not to the server
 }
 
 func (g *guide) Way(_ context.Context, asked plain.Asked) (plain.Way, error) {
@@ -43,6 +45,10 @@ func (g *guide) Way(_ context.Context, asked plain.Asked) (plain.Way, error) {
 		var d net.Dialer
 		conn, err := d.DialContext(ctx, "tcp", g.server)
 		return conn, g.via, err
+	}, Tunnel: func(ctx context.Context) (net.Conn, error) {
+		g.dials <- host
+		var d net.Dialer
+		return d.DialContext(ctx, "tcp", cmp.Or(g.tunnel, g.server))
 	}}, nil
 }
 
@@ -70,6 +76,11 @@ func serve(t *testing.T, server string) *between {
 
 func serveVia(t *testing.T, server string, via egress.Via) *between {
 	t.Helper()
+	return serveGuide(t, &guide{server: server, dials: make(chan string, 100), via: via})
+}
+
+func serveGuide(t *testing.T, g *guide) *between {
+	t.Helper()
 	l := listen(t)
 	client, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
@@ -81,7 +92,6 @@ func serveVia(t *testing.T, server string, via egress.Via) *between {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &guide{server, make(chan string, 100), via}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -254,6 +264,33 @@ func TestUpstreamProxy(t *testing.T) {
 			t.Errorf("the proxy saw %q, want %q", seen, want)
 		}
 	}
+}
+
+// An Upgrade goes past a proxy outside, in a tunnel. One that passed it on and went on to read
+// requests would take for such what the client and the server then say to each other, and carry them
+// anywhere. Other requests go on as before, on either side of it.
+func TestUpgradeGoesPastUpstream(t *testing.T) {
+	name := func(as string) string {
+		return web(t, func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, as, " ", r.RequestURI, " ", r.Header.Get("Upgrade"), " ", r.Header.Get("Proxy-Authorization"))
+		})
+	}
+	b := serveGuide(t, &guide{
+		server: name("proxy"), tunnel: name("server"), dials: make(chan string, 100),
+		via: egress.Via{Origin: "http://ok.example", Authorization: sdk.NewSecret([]byte("theirs"))},
+	})
+	for _, try := range [][2]string{
+		{"", "proxy http://ok.example/  theirs"},
+		{"Connection: Upgrade\r\nUpgrade: websocket\r\n", "server / websocket "},
+		{"", "server /  "}, // the connection is there
+		{"Connection: close\r\n", "server /  "},
+	} {
+		b.say(t, "GET / HTTP/1.1\r\nHost: ok.example\r\n"+try[0]+"\r\n")
+		if _, body := b.hear(t, "GET"); body != try[1] {
+			t.Errorf("%q is answered with %q, want %q", try[0], body, try[1])
+		}
+	}
+	b.over(t)
 }
 
 // A TRACE is answered with the request as it arrived: a proxy outside would show the client what it
