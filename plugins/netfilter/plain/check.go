@@ -46,7 +46,10 @@ func check(head []byte) (form, error) {
 		return form{}, err
 	}
 	var h headers
-	for len(lines) > 0 {
+	for n := 1; len(lines) > 0; n++ {
+		if n > mostHeaders {
+			return form{}, fmt.Errorf("it has more than %d headers", mostHeaders)
+		}
 		var line []byte
 		line, lines, _ = bytes.Cut(lines, crlf)
 		if err := h.add(line); err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/http"
 	"os"
@@ -30,27 +29,62 @@ type server struct {
 	sent  *sending
 }
 
-// meter reads no more than is left.
+// meter bounds the head of an answer: how long it is, and how many lines it has, each of which
+// takes more memory than bytes.
 type meter struct {
-	from io.Reader
-	left int64
+	from   io.Reader
+	inHead bool
+	left   int // bytes that may still come of a head
+	lines  int // and lines
+	over   bool
+	text   bool // since the line began
 }
 
-var errLongAnswer = fmt.Errorf("the answer's head is longer than %d KiB", longestAnswer>>10)
+var (
+	errLongAnswer  = fmt.Errorf("the answer's head is longer than %d KiB", longestAnswer>>10)
+	errManyHeaders = fmt.Errorf("the answer has more than %d headers", mostHeaders)
+)
+
+// begin says that a head comes next, of which some may have been read already.
+func (m *meter) begin() {
+	m.inHead, m.left, m.lines, m.over = true, longestAnswer, mostHeaders+1, false
+}
+
+// end says that a body comes next, or nothing.
+func (m *meter) end() { m.inHead = false }
 
 // Read implements io.Reader.
 func (m *meter) Read(p []byte) (int, error) {
+	if !m.inHead {
+		m.text = false
+		return m.from.Read(p)
+	}
 	if m.left <= 0 {
 		return 0, errLongAnswer
 	}
-	n, err := m.from.Read(p[:min(int64(len(p)), m.left)])
-	m.left -= int64(n)
+	n, err := m.from.Read(p[:min(len(p), m.left)])
+	m.left -= n
+	for _, c := range p[:n] {
+		switch {
+		case c == '\n':
+			m.over = m.over || !m.text
+			m.text = false
+			if !m.over {
+				m.lines--
+			}
+		case c != '\r':
+			m.text = true
+		}
+	}
+	if m.lines < 0 {
+		return 0, errManyHeaders
+	}
 	return n, err
 }
 
 func (s *server) wake() {
 	if s.in == nil {
-		s.meter = meter{s.conn, math.MaxInt64}
+		s.meter = meter{from: s.conn}
 		s.in, s.out = answers.get(&s.meter), writers.get(s.conn)
 	}
 }
@@ -152,9 +186,9 @@ func (c *conversation) answer(
 	ctx context.Context, form form, req *http.Request,
 ) (*http.Response, error) {
 	for {
-		c.server.meter.left = longestAnswer
+		c.server.meter.begin()
 		resp, err := http.ReadResponse(c.server.in, req)
-		c.server.meter.left = math.MaxInt64
+		c.server.meter.end()
 		switch {
 		case err != nil:
 			return nil, err

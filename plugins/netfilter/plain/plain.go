@@ -44,9 +44,13 @@ const (
 	// longestHead is how long the head of a request may be: as much as nginx takes.
 	longestHead = 32 << 10
 	// longestAnswer is how long the head of an answer may be.
-	longestAnswer = 1 << 20
-	// farewell is how long a client has to read a last answer while it is still sending.
+	longestAnswer = 256 << 10
+	// mostHeaders is how many headers either may have.
+	mostHeaders = 500
+	// farewell is how long a client has to read a last answer while it is still sending, and unheard
+	// how much of that is taken.
 	farewell = 5 * time.Second
+	unheard  = 1 << 20
 )
 
 // headTime is within how long a head that has begun has to be there.
@@ -263,7 +267,7 @@ func (c *conversation) part() {
 	if !ok || half.CloseWrite() != nil || c.client.SetReadDeadline(time.Now().Add(farewell)) != nil {
 		return
 	}
-	_, _ = io.CopyN(io.Discard, c.client, longestAnswer)
+	_, _ = io.CopyN(io.Discard, c.client, unheard)
 }
 
 // tunnel answers a CONNECT, and then is out of the way.

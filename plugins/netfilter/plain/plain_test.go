@@ -266,6 +266,44 @@ func TestUpstreamProxy(t *testing.T) {
 	}
 }
 
+// Headers without number are a head that is short and takes much memory, of a request as of an
+// answer; what programs send has some dozens. What follows a head is none of it.
+func TestManyHeaders(t *testing.T) {
+	lines := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "%x:\r\n", i)
+		}
+		return b.String()
+	}
+	body := strings.Repeat("\n", 2<<10)
+	for _, try := range []struct{ asked, answered, want int }{
+		{400, 400, http.StatusOK},
+		{600, 1, http.StatusBadRequest},
+		{1, 600, http.StatusBadGateway},
+		{1, 40_000, http.StatusBadGateway},
+	} {
+		b := serve(t, raw(t, func(c net.Conn, in *bufio.Reader) {
+			for {
+				if _, err := http.ReadRequest(in); err != nil {
+					return
+				}
+				fmt.Fprintf(c, "HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s", lines(try.answered), len(body), body)
+			}
+		}))
+		for range 2 {
+			b.say(t, "GET / HTTP/1.1\r\nHost: ok.example\r\n"+lines(try.asked)+"\r\n")
+			resp, got := b.hear(t, "GET")
+			if resp.StatusCode != try.want || resp.StatusCode == http.StatusOK && got != body {
+				t.Errorf("%d and %d: %s: %.80s", try.asked, try.answered, resp.Status, got)
+			}
+			if resp.Close {
+				break
+			}
+		}
+	}
+}
+
 // An Upgrade goes past a proxy outside, in a tunnel. One that passed it on and went on to read
 // requests would take for such what the client and the server then say to each other, and carry them
 // anywhere. Other requests go on as before, on either side of it.
