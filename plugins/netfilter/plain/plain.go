@@ -277,7 +277,8 @@ func (c *conversation) tunnel(ctx context.Context, form form, req *http.Request)
 	}
 	carry, err := c.guide.Tunnel(ctx, form.asked)
 	if err != nil {
-		return c.refuse(err, req)
+		// No client sends anything else on it, and some read until it ends.
+		return c.refuse(err, nil)
 	}
 	fmt.Fprint(c.out, "HTTP/1.1 200 Connection established\r\n\r\n")
 	// Where that fails, so does whatever carries.

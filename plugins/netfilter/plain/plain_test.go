@@ -722,6 +722,8 @@ func TestConnect(t *testing.T) {
 	if resp, _ := b.hear(t, http.MethodConnect); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("heard %s", resp.Status)
 	}
+	b.over(t)
+	b = serve(t, "")
 	b.say(t, "CONNECT ok.example:443 HTTP/1.1\r\nHost: ok.example:443\r\n\r\nat once")
 	if resp, _, _ := b.begin(t, http.MethodConnect); resp.StatusCode != http.StatusOK {
 		t.Fatalf("heard %v", resp)
