@@ -182,8 +182,9 @@ func (r report) markdown() string {
 	fmt.Fprintf(&b, "`true`, %d runs of each sandbox in turn after %d to warm up, on %s.\n"+
 		"Each reads the system, may write one directory, and has a closed network. \"nono, no layer\"\n"+
 		"is no peer: it sees the host's files as they are, and shows what the filesystem layer and\n"+
-		"its process cost. \"nono, with hosts\" is none either: it reaches language models, and shows\n"+
-		"what the network layer, a process that stays, costs.\n\n", r.Runs, r.Warmup, r.Machine)
+		"its process cost. Those with hosts, and with hosts and a key, are none either: they reach\n"+
+		"language models, and show what the network layer and the credential layer, processes that\n"+
+		"stay, cost.\n\n", r.Runs, r.Warmup, r.Machine)
 	markdownTable(&b, r.rows())
 	b.WriteString("\n" +
 		"CPU is user and system time of every process that the run waited for; peak memory is that\n" +

@@ -26,6 +26,7 @@ const (
 	nonoName     = "nono"
 	nonoBareName = "nono, no layer"
 	nonoNetName  = "nono, with hosts"
+	nonoKeyName  = "nono, with hosts and a key"
 	codexName    = "Codex sandbox"
 )
 
@@ -56,6 +57,16 @@ func find(o options, at place) (found []sandbox, missing []string) {
 				args: []string{
 					path, "run", "-s", "--allow-cwd", "--network-profile", "minimal", "--",
 				},
+			},
+			sandbox{
+				Name: nonoKeyName, Sandboxed: true,
+				Shown: "OPENAI_API_KEY=... nono run -s --allow-cwd --network-profile minimal " +
+					"--credential openai -- true",
+				args: []string{
+					path, "run", "-s", "--allow-cwd", "--network-profile", "minimal",
+					"--credential", "openai", "--",
+				},
+				env: []string{"OPENAI_API_KEY=no key of anybody's"},
 			},
 			sandbox{
 				Name: nonoBareName, Shown: "nono run -s --disable filesystem -- true", Sandboxed: true,
