@@ -120,8 +120,8 @@ func newMaker(in Input) (*maker, error) {
 	var err error
 	own := base.Input{
 		Host: in.Host, Policy: &in.Policy, Through: m.through(), GitIdentity: in.GitIdentity,
-		Known: in.Known,
-		Lent:  in.Lent, Links: in.Links, Limits: in.Limits, Look: in.Look,
+		Known: in.Known, Hosts: in.Hosts,
+		Lent: in.Lent, Links: in.Links, Limits: in.Limits, Look: in.Look,
 	}
 	own.Resolver, own.Port53 = m.resolver()
 	m.closed = own.Closed()

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,6 +82,7 @@ func TestNames(t *testing.T) {
 		{"an open network", open, false, false, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			tt.in.Hosts = []byte("127.0.1.1\tlaptop # mine\n10.0.0.7 git.corp.example\nbroken\n")
 			p := plantest.Make(t, tt.in)
 			answers := false
 			for _, l := range p.Listeners {
@@ -89,11 +91,26 @@ func TestNames(t *testing.T) {
 			if answers != tt.answers {
 				t.Errorf("core answers: %v", answers)
 			}
-			at, content := "", ""
+			at, content, names := "", "", ""
 			for _, m := range p.Mounts {
-				if f, ok := m.Mount.(fragment.File); ok && m.Layer == plan.Core {
+				f, ok := m.Mount.(fragment.File)
+				switch {
+				case !ok || m.Layer != plan.Core:
+				case f.Path == "/etc/hosts":
+					names = string(f.Content)
+				default:
 					at, content = f.Path, string(f.Content)
 				}
+			}
+			want := ""
+			for _, s := range tt.in.Layers {
+				if slices.Contains(s.Response.Facts, fact.Fact(resolver)) {
+					want = "# A layer answers for all other names.\n" +
+						"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 laptop\n"
+				}
+			}
+			if names != want {
+				t.Errorf("the names that need not be asked for are %q, want %q", names, want)
 			}
 			if at != tt.at {
 				t.Errorf("the file is at %q, want %q", at, tt.at)

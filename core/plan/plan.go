@@ -193,6 +193,8 @@ type Input struct {
 	// GitIdentity is the content of the small ~/.gitconfig shown in a private home; see
 	// [base.GitIdentity].
 	GitIdentity []byte
+	// Hosts is the content of the host's own /etc/hosts.
+	Hosts []byte
 	// Bundle is the file with the certificates that the host trusts, where it has some of its own; see
 	// [base.Bundle].
 	Bundle string

@@ -379,6 +379,9 @@ func (r *run) planInput(look hostfile.Look) plan.Input {
 		in.Notices = append(in.Notices, diag.Warningf("%s", n))
 	}
 	in.Limits = r.limitRules()
+	if r.policy.Network.Reaches() {
+		in.Hosts, _ = readConfiguration("/etc/hosts") // without it the session has names of its own alone
+	}
 	in.GitIdentity, _ = base.GitIdentity(req.Dirs.Home, req.Dirs.UserConfig, readConfiguration)
 	in.Bundle = base.Bundle(hostfile.List, hostfile.Host)
 	in.Notices = append(in.Notices, req.Config.Notices...)

@@ -71,6 +71,9 @@ type Input struct {
 	// that a layer serves the port of those questions all the same.
 	Resolver string
 	Port53   bool
+	// Hosts is the content of the host's own /etc/hosts, of which a session that a layer answers for
+	// names in sees what is about the machine itself.
+	Hosts []byte
 	// GitIdentity is the content of the small ~/.gitconfig shown in a private home; see
 	// [GitIdentity].
 	GitIdentity []byte

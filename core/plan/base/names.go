@@ -3,6 +3,8 @@ package base
 import (
 	"fmt"
 	"io/fs"
+	"net/netip"
+	"strings"
 
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -24,6 +26,9 @@ const (
 	port       = 53
 )
 
+// hostsFile is where programs look for a name before they ask for it.
+const hostsFile = "/etc/hosts"
+
 // names makes the session ask the layer that answers for names, or else core.
 func (c *composer) names() error {
 	at, why := c.in.Resolver, "A layer answers for names."
@@ -36,13 +41,39 @@ func (c *composer) names() error {
 			For: RuleNetwork, Name: NamesListener, Network: fragment.UDP, Address: at, Port: port,
 		})
 	}
-	route, err := hostfile.Follow(c.in.Look, resolvConf)
+	err := c.shown(resolvConf, "# "+why+"\nnameserver "+at+"\n")
+	if err != nil || c.in.Resolver == "" {
+		return err
+	}
+	// The addresses of other names there lead nowhere inside. The layer knows these names, too.
+	return c.shown(hostsFile, "# A layer answers for all other names.\n"+ownNames(c.in.Hosts))
+}
+
+// ownNames are the lines of a hosts file about the machine itself, and localhost in any case.
+func ownNames(hosts []byte) string {
+	lines := "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+	for line := range strings.Lines(string(hosts)) {
+		line, _, _ = strings.Cut(line, "#")
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			continue
+		}
+		addr, err := netip.ParseAddr(fields[0])
+		if err == nil && addr.IsLoopback() {
+			lines += strings.Join(fields, " ") + "\n"
+		}
+	}
+	return lines
+}
+
+// shown has a file of core's own stand at a path of the host's, unless the user wants the host's.
+func (c *composer) shown(path, content string) error {
+	route, err := hostfile.Follow(c.in.Look, path)
 	if err != nil {
-		return fmt.Errorf("looking at %s: %w", resolvConf, err)
+		return fmt.Errorf("looking at %s: %w", path, err)
 	}
 	ours := fragment.File{
-		For: RuleNetwork, Path: route.Path, Mode: fs.FileMode(0o444),
-		Content: []byte("# " + why + "\nnameserver " + at + "\n"),
+		For: RuleNetwork, Path: route.Path, Mode: fs.FileMode(0o444), Content: []byte(content),
 	}
 	switch {
 	case c.asked(route.Path): // the user wants the host's own
