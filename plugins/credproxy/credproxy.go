@@ -104,6 +104,9 @@ func (l *layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 		c := &req.Policy.Credentials[i]
 		s := service{Credential: *c, key: found[i].key, from: found[i].from}
 		err := found[i].err
+		if req.DryRun && foretell(answer, c, err) {
+			err = nil
+		}
 		if err == nil {
 			err = s.place(decide)
 		}
@@ -185,6 +188,20 @@ func (s *service) place(decide *policy.Decider) error {
 		return fmt.Errorf("%s is denied, by %s", s.host, d.Rule.Source)
 	}
 	return nil
+}
+
+// foretell says of a missing key what a run would say, and reports whether it did. A plan is made
+// all the same: people look at one before they have the key, and on machines that never will.
+func foretell(answer *sdk.PlanResponse, c *policy.Credential, err error) bool {
+	var absent *source.Absent
+	if c.Optional || !errors.As(err, &absent) {
+		return false
+	}
+	answer.Diagnostics = append(answer.Diagnostics, sdk.Diagnostic{
+		Severity: sdk.SeverityWarning, Rule: c.ID, Detail: advice(c, absent),
+		Summary: "no source has the key of " + c.Service + ": a run would be refused",
+	})
+	return true
 }
 
 // lack says that a service cannot be used, and why.

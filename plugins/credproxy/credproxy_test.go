@@ -133,6 +133,21 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// A plan is made without the key, and says that a run would be refused.
+func TestMissingInADryRun(t *testing.T) {
+	req := request(nil, credential("openai", "https://api.openai.com/v1", variable("OPENAI_API_KEY")))
+	req.DryRun = true
+	answer := layertest.New(t, open()).Plan(req)
+	if len(answer.Diagnostics) != 1 || len(answer.Coverage) != 1 || len(answer.Fragment.Steps) == 0 {
+		t.Fatalf("got %+v", answer)
+	}
+	d := answer.Diagnostics[0]
+	if d.Severity != sdk.SeverityWarning || answer.Coverage[0].Held != sdk.Enforced ||
+		!strings.Contains(d.Summary, "a run would be refused") {
+		t.Errorf("got %+v, %+v", d, answer.Coverage)
+	}
+}
+
 // A service that cannot be used is told with its line: where was looked, and what to do.
 func TestMissing(t *testing.T) {
 	nowhere := policy.KeySource{Type: policy.FileSource, Name: "/nonexistent/key"}
