@@ -112,8 +112,8 @@ nono: error: agent.hcl asks to go on where a rule cannot be held (best_effort), 
 		{"not built yet", `network {
   profile  = "minimal"
 }
-# What is not here is not built.
-credential "openai" {}
+# What is not here is not built:
+# there is no undo, and no signature is looked at.
 
 snapshot {}
 limits {
@@ -123,10 +123,6 @@ trust {
   unsigned = "warn"
 }
 `, []string{"--approve"}, `
-nono: error: credential "openai" is not built yet
-  agent.hcl:5:1
-     5 | credential "openai" {}
-  remove the block; nothing would honour it
 nono: error: snapshot is not built yet
   agent.hcl:7:1
      7 | snapshot {}

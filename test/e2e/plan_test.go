@@ -249,6 +249,7 @@ func TestVersionAndPlugins(t *testing.T) {
 	r := u.guard("plugin", "list").succeeds()
 	for _, line := range []string{
 		`NAME +KIND +VERSION +LIFETIME +PATH`,
+		`credproxy +credentials +1\.0\.0 +resident +` + regexp.QuoteMeta(programs) + "/nono-layer-credproxy",
 		`landlock +filesystem +1\.0\.0 +ephemeral +` + regexp.QuoteMeta(programs) + "/nono-layer-landlock",
 		`netfilter +network +1\.0\.0 +resident +` + regexp.QuoteMeta(programs) + "/nono-layer-netfilter",
 		`test/echo +custom +1\.0\.0 +resident +~/\.local/share/nono/plugins/test/echo/nono-layer-echo`,
@@ -260,7 +261,7 @@ func TestVersionAndPlugins(t *testing.T) {
 	}
 	u.says(r, "nono: acme/broken cannot be used: layer acme/broken, start: it exited with code 1")
 	var list []struct{ Name, Path, Kind, Error string }
-	if r := u.succeeds(u.nono("plugin", "list", "--json")); json.Unmarshal([]byte(r.Stdout), &list) != nil || len(list) != 4 {
+	if r := u.succeeds(u.nono("plugin", "list", "--json")); json.Unmarshal([]byte(r.Stdout), &list) != nil || len(list) != 5 {
 		t.Errorf("%s", r)
 	}
 

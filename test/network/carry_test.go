@@ -91,22 +91,25 @@ func TestUploadHalfClosed(t *testing.T) {
 	}
 }
 
-// TestRebinding: a name that is allowed leads to a host of the public internet at one time and to
-// the metadata service or the loopback at another. However often it is asked for, only the first is
-// ever reached.
+// TestRebinding: names that are allowed lead to a host of the public internet at one time and to
+// the metadata service or the loopback at another. However often they are asked for, only the first
+// is ever reached. There are several, for an answer is remembered for some seconds.
 func TestRebinding(t *testing.T) {
 	i := internet.Here(t)
 	serveLoopback(t, i)
+	const names = 10
 	rebind := func() {
 		var n atomic.Int64
 		targets := []string{"6.6.6.10", "169.254.169.254", "127.0.0.1"}
-		i.Authority.Change("turns.good.example", func() []netip.Addr {
-			return []netip.Addr{netip.MustParseAddr(targets[int(n.Add(1))/2%3])}
-		})
+		for turn := range names {
+			i.Authority.Change(fmt.Sprintf("turn%d.good.example", turn), func() []netip.Addr {
+				return []netip.Addr{netip.MustParseAddr(targets[int(n.Add(1))/2%3])}
+			})
+		}
 	}
 	urls := make([]string, 30)
 	for n := range urls {
-		urls[n] = fmt.Sprintf("http://turns.good.example/%d", n)
+		urls[n] = fmt.Sprintf("http://turn%d.good.example/%d", n%names, n)
 	}
 	u := newUser(t)
 	loopback := func() (n int) {

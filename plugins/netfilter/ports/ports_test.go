@@ -178,6 +178,12 @@ func TestContextEndsAll(t *testing.T) {
 	select {
 	case other := <-accepted:
 		defer other.Close()
+		// What comes through shows that it is carried, and not just accepted.
+		_, writeErr := conn.Write([]byte("x"))
+		_, readErr := other.Read(make([]byte, 1))
+		if err := errors.Join(writeErr, readErr); err != nil {
+			t.Fatal(err)
+		}
 	case <-time.After(limit):
 		t.Fatal("the connection is not carried")
 	}
