@@ -1,16 +1,20 @@
 // Package keyring keeps keys in the user's keyring: on Linux, in whatever speaks the Secret Service
-// of freedesktop.org on the session bus, such as gnome-keyring.
+// of freedesktop.org on the session bus, such as gnome-keyring; on macOS in the keychain.
 //
 //	key, err := ring.Get(ctx, "openai")
 //
-// Reading asks nobody and starts nothing. A bus that is not there is not started, nor a keyring
-// that the bus knows how to start; a collection that is locked stays locked, for whoever unlocks it
-// asks the user in a window that perhaps nobody sees. Each of these is an [*Unavailable], which
-// says so.
+// On Linux, reading asks nobody and starts nothing. A bus that is not there is not started, nor a
+// keyring that the bus knows how to start; a collection that is locked stays locked, for whoever
+// unlocks it asks the user in a window that perhaps nobody sees. Each of these is an
+// [*Unavailable], which says so.
 //
-// The usual libraries do all three: this one is their few calls, made with care. An item has the
-// attributes that they give it ("service", which is always "nono", and "username"), so that
-// secret-tool and others find it.
+// go-keyring does all three, and a look beforehand would not keep it from them: a keyring may lock
+// or end between the look and its calls. So there its few calls are made here, with care. An item
+// has the attributes that it gives ("service", which is always "nono", and "username"), so that
+// secret-tool, go-keyring and others find it.
+//
+// On macOS go-keyring is what stores and reads, through the system's own command. A keychain that
+// is locked asks for its password in a window, which is waited for only until the context ends.
 package keyring
 
 import "errors"
@@ -29,7 +33,7 @@ func (e *Unavailable) Error() string { return e.Why }
 
 // Ring is a user's keyring.
 type Ring struct {
-	// Address is the session bus's, as DBUS_SESSION_BUS_ADDRESS has it; where it is empty the bus is
-	// looked for in RuntimeDir, the user's XDG_RUNTIME_DIR.
+	// Address is, on Linux, the session bus's, as DBUS_SESSION_BUS_ADDRESS has it; where it is empty
+	// the bus is looked for in RuntimeDir, the user's XDG_RUNTIME_DIR.
 	Address, RuntimeDir string
 }
