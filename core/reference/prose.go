@@ -55,7 +55,8 @@ var chapters = []chapter{
 		title: "Hosts",
 		text: []string{
 			"A host is a name, `*.suffix` for what lies below a name (and not the name itself), an " +
-				"address, or a range of addresses; each with `:port`, or `:*` for every port. Where none is given, " +
+				"address, or a range of addresses; each with `:port`, or `:*` for every port. " +
+				"Where none is given, " +
 				"`allow` and `opaque` mean 443 and 80, and `deny` every port. Case and a dot at the end make " +
 				"no difference, and a name in another script is written as it is looked up, beginning " +
 				"with xn--.",
