@@ -293,6 +293,10 @@ func TestPermit(t *testing.T) {
 	inside := policy.Network{Hosts: []policy.HostRule{{
 		ID: "network.allow.0", Action: policy.HostAllow, Host: "10.0.0.0/8",
 	}}}
+	const own = "10.9.9.9"
+	itself := policy.Network{Hosts: []policy.HostRule{{
+		ID: "network.allow.0", Action: policy.HostAllow, Host: own + "/32",
+	}}}
 	for _, test := range []struct {
 		host, addr string
 		network    policy.Network
@@ -301,6 +305,9 @@ func TestPermit(t *testing.T) {
 		{"api.example.com", "127.0.0.1", policy.Network{}, false},
 		{"api.example.com", "10.1.2.3", policy.Network{}, false},
 		{"api.example.com", "10.1.2.3", inside, true},
+		{"api.example.com", own, policy.Network{}, false},
+		{"api.example.com", own, inside, false}, // it takes a rule of its own
+		{"api.example.com", own, itself, true},
 		{"api.example.com", "169.254.169.254", policy.Network{}, false},
 		{"api.example.com", "::1", policy.Network{}, false},
 		{"api.example.com", "93.184.215.14", policy.Network{}, true},
@@ -310,6 +317,7 @@ func TestPermit(t *testing.T) {
 		d := dialer{
 			service: service{host: test.host, port: 443},
 			decide:  policy.NewDecider(&policy.Policy{Network: test.network}),
+			isOwn:   func(addr netip.Addr) (bool, error) { return addr.String() == own, nil },
 		}
 		if err := d.permit(netip.MustParseAddr(test.addr), 443); (err == nil) != test.want {
 			t.Errorf("%s at %s: %v", test.host, test.addr, err)

@@ -30,14 +30,14 @@ func (l *layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificates that this system trusts: %w", err)
 	}
-	through, err := l.upstream(&req.Policy)
+	through, err := egress.UpstreamOf(&req.Policy.Network, l.auth)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", req.Policy.Network.Upstream.Source, err)
 	}
 	decide := policy.NewDecider(&req.Policy)
 	listeners := make([]net.Listener, len(l.services))
 	for i, s := range l.services {
-		dial := dialer{service: s, decide: decide}
+		dial := dialer{service: s, decide: decide, isOwn: egress.IsOwn}
 		dial.Dialer = &egress.Dialer{Permit: dial.permit, Upstream: through}
 		p, err := proxy.New(proxy.Service{
 			Name: s.Service, Upstream: s.Upstream, Place: s.Place, Key: s.key,
@@ -73,24 +73,12 @@ func serve(session *sdk.Session, p *proxy.Proxy, l net.Listener, name string) {
 	}
 }
 
-// upstream is the proxy that the policy's way out leads through; nil for none.
-func (l *layer) upstream(p *policy.Policy) (*egress.Upstream, error) {
-	u := p.Network.Upstream
-	if u == nil {
-		return nil, nil //nolint:nilnil // there is none
-	}
-	through, err := egress.ParseUpstream(u.URL, l.auth, u.Bypass)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", u.Source, err)
-	}
-	return through, nil
-}
-
 // dialer connects to one service's host.
 type dialer struct {
 	*egress.Dialer
 	service service
 	decide  *policy.Decider
+	isOwn   func(netip.Addr) (bool, error)
 }
 
 // permit decides about an address that the host's name has, by the rules of the network. An address
@@ -99,18 +87,12 @@ func (d dialer) permit(addr netip.Addr, port uint16) error {
 	if literal, err := netip.ParseAddr(d.service.host); err == nil && literal == addr {
 		return nil
 	}
-	decision := d.decide.Resolved(addr, port)
-	if !decision.Allowed {
-		return errors.New(decision.Why)
-	}
-	if decision.Rule != nil {
-		return nil
-	}
-	switch own, err := egress.IsOwn(addr); {
+	decision, err := egress.Decide(d.decide, d.isOwn, addr, port)
+	switch {
 	case err != nil:
 		return err
-	case own:
-		return errors.New("it is an address of this machine")
+	case !decision.Allowed:
+		return errors.New(decision.Why)
 	}
 	return nil
 }

@@ -106,7 +106,7 @@ func (l *layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse
 		Coverage: coverage(network),
 	}
 	answer.Diagnostics = twoWays(network.Ports)
-	if _, err := upstream(network, l.auth); err != nil {
+	if _, err := egress.UpstreamOf(network, l.auth); err != nil {
 		answer.Diagnostics = append(answer.Diagnostics, sdk.Diagnostic{
 			Severity: sdk.SeverityError, Rule: network.Upstream.ID, Summary: err.Error(),
 		})
@@ -130,14 +130,6 @@ func twoWays(rules []policy.PortRule) []sdk.Diagnostic {
 		}
 	}
 	return all
-}
-
-// upstream is the way out; nil where none was named.
-func upstream(n *policy.Network, auth sdk.Secret) (*egress.Upstream, error) {
-	if n.Upstream == nil {
-		return nil, nil
-	}
-	return egress.ParseUpstream(n.Upstream.URL, auth, n.Upstream.Bypass)
 }
 
 // listeners are all that there is to be connected to inside.

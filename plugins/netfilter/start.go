@@ -35,7 +35,7 @@ const (
 // Start implements sdk.Starter. When it has returned, every listener is served.
 func (l *layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartResponse, error) {
 	network := &req.Policy.Network
-	way, err := upstream(network, l.auth)
+	way, err := egress.UpstreamOf(network, l.auth)
 	if err != nil {
 		return nil, err
 	}

@@ -152,33 +152,16 @@ func (g *Gate) Known(name string) bool {
 	return false
 }
 
-// permit decides about an address that an allowed host has, or is. One of this machine's is reached
-// past its firewall, so it takes a rule that names it and not a range around it, as the loopback
-// does.
+// permit decides about an address that an allowed host has, or is.
 func (g *Gate) permit(addr netip.Addr, port uint16) error {
-	d := g.decider.Resolved(addr, port)
-	if d.Allowed && !namesOne(d.Rule) && !addr.IsLoopback() {
-		own, err := g.isOwn(addr)
-		if err != nil {
-			return err
-		}
-		if own {
-			d = policy.HostDecision{Why: addr.String() + " is an address of this machine"}
-		}
-	}
-	if !d.Allowed {
+	d, err := egress.Decide(g.decider, g.isOwn, addr, port)
+	switch {
+	case err != nil:
+		return err
+	case !d.Allowed:
 		return &forbidden{d}
 	}
 	return nil
-}
-
-// namesOne reports whether a rule is about one address.
-func namesOne(r *policy.HostRule) bool {
-	if r == nil {
-		return false
-	}
-	prefix, err := netip.ParsePrefix(r.Host)
-	return err == nil && prefix.IsSingleIP()
 }
 
 // forbidden is the decision about an address.
