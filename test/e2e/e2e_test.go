@@ -56,7 +56,7 @@ func helper(mode string, args []string) int {
 }
 
 func buildAndRun(m *testing.M) int {
-	base, err := os.MkdirTemp(testBase(), ".nt-")
+	base, err := os.MkdirTemp(machine.Base(), ".nt-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -97,19 +97,6 @@ func build(to, pkg string, flags ...string) error {
 	return nil
 }
 
-// testBase is where the users of the tests live: the home of whoever runs them, because /tmp is the
-// one place that is private in every sandbox.
-func testBase() string {
-	if home, err := os.UserHomeDir(); err == nil {
-		if f, err := os.CreateTemp(home, ".nt-"); err == nil {
-			f.Close()
-			os.Remove(f.Name())
-			return home
-		}
-	}
-	return os.TempDir()
-}
-
 // A user is somebody who types nono's commands.
 type user struct {
 	t       *testing.T
@@ -125,7 +112,7 @@ type user struct {
 
 func newUser(t *testing.T) *user {
 	t.Helper()
-	home, err := os.MkdirTemp(testBase(), ".nt-")
+	home, err := os.MkdirTemp(machine.Base(), ".nt-")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/test/machine"
 )
 
 // opened is a file of the test's own, for a stream.
@@ -349,7 +351,7 @@ func streamAttacks() []streamAttack {
 
 // noAttributes says so where a file has none of the user's.
 func noAttributes(t *testing.T) string {
-	dir, err := os.MkdirTemp(testBase(), ".nt-")
+	dir, err := os.MkdirTemp(machine.Base(), ".nt-")
 	if err != nil {
 		t.Fatal(err)
 	}

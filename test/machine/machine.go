@@ -11,6 +11,19 @@ import (
 	"strings"
 )
 
+// Base is where the users of the tests live: the home of whoever runs them, because /tmp is the one
+// place that is private in every sandbox.
+func Base() string {
+	if home, err := os.UserHomeDir(); err == nil {
+		if f, err := os.CreateTemp(home, ".nt-"); err == nil {
+			f.Close()
+			os.Remove(f.Name())
+			return home
+		}
+	}
+	return os.TempDir()
+}
+
 // Children are a process's, found faster than by looking at all there are.
 func Children(of int) []int {
 	var pids []int

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) { internet.Main(m, prepare) }
 
 // prepare builds everything where there is still a network.
 func prepare() (env []string, clean func(), err error) {
-	dir, err := os.MkdirTemp(testBase(), ".nt-")
+	dir, err := os.MkdirTemp(machine.Base(), ".nt-")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -96,18 +96,6 @@ func makeEnvironment(dir string) error {
 	return nil
 }
 
-// testBase is where users live: the home of whoever runs the tests, for /tmp is private inside.
-func testBase() string {
-	if home, err := os.UserHomeDir(); err == nil {
-		if f, err := os.CreateTemp(home, ".nt-"); err == nil {
-			f.Close()
-			os.Remove(f.Name())
-			return home
-		}
-	}
-	return os.TempDir()
-}
-
 // A user is somebody who runs agents on the machine.
 type user struct {
 	t       *testing.T
@@ -120,7 +108,7 @@ type user struct {
 
 func newUser(t *testing.T) *user {
 	t.Helper()
-	home, err := os.MkdirTemp(testBase(), ".nt-")
+	home, err := os.MkdirTemp(machine.Base(), ".nt-")
 	if err != nil {
 		t.Fatal(err)
 	}
