@@ -187,6 +187,13 @@ var programs = map[string][]string{
 		"kernel.org/pub/linux/libs/security/libcap/psx", // of go-landlock
 	}, contract...),
 	"nono-layer-landlock": contract,
+	"nono-testllm": {
+		"github.com/fatih/color",        // of go-hclog
+		"github.com/hashicorp/go-hclog", // the library's own log goes nowhere
+		"github.com/mattn/go-colorable", // of go-hclog
+		"github.com/mattn/go-isatty",    // of go-hclog
+		"golang.org/x/sys",
+	},
 	"nono-layer-netfilter": append([]string{
 		"github.com/landlock-lsm/go-landlock", // it confines itself
 		"github.com/things-go/go-socks5",
