@@ -115,6 +115,21 @@ func (s Subject) Sample(is sdk.Description) (*sdk.PlanRequest, error) {
 		{ID: "environment.pass.1", Source: source, Action: policy.EnvPass, Name: "LC_*"},
 		{ID: "environment.deny.2", Source: source, Action: policy.EnvDeny, Name: "LC_ALL"},
 	}
+	if is.Kind == policy.KindSnapshot {
+		project := filepath.Join(req.Host.Home, "project")
+		way, err := hostfile.Follow(hostfile.Host, project)
+		if err != nil {
+			return nil, err
+		}
+		keep := int64(1)
+		req.Policy.Snapshot = policy.Snapshot{
+			Paths: []policy.SnapshotPath{{ID: "snapshot.path.0", Source: source, Path: way.Path}},
+			Exclude: []policy.SnapshotExclude{
+				{ID: "snapshot.exclude.0", Source: source, Pattern: "deploy/"},
+			},
+			Keep: &policy.SnapshotKeep{ID: "snapshot.keep.0", Source: source, Sessions: &keep},
+		}
+	}
 	return placed(req, is), nil
 }
 

@@ -2861,6 +2861,277 @@ func (x *Credential) GetOptional() bool {
 	return false
 }
 
+// SnapshotPath is a directory that is recorded before the agent starts.
+type SnapshotPath struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Source *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// path is absolute and without links; name is what was asked for, where that differs.
+	Path          []byte `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
+	Name          []byte `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotPath) Reset() {
+	*x = SnapshotPath{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotPath) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotPath) ProtoMessage() {}
+
+func (x *SnapshotPath) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotPath.ProtoReflect.Descriptor instead.
+func (*SnapshotPath) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SnapshotPath) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SnapshotPath) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *SnapshotPath) GetPath() []byte {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *SnapshotPath) GetName() []byte {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+// SnapshotExclude is a pattern, as in a .gitignore, of what is not stored.
+type SnapshotExclude struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Source        *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	Pattern       []byte                 `protobuf:"bytes,3,opt,name=pattern,proto3" json:"pattern,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotExclude) Reset() {
+	*x = SnapshotExclude{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotExclude) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotExclude) ProtoMessage() {}
+
+func (x *SnapshotExclude) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotExclude.ProtoReflect.Descriptor instead.
+func (*SnapshotExclude) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *SnapshotExclude) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SnapshotExclude) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *SnapshotExclude) GetPattern() []byte {
+	if x != nil {
+		return x.Pattern
+	}
+	return nil
+}
+
+// SnapshotKeep is how much is kept of snapshots. What is not there is not said.
+type SnapshotKeep struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Id       string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Source   *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	Sessions *int64                 `protobuf:"varint,3,opt,name=sessions,proto3,oneof" json:"sessions,omitempty"`
+	// age is in seconds, size in bytes.
+	Age           *int64 `protobuf:"varint,4,opt,name=age,proto3,oneof" json:"age,omitempty"`
+	Size          *int64 `protobuf:"varint,5,opt,name=size,proto3,oneof" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotKeep) Reset() {
+	*x = SnapshotKeep{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotKeep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotKeep) ProtoMessage() {}
+
+func (x *SnapshotKeep) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotKeep.ProtoReflect.Descriptor instead.
+func (*SnapshotKeep) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SnapshotKeep) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SnapshotKeep) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *SnapshotKeep) GetSessions() int64 {
+	if x != nil && x.Sessions != nil {
+		return *x.Sessions
+	}
+	return 0
+}
+
+func (x *SnapshotKeep) GetAge() int64 {
+	if x != nil && x.Age != nil {
+		return *x.Age
+	}
+	return 0
+}
+
+func (x *SnapshotKeep) GetSize() int64 {
+	if x != nil && x.Size != nil {
+		return *x.Size
+	}
+	return 0
+}
+
+// Snapshot is what is recorded; without paths nothing is.
+type Snapshot struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Paths []*SnapshotPath        `protobuf:"bytes,1,rep,name=paths,proto3" json:"paths,omitempty"`
+	// exclude: what is later beats what is earlier.
+	Exclude       []*SnapshotExclude `protobuf:"bytes,2,rep,name=exclude,proto3" json:"exclude,omitempty"`
+	Keep          *SnapshotKeep      `protobuf:"bytes,3,opt,name=keep,proto3" json:"keep,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Snapshot) Reset() {
+	*x = Snapshot{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Snapshot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Snapshot) ProtoMessage() {}
+
+func (x *Snapshot) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
+func (*Snapshot) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Snapshot) GetPaths() []*SnapshotPath {
+	if x != nil {
+		return x.Paths
+	}
+	return nil
+}
+
+func (x *Snapshot) GetExclude() []*SnapshotExclude {
+	if x != nil {
+		return x.Exclude
+	}
+	return nil
+}
+
+func (x *Snapshot) GetKeep() *SnapshotKeep {
+	if x != nil {
+		return x.Keep
+	}
+	return nil
+}
+
 type Policy struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Filesystem    []*PathRule            `protobuf:"bytes,1,rep,name=filesystem,proto3" json:"filesystem,omitempty"`
@@ -2870,13 +3141,14 @@ type Policy struct {
 	Ports         []*PortRule            `protobuf:"bytes,5,rep,name=ports,proto3" json:"ports,omitempty"`
 	Upstream      *Upstream              `protobuf:"bytes,6,opt,name=upstream,proto3" json:"upstream,omitempty"`
 	Credentials   []*Credential          `protobuf:"bytes,7,rep,name=credentials,proto3" json:"credentials,omitempty"`
+	Snapshot      *Snapshot              `protobuf:"bytes,8,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2888,7 +3160,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2901,7 +3173,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Policy) GetFilesystem() []*PathRule {
@@ -2953,6 +3225,13 @@ func (x *Policy) GetCredentials() []*Credential {
 	return nil
 }
 
+func (x *Policy) GetSnapshot() *Snapshot {
+	if x != nil {
+		return x.Snapshot
+	}
+	return nil
+}
+
 type Host struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Tier          Tier                   `protobuf:"varint,1,opt,name=tier,proto3,enum=nono.layer.v1.Tier" json:"tier,omitempty"`
@@ -2967,7 +3246,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2979,7 +3258,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2992,7 +3271,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Host) GetTier() Tier {
@@ -3048,7 +3327,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3060,7 +3339,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3073,7 +3352,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Command) GetArgs() [][]byte {
@@ -3108,7 +3387,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3120,7 +3399,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3133,7 +3412,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Document) GetPath() []byte {
@@ -3167,7 +3446,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3179,7 +3458,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3192,7 +3471,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Variable) GetName() []byte {
@@ -3229,7 +3508,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3241,7 +3520,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3254,7 +3533,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Run) GetSessionId() string {
@@ -3344,7 +3623,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3356,7 +3635,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3369,7 +3648,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PlanRequest) GetRun() *Run {
@@ -3422,7 +3701,7 @@ type Places struct {
 
 func (x *Places) Reset() {
 	*x = Places{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3434,7 +3713,7 @@ func (x *Places) String() string {
 func (*Places) ProtoMessage() {}
 
 func (x *Places) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3447,7 +3726,7 @@ func (x *Places) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Places.ProtoReflect.Descriptor instead.
 func (*Places) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Places) GetPlaces() []*Place {
@@ -3501,7 +3780,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3513,7 +3792,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3526,7 +3805,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Place) GetPath() []byte {
@@ -3638,7 +3917,7 @@ type Rights struct {
 
 func (x *Rights) Reset() {
 	*x = Rights{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3650,7 +3929,7 @@ func (x *Rights) String() string {
 func (*Rights) ProtoMessage() {}
 
 func (x *Rights) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3663,7 +3942,7 @@ func (x *Rights) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rights.ProtoReflect.Descriptor instead.
 func (*Rights) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Rights) GetRead() bool {
@@ -3698,7 +3977,7 @@ type PlaceLink struct {
 
 func (x *PlaceLink) Reset() {
 	*x = PlaceLink{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3710,7 +3989,7 @@ func (x *PlaceLink) String() string {
 func (*PlaceLink) ProtoMessage() {}
 
 func (x *PlaceLink) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3723,7 +4002,7 @@ func (x *PlaceLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceLink.ProtoReflect.Descriptor instead.
 func (*PlaceLink) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PlaceLink) GetPath() []byte {
@@ -3761,7 +4040,7 @@ type PlaceRule struct {
 
 func (x *PlaceRule) Reset() {
 	*x = PlaceRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3773,7 +4052,7 @@ func (x *PlaceRule) String() string {
 func (*PlaceRule) ProtoMessage() {}
 
 func (x *PlaceRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3786,7 +4065,7 @@ func (x *PlaceRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceRule.ProtoReflect.Descriptor instead.
 func (*PlaceRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *PlaceRule) GetRule() string {
@@ -3837,7 +4116,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3849,7 +4128,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3862,7 +4141,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PlanResponse) GetSteps() []*Step {
@@ -3912,7 +4191,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3924,7 +4203,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3937,7 +4216,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Coverage) GetRule() string {
@@ -3981,7 +4260,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3993,7 +4272,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4006,7 +4285,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Diagnostic) GetSeverity() Severity {
@@ -4060,7 +4339,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4072,7 +4351,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4085,7 +4364,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Fact) GetFact() isFact_Fact {
@@ -4184,7 +4463,7 @@ type VerifiedFile struct {
 
 func (x *VerifiedFile) Reset() {
 	*x = VerifiedFile{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4196,7 +4475,7 @@ func (x *VerifiedFile) String() string {
 func (*VerifiedFile) ProtoMessage() {}
 
 func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4209,7 +4488,7 @@ func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifiedFile.ProtoReflect.Descriptor instead.
 func (*VerifiedFile) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *VerifiedFile) GetPath() []byte {
@@ -4235,7 +4514,7 @@ type CredentialMissing struct {
 
 func (x *CredentialMissing) Reset() {
 	*x = CredentialMissing{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4247,7 +4526,7 @@ func (x *CredentialMissing) String() string {
 func (*CredentialMissing) ProtoMessage() {}
 
 func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4260,7 +4539,7 @@ func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialMissing.ProtoReflect.Descriptor instead.
 func (*CredentialMissing) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CredentialMissing) GetService() string {
@@ -4281,7 +4560,7 @@ type Proxy struct {
 
 func (x *Proxy) Reset() {
 	*x = Proxy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4293,7 +4572,7 @@ func (x *Proxy) String() string {
 func (*Proxy) ProtoMessage() {}
 
 func (x *Proxy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4306,7 +4585,7 @@ func (x *Proxy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proxy.ProtoReflect.Descriptor instead.
 func (*Proxy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Proxy) GetListener() string {
@@ -4335,7 +4614,7 @@ type Resolver struct {
 
 func (x *Resolver) Reset() {
 	*x = Resolver{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4347,7 +4626,7 @@ func (x *Resolver) String() string {
 func (*Resolver) ProtoMessage() {}
 
 func (x *Resolver) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4360,7 +4639,7 @@ func (x *Resolver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resolver.ProtoReflect.Descriptor instead.
 func (*Resolver) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Resolver) GetListener() string {
@@ -4388,7 +4667,7 @@ type BoundHost struct {
 
 func (x *BoundHost) Reset() {
 	*x = BoundHost{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4400,7 +4679,7 @@ func (x *BoundHost) String() string {
 func (*BoundHost) ProtoMessage() {}
 
 func (x *BoundHost) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4413,7 +4692,7 @@ func (x *BoundHost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoundHost.ProtoReflect.Descriptor instead.
 func (*BoundHost) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *BoundHost) GetService() string {
@@ -4461,7 +4740,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4473,7 +4752,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4486,7 +4765,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Step) GetRule() string {
@@ -4682,7 +4961,7 @@ type Env struct {
 
 func (x *Env) Reset() {
 	*x = Env{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4694,7 +4973,7 @@ func (x *Env) String() string {
 func (*Env) ProtoMessage() {}
 
 func (x *Env) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4707,7 +4986,7 @@ func (x *Env) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Env.ProtoReflect.Descriptor instead.
 func (*Env) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Env) GetName() []byte {
@@ -4739,7 +5018,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4751,7 +5030,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4764,7 +5043,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Part) GetPart() isPart_Part {
@@ -4853,7 +5132,7 @@ type Bind struct {
 
 func (x *Bind) Reset() {
 	*x = Bind{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4865,7 +5144,7 @@ func (x *Bind) String() string {
 func (*Bind) ProtoMessage() {}
 
 func (x *Bind) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4878,7 +5157,7 @@ func (x *Bind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bind.ProtoReflect.Descriptor instead.
 func (*Bind) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Bind) GetPath() []byte {
@@ -4940,7 +5219,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4952,7 +5231,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4965,7 +5244,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Link) GetPath() []byte {
@@ -4994,7 +5273,7 @@ type Copy struct {
 
 func (x *Copy) Reset() {
 	*x = Copy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5006,7 +5285,7 @@ func (x *Copy) String() string {
 func (*Copy) ProtoMessage() {}
 
 func (x *Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5019,7 +5298,7 @@ func (x *Copy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Copy.ProtoReflect.Descriptor instead.
 func (*Copy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Copy) GetPath() []byte {
@@ -5063,7 +5342,7 @@ type Tmpfs struct {
 
 func (x *Tmpfs) Reset() {
 	*x = Tmpfs{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5075,7 +5354,7 @@ func (x *Tmpfs) String() string {
 func (*Tmpfs) ProtoMessage() {}
 
 func (x *Tmpfs) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5088,7 +5367,7 @@ func (x *Tmpfs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tmpfs.ProtoReflect.Descriptor instead.
 func (*Tmpfs) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Tmpfs) GetPath() []byte {
@@ -5130,7 +5409,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5142,7 +5421,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5155,7 +5434,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Mask) GetPath() []byte {
@@ -5190,7 +5469,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5202,7 +5481,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5215,7 +5494,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *File) GetPath() []byte {
@@ -5249,7 +5528,7 @@ type Landlock struct {
 
 func (x *Landlock) Reset() {
 	*x = Landlock{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5261,7 +5540,7 @@ func (x *Landlock) String() string {
 func (*Landlock) ProtoMessage() {}
 
 func (x *Landlock) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5274,7 +5553,7 @@ func (x *Landlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Landlock.ProtoReflect.Descriptor instead.
 func (*Landlock) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Landlock) GetPath() []byte {
@@ -5303,7 +5582,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5315,7 +5594,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5328,7 +5607,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Comparison) GetArg() uint32 {
@@ -5368,7 +5647,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5380,7 +5659,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5393,7 +5672,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Condition) GetComparisons() []*Comparison {
@@ -5414,7 +5693,7 @@ type Seccomp struct {
 
 func (x *Seccomp) Reset() {
 	*x = Seccomp{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5426,7 +5705,7 @@ func (x *Seccomp) String() string {
 func (*Seccomp) ProtoMessage() {}
 
 func (x *Seccomp) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5439,7 +5718,7 @@ func (x *Seccomp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seccomp.ProtoReflect.Descriptor instead.
 func (*Seccomp) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Seccomp) GetSyscalls() []string {
@@ -5476,7 +5755,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5488,7 +5767,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5501,7 +5780,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Listener) GetName() string {
@@ -5548,7 +5827,7 @@ type Dialer struct {
 
 func (x *Dialer) Reset() {
 	*x = Dialer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5560,7 +5839,7 @@ func (x *Dialer) String() string {
 func (*Dialer) ProtoMessage() {}
 
 func (x *Dialer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5573,7 +5852,7 @@ func (x *Dialer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dialer.ProtoReflect.Descriptor instead.
 func (*Dialer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Dialer) GetPorts() []uint32 {
@@ -5595,7 +5874,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5607,7 +5886,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5620,7 +5899,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *StartRequest) GetRun() *Run {
@@ -5656,7 +5935,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5668,7 +5947,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5681,7 +5960,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Descriptor) GetName() string {
@@ -5716,7 +5995,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5728,7 +6007,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5741,7 +6020,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *StartResponse) GetHasState() bool {
@@ -5775,7 +6054,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5787,7 +6066,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5800,7 +6079,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *End) GetReason() EndReason {
@@ -5854,7 +6133,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5866,7 +6145,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5879,7 +6158,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *FinishRequest) GetRun() *Run {
@@ -5933,7 +6212,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5945,7 +6224,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5958,7 +6237,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *FinishResponse) GetLines() []string {
@@ -5984,7 +6263,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5996,7 +6275,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6009,7 +6288,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *SessionRequest) GetMessage() isSessionRequest_Message {
@@ -6101,7 +6380,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6113,7 +6392,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6126,7 +6405,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *SessionResponse) GetMessage() isSessionResponse_Message {
@@ -6239,7 +6518,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6251,7 +6530,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6264,7 +6543,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{65}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -6289,7 +6568,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6301,7 +6580,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6314,7 +6593,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{66}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Event) GetName() string {
@@ -6357,7 +6636,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6369,7 +6648,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6382,7 +6661,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{67}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Progress) GetText() string {
@@ -6418,7 +6697,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6430,7 +6709,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6443,7 +6722,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{68}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Question) GetId() uint64 {
@@ -6481,7 +6760,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6493,7 +6772,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6506,7 +6785,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{69}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -6548,7 +6827,7 @@ type Dial struct {
 
 func (x *Dial) Reset() {
 	*x = Dial{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6560,7 +6839,7 @@ func (x *Dial) String() string {
 func (*Dial) ProtoMessage() {}
 
 func (x *Dial) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6573,7 +6852,7 @@ func (x *Dial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dial.ProtoReflect.Descriptor instead.
 func (*Dial) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{70}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Dial) GetId() uint64 {
@@ -6601,7 +6880,7 @@ type DialResult struct {
 
 func (x *DialResult) Reset() {
 	*x = DialResult{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6613,7 +6892,7 @@ func (x *DialResult) String() string {
 func (*DialResult) ProtoMessage() {}
 
 func (x *DialResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6626,7 +6905,7 @@ func (x *DialResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResult.ProtoReflect.Descriptor instead.
 func (*DialResult) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{71}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *DialResult) GetId() uint64 {
@@ -6661,7 +6940,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6673,7 +6952,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6686,7 +6965,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{72}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Stop) GetId() uint64 {
@@ -6712,7 +6991,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6724,7 +7003,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6737,7 +7016,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{73}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Stopping) GetId() uint64 {
@@ -6886,7 +7165,29 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\amethods\x18\n" +
 	" \x03(\tR\amethods\x12\x14\n" +
 	"\x05paths\x18\v \x03(\tR\x05paths\x12\x1a\n" +
-	"\boptional\x18\f \x01(\bR\boptional\"\x80\x03\n" +
+	"\boptional\x18\f \x01(\bR\boptional\"u\n" +
+	"\fSnapshotPath\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
+	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x12\x12\n" +
+	"\x04path\x18\x03 \x01(\fR\x04path\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\fR\x04name\"j\n" +
+	"\x0fSnapshotExclude\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
+	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x12\x18\n" +
+	"\apattern\x18\x03 \x01(\fR\apattern\"\xbc\x01\n" +
+	"\fSnapshotKeep\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
+	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x12\x1f\n" +
+	"\bsessions\x18\x03 \x01(\x03H\x00R\bsessions\x88\x01\x01\x12\x15\n" +
+	"\x03age\x18\x04 \x01(\x03H\x01R\x03age\x88\x01\x01\x12\x17\n" +
+	"\x04size\x18\x05 \x01(\x03H\x02R\x04size\x88\x01\x01B\v\n" +
+	"\t_sessionsB\x06\n" +
+	"\x04_ageB\a\n" +
+	"\x05_size\"\xa8\x01\n" +
+	"\bSnapshot\x121\n" +
+	"\x05paths\x18\x01 \x03(\v2\x1b.nono.layer.v1.SnapshotPathR\x05paths\x128\n" +
+	"\aexclude\x18\x02 \x03(\v2\x1e.nono.layer.v1.SnapshotExcludeR\aexclude\x12/\n" +
+	"\x04keep\x18\x03 \x01(\v2\x1b.nono.layer.v1.SnapshotKeepR\x04keep\"\xb5\x03\n" +
 	"\x06Policy\x127\n" +
 	"\n" +
 	"filesystem\x18\x01 \x03(\v2\x17.nono.layer.v1.PathRuleR\n" +
@@ -6896,7 +7197,8 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x05hosts\x18\x04 \x03(\v2\x17.nono.layer.v1.HostRuleR\x05hosts\x12-\n" +
 	"\x05ports\x18\x05 \x03(\v2\x17.nono.layer.v1.PortRuleR\x05ports\x123\n" +
 	"\bupstream\x18\x06 \x01(\v2\x17.nono.layer.v1.UpstreamR\bupstream\x12;\n" +
-	"\vcredentials\x18\a \x03(\v2\x19.nono.layer.v1.CredentialR\vcredentials\"\xa2\x01\n" +
+	"\vcredentials\x18\a \x03(\v2\x19.nono.layer.v1.CredentialR\vcredentials\x123\n" +
+	"\bsnapshot\x18\b \x01(\v2\x17.nono.layer.v1.SnapshotR\bsnapshot\"\xa2\x01\n" +
 	"\x04Host\x12'\n" +
 	"\x04tier\x18\x01 \x01(\x0e2\x13.nono.layer.v1.TierR\x04tier\x12!\n" +
 	"\flandlock_abi\x18\x02 \x01(\rR\vlandlockAbi\x12\x16\n" +
@@ -7335,7 +7637,7 @@ func file_nono_layer_v1_layer_proto_rawDescGZIP() []byte {
 }
 
 var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 21)
-var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 78)
+var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 82)
 var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Kind)(0),                 // 0: nono.layer.v1.Kind
 	(Lifetime)(0),             // 1: nono.layer.v1.Lifetime
@@ -7379,63 +7681,67 @@ var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(*KeySource)(nil),         // 39: nono.layer.v1.KeySource
 	(*KeyPlace)(nil),          // 40: nono.layer.v1.KeyPlace
 	(*Credential)(nil),        // 41: nono.layer.v1.Credential
-	(*Policy)(nil),            // 42: nono.layer.v1.Policy
-	(*Host)(nil),              // 43: nono.layer.v1.Host
-	(*Command)(nil),           // 44: nono.layer.v1.Command
-	(*Document)(nil),          // 45: nono.layer.v1.Document
-	(*Variable)(nil),          // 46: nono.layer.v1.Variable
-	(*Run)(nil),               // 47: nono.layer.v1.Run
-	(*PlanRequest)(nil),       // 48: nono.layer.v1.PlanRequest
-	(*Places)(nil),            // 49: nono.layer.v1.Places
-	(*Place)(nil),             // 50: nono.layer.v1.Place
-	(*Rights)(nil),            // 51: nono.layer.v1.Rights
-	(*PlaceLink)(nil),         // 52: nono.layer.v1.PlaceLink
-	(*PlaceRule)(nil),         // 53: nono.layer.v1.PlaceRule
-	(*PlanResponse)(nil),      // 54: nono.layer.v1.PlanResponse
-	(*Coverage)(nil),          // 55: nono.layer.v1.Coverage
-	(*Diagnostic)(nil),        // 56: nono.layer.v1.Diagnostic
-	(*Fact)(nil),              // 57: nono.layer.v1.Fact
-	(*VerifiedFile)(nil),      // 58: nono.layer.v1.VerifiedFile
-	(*CredentialMissing)(nil), // 59: nono.layer.v1.CredentialMissing
-	(*Proxy)(nil),             // 60: nono.layer.v1.Proxy
-	(*Resolver)(nil),          // 61: nono.layer.v1.Resolver
-	(*BoundHost)(nil),         // 62: nono.layer.v1.BoundHost
-	(*Step)(nil),              // 63: nono.layer.v1.Step
-	(*Env)(nil),               // 64: nono.layer.v1.Env
-	(*Part)(nil),              // 65: nono.layer.v1.Part
-	(*Bind)(nil),              // 66: nono.layer.v1.Bind
-	(*Link)(nil),              // 67: nono.layer.v1.Link
-	(*Copy)(nil),              // 68: nono.layer.v1.Copy
-	(*Tmpfs)(nil),             // 69: nono.layer.v1.Tmpfs
-	(*Mask)(nil),              // 70: nono.layer.v1.Mask
-	(*File)(nil),              // 71: nono.layer.v1.File
-	(*Landlock)(nil),          // 72: nono.layer.v1.Landlock
-	(*Comparison)(nil),        // 73: nono.layer.v1.Comparison
-	(*Condition)(nil),         // 74: nono.layer.v1.Condition
-	(*Seccomp)(nil),           // 75: nono.layer.v1.Seccomp
-	(*Listener)(nil),          // 76: nono.layer.v1.Listener
-	(*Dialer)(nil),            // 77: nono.layer.v1.Dialer
-	(*StartRequest)(nil),      // 78: nono.layer.v1.StartRequest
-	(*Descriptor)(nil),        // 79: nono.layer.v1.Descriptor
-	(*StartResponse)(nil),     // 80: nono.layer.v1.StartResponse
-	(*End)(nil),               // 81: nono.layer.v1.End
-	(*FinishRequest)(nil),     // 82: nono.layer.v1.FinishRequest
-	(*FinishResponse)(nil),    // 83: nono.layer.v1.FinishResponse
-	(*SessionRequest)(nil),    // 84: nono.layer.v1.SessionRequest
-	(*SessionResponse)(nil),   // 85: nono.layer.v1.SessionResponse
-	(*Beat)(nil),              // 86: nono.layer.v1.Beat
-	(*Event)(nil),             // 87: nono.layer.v1.Event
-	(*Progress)(nil),          // 88: nono.layer.v1.Progress
-	(*Question)(nil),          // 89: nono.layer.v1.Question
-	(*Answer)(nil),            // 90: nono.layer.v1.Answer
-	(*Dial)(nil),              // 91: nono.layer.v1.Dial
-	(*DialResult)(nil),        // 92: nono.layer.v1.DialResult
-	(*Stop)(nil),              // 93: nono.layer.v1.Stop
-	(*Stopping)(nil),          // 94: nono.layer.v1.Stopping
-	nil,                       // 95: nono.layer.v1.PlanResponse.SecretsEntry
-	nil,                       // 96: nono.layer.v1.StartRequest.SecretsEntry
-	nil,                       // 97: nono.layer.v1.FinishRequest.SecretsEntry
-	nil,                       // 98: nono.layer.v1.Event.FieldsEntry
+	(*SnapshotPath)(nil),      // 42: nono.layer.v1.SnapshotPath
+	(*SnapshotExclude)(nil),   // 43: nono.layer.v1.SnapshotExclude
+	(*SnapshotKeep)(nil),      // 44: nono.layer.v1.SnapshotKeep
+	(*Snapshot)(nil),          // 45: nono.layer.v1.Snapshot
+	(*Policy)(nil),            // 46: nono.layer.v1.Policy
+	(*Host)(nil),              // 47: nono.layer.v1.Host
+	(*Command)(nil),           // 48: nono.layer.v1.Command
+	(*Document)(nil),          // 49: nono.layer.v1.Document
+	(*Variable)(nil),          // 50: nono.layer.v1.Variable
+	(*Run)(nil),               // 51: nono.layer.v1.Run
+	(*PlanRequest)(nil),       // 52: nono.layer.v1.PlanRequest
+	(*Places)(nil),            // 53: nono.layer.v1.Places
+	(*Place)(nil),             // 54: nono.layer.v1.Place
+	(*Rights)(nil),            // 55: nono.layer.v1.Rights
+	(*PlaceLink)(nil),         // 56: nono.layer.v1.PlaceLink
+	(*PlaceRule)(nil),         // 57: nono.layer.v1.PlaceRule
+	(*PlanResponse)(nil),      // 58: nono.layer.v1.PlanResponse
+	(*Coverage)(nil),          // 59: nono.layer.v1.Coverage
+	(*Diagnostic)(nil),        // 60: nono.layer.v1.Diagnostic
+	(*Fact)(nil),              // 61: nono.layer.v1.Fact
+	(*VerifiedFile)(nil),      // 62: nono.layer.v1.VerifiedFile
+	(*CredentialMissing)(nil), // 63: nono.layer.v1.CredentialMissing
+	(*Proxy)(nil),             // 64: nono.layer.v1.Proxy
+	(*Resolver)(nil),          // 65: nono.layer.v1.Resolver
+	(*BoundHost)(nil),         // 66: nono.layer.v1.BoundHost
+	(*Step)(nil),              // 67: nono.layer.v1.Step
+	(*Env)(nil),               // 68: nono.layer.v1.Env
+	(*Part)(nil),              // 69: nono.layer.v1.Part
+	(*Bind)(nil),              // 70: nono.layer.v1.Bind
+	(*Link)(nil),              // 71: nono.layer.v1.Link
+	(*Copy)(nil),              // 72: nono.layer.v1.Copy
+	(*Tmpfs)(nil),             // 73: nono.layer.v1.Tmpfs
+	(*Mask)(nil),              // 74: nono.layer.v1.Mask
+	(*File)(nil),              // 75: nono.layer.v1.File
+	(*Landlock)(nil),          // 76: nono.layer.v1.Landlock
+	(*Comparison)(nil),        // 77: nono.layer.v1.Comparison
+	(*Condition)(nil),         // 78: nono.layer.v1.Condition
+	(*Seccomp)(nil),           // 79: nono.layer.v1.Seccomp
+	(*Listener)(nil),          // 80: nono.layer.v1.Listener
+	(*Dialer)(nil),            // 81: nono.layer.v1.Dialer
+	(*StartRequest)(nil),      // 82: nono.layer.v1.StartRequest
+	(*Descriptor)(nil),        // 83: nono.layer.v1.Descriptor
+	(*StartResponse)(nil),     // 84: nono.layer.v1.StartResponse
+	(*End)(nil),               // 85: nono.layer.v1.End
+	(*FinishRequest)(nil),     // 86: nono.layer.v1.FinishRequest
+	(*FinishResponse)(nil),    // 87: nono.layer.v1.FinishResponse
+	(*SessionRequest)(nil),    // 88: nono.layer.v1.SessionRequest
+	(*SessionResponse)(nil),   // 89: nono.layer.v1.SessionResponse
+	(*Beat)(nil),              // 90: nono.layer.v1.Beat
+	(*Event)(nil),             // 91: nono.layer.v1.Event
+	(*Progress)(nil),          // 92: nono.layer.v1.Progress
+	(*Question)(nil),          // 93: nono.layer.v1.Question
+	(*Answer)(nil),            // 94: nono.layer.v1.Answer
+	(*Dial)(nil),              // 95: nono.layer.v1.Dial
+	(*DialResult)(nil),        // 96: nono.layer.v1.DialResult
+	(*Stop)(nil),              // 97: nono.layer.v1.Stop
+	(*Stopping)(nil),          // 98: nono.layer.v1.Stopping
+	nil,                       // 99: nono.layer.v1.PlanResponse.SecretsEntry
+	nil,                       // 100: nono.layer.v1.StartRequest.SecretsEntry
+	nil,                       // 101: nono.layer.v1.FinishRequest.SecretsEntry
+	nil,                       // 102: nono.layer.v1.Event.FieldsEntry
 }
 var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	21,  // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
@@ -7447,12 +7753,12 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	2,   // 6: nono.layer.v1.Subcommand.completion:type_name -> nono.layer.v1.Completion
 	21,  // 7: nono.layer.v1.SubcommandRequest.core:type_name -> nono.layer.v1.Core
 	27,  // 8: nono.layer.v1.SubcommandRequest.flags:type_name -> nono.layer.v1.FlagValue
-	46,  // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
+	50,  // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
 	28,  // 10: nono.layer.v1.SubcommandRequest.session:type_name -> nono.layer.v1.StoredSession
-	47,  // 11: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
-	81,  // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
+	51,  // 11: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
+	85,  // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
 	29,  // 13: nono.layer.v1.StoredSession.events:type_name -> nono.layer.v1.StoredEvent
-	87,  // 14: nono.layer.v1.StoredEvent.event:type_name -> nono.layer.v1.Event
+	91,  // 14: nono.layer.v1.StoredEvent.event:type_name -> nono.layer.v1.Event
 	3,   // 15: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
 	30,  // 16: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
 	4,   // 17: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
@@ -7475,94 +7781,101 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	31,  // 34: nono.layer.v1.Credential.source:type_name -> nono.layer.v1.Source
 	39,  // 35: nono.layer.v1.Credential.keys:type_name -> nono.layer.v1.KeySource
 	40,  // 36: nono.layer.v1.Credential.place:type_name -> nono.layer.v1.KeyPlace
-	32,  // 37: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
-	34,  // 38: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
-	35,  // 39: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
-	36,  // 40: nono.layer.v1.Policy.hosts:type_name -> nono.layer.v1.HostRule
-	37,  // 41: nono.layer.v1.Policy.ports:type_name -> nono.layer.v1.PortRule
-	38,  // 42: nono.layer.v1.Policy.upstream:type_name -> nono.layer.v1.Upstream
-	41,  // 43: nono.layer.v1.Policy.credentials:type_name -> nono.layer.v1.Credential
-	12,  // 44: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
-	43,  // 45: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
-	44,  // 46: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
-	42,  // 47: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
-	57,  // 48: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
-	46,  // 49: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
-	21,  // 50: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
-	47,  // 51: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
-	45,  // 52: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
-	49,  // 53: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
-	50,  // 54: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
-	52,  // 55: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
-	53,  // 56: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
-	13,  // 57: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
-	6,   // 58: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
-	51,  // 59: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
-	14,  // 60: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
-	51,  // 61: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
-	63,  // 62: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
-	55,  // 63: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
-	57,  // 64: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
-	56,  // 65: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	95,  // 66: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
-	15,  // 67: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
-	16,  // 68: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
-	58,  // 69: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
-	59,  // 70: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
-	60,  // 71: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
-	62,  // 72: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
-	61,  // 73: nono.layer.v1.Fact.resolver:type_name -> nono.layer.v1.Resolver
-	64,  // 74: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
-	66,  // 75: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
-	67,  // 76: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
-	69,  // 77: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
-	70,  // 78: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
-	71,  // 79: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
-	72,  // 80: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
-	75,  // 81: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
-	76,  // 82: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
-	77,  // 83: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	68,  // 84: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
-	65,  // 85: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	17,  // 86: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	18,  // 87: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
-	73,  // 88: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
-	74,  // 89: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	19,  // 90: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	47,  // 91: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
-	96,  // 92: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
-	79,  // 93: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	19,  // 94: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	20,  // 95: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
-	47,  // 96: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
-	81,  // 97: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
-	97,  // 98: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
-	86,  // 99: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	90,  // 100: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	92,  // 101: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	94,  // 102: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
-	86,  // 103: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	87,  // 104: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	88,  // 105: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	89,  // 106: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	91,  // 107: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	93,  // 108: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	98,  // 109: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	22,  // 110: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	48,  // 111: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	78,  // 112: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	82,  // 113: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	84,  // 114: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	23,  // 115: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	54,  // 116: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	80,  // 117: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	83,  // 118: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	85,  // 119: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	115, // [115:120] is the sub-list for method output_type
-	110, // [110:115] is the sub-list for method input_type
-	110, // [110:110] is the sub-list for extension type_name
-	110, // [110:110] is the sub-list for extension extendee
-	0,   // [0:110] is the sub-list for field type_name
+	31,  // 37: nono.layer.v1.SnapshotPath.source:type_name -> nono.layer.v1.Source
+	31,  // 38: nono.layer.v1.SnapshotExclude.source:type_name -> nono.layer.v1.Source
+	31,  // 39: nono.layer.v1.SnapshotKeep.source:type_name -> nono.layer.v1.Source
+	42,  // 40: nono.layer.v1.Snapshot.paths:type_name -> nono.layer.v1.SnapshotPath
+	43,  // 41: nono.layer.v1.Snapshot.exclude:type_name -> nono.layer.v1.SnapshotExclude
+	44,  // 42: nono.layer.v1.Snapshot.keep:type_name -> nono.layer.v1.SnapshotKeep
+	32,  // 43: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
+	34,  // 44: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
+	35,  // 45: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
+	36,  // 46: nono.layer.v1.Policy.hosts:type_name -> nono.layer.v1.HostRule
+	37,  // 47: nono.layer.v1.Policy.ports:type_name -> nono.layer.v1.PortRule
+	38,  // 48: nono.layer.v1.Policy.upstream:type_name -> nono.layer.v1.Upstream
+	41,  // 49: nono.layer.v1.Policy.credentials:type_name -> nono.layer.v1.Credential
+	45,  // 50: nono.layer.v1.Policy.snapshot:type_name -> nono.layer.v1.Snapshot
+	12,  // 51: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
+	47,  // 52: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
+	48,  // 53: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
+	46,  // 54: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
+	61,  // 55: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
+	50,  // 56: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
+	21,  // 57: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
+	51,  // 58: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
+	49,  // 59: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
+	53,  // 60: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
+	54,  // 61: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
+	56,  // 62: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
+	57,  // 63: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
+	13,  // 64: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
+	6,   // 65: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
+	55,  // 66: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
+	14,  // 67: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
+	55,  // 68: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
+	67,  // 69: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
+	59,  // 70: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
+	61,  // 71: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
+	60,  // 72: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
+	99,  // 73: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	15,  // 74: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
+	16,  // 75: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
+	62,  // 76: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
+	63,  // 77: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
+	64,  // 78: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
+	66,  // 79: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
+	65,  // 80: nono.layer.v1.Fact.resolver:type_name -> nono.layer.v1.Resolver
+	68,  // 81: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
+	70,  // 82: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
+	71,  // 83: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
+	73,  // 84: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
+	74,  // 85: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
+	75,  // 86: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
+	76,  // 87: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
+	79,  // 88: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
+	80,  // 89: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
+	81,  // 90: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
+	72,  // 91: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
+	69,  // 92: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	17,  // 93: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	18,  // 94: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
+	77,  // 95: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
+	78,  // 96: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	19,  // 97: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	51,  // 98: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
+	100, // 99: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	83,  // 100: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	19,  // 101: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	20,  // 102: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
+	51,  // 103: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
+	85,  // 104: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
+	101, // 105: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	90,  // 106: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	94,  // 107: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	96,  // 108: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	98,  // 109: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	90,  // 110: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	91,  // 111: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	92,  // 112: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	93,  // 113: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	95,  // 114: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	97,  // 115: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	102, // 116: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	22,  // 117: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	52,  // 118: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	82,  // 119: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	86,  // 120: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	88,  // 121: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	23,  // 122: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	58,  // 123: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	84,  // 124: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	87,  // 125: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	89,  // 126: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	122, // [122:127] is the sub-list for method output_type
+	117, // [117:122] is the sub-list for method input_type
+	117, // [117:117] is the sub-list for extension type_name
+	117, // [117:117] is the sub-list for extension extendee
+	0,   // [0:117] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }
@@ -7570,14 +7883,15 @@ func file_nono_layer_v1_layer_proto_init() {
 	if File_nono_layer_v1_layer_proto != nil {
 		return
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[36].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[23].OneofWrappers = []any{}
+	file_nono_layer_v1_layer_proto_msgTypes[40].OneofWrappers = []any{
 		(*Fact_VerifiedFile)(nil),
 		(*Fact_CredentialMissing)(nil),
 		(*Fact_Proxy)(nil),
 		(*Fact_BoundHost)(nil),
 		(*Fact_Resolver)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[42].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[46].OneofWrappers = []any{
 		(*Step_Env)(nil),
 		(*Step_Bind)(nil),
 		(*Step_Link)(nil),
@@ -7590,19 +7904,19 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Step_Dialer)(nil),
 		(*Step_Copy)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[44].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[48].OneofWrappers = []any{
 		(*Part_Literal)(nil),
 		(*Part_Host)(nil),
 		(*Part_Secret)(nil),
 		(*Part_Listener)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[63].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[67].OneofWrappers = []any{
 		(*SessionRequest_Beat)(nil),
 		(*SessionRequest_Answer)(nil),
 		(*SessionRequest_Dialled)(nil),
 		(*SessionRequest_Stopping)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[64].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[68].OneofWrappers = []any{
 		(*SessionResponse_Beat)(nil),
 		(*SessionResponse_Event)(nil),
 		(*SessionResponse_Progress)(nil),
@@ -7616,7 +7930,7 @@ func file_nono_layer_v1_layer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nono_layer_v1_layer_proto_rawDesc), len(file_nono_layer_v1_layer_proto_rawDesc)),
 			NumEnums:      21,
-			NumMessages:   78,
+			NumMessages:   82,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -206,6 +206,7 @@ type Policy struct {
 	Network     Network    `json:"network,omitzero"`
 	// Credentials are sorted by their services, each of which is there once.
 	Credentials []Credential `json:"credentials,omitempty"`
+	Snapshot    Snapshot     `json:"snapshot,omitzero"`
 	// Disabled are the kinds switched off for this run, with the flag or the line that did it.
 	Disabled []Disabled `json:"disabled,omitempty"`
 }
@@ -248,7 +249,7 @@ func (p *Policy) Rules() []Rule {
 		c := &p.Credentials[i]
 		rules = append(rules, Rule{c.ID, c.Source, c.says()})
 	}
-	return rules
+	return append(rules, p.Snapshot.rules()...)
 }
 
 // says is the rule in a few words.

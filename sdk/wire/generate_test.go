@@ -233,6 +233,26 @@ func policies() *rapid.Generator[policy.Policy] {
 					Optional: rapid.Bool().Draw(t, "optional"),
 				}
 			}), 1, 3).Draw(t, "credentials"),
+			Snapshot: policy.Snapshot{
+				Paths: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.SnapshotPath {
+					return policy.SnapshotPath{
+						ID: rules.Draw(t, "id"), Source: source(t), Path: paths.Draw(t, "path"),
+						Name: anyBytes("", 0, 20).Draw(t, "name"),
+					}
+				}), 1, 3).Draw(t, "recorded"),
+				Exclude: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.SnapshotExclude {
+					return policy.SnapshotExclude{
+						ID: rules.Draw(t, "id"), Source: source(t),
+						Pattern: anyBytes("", 1, 20).Draw(t, "pattern"),
+					}
+				}), 1, 3).Draw(t, "exclude"),
+				Keep: &policy.SnapshotKeep{
+					ID: rules.Draw(t, "id"), Source: source(t),
+					Sessions: rapid.Ptr(rapid.Int64Min(0), true).Draw(t, "sessions"),
+					Age:      rapid.Ptr(rapid.Int64Min(0), true).Draw(t, "age"),
+					Size:     rapid.Ptr(rapid.Int64Min(0), true).Draw(t, "size"),
+				},
+			},
 			Disabled: []policy.Disabled{{
 				Kind: rapid.SampledFrom([]policy.Kind{
 					policy.KindTrust, policy.KindCredentials, policy.KindNetwork, policy.KindSnapshot,

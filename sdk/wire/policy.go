@@ -40,6 +40,10 @@ func EncodePolicy(p policy.Policy) (*layerpb.Policy, error) {
 		}
 		out.Credentials = append(out.Credentials, m)
 	}
+	var err error
+	if out.Snapshot, err = encodeSnapshot(p.Snapshot); err != nil {
+		return nil, At(err, "snapshot")
+	}
 	return out, At(encodeNetwork(p.Network, out), "network")
 }
 
@@ -76,6 +80,9 @@ func DecodePolicy(m *layerpb.Policy) (policy.Policy, error) {
 		p.Credentials = append(p.Credentials, credential)
 	}
 	var err error
+	if p.Snapshot, err = decodeSnapshot(m.GetSnapshot()); err != nil {
+		return p, At(err, "snapshot")
+	}
 	p.Network, err = decodeNetwork(m)
 	return p, At(err, "network")
 }
