@@ -384,3 +384,19 @@ environment {
     "OP_*", "SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS", "DOCKER_HOST",
   ]
 }
+
+snapshot {
+
+  # What can be made again, so that nothing of it is stored: only that it changed is seen, and told. Programs that the user runs are not
+  # among it (.venv/bin, node_modules/.bin leads into what is). Your own policy takes one back: exclude = ["!target/"].
+  exclude = [
+    # JavaScript.
+    "node_modules/", "bower_components/", "**/.next/cache/", ".turbo/", ".parcel-cache/", ".svelte-kit/", "**/.yarn/cache/",
+    # Python.
+    "**/.venv/lib/", "**/venv/lib/", "__pycache__/", "*.pyc", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".tox/", ".nox/", ".eggs/",
+    # Rust, Java and Scala, Zig, Dart, Terraform, Ruby.
+    "target/", ".gradle/", ".zig-cache/", "zig-cache/", ".dart_tool/", ".terraform/", "**/vendor/bundle/",
+    # Tools of all kinds.
+    ".cache/",
+  ]
+}

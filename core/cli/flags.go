@@ -104,6 +104,14 @@ var flagRules = []flagRule{
 		help: "let it use your key of a service (openai, anthropic, github) without having it",
 	},
 	{
+		name: "snapshot",
+		help: "record the current directory first, so that what changed can be shown and undone",
+	},
+	{
+		name: "snapshot-exclude", value: "GLOB",
+		help: "store nothing of this in the snapshot, as in a .gitignore",
+	},
+	{
 		name: "disable", value: "KIND",
 		help: "run without a layer: " + strings.Join(kinds.Names(), ", "),
 	},

@@ -260,7 +260,6 @@ func TestNotUnderstood(t *testing.T) {
 		"init --network half":           "--network cannot be \"half\": it is closed, minimal or open\n  `nono help init` lists the flags\n",
 		"undo":                          "`nono undo` is not built yet\n  there is no undo: commit before the run\n",
 		"-p x -- true":                  "-p stands before any command of nono's\n  did you mean `nono run -p ...`?\n",
-		"run --snapshot":                "--snapshot is not built yet\n  there is no undo: commit before the run\n",
 		"run --ro-bind / / true":        "there is no flag --ro-bind\n  here it is --read PATH\n",
 		"run --whitelist=x":             "there is no flag --whitelist\n  here it is --allow PATH\n",
 		"run --net=none":                "there is no flag --net\n  the network is closed without any flag\n",

@@ -66,10 +66,9 @@ var flagSpellings = []spelling{
 	{words: []string{"external-proxy"}, is: "upstream-proxy"},
 	{words: []string{"external-proxy-bypass"}, is: "upstream-bypass"},
 
-	{
-		words: []string{"snapshot", "rollback", "rollback-exclude", "no-rollback"},
-		later: true, answer: noUndo,
-	},
+	{words: []string{"rollback"}, is: "snapshot"},
+	{words: []string{"rollback-exclude"}, is: "snapshot-exclude"},
+	{words: []string{"no-rollback", "no-snapshot"}, is: "disable", value: "snapshot"},
 	{words: []string{"proxy-credential"}, is: "credential"},
 	{
 		words: []string{"env-credential", "env-credential-map"},

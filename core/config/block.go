@@ -87,6 +87,7 @@ type draft struct {
 	credentials []policy.Credential
 	keyFiles    []keyFile
 	foreignUse  map[string]bool
+	recording   recording
 	// reported are names in a project that are told when they are new or changed, and paths.
 	reported []string
 	// links are those on the way to a denied or protected name of the default profile's that the agent
@@ -152,6 +153,7 @@ func read(h *host, r *report, sources []*source, lists hostLists) *reader {
 	in.settleLayers()
 	in.settleNetwork()
 	in.settleCredentials()
+	in.settleSnapshot()
 	return in
 }
 

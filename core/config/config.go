@@ -180,9 +180,9 @@ func (c *Config) Layer(name string) (Layer, bool) {
 }
 
 // Running are the layers that this run has something to do for: those of the kinds that always run,
-// that of the network where anything is reachable, that of the credentials where one is used, and
-// the custom layers that a block names; none that is switched off. The other kinds are not built
-// yet, and what would need them has been refused.
+// that of the network where anything is reachable, that of the credentials where one is used, that
+// of the snapshot where something is recorded, and the custom layers that a block names; none that
+// is switched off. The other kinds are not built yet, and what would need them has been refused.
 func (c *Config) Running() []Layer {
 	var run []Layer
 	for _, k := range kinds.Own() {
@@ -205,10 +205,12 @@ func (c *Config) Running() []Layer {
 // Needs is the first line that gives a kind's layer something to do; the zero Source where none
 // does, or it always has.
 func (c *Config) Needs(kind policy.Kind) policy.Source {
-	if kind == policy.KindCredentials && len(c.Policy.Credentials) > 0 {
+	switch {
+	case kind == policy.KindCredentials && len(c.Policy.Credentials) > 0:
 		return c.Policy.Credentials[0].Source
-	}
-	if kind != policy.KindNetwork {
+	case kind == policy.KindSnapshot && c.Policy.Snapshot.IsOn():
+		return c.Policy.Snapshot.Paths[0].Source
+	case kind != policy.KindNetwork:
 		return policy.Source{}
 	}
 	for _, h := range c.Policy.Network.Hosts {
@@ -329,7 +331,8 @@ func (r *reader) config(sources []*source, asks []Ask, protector *protector) *Co
 		paths[i] = r.rules[i].PathRule
 	}
 	begun := policy.Policy{
-		Network: r.reached(), Credentials: r.credentials, Disabled: r.disabled(),
+		Network: r.reached(), Credentials: r.credentials, Snapshot: r.recorded(),
+		Disabled: r.disabled(),
 	}
 	cfg := &Config{
 		Command: r.command, CommandSource: r.commandSource, Arguments: r.arguments,

@@ -253,6 +253,22 @@ func (w *world) all(loaded config.Loaded, err error) string {
 		}
 		fmt.Fprintf(&b, " <- %s\n", c.Source)
 	}
+	for _, p := range cfg.Policy.Snapshot.Paths {
+		fmt.Fprintf(&b, "%s: %s", p.ID, p.Path)
+		if p.Name != "" {
+			fmt.Fprintf(&b, " (%s)", p.Name)
+		}
+		fmt.Fprintf(&b, " <- %s\n", p.Source)
+	}
+	for _, e := range cfg.Policy.Snapshot.Exclude {
+		if e.Source.Origin != policy.OriginDefault {
+			fmt.Fprintf(&b, "%s: %s <- %s\n", regexp.MustCompile(`\d+`).ReplaceAllString(string(e.ID), "N"), e.Pattern, e.Source)
+		}
+	}
+	if k := cfg.Policy.Snapshot.Keep; k != nil {
+		rule, _ := cfg.Policy.Find(k.ID)
+		fmt.Fprintf(&b, "%s: %s <- %s\n", k.ID, rule.Says, k.Source)
+	}
 	for _, l := range cfg.Layers {
 		fmt.Fprintf(&b, "layer %s kind=%s plugin=%q", l.Name, l.Kind, l.Plugin)
 		if l.Off != nil {

@@ -26,6 +26,7 @@ func (r *reader) tell(cfg *Config) {
 	r.dotEnv(granted)
 	r.tellLifts(granted)
 	r.runLater(granted)
+	r.tellSnapshot(cfg.Policy.Snapshot)
 }
 
 // announce says what is off, and which lines that overrides.

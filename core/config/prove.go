@@ -18,6 +18,7 @@ func (r *reader) prove() {
 	r.programsOutside()
 	all := r.decider()
 	r.keysOutside(all)
+	r.rootsHeld(all)
 	r.proveLifts(all)
 	r.proveGlobs(all)
 	led := map[int]planted{}

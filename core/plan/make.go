@@ -52,6 +52,7 @@ func Make(in Input) (*Plan, error) {
 		Network:  in.Policy.Network,
 
 		Credentials: in.Policy.Credentials,
+		Snapshot:    in.Policy.Snapshot,
 		Through:     m.through(),
 	}
 	v := m.mounts(p)

@@ -81,10 +81,12 @@ type Plan struct {
 	Network policy.Network `json:"network,omitzero"`
 	// Credentials are the services that are used with a key of the user's.
 	Credentials []policy.Credential `json:"credentials,omitempty"`
-	Rules       []Rule              `json:"rules"`
-	Mounts      view.Mounts         `json:"mounts"`
-	Env         []Variable          `json:"env"`
-	Landlock    []merge.Grant       `json:"landlock,omitempty"`
+	// Snapshot is what is recorded before the agent starts.
+	Snapshot policy.Snapshot `json:"snapshot,omitzero"`
+	Rules    []Rule          `json:"rules"`
+	Mounts   view.Mounts     `json:"mounts"`
+	Env      []Variable      `json:"env"`
+	Landlock []merge.Grant   `json:"landlock,omitempty"`
 	// Calls are the system calls that exist for the agent, by name; Seccomp are rules that refuse,
 	// some of these in part and others with an error of their own.
 	Calls     []string       `json:"calls"`

@@ -55,10 +55,10 @@ func (s Starter) File() string {
 	return b.String()
 }
 
-// simple reports whether a block is one that a first file may be about: it has no label, and what
-// can be honoured of it, anybody's file may say.
+// simple reports whether a block is one that a first file may be about: it has no label, says
+// nothing while it is empty, and what can be honoured of it, anybody's file may say.
 func simple(s config.Section) bool {
-	if s.Grammar.Label != "" || s.Grammar.Later {
+	if s.Grammar.Label != "" || s.Grammar.Later || s.Grammar.Alone {
 		return false
 	}
 	for _, a := range s.Grammar.Attributes {

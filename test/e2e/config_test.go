@@ -113,9 +113,8 @@ nono: error: agent.hcl asks to go on where a rule cannot be held (best_effort), 
   profile  = "minimal"
 }
 # What is not here is not built:
-# there is no undo, and no signature is looked at.
+# no signature is looked at.
 
-snapshot {}
 limits {
   memory = "4GiB"
 }
@@ -123,17 +122,13 @@ trust {
   unsigned = "warn"
 }
 `, []string{"--approve"}, `
-nono: error: snapshot is not built yet
-  agent.hcl:7:1
-     7 | snapshot {}
-  remove the block; nothing would honour it
 nono: error: "memory" of limits is not built yet
-  agent.hcl:9:3
-     9 |   memory = "4GiB"
+  agent.hcl:8:3
+     8 |   memory = "4GiB"
   remove it; the kernel limits the memory of a whole run only by a control group, and nono makes none: where systemd gives you one, ` + "`" + `systemd-run --user --scope -p MemoryMax=4G -p MemorySwapMax=0 -- nono run ...` + "`" + `
 nono: error: "unsigned" of trust is not built yet
-  agent.hcl:12:3
-    12 |   unsigned = "warn"
+  agent.hcl:11:3
+    11 |   unsigned = "warn"
   remove it; nothing would honour it
 `},
 		{"what no approval makes valid", "layer \"trust\" {\n  enabled = false\n}\ntrust {\n  signers = [\"key\"]\n}\n", []string{"--approve"}, `

@@ -33,6 +33,7 @@ var grammar = &language.Block{
 				"url": {Shape: language.String}, "bypass": {Shape: language.StringList},
 			}},
 		}},
+		"snapshot": {Attributes: map[string]language.Attribute{"exclude": {Shape: language.StringList}}},
 		"environment": {Attributes: map[string]language.Attribute{
 			"pass": {Shape: language.StringList}, "deny": {Shape: language.StringList},
 			"set": {Shape: language.Variables},
@@ -59,6 +60,8 @@ func TestMeaning(t *testing.T) {
 		`{}`: ``,
 		`{"policy": {"add_deny_access": ["$HOME/.ssh", "$HOME/.aws"]}}`://
 		`filesystem { deny = [ "$HOME/.ssh", "$HOME/.aws", ] }`,
+		`{"rollback": {"exclude_patterns": ["a"], "exclude_globs": ["*.b"]}, "undo": {"exclude_globs": ["c"]}}`://
+		`snapshot { exclude = [ "a", "*.b", "c", ] }`,
 		`{"extends": "claude-code"}`: `extends = [ "claude-code", ]`,
 		`{"extends": ["a", "b"]}`:    `extends = [ "a", "b", ]`,
 		`{"filesystem": {"allow": ["/a"], "allow_file": ["/b"], "read": ["/c"], "read_file": ["/d"],
@@ -150,7 +153,6 @@ func TestRefused(t *testing.T) {
 		`{"network": {"upstream_proxy": 1}}`:                            `x.json:1:32: "network.upstream_proxy" must hold strings`,
 		`{"network": {"block": true, "open_port": [1]}}`:                `x.json:1:14: "network.block" is true, and this profile opens some of the network`,
 		`{"env_credentials": {"a": "B"}}`:                               `x.json:1:2: "env_credentials" is not built yet`,
-		`{"rollback": {"exclude_globs": ["a"]}}`:                        `x.json:1:15: "rollback.exclude_globs" is not built yet`,
 		`{"security": {"groups": ["a"]}}`:                               `x.json:1:2: "security" is not supported`,
 		`{"groups": {"include": ["a"]}}`:                                `x.json:1:13: "groups.include" names groups of another tool's`,
 		`{"commands": {"deny": ["rm"]}}`:                                `x.json:1:15: "commands.deny" is not supported`,

@@ -99,10 +99,10 @@ var keys = map[string]key{
 	"interactive": {},
 }
 
-// snapshots are what is left out of what can be undone.
+// snapshots are what is left out of a snapshot, if one is asked for.
 var snapshots = map[string]key{
-	"exclude_patterns": later("there is no undo: commit before the run"),
-	"exclude_globs":    later("there is no undo: commit before the run"),
+	"exclude_patterns": list("snapshot", "exclude"),
+	"exclude_globs":    list("snapshot", "exclude"),
 }
 
 var (

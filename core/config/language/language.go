@@ -61,6 +61,8 @@ type Attribute struct {
 
 // Block says what a block may hold.
 type Block struct {
+	// Alone says that the block means something with nothing in it.
+	Alone bool
 	// Label is what the string after the block's name stands for; empty: there is none.
 	Label string
 	// Help says what the block is about, in a line that begins with a small letter.

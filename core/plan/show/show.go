@@ -32,6 +32,7 @@ func Print(w io.Writer, p *plan.Plan, verbose, colour bool) error {
 	pr.environment()
 	pr.credentials()
 	pr.network()
+	pr.snapshot()
 	pr.limits()
 	pr.base()
 	pr.notices()
@@ -519,7 +520,7 @@ func Summary(made *plan.Plan) string {
 	if len(parts) == 0 && !p.disabled(policy.KindFilesystem) {
 		parts = []string{"no path granted"}
 	}
-	parts = append(parts, p.credentialText(), p.networkText(), p.homeText())
+	parts = append(parts, p.credentialText(), p.networkText(), p.homeText(), p.snapshotText())
 	if dir := p.dirText("", ""); dir != "" {
 		parts = append(parts, "current directory "+dir)
 	}
