@@ -21,7 +21,7 @@ TESTFLAGS ?= -count=1 -timeout=20m
 PACKAGES ?= ./...
 REPORT := $(GO) run ./test/report -skips test/skips.txt
 
-.PHONY: help build install demo test soak race fuzz vet lint fmt generate tools npm-for-buf bench bench-net work agents clean
+.PHONY: help build install demo test sdks soak race fuzz vet lint fmt generate tools npm-for-buf bench bench-net work agents clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,20 @@ demo: build ## a Python agent in the sandbox of examples/demo/agent.hcl, and wha
 
 test: build ## every test, as whoever you are
 	@$(REPORT) -- $(GO) test -json $(TESTFLAGS) $(PACKAGES)
+
+# Clients of providers as their users install them, pinned by the locks beside the agents. Node's agent is copied, for Node looks for what a
+# script imports from the script's place on.
+SDKS := bin/sdks/.installed
+SDK_FILES := $(addprefix test/credentials/sdks/,package.json package-lock.json requirements.txt agent.mjs)
+
+$(SDKS): $(SDK_FILES)
+	@rm -rf bin/sdks && mkdir -p bin/sdks && cp $(SDK_FILES) bin/sdks
+	@/usr/bin/python3 -m venv bin/sdks/python
+	@bin/sdks/python/bin/pip install -q --disable-pip-version-check --require-hashes -r bin/sdks/requirements.txt
+	@npm ci --silent --prefix bin/sdks --ignore-scripts --omit=optional --omit=peer
+	@touch $@
+
+sdks: $(SDKS) ## OpenAI's and Anthropic's own clients for Python and Node into bin/sdks, for the tests that use them
 
 SOAKFLAGS ?=
 QUESTIONS ?= 100000

@@ -8,7 +8,13 @@ import (
 // anthropic is the form of Anthropic's requests and answers.
 type anthropic struct{}
 
-func (anthropic) key(r *http.Request) string { return r.Header.Get("X-Api-Key") }
+// key may stand in either of two headers. Newer clients use the one that everybody else uses.
+func (anthropic) key(r *http.Request) string {
+	if key := r.Header.Get("X-Api-Key"); key != "" {
+		return key
+	}
+	return bearer(r)
+}
 
 func (anthropic) fail(w http.ResponseWriter, status int, kind, message string) {
 	reply(w, status, map[string]any{

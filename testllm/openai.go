@@ -11,7 +11,9 @@ import (
 // openai is the form of OpenAI's requests and answers, which many other providers have as well.
 type openai struct{}
 
-func (openai) key(r *http.Request) string {
+func (openai) key(r *http.Request) string { return bearer(r) }
+
+func bearer(r *http.Request) string {
 	key, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	return key
 }

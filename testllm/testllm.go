@@ -62,6 +62,7 @@ type Options struct {
 
 // Server is the stand-in without its listener, for who has one.
 type Server struct {
+	Keys    Keys
 	options Options
 
 	mu       sync.Mutex
@@ -73,7 +74,7 @@ func New(o Options) *Server {
 	if o.Keys == (Keys{}) {
 		o.Keys = NewKeys()
 	}
-	return &Server{options: o}
+	return &Server{Keys: o.Keys, options: o}
 }
 
 // A Request is one that arrived.
@@ -117,9 +118,9 @@ func (s *Server) providerOf(r *http.Request) (p provider, key string) {
 	_, hasVersion := r.Header["Anthropic-Version"]
 	_, hasKey := r.Header["X-Api-Key"]
 	if hasVersion || hasKey || strings.HasPrefix(r.URL.Path, "/v1/messages") {
-		return anthropic{}, s.options.Keys.Anthropic
+		return anthropic{}, s.Keys.Anthropic
 	}
-	return openai{}, s.options.Keys.OpenAI
+	return openai{}, s.Keys.OpenAI
 }
 
 // ServeHTTP implements http.Handler.
@@ -279,7 +280,6 @@ func tokens(text string) int { return len(strings.Fields(text)) }
 // Running is a stand-in that serves.
 type Running struct {
 	*Server
-	Keys      Keys
 	URL       string // without a path
 	Authority *Authority
 
@@ -301,7 +301,7 @@ func Start(o Options) (*Running, error) {
 	}
 	s := New(o)
 	r := &Running{
-		Server: s, Keys: s.options.Keys, URL: "https://" + l.Addr().String(), Authority: authority,
+		Server: s, URL: "https://" + l.Addr().String(), Authority: authority,
 		server: &http.Server{
 			Handler: s, ReadHeaderTimeout: headTime,
 			// A client that ends in the middle is nothing to tell.

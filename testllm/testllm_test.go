@@ -211,7 +211,7 @@ func TestKeys(t *testing.T) {
 	if in != 2 {
 		t.Errorf("%d were let in", in)
 	}
-	if empty := New(Options{Keys: Keys{OpenAI: "x"}}); empty.options.Keys.Anthropic != "" {
+	if empty := New(Options{Keys: Keys{OpenAI: "x"}}); empty.Keys.Anthropic != "" {
 		t.Error("a key is made beside one that is given")
 	}
 }
@@ -248,7 +248,7 @@ func TestGone(t *testing.T) {
 	cancel()
 	form := forms["chat"]
 	r := httptest.NewRequestWithContext(ctx, "POST", form.path, strings.NewReader(`{`+form.question+`}`))
-	r.Header.Set("Authorization", "Bearer "+s.options.Keys.OpenAI)
+	r.Header.Set("Authorization", "Bearer "+s.Keys.OpenAI)
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
 	if w.Body.Len() > 0 {
