@@ -1,0 +1,95 @@
+package exclude_test
+
+import (
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/nono-run/nono/plugins/snapshot/exclude"
+)
+
+func TestMatch(t *testing.T) {
+	for _, test := range []struct {
+		patterns string // apart by spaces
+		excluded string // paths, directories with a slash at their end
+		stored   string
+	}{
+		{"node_modules/", "node_modules/ a/b/node_modules/", "node_modules a/node_modules.txt xnode_modules/"},
+		{"node_modules", "node_modules node_modules/ a/node_modules", "node_modules2"},
+		{"/build", "build build/", "a/build"},
+		{"a/build", "a/build", "build b/a/build"},
+		{"**/a/build/", "a/build/ x/a/build/ x/y/a/build/", "a/build xa/build/ a/x/build/"},
+		{"a/**/b", "a/b a/x/b a/x/y/b", "b x/a/b a/b/c"},
+		{"a/**", "a/b a/b/c a/b/", "a a/ b/a"},
+		{"**", "a a/b", ""},
+		{"**/**/x/**/**/y", "x/y a/x/y a/b/x/c/d/y", "y x y/x"},
+		{"a/*/c", "a/b/c", "a/c a/b/b/c"},
+		{"*.pyc", "a.pyc a/b.pyc .pyc", "pyc a.pyc2 a.pyc.d/x"},
+		{"*", "a b/c", ""},
+		{"*.o/", "x.o/", "x.o"},
+		{"data/**/*.bin", "data/a.bin data/x/y/a.bin", "a.bin x/data/a.bin data/a.bim"},
+		{"a?c", "abc a\xffc a/abc", "ac abbc"},
+		{"[a-c]x", "ax cx", "dx"},
+		{`\*`, "*", "a"},
+		{`a\!b`, "a!b", `a\!b`},
+		{"target/ !target/", "", "target/ a/target/"},
+		{"!target/ target/", "target/", ""},
+		{"target/ !/a/target/", "target/ b/target/", "a/target/"},
+		{"*.log !keep.log", "a.log", "keep.log a/keep.log"},
+		{"keep.log !*.log", "", "keep.log a.log"},
+		{"*.log !keep.log /x/keep.log", "x/keep.log", "keep.log"},
+		{"x x/ !x/", "x", "x/"},
+		{"", "", "a a/ a/b"},
+	} {
+		patterns, err := exclude.New(strings.Fields(test.patterns))
+		if err != nil {
+			t.Errorf("%s: %v", test.patterns, err)
+			continue
+		}
+		for want, paths := range map[bool]string{true: test.excluded, false: test.stored} {
+			for _, p := range strings.Fields(paths) {
+				full, isDir := strings.CutSuffix(p, "/")
+				dir, name := path.Split(full)
+				dir = strings.TrimSuffix(dir, "/")
+				if got := patterns.Match(dir, name, isDir); got != want {
+					t.Errorf("%s: %s is excluded: %v", test.patterns, p, got)
+				}
+			}
+		}
+	}
+}
+
+func TestPatternsThatAreNone(t *testing.T) {
+	for _, bad := range []string{"", "/", "!", "a//b", "../a", "a/./b", "[a", `a\`, "a\x00"} {
+		if _, err := exclude.New([]string{"fine", bad}); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+// A path and a pattern that were made to be tried in very many ways.
+func TestAPatternThatTakesLong(t *testing.T) {
+	patterns, err := exclude.New([]string{
+		strings.Repeat("**/a/", 30) + "b", strings.Repeat("*a", 100) + "b",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := strings.TrimSuffix(strings.Repeat("a/", 5000), "/")
+	if patterns.Match(dir, strings.Repeat("a", 250), false) {
+		t.Error("it matches")
+	}
+}
+
+func BenchmarkMatch(b *testing.B) {
+	patterns, err := exclude.New([]string{
+		"node_modules/", "**/.next/cache/", "**/.venv/lib/", "__pycache__/", "*.pyc", "target/",
+		".gradle/", ".cache/", "**/vendor/bundle/",
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		patterns.Match("src/cmd/compile/internal", "walk.go", false)
+	}
+}
