@@ -9,10 +9,12 @@
 package credentials
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -171,4 +173,57 @@ func (u *user) finish(cmd *exec.Cmd) result {
 		u.t.Fatal(err)
 	}
 	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+}
+
+// A conversation is with a program that runs.
+type conversation struct {
+	u    *user
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	out  *bufio.Scanner
+	errs *bytes.Buffer
+}
+
+// begin starts a program that answers each line with a line.
+func (u *user) begin(cmd *exec.Cmd) *conversation {
+	u.t.Helper()
+	c := &conversation{u: u, cmd: cmd, errs: &bytes.Buffer{}}
+	cmd.Stderr = c.errs
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	if c.in, err = cmd.StdinPipe(); err != nil {
+		u.t.Fatal(err)
+	}
+	c.out = bufio.NewScanner(out)
+	if err := cmd.Start(); err != nil {
+		u.t.Fatal(err)
+	}
+	return c
+}
+
+func (c *conversation) line() string {
+	c.u.t.Helper()
+	if !c.out.Scan() {
+		c.u.t.Fatalf("it says no more: %v\n%s", c.out.Err(), c.errs)
+	}
+	return c.out.Text()
+}
+
+func (c *conversation) ask(line string) string {
+	c.u.t.Helper()
+	if _, err := io.WriteString(c.in, line+"\n"); err != nil {
+		c.u.t.Fatal(err)
+	}
+	return c.line()
+}
+
+// over ends its input, and waits for its end.
+func (c *conversation) over() {
+	c.u.t.Helper()
+	_ = c.in.Close()
+	if err := c.cmd.Wait(); err != nil {
+		c.u.t.Errorf("it ends with %v\n%s", err, c.errs)
+	}
 }
