@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -28,16 +29,17 @@ var Straight = Way{Name: ServerName, Tunnels: "443", Requests: "80"}
 
 const stageVariable = "NONO_LOAD"
 
-// Alone does something in a network of its own: a loopback with the server and a resolver at it,
-// and nothing else. Its process may look into the others that it starts, which nono's layers do not
-// allow the user. The program is run again for it, with the same arguments.
+// Alone does something in a network of its own: a loopback with a resolver at it, a cable to
+// another network, in which there is the server, and nothing else. Its process may look into the
+// others that it starts, which nono's layers do not allow the user. The program is run again for
+// it, with the same arguments.
 func Alone(do func() error) error {
 	if os.Getenv(stageVariable) != "" {
-		if err := setUp(); err != nil {
+		if err := serve(); err != nil {
 			return fmt.Errorf("making a network: %w", err)
 		}
-		if err := serve(); err != nil {
-			return err
+		if err := setUp(); err != nil {
+			return fmt.Errorf("making a network: %w", err)
 		}
 		return do()
 	}
@@ -56,21 +58,11 @@ func Alone(do func() error) error {
 	return cmd.Run()
 }
 
-// setUp gives the network its addresses and its resolver.
+// lowPorts is the setting that says from which port on one needs no capability to listen.
+const lowPorts = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+
+// setUp says whom to ask for names, and takes all capabilities from whoever is started here.
 func setUp() error {
-	for _, args := range [][]string{
-		{"link", "set", "lo", "up"},
-		// Connections to it come from another address: to the machine's own no name may lead.
-		{"route", "add", "local", ServerAddress, "dev", "lo", "src", "127.0.0.1"},
-	} {
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("ip %v: %w: %s", args, err, out)
-		}
-	}
-	const lowPorts = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
-	if err := os.WriteFile(lowPorts, []byte("0"), 0); err != nil {
-		return err
-	}
 	file, err := os.CreateTemp("", "resolv.conf-")
 	if err != nil {
 		return err
@@ -101,14 +93,74 @@ func setUp() error {
 	return nil
 }
 
-// serve serves tunnels, requests and names until the process ends.
-func serve() error {
-	tunnels, err := net.Listen("tcp", ServerAddress+":443")
-	if err != nil {
-		return err
+// The two ends of the cable.
+const (
+	here = `
+link set lo up
+link add out0 type veth peer name net0 netns %d
+address add 6.6.6.1/24 dev out0
+link set out0 up
+`
+	there = `
+link set lo up
+address add ` + ServerAddress + `/24 dev net0
+link set net0 up
+`
+)
+
+// ip has the program of that name do each line.
+func ip(lines string) error {
+	for line := range strings.Lines(strings.TrimSpace(lines)) {
+		out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("ip %s: %w: %s", strings.TrimSpace(line), err, out)
+		}
 	}
-	requests, err := net.Listen("tcp", ServerAddress+":80")
-	if err != nil {
+	return nil
+}
+
+// elsewhere does something in another network, to which a cable leads from this one. Sockets that
+// are opened there stay there.
+func elsewhere(do func() error) error {
+	moved, connected, done := make(chan error), make(chan error), make(chan error)
+	thread := 0
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with this function
+		thread = unix.Gettid()
+		moved <- unix.Unshare(unix.CLONE_NEWNET)
+		if err := <-connected; err != nil {
+			done <- err
+			return
+		}
+		if err := ip(there); err != nil {
+			done <- err
+			return
+		}
+		done <- do()
+	}()
+	err := <-moved
+	if err == nil {
+		err = ip(fmt.Sprintf(here, thread))
+	}
+	connected <- err
+	return <-done
+}
+
+// serve serves tunnels, requests and names until the process ends. The server is in a network of
+// its own, for to an address that is the machine's own no name may lead.
+func serve() error {
+	openLowPorts := func() error { return os.WriteFile(lowPorts, []byte("0"), 0) }
+	var tunnels, requests net.Listener
+	err := elsewhere(func() (err error) {
+		if err = openLowPorts(); err == nil {
+			tunnels, err = net.Listen("tcp", ServerAddress+":443")
+		}
+		if err == nil {
+			requests, err = net.Listen("tcp", ServerAddress+":80")
+		}
+		return err
+	})
+	if err := errors.Join(err, openLowPorts()); err != nil {
 		return err
 	}
 	names, err := net.ListenPacket("udp", resolver+":53")
