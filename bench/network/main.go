@@ -35,6 +35,7 @@ func main() {
 	flag.IntVar(&o.many, "n", 2000, "tunnels and requests of a turn")
 	flag.IntVar(&o.idle, "idle", 2000, "tunnels that are idle")
 	flag.Int64Var(&o.bulk, "bulk", 1<<30, "bytes through one tunnel")
+	flag.StringVar(&o.only, "only", "", "measure this alone: tunnels, requests, bulk, idle or starts")
 	flag.StringVar(&o.markdown, "markdown", "", "also write the tables to this file")
 	flag.BoolVar(&asClient, "client", false, "be the client of a measurement")
 	flag.Parse()
@@ -57,8 +58,11 @@ type options struct {
 	nono               string
 	rounds, many, idle int
 	bulk               int64
-	markdown           string
+	only, markdown     string
 }
+
+// wants reports whether a kind of work is to be measured.
+func (o options) wants(what string) bool { return o.only == "" || o.only == what }
 
 func bench(o options) (err error) {
 	if o.rounds < 1 || o.many < 16 || o.idle < 1 || o.bulk < 1 {
@@ -95,7 +99,8 @@ func bench(o options) (err error) {
 	if err := r.measure(proxies); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(proxies, func(p *proxy) bool { return p.Name == byNono }) {
+	hasNono := slices.ContainsFunc(proxies, func(p *proxy) bool { return p.Name == byNono })
+	if hasNono && o.wants("starts") {
 		if r.Starts, err = starts(at, o); err != nil {
 			return err
 		}

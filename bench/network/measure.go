@@ -58,23 +58,29 @@ func (r *report) measure(proxies []*proxy) (err error) {
 	small := load.Ask{Down: 1 << 10, Seed: 1}
 	for _, beside := range besides {
 		n := max(1, r.many*min(beside, 4)/4) // one at a time takes longer
-		r.Tunnels[beside], err = turns(proxies, r.rounds, kind{"tunnels", beside, n, small})
-		if err != nil {
-			return err
+		if r.wants("tunnels") {
+			r.Tunnels[beside], err = turns(proxies, r.rounds, kind{"tunnels", beside, n, small})
+			if err != nil {
+				return err
+			}
 		}
-		r.Request[beside], err = turns(proxies, r.rounds, kind{"requests", beside, n, small})
-		if err != nil {
-			return err
+		if r.wants("requests") {
+			r.Request[beside], err = turns(proxies, r.rounds, kind{"requests", beside, n, small})
+			if err != nil {
+				return err
+			}
 		}
 	}
-	r.Bulk, err = turns(proxies, min(r.rounds, 3), kind{
-		"tunnels", 1, 1, load.Ask{Down: r.bulk, Seed: 2},
-	})
-	if err != nil {
-		return err
+	if r.wants("bulk") {
+		r.Bulk, err = turns(proxies, min(r.rounds, 3), kind{
+			"tunnels", 1, 1, load.Ask{Down: r.bulk, Seed: 2},
+		})
+		if err != nil {
+			return err
+		}
 	}
 	for _, p := range proxies {
-		if len(p.pids) == 0 {
+		if len(p.pids) == 0 || !r.wants("idle") {
 			continue
 		}
 		found, err := p.idle(r.idle)
