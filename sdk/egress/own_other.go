@@ -1,24 +1,17 @@
+//go:build !linux
+
 package egress
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"syscall"
 )
 
-// IsOwn reports whether an address of the public internet is this machine's. What serves there
-// takes whoever comes from within for one of its own, and no firewall stands between, so a name
-// that leads there leads to the host's services as 127.0.0.1 does.
-//
-// The loopback itself is in a special range, and no address that others have in common with this
-// machine (behind NAT) is found.
-func IsOwn(addr netip.Addr) (bool, error) {
-	if addr = addr.Unmap(); addr.IsUnspecified() {
-		return true, nil // to connect to no address is to connect to oneself
-	}
+// isLocal asks a socket, where the kernel cannot be asked itself.
+func isLocal(addr netip.Addr) (bool, error) {
 	const anyPort = 9
 	to := net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, anyPort))
 	// A socket that is connected to an address of this machine has got that same address itself. The
@@ -29,12 +22,12 @@ func IsOwn(addr netip.Addr) (bool, error) {
 		errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT):
 		return false, nil // no way leads there, as where there is no IPv6, and so it is elsewhere
 	case err != nil:
-		return false, fmt.Errorf("looking whether %s is an address of this machine: %w", addr, err)
+		return false, err
 	}
 	defer func() { _ = socket.Close() }()
 	from, ok := socket.LocalAddr().(*net.UDPAddr)
 	if !ok {
-		return false, fmt.Errorf("looking whether %s is an address of this machine", addr)
+		return false, errors.New("the socket has no address")
 	}
 	if from.AddrPort().Addr().Unmap() == addr {
 		return true, nil
@@ -50,13 +43,13 @@ func isListed(addr netip.Addr) (bool, error) {
 	if errors.Is(err, syscall.EADDRNOTAVAIL) {
 		return false, nil
 	} else if err != nil {
-		return false, fmt.Errorf("looking whether %s is an address of this machine: %w", addr, err)
+		return false, err
 	}
 	_ = socket.Close()
 	// Where the machine lets any address be taken (net.ipv4.ip_nonlocal_bind) that said nothing.
 	all, err := net.InterfaceAddrs()
 	if err != nil {
-		return false, fmt.Errorf("listing the addresses of this machine: %w", err)
+		return false, err
 	}
 	return slices.ContainsFunc(all, func(one net.Addr) bool {
 		prefix, err := netip.ParsePrefix(one.String())
