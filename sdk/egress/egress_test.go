@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -68,6 +69,9 @@ type world map[string]struct {
 // network connects within a world, and records what was tried.
 type network struct {
 	world world
+	// hears says that a connection that nobody waits for any more is given up, as package net does;
+	// else it is made all the same, as in the moment between.
+	hears bool
 	mu    sync.Mutex
 	tried []string
 	open  atomic.Int32
@@ -82,7 +86,15 @@ func (n *network) connect(ctx context.Context, to netip.AddrPort) (net.Conn, err
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	time.Sleep(there.after) // a network does not hear of a caller that no longer waits
+	leaves := ctx.Done()
+	if !n.hears {
+		leaves = nil
+	}
+	select {
+	case <-time.After(there.after):
+	case <-leaves:
+		return nil, ctx.Err()
+	}
 	if there.err != nil {
 		return nil, there.err
 	}
@@ -236,24 +248,48 @@ func TestRace(t *testing.T) {
 	}
 }
 
-// TestCallerLeaves holds that nothing goes on for a caller that is gone.
+// TestCallerLeaves holds that nothing goes on for a caller that is gone. The only address that there
+// is is connected to without anybody beside who could hear of it, so that is up to package net.
 func TestCallerLeaves(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := &network{world: world{"192.0.43.8": {after: 10 * time.Second}}}
-		d := &egress.Dialer{Permit: public, Resolver: answers{four: []string{"192.0.43.8"}}}
-		egress.SetConnect(d, n.connect)
-		ctx, leave := context.WithCancel(t.Context())
-		time.AfterFunc(time.Second, leave)
-		began := time.Now()
-		_, err := d.Dial(ctx, "api.example.com", 443)
-		if !errors.Is(err, context.Canceled) || time.Since(began) != time.Second {
-			t.Errorf("after %s: %v", time.Since(began), err)
-		}
-		time.Sleep(time.Minute)
-		if n.open.Load() != 0 {
-			t.Error("a connection that nobody has is open")
-		}
+	for _, addrs := range [][]string{{"192.0.43.8"}, {"192.0.43.8", "192.0.43.9"}} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &network{world: world{"192.0.43.8": {after: 10 * time.Second}}, hears: len(addrs) == 1}
+			d := &egress.Dialer{Permit: public, Resolver: answers{four: addrs}}
+			egress.SetConnect(d, n.connect)
+			ctx, leave := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, leave)
+			began := time.Now()
+			_, err := d.Dial(ctx, "api.example.com", 443)
+			if !errors.Is(err, context.Canceled) || time.Since(began) != time.Second {
+				t.Errorf("%v: after %s: %v", addrs, time.Since(began), err)
+			}
+			time.Sleep(time.Minute)
+			if n.open.Load() != 0 {
+				t.Errorf("%v: a connection that nobody has is open", addrs)
+			}
+		})
+	}
+}
+
+// TestRememberedWaitsForNobody holds that a host whose one address is known is connected to by the
+// caller himself: each goroutine that he waits for costs as much as the connection.
+func TestRememberedWaitsForNobody(t *testing.T) {
+	names := &egress.Remembering{Resolver: answers{four: []string{"192.0.43.8"}}, For: time.Hour}
+	d := &egress.Dialer{Permit: public, Resolver: names}
+	before, within := 0, 0
+	egress.SetConnect(d, func(context.Context, netip.AddrPort) (net.Conn, error) {
+		within = runtime.NumGoroutine()
+		return nil, syscall.ECONNREFUSED
 	})
+	for range 2 { // the first one asks
+		before = runtime.NumGoroutine()
+		if _, err := d.Dial(t.Context(), "api.example.com", 443); reason(err) != egress.Refused {
+			t.Fatal(err)
+		}
+	}
+	if within > before {
+		t.Errorf("%d goroutines more than before", within-before)
+	}
 }
 
 // TestLookupsAreBounded asks for more names at a time than are looked up at a time.

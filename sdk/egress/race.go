@@ -34,6 +34,9 @@ func (d *Dialer) race(
 	)
 	for {
 		if next, ok := waiting.next(hold != nil); ok {
+			if lookups == nil && running == 0 && waiting.empty() {
+				return d.last(ctx, next, &result)
+			}
 			go d.try(ctx, next, attempts)
 			running++
 			hold = time.After(headStart)
@@ -78,6 +81,20 @@ func (d *Dialer) race(
 			return nil, result.err()
 		}
 	}
+}
+
+// last connects to an address that nothing races against, the usual host's only one.
+func (d *Dialer) last(ctx context.Context, to netip.AddrPort, result *outcome) (net.Conn, error) {
+	conn, err := d.tcp(ctx, to)
+	switch {
+	case err == nil:
+		return conn, nil
+	case ctx.Err() != nil:
+		result.ended(ctx.Err(), true)
+	default:
+		result.failed(attempt{to: to, err: err})
+	}
+	return nil, result.err()
 }
 
 // attempt is what came of one address.

@@ -36,14 +36,10 @@ type remembered struct {
 func (r *Remembering) LookupNetIP(
 	ctx context.Context, network, host string,
 ) ([]netip.Addr, error) {
-	asked := question{network, host}
-	now := time.Now()
-	r.mu.Lock()
-	known, ok := r.answers[asked]
-	r.mu.Unlock()
-	if ok && now.Before(known.until) {
-		return known.addrs, known.err
+	if addrs, err, ok := r.Remembered(network, host); ok {
+		return addrs, err
 	}
+	asked, now := question{network, host}, time.Now()
 	var resolver Resolver = &net.Resolver{PreferGo: true}
 	if r.Resolver != nil {
 		resolver = r.Resolver
@@ -58,4 +54,17 @@ func (r *Remembering) LookupNetIP(
 		r.answers[asked] = remembered{addrs, err, now.Add(r.For)}
 	}
 	return addrs, err
+}
+
+// Remembered is what LookupNetIP answers without asking anybody, where there is such an answer.
+//
+//nolint:revive // the error is an answer, and not why there is none
+func (r *Remembering) Remembered(network, host string) (addrs []netip.Addr, err error, ok bool) {
+	r.mu.Lock()
+	known, ok := r.answers[question{network, host}]
+	r.mu.Unlock()
+	if !ok || !time.Now().Before(known.until) {
+		return nil, nil, false
+	}
+	return known.addrs, known.err, true
 }

@@ -23,12 +23,31 @@ func found(addr netip.Addr) <-chan lookup {
 	return answers
 }
 
-// resolve asks for both families at the same time, once. The channel is closed after both.
+// remembering is a resolver that may know an answer without asking anybody.
+type remembering interface {
+	Remembered(network, host string) (addrs []netip.Addr, err error, ok bool)
+}
+
+// resolve asks for both families at the same time, once. The channel is closed after both. What the
+// resolver remembers is there at once: to wait for others costs more than to connect.
 func (d *Dialer) resolve(ctx context.Context, host string) <-chan lookup {
 	answers := make(chan lookup, 2)
+	memory, _ := d.Resolver.(remembering)
 	var asked sync.WaitGroup
+	waits := false
 	for _, network := range []string{"ip6", "ip4"} {
+		if memory != nil {
+			if addrs, err, ok := memory.Remembered(network, host); ok {
+				answers <- answer(addrs, err)
+				continue
+			}
+		}
+		waits = true
 		asked.Go(func() { answers <- d.lookup(ctx, network, host) })
+	}
+	if !waits {
+		close(answers)
+		return answers
 	}
 	go func() {
 		asked.Wait()
@@ -49,20 +68,24 @@ func (d *Dialer) lookup(ctx context.Context, network, host string) lookup {
 	if d.Resolver != nil {
 		resolver = d.Resolver
 	}
-	addrs, err := resolver.LookupNetIP(ctx, network, host)
-	var answer lookup
+	return answer(resolver.LookupNetIP(ctx, network, host))
+}
+
+// answer is what a resolver said, each address once and in its plain form, and not too many.
+func answer(addrs []netip.Addr, err error) lookup {
+	var l lookup
 	for _, addr := range addrs {
-		if addr = addr.Unmap(); !slices.Contains(answer.addrs, addr) {
-			answer.addrs = append(answer.addrs, addr)
+		if addr = addr.Unmap(); !slices.Contains(l.addrs, addr) {
+			l.addrs = append(l.addrs, addr)
 		}
-		if len(answer.addrs) == mostAddresses {
+		if len(l.addrs) == mostAddresses {
 			break
 		}
 	}
-	if len(answer.addrs) == 0 {
-		answer.err = err
+	if len(l.addrs) == 0 {
+		l.err = err
 	}
-	return answer
+	return l
 }
 
 // absent reports whether a name server has answered, if only that there is no address.
