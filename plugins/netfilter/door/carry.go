@@ -1,6 +1,7 @@
 package door
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -23,64 +24,58 @@ func carry(ctx context.Context, client, server net.Conn, pass *gate.Pass) {
 		_, _, _ = relay.Between(ctx, client, server) // each end is told of the other's by its own
 		return
 	}
-	first, client, err := begin(client, server)
-	if err != nil {
-		_ = server.Close()
-		return // one of them is gone, and nothing was said
+	// What the server does too early ends the wait for the client.
+	tunnel := relay.Open(server, func() { _ = client.SetReadDeadline(time.Unix(1, 0)) })
+	first, heard, err := hello.Sniff(client, 0)
+	early := tunnel.Silent()
+	if errors.Is(early, relay.ErrSpoke) {
+		// That is a silence of the client's, whatever it may have said meanwhile.
+		first, err, early = hello.Silence{}, client.SetReadDeadline(time.Time{}), nil
 	}
-	proceed(ctx, client, server, pass, first)
+	if early != nil && !errors.Is(early, io.EOF) {
+		relay.Reset(client)
+	}
+	if err = cmp.Or(early, err); err != nil {
+		_ = tunnel.Close() // one of them is gone, and nothing was said
+		return
+	}
+	proceed(ctx, heard, tunnel, pass, first)
 }
 
 // proceed goes on after the first words: with requests, or as they are with all that follows. A
-// server that is nil is connected to where that is needed.
+// tunnel that is nil is made where one is needed.
 func proceed(
-	ctx context.Context, client, server net.Conn, pass *gate.Pass, first hello.First,
+	ctx context.Context, client net.Conn, tunnel *relay.Opening, pass *gate.Pass, first hello.First,
 ) {
 	err := pass.Begins(first)
 	_, isHTTP := first.(hello.HTTP)
 	switch {
 	case err != nil:
-		if server != nil {
-			_ = server.Close()
+		if tunnel != nil {
+			_ = tunnel.Close()
 		}
 		turnAway(ctx, client, first, err)
-		return
 	case isHTTP:
-		requests := &within{pass: pass, server: server}
+		requests := &within{pass: pass}
+		if tunnel != nil {
+			if requests.server, err = tunnel.Stop(); err != nil {
+				_ = tunnel.Close()
+				relay.Reset(client)
+				return
+			}
+		}
 		plain.Serve(ctx, client, requests)
 		requests.close()
-		return
-	case server == nil:
-		if server, err = pass.Dial(ctx); err != nil {
+	case tunnel != nil:
+		_, _, _ = tunnel.Carry(ctx, client) // each end is told of the other's by its own
+	default:
+		server, err := pass.Dial(ctx)
+		if err != nil {
 			relay.Reset(client)
 			return
 		}
+		_, _, _ = relay.Between(ctx, client, server)
 	}
-	_, _, _ = relay.Between(ctx, client, server)
-}
-
-// begin waits for what the client says first. A server that speaks before its client does has
-// nothing to be waited for: that is a silence of the client's.
-func begin(client, server net.Conn) (hello.First, net.Conn, error) {
-	heard := make(chan error, 1)
-	go func() {
-		_, err := server.Read(make([]byte, 1))
-		if err == nil || errors.Is(err, io.EOF) {
-			_ = client.SetReadDeadline(time.Unix(1, 0))
-		}
-		heard <- err
-	}()
-	first, client, err := hello.Sniff(client, 0)
-	_ = server.SetReadDeadline(time.Unix(1, 0))
-	said := <-heard
-	_ = server.SetReadDeadline(time.Time{})
-	switch {
-	case said == nil:
-		return hello.Silence{}, client, client.SetReadDeadline(time.Time{})
-	case errors.Is(said, io.EOF):
-		return nil, client, said
-	}
-	return first, client, err
 }
 
 // turnAway ends a connection of which only the beginning was read, in words where the client's

@@ -32,6 +32,8 @@ const (
 	greeting = 30 * time.Second
 	// respite is how long nothing is accepted where the process has no descriptors left.
 	respite = 50 * time.Millisecond
+	// usualHead is as much as a usual first request has, which is then read at once.
+	usualHead = 512
 	// farewell is how long a client has to read why its connection ends.
 	farewell = 2 * time.Second
 )
@@ -93,11 +95,12 @@ func isShortage(err error) bool {
 
 // proxy tells by the first byte which proxy a client takes us for.
 func (d *Doors) proxy(ctx context.Context, conn net.Conn) {
-	first := make([]byte, 1)
-	if _, err := conn.Read(first); err != nil {
+	first := make([]byte, usualHead)
+	n, err := conn.Read(first)
+	if n == 0 || err != nil {
 		return
 	}
-	client := replay.New(conn, first)
+	client := replay.New(conn, first[:n])
 	if first[0] == socks5Version {
 		d.socks5(client)
 		return

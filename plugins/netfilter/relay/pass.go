@@ -10,19 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pass writes the head and then all that can be read. What went wrong is told of each side; where
-// nothing did, the sender has ended its half.
-func pass(head []byte, from, to net.Conn) (written int64, readErr, writeErr error) {
-	var n int
-	if len(head) > 0 {
-		n, writeErr = to.Write(head)
-		written = int64(n)
-	}
-	for source := sourceOf(from); writeErr == nil; {
+// pass writes all that can be read. What went wrong is told of each side; where nothing did, the
+// sender has ended its half.
+func pass(source source, to net.Conn) (written int64, readErr, writeErr error) {
+	for writeErr == nil {
 		var b *buffer
 		if b, readErr = source.next(); b == nil {
 			break
 		}
+		var n int
 		n, writeErr = to.Write(b.filled)
 		written += int64(n)
 		b.free()
@@ -31,8 +27,7 @@ func pass(head []byte, from, to net.Conn) (written int64, readErr, writeErr erro
 }
 
 // discard reads to the end, whatever it is.
-func discard(from net.Conn) {
-	source := sourceOf(from)
+func discard(source source) {
 	for {
 		b, _ := source.next()
 		if b == nil {
@@ -53,6 +48,31 @@ func sourceOf(conn net.Conn) source {
 		return newSocket(raw)
 	}
 	return &stream{conn: conn}
+}
+
+// begun is a source of which the first piece, or the end, was read already.
+type begun struct {
+	source
+	first *buffer
+	err   error
+	given bool
+}
+
+func (b *begun) next() (*buffer, error) {
+	if b.given {
+		return b.source.next()
+	}
+	b.given = true
+	return b.first, b.err
+}
+
+// after is what is read of a connection after these bytes.
+func after(head []byte, conn net.Conn) source {
+	rest := sourceOf(conn)
+	if len(head) == 0 {
+		return rest
+	}
+	return &begun{source: rest, first: &buffer{filled: head}}
 }
 
 // rawOf is the socket of a connection that is one and nothing more.
@@ -146,7 +166,8 @@ func closeWrite(conn net.Conn) error {
 }
 
 // gone waits until a connection whose other half has been read to its end is lost, and returns the
-// reason; nil, if the deadline for reading passes before. Of TLS nobody can tell.
+// reason; nil, if the deadline for reading passes before. The kernel probes it, for package net has
+// that done with each one. Of TLS nobody can tell.
 func gone(conn net.Conn) error {
 	raw, err := rawOf(conn)
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -154,12 +175,6 @@ func gone(conn net.Conn) error {
 	}
 	if err != nil {
 		return err
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		// A connection from elsewhere than Go's net is not probed by itself.
-		if err := tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true}); err != nil {
-			return err
-		}
 	}
 	var lost int
 	var asking error

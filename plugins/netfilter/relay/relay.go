@@ -26,6 +26,9 @@ import (
 	"github.com/nono-run/nono/plugins/netfilter/replay"
 )
 
+// moment is how long a side that has ended its half is not looked after yet.
+const moment = 2 * time.Second
+
 // Between carries bytes both ways until both sides have ended, one of them fails, or the context is
 // done. It closes both connections, and returns how many bytes were written to each. The error is
 // nil where both ended in order; else both connections were reset.
@@ -35,14 +38,9 @@ func Between(ctx context.Context, a, b net.Conn) (aToB, bToA int64, err error) {
 	headA, a := replay.Open(a)
 	headB, b := replay.Open(b)
 	t := &tunnel{a: a, b: b}
-	stop := context.AfterFunc(ctx, func() { t.fail(context.Cause(ctx)) })
-	defer stop()
-
-	var other sync.WaitGroup
-	other.Go(func() { bToA = t.carry(headB, b, a) })
-	aToB = t.carry(headA, a, b)
-	other.Wait()
-	return aToB, bToA, t.close()
+	written := make(chan int64, 1)
+	go func() { written <- t.carry(b, after(headB, b), a) }()
+	return t.both(ctx, headA, written)
 }
 
 // tunnel is two connections that share their fate.
@@ -50,13 +48,25 @@ type tunnel struct {
 	a, b net.Conn
 
 	mu    sync.Mutex
-	ended int   // how many directions have ended in order
-	err   error // the first thing that went wrong
+	ended int         // how many directions have ended in order
+	err   error       // the first thing that went wrong
+	watch *time.Timer // of a side that has ended its half
 }
 
-// carry carries one direction to its end.
-func (t *tunnel) carry(head []byte, from, to net.Conn) (written int64) {
-	written, readErr, writeErr := pass(head, from, to)
+// both carries from a to b, and waits for the other direction, which is under way and tells how
+// much it has written.
+func (t *tunnel) both(
+	ctx context.Context, headA []byte, written <-chan int64,
+) (aToB, bToA int64, err error) {
+	stop := context.AfterFunc(ctx, func() { t.fail(context.Cause(ctx)) })
+	defer stop()
+	aToB = t.carry(t.a, after(headA, t.a), t.b)
+	return aToB, <-written, t.close()
+}
+
+// carry carries one direction to its end: what is read of its source.
+func (t *tunnel) carry(from net.Conn, source source, to net.Conn) (written int64) {
+	written, readErr, writeErr := pass(source, to)
 	if readErr == nil && writeErr == nil {
 		writeErr = closeWrite(to)
 	}
@@ -67,35 +77,36 @@ func (t *tunnel) carry(head []byte, from, to net.Conn) (written int64) {
 		// What the receiver said before it went is still on its way: a server that has read enough
 		// answers, and resets. Meanwhile the sender must not wait for somebody to read.
 		if t.lose(writeErr) {
-			discard(from)
+			discard(source)
 		}
-	case !t.end():
-		// The other direction goes on, perhaps in silence. A side that has ended its half and is then
-		// gone altogether is noticed by the kernel's probes alone.
-		if err := gone(from); err != nil {
-			t.fail(err)
-		}
+	default:
+		t.end(from)
 	}
 	return written
 }
 
-// end notes that a direction has ended in order, and reports whether that was all.
-func (t *tunnel) end() (all bool) {
+// end notes that a direction has ended in order: that there is nothing more from this side.
+func (t *tunnel) end(from net.Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ended++
 	switch {
 	case t.err != nil:
 		t.reset()
-	case t.ended == 2:
-		// The one that watches a side whose half has ended is called off.
+	case t.ended == 1:
+		// The other direction goes on, perhaps in silence. A side that has ended its half and is then
+		// gone altogether is noticed by the kernel's probes alone. Most go on for a moment only.
+		t.watch = time.AfterFunc(moment, func() {
+			if err := gone(from); err != nil {
+				t.fail(err)
+			}
+		})
+	case !t.watch.Stop():
+		// The watch is called off; closing the connections waits for it.
 		past := time.Unix(1, 0)
 		_ = t.a.SetReadDeadline(past)
 		_ = t.b.SetReadDeadline(past)
-	default:
-		return false
 	}
-	return true
 }
 
 // lose notes that a direction has nobody who takes what it brings, and reports whether the other
