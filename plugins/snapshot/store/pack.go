@@ -1,0 +1,286 @@
+//go:build linux
+
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+)
+
+const (
+	// bufferSize is how much is written at once.
+	bufferSize = 1 << 20
+	// cloneLeast is the smallest content that is cloned: below it, copying is faster.
+	cloneLeast = 1 << 20
+	// blockSize is what a cloned part of a file begins at a multiple of.
+	blockSize = 4096
+	// mostPieces is how many pieces of big files are handled at once, however many cores there are.
+	mostPieces = 8
+)
+
+var (
+	errSealed = errors.New("the pack is sealed or given up")
+	errBusy   = errors.New("something is still being put into the pack")
+)
+
+// Pack is a pack that this process writes. Put and PutFile may be called by many goroutines; Seal
+// or Discard ends it. After an error nothing more is taken, and it cannot be sealed.
+type Pack struct {
+	store      *Store
+	id         string
+	pieces     chan struct{} // a token for each piece of a big file that may be handled at once
+	unclonable sync.Map      // devices from which nothing can be cloned into the store
+
+	mu     sync.Mutex
+	file   file
+	err    error
+	busy   int    // how many are putting something
+	index  *index // an entry without an offset is being put
+	buffer []byte // what comes last, and is not written yet
+	end    int64  // where the file ends, without the buffer
+}
+
+// NewPack begins a pack. The store has to be held.
+func (s *Store) NewPack() (*Pack, error) {
+	if s.shared.Load() == 0 {
+		return nil, fmt.Errorf("beginning a pack: %w", ErrNotShared)
+	}
+	id := newID()
+	f, err := s.disk.create(packs + "/" + id + being)
+	if err != nil {
+		return nil, fmt.Errorf("beginning a pack: %w", err)
+	}
+	s.writing.Add(1)
+	atOnce := min(max(2, runtime.GOMAXPROCS(0)), mostPieces)
+	return &Pack{
+		store: s, id: id, file: f, index: newIndex(), pieces: make(chan struct{}, atOnce),
+		buffer: appendHeader(make([]byte, 0, bufferSize), s.boot),
+	}, nil
+}
+
+// Put adds a content, unless the store has it. The bytes are not kept.
+func (p *Pack) Put(data []byte) (Digest, error) {
+	if len(data) > PieceSize {
+		return p.putList(bytes.NewReader(data), nil, int64(len(data)))
+	}
+	sp := getSpace()
+	defer sp.put()
+	return p.putObject(blob, data, sp)
+}
+
+// PutFile adds the first bytes of a file. It is an error if the file is shorter: it is being
+// changed.
+func (p *Pack) PutFile(f *os.File, size int64) (Digest, error) {
+	switch {
+	case size < 0:
+		return Digest{}, fmt.Errorf("a file of %d bytes", size)
+	case size > PieceSize:
+		return p.putList(f, f, size)
+	case size > smallSpace:
+		return p.putPiece(f, f, 0, int(size))
+	}
+	sp := getSpace()
+	defer sp.put()
+	raw := sp.rawRoom(int(size))
+	if err := readSource(f, raw, 0); err != nil {
+		return Digest{}, err
+	}
+	return p.putObject(blob, raw, sp)
+}
+
+// putObject adds an object that is in memory. The space's room for a content may hold it.
+func (p *Pack) putObject(k kind, raw []byte, sp *space) (Digest, error) {
+	e := entry{digest: digestOf(k, raw), kind: k, raw: uint32(len(raw))}
+	if p.store.Has(e.digest) {
+		return e.digest, nil
+	}
+	if mine, err := p.begin(e); err != nil || !mine {
+		return e.digest, err
+	}
+	// Compressing, the most of the work, is done by all who put something, at the same time.
+	var stored []byte
+	e.codec, stored = compress(raw, sp.compressRoom(len(raw)))
+	e.stored = uint32(len(stored))
+	header := appendRecord(make([]byte, 0, recordSize), &e)
+	e.sum = sumRecord(header, checksum(stored))
+	return e.digest, p.finish(e, header, stored)
+}
+
+// begin says that an object is being put. It is not for this caller to put it where somebody else
+// has, or is about to.
+func (p *Pack) begin(e entry) (mine bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return false, p.err
+	}
+	if !p.index.add(e) {
+		return false, nil
+	}
+	p.busy++
+	return true, nil
+}
+
+// finish writes an object, which begin was called for.
+func (p *Pack) finish(e entry, header, stored []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.busy--
+	if p.err != nil {
+		return p.err
+	}
+	e.offset = p.end + int64(len(p.buffer))
+	*p.index.find(e.digest) = e
+	if len(header)+len(stored) > bufferSize-len(p.buffer) {
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	p.buffer = append(p.buffer, header...)
+	if len(stored) > bufferSize-len(p.buffer) {
+		if err := p.flush(); err != nil {
+			return err
+		}
+		return p.write(stored)
+	}
+	p.buffer = append(p.buffer, stored...)
+	return nil
+}
+
+// flush writes the buffer.
+func (p *Pack) flush() error {
+	err := p.write(p.buffer)
+	p.buffer = p.buffer[:0]
+	return err
+}
+
+// write appends bytes to the file, and has the disk begin to write them: that is most of what Sync
+// would wait for.
+func (p *Pack) write(b []byte) error {
+	if len(b) == 0 {
+		return p.err
+	}
+	_, err := p.file.WriteAt(b, p.end)
+	if err == nil {
+		err = p.file.start(p.end, int64(len(b)))
+	}
+	if err != nil {
+		return p.fail(err)
+	}
+	p.end += int64(len(b))
+	return nil
+}
+
+// fail remembers the first error.
+func (p *Pack) fail(err error) error {
+	if p.err == nil {
+		p.err = fmt.Errorf("writing %s/%s: %w", packs, p.id+being, err)
+	}
+	return p.err
+}
+
+// Seal ends the pack: what is in it can be found, by this process and by others. With sync it is
+// safe from a loss of power as well; else Store.Sync makes it so. A pack with nothing in it leaves
+// nothing.
+func (p *Pack) Seal(sync bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil && p.busy > 0 {
+		return fmt.Errorf("sealing a pack: %w", errBusy)
+	}
+	ending := sealed
+	if sync {
+		ending = safe
+	}
+	err := p.err
+	if err == nil && len(p.index.entries) > 0 {
+		if err = p.seal(ending); err != nil {
+			err = p.fail(err)
+		}
+	}
+	if err != nil || len(p.index.entries) == 0 {
+		return errors.Join(err, p.discard())
+	}
+	p.store.addPack(p.id, p.index.entries)
+	p.release()
+	return nil
+}
+
+func (p *Pack) seal(ending string) error {
+	entries := p.index.entries
+	slices.SortFunc(entries, func(a, b entry) int { return bytes.Compare(a.digest[:], b.digest[:]) })
+	p.index.slots = nil // their positions are others now
+	foot := footer{index: p.end + int64(len(p.buffer)), number: int64(len(entries))}
+	for i := range entries {
+		if bufferSize-len(p.buffer) < entrySize+footerSize {
+			if err := p.flush(); err != nil {
+				return err
+			}
+		}
+		from := len(p.buffer)
+		p.buffer = appendEntry(p.buffer, &entries[i])
+		foot.sum = updateSum(foot.sum, p.buffer[from:])
+	}
+	p.buffer = appendFooter(p.buffer, foot)
+	if err := p.flush(); err != nil {
+		return err
+	}
+	if ending == safe {
+		if err := p.file.sync(); err != nil {
+			return err
+		}
+	}
+	path := packs + "/" + p.id
+	if err := p.store.disk.rename(path+being, path+ending); err != nil {
+		return err
+	}
+	if ending == safe {
+		return p.store.disk.syncDir(packs)
+	}
+	return nil
+}
+
+// Discard gives the pack up. After Seal it does nothing.
+func (p *Pack) Discard() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.discard()
+}
+
+func (p *Pack) discard() error {
+	if p.file == nil {
+		return nil
+	}
+	p.release()
+	return p.store.disk.remove(packs + "/" + p.id + being)
+}
+
+// release lets go of what a pack that ends has.
+func (p *Pack) release() {
+	p.file.close()
+	p.file, p.buffer, p.index = nil, nil, newIndex()
+	p.store.writing.Add(-1)
+	if p.err == nil {
+		p.err = errSealed
+	}
+}
+
+// addPack has the objects of a pack that was just sealed found.
+func (s *Store) addPack(id string, entries []entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := &sealedPack{id: id}
+	number := uint32(len(s.packs))
+	s.packs = append(s.packs, p)
+	s.known[id] = p
+	s.index.room(len(entries))
+	for _, e := range entries {
+		e.pack = number
+		s.index.add(e)
+	}
+}
