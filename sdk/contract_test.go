@@ -263,6 +263,7 @@ func TestFactsBelongToAKind(t *testing.T) {
 		fact.CredentialMissing{Service: "s"},
 		fact.BoundHost{Service: "s", Host: "h", Port: 443},
 		fact.Proxy{Listener: "proxy"},
+		fact.GitHost{Host: "h:8443", Listener: "proxy", Secret: "s"},
 	} {
 		for _, kind := range []policy.Kind{
 			policy.KindTrust, policy.KindCredentials, policy.KindNetwork, policy.KindSnapshot,
@@ -272,6 +273,7 @@ func TestFactsBelongToAKind(t *testing.T) {
 			m.description.Kind = kind
 			m.answer.Facts = []fact.Fact{said}
 			m.answer.Fragment.Steps = []fragment.Step{listener}
+			m.answer.Secrets = map[string]sdk.Secret{"s": sdk.NewSecret([]byte("secret"))}
 			kit := layertest.New(t, m)
 			resp, err := kit.Host.Plan(t.Context(), layertest.Request(nil))
 			if kind != said.Kind() {
@@ -286,9 +288,13 @@ func TestFactsBelongToAKind(t *testing.T) {
 				continue
 			}
 			want := said
-			if proxy, ok := want.(fact.Proxy); ok {
-				proxy.Layer = "test/mirror"
-				want = proxy
+			switch of := want.(type) {
+			case fact.Proxy:
+				of.Layer = "test/mirror"
+				want = of
+			case fact.GitHost:
+				of.Layer = "test/mirror"
+				want = of
 			}
 			m.answer = &sdk.PlanResponse{}
 			next := layertest.Request(nil)

@@ -47,6 +47,17 @@ type BoundHost struct {
 	Port    uint16
 }
 
+// GitHost says that git reaches the repositories of a host at a listener inside, by HTTP. Names of
+// listeners and of secrets are their layer's own: whose they are, core fills in.
+type GitHost struct {
+	// Host is HOST or HOST:PORT, as in what git is asked for: https://HOST/...
+	Host     string
+	Listener string
+	// Secret is what lets git in.
+	Secret string
+	Layer  string
+}
+
 // Kind implements Fact.
 func (VerifiedFile) Kind() policy.Kind { return policy.KindTrust }
 
@@ -77,8 +88,15 @@ func (BoundHost) Kind() policy.Kind { return policy.KindCredentials }
 // Name implements Fact.
 func (BoundHost) Name() string { return "bound_host" }
 
+// Kind implements Fact.
+func (GitHost) Kind() policy.Kind { return policy.KindCredentials }
+
+// Name implements Fact.
+func (GitHost) Name() string { return "git_host" }
+
 func (VerifiedFile) fact()      {}
 func (CredentialMissing) fact() {}
 func (Proxy) fact()             {}
 func (Resolver) fact()          {}
 func (BoundHost) fact()         {}
+func (GitHost) fact()           {}

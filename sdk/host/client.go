@@ -136,6 +136,13 @@ func (c *Client) takeFacts(resp *sdk.PlanResponse) error {
 		case fact.Resolver:
 			listener, layer = of.Listener, of.Layer
 			resp.Facts[i] = fact.Resolver{Listener: of.Listener, Layer: c.described.Name}
+		case fact.GitHost:
+			if _, ok := resp.Secrets[of.Secret]; !ok {
+				return fmt.Errorf("fact %d: there is no secret %q", i, of.Secret)
+			}
+			listener, layer = of.Listener, of.Layer
+			of.Layer = c.described.Name
+			resp.Facts[i] = of
 		default:
 			continue
 		}

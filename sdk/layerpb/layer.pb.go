@@ -2742,7 +2742,11 @@ type Credential struct {
 	Methods []string `protobuf:"bytes,10,rep,name=methods,proto3" json:"methods,omitempty"`
 	Paths   []string `protobuf:"bytes,11,rep,name=paths,proto3" json:"paths,omitempty"`
 	// optional: without a key the run goes on.
-	Optional      bool `protobuf:"varint,12,opt,name=optional,proto3" json:"optional,omitempty"`
+	Optional bool `protobuf:"varint,12,opt,name=optional,proto3" json:"optional,omitempty"`
+	// git are hosts, HOST or HOST:PORT, of which git reaches the repositories by https with the same
+	// key, as the password of git_user.
+	Git           []string `protobuf:"bytes,13,rep,name=git,proto3" json:"git,omitempty"`
+	GitUser       string   `protobuf:"bytes,14,opt,name=git_user,json=gitUser,proto3" json:"git_user,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2859,6 +2863,20 @@ func (x *Credential) GetOptional() bool {
 		return x.Optional
 	}
 	return false
+}
+
+func (x *Credential) GetGit() []string {
+	if x != nil {
+		return x.Git
+	}
+	return nil
+}
+
+func (x *Credential) GetGitUser() string {
+	if x != nil {
+		return x.GitUser
+	}
+	return ""
 }
 
 // SnapshotPath is a directory that is recorded before the agent starts.
@@ -4332,6 +4350,7 @@ type Fact struct {
 	//	*Fact_Proxy
 	//	*Fact_BoundHost
 	//	*Fact_Resolver
+	//	*Fact_GitHost
 	Fact          isFact_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4419,6 +4438,15 @@ func (x *Fact) GetResolver() *Resolver {
 	return nil
 }
 
+func (x *Fact) GetGitHost() *GitHost {
+	if x != nil {
+		if x, ok := x.Fact.(*Fact_GitHost); ok {
+			return x.GitHost
+		}
+	}
+	return nil
+}
+
 type isFact_Fact interface {
 	isFact_Fact()
 }
@@ -4443,6 +4471,10 @@ type Fact_Resolver struct {
 	Resolver *Resolver `protobuf:"bytes,5,opt,name=resolver,proto3,oneof"`
 }
 
+type Fact_GitHost struct {
+	GitHost *GitHost `protobuf:"bytes,6,opt,name=git_host,json=gitHost,proto3,oneof"`
+}
+
 func (*Fact_VerifiedFile) isFact_Fact() {}
 
 func (*Fact_CredentialMissing) isFact_Fact() {}
@@ -4452,6 +4484,8 @@ func (*Fact_Proxy) isFact_Fact() {}
 func (*Fact_BoundHost) isFact_Fact() {}
 
 func (*Fact_Resolver) isFact_Fact() {}
+
+func (*Fact_GitHost) isFact_Fact() {}
 
 type VerifiedFile struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4716,6 +4750,78 @@ func (x *BoundHost) GetPort() uint32 {
 	return 0
 }
 
+// GitHost says that git reaches the repositories of a host at a listener inside.
+type GitHost struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// host is HOST or HOST:PORT, as in what git is asked for: https://HOST/...
+	Host     string `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	Listener string `protobuf:"bytes,2,opt,name=listener,proto3" json:"listener,omitempty"`
+	// secret is the one that lets git in, of those that the answer has.
+	Secret string `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`
+	// layer is whose listener and secret they are. Core fills it in.
+	Layer         string `protobuf:"bytes,4,opt,name=layer,proto3" json:"layer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GitHost) Reset() {
+	*x = GitHost{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GitHost) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GitHost) ProtoMessage() {}
+
+func (x *GitHost) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GitHost.ProtoReflect.Descriptor instead.
+func (*GitHost) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *GitHost) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *GitHost) GetListener() string {
+	if x != nil {
+		return x.Listener
+	}
+	return ""
+}
+
+func (x *GitHost) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *GitHost) GetLayer() string {
+	if x != nil {
+		return x.Layer
+	}
+	return ""
+}
+
 type Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// rule is the rule that the step is there for.
@@ -4740,7 +4846,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4752,7 +4858,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4765,7 +4871,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Step) GetRule() string {
@@ -4961,7 +5067,7 @@ type Env struct {
 
 func (x *Env) Reset() {
 	*x = Env{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4973,7 +5079,7 @@ func (x *Env) String() string {
 func (*Env) ProtoMessage() {}
 
 func (x *Env) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4986,7 +5092,7 @@ func (x *Env) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Env.ProtoReflect.Descriptor instead.
 func (*Env) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Env) GetName() []byte {
@@ -5018,7 +5124,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5030,7 +5136,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5043,7 +5149,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Part) GetPart() isPart_Part {
@@ -5132,7 +5238,7 @@ type Bind struct {
 
 func (x *Bind) Reset() {
 	*x = Bind{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5144,7 +5250,7 @@ func (x *Bind) String() string {
 func (*Bind) ProtoMessage() {}
 
 func (x *Bind) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5157,7 +5263,7 @@ func (x *Bind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bind.ProtoReflect.Descriptor instead.
 func (*Bind) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Bind) GetPath() []byte {
@@ -5219,7 +5325,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5231,7 +5337,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5244,7 +5350,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Link) GetPath() []byte {
@@ -5273,7 +5379,7 @@ type Copy struct {
 
 func (x *Copy) Reset() {
 	*x = Copy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5285,7 +5391,7 @@ func (x *Copy) String() string {
 func (*Copy) ProtoMessage() {}
 
 func (x *Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5298,7 +5404,7 @@ func (x *Copy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Copy.ProtoReflect.Descriptor instead.
 func (*Copy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Copy) GetPath() []byte {
@@ -5342,7 +5448,7 @@ type Tmpfs struct {
 
 func (x *Tmpfs) Reset() {
 	*x = Tmpfs{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5354,7 +5460,7 @@ func (x *Tmpfs) String() string {
 func (*Tmpfs) ProtoMessage() {}
 
 func (x *Tmpfs) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5367,7 +5473,7 @@ func (x *Tmpfs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tmpfs.ProtoReflect.Descriptor instead.
 func (*Tmpfs) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Tmpfs) GetPath() []byte {
@@ -5409,7 +5515,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5421,7 +5527,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5434,7 +5540,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Mask) GetPath() []byte {
@@ -5469,7 +5575,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5481,7 +5587,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5494,7 +5600,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *File) GetPath() []byte {
@@ -5528,7 +5634,7 @@ type Landlock struct {
 
 func (x *Landlock) Reset() {
 	*x = Landlock{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5540,7 +5646,7 @@ func (x *Landlock) String() string {
 func (*Landlock) ProtoMessage() {}
 
 func (x *Landlock) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5553,7 +5659,7 @@ func (x *Landlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Landlock.ProtoReflect.Descriptor instead.
 func (*Landlock) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Landlock) GetPath() []byte {
@@ -5582,7 +5688,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5594,7 +5700,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5607,7 +5713,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Comparison) GetArg() uint32 {
@@ -5647,7 +5753,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5659,7 +5765,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5672,7 +5778,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Condition) GetComparisons() []*Comparison {
@@ -5693,7 +5799,7 @@ type Seccomp struct {
 
 func (x *Seccomp) Reset() {
 	*x = Seccomp{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5705,7 +5811,7 @@ func (x *Seccomp) String() string {
 func (*Seccomp) ProtoMessage() {}
 
 func (x *Seccomp) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5718,7 +5824,7 @@ func (x *Seccomp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seccomp.ProtoReflect.Descriptor instead.
 func (*Seccomp) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Seccomp) GetSyscalls() []string {
@@ -5755,7 +5861,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5767,7 +5873,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5780,7 +5886,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Listener) GetName() string {
@@ -5827,7 +5933,7 @@ type Dialer struct {
 
 func (x *Dialer) Reset() {
 	*x = Dialer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5839,7 +5945,7 @@ func (x *Dialer) String() string {
 func (*Dialer) ProtoMessage() {}
 
 func (x *Dialer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5852,7 +5958,7 @@ func (x *Dialer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dialer.ProtoReflect.Descriptor instead.
 func (*Dialer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Dialer) GetPorts() []uint32 {
@@ -5874,7 +5980,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5886,7 +5992,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5899,7 +6005,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *StartRequest) GetRun() *Run {
@@ -5935,7 +6041,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5947,7 +6053,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5960,7 +6066,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Descriptor) GetName() string {
@@ -5995,7 +6101,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6007,7 +6113,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6020,7 +6126,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *StartResponse) GetHasState() bool {
@@ -6054,7 +6160,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6066,7 +6172,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6079,7 +6185,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *End) GetReason() EndReason {
@@ -6133,7 +6239,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6145,7 +6251,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6158,7 +6264,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{65}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *FinishRequest) GetRun() *Run {
@@ -6212,7 +6318,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6224,7 +6330,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6237,7 +6343,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{66}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *FinishResponse) GetLines() []string {
@@ -6263,7 +6369,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6275,7 +6381,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6288,7 +6394,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{67}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *SessionRequest) GetMessage() isSessionRequest_Message {
@@ -6380,7 +6486,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6392,7 +6498,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6405,7 +6511,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{68}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *SessionResponse) GetMessage() isSessionResponse_Message {
@@ -6518,7 +6624,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6530,7 +6636,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6543,7 +6649,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{69}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -6568,7 +6674,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6580,7 +6686,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6593,7 +6699,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{70}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Event) GetName() string {
@@ -6636,7 +6742,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6648,7 +6754,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6661,7 +6767,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{71}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Progress) GetText() string {
@@ -6697,7 +6803,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6709,7 +6815,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6722,7 +6828,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{72}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Question) GetId() uint64 {
@@ -6760,7 +6866,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6772,7 +6878,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6785,7 +6891,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{73}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -6827,7 +6933,7 @@ type Dial struct {
 
 func (x *Dial) Reset() {
 	*x = Dial{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6839,7 +6945,7 @@ func (x *Dial) String() string {
 func (*Dial) ProtoMessage() {}
 
 func (x *Dial) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6852,7 +6958,7 @@ func (x *Dial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dial.ProtoReflect.Descriptor instead.
 func (*Dial) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{74}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Dial) GetId() uint64 {
@@ -6880,7 +6986,7 @@ type DialResult struct {
 
 func (x *DialResult) Reset() {
 	*x = DialResult{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6892,7 +6998,7 @@ func (x *DialResult) String() string {
 func (*DialResult) ProtoMessage() {}
 
 func (x *DialResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6905,7 +7011,7 @@ func (x *DialResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResult.ProtoReflect.Descriptor instead.
 func (*DialResult) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{75}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *DialResult) GetId() uint64 {
@@ -6940,7 +7046,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6952,7 +7058,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6965,7 +7071,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{76}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Stop) GetId() uint64 {
@@ -6991,7 +7097,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7003,7 +7109,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7016,7 +7122,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{77}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Stopping) GetId() uint64 {
@@ -7150,7 +7256,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\bKeyPlace\x12/\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1b.nono.layer.v1.KeyPlaceTypeR\x04type\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
-	"\x06format\x18\x03 \x01(\tR\x06format\"\x88\x03\n" +
+	"\x06format\x18\x03 \x01(\tR\x06format\"\xb5\x03\n" +
 	"\n" +
 	"Credential\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
@@ -7165,7 +7271,9 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\amethods\x18\n" +
 	" \x03(\tR\amethods\x12\x14\n" +
 	"\x05paths\x18\v \x03(\tR\x05paths\x12\x1a\n" +
-	"\boptional\x18\f \x01(\bR\boptional\"u\n" +
+	"\boptional\x18\f \x01(\bR\boptional\x12\x10\n" +
+	"\x03git\x18\r \x03(\tR\x03git\x12\x19\n" +
+	"\bgit_user\x18\x0e \x01(\tR\agitUser\"u\n" +
 	"\fSnapshotPath\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
 	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x12\x12\n" +
@@ -7292,14 +7400,15 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\tattribute\x18\x02 \x01(\tR\tattribute\x12\x12\n" +
 	"\x04rule\x18\x03 \x01(\tR\x04rule\x12\x18\n" +
 	"\asummary\x18\x04 \x01(\tR\asummary\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xc5\x02\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xfa\x02\n" +
 	"\x04Fact\x12B\n" +
 	"\rverified_file\x18\x01 \x01(\v2\x1b.nono.layer.v1.VerifiedFileH\x00R\fverifiedFile\x12Q\n" +
 	"\x12credential_missing\x18\x02 \x01(\v2 .nono.layer.v1.CredentialMissingH\x00R\x11credentialMissing\x12,\n" +
 	"\x05proxy\x18\x03 \x01(\v2\x14.nono.layer.v1.ProxyH\x00R\x05proxy\x129\n" +
 	"\n" +
 	"bound_host\x18\x04 \x01(\v2\x18.nono.layer.v1.BoundHostH\x00R\tboundHost\x125\n" +
-	"\bresolver\x18\x05 \x01(\v2\x17.nono.layer.v1.ResolverH\x00R\bresolverB\x06\n" +
+	"\bresolver\x18\x05 \x01(\v2\x17.nono.layer.v1.ResolverH\x00R\bresolver\x123\n" +
+	"\bgit_host\x18\x06 \x01(\v2\x16.nono.layer.v1.GitHostH\x00R\agitHostB\x06\n" +
 	"\x04fact\":\n" +
 	"\fVerifiedFile\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\fR\x04path\x12\x16\n" +
@@ -7315,7 +7424,12 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\tBoundHost\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
-	"\x04port\x18\x03 \x01(\rR\x04port\"\xa2\x04\n" +
+	"\x04port\x18\x03 \x01(\rR\x04port\"g\n" +
+	"\aGitHost\x12\x12\n" +
+	"\x04host\x18\x01 \x01(\tR\x04host\x12\x1a\n" +
+	"\blistener\x18\x02 \x01(\tR\blistener\x12\x16\n" +
+	"\x06secret\x18\x03 \x01(\tR\x06secret\x12\x14\n" +
+	"\x05layer\x18\x04 \x01(\tR\x05layer\"\xa2\x04\n" +
 	"\x04Step\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12&\n" +
 	"\x03env\x18\x02 \x01(\v2\x12.nono.layer.v1.EnvH\x00R\x03env\x12)\n" +
@@ -7637,7 +7751,7 @@ func file_nono_layer_v1_layer_proto_rawDescGZIP() []byte {
 }
 
 var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 21)
-var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 82)
+var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 83)
 var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Kind)(0),                 // 0: nono.layer.v1.Kind
 	(Lifetime)(0),             // 1: nono.layer.v1.Lifetime
@@ -7706,42 +7820,43 @@ var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(*Proxy)(nil),             // 64: nono.layer.v1.Proxy
 	(*Resolver)(nil),          // 65: nono.layer.v1.Resolver
 	(*BoundHost)(nil),         // 66: nono.layer.v1.BoundHost
-	(*Step)(nil),              // 67: nono.layer.v1.Step
-	(*Env)(nil),               // 68: nono.layer.v1.Env
-	(*Part)(nil),              // 69: nono.layer.v1.Part
-	(*Bind)(nil),              // 70: nono.layer.v1.Bind
-	(*Link)(nil),              // 71: nono.layer.v1.Link
-	(*Copy)(nil),              // 72: nono.layer.v1.Copy
-	(*Tmpfs)(nil),             // 73: nono.layer.v1.Tmpfs
-	(*Mask)(nil),              // 74: nono.layer.v1.Mask
-	(*File)(nil),              // 75: nono.layer.v1.File
-	(*Landlock)(nil),          // 76: nono.layer.v1.Landlock
-	(*Comparison)(nil),        // 77: nono.layer.v1.Comparison
-	(*Condition)(nil),         // 78: nono.layer.v1.Condition
-	(*Seccomp)(nil),           // 79: nono.layer.v1.Seccomp
-	(*Listener)(nil),          // 80: nono.layer.v1.Listener
-	(*Dialer)(nil),            // 81: nono.layer.v1.Dialer
-	(*StartRequest)(nil),      // 82: nono.layer.v1.StartRequest
-	(*Descriptor)(nil),        // 83: nono.layer.v1.Descriptor
-	(*StartResponse)(nil),     // 84: nono.layer.v1.StartResponse
-	(*End)(nil),               // 85: nono.layer.v1.End
-	(*FinishRequest)(nil),     // 86: nono.layer.v1.FinishRequest
-	(*FinishResponse)(nil),    // 87: nono.layer.v1.FinishResponse
-	(*SessionRequest)(nil),    // 88: nono.layer.v1.SessionRequest
-	(*SessionResponse)(nil),   // 89: nono.layer.v1.SessionResponse
-	(*Beat)(nil),              // 90: nono.layer.v1.Beat
-	(*Event)(nil),             // 91: nono.layer.v1.Event
-	(*Progress)(nil),          // 92: nono.layer.v1.Progress
-	(*Question)(nil),          // 93: nono.layer.v1.Question
-	(*Answer)(nil),            // 94: nono.layer.v1.Answer
-	(*Dial)(nil),              // 95: nono.layer.v1.Dial
-	(*DialResult)(nil),        // 96: nono.layer.v1.DialResult
-	(*Stop)(nil),              // 97: nono.layer.v1.Stop
-	(*Stopping)(nil),          // 98: nono.layer.v1.Stopping
-	nil,                       // 99: nono.layer.v1.PlanResponse.SecretsEntry
-	nil,                       // 100: nono.layer.v1.StartRequest.SecretsEntry
-	nil,                       // 101: nono.layer.v1.FinishRequest.SecretsEntry
-	nil,                       // 102: nono.layer.v1.Event.FieldsEntry
+	(*GitHost)(nil),           // 67: nono.layer.v1.GitHost
+	(*Step)(nil),              // 68: nono.layer.v1.Step
+	(*Env)(nil),               // 69: nono.layer.v1.Env
+	(*Part)(nil),              // 70: nono.layer.v1.Part
+	(*Bind)(nil),              // 71: nono.layer.v1.Bind
+	(*Link)(nil),              // 72: nono.layer.v1.Link
+	(*Copy)(nil),              // 73: nono.layer.v1.Copy
+	(*Tmpfs)(nil),             // 74: nono.layer.v1.Tmpfs
+	(*Mask)(nil),              // 75: nono.layer.v1.Mask
+	(*File)(nil),              // 76: nono.layer.v1.File
+	(*Landlock)(nil),          // 77: nono.layer.v1.Landlock
+	(*Comparison)(nil),        // 78: nono.layer.v1.Comparison
+	(*Condition)(nil),         // 79: nono.layer.v1.Condition
+	(*Seccomp)(nil),           // 80: nono.layer.v1.Seccomp
+	(*Listener)(nil),          // 81: nono.layer.v1.Listener
+	(*Dialer)(nil),            // 82: nono.layer.v1.Dialer
+	(*StartRequest)(nil),      // 83: nono.layer.v1.StartRequest
+	(*Descriptor)(nil),        // 84: nono.layer.v1.Descriptor
+	(*StartResponse)(nil),     // 85: nono.layer.v1.StartResponse
+	(*End)(nil),               // 86: nono.layer.v1.End
+	(*FinishRequest)(nil),     // 87: nono.layer.v1.FinishRequest
+	(*FinishResponse)(nil),    // 88: nono.layer.v1.FinishResponse
+	(*SessionRequest)(nil),    // 89: nono.layer.v1.SessionRequest
+	(*SessionResponse)(nil),   // 90: nono.layer.v1.SessionResponse
+	(*Beat)(nil),              // 91: nono.layer.v1.Beat
+	(*Event)(nil),             // 92: nono.layer.v1.Event
+	(*Progress)(nil),          // 93: nono.layer.v1.Progress
+	(*Question)(nil),          // 94: nono.layer.v1.Question
+	(*Answer)(nil),            // 95: nono.layer.v1.Answer
+	(*Dial)(nil),              // 96: nono.layer.v1.Dial
+	(*DialResult)(nil),        // 97: nono.layer.v1.DialResult
+	(*Stop)(nil),              // 98: nono.layer.v1.Stop
+	(*Stopping)(nil),          // 99: nono.layer.v1.Stopping
+	nil,                       // 100: nono.layer.v1.PlanResponse.SecretsEntry
+	nil,                       // 101: nono.layer.v1.StartRequest.SecretsEntry
+	nil,                       // 102: nono.layer.v1.FinishRequest.SecretsEntry
+	nil,                       // 103: nono.layer.v1.Event.FieldsEntry
 }
 var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	21,  // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
@@ -7756,9 +7871,9 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	50,  // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
 	28,  // 10: nono.layer.v1.SubcommandRequest.session:type_name -> nono.layer.v1.StoredSession
 	51,  // 11: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
-	85,  // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
+	86,  // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
 	29,  // 13: nono.layer.v1.StoredSession.events:type_name -> nono.layer.v1.StoredEvent
-	91,  // 14: nono.layer.v1.StoredEvent.event:type_name -> nono.layer.v1.Event
+	92,  // 14: nono.layer.v1.StoredEvent.event:type_name -> nono.layer.v1.Event
 	3,   // 15: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
 	30,  // 16: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
 	4,   // 17: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
@@ -7813,11 +7928,11 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	55,  // 66: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
 	14,  // 67: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
 	55,  // 68: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
-	67,  // 69: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
+	68,  // 69: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
 	59,  // 70: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
 	61,  // 71: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
 	60,  // 72: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	99,  // 73: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	100, // 73: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
 	15,  // 74: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
 	16,  // 75: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
 	62,  // 76: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
@@ -7825,57 +7940,58 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	64,  // 78: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
 	66,  // 79: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
 	65,  // 80: nono.layer.v1.Fact.resolver:type_name -> nono.layer.v1.Resolver
-	68,  // 81: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
-	70,  // 82: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
-	71,  // 83: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
-	73,  // 84: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
-	74,  // 85: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
-	75,  // 86: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
-	76,  // 87: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
-	79,  // 88: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
-	80,  // 89: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
-	81,  // 90: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	72,  // 91: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
-	69,  // 92: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	17,  // 93: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	18,  // 94: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
-	77,  // 95: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
-	78,  // 96: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	19,  // 97: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	51,  // 98: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
-	100, // 99: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
-	83,  // 100: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	19,  // 101: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	20,  // 102: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
-	51,  // 103: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
-	85,  // 104: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
-	101, // 105: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
-	90,  // 106: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	94,  // 107: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	96,  // 108: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	98,  // 109: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
-	90,  // 110: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	91,  // 111: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	92,  // 112: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	93,  // 113: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	95,  // 114: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	97,  // 115: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	102, // 116: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	22,  // 117: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	52,  // 118: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	82,  // 119: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	86,  // 120: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	88,  // 121: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	23,  // 122: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	58,  // 123: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	84,  // 124: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	87,  // 125: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	89,  // 126: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	122, // [122:127] is the sub-list for method output_type
-	117, // [117:122] is the sub-list for method input_type
-	117, // [117:117] is the sub-list for extension type_name
-	117, // [117:117] is the sub-list for extension extendee
-	0,   // [0:117] is the sub-list for field type_name
+	67,  // 81: nono.layer.v1.Fact.git_host:type_name -> nono.layer.v1.GitHost
+	69,  // 82: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
+	71,  // 83: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
+	72,  // 84: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
+	74,  // 85: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
+	75,  // 86: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
+	76,  // 87: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
+	77,  // 88: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
+	80,  // 89: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
+	81,  // 90: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
+	82,  // 91: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
+	73,  // 92: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
+	70,  // 93: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	17,  // 94: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	18,  // 95: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
+	78,  // 96: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
+	79,  // 97: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	19,  // 98: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	51,  // 99: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
+	101, // 100: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	84,  // 101: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	19,  // 102: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	20,  // 103: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
+	51,  // 104: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
+	86,  // 105: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
+	102, // 106: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	91,  // 107: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	95,  // 108: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	97,  // 109: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	99,  // 110: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	91,  // 111: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	92,  // 112: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	93,  // 113: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	94,  // 114: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	96,  // 115: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	98,  // 116: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	103, // 117: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	22,  // 118: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	52,  // 119: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	83,  // 120: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	87,  // 121: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	89,  // 122: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	23,  // 123: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	58,  // 124: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	85,  // 125: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	88,  // 126: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	90,  // 127: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	123, // [123:128] is the sub-list for method output_type
+	118, // [118:123] is the sub-list for method input_type
+	118, // [118:118] is the sub-list for extension type_name
+	118, // [118:118] is the sub-list for extension extendee
+	0,   // [0:118] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }
@@ -7890,8 +8006,9 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Fact_Proxy)(nil),
 		(*Fact_BoundHost)(nil),
 		(*Fact_Resolver)(nil),
+		(*Fact_GitHost)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[46].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[47].OneofWrappers = []any{
 		(*Step_Env)(nil),
 		(*Step_Bind)(nil),
 		(*Step_Link)(nil),
@@ -7904,19 +8021,19 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Step_Dialer)(nil),
 		(*Step_Copy)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[48].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[49].OneofWrappers = []any{
 		(*Part_Literal)(nil),
 		(*Part_Host)(nil),
 		(*Part_Secret)(nil),
 		(*Part_Listener)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[67].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[68].OneofWrappers = []any{
 		(*SessionRequest_Beat)(nil),
 		(*SessionRequest_Answer)(nil),
 		(*SessionRequest_Dialled)(nil),
 		(*SessionRequest_Stopping)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[68].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[69].OneofWrappers = []any{
 		(*SessionResponse_Beat)(nil),
 		(*SessionResponse_Event)(nil),
 		(*SessionResponse_Progress)(nil),
@@ -7930,7 +8047,7 @@ func file_nono_layer_v1_layer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nono_layer_v1_layer_proto_rawDesc), len(file_nono_layer_v1_layer_proto_rawDesc)),
 			NumEnums:      21,
-			NumMessages:   82,
+			NumMessages:   83,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,11 @@ type Credential struct {
 	// Methods and Paths are what requests may be; empty: anything.
 	Methods []string `json:"methods,omitempty"`
 	Paths   []string `json:"paths,omitempty"`
+	// Git are hosts, each with its port where that is not 443, of which git reaches the repositories
+	// by https with the same key: as the password of GitUser. Methods and Paths hold for them too,
+	// where a path that is a repository means all of it.
+	Git     []string `json:"git,omitempty"`
+	GitUser string   `json:"git_user,omitempty"`
 	// Optional says that without a key the run goes on.
 	Optional bool `json:"optional,omitempty"`
 }
@@ -117,6 +122,9 @@ func (c *Credential) Variables() []string {
 // says is the rule in a few words.
 func (c *Credential) says() string {
 	words := "use " + Printable(c.Service) + " at " + Printable(c.Upstream)
+	if len(c.Git) > 0 {
+		words += ", and git at " + Printable(strings.Join(c.Git, " "))
+	}
 	if len(c.Methods) > 0 {
 		words += ", " + Printable(strings.Join(c.Methods, " "))
 	}

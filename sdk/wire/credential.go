@@ -13,6 +13,7 @@ func encodeCredential(c policy.Credential) (*layerpb.Credential, error) {
 		Place:  &layerpb.KeyPlace{Type: place, Name: c.Place.Name, Format: c.Place.Format},
 		Prefix: c.Prefix, KeyVariable: c.KeyVariable, UrlVariable: c.URLVariable,
 		Methods: c.Methods, Paths: c.Paths, Optional: c.Optional,
+		Git: c.Git, GitUser: c.GitUser,
 	}
 	err := First(sourceErr, At(placeErr, "place"))
 	for _, k := range c.Keys {
@@ -36,6 +37,7 @@ func decodeCredential(m *layerpb.Credential) (policy.Credential, error) {
 		},
 		Prefix: m.GetPrefix(), KeyVariable: m.GetKeyVariable(), URLVariable: m.GetUrlVariable(),
 		Methods: m.GetMethods(), Paths: m.GetPaths(), Optional: m.GetOptional(),
+		Git: m.GetGit(), GitUser: m.GetGitUser(),
 	}
 	err := First(sourceErr, At(placeErr, "place"))
 	for _, k := range m.GetKeys() {

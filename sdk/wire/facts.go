@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/nono-run/nono/sdk/fact"
+	"github.com/nono-run/nono/sdk/hostname"
 	"github.com/nono-run/nono/sdk/layerpb"
 )
 
@@ -31,6 +32,10 @@ func EncodeFacts(facts []fact.Fact) ([]*layerpb.Fact, error) {
 		case fact.BoundHost:
 			m.Fact = &layerpb.Fact_BoundHost{BoundHost: &layerpb.BoundHost{
 				Service: f.Service, Host: f.Host, Port: uint32(f.Port),
+			}}
+		case fact.GitHost:
+			m.Fact = &layerpb.Fact_GitHost{GitHost: &layerpb.GitHost{
+				Host: f.Host, Listener: f.Listener, Secret: f.Secret, Layer: f.Layer,
 			}}
 		default:
 			return nil, fmt.Errorf("fact %d: there is no fact %T", i, f)
@@ -78,7 +83,23 @@ func decodeFact(m *layerpb.Fact) (fact.Fact, error) {
 		port, err := decodeNamedPort(b.GetPort())
 		return fact.BoundHost{Service: b.GetService(), Host: b.GetHost(), Port: port},
 			First(At(err, "port"), At(Name(b.GetService()), "service"), At(Name(b.GetHost()), "host"))
+	case *layerpb.Fact_GitHost:
+		g := m.GitHost
+		said := fact.GitHost{
+			Host: g.GetHost(), Listener: g.GetListener(), Secret: g.GetSecret(), Layer: g.GetLayer(),
+		}
+		return said, First(At(gitHost(said.Host), "host"), At(Name(said.Listener), "listener"),
+			At(Name(said.Secret), "secret"))
 	default:
 		return nil, errors.New("it has no content")
 	}
+}
+
+// gitHost checks HOST or HOST:PORT, which becomes a part of git's settings.
+func gitHost(text string) error {
+	if _, _, err := hostname.Host(text); err == nil {
+		return nil
+	}
+	_, _, _, err := hostname.HostPort(text)
+	return err
 }

@@ -231,6 +231,8 @@ func policies() *rapid.Generator[policy.Policy] {
 					Methods:  rapid.SliceOfN(names, 1, 3).Draw(t, "methods"),
 					Paths:    rapid.SliceOfN(names, 1, 3).Draw(t, "paths"),
 					Optional: rapid.Bool().Draw(t, "optional"),
+					Git:      rapid.SliceOfN(names, 1, 3).Draw(t, "git"),
+					GitUser:  names.Draw(t, "user"),
 				}
 			}), 1, 3).Draw(t, "credentials"),
 			Snapshot: policy.Snapshot{
