@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/merge"
 	"github.com/nono-run/nono/sdk/fact"
@@ -57,6 +59,20 @@ func (m *maker) doors(listeners []Listener) base.Doors {
 				if !ok || l.Network != fragment.UDP || l.Port != namesPort {
 					m.flaw(s.Name, "", "%q is to answer for names, and there is no such UDP listener "+
 						"at port %d", f.Listener, namesPort)
+				}
+			case fact.GitHost:
+				l, ok := merge.Find(listeners, s.Name, f.Listener)
+				twice := slices.ContainsFunc(d.Git, func(g base.GitHost) bool { return g.Host == f.Host })
+				switch {
+				case !ok || l.Network != fragment.TCP:
+					m.flaw(s.Name, "", "git is to reach %s at %q, and there is no such TCP listener",
+						f.Host, f.Listener)
+				case twice:
+					m.flaw(s.Name, "", "git is to reach %s at two listeners", f.Host)
+				default:
+					d.Git = append(d.Git, base.GitHost{
+						Host: f.Host, At: l.Dialled(), Layer: s.Name, Secret: f.Secret,
+					})
 				}
 			case fact.VerifiedFile, fact.CredentialMissing, fact.BoundHost: // of layers, for layers
 			}

@@ -348,10 +348,12 @@ func (m *maker) environment(v view.View, listeners []Listener) []Variable {
 	return m.merger.Variables(append(variables(asked), m.steps.Variables...), variables(defaults))
 }
 
-func variables(steps []fragment.Env) []Variable {
+func variables(steps []base.Variable) []Variable {
 	vars := make([]Variable, len(steps))
 	for i, e := range steps {
-		vars[i] = Variable{Name: e.Name, Value: e.Value, Rule: e.For, Layer: Core}
+		vars[i] = Variable{
+			Name: e.Name, Value: e.Value, Rule: e.For, Layer: cmp.Or(e.Layer, Core),
+		}
 	}
 	return vars
 }

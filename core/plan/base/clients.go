@@ -20,6 +20,8 @@ type Doors struct {
 	Proxy string
 	// Resolver is the address at which a layer answers for names, at port 53; "" where none does.
 	Resolver string
+	// Git are hosts whose repositories git reaches at a listener of a layer's.
+	Git []GitHost
 }
 
 // direct is what programs reach without the proxy: what the agent itself serves inside.
@@ -46,9 +48,8 @@ func (d Doors) proxied() map[string]string {
 		// needs a module for that which few have.
 		"all_proxy": url, "ALL_PROXY": url,
 		"no_proxy": direct, "NO_PROXY": direct,
-		// Settings in files outrank the variables above for these two: a repository's or the host's
-		// own, with a proxy that cannot be reached from here.
-		"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.proxy", "GIT_CONFIG_VALUE_0": url,
+		// Settings in files outrank the variables above for npm, and for git (see [Doors.settings]): a
+		// repository's or the host's own, with a proxy that cannot be reached from here.
 		"npm_config_proxy": url, "npm_config_https_proxy": url, "npm_config_noproxy": direct,
 		// These take a proxy's refusal for a fault that may pass, and try for ten seconds.
 		"PIP_RETRIES": "1", "CARGO_NET_RETRY": "1",
@@ -107,19 +108,28 @@ var ofCertificates = append([]string{
 
 const certificateDirs = "SSL_CERT_DIR"
 
-// composed are the variables that core would set, and the value of each.
-func (e Environment) composed() map[string]string {
-	if e.Closed {
-		return maps.Clone(noRetries)
-	}
-	vars := map[string]string{}
-	if e.Doors.Proxy != "" {
-		vars = e.Doors.proxied()
-	}
-	if e.Bundle != "" && e.Visible(e.Bundle) {
-		for _, name := range bundled {
-			vars[name] = e.Bundle
+// composed are the variables that core would set.
+func (e Environment) composed(host map[string]string) map[string]Variable {
+	texts := map[string]string{}
+	switch {
+	case e.Closed:
+		texts = maps.Clone(noRetries)
+	default:
+		if e.Doors.Proxy != "" {
+			texts = e.Doors.proxied()
 		}
+		if e.Bundle != "" && e.Visible(e.Bundle) {
+			for _, name := range bundled {
+				texts[name] = e.Bundle
+			}
+		}
+	}
+	vars := map[string]Variable{}
+	for name, text := range texts {
+		vars[name] = ours(name, fragment.Text(text))
+	}
+	for _, v := range e.gitSettings(host) {
+		vars[v.Name] = v
 	}
 	return vars
 }

@@ -37,21 +37,33 @@ type Environment struct {
 	Visible func(path string) bool
 }
 
+// Variable is one variable of the agent's.
+type Variable struct {
+	fragment.Env
+	// Layer is whose secrets the value names; "" where it names none.
+	Layer string
+}
+
+// ours is a variable that core composes.
+func ours(name string, value fragment.Value) Variable {
+	return Variable{Env: fragment.Env{For: RuleEnvironment, Name: name, Value: value}}
+}
+
 // Variables are those of the policy and of core: what somebody asked for, and defaults, which give
 // way to a layer's. The user's own value is looked at where core composes from it, and is not in a
 // step otherwise.
-func (e Environment) Variables() (asked, defaults []fragment.Env, problems diag.Problems) {
+func (e Environment) Variables() (asked, defaults []Variable, problems diag.Problems) {
 	host := map[string]string{}
 	for _, v := range e.Environ {
 		if name, value, ok := strings.Cut(v, "="); ok && fragment.CheckVariable(name) == nil {
 			host[name] = value
 		}
 	}
-	composed := e.composed()
-	own, problems := e.certificates(host)
-	for _, v := range own {
+	composed := e.composed(host)
+	certificates, problems := e.certificates(host)
+	for _, v := range certificates {
 		delete(composed, v.Name)
-		defaults = append(defaults, v)
+		defaults = append(defaults, Variable{Env: v})
 	}
 	names := map[string]bool{"PATH": true, "HOME": true, "TMPDIR": true, "PWD": true}
 	for name := range host {
@@ -75,21 +87,21 @@ func (e Environment) Variables() (asked, defaults []fragment.Env, problems diag.
 			}
 		}
 		value, inherited := host[name]
-		if ours, ok := composed[name]; ok && e.composes(name, inherited, d) {
-			if inherited && d.Allowed && d.Rule.Name == name && d.Rule.Source.Asked() {
+		if own, ok := composed[name]; ok && e.composes(name, inherited, d) {
+			if inherited && d.Allowed && d.Rule.Name == name && d.Rule.Source.Asked() &&
+				name != gitCount {
 				problems = append(problems, unheeded(name, d))
 			}
-			defaults = append(defaults,
-				fragment.Env{For: RuleEnvironment, Name: name, Value: fragment.Text(ours)})
+			defaults = append(defaults, own)
 			continue
 		}
 		v, ok := e.variable(name, value, inherited, d)
 		switch {
 		case !ok:
 		case d.Rule != nil && d.Rule.Source.Asked():
-			asked = append(asked, v)
+			asked = append(asked, Variable{Env: v})
 		default:
-			defaults = append(defaults, v)
+			defaults = append(defaults, Variable{Env: v})
 		}
 	}
 	return asked, defaults, problems
@@ -101,6 +113,8 @@ func (e Environment) composes(name string, inherited bool, d policy.VariableDeci
 	switch {
 	case d.Rule == nil:
 		return true
+	case name == gitCount && d.Allowed:
+		return true // the user's own settings are among those that it counts
 	case d.Allowed && d.Rule.Action == policy.EnvSet:
 		return false
 	case d.Allowed:
