@@ -64,8 +64,18 @@ type service struct {
 	policy.Credential
 	key  sdk.Secret
 	from policy.KeySource
-	host string
-	port uint16
+	// ends are what is served for it, its interface first.
+	ends []end
+}
+
+// end is one host that requests with the key go to, and what is served for it inside.
+type end struct {
+	listener, upstream string
+	host               string // a name, or an address
+	port               uint16
+	place              policy.KeyPlace
+	// git is how git is asked for the host, HOST or HOST:PORT; "" where it is not git's.
+	git string
 }
 
 // forCommands are the user's variables that a command which prints a key may need: to find itself,
@@ -108,7 +118,7 @@ func (l *layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 			err = nil
 		}
 		if err == nil {
-			err = s.place(decide)
+			err = s.place(answer, decide)
 		}
 		if err != nil {
 			lack(answer, c, err)
@@ -160,10 +170,47 @@ func ringOf(variables map[string]string) keyring.Ring {
 	}
 }
 
-// place finds the service's host. Whoever denies a host does not want it to be reached with a key
-// either.
-func (s *service) place(decide *policy.Decider) error {
-	u, err := url.Parse(s.Upstream)
+// place finds the service's hosts. Whoever denies a host does not want it to be reached with a key
+// either; where that is one of git's, the service itself is used all the same.
+func (s *service) place(answer *sdk.PlanResponse, decide *policy.Decider) error {
+	own := end{listener: s.Service, upstream: s.Upstream, place: s.Place}
+	if err := own.find(decide); err != nil {
+		return err
+	}
+	s.ends = []end{own}
+	for _, host := range s.Git {
+		e := end{
+			listener: s.Service + "/" + host, upstream: "https://" + host, git: host,
+			place: policy.KeyPlace{Type: policy.BasicPlace, Name: s.GitUser},
+		}
+		var denied *deniedError
+		switch err := e.find(decide); {
+		case errors.As(err, &denied):
+			answer.Diagnostics = append(answer.Diagnostics, sdk.Diagnostic{
+				Severity: sdk.SeverityWarning, Rule: s.ID,
+				Summary: fmt.Sprintf("git does not reach %s with the key of %s: %v", host, s.Service, err),
+			})
+		case err != nil:
+			return err
+		default:
+			s.ends = append(s.ends, e)
+		}
+	}
+	return nil
+}
+
+// deniedError says that the user denies a host.
+type deniedError struct {
+	host string
+	by   policy.Source
+}
+
+// Error implements error.
+func (e *deniedError) Error() string { return fmt.Sprintf("%s is denied, by %s", e.host, e.by) }
+
+// find reads the host, and holds it against the policy.
+func (e *end) find(decide *policy.Decider) error {
+	u, err := url.Parse(e.upstream)
 	if err != nil || u.Scheme != "https" {
 		return errors.New("its upstream is no https URL")
 	}
@@ -171,21 +218,21 @@ func (s *service) place(decide *policy.Decider) error {
 	if err != nil {
 		return fmt.Errorf("its upstream's host: %w", err)
 	}
-	s.port = 443
+	e.port = 443
 	if text := u.Port(); text != "" {
-		if s.port, err = hostname.Port(text); err != nil {
+		if e.port, err = hostname.Port(text); err != nil {
 			return fmt.Errorf("its upstream's port: %w", err)
 		}
 	}
 	var d policy.HostDecision
-	if s.host = name; name != "" {
-		d = decide.Host(name, s.port)
+	if e.host = name; name != "" {
+		d = decide.Host(name, e.port)
 	} else {
-		s.host = addr.String()
-		d = decide.Literal(addr, s.port)
+		e.host = addr.String()
+		d = decide.Literal(addr, e.port)
 	}
 	if d.Rule != nil && d.Rule.Action == policy.HostDeny {
-		return fmt.Errorf("%s is denied, by %s", s.host, d.Rule.Source)
+		return &deniedError{e.host, d.Rule.Source}
 	}
 	return nil
 }
@@ -253,7 +300,15 @@ func (s *service) give(answer *sdk.PlanResponse) error {
 	add := func(step fragment.Step) {
 		answer.Fragment.Steps = append(answer.Fragment.Steps, step)
 	}
-	add(fragment.Listener{For: s.ID, Name: s.Service, Network: fragment.TCP})
+	for _, e := range s.ends {
+		add(fragment.Listener{For: s.ID, Name: e.listener, Network: fragment.TCP})
+		answer.Facts = append(answer.Facts,
+			fact.BoundHost{Service: s.Service, Host: e.host, Port: e.port})
+		if e.git != "" {
+			answer.Facts = append(answer.Facts,
+				fact.GitHost{Host: e.git, Listener: e.listener, Secret: s.Service})
+		}
+	}
 	if s.KeyVariable != "" {
 		add(fragment.Env{
 			For: s.ID, Name: s.KeyVariable, Value: fragment.Value{fragment.SecretValue(s.Service)},
@@ -262,8 +317,6 @@ func (s *service) give(answer *sdk.PlanResponse) error {
 	if s.URLVariable != "" {
 		add(fragment.Env{For: s.ID, Name: s.URLVariable, Value: s.base()})
 	}
-	answer.Facts = append(answer.Facts,
-		fact.BoundHost{Service: s.Service, Host: s.host, Port: s.port})
 	answer.Coverage = append(answer.Coverage, sdk.Coverage{
 		Rule: s.ID, Held: sdk.Enforced,
 		By: fmt.Sprintf("a token in the place of the key, which is from %s", s.from),

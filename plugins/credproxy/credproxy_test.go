@@ -315,9 +315,9 @@ func TestPermit(t *testing.T) {
 		{"127.0.0.1", "127.0.0.2", policy.Network{}, false},
 	} {
 		d := dialer{
-			service: service{host: test.host, port: 443},
-			decide:  policy.NewDecider(&policy.Policy{Network: test.network}),
-			isOwn:   func(addr netip.Addr) (bool, error) { return addr.String() == own, nil },
+			end:    end{host: test.host, port: 443},
+			decide: policy.NewDecider(&policy.Policy{Network: test.network}),
+			isOwn:  func(addr netip.Addr) (bool, error) { return addr.String() == own, nil },
 		}
 		if err := d.permit(netip.MustParseAddr(test.addr), 443); (err == nil) != test.want {
 			t.Errorf("%s at %s: %v", test.host, test.addr, err)
@@ -327,11 +327,40 @@ func TestPermit(t *testing.T) {
 
 // Whatever the transport asks for, one host is connected to.
 func TestDialler(t *testing.T) {
-	d := dialer{service: service{Credential: policy.Credential{Service: "x"}, host: "api.example.com", port: 443}}
+	d := dialer{end: end{host: "api.example.com", port: 443}}
 	for _, to := range [][2]string{{"evil.example", "443"}, {"api.example.com", "80"}, {"127.0.0.1", "443"}, {"a b", "443"}} {
 		if conn, err := d.to(t.Context(), to[0], to[1]); err == nil {
 			_ = conn.Close()
 			t.Errorf("%v is connected to", to)
 		}
+	}
+}
+
+// Each host of git's has a listener of its own, is bound, and is let into with the same token.
+func TestPlanGit(t *testing.T) {
+	forge := credential("forge", "https://forge.example/api", variable("KEY"))
+	forge.Git, forge.GitUser = []string{"forge.example", "old.example:8443"}, "oauth2"
+	req := request(map[string]string{"KEY": key}, forge)
+	req.Policy.Network.Hosts = []policy.HostRule{{
+		ID: "network.deny.0", Action: policy.HostDeny, Host: "old.example", Source: policy.Source{Origin: policy.OriginFlag, Flag: "--deny-host old.example"},
+	}}
+	answer := layertest.New(t, open()).Plan(req)
+	want := []fact.Fact{
+		fact.BoundHost{Service: "forge", Host: "forge.example", Port: 443},
+		fact.BoundHost{Service: "forge", Host: "forge.example", Port: 443},
+		fact.GitHost{Host: "forge.example", Listener: "forge/forge.example", Secret: "forge", Layer: "credproxy"},
+	}
+	if !slices.Equal(answer.Facts, want) {
+		t.Errorf("got  %v\nwant %v", answer.Facts, want)
+	}
+	listeners := 0
+	for _, s := range answer.Fragment.Steps {
+		if _, ok := s.(fragment.Listener); ok {
+			listeners++
+		}
+	}
+	const told = "git does not reach old.example:8443 with the key of forge: old.example is denied, by --deny-host old.example"
+	if listeners != 2 || len(answer.Diagnostics) != 1 || answer.Diagnostics[0].Summary != told {
+		t.Errorf("%d listeners, and told is %v", listeners, answer.Diagnostics)
 	}
 }

@@ -35,21 +35,24 @@ func (l *layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 		return nil, fmt.Errorf("%s: %w", req.Policy.Network.Upstream.Source, err)
 	}
 	decide := policy.NewDecider(&req.Policy)
-	listeners := make([]net.Listener, len(l.services))
-	for i, s := range l.services {
-		dial := dialer{service: s, decide: decide, isOwn: egress.IsOwn}
-		dial.Dialer = &egress.Dialer{Permit: dial.permit, Upstream: through}
-		p, err := proxy.New(proxy.Service{
-			Name: s.Service, Upstream: s.Upstream, Place: s.Place, Key: s.key,
-			Token: req.Secrets[s.Service], Methods: s.Methods, Paths: s.Paths,
-		}, proxy.Options{Dial: dial.to, Roots: roots, Tell: teller(req.Session, s.ID)})
-		if err != nil {
-			return nil, err
+	var listeners []net.Listener
+	for _, s := range l.services {
+		for _, e := range s.ends {
+			p, err := proxy.New(proxy.Service{
+				Name: s.Service, Upstream: e.upstream, Place: e.place, Key: s.key,
+				Token: req.Secrets[s.Service], Methods: s.Methods, Paths: s.Paths, Git: e.git != "",
+			}, proxy.Options{
+				Dial: e.dialer(decide, through).to, Roots: roots, Tell: teller(req.Session, s.ID),
+			})
+			if err != nil {
+				return nil, err
+			}
+			listener, err := req.Listeners[e.listener].Listener()
+			if err != nil {
+				return nil, fmt.Errorf("the listener of %s: %w", e.listener, err)
+			}
+			l.proxies, listeners = append(l.proxies, p), append(listeners, listener)
 		}
-		if listeners[i], err = req.Listeners[s.Service].Listener(); err != nil {
-			return nil, fmt.Errorf("the listener of %s: %w", s.Service, err)
-		}
-		l.proxies = append(l.proxies, p)
 	}
 	report, err := l.confine()
 	switch {
@@ -61,30 +64,36 @@ func (l *layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 		sdk.Logger().Debug("this layer gave up what it does not need", "report", report)
 	}
 	for i, p := range l.proxies {
-		go serve(req.Session, p, listeners[i], l.services[i].Service)
+		go serve(req.Session, p, listeners[i])
 	}
 	return &sdk.StartResponse{}, nil
 }
 
 // serve serves one service. Without it the agent is not to go on.
-func serve(session *sdk.Session, p *proxy.Proxy, l net.Listener, name string) {
+func serve(session *sdk.Session, p *proxy.Proxy, l net.Listener) {
 	if err := p.Serve(l); err != nil {
-		_ = session.Stop(fmt.Sprintf("the proxy for %s serves no more: %v", name, err))
+		_ = session.Stop(fmt.Sprintf("the proxy for %s serves no more: %v", p.Name(), err))
 	}
 }
 
-// dialer connects to one service's host.
+// dialer connects to one host.
 type dialer struct {
 	*egress.Dialer
-	service service
-	decide  *policy.Decider
-	isOwn   func(netip.Addr) (bool, error)
+	end    end
+	decide *policy.Decider
+	isOwn  func(netip.Addr) (bool, error)
+}
+
+func (e end) dialer(decide *policy.Decider, through *egress.Upstream) dialer {
+	d := dialer{end: e, decide: decide, isOwn: egress.IsOwn}
+	d.Dialer = &egress.Dialer{Permit: d.permit, Upstream: through}
+	return d
 }
 
 // permit decides about an address that the host's name has, by the rules of the network. An address
 // that the policy itself names as the upstream is meant.
 func (d dialer) permit(addr netip.Addr, port uint16) error {
-	if literal, err := netip.ParseAddr(d.service.host); err == nil && literal == addr {
+	if literal, err := netip.ParseAddr(d.end.host); err == nil && literal == addr {
 		return nil
 	}
 	decision, err := egress.Decide(d.decide, d.isOwn, addr, port)
@@ -97,19 +106,19 @@ func (d dialer) permit(addr netip.Addr, port uint16) error {
 	return nil
 }
 
-// to connects to the service's host, and to no other whoever asks.
+// to connects to the host, and to no other whoever asks.
 func (d dialer) to(ctx context.Context, host, port string) (net.Conn, error) {
 	name, addr, err := hostname.Host(host)
-	wanted := strconv.Itoa(int(d.service.port))
+	wanted := strconv.Itoa(int(d.end.port))
 	switch {
 	case err != nil:
 		return nil, err
-	case port != wanted || name != d.service.host && addr.String() != d.service.host:
-		return nil, fmt.Errorf("%s:%s is not the host of %s", host, port, d.service.Service)
+	case port != wanted || name != d.end.host && addr.String() != d.end.host:
+		return nil, fmt.Errorf("%s:%s is not where %s is", host, port, d.end.upstream)
 	case name == "":
-		return d.DialAddress(ctx, netip.AddrPortFrom(addr, d.service.port))
+		return d.DialAddress(ctx, netip.AddrPortFrom(addr, d.end.port))
 	}
-	return d.Dial(ctx, name, d.service.port)
+	return d.Dial(ctx, name, d.end.port)
 }
 
 // longestTold is how much of a path is told. The agent chose it.

@@ -15,24 +15,33 @@ type refusal struct {
 	why    string
 }
 
-// answer tells the client, in the form that the clients of such services show to people.
-func (f refusal) answer(w http.ResponseWriter, pass *passage) {
+// answer tells the client of a refusal.
+func (p *Proxy) answer(w http.ResponseWriter, pass *passage, f refusal) {
 	pass.Status, pass.Refused = f.status, f.why
-	type message struct {
-		Type    string `json:"type"`
-		Message string `json:"message"`
-	}
-	body, err := json.Marshal(map[string]message{"error": {"nono", "nono: " + f.why}})
-	if err != nil {
-		panic(err) // two strings
-	}
+	kind, body := p.words(f.why)
 	h := w.Header()
 	clear(h)
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", kind)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("X-Should-Retry", "false") // a retry does not help, which some SDKs ask for here
 	w.WriteHeader(f.status)
 	_, _ = w.Write(body) // a client that is gone is told nothing
+}
+
+// words are what a client is told, in the form that clients of such services show to people.
+func (p *Proxy) words(why string) (kind string, body []byte) {
+	if p.service.Git {
+		return "text/plain; charset=utf-8", []byte("nono: " + why + "\n")
+	}
+	type message struct {
+		Type    string `json:"type"`
+		Message string `json:"message"`
+	}
+	body, err := json.Marshal(map[string]message{"error": {"nono", "nono: " + why}})
+	if err != nil {
+		panic(err) // two strings
+	}
+	return "application/json", body
 }
 
 // admit says why a request is not sent on; nil if it is. What is to be sent is noted in pass.
@@ -101,6 +110,9 @@ func (p *Proxy) upgrade(_ *passage, r *http.Request) *refusal {
 // narrow holds the request against the methods and paths of the policy, and against the path that
 // the service has.
 func (p *Proxy) narrow(pass *passage, r *http.Request) *refusal {
+	if p.service.Git {
+		return p.gits(pass, r)
+	}
 	// HEAD is GET without the body, and some servers take another method from a header.
 	method := r.Method
 	if len(p.service.Methods) > 0 {
@@ -118,9 +130,14 @@ func (p *Proxy) narrow(pass *passage, r *http.Request) *refusal {
 		!strings.HasPrefix(pass.Path, base+"/") {
 		return &refusal{http.StatusForbidden, "only what lies below " + base + " is reached here"}
 	}
+	return p.onPaths(pass.Path)
+}
+
+// onPaths refuses what has no name that the policy allows.
+func (p *Proxy) onPaths(names ...string) *refusal {
 	allowed := len(p.paths) == 0
 	for _, g := range p.paths {
-		allowed = allowed || g.matches(pass.Path)
+		allowed = allowed || slices.ContainsFunc(names, g.matches)
 	}
 	if !allowed {
 		return &refusal{http.StatusForbidden, "the policy allows " + p.service.Name + " the paths " +

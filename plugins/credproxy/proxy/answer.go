@@ -91,6 +91,9 @@ func (p *Proxy) modify(res *http.Response) error {
 	pass := passing(res.Request.Context())
 	pass.Status = res.StatusCode
 	h := res.Header
+	if p.service.Git && res.StatusCode == http.StatusUnauthorized {
+		p.keyRefused(res)
+	}
 	// A service that lets somebody in by a cookie has given him another key. It would not be taken.
 	h.Del("Set-Cookie")
 	p.blots.header(h)

@@ -89,7 +89,11 @@ func (p *Proxy) credentials(pass *passage, r *http.Request) *refusal {
 	if found || inQuery || inPath || inSocket {
 		return nil
 	}
-	return &refusal{http.StatusUnauthorized, "the request has no stand-in for the key of " +
+	status := http.StatusUnauthorized
+	if p.service.Git {
+		status = http.StatusForbidden // git would ask the user for a name and a password
+	}
+	return &refusal{status, "the request has no stand-in for the key of " +
 		p.service.Name + ": it works only with the one that nono gave this session, for this service"}
 }
 

@@ -66,6 +66,8 @@ type Service struct {
 	Key, Token sdk.Secret
 	// Methods and Paths are what requests may be; empty: anything.
 	Methods, Paths []string
+	// Git says that the upstream is a host of repositories, and requests are git's alone (git.go).
+	Git bool
 }
 
 // Options are what the proxy is connected with.
@@ -113,6 +115,9 @@ func New(s Service, o Options) (*Proxy, error) {
 	}
 	p := &Proxy{service: s, upstream: u, options: o, host: u.Hostname()}
 	for _, text := range s.Paths {
+		if s.Git {
+			text = strings.TrimSuffix(text, ".git") // a repository is one with it and without
+		}
 		p.paths = append(p.paths, newGlob(text))
 	}
 	if err := checkKey(s.Place, s.Key.Reveal()); err != nil {
@@ -164,6 +169,9 @@ func (p *Proxy) newTransport() *http.Transport {
 	}
 }
 
+// Name is the service's.
+func (p *Proxy) Name() string { return p.service.Name }
+
 // Serve serves a listener until the proxy is closed.
 func (p *Proxy) Serve(l net.Listener) error {
 	p.address = l.Addr().String()
@@ -207,7 +215,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		p.options.Tell(pass.Request)
 	}()
 	if refused := p.admit(pass, r); refused != nil {
-		refused.answer(w, pass)
+		p.answer(w, pass, *refused)
 		return
 	}
 	// Of HTTP/1 the library would read the whole request before it writes an answer. It cannot be told
@@ -267,8 +275,8 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		why = "the client went away"
 	}
-	refusal{http.StatusBadGateway, "the service " + p.service.Name + " was not reached: " + why}.
-		answer(w, pass)
+	p.answer(w, pass,
+		refusal{http.StatusBadGateway, "the service " + p.service.Name + " was not reached: " + why})
 }
 
 // once sends a request once. The library would send one again that has an idempotency key and no
