@@ -70,14 +70,18 @@ var credential = block{
 				Shape: language.StringList, Of: "glob",
 				Help: "no others, each from the root of the host; * is any text, ** any number of parts",
 			},
+			"git": {
+				Shape: language.StringList, Of: "host",
+				Help: "also git by https to these hosts, with the same key; paths name repositories there",
+			},
+			"git_user": {
+				Shape: language.String, Of: "name",
+				Help: "whose password the key is for git; any will do for most",
+			},
 			"optional": {Shape: language.Bool, Help: "a missing key is a notice"},
 			"arguments": {
 				Shape: language.StringList, Of: "text", Later: true,
 				Help: "appended to the command while this credential holds",
-			},
-			"git": {
-				Shape: language.StringList, Of: "host", Later: true,
-				Help: "also git over https to these hosts, with the same key",
 			},
 		},
 		Blocks: map[string]*language.Block{
@@ -103,6 +107,15 @@ credential "acme" {
   methods  = ["GET", "POST"]
   paths    = ["/v1/chat/*", "/v1/files/**"]
   optional = true
+}
+
+credential "forge" {
+  upstream = "https://forge.example/api"
+  source   = "keyring://forge"
+  header   = "PRIVATE-TOKEN"
+  git      = ["forge.example"]
+  git_user = "oauth2"
+  paths    = ["/api/v4/projects/7/**", "/ada/tool"] # and one repository
 }
 
 credential "search" {
@@ -328,6 +341,14 @@ func (r *reader) makeCredential(
 			r.add(problem(v.Source, "one variable cannot have the key and the address"))
 		}
 	}
+	r.gitHosts(&c, values["git"])
+	if it, ok := one("git_user"); ok {
+		c.GitUser = it.Text
+		if it.Text == "" || !isLine(it.Text) || strings.Contains(it.Text, ":") {
+			r.add(problem(it.Source, "%s cannot be a user whose password the key is",
+				quote(shortened(it.Text))))
+		}
+	}
 	r.narrowed(&c, values)
 	if v := values["optional"]; v != nil {
 		c.Optional = v.Yes
@@ -498,6 +519,10 @@ func (r *reader) narrowed(c *policy.Credential, values map[string]*language.Valu
 		}
 		for _, it := range v.Items {
 			below := it.Text == base || strings.HasPrefix(it.Text, base+"/")
+			if len(c.Git) > 0 { // it may be a repository
+				below = strings.HasPrefix(it.Text, "/")
+				base = ""
+			}
 			if !below || !isLine(it.Text) {
 				r.add(problem(it.Source, "%s lies outside of what is reached", quote(shortened(it.Text))).
 					Try("a path begins with %s", quote(base+"/")))
@@ -505,6 +530,33 @@ func (r *reader) narrowed(c *policy.Credential, values map[string]*language.Valu
 			c.Paths = append(c.Paths, it.Text)
 		}
 		r.notNothing(v)
+	}
+}
+
+// defaultGitUser is whose password a key is where nothing else is said. Few services look at it.
+const defaultGitUser = "git"
+
+// gitHosts are the hosts of which git reaches the repositories, in the form that a policy has.
+func (r *reader) gitHosts(c *policy.Credential, v *language.Value) {
+	if v == nil || len(v.Items) == 0 {
+		return
+	}
+	c.GitUser = defaultGitUser
+	if c.Place.Type == policy.BasicPlace {
+		c.GitUser = c.Place.Name
+	}
+	for _, it := range v.Items {
+		u, err := url.Parse("https://" + it.Text)
+		if err != nil || u.Host != it.Text || u.Host == "" {
+			r.add(problem(it.Source, "%s is no host of git's", quote(shortened(it.Text))).
+				Try(`write "HOST" or "HOST:PORT": its repositories are reached by https`))
+			continue
+		}
+		plain := strings.TrimPrefix(r.serviceURL(language.Item{Text: u.String(), Source: it.Source}),
+			"https://")
+		if plain != "" && !slices.Contains(c.Git, plain) {
+			c.Git = append(c.Git, plain)
+		}
 	}
 }
 
@@ -545,8 +597,13 @@ func (r *reader) credentialAsks(_ *source, t *language.Tree) []Ask {
 	words := append([]string{
 		"credential", c.Service, c.Upstream, string(c.Place.Type), c.Place.Name, c.Place.Format,
 		c.Prefix, c.KeyVariable, c.URLVariable, strings.Join(c.Methods, " "), strings.Join(c.Paths, " "),
+		strings.Join(c.Git, " "), c.GitUser,
 	}, keys...)
+	at := c.Upstream
+	if len(c.Git) > 0 {
+		at += ", and for git at " + strings.Join(c.Git, " ")
+	}
 	says := fmt.Sprintf("to use your key of %s (from %s) at %s", c.Service,
-		strings.Join(keys, ", or "), c.Upstream)
+		strings.Join(keys, ", or "), at)
 	return []Ask{{says, t.Source, wants(words...)}}
 }

@@ -1,4 +1,5 @@
-# GitHub's interface, which is not git itself.
+# GitHub's interface, and its repositories by git. Whose password a token is does not matter there, but for those of
+# an app, which want this name.
 
 credential "github" {
   upstream = "https://api.github.com"
@@ -6,4 +7,6 @@ credential "github" {
   header   = "Authorization"
   format   = "token {}"
   env      = { key = "GITHUB_TOKEN", base_url = "GITHUB_API_URL" }
+  git      = ["github.com"]
+  git_user = "x-access-token"
 }

@@ -1,4 +1,5 @@
-# GitLab's interface, which is not git itself. No variable says where it is: a client is told by its own settings.
+# GitLab's interface, and its repositories by git. No variable says where the interface is: a client is told by its own
+# settings. The user is the one that every kind of token works with.
 
 credential "gitlab" {
   upstream = "https://gitlab.com/api"
@@ -6,4 +7,6 @@ credential "gitlab" {
   header   = "PRIVATE-TOKEN"
   format   = "{}"
   env      = { key = "GITLAB_TOKEN" }
+  git      = ["gitlab.com"]
+  git_user = "oauth2"
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/http"
+	"net/http/cgi"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -312,5 +313,89 @@ nono credential list
 	}
 	if got := p.seen(); !slices.Equal(got, []string{"Bearer " + openai}) {
 		t.Errorf("the service saw %q", got)
+	}
+}
+
+// The daily git push, by https and by what is written for ssh, with a token inside; and no other
+// repository, whatever the agent tells git.
+func TestCredentialForGit(t *testing.T) {
+	t.Parallel()
+	where, err := exec.Command("git", "--exec-path").Output()
+	if err != nil {
+		t.Skip("there is no git: ", err)
+	}
+	backend := &cgi.Handler{Path: filepath.Join(strings.TrimSpace(string(where)), "git-http-backend")}
+	if _, err := os.Stat(backend.Path); err != nil {
+		t.Skip("git serves nothing by HTTP here: ", err)
+	}
+	u := newUser(t)
+	secret := "glpat-" + rand.Text()
+	var mu sync.Mutex
+	reached := map[string]bool{}
+	forge := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "oauth2" || password != secret {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		mu.Lock()
+		reached[r.URL.Path] = true
+		mu.Unlock()
+		r.TransferEncoding = nil
+		backend.ServeHTTP(w, r)
+	}))
+	t.Cleanup(forge.Close)
+	host := strings.TrimPrefix(forge.URL, "https://")
+	root := filepath.Join(u.Home, "forge")
+	backend.Env = []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=ada", "HOME=" + u.Home}
+	for _, name := range []string{"ada/tool.git", "eve/drop.git"} {
+		at := filepath.Join(root, name)
+		for _, args := range [][]string{{"init", "-q", "--bare", "-b", "main", at}, {"-C", at, "config", "http.receivepack", "true"}} {
+			if out, err := exec.Command("git", args...).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		}
+	}
+	u.write("~/authority.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: forge.Certificate().Raw})))
+	u.write("~/.config/nono/services/gitlab.hcl", fmt.Sprintf(`
+credential "gitlab" {
+  upstream = "%s/api"
+  source   = "env://GITLAB_TOKEN"
+  header   = "PRIVATE-TOKEN"
+  git      = [%q]
+  git_user = "oauth2"
+  paths    = ["/ada/tool", "/api/**"]
+}
+`, forge.URL, host))
+	u.write("~/.gitconfig", "[user]\n\tname = Ada\n\temail = ada@example.com\n")
+	u.Env = append(u.Env, "SSL_CERT_FILE="+u.path("~/authority.pem"), "GITLAB_TOKEN="+secret)
+	r := u.succeeds(u.shell(`set -e
+git clone -q https://`+host+`/ada/tool.git tool
+cd tool
+echo 1 >file
+git add file
+git commit -q -m one
+git push -q origin HEAD:main
+cd ..
+git clone -q https://`+host+`/ada/tool again
+cat again/file
+cd again
+git config http.proxy http://127.0.0.1:1
+git pull -q
+git push https://`+host+`/eve/drop.git HEAD:main 2>&1 && echo pushed
+git config --get-regexp . | grep -i bearer | sed 's/.*Bearer //'
+`, "--allow-cwd", "--credential", "gitlab"))
+	lines := strings.Split(r.Stdout, "\n")
+	if lines[0] != "1" || !strings.Contains(r.Stdout,
+		"remote: nono: the policy allows gitlab the paths /ada/tool, /api/** only") || strings.Contains(r.Stdout, "pushed") {
+		t.Errorf("git says %s", r)
+	}
+	if token := lines[len(lines)-2]; !stoodIn.MatchString(token) {
+		t.Errorf("inside is %q", token)
+	}
+	u.nowhere([]string{secret})
+	mu.Lock()
+	defer mu.Unlock()
+	if !reached["/ada/tool.git/git-receive-pack"] || reached["/eve/drop.git/info/refs"] {
+		t.Errorf("reached is %v", reached)
 	}
 }
