@@ -44,6 +44,7 @@ type mirror struct {
 	state       []byte
 	err         error
 	planning    func(ctx context.Context, req *sdk.PlanRequest) error
+	rest        func(context.Context)
 }
 
 func newMirror() *mirror {
@@ -68,7 +69,7 @@ func (m *mirror) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespo
 // Start implements sdk.Starter.
 func (m *mirror) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartResponse, error) {
 	m.start = req
-	return &sdk.StartResponse{State: m.state}, m.err
+	return &sdk.StartResponse{State: m.state, Rest: m.rest}, m.err
 }
 
 // Finish implements sdk.Starter.
@@ -396,6 +397,76 @@ type commander struct{ *mirror }
 
 // Run implements sdk.Commander.
 func (commander) Run(context.Context, *sdk.SubcommandRequest) error { return nil }
+
+// TestRest: what a bracket layer has left to do goes on when Start has returned, and core hears when
+// it is done. No other layer has any.
+func TestRest(t *testing.T) {
+	m := newMirror()
+	m.description.Lifetime = sdk.Bracket
+	goOn, done := make(chan struct{}), make(chan struct{})
+	m.rest = func(ctx context.Context) {
+		defer close(done)
+		select {
+		case <-goOn:
+		case <-ctx.Done():
+			t.Error("it was called off")
+		}
+	}
+	kit := layertest.New(t, m)
+	ctx, over := context.WithCancel(t.Context())
+	resp, err := kit.Host.Start(ctx, &sdk.StartRequest{Run: layertest.Request(nil).Run}, nil)
+	over()
+	if err != nil || !resp.Lingers {
+		t.Fatalf("%+v, %v", resp, err)
+	}
+	close(goOn)
+	<-done
+
+	m.description.Lifetime, m.rest = sdk.Resident, func(context.Context) { t.Error("it goes on") }
+	kit = layertest.New(t, m)
+	if _, err := kit.Host.Start(t.Context(), &sdk.StartRequest{Run: layertest.Request(nil).Run}, nil); err == nil {
+		t.Error("a resident layer lingers")
+	}
+}
+
+// forgetter is a mirror that keeps something.
+type forgetter struct {
+	*mirror
+
+	asked *sdk.ForgetRequest
+}
+
+// Forget implements sdk.Forgetter.
+func (f *forgetter) Forget(_ context.Context, req *sdk.ForgetRequest) (*sdk.ForgetResponse, error) {
+	f.asked = req
+	return &sdk.ForgetResponse{Freed: 7}, f.err
+}
+
+func TestForget(t *testing.T) {
+	f := &forgetter{mirror: newMirror()}
+	kit := layertest.New(t, f)
+	if !kit.Description.Forgets || layertest.New(t, newMirror()).Description.Forgets {
+		t.Error("who keeps something says so, and nobody else")
+	}
+	want := &sdk.ForgetRequest{StateDir: "/state\xff", Sessions: []string{"a", "b"}}
+	resp, err := kit.Host.Forget(t.Context(), want)
+	if err != nil || resp.Freed != 7 {
+		t.Errorf("%+v, %v", resp, err)
+	}
+	if f.asked.Session == nil || f.asked.Core.Revision != wire.Revision {
+		t.Errorf("it was told of %+v", f.asked)
+	}
+	if f.asked.StateDir != want.StateDir || !slices.Equal(f.asked.Sessions, want.Sessions) {
+		t.Errorf("got %+v", f.asked)
+	}
+	f.err = errors.New("no")
+	if _, err := kit.Host.Forget(t.Context(), want); err == nil || !strings.Contains(err.Error(), "no") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := layertest.New(t, newMirror()).Host.Forget(t.Context(), want); err == nil {
+		t.Error("a layer that keeps nothing forgets")
+	}
+}
 
 // TestSubcommandsOfABadLayer lists what no command can be called, or have.
 func TestSubcommandsOfABadLayer(t *testing.T) {

@@ -24,7 +24,7 @@ func encodeDescription(d Description) (*layerpb.DescribeResponse, error) {
 	m := &layerpb.DescribeResponse{
 		Name: d.Name, Version: d.Version, Build: d.Build, Kind: kind, Lifetime: lifetime,
 		HostVariables: wire.EncodeStrings(d.HostVariables), StateDir: d.StateDir, Pure: d.Pure,
-		NeedsNono: d.NeedsNono,
+		NeedsNono: d.NeedsNono, Forgets: d.Forgets,
 	}
 	for _, c := range d.Subcommands {
 		completion, err := wire.EncodeEnum(wire.Completions, cmp.Or(c.Completion, CompleteNothing))
@@ -202,7 +202,9 @@ func decodeSubcommandRequest(raw []byte) (*SubcommandRequest, error) {
 	run, runErr := decodeRun(stored.GetRun())
 	end, endErr := decodeEnd(stored.GetEnd())
 	state, stateErr := wire.State(stored.GetHasState(), stored.GetState())
-	req.Session = &StoredSession{Run: run, End: end, State: state}
+	req.Session = &StoredSession{
+		Run: run, End: end, State: state, Sharing: stored.GetSharing(),
+	}
 	for _, e := range stored.GetEvents() {
 		req.Session.Events = append(req.Session.Events, StoredEvent{
 			Time: wire.DecodeTime(e.GetTime()), Event: Event{

@@ -57,6 +57,31 @@ type Starter interface {
 	Finish(ctx context.Context, req *FinishRequest) (*FinishResponse, error)
 }
 
+// Forgetter is implemented by layers that keep something for sessions outside of those' own
+// directories.
+type Forgetter interface {
+	Layer
+	// Forget drops what is kept for sessions that the user does not keep any more. It is called in a
+	// fresh process, before core removes them. Of a session that the layer does not know there is
+	// nothing to drop, and that is no error.
+	Forget(ctx context.Context, req *ForgetRequest) (*ForgetResponse, error)
+}
+
+// ForgetRequest names sessions that are about to be removed.
+type ForgetRequest struct {
+	Core     Core
+	StateDir string
+	Sessions []string
+	// Session is the stream with core, for progress.
+	Session *Session
+}
+
+// ForgetResponse says what that gives back.
+type ForgetResponse struct {
+	// Freed is in bytes of the disk.
+	Freed uint64
+}
+
 // Lifetime is how long a layer's process lives.
 type Lifetime string
 
@@ -92,6 +117,8 @@ type Description struct {
 	// NeedsNono is the oldest version of nono that the layer works with, such as "0.2.0"; empty:
 	// any. An older one refuses the layer and says so.
 	NeedsNono string
+	// Forgets says that the layer is a [Forgetter]. It is filled in by the SDK.
+	Forgets bool
 	// Pure says that Plan looks at nothing but its request: at no file, no clock, no network. So it
 	// gives one answer to one request. Every filesystem layer is so.
 	Pure bool
@@ -290,6 +317,12 @@ type StartRequest struct {
 type StartResponse struct {
 	// State is handed to Finish. It holds no secret: core keeps it on disk.
 	State []byte
+	// Rest is what is left to do, while the agent runs already and nobody waits for it; nil if nothing
+	// is. When it returns, the process is ended; it is ended before that where Rest takes very long, or
+	// the run is over first. Only a [Bracket] layer may have it.
+	Rest func(ctx context.Context)
+	// Lingers says that there is a Rest. It is for core, and filled in by the SDK.
+	Lingers bool
 }
 
 // EndReason is why a run ended.

@@ -80,6 +80,7 @@ func (s *server) describe() Description {
 	if s.described == nil { // not sync.OnceValue, which catches a panic and raises it from elsewhere
 		d := s.layer.Describe()
 		d.Build = Build
+		_, d.Forgets = s.layer.(Forgetter)
 		s.described = &d
 	}
 	return *s.described
@@ -156,7 +157,44 @@ func (s *server) Start(
 	if resp == nil {
 		return &layerpb.StartResponse{}, nil
 	}
-	return &layerpb.StartResponse{HasState: resp.State != nil, State: resp.State}, nil
+	out := &layerpb.StartResponse{HasState: resp.State != nil, State: resp.State}
+	if resp.Rest != nil {
+		if lifetime := s.describe().Lifetime; lifetime != Bracket {
+			return nil, own(fmt.Errorf("a layer of the lifetime %q has something left to do after Start",
+				lifetime))
+		}
+		out.Lingers = true
+		go func() {
+			resp.Rest(context.WithoutCancel(ctx))
+			_ = s.session.rested() // where core is gone the process is about to be, too
+		}()
+	}
+	return out, fits(out, &req.Core)
+}
+
+// Forget implements layerpb.LayerServer.
+func (s *server) Forget(
+	ctx context.Context, m *layerpb.ForgetRequest,
+) (*layerpb.ForgetResponse, error) {
+	forgetter, ok := s.layer.(Forgetter)
+	if !ok {
+		return nil, status.Error(codes.Unimplemented, "the layer has no Forget")
+	}
+	var run Run
+	if err := s.begin(ctx, &run); err != nil {
+		return nil, err
+	}
+	resp, err := forgetter.Forget(ctx, &ForgetRequest{
+		Core: decodeCore(m.GetCore()), StateDir: string(m.GetStateDir()), Sessions: m.GetSessions(),
+		Session: run.Session,
+	})
+	switch {
+	case err != nil:
+		return nil, own(err)
+	case resp == nil:
+		return &layerpb.ForgetResponse{}, nil
+	}
+	return &layerpb.ForgetResponse{Freed: resp.Freed}, nil
 }
 
 // Finish implements layerpb.LayerServer.

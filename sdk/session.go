@@ -83,6 +83,13 @@ func (s *Session) Progress(text string, done, total uint64) error {
 	}})
 }
 
+// rested says that what was left to do after Start is done.
+func (s *Session) rested() error {
+	return s.send(&layerpb.SessionResponse{Message: &layerpb.SessionResponse_Rested{
+		Rested: &layerpb.Rested{},
+	}})
+}
+
 // Stop asks core to end the run, and says why: a quota used up, for instance. Before the gate is
 // opened, the run is refused for that reason. Stop returns when core knows, and does not wait for
 // the end.

@@ -89,6 +89,8 @@ type StoredSession struct {
 	// Events are those that this layer itself reported in it, at most 10,000, as the session's log
 	// has them: what was told again and again is one with its count.
 	Events []StoredEvent
+	// Sharing are the ids of the sessions that run now and may write where this one could.
+	Sharing []string
 }
 
 // StoredEvent is an event in a session's log.

@@ -332,6 +332,16 @@ func (l *Layer) FinishStored(
 	})
 }
 
+// Forget has the layer drop what it keeps for sessions.
+func (l *Layer) Forget(
+	ctx context.Context, req *sdk.ForgetRequest,
+) (*sdk.ForgetResponse, error) {
+	limit := l.spec.Deadlines.Finish
+	return call(ctx, l, "Forget", limit, func(ctx context.Context) (*sdk.ForgetResponse, error) {
+		return l.client.Forget(ctx, req)
+	})
+}
+
 // Beats is how many beats of its session the layer has answered.
 func (l *Layer) Beats() uint64 {
 	l.mu.Lock()
@@ -360,6 +370,24 @@ func (l *Layer) PID() int { return l.process.pid }
 func (l *Layer) Release() {
 	l.letGo()
 	go l.Close()
+}
+
+// Linger lets the layer do what it has left to do, nobody waiting for it, and ends it when it says
+// that it has, or after most. Its loss means nothing any more.
+func (l *Layer) Linger(most time.Duration) {
+	l.mu.Lock()
+	l.ending = true
+	stream := l.stream
+	l.mu.Unlock()
+	go func() {
+		select {
+		case <-stream.Rested():
+		case <-stream.Done():
+		case <-l.process.exited:
+		case <-time.After(most):
+		}
+		l.Close()
+	}()
 }
 
 // Close ends the layer and returns when nothing of it is left. It may be called more than once.

@@ -490,6 +490,40 @@ func TestReleaseDoesNotWait(t *testing.T) {
 	gone(t, l.PID())
 }
 
+// TestLinger: a layer that has something left to do when Start has returned is ended when it is
+// done, when it takes too long, and when the run is over; it is never lost.
+func TestLinger(t *testing.T) {
+	for _, c := range []struct {
+		mode  string
+		most  time.Duration
+		close bool
+	}{
+		{"linger", time.Hour, false}, {"linger-on", time.Millisecond, false}, {"linger-on", time.Hour, true},
+	} {
+		l := begin(t, builtin(t, c.mode))
+		if _, err := planned(t, l, &recorder{}); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := l.Start(t.Context(), &sdk.StartRequest{Run: layertest.Request(nil).Run}, nil)
+		if err != nil || !resp.Lingers {
+			t.Fatalf("%+v, %v", resp, err)
+		}
+		l.Linger(c.most)
+		if c.close {
+			if !alive(l.PID()) {
+				t.Error("it is gone before it was ended") // the control
+			}
+			l.Close()
+		}
+		gone(t, l.PID())
+		select {
+		case <-l.Lost():
+			t.Errorf("%s: %v", c.mode, l.Err())
+		default:
+		}
+	}
+}
+
 // TestDeafLayer does not look at its lifeline.
 func TestDeafLayer(t *testing.T) {
 	log, _ := logged()

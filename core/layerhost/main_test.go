@@ -191,6 +191,8 @@ func (l *testLayer) Describe() sdk.Description {
 		d.NeedsNono = "0.1.0" // which a version before its release has, too
 	case "no-version":
 		d.NeedsNono = "latest"
+	case "linger", "linger-on":
+		d.Lifetime = sdk.Bracket
 	case "grandchild-die-plan":
 	}
 	if l.mode == "die-plan" && strings.Contains(os.Args[0], "grandchild") {
@@ -247,7 +249,14 @@ func (l *testLayer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartR
 			}
 		}
 	}()
-	return &sdk.StartResponse{State: []byte("state")}, nil
+	resp := &sdk.StartResponse{State: []byte("state")}
+	switch l.mode {
+	case "linger":
+		resp.Rest = func(context.Context) {}
+	case "linger-on":
+		resp.Rest = func(context.Context) { time.Sleep(time.Hour) }
+	}
+	return resp, nil
 }
 
 // Finish implements sdk.Starter.

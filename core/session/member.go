@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/diag"
@@ -260,6 +261,10 @@ func (m *member) why(cfg *config.Config) string {
 	return "always"
 }
 
+// mostLingering bounds what a bracket layer does when Start has returned: what takes longer, it does
+// in Finish.
+const mostLingering = 5 * time.Minute
+
 // arm calls Start. From then on the loss of a resident layer ends the run.
 func (m *member) arm(ctx context.Context, r *run) error {
 	m.armed = true
@@ -273,7 +278,11 @@ func (m *member) arm(ctx context.Context, r *run) error {
 	if err := m.keep(r.stored); err != nil {
 		return storeProblem(err)
 	}
-	if m.description.Lifetime == sdk.Bracket {
+	switch {
+	case answer.Lingers:
+		m.layer.Linger(mostLingering)
+		return nil
+	case m.description.Lifetime == sdk.Bracket:
 		m.layer.Release()
 		return nil
 	}

@@ -84,5 +84,11 @@ func Checks() []Check {
 				"perhaps no state; Finish releases what there is",
 			hold: finishNeverStarted,
 		},
+		{
+			Says: "Forget drops what is kept for a session, twice, and of one that never was",
+			Contract: "a layer that keeps something for sessions drops it when they are removed; one " +
+				"of which it knows nothing is no error",
+			hold: forgets,
+		},
 	}
 }

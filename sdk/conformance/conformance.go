@@ -36,6 +36,7 @@ type Host interface {
 		ctx context.Context, req *sdk.StartRequest, listeners map[string]*os.File,
 	) (*sdk.StartResponse, error)
 	Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error)
+	Forget(ctx context.Context, req *sdk.ForgetRequest) (*sdk.ForgetResponse, error)
 	// Beats is how many beats the layer has answered.
 	Beats() uint64
 	// Kill ends the layer at once, in whatever it is doing.

@@ -141,3 +141,8 @@ func TestTree(t *testing.T) {
 		t.Errorf("changed: %s", got)
 	}
 }
+
+// Forget implements Host.
+func (f *fake) Forget(context.Context, *sdk.ForgetRequest) (*sdk.ForgetResponse, error) {
+	return &sdk.ForgetResponse{}, nil
+}

@@ -201,3 +201,36 @@ func finishCutOff(t *trial) error {
 	}
 	return nil
 }
+
+func forgets(t *trial) error {
+	l, req, planned, err := t.planStarter()
+	if err != nil {
+		return err
+	}
+	if !l.is.Forgets {
+		return &Nothing{Why: "it keeps nothing"}
+	}
+	state, err := t.start(l, req, planned)
+	if err != nil {
+		return err
+	}
+	if err := t.finishTwice(&sdk.FinishRequest{
+		Run: req.Run, End: sdk.End{Reason: sdk.EndExited}, Secrets: planned.Secrets, State: state,
+	}); err != nil {
+		return err
+	}
+	for range 2 {
+		l, err := t.begin()
+		if err != nil {
+			return err
+		}
+		_, err = l.Forget(t.ctx, &sdk.ForgetRequest{
+			StateDir: req.StateDir, Sessions: []string{req.SessionID, "never"},
+		})
+		if err != nil {
+			return fmt.Errorf("calling Forget: %w", err)
+		}
+		l.Close()
+	}
+	return nil
+}

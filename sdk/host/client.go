@@ -189,7 +189,22 @@ func (c *Client) Start(
 	if err != nil {
 		return nil, err
 	}
-	return badAnswer(decodeStartResponse(answer))
+	started, err := decodeStartResponse(answer)
+	if err == nil && started.Lingers && c.described.Lifetime != sdk.Bracket {
+		err = fmt.Errorf("a layer of the lifetime %q lingers", c.described.Lifetime)
+	}
+	return badAnswer(started, err)
+}
+
+// Forget has the layer drop what it keeps for sessions. req.Core and req.Session are not used.
+func (c *Client) Forget(ctx context.Context, req *sdk.ForgetRequest) (*sdk.ForgetResponse, error) {
+	answer, err := c.rpc.Forget(ctx, &layerpb.ForgetRequest{
+		Core: core(), StateDir: []byte(req.StateDir), Sessions: req.Sessions,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return badAnswer(&sdk.ForgetResponse{Freed: answer.GetFreed()}, wire.Strict(answer))
 }
 
 // Finish lets the layer release what it took.

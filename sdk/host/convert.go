@@ -32,6 +32,7 @@ func decodeDescription(m *layerpb.DescribeResponse) (sdk.Description, error) {
 		Name: m.GetName(), Version: m.GetVersion(), Build: m.GetBuild(), Kind: kind,
 		Lifetime: lifetime, HostVariables: wire.DecodeStrings(m.GetHostVariables()),
 		StateDir: m.GetStateDir(), Pure: m.GetPure(), NeedsNono: m.GetNeedsNono(),
+		Forgets: m.GetForgets(),
 	}
 	err := wire.First(
 		wire.Strict(m),
@@ -131,10 +132,14 @@ type StoredSession struct {
 	State []byte
 	// Events are those that the layer itself reported.
 	Events []sdk.StoredEvent
+	// Sharing are the sessions that run now and may write where this one could.
+	Sharing []string
 }
 
 func (s *StoredSession) encode() (*layerpb.StoredSession, error) {
-	m := &layerpb.StoredSession{Run: &layerpb.Run{}, HasState: s.State != nil, State: s.State}
+	m := &layerpb.StoredSession{
+		Run: &layerpb.Run{}, HasState: s.State != nil, State: s.State, Sharing: s.Sharing,
+	}
 	if err := proto.Unmarshal(s.Run, m.Run); err != nil {
 		return nil, fmt.Errorf("reading the stored run: %w", err)
 	}
@@ -375,7 +380,7 @@ func decodeStartResponse(m *layerpb.StartResponse) (*sdk.StartResponse, error) {
 		return nil, err
 	}
 	state, err := wire.State(m.GetHasState(), m.GetState())
-	return &sdk.StartResponse{State: state}, err
+	return &sdk.StartResponse{State: state, Lingers: m.GetLingers()}, err
 }
 
 func encodeStartRequest(r *sdk.StartRequest) (*layerpb.StartRequest, error) {

@@ -56,6 +56,9 @@ type Stream struct {
 	busy  atomic.Bool
 	beats atomic.Uint64
 
+	rest   sync.Once
+	rested chan struct{}
+
 	over chan struct{}
 	err  error
 }
@@ -74,6 +77,7 @@ func (c *Client) OpenSession(ctx context.Context, h Handler, beat Beat) (*Stream
 	s := &Stream{
 		client: c, handler: h, stream: rpc, cancel: cancel,
 		requests: make(chan struct{}, maxRequests), over: make(chan struct{}),
+		rested: make(chan struct{}),
 	}
 	go s.read(ctx)
 	go s.beat(ctx, beat)
@@ -82,6 +86,9 @@ func (c *Client) OpenSession(ctx context.Context, h Handler, beat Beat) (*Stream
 
 // Done is closed when the session has ended.
 func (s *Stream) Done() <-chan struct{} { return s.over }
+
+// Rested is closed when the layer has nothing more to do.
+func (s *Stream) Rested() <-chan struct{} { return s.rested }
 
 // Err says why, after Done.
 func (s *Stream) Err() error { return s.err }
@@ -157,6 +164,9 @@ func (s *Stream) take(ctx context.Context, m *layerpb.SessionResponse) error {
 			return &BadAnswer{wire.At(err, "question")}
 		}
 		return s.beside(func() { s.send(s.ask(ctx, m.Question)) })
+	case *layerpb.SessionResponse_Rested:
+		s.rest.Do(func() { close(s.rested) })
+		return nil
 	case *layerpb.SessionResponse_Dial:
 		return s.beside(func() { s.send(s.dial(ctx, m.Dial)) })
 	default:

@@ -1335,7 +1335,9 @@ type DescribeResponse struct {
 	NeedsNono string `protobuf:"bytes,10,opt,name=needs_nono,json=needsNono,proto3" json:"needs_nono,omitempty"`
 	// subcommands are the layer's own commands. To run one, core starts the program in its other mode:
 	// see SubcommandRequest.
-	Subcommands   []*Subcommand `protobuf:"bytes,11,rep,name=subcommands,proto3" json:"subcommands,omitempty"`
+	Subcommands []*Subcommand `protobuf:"bytes,11,rep,name=subcommands,proto3" json:"subcommands,omitempty"`
+	// forgets: Forget is to be called when a session is removed.
+	Forgets       bool `protobuf:"varint,12,opt,name=forgets,proto3" json:"forgets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1445,6 +1447,13 @@ func (x *DescribeResponse) GetSubcommands() []*Subcommand {
 		return x.Subcommands
 	}
 	return nil
+}
+
+func (x *DescribeResponse) GetForgets() bool {
+	if x != nil {
+		return x.Forgets
+	}
+	return false
 }
 
 // Subcommand is a command of nono's that a layer carries out.
@@ -1770,7 +1779,9 @@ type StoredSession struct {
 	HasState bool                   `protobuf:"varint,3,opt,name=has_state,json=hasState,proto3" json:"has_state,omitempty"`
 	State    []byte                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
 	// events are those that the layer itself reported in it, in their order.
-	Events        []*StoredEvent `protobuf:"bytes,5,rep,name=events,proto3" json:"events,omitempty"`
+	Events []*StoredEvent `protobuf:"bytes,5,rep,name=events,proto3" json:"events,omitempty"`
+	// sharing are the sessions that run now and may write where this one could.
+	Sharing       []string `protobuf:"bytes,6,rep,name=sharing,proto3" json:"sharing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1836,6 +1847,13 @@ func (x *StoredSession) GetState() []byte {
 func (x *StoredSession) GetEvents() []*StoredEvent {
 	if x != nil {
 		return x.Events
+	}
+	return nil
+}
+
+func (x *StoredSession) GetSharing() []string {
+	if x != nil {
+		return x.Sharing
 	}
 	return nil
 }
@@ -6093,8 +6111,11 @@ func (x *Descriptor) GetNetwork() Network {
 type StartResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// has_state tells an empty state from none.
-	HasState      bool   `protobuf:"varint,1,opt,name=has_state,json=hasState,proto3" json:"has_state,omitempty"`
-	State         []byte `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	HasState bool   `protobuf:"varint,1,opt,name=has_state,json=hasState,proto3" json:"has_state,omitempty"`
+	State    []byte `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// lingers: the layer has something left to do that nobody waits for, and sends rested when it is
+	// done. Only a bracket layer may.
+	Lingers       bool `protobuf:"varint,3,opt,name=lingers,proto3" json:"lingers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6141,6 +6162,13 @@ func (x *StartResponse) GetState() []byte {
 		return x.State
 	}
 	return nil
+}
+
+func (x *StartResponse) GetLingers() bool {
+	if x != nil {
+		return x.Lingers
+	}
+	return false
 }
 
 // End is how a run ended.
@@ -6353,6 +6381,112 @@ func (x *FinishResponse) GetLines() []string {
 	return nil
 }
 
+type ForgetRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Core     *Core                  `protobuf:"bytes,1,opt,name=core,proto3" json:"core,omitempty"`
+	StateDir []byte                 `protobuf:"bytes,2,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"`
+	// sessions are ids.
+	Sessions      []string `protobuf:"bytes,3,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForgetRequest) Reset() {
+	*x = ForgetRequest{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForgetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForgetRequest) ProtoMessage() {}
+
+func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
+func (*ForgetRequest) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *ForgetRequest) GetCore() *Core {
+	if x != nil {
+		return x.Core
+	}
+	return nil
+}
+
+func (x *ForgetRequest) GetStateDir() []byte {
+	if x != nil {
+		return x.StateDir
+	}
+	return nil
+}
+
+func (x *ForgetRequest) GetSessions() []string {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+type ForgetResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// freed is how many bytes of the disk that gives back.
+	Freed         uint64 `protobuf:"varint,1,opt,name=freed,proto3" json:"freed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForgetResponse) Reset() {
+	*x = ForgetResponse{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForgetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForgetResponse) ProtoMessage() {}
+
+func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForgetResponse.ProtoReflect.Descriptor instead.
+func (*ForgetResponse) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *ForgetResponse) GetFreed() uint64 {
+	if x != nil {
+		return x.Freed
+	}
+	return 0
+}
+
 // SessionRequest goes from core to the layer.
 type SessionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -6369,7 +6503,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6381,7 +6515,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6394,7 +6528,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{68}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *SessionRequest) GetMessage() isSessionRequest_Message {
@@ -6479,6 +6613,7 @@ type SessionResponse struct {
 	//	*SessionResponse_Question
 	//	*SessionResponse_Dial
 	//	*SessionResponse_Stop
+	//	*SessionResponse_Rested
 	Message       isSessionResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -6486,7 +6621,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6498,7 +6633,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6511,7 +6646,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{69}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *SessionResponse) GetMessage() isSessionResponse_Message {
@@ -6575,6 +6710,15 @@ func (x *SessionResponse) GetStop() *Stop {
 	return nil
 }
 
+func (x *SessionResponse) GetRested() *Rested {
+	if x != nil {
+		if x, ok := x.Message.(*SessionResponse_Rested); ok {
+			return x.Rested
+		}
+	}
+	return nil
+}
+
 type isSessionResponse_Message interface {
 	isSessionResponse_Message()
 }
@@ -6603,6 +6747,10 @@ type SessionResponse_Stop struct {
 	Stop *Stop `protobuf:"bytes,6,opt,name=stop,proto3,oneof"`
 }
 
+type SessionResponse_Rested struct {
+	Rested *Rested `protobuf:"bytes,7,opt,name=rested,proto3,oneof"`
+}
+
 func (*SessionResponse_Beat) isSessionResponse_Message() {}
 
 func (*SessionResponse_Event) isSessionResponse_Message() {}
@@ -6615,6 +6763,45 @@ func (*SessionResponse_Dial) isSessionResponse_Message() {}
 
 func (*SessionResponse_Stop) isSessionResponse_Message() {}
 
+func (*SessionResponse_Rested) isSessionResponse_Message() {}
+
+// Rested says that what was left to do after Start is done. The process is ended.
+type Rested struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rested) Reset() {
+	*x = Rested{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rested) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rested) ProtoMessage() {}
+
+func (x *Rested) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rested.ProtoReflect.Descriptor instead.
+func (*Rested) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{72}
+}
+
 type Beat struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
@@ -6624,7 +6811,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6636,7 +6823,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6649,7 +6836,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{70}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -6674,7 +6861,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6686,7 +6873,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6699,7 +6886,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{71}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Event) GetName() string {
@@ -6742,7 +6929,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6754,7 +6941,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6767,7 +6954,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{72}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Progress) GetText() string {
@@ -6803,7 +6990,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6815,7 +7002,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6828,7 +7015,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{73}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Question) GetId() uint64 {
@@ -6866,7 +7053,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6878,7 +7065,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6891,7 +7078,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{74}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -6933,7 +7120,7 @@ type Dial struct {
 
 func (x *Dial) Reset() {
 	*x = Dial{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6945,7 +7132,7 @@ func (x *Dial) String() string {
 func (*Dial) ProtoMessage() {}
 
 func (x *Dial) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6958,7 +7145,7 @@ func (x *Dial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dial.ProtoReflect.Descriptor instead.
 func (*Dial) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{75}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Dial) GetId() uint64 {
@@ -6986,7 +7173,7 @@ type DialResult struct {
 
 func (x *DialResult) Reset() {
 	*x = DialResult{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6998,7 +7185,7 @@ func (x *DialResult) String() string {
 func (*DialResult) ProtoMessage() {}
 
 func (x *DialResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7011,7 +7198,7 @@ func (x *DialResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResult.ProtoReflect.Descriptor instead.
 func (*DialResult) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{76}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *DialResult) GetId() uint64 {
@@ -7046,7 +7233,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7058,7 +7245,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7071,7 +7258,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{77}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Stop) GetId() uint64 {
@@ -7097,7 +7284,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7109,7 +7296,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7122,7 +7309,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{78}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Stopping) GetId() uint64 {
@@ -7142,7 +7329,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\brevision\x18\x02 \x01(\rR\brevision\x12\x1a\n" +
 	"\bfeatures\x18\x03 \x03(\tR\bfeatures\":\n" +
 	"\x0fDescribeRequest\x12'\n" +
-	"\x04core\x18\x01 \x01(\v2\x13.nono.layer.v1.CoreR\x04core\"\x9c\x03\n" +
+	"\x04core\x18\x01 \x01(\v2\x13.nono.layer.v1.CoreR\x04core\"\xb6\x03\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
@@ -7156,7 +7343,8 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\n" +
 	"needs_nono\x18\n" +
 	" \x01(\tR\tneedsNono\x12;\n" +
-	"\vsubcommands\x18\v \x03(\v2\x19.nono.layer.v1.SubcommandR\vsubcommands\"\xe8\x01\n" +
+	"\vsubcommands\x18\v \x03(\v2\x19.nono.layer.v1.SubcommandR\vsubcommands\x12\x18\n" +
+	"\aforgets\x18\f \x01(\bR\aforgets\"\xe8\x01\n" +
 	"\n" +
 	"Subcommand\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
@@ -7183,13 +7371,14 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\asession\x18\b \x01(\v2\x1c.nono.layer.v1.StoredSessionR\asession\"5\n" +
 	"\tFlagValue\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"\xc2\x01\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xdc\x01\n" +
 	"\rStoredSession\x12$\n" +
 	"\x03run\x18\x01 \x01(\v2\x12.nono.layer.v1.RunR\x03run\x12$\n" +
 	"\x03end\x18\x02 \x01(\v2\x12.nono.layer.v1.EndR\x03end\x12\x1b\n" +
 	"\thas_state\x18\x03 \x01(\bR\bhasState\x12\x14\n" +
 	"\x05state\x18\x04 \x01(\fR\x05state\x122\n" +
-	"\x06events\x18\x05 \x03(\v2\x1a.nono.layer.v1.StoredEventR\x06events\"M\n" +
+	"\x06events\x18\x05 \x03(\v2\x1a.nono.layer.v1.StoredEventR\x06events\x12\x18\n" +
+	"\asharing\x18\x06 \x03(\tR\asharing\"M\n" +
 	"\vStoredEvent\x12\x12\n" +
 	"\x04time\x18\x01 \x01(\x03R\x04time\x12*\n" +
 	"\x05event\x18\x02 \x01(\v2\x14.nono.layer.v1.EventR\x05event\"\x80\x02\n" +
@@ -7517,10 +7706,11 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"Descriptor\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\fR\x05token\x120\n" +
-	"\anetwork\x18\x03 \x01(\x0e2\x16.nono.layer.v1.NetworkR\anetwork\"B\n" +
+	"\anetwork\x18\x03 \x01(\x0e2\x16.nono.layer.v1.NetworkR\anetwork\"\\\n" +
 	"\rStartResponse\x12\x1b\n" +
 	"\thas_state\x18\x01 \x01(\bR\bhasState\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\fR\x05state\"\x9c\x01\n" +
+	"\x05state\x18\x02 \x01(\fR\x05state\x12\x18\n" +
+	"\alingers\x18\x03 \x01(\bR\alingers\"\x9c\x01\n" +
 	"\x03End\x120\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x18.nono.layer.v1.EndReasonR\x06reason\x12\x1b\n" +
 	"\texit_code\x18\x02 \x01(\rR\bexitCode\x12\x16\n" +
@@ -7538,21 +7728,29 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"&\n" +
 	"\x0eFinishResponse\x12\x14\n" +
-	"\x05lines\x18\x01 \x03(\tR\x05lines\"\xe5\x01\n" +
+	"\x05lines\x18\x01 \x03(\tR\x05lines\"q\n" +
+	"\rForgetRequest\x12'\n" +
+	"\x04core\x18\x01 \x01(\v2\x13.nono.layer.v1.CoreR\x04core\x12\x1b\n" +
+	"\tstate_dir\x18\x02 \x01(\fR\bstateDir\x12\x1a\n" +
+	"\bsessions\x18\x03 \x03(\tR\bsessions\"&\n" +
+	"\x0eForgetResponse\x12\x14\n" +
+	"\x05freed\x18\x01 \x01(\x04R\x05freed\"\xe5\x01\n" +
 	"\x0eSessionRequest\x12)\n" +
 	"\x04beat\x18\x01 \x01(\v2\x13.nono.layer.v1.BeatH\x00R\x04beat\x12/\n" +
 	"\x06answer\x18\x02 \x01(\v2\x15.nono.layer.v1.AnswerH\x00R\x06answer\x125\n" +
 	"\adialled\x18\x03 \x01(\v2\x19.nono.layer.v1.DialResultH\x00R\adialled\x125\n" +
 	"\bstopping\x18\x04 \x01(\v2\x17.nono.layer.v1.StoppingH\x00R\bstoppingB\t\n" +
-	"\amessage\"\xb9\x02\n" +
+	"\amessage\"\xea\x02\n" +
 	"\x0fSessionResponse\x12)\n" +
 	"\x04beat\x18\x01 \x01(\v2\x13.nono.layer.v1.BeatH\x00R\x04beat\x12,\n" +
 	"\x05event\x18\x02 \x01(\v2\x14.nono.layer.v1.EventH\x00R\x05event\x125\n" +
 	"\bprogress\x18\x03 \x01(\v2\x17.nono.layer.v1.ProgressH\x00R\bprogress\x125\n" +
 	"\bquestion\x18\x04 \x01(\v2\x17.nono.layer.v1.QuestionH\x00R\bquestion\x12)\n" +
 	"\x04dial\x18\x05 \x01(\v2\x13.nono.layer.v1.DialH\x00R\x04dial\x12)\n" +
-	"\x04stop\x18\x06 \x01(\v2\x13.nono.layer.v1.StopH\x00R\x04stopB\t\n" +
-	"\amessage\"\x1e\n" +
+	"\x04stop\x18\x06 \x01(\v2\x13.nono.layer.v1.StopH\x00R\x04stop\x12/\n" +
+	"\x06rested\x18\a \x01(\v2\x15.nono.layer.v1.RestedH\x00R\x06restedB\t\n" +
+	"\amessage\"\b\n" +
+	"\x06Rested\"\x1e\n" +
 	"\x04Beat\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\"\xba\x01\n" +
 	"\x05Event\x12\x12\n" +
@@ -7730,12 +7928,13 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x15END_REASON_LAYER_LOST\x10\x03\x12\x16\n" +
 	"\x12END_REASON_STOPPED\x10\x04\x12\x1b\n" +
 	"\x17END_REASON_START_FAILED\x10\x05\x12\x18\n" +
-	"\x14END_REASON_CORE_LOST\x10\x062\xee\x02\n" +
+	"\x14END_REASON_CORE_LOST\x10\x062\xb5\x03\n" +
 	"\x05Layer\x12K\n" +
 	"\bDescribe\x12\x1e.nono.layer.v1.DescribeRequest\x1a\x1f.nono.layer.v1.DescribeResponse\x12?\n" +
 	"\x04Plan\x12\x1a.nono.layer.v1.PlanRequest\x1a\x1b.nono.layer.v1.PlanResponse\x12B\n" +
 	"\x05Start\x12\x1b.nono.layer.v1.StartRequest\x1a\x1c.nono.layer.v1.StartResponse\x12E\n" +
-	"\x06Finish\x12\x1c.nono.layer.v1.FinishRequest\x1a\x1d.nono.layer.v1.FinishResponse\x12L\n" +
+	"\x06Finish\x12\x1c.nono.layer.v1.FinishRequest\x1a\x1d.nono.layer.v1.FinishResponse\x12E\n" +
+	"\x06Forget\x12\x1c.nono.layer.v1.ForgetRequest\x1a\x1d.nono.layer.v1.ForgetResponse\x12L\n" +
 	"\aSession\x12\x1d.nono.layer.v1.SessionRequest\x1a\x1e.nono.layer.v1.SessionResponse(\x010\x01B&Z$github.com/nono-run/nono/sdk/layerpbb\x06proto3"
 
 var (
@@ -7751,7 +7950,7 @@ func file_nono_layer_v1_layer_proto_rawDescGZIP() []byte {
 }
 
 var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 21)
-var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 83)
+var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 86)
 var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Kind)(0),                 // 0: nono.layer.v1.Kind
 	(Lifetime)(0),             // 1: nono.layer.v1.Lifetime
@@ -7842,21 +8041,24 @@ var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(*End)(nil),               // 86: nono.layer.v1.End
 	(*FinishRequest)(nil),     // 87: nono.layer.v1.FinishRequest
 	(*FinishResponse)(nil),    // 88: nono.layer.v1.FinishResponse
-	(*SessionRequest)(nil),    // 89: nono.layer.v1.SessionRequest
-	(*SessionResponse)(nil),   // 90: nono.layer.v1.SessionResponse
-	(*Beat)(nil),              // 91: nono.layer.v1.Beat
-	(*Event)(nil),             // 92: nono.layer.v1.Event
-	(*Progress)(nil),          // 93: nono.layer.v1.Progress
-	(*Question)(nil),          // 94: nono.layer.v1.Question
-	(*Answer)(nil),            // 95: nono.layer.v1.Answer
-	(*Dial)(nil),              // 96: nono.layer.v1.Dial
-	(*DialResult)(nil),        // 97: nono.layer.v1.DialResult
-	(*Stop)(nil),              // 98: nono.layer.v1.Stop
-	(*Stopping)(nil),          // 99: nono.layer.v1.Stopping
-	nil,                       // 100: nono.layer.v1.PlanResponse.SecretsEntry
-	nil,                       // 101: nono.layer.v1.StartRequest.SecretsEntry
-	nil,                       // 102: nono.layer.v1.FinishRequest.SecretsEntry
-	nil,                       // 103: nono.layer.v1.Event.FieldsEntry
+	(*ForgetRequest)(nil),     // 89: nono.layer.v1.ForgetRequest
+	(*ForgetResponse)(nil),    // 90: nono.layer.v1.ForgetResponse
+	(*SessionRequest)(nil),    // 91: nono.layer.v1.SessionRequest
+	(*SessionResponse)(nil),   // 92: nono.layer.v1.SessionResponse
+	(*Rested)(nil),            // 93: nono.layer.v1.Rested
+	(*Beat)(nil),              // 94: nono.layer.v1.Beat
+	(*Event)(nil),             // 95: nono.layer.v1.Event
+	(*Progress)(nil),          // 96: nono.layer.v1.Progress
+	(*Question)(nil),          // 97: nono.layer.v1.Question
+	(*Answer)(nil),            // 98: nono.layer.v1.Answer
+	(*Dial)(nil),              // 99: nono.layer.v1.Dial
+	(*DialResult)(nil),        // 100: nono.layer.v1.DialResult
+	(*Stop)(nil),              // 101: nono.layer.v1.Stop
+	(*Stopping)(nil),          // 102: nono.layer.v1.Stopping
+	nil,                       // 103: nono.layer.v1.PlanResponse.SecretsEntry
+	nil,                       // 104: nono.layer.v1.StartRequest.SecretsEntry
+	nil,                       // 105: nono.layer.v1.FinishRequest.SecretsEntry
+	nil,                       // 106: nono.layer.v1.Event.FieldsEntry
 }
 var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	21,  // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
@@ -7873,7 +8075,7 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	51,  // 11: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
 	86,  // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
 	29,  // 13: nono.layer.v1.StoredSession.events:type_name -> nono.layer.v1.StoredEvent
-	92,  // 14: nono.layer.v1.StoredEvent.event:type_name -> nono.layer.v1.Event
+	95,  // 14: nono.layer.v1.StoredEvent.event:type_name -> nono.layer.v1.Event
 	3,   // 15: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
 	30,  // 16: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
 	4,   // 17: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
@@ -7932,7 +8134,7 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	59,  // 70: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
 	61,  // 71: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
 	60,  // 72: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	100, // 73: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	103, // 73: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
 	15,  // 74: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
 	16,  // 75: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
 	62,  // 76: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
@@ -7959,39 +8161,43 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	79,  // 97: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
 	19,  // 98: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
 	51,  // 99: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
-	101, // 100: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	104, // 100: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
 	84,  // 101: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
 	19,  // 102: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
 	20,  // 103: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
 	51,  // 104: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
 	86,  // 105: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
-	102, // 106: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
-	91,  // 107: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	95,  // 108: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	97,  // 109: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	99,  // 110: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
-	91,  // 111: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	92,  // 112: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	93,  // 113: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	94,  // 114: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	96,  // 115: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	98,  // 116: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	103, // 117: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	22,  // 118: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	52,  // 119: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	83,  // 120: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	87,  // 121: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	89,  // 122: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	23,  // 123: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	58,  // 124: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	85,  // 125: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	88,  // 126: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	90,  // 127: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	123, // [123:128] is the sub-list for method output_type
-	118, // [118:123] is the sub-list for method input_type
-	118, // [118:118] is the sub-list for extension type_name
-	118, // [118:118] is the sub-list for extension extendee
-	0,   // [0:118] is the sub-list for field type_name
+	105, // 106: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	21,  // 107: nono.layer.v1.ForgetRequest.core:type_name -> nono.layer.v1.Core
+	94,  // 108: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	98,  // 109: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	100, // 110: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	102, // 111: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	94,  // 112: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	95,  // 113: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	96,  // 114: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	97,  // 115: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	99,  // 116: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	101, // 117: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	93,  // 118: nono.layer.v1.SessionResponse.rested:type_name -> nono.layer.v1.Rested
+	106, // 119: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	22,  // 120: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	52,  // 121: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	83,  // 122: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	87,  // 123: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	89,  // 124: nono.layer.v1.Layer.Forget:input_type -> nono.layer.v1.ForgetRequest
+	91,  // 125: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	23,  // 126: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	58,  // 127: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	85,  // 128: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	88,  // 129: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	90,  // 130: nono.layer.v1.Layer.Forget:output_type -> nono.layer.v1.ForgetResponse
+	92,  // 131: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	126, // [126:132] is the sub-list for method output_type
+	120, // [120:126] is the sub-list for method input_type
+	120, // [120:120] is the sub-list for extension type_name
+	120, // [120:120] is the sub-list for extension extendee
+	0,   // [0:120] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }
@@ -8027,19 +8233,20 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Part_Secret)(nil),
 		(*Part_Listener)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[68].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[70].OneofWrappers = []any{
 		(*SessionRequest_Beat)(nil),
 		(*SessionRequest_Answer)(nil),
 		(*SessionRequest_Dialled)(nil),
 		(*SessionRequest_Stopping)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[69].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[71].OneofWrappers = []any{
 		(*SessionResponse_Beat)(nil),
 		(*SessionResponse_Event)(nil),
 		(*SessionResponse_Progress)(nil),
 		(*SessionResponse_Question)(nil),
 		(*SessionResponse_Dial)(nil),
 		(*SessionResponse_Stop)(nil),
+		(*SessionResponse_Rested)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -8047,7 +8254,7 @@ func file_nono_layer_v1_layer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nono_layer_v1_layer_proto_rawDesc), len(file_nono_layer_v1_layer_proto_rawDesc)),
 			NumEnums:      21,
-			NumMessages:   83,
+			NumMessages:   86,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,6 +32,7 @@ const (
 	Layer_Plan_FullMethodName     = "/nono.layer.v1.Layer/Plan"
 	Layer_Start_FullMethodName    = "/nono.layer.v1.Layer/Start"
 	Layer_Finish_FullMethodName   = "/nono.layer.v1.Layer/Finish"
+	Layer_Forget_FullMethodName   = "/nono.layer.v1.Layer/Forget"
 	Layer_Session_FullMethodName  = "/nono.layer.v1.Layer/Session"
 )
 
@@ -47,6 +48,9 @@ type LayerClient interface {
 	Start(ctx context.Context, in *StartRequest, opts ...grpc.CallOption) (*StartResponse, error)
 	// Finish releases what Start took. It works in a fresh process, and twice.
 	Finish(ctx context.Context, in *FinishRequest, opts ...grpc.CallOption) (*FinishResponse, error)
+	// Forget drops what the layer keeps for sessions that the user does not keep any more. It is called
+	// in a fresh process, of a layer that says so of itself.
+	Forget(ctx context.Context, in *ForgetRequest, opts ...grpc.CallOption) (*ForgetResponse, error)
 	// Session is opened by core after Describe, before Plan or, in a fresh process, Finish, for every
 	// bracket and resident layer. Core sends a beat every ten seconds and the layer answers each with
 	// one. A layer that stays silent for thirty seconds is taken for hung, one whose stream ends for
@@ -102,6 +106,16 @@ func (c *layerClient) Finish(ctx context.Context, in *FinishRequest, opts ...grp
 	return out, nil
 }
 
+func (c *layerClient) Forget(ctx context.Context, in *ForgetRequest, opts ...grpc.CallOption) (*ForgetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ForgetResponse)
+	err := c.cc.Invoke(ctx, Layer_Forget_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *layerClient) Session(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SessionRequest, SessionResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Layer_ServiceDesc.Streams[0], Layer_Session_FullMethodName, cOpts...)
@@ -127,6 +141,9 @@ type LayerServer interface {
 	Start(context.Context, *StartRequest) (*StartResponse, error)
 	// Finish releases what Start took. It works in a fresh process, and twice.
 	Finish(context.Context, *FinishRequest) (*FinishResponse, error)
+	// Forget drops what the layer keeps for sessions that the user does not keep any more. It is called
+	// in a fresh process, of a layer that says so of itself.
+	Forget(context.Context, *ForgetRequest) (*ForgetResponse, error)
 	// Session is opened by core after Describe, before Plan or, in a fresh process, Finish, for every
 	// bracket and resident layer. Core sends a beat every ten seconds and the layer answers each with
 	// one. A layer that stays silent for thirty seconds is taken for hung, one whose stream ends for
@@ -153,6 +170,9 @@ func (UnimplementedLayerServer) Start(context.Context, *StartRequest) (*StartRes
 }
 func (UnimplementedLayerServer) Finish(context.Context, *FinishRequest) (*FinishResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Finish not implemented")
+}
+func (UnimplementedLayerServer) Forget(context.Context, *ForgetRequest) (*ForgetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Forget not implemented")
 }
 func (UnimplementedLayerServer) Session(grpc.BidiStreamingServer[SessionRequest, SessionResponse]) error {
 	return status.Error(codes.Unimplemented, "method Session not implemented")
@@ -250,6 +270,24 @@ func _Layer_Finish_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Layer_Forget_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ForgetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LayerServer).Forget(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Layer_Forget_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LayerServer).Forget(ctx, req.(*ForgetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Layer_Session_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(LayerServer).Session(&grpc.GenericServerStream[SessionRequest, SessionResponse]{ServerStream: stream})
 }
@@ -279,6 +317,10 @@ var Layer_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Finish",
 			Handler:    _Layer_Finish_Handler,
+		},
+		{
+			MethodName: "Forget",
+			Handler:    _Layer_Forget_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

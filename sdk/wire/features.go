@@ -45,7 +45,7 @@ var Features = sync.OnceValue(func() []string {
 	}
 	for _, m := range []proto.Message{
 		&layerpb.DescribeResponse{}, &layerpb.PlanResponse{}, &layerpb.StartResponse{},
-		&layerpb.FinishResponse{}, &layerpb.SessionResponse{},
+		&layerpb.FinishResponse{}, &layerpb.ForgetResponse{}, &layerpb.SessionResponse{},
 	} {
 		message(m.ProtoReflect().Descriptor())
 	}
