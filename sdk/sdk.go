@@ -318,8 +318,8 @@ type StartResponse struct {
 	// State is handed to Finish. It holds no secret: core keeps it on disk.
 	State []byte
 	// Rest is what is left to do, while the agent runs already and nobody waits for it; nil if nothing
-	// is. When it returns, the process is ended; it is ended before that where Rest takes very long, or
-	// the run is over first. Only a [Bracket] layer may have it.
+	// is. When it returns, the process is ended; it is ended before that where Rest takes very long,
+	// or the run is over first. Only a [Bracket] layer may have it.
 	Rest func(ctx context.Context)
 	// Lingers says that there is a Rest. It is for core, and filled in by the SDK.
 	Lingers bool

@@ -114,6 +114,7 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		listRunning: a.listRunning, inspect: a.inspect, logs: a.logs, stop: a.stop,
 		listAudits: a.listAudits, showAudit: a.showAudit, verifyAudits: a.verifyAudits,
 	})
+	args = respelled(args)
 	root.SetArgs(args)
 	offerSpellings(root, args)
 	err := a.addLayers(ctx, root, args)
@@ -180,8 +181,8 @@ type actions struct {
 
 	listSessions   func(asJSON bool) error
 	showSession    func(context.Context, sessionOptions) error
-	removeSessions func(removeOptions) error
-	pruneSessions  func(pruneOptions) error
+	removeSessions func(context.Context, removeOptions) error
+	pruneSessions  func(context.Context, pruneOptions) error
 	listRunning    func(asJSON bool) error
 	inspect        func(context.Context, sessionOptions) error
 	logs           func(context.Context, logOptions) error
@@ -254,6 +255,15 @@ in which a file says what is granted.`,
 // printer writes nono's own lines as the flags of this call say.
 func (a *App) printer() *diag.Printer {
 	return diag.NewPrinter(a.held(), a.silent, a.verbose, a.colour(a.Stderr)).With(a.texts)
+}
+
+// progress is where long things show how far they have come: a terminal that can take a line away.
+func (a *App) progress() *diag.Progress {
+	kind, _ := a.Lookup("TERM")
+	if a.silent || kind == "dumb" || !term.IsTerminal(int(a.Stderr.Fd())) {
+		return nil
+	}
+	return diag.NewProgress(a.held())
 }
 
 // held is standard error, which waits while the agent has the terminal.

@@ -2,6 +2,9 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -12,7 +15,9 @@ import (
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/core/store"
+	"github.com/nono-run/nono/core/store/show"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // newX is the word beneath which the commands of other vendors' layers are.
@@ -151,11 +156,11 @@ func (a *App) runOf(layers *session.Commands, layer string) runLayer {
 	) error {
 		var about *store.Entry
 		if c.Session {
-			e, err := a.sessionOf(layer, word(args))
+			e, rest, err := a.sessionOf(layer, c, args)
 			if err != nil {
 				return err
 			}
-			about, args = &e, args[min(1, len(args)):]
+			about, args = &e, rest
 		}
 		code, err := layers.Run(ctx, layer, c, flags, args, about)
 		if err == nil && code != 0 {
@@ -261,25 +266,98 @@ func ofSession(
 	}
 }
 
-// sessionOf is the finished session that a word means, among those in which a layer took part that
-// keeps something for its commands.
-func (a *App) sessionOf(layer, word string) (store.Entry, error) {
+// sessionOf is the finished session that the first of a command's arguments means, among those in
+// which a layer took part that keeps something for its commands; and the other arguments.
+func (a *App) sessionOf(
+	layer string, c sdk.Subcommand, args []string,
+) (store.Entry, []string, error) {
 	s, err := a.sessions()
 	if err != nil {
-		return store.Entry{}, err
+		return store.Entry{}, nil, err
 	}
-	var list []store.Entry
+	of := layerSessions{sessions: s, layer: layer}
 	for _, e := range s.in(store.Finished) {
-		if e.Record != nil && slices.ContainsFunc(e.Record.Layers, func(l store.Layer) bool {
-			return l.Name == layer && l.Lifetime != sdk.Ephemeral
-		}) {
-			list = append(list, e)
+		if l, ok := of.part(e); ok {
+			of.list = append(of.list, e)
+			of.kind = l.Kind
 		}
 	}
-	if word == "-" {
-		word = ""
+	first, rest := word(args), args[min(1, len(args)):]
+	if first != "" && first != "-" {
+		e, err := of.pick(of.list, first, "finished session with layer "+layer)
+		if err != nil && c.Arguments != "" && isPath(s.dir, first) {
+			e, err = of.last(c)
+			rest = args
+		}
+		return e, rest, err
 	}
-	return s.pick(list, word, "finished session with layer "+layer)
+	e, err := of.last(c)
+	return e, rest, err
+}
+
+// isPath reports whether a word that is no session is meant for a file: it says so itself, or there
+// is one.
+func isPath(dir, word string) bool {
+	if strings.ContainsRune(word, '/') || word == "." {
+		return true
+	}
+	_, err := os.Lstat(filepath.Join(dir, word))
+	return err == nil
+}
+
+// layerSessions are the finished sessions that a layer's command may be about.
+type layerSessions struct {
+	*sessions
+
+	layer string
+	kind  policy.Kind
+	list  []store.Entry
+}
+
+// part is what the layer was in a session, if it has left something for its commands.
+func (of *layerSessions) part(e store.Entry) (store.Layer, bool) {
+	if e.Record == nil {
+		return store.Layer{}, false
+	}
+	i := slices.IndexFunc(e.Record.Layers, func(l store.Layer) bool {
+		return l.Name == of.layer && l.Lifetime != sdk.Ephemeral
+	})
+	if i < 0 {
+		return store.Layer{}, false
+	}
+	return e.Record.Layers[i], true
+}
+
+// last is the session that is meant where none is named. Of a layer that records directories it is
+// the last one whose snapshot has the current directory in it; and while another session may be
+// changing that, nobody can say what the last one is.
+func (of *layerSessions) last(c sdk.Subcommand) (store.Entry, error) {
+	if of.kind != policy.KindSnapshot {
+		return of.pick(of.list, "", "finished session with layer "+of.layer)
+	}
+	here := diag.Homely(of.dir, of.printer.Home)
+	e, err := store.LastRecorded(of.list, of.dir)
+	if err != nil {
+		return e, diag.Errorf("no finished session has a snapshot of %s", here).
+			Try("`nono run --snapshot` takes one; `nono session list` lists those of other directories")
+	}
+	named := fmt.Sprintf("or name the one before: nono %s %s", c.Path, e.ID)
+	for _, other := range of.sessions.list {
+		switch {
+		case other.Record == nil || other.State == store.Finished:
+		case other.State == store.Dead && other.Record.Created.After(e.Record.Created):
+			if _, err := store.LastRecorded([]store.Entry{other}, of.dir); err == nil {
+				return e, diag.Errorf("session %s, the last one with a snapshot of %s, has lost its nono "+
+					"and is not finished", show.Named(other), here).
+					Try("any start finishes it: `nono run -- true`; %s", named)
+			}
+		}
+	}
+	if others := store.Sharing(of.sessions.list, e.Record.Recorded, e.ID); len(others) > 0 {
+		return e, diag.Errorf("session %s runs, and may be changing %s", show.Named(others[0]), here).
+			Try("wait for its end, or stop it: nono stop %s; %s", others[0].ID, named)
+	}
+	return e, nil
 }
 
 // given are the flags that were typed.

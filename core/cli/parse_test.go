@@ -13,7 +13,9 @@ import (
 
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/core/why"
+	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -26,7 +28,10 @@ type (
 )
 
 // understood is what a command line was taken to mean: the options of one action. Nothing is run.
-func understood(args ...string) (any, *App, error) {
+func understood(args ...string) (any, *App, error) { return understoodWith(nil, args...) }
+
+// understoodWith is understood where a layer has commands.
+func understoodWith(commands []sdk.Subcommand, args ...string) (any, *App, error) {
 	var got any
 	a := &App{Lookup: func(string) (string, bool) { return "", false }}
 	take := func(options any) error {
@@ -53,8 +58,8 @@ func understood(args ...string) (any, *App, error) {
 
 		listSessions:   func(asJSON bool) error { return take(listed(asJSON)) },
 		showSession:    func(_ context.Context, o sessionOptions) error { return take(o) },
-		removeSessions: func(o removeOptions) error { return take(o) },
-		pruneSessions:  func(o pruneOptions) error { return take(o) },
+		removeSessions: func(_ context.Context, o removeOptions) error { return take(o) },
+		pruneSessions:  func(_ context.Context, o pruneOptions) error { return take(o) },
 		listRunning:    func(asJSON bool) error { return take(listed(asJSON)) },
 		inspect:        func(_ context.Context, o sessionOptions) error { return take(o) },
 		logs:           func(_ context.Context, o logOptions) error { return take(o) },
@@ -73,6 +78,12 @@ func understood(args ...string) (any, *App, error) {
 	})
 	root.SetOut(io.Discard)
 	root.SetErr(io.Discard)
+	attach(root, session.OfLayer{Layer: "snapshot", Commands: commands}, func(
+		_ context.Context, c sdk.Subcommand, _ map[string][]string, args []string,
+	) error {
+		return take(append([]string{c.Path}, args...))
+	}, nil)
+	args = respelled(args)
 	root.SetArgs(args)
 	err := root.Execute()
 	if err != nil {
@@ -258,7 +269,6 @@ func TestNotUnderstood(t *testing.T) {
 		"why --host https://a.example/": "--host cannot be \"https://a.example/\": it is a url: --host a.example\n  `nono help why` lists the flags\n",
 		"why --port 0":                  "--port cannot be \"0\": \"0\" is not a port from 1 to 65535\n  `nono help why` lists the flags\n",
 		"init --network half":           "--network cannot be \"half\": it is closed, minimal or open\n  `nono help init` lists the flags\n",
-		"undo":                          "`nono undo` is not built yet\n  there is no undo: commit before the run\n",
 		"-p x -- true":                  "-p stands before any command of nono's\n  did you mean `nono run -p ...`?\n",
 		"run --ro-bind / / true":        "there is no flag --ro-bind\n  here it is --read PATH\n",
 		"run --whitelist=x":             "there is no flag --whitelist\n  here it is --allow PATH\n",
@@ -268,7 +278,6 @@ func TestNotUnderstood(t *testing.T) {
 		"run --yolo claude":             "there is no flag --yolo\n  it is the agent's own, and stands after its name: nono run --allow-cwd -- AGENT --FLAG\n",
 		"session show a b":              "`nono session show` takes one session, and was given 2\n  usage: nono session show [flags] [SESSION]\n",
 		"session rm":                    "`nono session rm` takes the sessions to remove, and was given none\n  usage: nono session rm [flags] SESSION...\n",
-		"session rollback":              "`nono session rollback` is not built yet\n  there is no undo: commit before the run\n",
 		"session frobnicate":            "there is no command `nono session frobnicate`\n  there are: list, prune, rm, show\n",
 		"stop --all x":                  "--all and \"x\" are two answers to which session is meant\n  usage: nono stop [flags] [SESSION]\n",
 		"audit verify --all x":          "--all and \"x\" are two answers to which session is meant\n  usage: nono audit verify [flags] [SESSION...]\n",

@@ -100,7 +100,7 @@ func (a *App) runRequest(
 	req.Terminal = terminal.Find(terminal.Streams{a.Stdin, a.Stdout, a.Stderr})
 	defer req.Terminal.Close()
 	code, err := session.Run(ctx, req)
-	a.tidy(req.Dirs, req.Config.Keep)
+	a.tidy(ctx, req.Dirs, req.Config.Keep)
 	if err != nil {
 		return err
 	}
@@ -168,6 +168,7 @@ func (a *App) request(verb string, o policyOptions) (*session.Request, error) {
 		Began:      a.began,
 		Grace:      a.Grace,
 		Out:        a.printer(),
+		Progress:   a.progress(),
 		Log:        a.logger(),
 		Lines:      a.held(),
 		Stdin:      a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr,

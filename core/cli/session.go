@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +16,7 @@ import (
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/core/store/show"
+	"github.com/nono-run/nono/sdk"
 )
 
 // sessionOptions are what a command about one session is told.
@@ -109,15 +112,16 @@ func newSessionShow(
 }
 
 func newSessionRemove(
-	act func(removeOptions) error, complete cobra.CompletionFunc,
+	act func(context.Context, removeOptions) error, complete cobra.CompletionFunc,
 ) *cobra.Command {
 	var o removeOptions
 	cmd := &cobra.Command{
 		Use:                   "rm [flags] SESSION...",
 		DisableFlagsInUseLine: true,
 		Short:                 "Remove stored sessions",
-		Long: `Remove stored sessions, with their logs and all that layers keep for them: no command can
-undo or show anything of theirs any more. A live one is stopped first, by nono stop.
+		Long: `Remove stored sessions, with their logs and all that layers keep for them, their snapshots
+among it: no command can undo or show anything of theirs any more. What that frees is told. A live
+one is stopped first, by nono stop.
 
 A dead session still has something to clean up, which the next start does; --force gives that up.`,
 		Example: "  nono session rm k3v9\n  nono session rm --force k3v9",
@@ -129,16 +133,16 @@ A dead session still has something to clean up, which the next start does; --for
 				Try("usage: %s", cmd.UseLine())
 		},
 		ValidArgsFunction: complete,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Sessions = args
-			return act(o)
+			return act(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().BoolVar(&o.Force, "force", false, "also one that is dead, and not cleaned up after")
 	return cmd
 }
 
-func newSessionPrune(prune func(pruneOptions) error) *cobra.Command {
+func newSessionPrune(prune func(context.Context, pruneOptions) error) *cobra.Command {
 	var o pruneOptions
 	cmd := &cobra.Command{
 		Use:   "prune",
@@ -152,7 +156,7 @@ size = "200MiB" } }.`, store.DefaultKeep.Sessions, int(store.DefaultKeep.Age.Hou
 			bytesText(store.DefaultKeep.Size)),
 		Example: "  nono session prune --dry-run\n  nono session prune",
 		Args:    noArguments,
-		RunE:    func(*cobra.Command, []string) error { return prune(o) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return prune(cmd.Context(), o) },
 	}
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "say which they are, and remove nothing")
 	cmd.Flags().BoolVar(&o.JSON, "json", false, "print them as JSON")
@@ -203,7 +207,7 @@ func (a *App) showSession(_ context.Context, o sessionOptions) error {
 	return s.printer.Session(a.Stdout, e)
 }
 
-func (a *App) removeSessions(o removeOptions) error {
+func (a *App) removeSessions(ctx context.Context, o removeOptions) error {
 	s, err := a.sessions()
 	if err != nil {
 		return err
@@ -218,13 +222,27 @@ func (a *App) removeSessions(o removeOptions) error {
 		picked = append(picked, e)
 	}
 	var problems diag.Problems
+	var going []store.Entry
 	for _, e := range picked {
-		if e.State == store.Dead && !o.Force {
+		switch {
+		case e.State == store.Dead && !o.Force:
 			problems = append(problems, diag.Errorf(
 				"session %s is dead, and what its layers took is not released yet", show.Named(e)).
 				Try("the next `nono run` does that; --force gives it up"))
-			continue
+		case e.State == store.Live:
+			problems = append(problems, diag.Errorf("session %s is live", show.Named(e)).
+				Try("stop it first: nono stop %s", e.ID))
+		default:
+			going = append(going, e)
 		}
+	}
+	freed, err := a.forget(ctx, going)
+	if err != nil && !o.Force {
+		p := diag.Errorf("what layers keep could not be dropped: %v", err).
+			Try("--force removes the sessions all the same")
+		return append(problems, p)
+	}
+	for _, e := range going {
 		err := s.store.Remove(e.ID)
 		switch {
 		case errors.Is(err, store.ErrLive):
@@ -234,10 +252,58 @@ func (a *App) removeSessions(o removeOptions) error {
 			problems = append(problems, diag.Errorf("%v", err))
 		}
 	}
+	if freed > 0 {
+		a.printer().Line("that frees %s of snapshots", bytesText(freed))
+	}
 	return problems.Err()
 }
 
-func (a *App) pruneSessions(o pruneOptions) error {
+// forget has layers drop what they keep for sessions, and says how many bytes that frees.
+func (a *App) forget(ctx context.Context, going []store.Entry) (int64, error) {
+	of := map[string][]string{}
+	for _, e := range going {
+		if e.Record == nil {
+			continue
+		}
+		for _, l := range e.Record.Layers {
+			if l.Lifetime != sdk.Ephemeral {
+				of[l.Name] = append(of[l.Name], e.ID)
+			}
+		}
+	}
+	if len(of) == 0 {
+		return 0, nil
+	}
+	layers, err := a.layerCommands()
+	if err != nil {
+		return 0, err
+	}
+	freed := int64(0)
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		n, err := layers.Forget(ctx, name, of[name])
+		freed += n
+		errs = append(errs, err)
+	}
+	return freed, errors.Join(errs...)
+}
+
+// forgetAll is forget for what store prunes.
+func (a *App) forgetAll(ctx context.Context, s store.Store, freed *int64) store.Forget {
+	return func(ids []string) error {
+		var going []store.Entry
+		for _, id := range ids {
+			if e, err := s.Open(id); err == nil {
+				going = append(going, e)
+			}
+		}
+		n, err := a.forget(ctx, going)
+		*freed += n
+		return err
+	}
+}
+
+func (a *App) pruneSessions(ctx context.Context, o pruneOptions) error {
 	s, err := a.sessions()
 	if err != nil {
 		return err
@@ -250,12 +316,13 @@ func (a *App) pruneSessions(o pruneOptions) error {
 	if err != nil {
 		return err
 	}
-	keep := kept(loaded.Config.Keep)
-	prune := s.store.Prune
+	keep, freed := kept(loaded.Config.Keep), int64(0)
+	var gone []store.Stored
 	if o.DryRun {
-		prune = s.store.Surplus
+		gone, err = s.store.Surplus(keep, time.Now())
+	} else {
+		gone, err = s.store.Prune(keep, time.Now(), a.forgetAll(ctx, s.store, &freed))
 	}
-	gone, err := prune(keep, time.Now())
 	if o.JSON {
 		return errors.Join(a.printJSON(append([]store.Stored{}, gone...)), err)
 	}
@@ -268,6 +335,7 @@ func (a *App) pruneSessions(o pruneOptions) error {
 	if o.DryRun {
 		verb = "would remove"
 	}
+	size += freed
 	a.printer().Line("%s %d sessions, of %s", verb, len(gone), bytesText(size))
 	return err
 }
@@ -288,8 +356,10 @@ func kept(says config.Keep) store.Keep {
 }
 
 // tidy removes the finished sessions that are not to be kept, at the end of a run.
-func (a *App) tidy(own dirs.Dirs, says config.Keep) {
-	if _, err := store.In(own).PruneWhenDue(kept(says), time.Now()); err != nil {
+func (a *App) tidy(ctx context.Context, own dirs.Dirs, says config.Keep) {
+	s, freed := store.In(own), int64(0)
+	_, err := s.PruneWhenDue(kept(says), time.Now(), a.forgetAll(ctx, s, &freed))
+	if err != nil {
 		a.printer().Problem(diag.Warningf("removing old sessions: %v", err).
 			Try("`nono session prune` tries again"))
 	}

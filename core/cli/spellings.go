@@ -30,7 +30,6 @@ type spelling struct {
 
 const (
 	networkNone = "the network is closed without any flag"
-	noUndo      = "there is no undo: commit before the run"
 	handsOver   = "--env NAME passes a variable of yours, and the agent sees its value"
 	planShows   = "`nono plan` shows every rule and the line it comes from"
 	triesHost   = "`nono run -- true` says why, where this host lacks something"
@@ -40,13 +39,14 @@ const (
 // commandSpellings are words in the place of a command.
 var commandSpellings = []spelling{
 	{words: []string{"profile"}, is: "profiles"},
+	{words: []string{"rollback list"}, is: "session list"},
+	{words: []string{"rollback show"}, is: "session diff"},
+	{words: []string{"rollback verify"}, is: "session verify"},
+	{words: []string{"rollback cleanup"}, is: "session prune"},
+	{words: []string{"rollback restore", "rollback", "undo"}, is: "session rollback"},
 
 	{words: []string{"wrap"}, later: true, answer: "`nono run` does it"},
 	{words: []string{"doctor", "setup"}, later: true, answer: triesHost},
-	{
-		words: []string{"rollback", "undo", "session diff", "session rollback", "session verify"},
-		later: true, answer: noUndo,
-	},
 	{words: []string{"learn"}, later: true, answer: "`nono logs` shows what a run did"},
 	{words: []string{"trust"}, later: true, answer: "no file is signed or checked"},
 }
@@ -143,6 +143,38 @@ func spelled(table []spelling, word string) (spelling, bool) {
 		return spelling{}, false
 	}
 	return table[i], true
+}
+
+// respelled is a command line with nono's own words in the place of those of another tool that are
+// more than one, or stand for more than one.
+func respelled(args []string) []string {
+	var at []int // where the words stand that name a command
+	for i, arg := range args {
+		if arg == "--" || len(at) == 2 {
+			break
+		}
+		if words := typedWords([]string{arg}); len(words) > 0 {
+			at = append(at, i)
+		}
+	}
+	for n := len(at); n > 0; n-- {
+		var words []string
+		for _, i := range at[:n] {
+			words = append(words, args[i])
+		}
+		s, ok := spelled(commandSpellings, strings.Join(words, " "))
+		if !ok || !strings.Contains(s.is, " ") {
+			continue
+		}
+		out := slices.Concat(args[:at[0]], strings.Fields(s.is))
+		for i := at[0] + 1; i < len(args); i++ {
+			if !slices.Contains(at[:n], i) {
+				out = append(out, args[i])
+			}
+		}
+		return out
+	}
+	return args
 }
 
 // accepted are the words that are accepted for one of nono's own.

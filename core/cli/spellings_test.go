@@ -10,7 +10,37 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/sdk"
 )
+
+// ofSnapshots are the commands of a layer that other words stand for.
+var ofSnapshots = []sdk.Subcommand{
+	{Path: "session diff", Help: "h", Arguments: "[PATH...]", Session: true},
+	{Path: "session rollback", Help: "h", Arguments: "[PATH...]", Session: true},
+	{Path: "session verify", Help: "h", Session: true},
+}
+
+// Words that are two, or stand for two, are put in nono's own; what follows stays.
+func TestRespelled(t *testing.T) {
+	for line, want := range map[string]string{
+		"undo":                     "session rollback",
+		"undo k3v9 a --yes":        "session rollback k3v9 a --yes",
+		"-s rollback restore x":    "-s session rollback x",
+		"rollback -v show x":       "session diff -v x",
+		"rollback":                 "session rollback",
+		"help undo":                "help session rollback",
+		"rollback list --json":     "session list --json",
+		"run -- undo":              "run -- undo",
+		"run undo":                 "run undo",
+		"session rollback restore": "session rollback restore",
+		"profile list":             "profile list",
+		"":                         "",
+	} {
+		if got := strings.Join(respelled(strings.Fields(line)), " "); got != want {
+			t.Errorf("%q: got %q, want %q", line, got, want)
+		}
+	}
+}
 
 // Every word of the tables is what the tables say: taken for a flag of nono's own, or answered. So
 // no word stands in two places, and none is also one that works.
@@ -44,7 +74,7 @@ func TestSpellings(t *testing.T) {
 	}
 	for _, s := range commandSpellings {
 		for _, word := range s.words {
-			_, _, err := understood(strings.Fields(word)...)
+			_, _, err := understoodWith(ofSnapshots, strings.Fields(word)...)
 			if s.is == "" && (err == nil || !strings.Contains(err.Error(), "is not built yet")) {
 				t.Errorf("nono %s: %v", word, err)
 			}
@@ -76,7 +106,7 @@ func TestTheRustToolsSpellings(t *testing.T) {
 		"trust sign x", "trust verify x", "trust list", "trust keygen", "trust export-key",
 		"audit list", "audit show x", "audit verify x", "ps", "logs", "stop x", "inspect x", "prune",
 	} {
-		_, _, err := understood(strings.Fields(line)...)
+		_, _, err := understoodWith(ofSnapshots, strings.Fields(line)...)
 		if err != nil && !strings.Contains(err.Error(), "is not built yet") {
 			t.Errorf("%s: %v", line, err)
 		}

@@ -19,6 +19,7 @@ type Held struct {
 	lost     int           // lines that there was no room for
 	patience time.Duration // how long a write may take; zero is as long as it likes
 	stuck    bool          // one took longer
+	status   bool          // the last line on the screen is a passing one
 }
 
 // maxKept bounds what is kept: an agent's run may last for days, and a layer may talk all the time.
@@ -31,7 +32,30 @@ func NewHeld(w io.Writer) *Held { return &Held{w: w} }
 func (h *Held) Hold() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.erase()
 	h.holding = true
+}
+
+// Status shows a passing line on a terminal: the next line of any kind takes its place, and ""
+// takes it away. While lines are held none is shown.
+func (h *Held) Status(line string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.holding {
+		return
+	}
+	h.erase()
+	if line != "" {
+		_, err := h.write([]byte(line))
+		h.status = err == nil
+	}
+}
+
+func (h *Held) erase() {
+	if h.status {
+		h.status = false
+		_, _ = h.write([]byte("\r\x1b[K"))
+	}
 }
 
 // Release prints what was kept, and from now on what is written. With patience, the first write
@@ -60,6 +84,7 @@ func (h *Held) Write(b []byte) (int, error) {
 	defer h.mu.Unlock()
 	switch {
 	case !h.holding:
+		h.erase()
 		return h.write(b)
 	case h.kept.Len()+len(b) > maxKept:
 		h.lost += bytes.Count(b, []byte("\n"))

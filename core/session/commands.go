@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/go-hclog"
@@ -99,7 +100,7 @@ func (c *Commands) Run(
 	ctx context.Context, layer string, command sdk.Subcommand,
 	flags map[string][]string, args []string, about *store.Entry,
 ) (int, error) {
-	stored, err := storedFor(about, layer)
+	stored, err := c.storedFor(about, layer)
 	if err != nil {
 		return 0, err
 	}
@@ -140,7 +141,7 @@ func (c *Commands) Run(
 }
 
 // storedFor is what a layer is told of a session that is over.
-func storedFor(about *store.Entry, layer string) (*host.StoredSession, error) {
+func (c *Commands) storedFor(about *store.Entry, layer string) (*host.StoredSession, error) {
 	if about == nil {
 		return nil, nil
 	}
@@ -154,10 +155,19 @@ func storedFor(about *store.Entry, layer string) (*host.StoredSession, error) {
 		return nil, diag.Errorf("the log of session %s cannot be read: %v", about.ID, err).
 			Try("`nono audit verify %s` says more", about.ID)
 	}
-	return &host.StoredSession{
+	running, err := store.In(c.Dirs).Unfinished()
+	if err != nil {
+		return nil, err
+	}
+	stored := &host.StoredSession{
 		Run: kept.Run, Dir: about.LayerDir(layer), End: endOf(about.Record), State: kept.State,
 		Events: told,
-	}, nil
+	}
+	trees := slices.Concat(about.Record.Trees, about.Record.Recorded)
+	for _, e := range store.Sharing(running, trees, about.ID) {
+		stored.Sharing = append(stored.Sharing, e.ID)
+	}
+	return stored, nil
 }
 
 // mostTold is how many events of a session a command of a layer is told: the first ones.

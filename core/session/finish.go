@@ -23,6 +23,7 @@ import (
 func (r *run) finish(sig *signals, end sdk.End) error {
 	ctx, callOff := context.WithCancelCause(context.Background())
 	defer callOff(nil)
+	defer r.req.Progress.Done()
 	r.asker.TakeBack()
 	sig.Handle(r.impatience(callOff))
 	var problems diag.Problems

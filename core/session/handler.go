@@ -45,6 +45,7 @@ func (h *handler) Event(e sdk.Event) {
 
 // Progress implements host.Handler.
 func (h *handler) Progress(text string, done, total uint64) {
+	h.run.req.Progress.Show(text, done, total)
 	if total > 0 {
 		h.run.req.Out.Detail("[%s] %s: %d of %d", h.name(), text, done, total)
 		return

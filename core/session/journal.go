@@ -164,9 +164,12 @@ func (r *run) meetOthers() error {
 	if more := len(others) - len(shown); more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
+	apart := "what each changes there cannot be told apart"
+	if r.policy.Snapshot.IsOn() {
+		apart = "what each changes there cannot be told apart, by `nono session diff` either"
+	}
 	r.req.Out.Problem(diag.Warningf("others may write where this one may: session %s", named).
-		Try("what each changes there cannot be told apart; `nono ps` lists what runs, " +
-			"and a git worktree for each keeps them apart"))
+		Try("%s; `nono ps` lists what runs, and a git worktree for each keeps them apart", apart))
 	return nil
 }
 

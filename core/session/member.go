@@ -261,8 +261,8 @@ func (m *member) why(cfg *config.Config) string {
 	return "always"
 }
 
-// mostLingering bounds what a bracket layer does when Start has returned: what takes longer, it does
-// in Finish.
+// mostLingering bounds what a bracket layer does when Start has returned: what takes longer, it
+// does in Finish.
 const mostLingering = 5 * time.Minute
 
 // arm calls Start. From then on the loss of a resident layer ends the run.

@@ -65,7 +65,9 @@ type Request struct {
 
 	// Out prints nono's own lines; Log carries what layers log.
 	Out *diag.Printer
-	Log hclog.Logger
+	// Progress shows how far layers have come with what is long; nil shows nothing.
+	Progress *diag.Progress
+	Log      hclog.Logger
 	// The agent's streams.
 	Stdin, Stdout, Stderr *os.File
 	// Terminal is the user's; nil where there is none, or it is not the agent's to have. Lines is what

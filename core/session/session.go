@@ -115,7 +115,9 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
 	r.time.Lap("sandbox")
-	if err := r.startLayers(ctx); err != nil {
+	err := r.startLayers(ctx)
+	r.req.Progress.Done()
+	if err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
 	// Rule 9: no instruction of the agent before every resident layer is armed.

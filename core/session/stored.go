@@ -85,6 +85,9 @@ func (r *run) record() error {
 			rec.Dir, rec.Command, rec.Files = r.req.Dir, r.req.Args, files
 			rec.Tier, rec.Processes, rec.Layers = r.host.Tier, processes, layers
 			rec.Trees = r.trees()
+			for _, p := range r.policy.Snapshot.Paths {
+				rec.Recorded = append(rec.Recorded, p.Path)
+			}
 		})
 	}
 	r.recorded = err == nil

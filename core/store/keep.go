@@ -84,14 +84,25 @@ func sizeOf(dir string) int64 {
 	return size
 }
 
+// Forget is what is done with sessions before they are removed; nil is nothing. What it fails for
+// is removed all the same.
+type Forget func(ids []string) error
+
 // Prune removes the sessions that are not kept, and returns those that are gone.
-func (s Store) Prune(k Keep, now time.Time) ([]Stored, error) {
+func (s Store) Prune(k Keep, now time.Time, forget Forget) ([]Stored, error) {
 	list, err := s.Surplus(k, now)
 	if err != nil {
 		return nil, err
 	}
 	var gone []Stored
 	errs := []error{s.sweep()}
+	if forget != nil && len(list) > 0 {
+		ids := make([]string, len(list))
+		for i, old := range list {
+			ids[i] = old.ID
+		}
+		errs = append(errs, forget(ids))
+	}
 	for _, old := range list {
 		switch err := s.Remove(old.ID); {
 		case err == nil:
@@ -111,7 +122,7 @@ const prunedFile = "pruned"
 
 // PruneWhenDue is [Store.Prune] for the end of a run: it looks at all sessions only once an hour,
 // or where there are many more than are kept.
-func (s Store) PruneWhenDue(k Keep, now time.Time) ([]Stored, error) {
+func (s Store) PruneWhenDue(k Keep, now time.Time, forget Forget) ([]Stored, error) {
 	stamp := filepath.Join(s.state, prunedFile)
 	if info, err := os.Lstat(stamp); err == nil && now.Sub(info.ModTime()) < pruneEvery {
 		stored, err := s.count()
@@ -129,7 +140,7 @@ func (s Store) PruneWhenDue(k Keep, now time.Time) ([]Stored, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.Prune(k, now)
+	return s.Prune(k, now, forget)
 }
 
 // count is how many finished sessions there are. Most file systems know how many directories are in

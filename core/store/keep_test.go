@@ -76,7 +76,16 @@ func TestPrune(t *testing.T) {
 	live, dead := began(t, s, long), began(t, s, long)
 	kill(t, dead)
 
-	gone, err := s.Prune(Keep{10, time.Hour, 1 << 30}, now)
+	var forgotten []string
+	forget := func(ids []string) error {
+		forgotten = ids
+		_, err := s.Open(ids[0]) // it is still there
+		return err
+	}
+	gone, err := s.Prune(Keep{10, time.Hour, 1 << 30}, now, forget)
+	if !slices.Equal(forgotten, []string{old}) {
+		t.Errorf("forgotten are %q", forgotten)
+	}
 	if err != nil || len(gone) != 1 || gone[0].ID != old {
 		t.Errorf("gone are %+v, %v", gone, err)
 	}
@@ -93,7 +102,7 @@ func TestPrune(t *testing.T) {
 // A run that was refused before anything was stored has nothing to remove, and makes nothing.
 func TestPruneWhereNothingIsStored(t *testing.T) {
 	s := newStore(t)
-	if gone, err := s.PruneWhenDue(DefaultKeep, time.Now()); len(gone) != 0 || err != nil {
+	if gone, err := s.PruneWhenDue(DefaultKeep, time.Now(), nil); len(gone) != 0 || err != nil {
 		t.Errorf("gone are %+v, %v", gone, err)
 	}
 	if _, err := os.Stat(s.state); !errors.Is(err, os.ErrNotExist) {
@@ -108,7 +117,7 @@ func TestPruneWhenDue(t *testing.T) {
 	keep := Keep{10, time.Hour, 1 << 30}
 	prune := func(at time.Time) int {
 		t.Helper()
-		gone, err := s.PruneWhenDue(keep, at)
+		gone, err := s.PruneWhenDue(keep, at, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +184,7 @@ func TestPruneSweeps(t *testing.T) {
 	if err := s.Remove(doomed); err != nil || !there(rest) || there(filepath.Join(s.finished(), doomed)) {
 		t.Errorf("removing one: %v, the rest of another is there: %v", err, there(rest))
 	}
-	if _, err := s.Prune(DefaultKeep, time.Now()); err != nil || there(rest) || !there(kept) {
+	if _, err := s.Prune(DefaultKeep, time.Now(), nil); err != nil || there(rest) || !there(kept) {
 		t.Errorf("pruning: %v, the rest is there: %v, what is kept is: %v", err, there(rest), there(kept))
 	}
 }

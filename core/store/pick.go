@@ -70,6 +70,17 @@ func Last(list []Entry, dir string) (Entry, error) {
 	return last, err
 }
 
+// LastRecorded is the newest session with a snapshot that a path lies in.
+func LastRecorded(list []Entry, path string) (Entry, error) {
+	for _, e := range list {
+		if e.Record != nil && slices.ContainsFunc(e.Record.Recorded,
+			func(root string) bool { return policy.Within(path, root) }) {
+			return e, nil
+		}
+	}
+	return Entry{}, ErrNone
+}
+
 // Sharing are the live sessions, but for one, whose agent may write where another's may: in one of
 // these directories, beneath one or above. They are sorted by id.
 func Sharing(list []Entry, trees []string, but string) []Entry {

@@ -36,8 +36,10 @@ type Record struct {
 	// Files are the policy files that were loaded, without nono's own default.
 	Files []File   `json:"files,omitempty"`
 	Tier  sdk.Tier `json:"tier,omitempty"`
-	// Trees are the directories in which the agent may write.
-	Trees []string `json:"trees,omitempty"`
+	// Trees are the directories in which the agent may write, and Recorded those of which there is a
+	// snapshot.
+	Trees    []string `json:"trees,omitempty"`
+	Recorded []string `json:"recorded,omitempty"`
 	// Processes are those of the session, nono's own first. While it lives, they do.
 	Processes []Process `json:"processes"`
 	Layers    []Layer   `json:"layers,omitempty"`

@@ -348,7 +348,6 @@ func TestUsageErrors(t *testing.T) {
 		{"why", "no file was named, and no host\n  `nono why --path PATH` or `nono why --host HOST`, with the flags of the run"},
 		{"why --port 80", "a port was named, and no host\n  `nono why --host HOST --port PORT`"},
 		{"why --self --host a.example", "a session is told its rules about files, and none about hosts\n  what is refused says why; outside, `nono why --host` says it with the line"},
-		{"session rollback", "`nono session rollback` is not built yet\n  there is no undo: commit before the run"},
 		{"run --network-profile minmal -- true", "there is no network profile \"minmal\"\n  --network-profile minmal\n  did you mean \"minimal\"?"},
 		{"--allow-cwd -- true", "--allow-cwd stands before any command of nono's\n  did you mean `nono run --allow-cwd ...`?"},
 		{"plan", "nothing to run: no command was given\n  type the line of the run, with plan for run: `nono plan --allow-cwd -- COMMAND`, or `nono plan -c FILE`"},
