@@ -28,14 +28,15 @@
 package tree
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/nono-run/nono/plugins/snapshot/store"
 )
 
 // Digest names content in the store. The zero is none.
-type Digest = [sha256.Size]byte
+type Digest = store.Digest
 
 // Type is what stands at a name, as far as it can be undone.
 type Type uint8
