@@ -129,7 +129,7 @@ bench: build ## start-up beside bubblewrap, firejail and the Codex sandbox, then
 	$(GO) run ./bench/startup -nono bin/nono -codex bench/node_modules -n 60 $(if $(PAGE),-markdown bench/RESULTS.md)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-bench-net: build ## the network layer beside nginx, tinyproxy and squid, as an ordinary user; PAGE=1 writes bench/NETWORK.md
+bench-net: build ## the network layer beside nginx, tinyproxy and squid, and the credential layer beside nginx, as an ordinary user; PAGE=1 writes bench/NETWORK.md
 	@$(GO) run ./bench/network -nono bin/nono $(if $(PAGE),-markdown bench/NETWORK.md)
 
 work: build ## a day's work, outside and inside; ONLY=git for some of it, PAGE=1 writes docs/work.md

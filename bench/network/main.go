@@ -1,7 +1,7 @@
 //go:build linux
 
-// Command network measures what nono's network layer costs beside other proxies, in one run on one
-// machine.
+// Command network measures what nono's network layer and its credential layer cost beside other
+// proxies, in one run on one machine.
 //
 //	go run ./bench/network -nono bin/nono
 //
@@ -35,7 +35,8 @@ func main() {
 	flag.IntVar(&o.many, "n", 2000, "tunnels and requests of a turn")
 	flag.IntVar(&o.idle, "idle", 2000, "tunnels that are idle")
 	flag.Int64Var(&o.bulk, "bulk", 1<<30, "bytes through one tunnel")
-	flag.StringVar(&o.only, "only", "", "measure this alone: tunnels, requests, bulk, idle or starts")
+	flag.StringVar(&o.only, "only", "",
+		"measure this alone: tunnels, requests, bulk, idle, starts, or keys (the credential layer)")
 	flag.StringVar(&o.markdown, "markdown", "", "also write the tables to this file")
 	flag.BoolVar(&asClient, "client", false, "be the client of a measurement")
 	flag.Parse()
@@ -78,30 +79,13 @@ func bench(o options) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(at.root)) }()
 
 	r := report{options: o, Machine: thisMachine()}
-	var proxies []*proxy
-	for _, find := range []func(place, options) (*proxy, error){
-		direct, nono, nginx, tinyproxy, squid,
-	} {
-		p, err := find(at, o)
-		if p != nil {
-			defer p.stop()
+	if o.only != keys {
+		if err := r.network(at); err != nil {
+			return err
 		}
-		if err == nil {
-			err = p.check()
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "left out:", err)
-			r.Missing = append(r.Missing, err.Error())
-			continue
-		}
-		proxies = append(proxies, p)
 	}
-	if err := r.measure(proxies); err != nil {
-		return err
-	}
-	hasNono := slices.ContainsFunc(proxies, func(p *proxy) bool { return p.Name == byNono })
-	if hasNono && o.wants("starts") {
-		if r.Starts, err = starts(at, o); err != nil {
+	if o.wants(keys) {
+		if err := r.credentials(at); err != nil {
 			return err
 		}
 	}
@@ -113,4 +97,71 @@ func bench(o options) (err error) {
 	}
 	_, err = fmt.Print(text)
 	return err
+}
+
+// keys is what -only calls the part about the credential layer.
+const keys = "keys"
+
+// network measures the network layer.
+func (r *report) network(at place) (err error) {
+	var proxies []*proxy
+	for _, find := range []func(place, options) (*proxy, error){
+		direct, nono, nginx, tinyproxy, squid,
+	} {
+		p, err := find(at, r.options)
+		if p != nil {
+			defer p.stop()
+		}
+		if err == nil {
+			err = p.check()
+		}
+		if err != nil {
+			r.leftOut(err)
+			continue
+		}
+		proxies = append(proxies, p)
+	}
+	if err := r.measure(proxies); err != nil {
+		return err
+	}
+	hasNono := slices.ContainsFunc(proxies, func(p *proxy) bool { return p.Name == byNono })
+	if hasNono && r.wants("starts") {
+		r.Starts, err = starts(at, r.options)
+	}
+	return err
+}
+
+// credentials measures the credential layer.
+func (r *report) credentials(at place) error {
+	service, err := load.ServeService()
+	if err != nil {
+		return err
+	}
+	var proxies []*proxy
+	for _, find := range []func(place, options, *load.Service) (*proxy, error){
+		keyedDirect, keyedNono, keyedNginx,
+	} {
+		p, err := find(at, r.options, service)
+		if p != nil {
+			defer p.stop()
+		}
+		if err == nil {
+			err = p.check()
+		}
+		if err != nil {
+			r.leftOut(err)
+			continue
+		}
+		proxies = append(proxies, p)
+		if p.Shown != "" {
+			r.Shown = append(r.Shown, p.Name+", with a key: "+p.Shown)
+		}
+	}
+	r.Keyed, err = measureKeyed(proxies, r.options)
+	return err
+}
+
+func (r *report) leftOut(err error) {
+	fmt.Fprintln(os.Stderr, "left out:", err)
+	r.Missing = append(r.Missing, err.Error())
 }

@@ -18,9 +18,12 @@ type figures struct {
 	Way string
 	// CPU is the proxy's, for each tunnel or request, and Core what of it is not the layer's.
 	CPU, Core time.Duration
-	// Rate is how many a second; Median is the time that one takes.
-	Rate   float64
-	Median time.Duration
+	// Rate is how many a second; Median is the time that one takes, and Late what 99 of 100 take at
+	// most.
+	Rate         float64
+	Median, Late time.Duration
+	// First is the time to the first byte of a stream.
+	First time.Duration
 }
 
 // kind is one kind of work.
@@ -43,6 +46,7 @@ type report struct {
 	Bulk    []figures
 	Idle    []idle
 	Starts  []start
+	Keyed   *keyed
 }
 
 // besides are how many at once.
@@ -103,7 +107,7 @@ func turns(proxies []*proxy, rounds int, k kind) ([]figures, error) {
 	var contenders []*contender
 	for _, p := range proxies {
 		for _, w := range p.ways {
-			if k.do == "tunnels" && w.tunnels || k.do == "requests" && w.requests {
+			if k.do == "tunnels" && w.tunnels || k.do != "tunnels" && w.requests {
 				contenders = append(contenders, &contender{proxy: p, way: w})
 			}
 		}
@@ -128,6 +132,8 @@ func turns(proxies []*proxy, rounds int, k kind) ([]figures, error) {
 			Core:   time.Duration(median(c.all, func(f figures) float64 { return float64(f.Core) })),
 			Rate:   median(c.all, func(f figures) float64 { return f.Rate }),
 			Median: time.Duration(median(c.all, func(f figures) float64 { return float64(f.Median) })),
+			Late:   time.Duration(median(c.all, func(f figures) float64 { return float64(f.Late) })),
+			First:  time.Duration(median(c.all, func(f figures) float64 { return float64(f.First) })),
 		})
 	}
 	return result, nil
@@ -144,7 +150,9 @@ func (p *proxy) once(how load.Way, k kind) (f figures, err error) {
 	if err := clocks(&before); err != nil {
 		return f, err
 	}
-	o, err := p.client.Do(load.Command{Do: k.do, Way: how, Ask: k.ask, N: k.n, Beside: k.beside})
+	o, err := p.client.Do(load.Command{
+		Do: k.do, Way: how, Ask: k.ask, N: k.n, Beside: k.beside, Every: everyEvent,
+	})
 	if err != nil {
 		return f, err
 	}
@@ -152,7 +160,7 @@ func (p *proxy) once(how load.Way, k kind) (f figures, err error) {
 	return figures{
 		CPU:  (after[0] - before[0]) / time.Duration(k.n),
 		Core: (after[1] - before[1]) / time.Duration(k.n),
-		Rate: float64(k.n) / o.Wall.Seconds(), Median: o.Median,
+		Rate: float64(k.n) / o.Wall.Seconds(), Median: o.Median, Late: o.Late, First: o.First,
 	}, err
 }
 

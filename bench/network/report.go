@@ -29,7 +29,7 @@ func thisMachine() string {
 func (r *report) text() string {
 	var b strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
-	b.WriteString(`# The network layer
+	b.WriteString(`# What two layers cost
 
 Written by "make bench-net PAGE=1"; every figure is from one run of it. Compare the ratios, and the
 CPU time before all: it is the proxy's own, whereas rates and times are also those of the client and
@@ -40,34 +40,49 @@ the server, which are on the same cores.
 	for _, missing := range r.Missing {
 		say("\nLeft out: %s\n", missing)
 	}
-	b.WriteString(`
-nono's CPU time is the layer's and core's, which keeps the log of what the layer decides. By a
-synthetic address means that the client knows no proxy: it asks the resolver inside, and connects.
-nginx is told the server beforehand; each of the others is asked for it and asks a resolver.
-`)
-	for _, beside := range besides {
-		say("\n## Tunnels, %d at once\n\nEach is opened, has a ClientHello and 1 KiB back, and ends.\n\n",
-			beside)
-		b.WriteString(table("tunnel", r.Tunnels[beside]))
+	say("\nnono's CPU time is the layer's and core's, which keeps the log of what it tells.\n")
+	if r.only != keys {
+		b.WriteString(r.networkText())
 	}
-	for _, beside := range besides {
-		say("\n## Requests, %d at once\n\nPlain HTTP, 1 KiB back, over connections that are kept where "+
-			"the proxy keeps them.\n\n", beside)
-		b.WriteString(table("request", r.Request[beside]))
-	}
-	say("\n## %d MiB through one tunnel\n\n", r.bulk>>20)
-	b.WriteString(r.bulkTable())
-	say("\n## %d idle tunnels\n\n", r.idle)
-	b.WriteString(r.idleTable())
-	say("\n## A start\n\n")
-	say("`true`, 20 runs each in turn; CPU of all processes.\n\n")
-	say("| nono with | median | CPU |\n| --- | --- | --- |\n")
-	for _, s := range r.Starts {
-		say("| %s | %.1f ms | %.1f ms |\n", s.Name, milliseconds(s.Wall), milliseconds(s.CPU))
+	if r.Keyed != nil {
+		b.WriteString(r.Keyed.text())
 	}
 	say("\n## What was run\n\n")
 	for _, shown := range r.Shown {
 		say("- %s\n", strings.ReplaceAll(shown, "\n", " "))
+	}
+	return b.String()
+}
+
+func (r *report) networkText() string {
+	var b strings.Builder
+	say := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
+	b.WriteString(`
+## The network layer
+
+By a synthetic address means that the client knows no proxy: it asks the resolver inside, and
+connects. nginx is told the server beforehand; each of the others is asked for it and asks a
+resolver.
+`)
+	for _, beside := range besides {
+		say("\n### Tunnels, %d at once\n\n"+
+			"Each is opened, has a ClientHello and 1 KiB back, and ends.\n\n", beside)
+		b.WriteString(table("tunnel", r.Tunnels[beside]))
+	}
+	for _, beside := range besides {
+		say("\n### Requests, %d at once\n\nPlain HTTP, 1 KiB back, over connections that are kept where "+
+			"the proxy keeps them.\n\n", beside)
+		b.WriteString(table("request", r.Request[beside]))
+	}
+	say("\n### %d MiB through one tunnel\n\n", r.bulk>>20)
+	b.WriteString(r.bulkTable())
+	say("\n### %d idle tunnels\n\n", r.idle)
+	b.WriteString(r.idleTable())
+	say("\n### A start\n\n")
+	say("`true`, 20 runs each in turn; CPU of all processes.\n\n")
+	say("| nono with | median | CPU |\n| --- | --- | --- |\n")
+	for _, s := range r.Starts {
+		say("| %s | %.1f ms | %.1f ms |\n", s.Name, milliseconds(s.Wall), milliseconds(s.CPU))
 	}
 	return b.String()
 }

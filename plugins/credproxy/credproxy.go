@@ -57,6 +57,7 @@ type layer struct {
 	services []service // those that have a key
 	auth     sdk.Secret
 	proxies  []*proxy.Proxy
+	teller   *teller
 }
 
 // service is a credential with its key.

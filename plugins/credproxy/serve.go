@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"time"
 
 	"github.com/nono-run/nono/plugins/credproxy/proxy"
 	"github.com/nono-run/nono/sdk"
@@ -16,12 +15,6 @@ import (
 	"github.com/nono-run/nono/sdk/egress"
 	"github.com/nono-run/nono/sdk/hostname"
 	"github.com/nono-run/nono/sdk/policy"
-)
-
-// What is told of requests.
-const (
-	eventUsed    = "credential.used"
-	eventRefused = "credential.refused"
 )
 
 // Start implements sdk.Starter: it opens what is to be open, gives all else up, and serves.
@@ -34,6 +27,7 @@ func (l *layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", req.Policy.Network.Upstream.Source, err)
 	}
+	l.teller = newTeller(req.Session.Event)
 	decide := policy.NewDecider(&req.Policy)
 	var listeners []net.Listener
 	for _, s := range l.services {
@@ -42,7 +36,7 @@ func (l *layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 				Name: s.Service, Upstream: e.upstream, Place: e.place, Key: s.key,
 				Token: req.Secrets[s.Service], Methods: s.Methods, Paths: s.Paths, Git: e.git != "",
 			}, proxy.Options{
-				Dial: e.dialer(decide, through).to, Roots: roots, Tell: teller(req.Session, s.ID),
+				Dial: e.dialer(decide, through).to, Roots: roots, Tell: l.teller.of(s.ID),
 			})
 			if err != nil {
 				return nil, err
@@ -121,30 +115,6 @@ func (d dialer) to(ctx context.Context, host, port string) (net.Conn, error) {
 	return d.Dial(ctx, name, d.end.port)
 }
 
-// longestTold is how much of a path is told. The agent chose it.
-const longestTold = 200
-
-// teller tells of requests.
-func teller(session *sdk.Session, rule policy.RuleID) func(proxy.Request) {
-	return func(r proxy.Request) {
-		if len(r.Path) > longestTold {
-			r.Path = r.Path[:longestTold] + "..."
-		}
-		e := sdk.Event{Name: eventUsed, Rule: rule, Fields: map[string]string{
-			"service": r.Service, "method": r.Method, "path": r.Path,
-			"status": strconv.Itoa(r.Status),
-		}}
-		if r.Refused != "" {
-			e.Name, e.Fields["why"] = eventRefused, r.Refused
-		} else {
-			e.Fields["sent"] = strconv.FormatInt(r.Sent, 10)
-			e.Fields["received"] = strconv.FormatInt(r.Received, 10)
-			e.Fields["took"] = r.Took.Round(time.Millisecond).String()
-		}
-		_ = session.Event(e) // where nobody hears it any more the run is over
-	}
-}
-
 // Finish implements sdk.Starter. A fresh process has nothing to release.
 func (l *layer) Finish(context.Context, *sdk.FinishRequest) (*sdk.FinishResponse, error) {
 	var errs []error
@@ -152,5 +122,8 @@ func (l *layer) Finish(context.Context, *sdk.FinishRequest) (*sdk.FinishResponse
 		errs = append(errs, p.Close())
 	}
 	l.proxies = nil
+	if l.teller != nil {
+		l.teller.rest()
+	}
 	return &sdk.FinishResponse{}, errors.Join(errs...)
 }

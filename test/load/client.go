@@ -2,6 +2,8 @@ package load
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +25,10 @@ type Way struct {
 	Tunnels, Requests string
 	// Once says that the proxy keeps no connection for a second request, and does not say so.
 	Once bool
+	// Token is sent along with requests.
+	Token string
+	// Authority is whose certificate the server has, in PEM; where it is empty there is no TLS.
+	Authority string
 }
 
 // Tunnel opens a tunnel and asks for something; what follows is the caller's.
@@ -110,14 +116,10 @@ type Requests struct {
 
 // Do sends a request and compares its answer.
 func (r *Requests) Do(ask Ask) error {
-	host := net.JoinHostPort(r.Way.Name, r.Way.Requests)
-	if r.conn == nil {
-		conn, err := net.Dial("tcp", r.Way.first(host))
-		if err != nil {
-			return err
-		}
-		r.conn, r.reader = conn, bufio.NewReader(conn)
+	if err := r.open(); err != nil {
+		return err
 	}
+	host := r.Way.host()
 	target := fmt.Sprintf("/?down=%d&up=%d&seed=%d", ask.Down, ask.Up, ask.Seed)
 	if r.Way.Proxy != "" {
 		target = "http://" + host + target
@@ -133,15 +135,47 @@ func (r *Requests) Do(ask Ask) error {
 	return err
 }
 
+func (w Way) host() string { return net.JoinHostPort(w.Name, w.Requests) }
+
+// open opens a connection where there is none.
+func (r *Requests) open() error {
+	if r.conn != nil {
+		return nil
+	}
+	conn, err := net.Dial("tcp", r.Way.first(r.Way.host()))
+	if err != nil {
+		return err
+	}
+	if r.Way.Authority != "" {
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM([]byte(r.Way.Authority))
+		conn = tls.Client(conn, &tls.Config{
+			RootCAs: pool, ServerName: r.Way.Name, MinVersion: tls.VersionTLS12,
+		})
+	}
+	r.conn, r.reader = conn, bufio.NewReader(conn)
+	return nil
+}
+
+// begin sends the head of a request, in one piece.
+func (r *Requests) begin(method, target, host, rest string) error {
+	head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\n", method, target, host)
+	if r.Way.Token != "" {
+		head += "Authorization: Bearer " + r.Way.Token + "\r\n"
+	}
+	_, err := io.WriteString(r.conn, head+rest)
+	return err
+}
+
 func (r *Requests) roundTrip(method, target, host string, ask Ask) (kept bool, err error) {
-	_, err = fmt.Fprintf(r.conn, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, target, host)
-	if err == nil && ask.Up > 0 {
-		_, err = fmt.Fprintf(r.conn, "Content-Length: %d\r\n", ask.Up)
+	rest := "\r\n"
+	if ask.Up > 0 {
+		rest = fmt.Sprintf("Content-Length: %d\r\n\r\n", ask.Up)
 	}
-	if err == nil {
-		_, err = io.WriteString(r.conn, "\r\n")
+	if err = r.begin(method, target, host, rest); err != nil {
+		return false, err
 	}
-	if err == nil && ask.Up > 0 {
+	if ask.Up > 0 {
 		_, err = io.Copy(r.conn, plain{Content(ask.Seed, ask.Up)})
 	}
 	if err != nil {

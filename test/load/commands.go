@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -16,9 +17,11 @@ import (
 
 // Command is what a client is told to do, a line of JSON.
 type Command struct {
-	// Do is "tunnels" or "requests": N of them, so many beside each other; "hold": N tunnels are
-	// opened and stay as they are; "finish": they have what they asked for; "release": they end.
+	// Do is "tunnels" or "requests": N of them, so many beside each other; "events": so many streams
+	// beside each other, with N events each, one after each Every; "hold": N tunnels are opened and
+	// stay as they are; "finish": they have what they asked for; "release": they end.
 	Do     string
+	Every  time.Duration
 	Way    Way
 	Ask    Ask
 	N      int
@@ -28,12 +31,29 @@ type Command struct {
 // Outcome is the answer to it, another line.
 type Outcome struct {
 	Error string
-	// Wall is the time of all, and Median that of one.
-	Wall, Median time.Duration
+	// Wall is the time of all, and Median that of one: of a tunnel, a request, or an event on its way.
+	// Late is what 99 of 100 take at most.
+	Wall, Median, Late time.Duration
+	// First is the median of the time from a request to the first byte of its stream.
+	First time.Duration
 }
 
 // ProxyFromHere is a proxy that the client finds in its environment.
 const ProxyFromHere = "environment"
+
+// ServiceFromHere begins the name of a service of which the client finds address and token in its
+// environment.
+const ServiceFromHere = "service "
+
+// toService leads to a service with a key, as the variables say.
+func (w *Way) toService(name string) error {
+	base, err := url.Parse(os.Getenv(name + "_BASE_URL"))
+	if err != nil {
+		return err
+	}
+	w.Name, w.Requests, w.Token = base.Hostname(), base.Port(), os.Getenv(name+"_API_KEY")
+	return nil
+}
 
 // Client is the client: it does what it is told on its input, to the input's end.
 func Client() error {
@@ -49,20 +69,25 @@ func Client() error {
 		if c.Way.Proxy == ProxyFromHere {
 			c.Way.Proxy = strings.TrimSuffix(strings.TrimPrefix(os.Getenv("HTTPS_PROXY"), "http://"), "/")
 		}
+		if name, ok := strings.CutPrefix(c.Way.Name, ServiceFromHere); ok {
+			if err := c.Way.toService(name); err != nil {
+				return err
+			}
+		}
 		var o Outcome
 		began := time.Now()
-		took, err := c.do(&held)
+		took, err := c.do(&held, &o)
 		if o.Wall = time.Since(began); err != nil {
 			o.Error = err.Error()
 		}
-		o.Median = time.Duration(Quantile(took, 0.5))
+		o.Median, o.Late = time.Duration(Quantile(took, 0.5)), time.Duration(Quantile(took, 0.99))
 		if err := outcomes.Encode(o); err != nil {
 			return err
 		}
 	}
 }
 
-func (c Command) do(held *[]net.Conn) ([]time.Duration, error) {
+func (c Command) do(held *[]net.Conn, o *Outcome) ([]time.Duration, error) {
 	hello := Hello(c.Way.Name)
 	switch c.Do {
 	case "tunnels":
@@ -74,6 +99,8 @@ func (c Command) do(held *[]net.Conn) ([]time.Duration, error) {
 			defer kept[i].Close()
 		}
 		return Many(c.N, c.Beside, func(worker, _ int) error { return kept[worker].Do(c.Ask) })
+	case "events":
+		return c.events(o)
 	case "hold":
 		for range c.N {
 			conn, err := c.Way.Tunnel(hello, c.Ask)

@@ -20,12 +20,17 @@ const Policy = "filesystem { allow = [\".\"] }\nnetwork { allow = [\"" + ServerN
 // Agent is a client that runs inside.
 type Agent struct {
 	*Running
-	Core, Layer int // the processes of nono, and of its network layer
+	Core, Layer int // the processes of nono, and of the layer that is looked at
 }
 
-// Inside starts nono in a directory with a client as its agent.
+// Inside starts nono in a directory with a client as its agent, and looks at its network layer.
 func Inside(nono, dir string, environ []string) (*Agent, error) {
-	err := os.WriteFile(filepath.Join(dir, "agent.hcl"), []byte(Policy), 0o600)
+	return InsideWith(nono, dir, environ, Policy, "nono-layer-netfilter")
+}
+
+// InsideWith does the same with another policy and layer.
+func InsideWith(nono, dir string, environ []string, policy, layer string) (*Agent, error) {
+	err := os.WriteFile(filepath.Join(dir, "agent.hcl"), []byte(policy), 0o600)
 	if err := errors.Join(err, copyProgram(filepath.Join(dir, "client"))); err != nil {
 		return nil, err
 	}
@@ -42,12 +47,12 @@ func Inside(nono, dir string, environ []string) (*Agent, error) {
 	}
 	for _, pid := range machine.Children(a.Core) {
 		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if strings.Contains(string(line), "nono-layer-netfilter") {
+		if strings.Contains(string(line), layer) {
 			a.Layer = pid
 		}
 	}
 	if a.Layer == 0 {
-		return nil, errors.Join(errors.New("nono has no network layer"), client.Stop())
+		return nil, errors.Join(errors.New("nono has no "+layer), client.Stop())
 	}
 	return a, nil
 }

@@ -158,6 +158,9 @@ func serve() error {
 		if err == nil {
 			requests, err = net.Listen("tcp", ServerAddress+":80")
 		}
+		if err == nil {
+			keyed, err = net.Listen("tcp", net.JoinHostPort(ServerAddress, servicePort))
+		}
 		return err
 	})
 	if err := errors.Join(err, openLowPorts()); err != nil {

@@ -52,6 +52,9 @@ const (
 	upstreamIdleTime = 50 * time.Second
 	// mostHead is how large the head of a request or of an answer may be.
 	mostHead = 256 << 10
+	// holdTime is how long an answer may be held whose length is known, so that its head and its body
+	// are written at once. Of one whose length is not known, and of events, nothing is held.
+	holdTime = time.Millisecond
 	// pingTime is after how much silence a connection of HTTP/2 is asked whether it is still there;
 	// else all its streams would wait for a dead one.
 	pingTime = 30 * time.Second
@@ -127,7 +130,7 @@ func New(s Service, o Options) (*Proxy, error) {
 	p.transport = p.newTransport()
 	quiet := hclog.NewNullLogger().StandardLogger(nil) // what went wrong is in the event
 	p.reverse = &httputil.ReverseProxy{
-		Rewrite: p.rewrite, Transport: once{p.transport}, FlushInterval: -1, BufferPool: buffers,
+		Rewrite: p.rewrite, Transport: once{p.transport}, FlushInterval: holdTime, BufferPool: buffers,
 		ModifyResponse: p.modify, ErrorHandler: p.failed, ErrorLog: quiet,
 	}
 	p.server = &http.Server{
