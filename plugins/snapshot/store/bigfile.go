@@ -151,7 +151,7 @@ func (p *Pack) finishClone(raw []byte, at int64) (Digest, bool, error) {
 	}
 	header := appendRecord(make([]byte, 0, recordSize), &e)
 	e.sum = sumRecord(header, checksum(raw))
-	known := p.store.Has(e.digest)
+	known := p.has(e.digest)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.busy--

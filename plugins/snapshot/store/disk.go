@@ -44,6 +44,8 @@ type file interface {
 	sync() error
 	// clone makes a part share its blocks with a part of another file, where the filesystem can.
 	clone(to int64, source *os.File, from, length int64) error
+	// source is what can be cloned from, or nil.
+	source() *os.File
 	// punch gives the blocks of a part back.
 	punch(offset, length int64) error
 }
@@ -163,6 +165,8 @@ func (f onDiskFile) clone(to int64, source *os.File, from, length int64) error {
 		Dest_offset: uint64(to),
 	})
 }
+
+func (f onDiskFile) source() *os.File { return f.File }
 
 func (f onDiskFile) punch(offset, length int64) error {
 	const mode = unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE

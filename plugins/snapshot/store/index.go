@@ -41,6 +41,12 @@ func (x *index) find(d Digest) *entry {
 	return nil
 }
 
+// position is where the entry of a digest is among the entries.
+func (x *index) position(d Digest) (int, bool) {
+	position := x.slots[x.slot(&d)]
+	return int(position) - 1, position != 0
+}
+
 // add adds an entry, unless there is one of that digest.
 func (x *index) add(e entry) bool {
 	if x.find(e.digest) != nil {

@@ -35,6 +35,7 @@ type Pack struct {
 	id         string
 	pieces     chan struct{} // a token for each piece of a big file that may be handled at once
 	unclonable sync.Map      // devices from which nothing can be cloned into the store
+	anew       bool          // what the store has is put too: for Prune
 
 	mu     sync.Mutex
 	file   file
@@ -96,7 +97,7 @@ func (p *Pack) PutFile(f *os.File, size int64) (Digest, error) {
 // putObject adds an object that is in memory. The space's room for a content may hold it.
 func (p *Pack) putObject(k kind, raw []byte, sp *space) (Digest, error) {
 	e := entry{digest: digestOf(k, raw), kind: k, raw: uint32(len(raw))}
-	if p.store.Has(e.digest) {
+	if p.has(e.digest) {
 		return e.digest, nil
 	}
 	if mine, err := p.begin(e); err != nil || !mine {
@@ -105,11 +106,11 @@ func (p *Pack) putObject(k kind, raw []byte, sp *space) (Digest, error) {
 	// Compressing, the most of the work, is done by all who put something, at the same time.
 	var stored []byte
 	e.codec, stored = compress(raw, sp.compressRoom(len(raw)))
-	e.stored = uint32(len(stored))
-	header := appendRecord(make([]byte, 0, recordSize), &e)
-	e.sum = sumRecord(header, checksum(stored))
-	return e.digest, p.finish(e, header, stored)
+	return e.digest, p.finish(e, stored)
 }
+
+// has reports whether an object need not be put.
+func (p *Pack) has(d Digest) bool { return !p.anew && p.store.Has(d) }
 
 // begin says that an object is being put. It is not for this caller to put it where somebody else
 // has, or is about to.
@@ -127,7 +128,10 @@ func (p *Pack) begin(e entry) (mine bool, err error) {
 }
 
 // finish writes an object, which begin was called for.
-func (p *Pack) finish(e entry, header, stored []byte) error {
+func (p *Pack) finish(e entry, stored []byte) error {
+	e.stored = uint32(len(stored))
+	header := appendRecord(make([]byte, 0, recordSize), &e)
+	e.sum = sumRecord(header, checksum(stored))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.busy--

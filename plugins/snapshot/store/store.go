@@ -238,11 +238,7 @@ func (s *Store) Has(d Digest) bool {
 func (s *Store) hasPieces(d Digest) bool {
 	sp := getSpace()
 	defer sp.put()
-	_, raw, err := s.read(d, sp)
-	if err != nil {
-		return false
-	}
-	_, pieces, err := parseList(raw)
+	pieces, err := s.pieces(d, sp)
 	if err != nil {
 		return false
 	}

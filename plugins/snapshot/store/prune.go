@@ -1,0 +1,344 @@
+//go:build linux
+
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// Prune is what to keep.
+type Prune struct {
+	// Live are the manifests to keep. It is asked while nobody else uses the store: what a session
+	// has sealed before it let the store go must be among them.
+	Live func() ([]ManifestID, error)
+	Refs Refs
+	// Then, if not nil, is called before others may use the store again: to have a cache forget what
+	// is gone.
+	Then func() error
+}
+
+// Pruned is what became of it.
+type Pruned struct {
+	Freed     int64 // bytes of the disk
+	Manifests int   // that were removed
+	Objects   int   // that are not there any more
+	// Missing are the objects that live manifests refer to and that are damaged or not there. They
+	// were so before.
+	Missing int
+}
+
+const (
+	// smallPack is a pack that is merged with others when there are many such.
+	smallPack = 4 << 20
+	manySmall = 16
+	// packFull ends a pack that Prune writes, so that what it replaces can be removed: that is the
+	// room it needs.
+	packFull = 256 << 20
+)
+
+// Prune removes the manifests that are not live, and what only they referred to. It waits until
+// nobody else uses the store. However it is interrupted, what is live is whole: a manifest is
+// removed before its objects, and a pack after those that replace it are safe.
+func (s *Store) Prune(ctx context.Context, q Prune) (Pruned, error) {
+	unlock, err := s.lock(ctx, unix.LOCK_EX)
+	if err != nil {
+		return Pruned{}, fmt.Errorf("waiting until nobody uses the store: %w", err)
+	}
+	defer unlock()
+	s.shared.Add(1)
+	defer s.shared.Add(-1)
+	before, err := s.used()
+	if err != nil {
+		return Pruned{}, fmt.Errorf("pruning: %w", err)
+	}
+	p := &pruning{Store: s, Prune: q, ctx: ctx}
+	errs := []error{p.run()}
+	if q.Then != nil {
+		errs = append(errs, q.Then())
+	}
+	after, err := s.used()
+	p.Freed = before - after
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return p.Pruned, fmt.Errorf("pruning: %w", err)
+	}
+	return p.Pruned, nil
+}
+
+// pruning is a Prune that goes on.
+type pruning struct {
+	*Store
+	Prune
+	Pruned
+	ctx context.Context
+
+	x       *index
+	live    marks
+	rewrite *Pack         // that is being written
+	done    []*sealedPack // whose live objects are all in it
+}
+
+func (p *pruning) run() error {
+	// What is not safe is made so first, so that there is one kind of name.
+	if err := p.Sync(p.ctx); err != nil {
+		return err
+	}
+	if err := p.load(); err != nil {
+		return err
+	}
+	p.mu.RLock()
+	p.x = p.index
+	all := slices.Clone(p.packs)
+	objects, bad := len(p.x.entries), len(p.damaged)
+	p.mu.RUnlock()
+	if err := p.mark(); err != nil {
+		return err
+	}
+	err := p.rewritePacks(all)
+	if p.rewrite != nil {
+		err = errors.Join(err, p.rewrite.Discard())
+	}
+	if err == nil && bad > 0 && p.Missing == 0 {
+		err = p.removeDamaged()
+	}
+	err = errors.Join(err, p.load())
+	p.Pruned.Objects = objects - p.Store.Objects()
+	return err
+}
+
+// mark finds what is live, and removes the manifests that are not.
+func (p *pruning) mark() error {
+	p.live = newMarks(p.x)
+	live, err := p.Live()
+	if err != nil {
+		return fmt.Errorf("what is to be kept: %w", err)
+	}
+	missing := map[Digest]bool{}
+	for _, id := range live {
+		if p.ctx.Err() != nil {
+			return context.Cause(p.ctx)
+		}
+		err := p.refer(id, p.Refs, p.x, p.live.set, func(d Digest, _ error) { missing[d] = true })
+		if err != nil {
+			return err // then nobody knows what it needs
+		}
+	}
+	p.Missing = len(missing)
+	there, err := p.Store.Manifests()
+	if err != nil {
+		return err
+	}
+	for _, id := range there {
+		if slices.Contains(live, id) {
+			continue
+		}
+		if err := p.disk.remove(manifests + "/" + id.String()); ignore(err, fs.ErrNotExist) != nil {
+			return err
+		}
+		p.Pruned.Manifests++
+	}
+	return p.disk.syncDir(manifests)
+}
+
+// liveIn is what is live in a pack.
+type liveIn struct {
+	pack  *sealedPack
+	at    []int // positions in the index, in the order of the file
+	bytes int64
+	used  int64
+}
+
+// rewritePacks removes the packs in which nothing lives, and writes anew those in which much does
+// not.
+func (p *pruning) rewritePacks(all []*sealedPack) error {
+	packs := make([]liveIn, len(all))
+	for i := range packs {
+		packs[i].pack = all[i]
+		f, err := all[i].open(p.disk)
+		if err != nil {
+			return err
+		}
+		if packs[i].used, err = f.used(); err != nil {
+			return err
+		}
+	}
+	for i := range p.x.entries {
+		if e := &p.x.entries[i]; p.live.has(i) {
+			in := &packs[e.pack]
+			in.at = append(in.at, i)
+			in.bytes += recordSize + int64(e.stored) + entrySize
+		}
+	}
+	small := 0
+	for i := range packs {
+		if len(packs[i].at) == 0 {
+			p.done = append(p.done, packs[i].pack)
+		} else if packs[i].bytes < smallPack {
+			small++
+		}
+	}
+	if err := p.removeDone(); err != nil {
+		return err
+	}
+	for i := range packs {
+		in := &packs[i]
+		dead := in.used - in.bytes
+		if len(in.at) == 0 || dead <= in.used/4 && (in.bytes >= smallPack || small < manySmall) {
+			continue
+		}
+		if err := p.rewritePack(in); err != nil {
+			return err
+		}
+		if p.rewrite.size() >= packFull {
+			if err := p.replace(); err != nil {
+				return err
+			}
+		}
+	}
+	return p.replace()
+}
+
+// rewritePack copies what lives in a pack into the one that is being written. Where something is
+// damaged the old pack stays.
+func (p *pruning) rewritePack(in *liveIn) error {
+	if p.rewrite == nil {
+		next, err := p.NewPack()
+		if err != nil {
+			return err
+		}
+		next.anew = true
+		p.rewrite = next
+	}
+	slices.SortFunc(in.at, func(a, b int) int {
+		return cmp.Compare(p.x.entries[a].offset, p.x.entries[b].offset)
+	})
+	f, err := in.pack.open(p.disk)
+	if err != nil {
+		return err
+	}
+	sp := get(1)
+	defer sp.put()
+	whole := true
+	for _, i := range in.at {
+		if p.ctx.Err() != nil {
+			return context.Cause(p.ctx)
+		}
+		e := p.x.entries[i]
+		raw, err := readRecord(f, &e, sp)
+		switch {
+		case errors.Is(err, errDamaged):
+			p.Missing++
+			whole = false
+		case err != nil:
+			return fmt.Errorf("%s/%s: %w", packs, in.pack.id, err)
+		default:
+			if err := p.rewrite.copyObject(f, &e, raw, sp); err != nil {
+				return err
+			}
+		}
+	}
+	if whole {
+		p.done = append(p.done, in.pack)
+	}
+	return nil
+}
+
+// replace makes the new pack safe, and then removes those that it replaces.
+func (p *pruning) replace() error {
+	if p.rewrite == nil {
+		return nil
+	}
+	if err := p.rewrite.Seal(true); err != nil {
+		return err
+	}
+	p.rewrite = nil
+	return p.removeDone()
+}
+
+func (p *pruning) removeDone() error {
+	for _, old := range p.done {
+		old.close()
+		if err := p.disk.remove(packs + "/" + old.id + safe); ignore(err, fs.ErrNotExist) != nil {
+			return err
+		}
+	}
+	p.done = nil
+	return p.disk.syncDir(packs)
+}
+
+// removeDamaged removes packs that nobody can read, where nothing is missing that lives.
+func (p *pruning) removeDamaged() error {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for id, pack := range p.known {
+		if pack != nil {
+			continue
+		}
+		if err := p.disk.remove(packs + "/" + id + safe); ignore(err, fs.ErrNotExist) != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyObject adds an object of another pack as it is, or smaller. Blocks that it shares with a file
+// stay shared.
+func (p *Pack) copyObject(from file, e *entry, raw []byte, sp *space) error {
+	if source := from.source(); source != nil && e.codec == codecRaw && e.raw >= cloneLeast {
+		_, cloned, err := p.clone(source, e.offset+recordSize, int(e.raw))
+		if cloned || err != nil {
+			return err
+		}
+	}
+	next := entry{digest: e.digest, kind: e.kind, raw: e.raw}
+	var err error
+	stored := sp.stored[recordSize:][:e.stored] // where readRecord has left it
+	if next.codec, stored, err = recompress(e.codec, raw, stored); err != nil {
+		return err
+	}
+	mine, err := p.begin(next)
+	if err != nil || !mine {
+		return err
+	}
+	return p.finish(next, stored)
+}
+
+// size is what has been put into the pack.
+func (p *Pack) size() int64 {
+	if p == nil {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.end + int64(len(p.buffer))
+}
+
+// used is what the store takes of the disk.
+func (s *Store) used() (int64, error) {
+	total := int64(0)
+	for _, dir := range []string{packs, manifests} {
+		names, err := s.list(dir)
+		if err != nil {
+			return 0, err
+		}
+		for _, n := range names {
+			f, err := s.disk.open(dir + "/" + n.String())
+			if err != nil {
+				return 0, err
+			}
+			used, err := f.used()
+			f.close()
+			if err != nil {
+				return 0, err
+			}
+			total += used
+		}
+	}
+	return total, nil
+}
