@@ -62,11 +62,12 @@ sdks: $(SDKS) ## OpenAI's and Anthropic's own clients for Python and Node into b
 
 SOAKFLAGS ?=
 QUESTIONS ?= 100000
-soak: build ## a thousand starts and ends under load, with kills, umasks and limits; what they leave; two hundred kills, and what the next start makes of them; load on the network; the kernel asked what nono why says; a minute of attacks on the network
+soak: build ## a thousand starts and ends under load, with kills, umasks and limits; what they leave; two hundred kills, and what the next start makes of them; load on the network, and on a service with a key; the kernel asked what nono why says; a minute of attacks on the network
 	@mkdir -p bin/soak
 	@$(GO) build -trimpath -o bin/soak/ ./test/soak ./test/layers/echo ./test/layers/keeper
 	@bin/soak/soak -nono bin/nono -layers bin/soak $(SOAKFLAGS)
 	@bin/soak/soak -nono bin/nono -network
+	@bin/soak/soak -nono bin/nono -credentials
 	@$(GO) test -count=1 -timeout=3h -run '^TestTheKernelDoesWhatThePlanSays$$' ./test/e2e -questions $(QUESTIONS)
 	@$(GO) test -count=1 -run '^TestStorm$$' ./test/network -storm 60s
 

@@ -13,11 +13,13 @@
 // the last of their runs. What must hold: the next start finishes the session, and all that the
 // layers took is released.
 //
-// With -network it is one run instead, whose agent puts load on the network: see network.go.
+// With -network it is one run instead, whose agent puts load on the network (network.go), and with
+// -credentials one whose agent uses a service with a key (credentials.go).
 //
 //	make soak
 //	go run ./test/soak -nono bin/nono -layers bin/soak -runs 1000 -kills 200 -seed 7
 //	go run ./test/soak -nono bin/nono -network
+//	go run ./test/soak -nono bin/nono -credentials
 package main
 
 import (
@@ -50,6 +52,7 @@ func main() {
 	now := uint64(time.Now().UnixNano())
 	flag.Uint64Var(&s.seed, "seed", now, "what is drawn depends on it; it is printed, to be repeated")
 	network := flag.Bool("network", false, "put load on the network instead")
+	credentials := flag.Bool("credentials", false, "put load on a service with a key instead")
 	client := flag.Bool("client", false, "be the agent that does it")
 	flag.Parse()
 	soak := s.soak
@@ -58,6 +61,8 @@ func main() {
 		soak = load.Client
 	case *network:
 		soak = func() error { return load.Alone(func() error { return soakNetwork(s.nono) }) }
+	case *credentials:
+		soak = func() error { return load.Alone(func() error { return soakCredentials(s.nono) }) }
 	}
 	if err := soak(); err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
