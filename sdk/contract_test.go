@@ -247,7 +247,9 @@ func facts() *rapid.Generator[[]fact.Fact] {
 	word := rapid.StringMatching(`[a-z]{1,10}`)
 	return rapid.SliceOfN(rapid.Custom(func(r *rapid.T) fact.Fact {
 		return rapid.SampledFrom([]fact.Fact{
-			fact.CredentialMissing{Service: word.Draw(r, "service")},
+			fact.CredentialMissing{
+				Service: word.Draw(r, "service"), Why: rapid.StringMatching("([ -~]|\n){0,40}").Draw(r, "why"),
+			},
 			fact.BoundHost{
 				Service: "s", Host: word.Draw(r, "host"), Port: rapid.Uint16Min(1).Draw(r, "port"),
 			},

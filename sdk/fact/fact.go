@@ -24,8 +24,13 @@ type VerifiedFile struct {
 	SHA256 [32]byte
 }
 
-// CredentialMissing is a service for which no source had a key.
-type CredentialMissing struct{ Service string }
+// CredentialMissing is a service for which no source had a key. Where its credential has a
+// fallback, that holds from then on.
+type CredentialMissing struct {
+	Service string
+	// Why is where was looked and what to do, in lines for the user; it may be empty.
+	Why string
+}
 
 // Proxy is a proxy inside, by its listener. Names of listeners are their layer's own: whose it is,
 // core fills in.

@@ -2763,8 +2763,14 @@ type Credential struct {
 	Optional bool `protobuf:"varint,12,opt,name=optional,proto3" json:"optional,omitempty"`
 	// git are hosts, HOST or HOST:PORT, of which git reaches the repositories by https with the same
 	// key, as the password of git_user.
-	Git           []string `protobuf:"bytes,13,rep,name=git,proto3" json:"git,omitempty"`
-	GitUser       string   `protobuf:"bytes,14,opt,name=git_user,json=gitUser,proto3" json:"git_user,omitempty"`
+	Git     []string `protobuf:"bytes,13,rep,name=git,proto3" json:"git,omitempty"`
+	GitUser string   `protobuf:"bytes,14,opt,name=git_user,json=gitUser,proto3" json:"git_user,omitempty"`
+	// fallback is what holds where no source has the key. Layers whose Plan comes after that of the
+	// credentials find it among the other rules, or not at all.
+	Fallback *Fallback `protobuf:"bytes,15,opt,name=fallback,proto3" json:"fallback,omitempty"`
+	// arguments are appended to the command while the agent has the token. "{{base_url}}" in them
+	// stands for what the variable url_variable says.
+	Arguments     [][]byte `protobuf:"bytes,16,rep,name=arguments,proto3" json:"arguments,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2897,6 +2903,91 @@ func (x *Credential) GetGitUser() string {
 	return ""
 }
 
+func (x *Credential) GetFallback() *Fallback {
+	if x != nil {
+		return x.Fallback
+	}
+	return nil
+}
+
+func (x *Credential) GetArguments() [][]byte {
+	if x != nil {
+		return x.Arguments
+	}
+	return nil
+}
+
+// Fallback is what holds in the place of a credential for which no source has a key. Its rules have
+// no id yet.
+type Fallback struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Filesystem []*PathRule            `protobuf:"bytes,1,rep,name=filesystem,proto3" json:"filesystem,omitempty"`
+	// lifts are taken out of the denials that can be lifted.
+	Lifts         []*Lift     `protobuf:"bytes,2,rep,name=lifts,proto3" json:"lifts,omitempty"`
+	Environment   []*EnvRule  `protobuf:"bytes,3,rep,name=environment,proto3" json:"environment,omitempty"`
+	Hosts         []*HostRule `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fallback) Reset() {
+	*x = Fallback{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fallback) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fallback) ProtoMessage() {}
+
+func (x *Fallback) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fallback.ProtoReflect.Descriptor instead.
+func (*Fallback) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Fallback) GetFilesystem() []*PathRule {
+	if x != nil {
+		return x.Filesystem
+	}
+	return nil
+}
+
+func (x *Fallback) GetLifts() []*Lift {
+	if x != nil {
+		return x.Lifts
+	}
+	return nil
+}
+
+func (x *Fallback) GetEnvironment() []*EnvRule {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
+}
+
+func (x *Fallback) GetHosts() []*HostRule {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
 // SnapshotPath is a directory that is recorded before the agent starts.
 type SnapshotPath struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -2911,7 +3002,7 @@ type SnapshotPath struct {
 
 func (x *SnapshotPath) Reset() {
 	*x = SnapshotPath{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2923,7 +3014,7 @@ func (x *SnapshotPath) String() string {
 func (*SnapshotPath) ProtoMessage() {}
 
 func (x *SnapshotPath) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2936,7 +3027,7 @@ func (x *SnapshotPath) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotPath.ProtoReflect.Descriptor instead.
 func (*SnapshotPath) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SnapshotPath) GetId() string {
@@ -2979,7 +3070,7 @@ type SnapshotExclude struct {
 
 func (x *SnapshotExclude) Reset() {
 	*x = SnapshotExclude{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2991,7 +3082,7 @@ func (x *SnapshotExclude) String() string {
 func (*SnapshotExclude) ProtoMessage() {}
 
 func (x *SnapshotExclude) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3004,7 +3095,7 @@ func (x *SnapshotExclude) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotExclude.ProtoReflect.Descriptor instead.
 func (*SnapshotExclude) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SnapshotExclude) GetId() string {
@@ -3043,7 +3134,7 @@ type SnapshotKeep struct {
 
 func (x *SnapshotKeep) Reset() {
 	*x = SnapshotKeep{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3055,7 +3146,7 @@ func (x *SnapshotKeep) String() string {
 func (*SnapshotKeep) ProtoMessage() {}
 
 func (x *SnapshotKeep) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3068,7 +3159,7 @@ func (x *SnapshotKeep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotKeep.ProtoReflect.Descriptor instead.
 func (*SnapshotKeep) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SnapshotKeep) GetId() string {
@@ -3119,7 +3210,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3131,7 +3222,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3144,7 +3235,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Snapshot) GetPaths() []*SnapshotPath {
@@ -3184,7 +3275,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3196,7 +3287,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3209,7 +3300,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Policy) GetFilesystem() []*PathRule {
@@ -3282,7 +3373,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3294,7 +3385,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3307,7 +3398,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Host) GetTier() Tier {
@@ -3363,7 +3454,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3375,7 +3466,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3388,7 +3479,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Command) GetArgs() [][]byte {
@@ -3423,7 +3514,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3435,7 +3526,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3448,7 +3539,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Document) GetPath() []byte {
@@ -3482,7 +3573,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3494,7 +3585,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3507,7 +3598,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Variable) GetName() []byte {
@@ -3544,7 +3635,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3556,7 +3647,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3569,7 +3660,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Run) GetSessionId() string {
@@ -3659,7 +3750,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3671,7 +3762,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3684,7 +3775,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PlanRequest) GetRun() *Run {
@@ -3737,7 +3828,7 @@ type Places struct {
 
 func (x *Places) Reset() {
 	*x = Places{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3749,7 +3840,7 @@ func (x *Places) String() string {
 func (*Places) ProtoMessage() {}
 
 func (x *Places) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3762,7 +3853,7 @@ func (x *Places) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Places.ProtoReflect.Descriptor instead.
 func (*Places) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Places) GetPlaces() []*Place {
@@ -3816,7 +3907,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3828,7 +3919,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3841,7 +3932,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Place) GetPath() []byte {
@@ -3953,7 +4044,7 @@ type Rights struct {
 
 func (x *Rights) Reset() {
 	*x = Rights{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3965,7 +4056,7 @@ func (x *Rights) String() string {
 func (*Rights) ProtoMessage() {}
 
 func (x *Rights) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3978,7 +4069,7 @@ func (x *Rights) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rights.ProtoReflect.Descriptor instead.
 func (*Rights) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Rights) GetRead() bool {
@@ -4013,7 +4104,7 @@ type PlaceLink struct {
 
 func (x *PlaceLink) Reset() {
 	*x = PlaceLink{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4025,7 +4116,7 @@ func (x *PlaceLink) String() string {
 func (*PlaceLink) ProtoMessage() {}
 
 func (x *PlaceLink) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4038,7 +4129,7 @@ func (x *PlaceLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceLink.ProtoReflect.Descriptor instead.
 func (*PlaceLink) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *PlaceLink) GetPath() []byte {
@@ -4076,7 +4167,7 @@ type PlaceRule struct {
 
 func (x *PlaceRule) Reset() {
 	*x = PlaceRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4088,7 +4179,7 @@ func (x *PlaceRule) String() string {
 func (*PlaceRule) ProtoMessage() {}
 
 func (x *PlaceRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4101,7 +4192,7 @@ func (x *PlaceRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceRule.ProtoReflect.Descriptor instead.
 func (*PlaceRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PlaceRule) GetRule() string {
@@ -4152,7 +4243,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4164,7 +4255,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4177,7 +4268,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PlanResponse) GetSteps() []*Step {
@@ -4227,7 +4318,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4239,7 +4330,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4252,7 +4343,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Coverage) GetRule() string {
@@ -4296,7 +4387,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4308,7 +4399,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4321,7 +4412,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Diagnostic) GetSeverity() Severity {
@@ -4376,7 +4467,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4388,7 +4479,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4401,7 +4492,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Fact) GetFact() isFact_Fact {
@@ -4515,7 +4606,7 @@ type VerifiedFile struct {
 
 func (x *VerifiedFile) Reset() {
 	*x = VerifiedFile{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4527,7 +4618,7 @@ func (x *VerifiedFile) String() string {
 func (*VerifiedFile) ProtoMessage() {}
 
 func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4540,7 +4631,7 @@ func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifiedFile.ProtoReflect.Descriptor instead.
 func (*VerifiedFile) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *VerifiedFile) GetPath() []byte {
@@ -4558,15 +4649,17 @@ func (x *VerifiedFile) GetSha256() []byte {
 }
 
 type CredentialMissing struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Service       string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Service string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// why is where was looked and what to do, in lines for the user; it may be empty.
+	Why           string `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CredentialMissing) Reset() {
 	*x = CredentialMissing{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4578,7 +4671,7 @@ func (x *CredentialMissing) String() string {
 func (*CredentialMissing) ProtoMessage() {}
 
 func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4591,12 +4684,19 @@ func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialMissing.ProtoReflect.Descriptor instead.
 func (*CredentialMissing) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CredentialMissing) GetService() string {
 	if x != nil {
 		return x.Service
+	}
+	return ""
+}
+
+func (x *CredentialMissing) GetWhy() string {
+	if x != nil {
+		return x.Why
 	}
 	return ""
 }
@@ -4612,7 +4712,7 @@ type Proxy struct {
 
 func (x *Proxy) Reset() {
 	*x = Proxy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4624,7 +4724,7 @@ func (x *Proxy) String() string {
 func (*Proxy) ProtoMessage() {}
 
 func (x *Proxy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4637,7 +4737,7 @@ func (x *Proxy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proxy.ProtoReflect.Descriptor instead.
 func (*Proxy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Proxy) GetListener() string {
@@ -4666,7 +4766,7 @@ type Resolver struct {
 
 func (x *Resolver) Reset() {
 	*x = Resolver{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4678,7 +4778,7 @@ func (x *Resolver) String() string {
 func (*Resolver) ProtoMessage() {}
 
 func (x *Resolver) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4691,7 +4791,7 @@ func (x *Resolver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resolver.ProtoReflect.Descriptor instead.
 func (*Resolver) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Resolver) GetListener() string {
@@ -4719,7 +4819,7 @@ type BoundHost struct {
 
 func (x *BoundHost) Reset() {
 	*x = BoundHost{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4731,7 +4831,7 @@ func (x *BoundHost) String() string {
 func (*BoundHost) ProtoMessage() {}
 
 func (x *BoundHost) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4744,7 +4844,7 @@ func (x *BoundHost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoundHost.ProtoReflect.Descriptor instead.
 func (*BoundHost) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *BoundHost) GetService() string {
@@ -4784,7 +4884,7 @@ type GitHost struct {
 
 func (x *GitHost) Reset() {
 	*x = GitHost{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4796,7 +4896,7 @@ func (x *GitHost) String() string {
 func (*GitHost) ProtoMessage() {}
 
 func (x *GitHost) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4809,7 +4909,7 @@ func (x *GitHost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitHost.ProtoReflect.Descriptor instead.
 func (*GitHost) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GitHost) GetHost() string {
@@ -4864,7 +4964,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4876,7 +4976,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4889,7 +4989,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Step) GetRule() string {
@@ -5085,7 +5185,7 @@ type Env struct {
 
 func (x *Env) Reset() {
 	*x = Env{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5097,7 +5197,7 @@ func (x *Env) String() string {
 func (*Env) ProtoMessage() {}
 
 func (x *Env) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5110,7 +5210,7 @@ func (x *Env) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Env.ProtoReflect.Descriptor instead.
 func (*Env) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Env) GetName() []byte {
@@ -5142,7 +5242,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5154,7 +5254,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5167,7 +5267,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Part) GetPart() isPart_Part {
@@ -5256,7 +5356,7 @@ type Bind struct {
 
 func (x *Bind) Reset() {
 	*x = Bind{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5268,7 +5368,7 @@ func (x *Bind) String() string {
 func (*Bind) ProtoMessage() {}
 
 func (x *Bind) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5281,7 +5381,7 @@ func (x *Bind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bind.ProtoReflect.Descriptor instead.
 func (*Bind) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Bind) GetPath() []byte {
@@ -5343,7 +5443,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5355,7 +5455,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5368,7 +5468,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Link) GetPath() []byte {
@@ -5397,7 +5497,7 @@ type Copy struct {
 
 func (x *Copy) Reset() {
 	*x = Copy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5409,7 +5509,7 @@ func (x *Copy) String() string {
 func (*Copy) ProtoMessage() {}
 
 func (x *Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5422,7 +5522,7 @@ func (x *Copy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Copy.ProtoReflect.Descriptor instead.
 func (*Copy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Copy) GetPath() []byte {
@@ -5466,7 +5566,7 @@ type Tmpfs struct {
 
 func (x *Tmpfs) Reset() {
 	*x = Tmpfs{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5478,7 +5578,7 @@ func (x *Tmpfs) String() string {
 func (*Tmpfs) ProtoMessage() {}
 
 func (x *Tmpfs) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5491,7 +5591,7 @@ func (x *Tmpfs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tmpfs.ProtoReflect.Descriptor instead.
 func (*Tmpfs) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Tmpfs) GetPath() []byte {
@@ -5533,7 +5633,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5545,7 +5645,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5558,7 +5658,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Mask) GetPath() []byte {
@@ -5593,7 +5693,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5605,7 +5705,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5618,7 +5718,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *File) GetPath() []byte {
@@ -5652,7 +5752,7 @@ type Landlock struct {
 
 func (x *Landlock) Reset() {
 	*x = Landlock{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5664,7 +5764,7 @@ func (x *Landlock) String() string {
 func (*Landlock) ProtoMessage() {}
 
 func (x *Landlock) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5677,7 +5777,7 @@ func (x *Landlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Landlock.ProtoReflect.Descriptor instead.
 func (*Landlock) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Landlock) GetPath() []byte {
@@ -5706,7 +5806,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5718,7 +5818,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5731,7 +5831,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Comparison) GetArg() uint32 {
@@ -5771,7 +5871,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5783,7 +5883,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5796,7 +5896,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Condition) GetComparisons() []*Comparison {
@@ -5817,7 +5917,7 @@ type Seccomp struct {
 
 func (x *Seccomp) Reset() {
 	*x = Seccomp{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5829,7 +5929,7 @@ func (x *Seccomp) String() string {
 func (*Seccomp) ProtoMessage() {}
 
 func (x *Seccomp) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5842,7 +5942,7 @@ func (x *Seccomp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seccomp.ProtoReflect.Descriptor instead.
 func (*Seccomp) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Seccomp) GetSyscalls() []string {
@@ -5879,7 +5979,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5891,7 +5991,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5904,7 +6004,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Listener) GetName() string {
@@ -5951,7 +6051,7 @@ type Dialer struct {
 
 func (x *Dialer) Reset() {
 	*x = Dialer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5963,7 +6063,7 @@ func (x *Dialer) String() string {
 func (*Dialer) ProtoMessage() {}
 
 func (x *Dialer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5976,7 +6076,7 @@ func (x *Dialer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dialer.ProtoReflect.Descriptor instead.
 func (*Dialer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Dialer) GetPorts() []uint32 {
@@ -5998,7 +6098,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6010,7 +6110,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6023,7 +6123,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *StartRequest) GetRun() *Run {
@@ -6059,7 +6159,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6071,7 +6171,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6084,7 +6184,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Descriptor) GetName() string {
@@ -6122,7 +6222,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6134,7 +6234,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6147,7 +6247,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *StartResponse) GetHasState() bool {
@@ -6188,7 +6288,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6200,7 +6300,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6213,7 +6313,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{65}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *End) GetReason() EndReason {
@@ -6267,7 +6367,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6279,7 +6379,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6292,7 +6392,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{66}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *FinishRequest) GetRun() *Run {
@@ -6346,7 +6446,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6358,7 +6458,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6371,7 +6471,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{67}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *FinishResponse) GetLines() []string {
@@ -6393,7 +6493,7 @@ type ForgetRequest struct {
 
 func (x *ForgetRequest) Reset() {
 	*x = ForgetRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6405,7 +6505,7 @@ func (x *ForgetRequest) String() string {
 func (*ForgetRequest) ProtoMessage() {}
 
 func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6418,7 +6518,7 @@ func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
 func (*ForgetRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{68}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ForgetRequest) GetCore() *Core {
@@ -6452,7 +6552,7 @@ type ForgetResponse struct {
 
 func (x *ForgetResponse) Reset() {
 	*x = ForgetResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6464,7 +6564,7 @@ func (x *ForgetResponse) String() string {
 func (*ForgetResponse) ProtoMessage() {}
 
 func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6477,7 +6577,7 @@ func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetResponse.ProtoReflect.Descriptor instead.
 func (*ForgetResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{69}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ForgetResponse) GetFreed() uint64 {
@@ -6503,7 +6603,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6515,7 +6615,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6528,7 +6628,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{70}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *SessionRequest) GetMessage() isSessionRequest_Message {
@@ -6621,7 +6721,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6633,7 +6733,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6646,7 +6746,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{71}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *SessionResponse) GetMessage() isSessionResponse_Message {
@@ -6774,7 +6874,7 @@ type Rested struct {
 
 func (x *Rested) Reset() {
 	*x = Rested{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6786,7 +6886,7 @@ func (x *Rested) String() string {
 func (*Rested) ProtoMessage() {}
 
 func (x *Rested) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6799,7 +6899,7 @@ func (x *Rested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rested.ProtoReflect.Descriptor instead.
 func (*Rested) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{72}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{73}
 }
 
 type Beat struct {
@@ -6811,7 +6911,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6823,7 +6923,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6836,7 +6936,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{73}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -6861,7 +6961,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6873,7 +6973,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6886,7 +6986,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{74}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Event) GetName() string {
@@ -6929,7 +7029,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6941,7 +7041,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6954,7 +7054,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{75}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Progress) GetText() string {
@@ -6990,7 +7090,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7002,7 +7102,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7015,7 +7115,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{76}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Question) GetId() uint64 {
@@ -7053,7 +7153,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7065,7 +7165,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7078,7 +7178,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{77}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -7120,7 +7220,7 @@ type Dial struct {
 
 func (x *Dial) Reset() {
 	*x = Dial{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7132,7 +7232,7 @@ func (x *Dial) String() string {
 func (*Dial) ProtoMessage() {}
 
 func (x *Dial) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7145,7 +7245,7 @@ func (x *Dial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dial.ProtoReflect.Descriptor instead.
 func (*Dial) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{78}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Dial) GetId() uint64 {
@@ -7173,7 +7273,7 @@ type DialResult struct {
 
 func (x *DialResult) Reset() {
 	*x = DialResult{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[79]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7185,7 +7285,7 @@ func (x *DialResult) String() string {
 func (*DialResult) ProtoMessage() {}
 
 func (x *DialResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[79]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7198,7 +7298,7 @@ func (x *DialResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResult.ProtoReflect.Descriptor instead.
 func (*DialResult) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{79}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *DialResult) GetId() uint64 {
@@ -7233,7 +7333,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[80]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7245,7 +7345,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[80]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7258,7 +7358,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{80}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Stop) GetId() uint64 {
@@ -7284,7 +7384,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[81]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7296,7 +7396,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[81]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7309,7 +7409,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{81}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Stopping) GetId() uint64 {
@@ -7445,7 +7545,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\bKeyPlace\x12/\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1b.nono.layer.v1.KeyPlaceTypeR\x04type\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
-	"\x06format\x18\x03 \x01(\tR\x06format\"\xb5\x03\n" +
+	"\x06format\x18\x03 \x01(\tR\x06format\"\x88\x04\n" +
 	"\n" +
 	"Credential\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
@@ -7462,7 +7562,16 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x05paths\x18\v \x03(\tR\x05paths\x12\x1a\n" +
 	"\boptional\x18\f \x01(\bR\boptional\x12\x10\n" +
 	"\x03git\x18\r \x03(\tR\x03git\x12\x19\n" +
-	"\bgit_user\x18\x0e \x01(\tR\agitUser\"u\n" +
+	"\bgit_user\x18\x0e \x01(\tR\agitUser\x123\n" +
+	"\bfallback\x18\x0f \x01(\v2\x17.nono.layer.v1.FallbackR\bfallback\x12\x1c\n" +
+	"\targuments\x18\x10 \x03(\fR\targuments\"\xd7\x01\n" +
+	"\bFallback\x127\n" +
+	"\n" +
+	"filesystem\x18\x01 \x03(\v2\x17.nono.layer.v1.PathRuleR\n" +
+	"filesystem\x12)\n" +
+	"\x05lifts\x18\x02 \x03(\v2\x13.nono.layer.v1.LiftR\x05lifts\x128\n" +
+	"\venvironment\x18\x03 \x03(\v2\x16.nono.layer.v1.EnvRuleR\venvironment\x12-\n" +
+	"\x05hosts\x18\x04 \x03(\v2\x17.nono.layer.v1.HostRuleR\x05hosts\"u\n" +
 	"\fSnapshotPath\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
 	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x12\x12\n" +
@@ -7601,9 +7710,10 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x04fact\":\n" +
 	"\fVerifiedFile\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\fR\x04path\x12\x16\n" +
-	"\x06sha256\x18\x02 \x01(\fR\x06sha256\"-\n" +
+	"\x06sha256\x18\x02 \x01(\fR\x06sha256\"?\n" +
 	"\x11CredentialMissing\x12\x18\n" +
-	"\aservice\x18\x01 \x01(\tR\aservice\"9\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\"9\n" +
 	"\x05Proxy\x12\x1a\n" +
 	"\blistener\x18\x01 \x01(\tR\blistener\x12\x14\n" +
 	"\x05layer\x18\x02 \x01(\tR\x05layer\"<\n" +
@@ -7950,7 +8060,7 @@ func file_nono_layer_v1_layer_proto_rawDescGZIP() []byte {
 }
 
 var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 21)
-var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 86)
+var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 87)
 var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Kind)(0),                 // 0: nono.layer.v1.Kind
 	(Lifetime)(0),             // 1: nono.layer.v1.Lifetime
@@ -7994,71 +8104,72 @@ var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(*KeySource)(nil),         // 39: nono.layer.v1.KeySource
 	(*KeyPlace)(nil),          // 40: nono.layer.v1.KeyPlace
 	(*Credential)(nil),        // 41: nono.layer.v1.Credential
-	(*SnapshotPath)(nil),      // 42: nono.layer.v1.SnapshotPath
-	(*SnapshotExclude)(nil),   // 43: nono.layer.v1.SnapshotExclude
-	(*SnapshotKeep)(nil),      // 44: nono.layer.v1.SnapshotKeep
-	(*Snapshot)(nil),          // 45: nono.layer.v1.Snapshot
-	(*Policy)(nil),            // 46: nono.layer.v1.Policy
-	(*Host)(nil),              // 47: nono.layer.v1.Host
-	(*Command)(nil),           // 48: nono.layer.v1.Command
-	(*Document)(nil),          // 49: nono.layer.v1.Document
-	(*Variable)(nil),          // 50: nono.layer.v1.Variable
-	(*Run)(nil),               // 51: nono.layer.v1.Run
-	(*PlanRequest)(nil),       // 52: nono.layer.v1.PlanRequest
-	(*Places)(nil),            // 53: nono.layer.v1.Places
-	(*Place)(nil),             // 54: nono.layer.v1.Place
-	(*Rights)(nil),            // 55: nono.layer.v1.Rights
-	(*PlaceLink)(nil),         // 56: nono.layer.v1.PlaceLink
-	(*PlaceRule)(nil),         // 57: nono.layer.v1.PlaceRule
-	(*PlanResponse)(nil),      // 58: nono.layer.v1.PlanResponse
-	(*Coverage)(nil),          // 59: nono.layer.v1.Coverage
-	(*Diagnostic)(nil),        // 60: nono.layer.v1.Diagnostic
-	(*Fact)(nil),              // 61: nono.layer.v1.Fact
-	(*VerifiedFile)(nil),      // 62: nono.layer.v1.VerifiedFile
-	(*CredentialMissing)(nil), // 63: nono.layer.v1.CredentialMissing
-	(*Proxy)(nil),             // 64: nono.layer.v1.Proxy
-	(*Resolver)(nil),          // 65: nono.layer.v1.Resolver
-	(*BoundHost)(nil),         // 66: nono.layer.v1.BoundHost
-	(*GitHost)(nil),           // 67: nono.layer.v1.GitHost
-	(*Step)(nil),              // 68: nono.layer.v1.Step
-	(*Env)(nil),               // 69: nono.layer.v1.Env
-	(*Part)(nil),              // 70: nono.layer.v1.Part
-	(*Bind)(nil),              // 71: nono.layer.v1.Bind
-	(*Link)(nil),              // 72: nono.layer.v1.Link
-	(*Copy)(nil),              // 73: nono.layer.v1.Copy
-	(*Tmpfs)(nil),             // 74: nono.layer.v1.Tmpfs
-	(*Mask)(nil),              // 75: nono.layer.v1.Mask
-	(*File)(nil),              // 76: nono.layer.v1.File
-	(*Landlock)(nil),          // 77: nono.layer.v1.Landlock
-	(*Comparison)(nil),        // 78: nono.layer.v1.Comparison
-	(*Condition)(nil),         // 79: nono.layer.v1.Condition
-	(*Seccomp)(nil),           // 80: nono.layer.v1.Seccomp
-	(*Listener)(nil),          // 81: nono.layer.v1.Listener
-	(*Dialer)(nil),            // 82: nono.layer.v1.Dialer
-	(*StartRequest)(nil),      // 83: nono.layer.v1.StartRequest
-	(*Descriptor)(nil),        // 84: nono.layer.v1.Descriptor
-	(*StartResponse)(nil),     // 85: nono.layer.v1.StartResponse
-	(*End)(nil),               // 86: nono.layer.v1.End
-	(*FinishRequest)(nil),     // 87: nono.layer.v1.FinishRequest
-	(*FinishResponse)(nil),    // 88: nono.layer.v1.FinishResponse
-	(*ForgetRequest)(nil),     // 89: nono.layer.v1.ForgetRequest
-	(*ForgetResponse)(nil),    // 90: nono.layer.v1.ForgetResponse
-	(*SessionRequest)(nil),    // 91: nono.layer.v1.SessionRequest
-	(*SessionResponse)(nil),   // 92: nono.layer.v1.SessionResponse
-	(*Rested)(nil),            // 93: nono.layer.v1.Rested
-	(*Beat)(nil),              // 94: nono.layer.v1.Beat
-	(*Event)(nil),             // 95: nono.layer.v1.Event
-	(*Progress)(nil),          // 96: nono.layer.v1.Progress
-	(*Question)(nil),          // 97: nono.layer.v1.Question
-	(*Answer)(nil),            // 98: nono.layer.v1.Answer
-	(*Dial)(nil),              // 99: nono.layer.v1.Dial
-	(*DialResult)(nil),        // 100: nono.layer.v1.DialResult
-	(*Stop)(nil),              // 101: nono.layer.v1.Stop
-	(*Stopping)(nil),          // 102: nono.layer.v1.Stopping
-	nil,                       // 103: nono.layer.v1.PlanResponse.SecretsEntry
-	nil,                       // 104: nono.layer.v1.StartRequest.SecretsEntry
-	nil,                       // 105: nono.layer.v1.FinishRequest.SecretsEntry
-	nil,                       // 106: nono.layer.v1.Event.FieldsEntry
+	(*Fallback)(nil),          // 42: nono.layer.v1.Fallback
+	(*SnapshotPath)(nil),      // 43: nono.layer.v1.SnapshotPath
+	(*SnapshotExclude)(nil),   // 44: nono.layer.v1.SnapshotExclude
+	(*SnapshotKeep)(nil),      // 45: nono.layer.v1.SnapshotKeep
+	(*Snapshot)(nil),          // 46: nono.layer.v1.Snapshot
+	(*Policy)(nil),            // 47: nono.layer.v1.Policy
+	(*Host)(nil),              // 48: nono.layer.v1.Host
+	(*Command)(nil),           // 49: nono.layer.v1.Command
+	(*Document)(nil),          // 50: nono.layer.v1.Document
+	(*Variable)(nil),          // 51: nono.layer.v1.Variable
+	(*Run)(nil),               // 52: nono.layer.v1.Run
+	(*PlanRequest)(nil),       // 53: nono.layer.v1.PlanRequest
+	(*Places)(nil),            // 54: nono.layer.v1.Places
+	(*Place)(nil),             // 55: nono.layer.v1.Place
+	(*Rights)(nil),            // 56: nono.layer.v1.Rights
+	(*PlaceLink)(nil),         // 57: nono.layer.v1.PlaceLink
+	(*PlaceRule)(nil),         // 58: nono.layer.v1.PlaceRule
+	(*PlanResponse)(nil),      // 59: nono.layer.v1.PlanResponse
+	(*Coverage)(nil),          // 60: nono.layer.v1.Coverage
+	(*Diagnostic)(nil),        // 61: nono.layer.v1.Diagnostic
+	(*Fact)(nil),              // 62: nono.layer.v1.Fact
+	(*VerifiedFile)(nil),      // 63: nono.layer.v1.VerifiedFile
+	(*CredentialMissing)(nil), // 64: nono.layer.v1.CredentialMissing
+	(*Proxy)(nil),             // 65: nono.layer.v1.Proxy
+	(*Resolver)(nil),          // 66: nono.layer.v1.Resolver
+	(*BoundHost)(nil),         // 67: nono.layer.v1.BoundHost
+	(*GitHost)(nil),           // 68: nono.layer.v1.GitHost
+	(*Step)(nil),              // 69: nono.layer.v1.Step
+	(*Env)(nil),               // 70: nono.layer.v1.Env
+	(*Part)(nil),              // 71: nono.layer.v1.Part
+	(*Bind)(nil),              // 72: nono.layer.v1.Bind
+	(*Link)(nil),              // 73: nono.layer.v1.Link
+	(*Copy)(nil),              // 74: nono.layer.v1.Copy
+	(*Tmpfs)(nil),             // 75: nono.layer.v1.Tmpfs
+	(*Mask)(nil),              // 76: nono.layer.v1.Mask
+	(*File)(nil),              // 77: nono.layer.v1.File
+	(*Landlock)(nil),          // 78: nono.layer.v1.Landlock
+	(*Comparison)(nil),        // 79: nono.layer.v1.Comparison
+	(*Condition)(nil),         // 80: nono.layer.v1.Condition
+	(*Seccomp)(nil),           // 81: nono.layer.v1.Seccomp
+	(*Listener)(nil),          // 82: nono.layer.v1.Listener
+	(*Dialer)(nil),            // 83: nono.layer.v1.Dialer
+	(*StartRequest)(nil),      // 84: nono.layer.v1.StartRequest
+	(*Descriptor)(nil),        // 85: nono.layer.v1.Descriptor
+	(*StartResponse)(nil),     // 86: nono.layer.v1.StartResponse
+	(*End)(nil),               // 87: nono.layer.v1.End
+	(*FinishRequest)(nil),     // 88: nono.layer.v1.FinishRequest
+	(*FinishResponse)(nil),    // 89: nono.layer.v1.FinishResponse
+	(*ForgetRequest)(nil),     // 90: nono.layer.v1.ForgetRequest
+	(*ForgetResponse)(nil),    // 91: nono.layer.v1.ForgetResponse
+	(*SessionRequest)(nil),    // 92: nono.layer.v1.SessionRequest
+	(*SessionResponse)(nil),   // 93: nono.layer.v1.SessionResponse
+	(*Rested)(nil),            // 94: nono.layer.v1.Rested
+	(*Beat)(nil),              // 95: nono.layer.v1.Beat
+	(*Event)(nil),             // 96: nono.layer.v1.Event
+	(*Progress)(nil),          // 97: nono.layer.v1.Progress
+	(*Question)(nil),          // 98: nono.layer.v1.Question
+	(*Answer)(nil),            // 99: nono.layer.v1.Answer
+	(*Dial)(nil),              // 100: nono.layer.v1.Dial
+	(*DialResult)(nil),        // 101: nono.layer.v1.DialResult
+	(*Stop)(nil),              // 102: nono.layer.v1.Stop
+	(*Stopping)(nil),          // 103: nono.layer.v1.Stopping
+	nil,                       // 104: nono.layer.v1.PlanResponse.SecretsEntry
+	nil,                       // 105: nono.layer.v1.StartRequest.SecretsEntry
+	nil,                       // 106: nono.layer.v1.FinishRequest.SecretsEntry
+	nil,                       // 107: nono.layer.v1.Event.FieldsEntry
 }
 var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	21,  // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
@@ -8070,12 +8181,12 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	2,   // 6: nono.layer.v1.Subcommand.completion:type_name -> nono.layer.v1.Completion
 	21,  // 7: nono.layer.v1.SubcommandRequest.core:type_name -> nono.layer.v1.Core
 	27,  // 8: nono.layer.v1.SubcommandRequest.flags:type_name -> nono.layer.v1.FlagValue
-	50,  // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
+	51,  // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
 	28,  // 10: nono.layer.v1.SubcommandRequest.session:type_name -> nono.layer.v1.StoredSession
-	51,  // 11: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
-	86,  // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
+	52,  // 11: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
+	87,  // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
 	29,  // 13: nono.layer.v1.StoredSession.events:type_name -> nono.layer.v1.StoredEvent
-	95,  // 14: nono.layer.v1.StoredEvent.event:type_name -> nono.layer.v1.Event
+	96,  // 14: nono.layer.v1.StoredEvent.event:type_name -> nono.layer.v1.Event
 	3,   // 15: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
 	30,  // 16: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
 	4,   // 17: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
@@ -8098,106 +8209,111 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	31,  // 34: nono.layer.v1.Credential.source:type_name -> nono.layer.v1.Source
 	39,  // 35: nono.layer.v1.Credential.keys:type_name -> nono.layer.v1.KeySource
 	40,  // 36: nono.layer.v1.Credential.place:type_name -> nono.layer.v1.KeyPlace
-	31,  // 37: nono.layer.v1.SnapshotPath.source:type_name -> nono.layer.v1.Source
-	31,  // 38: nono.layer.v1.SnapshotExclude.source:type_name -> nono.layer.v1.Source
-	31,  // 39: nono.layer.v1.SnapshotKeep.source:type_name -> nono.layer.v1.Source
-	42,  // 40: nono.layer.v1.Snapshot.paths:type_name -> nono.layer.v1.SnapshotPath
-	43,  // 41: nono.layer.v1.Snapshot.exclude:type_name -> nono.layer.v1.SnapshotExclude
-	44,  // 42: nono.layer.v1.Snapshot.keep:type_name -> nono.layer.v1.SnapshotKeep
-	32,  // 43: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
-	34,  // 44: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
-	35,  // 45: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
-	36,  // 46: nono.layer.v1.Policy.hosts:type_name -> nono.layer.v1.HostRule
-	37,  // 47: nono.layer.v1.Policy.ports:type_name -> nono.layer.v1.PortRule
-	38,  // 48: nono.layer.v1.Policy.upstream:type_name -> nono.layer.v1.Upstream
-	41,  // 49: nono.layer.v1.Policy.credentials:type_name -> nono.layer.v1.Credential
-	45,  // 50: nono.layer.v1.Policy.snapshot:type_name -> nono.layer.v1.Snapshot
-	12,  // 51: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
-	47,  // 52: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
-	48,  // 53: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
-	46,  // 54: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
-	61,  // 55: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
-	50,  // 56: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
-	21,  // 57: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
-	51,  // 58: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
-	49,  // 59: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
-	53,  // 60: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
-	54,  // 61: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
-	56,  // 62: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
-	57,  // 63: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
-	13,  // 64: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
-	6,   // 65: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
-	55,  // 66: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
-	14,  // 67: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
-	55,  // 68: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
-	68,  // 69: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
-	59,  // 70: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
-	61,  // 71: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
-	60,  // 72: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	103, // 73: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
-	15,  // 74: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
-	16,  // 75: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
-	62,  // 76: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
-	63,  // 77: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
-	64,  // 78: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
-	66,  // 79: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
-	65,  // 80: nono.layer.v1.Fact.resolver:type_name -> nono.layer.v1.Resolver
-	67,  // 81: nono.layer.v1.Fact.git_host:type_name -> nono.layer.v1.GitHost
-	69,  // 82: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
-	71,  // 83: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
-	72,  // 84: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
-	74,  // 85: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
-	75,  // 86: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
-	76,  // 87: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
-	77,  // 88: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
-	80,  // 89: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
-	81,  // 90: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
-	82,  // 91: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	73,  // 92: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
-	70,  // 93: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	17,  // 94: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	18,  // 95: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
-	78,  // 96: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
-	79,  // 97: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	19,  // 98: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	51,  // 99: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
-	104, // 100: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
-	84,  // 101: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	19,  // 102: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	20,  // 103: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
-	51,  // 104: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
-	86,  // 105: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
-	105, // 106: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
-	21,  // 107: nono.layer.v1.ForgetRequest.core:type_name -> nono.layer.v1.Core
-	94,  // 108: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	98,  // 109: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	100, // 110: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	102, // 111: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
-	94,  // 112: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	95,  // 113: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	96,  // 114: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	97,  // 115: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	99,  // 116: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	101, // 117: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	93,  // 118: nono.layer.v1.SessionResponse.rested:type_name -> nono.layer.v1.Rested
-	106, // 119: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	22,  // 120: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	52,  // 121: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	83,  // 122: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	87,  // 123: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	89,  // 124: nono.layer.v1.Layer.Forget:input_type -> nono.layer.v1.ForgetRequest
-	91,  // 125: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	23,  // 126: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	58,  // 127: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	85,  // 128: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	88,  // 129: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	90,  // 130: nono.layer.v1.Layer.Forget:output_type -> nono.layer.v1.ForgetResponse
-	92,  // 131: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	126, // [126:132] is the sub-list for method output_type
-	120, // [120:126] is the sub-list for method input_type
-	120, // [120:120] is the sub-list for extension type_name
-	120, // [120:120] is the sub-list for extension extendee
-	0,   // [0:120] is the sub-list for field type_name
+	42,  // 37: nono.layer.v1.Credential.fallback:type_name -> nono.layer.v1.Fallback
+	32,  // 38: nono.layer.v1.Fallback.filesystem:type_name -> nono.layer.v1.PathRule
+	33,  // 39: nono.layer.v1.Fallback.lifts:type_name -> nono.layer.v1.Lift
+	34,  // 40: nono.layer.v1.Fallback.environment:type_name -> nono.layer.v1.EnvRule
+	36,  // 41: nono.layer.v1.Fallback.hosts:type_name -> nono.layer.v1.HostRule
+	31,  // 42: nono.layer.v1.SnapshotPath.source:type_name -> nono.layer.v1.Source
+	31,  // 43: nono.layer.v1.SnapshotExclude.source:type_name -> nono.layer.v1.Source
+	31,  // 44: nono.layer.v1.SnapshotKeep.source:type_name -> nono.layer.v1.Source
+	43,  // 45: nono.layer.v1.Snapshot.paths:type_name -> nono.layer.v1.SnapshotPath
+	44,  // 46: nono.layer.v1.Snapshot.exclude:type_name -> nono.layer.v1.SnapshotExclude
+	45,  // 47: nono.layer.v1.Snapshot.keep:type_name -> nono.layer.v1.SnapshotKeep
+	32,  // 48: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
+	34,  // 49: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
+	35,  // 50: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
+	36,  // 51: nono.layer.v1.Policy.hosts:type_name -> nono.layer.v1.HostRule
+	37,  // 52: nono.layer.v1.Policy.ports:type_name -> nono.layer.v1.PortRule
+	38,  // 53: nono.layer.v1.Policy.upstream:type_name -> nono.layer.v1.Upstream
+	41,  // 54: nono.layer.v1.Policy.credentials:type_name -> nono.layer.v1.Credential
+	46,  // 55: nono.layer.v1.Policy.snapshot:type_name -> nono.layer.v1.Snapshot
+	12,  // 56: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
+	48,  // 57: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
+	49,  // 58: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
+	47,  // 59: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
+	62,  // 60: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
+	51,  // 61: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
+	21,  // 62: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
+	52,  // 63: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
+	50,  // 64: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
+	54,  // 65: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
+	55,  // 66: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
+	57,  // 67: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
+	58,  // 68: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
+	13,  // 69: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
+	6,   // 70: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
+	56,  // 71: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
+	14,  // 72: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
+	56,  // 73: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
+	69,  // 74: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
+	60,  // 75: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
+	62,  // 76: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
+	61,  // 77: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
+	104, // 78: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	15,  // 79: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
+	16,  // 80: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
+	63,  // 81: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
+	64,  // 82: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
+	65,  // 83: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
+	67,  // 84: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
+	66,  // 85: nono.layer.v1.Fact.resolver:type_name -> nono.layer.v1.Resolver
+	68,  // 86: nono.layer.v1.Fact.git_host:type_name -> nono.layer.v1.GitHost
+	70,  // 87: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
+	72,  // 88: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
+	73,  // 89: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
+	75,  // 90: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
+	76,  // 91: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
+	77,  // 92: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
+	78,  // 93: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
+	81,  // 94: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
+	82,  // 95: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
+	83,  // 96: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
+	74,  // 97: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
+	71,  // 98: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	17,  // 99: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	18,  // 100: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
+	79,  // 101: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
+	80,  // 102: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	19,  // 103: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	52,  // 104: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
+	105, // 105: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	85,  // 106: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	19,  // 107: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	20,  // 108: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
+	52,  // 109: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
+	87,  // 110: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
+	106, // 111: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	21,  // 112: nono.layer.v1.ForgetRequest.core:type_name -> nono.layer.v1.Core
+	95,  // 113: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	99,  // 114: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	101, // 115: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	103, // 116: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	95,  // 117: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	96,  // 118: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	97,  // 119: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	98,  // 120: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	100, // 121: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	102, // 122: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	94,  // 123: nono.layer.v1.SessionResponse.rested:type_name -> nono.layer.v1.Rested
+	107, // 124: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	22,  // 125: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	53,  // 126: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	84,  // 127: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	88,  // 128: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	90,  // 129: nono.layer.v1.Layer.Forget:input_type -> nono.layer.v1.ForgetRequest
+	92,  // 130: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	23,  // 131: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	59,  // 132: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	86,  // 133: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	89,  // 134: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	91,  // 135: nono.layer.v1.Layer.Forget:output_type -> nono.layer.v1.ForgetResponse
+	93,  // 136: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	131, // [131:137] is the sub-list for method output_type
+	125, // [125:131] is the sub-list for method input_type
+	125, // [125:125] is the sub-list for extension type_name
+	125, // [125:125] is the sub-list for extension extendee
+	0,   // [0:125] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }
@@ -8205,8 +8321,8 @@ func file_nono_layer_v1_layer_proto_init() {
 	if File_nono_layer_v1_layer_proto != nil {
 		return
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[23].OneofWrappers = []any{}
-	file_nono_layer_v1_layer_proto_msgTypes[40].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[24].OneofWrappers = []any{}
+	file_nono_layer_v1_layer_proto_msgTypes[41].OneofWrappers = []any{
 		(*Fact_VerifiedFile)(nil),
 		(*Fact_CredentialMissing)(nil),
 		(*Fact_Proxy)(nil),
@@ -8214,7 +8330,7 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Fact_Resolver)(nil),
 		(*Fact_GitHost)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[47].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[48].OneofWrappers = []any{
 		(*Step_Env)(nil),
 		(*Step_Bind)(nil),
 		(*Step_Link)(nil),
@@ -8227,19 +8343,19 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Step_Dialer)(nil),
 		(*Step_Copy)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[49].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[50].OneofWrappers = []any{
 		(*Part_Literal)(nil),
 		(*Part_Host)(nil),
 		(*Part_Secret)(nil),
 		(*Part_Listener)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[70].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[71].OneofWrappers = []any{
 		(*SessionRequest_Beat)(nil),
 		(*SessionRequest_Answer)(nil),
 		(*SessionRequest_Dialled)(nil),
 		(*SessionRequest_Stopping)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[71].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[72].OneofWrappers = []any{
 		(*SessionResponse_Beat)(nil),
 		(*SessionResponse_Event)(nil),
 		(*SessionResponse_Progress)(nil),
@@ -8254,7 +8370,7 @@ func file_nono_layer_v1_layer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nono_layer_v1_layer_proto_rawDesc), len(file_nono_layer_v1_layer_proto_rawDesc)),
 			NumEnums:      21,
-			NumMessages:   86,
+			NumMessages:   87,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -36,7 +36,15 @@ type Credential struct {
 	GitUser string   `json:"git_user,omitempty"`
 	// Optional says that without a key the run goes on.
 	Optional bool `json:"optional,omitempty"`
+	// Arguments are appended to the command while the agent has the token. [BaseURL] in them stands
+	// for what the variable URLVariable says.
+	Arguments []string `json:"arguments,omitempty"`
+	// Fallback is what holds where no source has the key; nil for nothing, and when that is settled.
+	Fallback *Fallback `json:"fallback,omitempty"`
 }
+
+// BaseURL stands for where to send requests, in a credential's arguments.
+const BaseURL = "{{base_url}}"
 
 // KeySourceType is what kind of place a key is kept in.
 type KeySourceType string

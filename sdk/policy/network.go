@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -26,6 +27,21 @@ func (n *Network) Reaches() bool {
 		}
 	}
 	return false
+}
+
+// with is the network with more rules about hosts, each with an id of its own.
+func (n Network) with(hosts []HostRule) Network {
+	next := map[HostAction]int{}
+	for i := range n.Hosts {
+		next[n.Hosts[i].Action]++
+	}
+	n.Hosts = slices.Concat(n.Hosts, hosts)
+	for i := len(n.Hosts) - len(hosts); i < len(n.Hosts); i++ {
+		h := &n.Hosts[i]
+		h.ID = RuleID(fmt.Sprintf("network.%s.%d", h.Action, next[h.Action]))
+		next[h.Action]++
+	}
+	return n
 }
 
 // HostAction is what a rule does to the hosts it names.

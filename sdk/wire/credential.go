@@ -14,6 +14,7 @@ func encodeCredential(c policy.Credential) (*layerpb.Credential, error) {
 		Prefix: c.Prefix, KeyVariable: c.KeyVariable, UrlVariable: c.URLVariable,
 		Methods: c.Methods, Paths: c.Paths, Optional: c.Optional,
 		Git: c.Git, GitUser: c.GitUser,
+		Arguments: EncodeStrings(c.Arguments),
 	}
 	err := First(sourceErr, At(placeErr, "place"))
 	for _, k := range c.Keys {
@@ -23,7 +24,9 @@ func encodeCredential(c policy.Credential) (*layerpb.Credential, error) {
 			Type: t, Name: []byte(k.Name), Args: EncodeStrings(k.Args),
 		})
 	}
-	return m, err
+	var fallbackErr error
+	m.Fallback, fallbackErr = encodeFallback(c.Fallback)
+	return m, First(err, At(fallbackErr, "fallback"))
 }
 
 func decodeCredential(m *layerpb.Credential) (policy.Credential, error) {
@@ -38,6 +41,7 @@ func decodeCredential(m *layerpb.Credential) (policy.Credential, error) {
 		Prefix: m.GetPrefix(), KeyVariable: m.GetKeyVariable(), URLVariable: m.GetUrlVariable(),
 		Methods: m.GetMethods(), Paths: m.GetPaths(), Optional: m.GetOptional(),
 		Git: m.GetGit(), GitUser: m.GetGitUser(),
+		Arguments: DecodeStrings(m.GetArguments()),
 	}
 	err := First(sourceErr, At(placeErr, "place"))
 	for _, k := range m.GetKeys() {
@@ -47,5 +51,33 @@ func decodeCredential(m *layerpb.Credential) (policy.Credential, error) {
 			Type: t, Name: string(k.GetName()), Args: DecodeStrings(k.GetArgs()),
 		})
 	}
-	return c, err
+	var fallbackErr error
+	c.Fallback, fallbackErr = decodeFallback(m.GetFallback())
+	return c, First(err, At(fallbackErr, "fallback"))
+}
+
+func encodeFallback(f *policy.Fallback) (*layerpb.Fallback, error) {
+	if f == nil {
+		return nil, nil
+	}
+	files, filesErr := each("filesystem rule", f.Filesystem, encodePathRule)
+	lifts, liftsErr := each("lift", f.Lifts, encodeLift)
+	variables, variablesErr := each("environment rule", f.Environment, encodeEnvRule)
+	hosts, hostsErr := each("host rule", f.Hosts, encodeHostRule)
+	return &layerpb.Fallback{
+		Filesystem: files, Lifts: lifts, Environment: variables, Hosts: hosts,
+	}, First(filesErr, liftsErr, variablesErr, hostsErr)
+}
+
+func decodeFallback(m *layerpb.Fallback) (*policy.Fallback, error) {
+	if m == nil {
+		return nil, nil
+	}
+	files, filesErr := each("filesystem rule", m.GetFilesystem(), decodePathRule)
+	lifts, liftsErr := each("lift", m.GetLifts(), decodeLift)
+	variables, variablesErr := each("environment rule", m.GetEnvironment(), decodeEnvRule)
+	hosts, hostsErr := each("host rule", m.GetHosts(), decodeHostRule)
+	return &policy.Fallback{
+		Filesystem: files, Lifts: lifts, Environment: variables, Hosts: hosts,
+	}, First(filesErr, liftsErr, variablesErr, hostsErr)
 }

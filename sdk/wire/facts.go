@@ -21,7 +21,7 @@ func EncodeFacts(facts []fact.Fact) ([]*layerpb.Fact, error) {
 			}
 		case fact.CredentialMissing:
 			m.Fact = &layerpb.Fact_CredentialMissing{
-				CredentialMissing: &layerpb.CredentialMissing{Service: f.Service},
+				CredentialMissing: &layerpb.CredentialMissing{Service: f.Service, Why: f.Why},
 			}
 		case fact.Proxy:
 			m.Fact = &layerpb.Fact_Proxy{Proxy: &layerpb.Proxy{Listener: f.Listener, Layer: f.Layer}}
@@ -68,8 +68,9 @@ func decodeFact(m *layerpb.Fact) (fact.Fact, error) {
 		sum, err := Digest(m.VerifiedFile.GetSha256())
 		return fact.VerifiedFile{Path: path, SHA256: sum}, First(err, At(Path(path), "path"))
 	case *layerpb.Fact_CredentialMissing:
-		service := m.CredentialMissing.GetService()
-		return fact.CredentialMissing{Service: service}, At(Name(service), "service")
+		service, why := m.CredentialMissing.GetService(), m.CredentialMissing.GetWhy()
+		return fact.CredentialMissing{Service: service, Why: why},
+			First(At(Name(service), "service"), At(Text(why), "why"))
 	case *layerpb.Fact_Proxy:
 		listener := m.Proxy.GetListener()
 		return fact.Proxy{Listener: listener, Layer: m.Proxy.GetLayer()},

@@ -155,45 +155,64 @@ func modes(t *rapid.T) fs.FileMode {
 	return fs.FileMode(rapid.Uint32Range(0, 0o777).Draw(t, "mode"))
 }
 
+var (
+	pathRules = rapid.Custom(func(t *rapid.T) policy.PathRule {
+		return policy.PathRule{
+			ID: rules.Draw(t, "id"), Source: source(t), Path: paths.Draw(t, "path"),
+			Name: paths.Draw(t, "name"),
+			Access: rapid.SampledFrom([]policy.Access{
+				policy.Allow, policy.Read, policy.Write, policy.Deny, policy.Protect, policy.Unix,
+			}).Draw(t, "access"),
+			Type: rapid.SampledFrom([]policy.FileType{
+				policy.Missing, policy.Regular, policy.Directory, policy.Special,
+			}).Draw(t, "type"),
+			Lifted: rapid.SliceOfN(lifts, 1, 3).Draw(t, "lifted"),
+		}
+	})
+	lifts = rapid.Custom(func(t *rapid.T) policy.Lift {
+		return policy.Lift{Path: paths.Draw(t, "path"), Source: source(t)}
+	})
+	envRules = rapid.Custom(func(t *rapid.T) policy.EnvRule {
+		return policy.EnvRule{
+			ID: rules.Draw(t, "id"), Source: source(t), Name: variables.Draw(t, "name"),
+			Value: anyBytes("", 0, 20).Draw(t, "value"),
+			Action: rapid.SampledFrom([]policy.EnvAction{
+				policy.EnvPass, policy.EnvSet, policy.EnvDeny,
+			}).Draw(t, "action"),
+			Secret: names.Draw(t, "secret"),
+		}
+	})
+	hostRules = rapid.Custom(func(t *rapid.T) policy.HostRule {
+		return policy.HostRule{
+			ID: rules.Draw(t, "id"), Source: source(t),
+			Action: rapid.SampledFrom([]policy.HostAction{
+				policy.HostAllow, policy.HostDeny, policy.HostOpaque,
+			}).Draw(t, "action"),
+			Host: names.Draw(t, "host"), Ports: rapid.SliceOfN(ports, 1, 3).Draw(t, "ports"),
+			Group: names.Draw(t, "group"),
+		}
+	})
+)
+
+func fallback(t *rapid.T) *policy.Fallback {
+	if rapid.Bool().Draw(t, "no fallback") {
+		return nil
+	}
+	return &policy.Fallback{
+		Filesystem:  rapid.SliceOfN(pathRules, 1, 3).Draw(t, "files"),
+		Lifts:       rapid.SliceOfN(lifts, 1, 3).Draw(t, "lifts"),
+		Environment: rapid.SliceOfN(envRules, 1, 3).Draw(t, "variables"),
+		Hosts:       rapid.SliceOfN(hostRules, 1, 3).Draw(t, "hosts"),
+	}
+}
+
 func policies() *rapid.Generator[policy.Policy] {
 	return rapid.Custom(func(t *rapid.T) policy.Policy {
 		return policy.Policy{
-			Filesystem: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.PathRule {
-				return policy.PathRule{
-					ID: rules.Draw(t, "id"), Source: source(t), Path: paths.Draw(t, "path"),
-					Name: paths.Draw(t, "name"),
-					Access: rapid.SampledFrom([]policy.Access{
-						policy.Allow, policy.Read, policy.Write, policy.Deny, policy.Protect, policy.Unix,
-					}).Draw(t, "access"),
-					Type: rapid.SampledFrom([]policy.FileType{
-						policy.Missing, policy.Regular, policy.Directory, policy.Special,
-					}).Draw(t, "type"),
-					Lifted: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.Lift {
-						return policy.Lift{Path: paths.Draw(t, "path"), Source: source(t)}
-					}), 1, 3).Draw(t, "lifted"),
-				}
-			}), 1, 5).Draw(t, "filesystem"),
-			Environment: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.EnvRule {
-				return policy.EnvRule{
-					ID: rules.Draw(t, "id"), Source: source(t), Name: variables.Draw(t, "name"),
-					Value: anyBytes("", 0, 20).Draw(t, "value"),
-					Action: rapid.SampledFrom([]policy.EnvAction{
-						policy.EnvPass, policy.EnvSet, policy.EnvDeny,
-					}).Draw(t, "action"),
-					Secret: names.Draw(t, "secret"),
-				}
-			}), 1, 5).Draw(t, "environment"),
+			Filesystem:  rapid.SliceOfN(pathRules, 1, 5).Draw(t, "filesystem"),
+			Environment: rapid.SliceOfN(envRules, 1, 5).Draw(t, "environment"),
 			Network: policy.Network{
-				Hosts: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.HostRule {
-					return policy.HostRule{
-						ID: rules.Draw(t, "id"), Source: source(t),
-						Action: rapid.SampledFrom([]policy.HostAction{
-							policy.HostAllow, policy.HostDeny, policy.HostOpaque,
-						}).Draw(t, "action"),
-						Host: names.Draw(t, "host"), Ports: rapid.SliceOfN(ports, 1, 3).Draw(t, "ports"),
-						Group: names.Draw(t, "group"),
-					}
-				}), 1, 5).Draw(t, "hosts"),
+				Hosts: rapid.SliceOfN(hostRules, 1, 5).Draw(t, "hosts"),
 				Ports: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.PortRule {
 					return policy.PortRule{
 						ID: rules.Draw(t, "id"), Source: source(t), Port: ports.Draw(t, "port"),
@@ -233,6 +252,9 @@ func policies() *rapid.Generator[policy.Policy] {
 					Optional: rapid.Bool().Draw(t, "optional"),
 					Git:      rapid.SliceOfN(names, 1, 3).Draw(t, "git"),
 					GitUser:  names.Draw(t, "user"),
+
+					Arguments: rapid.SliceOfN(anyBytes("", 0, 20), 1, 3).Draw(t, "arguments"),
+					Fallback:  fallback(t),
 				}
 			}), 1, 3).Draw(t, "credentials"),
 			Snapshot: policy.Snapshot{

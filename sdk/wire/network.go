@@ -9,19 +9,9 @@ import (
 
 // encodeNetwork adds the rules about hosts and ports to a policy.
 func encodeNetwork(n policy.Network, to *layerpb.Policy) error {
-	for _, r := range n.Hosts {
-		source, sourceErr := encodeSource(r.Source)
-		action, actionErr := hostActions.Encode(r.Action)
-		if err := First(sourceErr, At(actionErr, "action")); err != nil {
-			return At(err, "host %q", r.Host)
-		}
-		m := &layerpb.HostRule{
-			Id: string(r.ID), Source: source, Action: action, Host: r.Host, Group: r.Group,
-		}
-		for _, p := range r.Ports {
-			m.Ports = append(m.Ports, uint32(p))
-		}
-		to.Hosts = append(to.Hosts, m)
+	var err error
+	if to.Hosts, err = each("host rule", n.Hosts, encodeHostRule); err != nil {
+		return err
 	}
 	for _, r := range n.Ports {
 		source, sourceErr := encodeSource(r.Source)
@@ -45,14 +35,23 @@ func encodeNetwork(n policy.Network, to *layerpb.Policy) error {
 	return nil
 }
 
+func encodeHostRule(r policy.HostRule) (*layerpb.HostRule, error) {
+	source, sourceErr := encodeSource(r.Source)
+	action, actionErr := hostActions.Encode(r.Action)
+	m := &layerpb.HostRule{
+		Id: string(r.ID), Source: source, Action: action, Host: r.Host, Group: r.Group,
+	}
+	for _, p := range r.Ports {
+		m.Ports = append(m.Ports, uint32(p))
+	}
+	return m, First(sourceErr, At(actionErr, "action"))
+}
+
 func decodeNetwork(m *layerpb.Policy) (policy.Network, error) {
 	var n policy.Network
-	for i, h := range m.GetHosts() {
-		r, err := decodeHostRule(h)
-		if err != nil {
-			return n, At(err, "host rule %d", i)
-		}
-		n.Hosts = append(n.Hosts, r)
+	var err error
+	if n.Hosts, err = each("host rule", m.GetHosts(), decodeHostRule); err != nil {
+		return n, err
 	}
 	for i, p := range m.GetPorts() {
 		source, sourceErr := decodeSource(p.GetSource())

@@ -11,19 +11,12 @@ import (
 // EncodePolicy is the policy as a layer gets it.
 func EncodePolicy(p policy.Policy) (*layerpb.Policy, error) {
 	out := &layerpb.Policy{}
-	for i, r := range p.Filesystem {
-		m, err := encodePathRule(r)
-		if err != nil {
-			return nil, fmt.Errorf("filesystem rule %d: %w", i, err)
-		}
-		out.Filesystem = append(out.Filesystem, m)
+	var err error
+	if out.Filesystem, err = each("filesystem rule", p.Filesystem, encodePathRule); err != nil {
+		return nil, err
 	}
-	for i, r := range p.Environment {
-		m, err := encodeEnvRule(r)
-		if err != nil {
-			return nil, fmt.Errorf("environment rule %d: %w", i, err)
-		}
-		out.Environment = append(out.Environment, m)
+	if out.Environment, err = each("environment rule", p.Environment, encodeEnvRule); err != nil {
+		return nil, err
 	}
 	for i, d := range p.Disabled {
 		kind, kindErr := Kinds.Encode(d.Kind)
@@ -40,7 +33,6 @@ func EncodePolicy(p policy.Policy) (*layerpb.Policy, error) {
 		}
 		out.Credentials = append(out.Credentials, m)
 	}
-	var err error
 	if out.Snapshot, err = encodeSnapshot(p.Snapshot); err != nil {
 		return nil, At(err, "snapshot")
 	}
@@ -50,19 +42,12 @@ func EncodePolicy(p policy.Policy) (*layerpb.Policy, error) {
 // DecodePolicy is the policy as core sent it.
 func DecodePolicy(m *layerpb.Policy) (policy.Policy, error) {
 	var p policy.Policy
-	for i, r := range m.GetFilesystem() {
-		rule, err := decodePathRule(r)
-		if err != nil {
-			return p, fmt.Errorf("filesystem rule %d: %w", i, err)
-		}
-		p.Filesystem = append(p.Filesystem, rule)
+	var err error
+	if p.Filesystem, err = each("filesystem rule", m.GetFilesystem(), decodePathRule); err != nil {
+		return p, err
 	}
-	for i, r := range m.GetEnvironment() {
-		rule, err := decodeEnvRule(r)
-		if err != nil {
-			return p, fmt.Errorf("environment rule %d: %w", i, err)
-		}
-		p.Environment = append(p.Environment, rule)
+	if p.Environment, err = each("environment rule", m.GetEnvironment(), decodeEnvRule); err != nil {
+		return p, err
 	}
 	for i, d := range m.GetDisabled() {
 		kind, kindErr := Kinds.Decode(d.GetKind())
@@ -79,12 +64,24 @@ func DecodePolicy(m *layerpb.Policy) (policy.Policy, error) {
 		}
 		p.Credentials = append(p.Credentials, credential)
 	}
-	var err error
 	if p.Snapshot, err = decodeSnapshot(m.GetSnapshot()); err != nil {
 		return p, At(err, "snapshot")
 	}
 	p.Network, err = decodeNetwork(m)
 	return p, At(err, "network")
+}
+
+// each translates a list, and says which of it cannot be.
+func each[From, To any](what string, all []From, one func(From) (To, error)) ([]To, error) {
+	var out []To
+	for i, from := range all {
+		to, err := one(from)
+		if err != nil {
+			return nil, fmt.Errorf("%s %d: %w", what, i, err)
+		}
+		out = append(out, to)
+	}
+	return out, nil
 }
 
 func encodePathRule(r policy.PathRule) (*layerpb.PathRule, error) {
@@ -95,14 +92,9 @@ func encodePathRule(r policy.PathRule) (*layerpb.PathRule, error) {
 		Id: string(r.ID), Source: source, Access: access, Path: []byte(r.Path), Name: []byte(r.Name),
 		Type: fileType,
 	}
-	for _, l := range r.Lifted {
-		by, err := encodeSource(l.Source)
-		if err != nil {
-			return nil, At(err, "lifted")
-		}
-		m.Lifted = append(m.Lifted, &layerpb.Lift{Path: []byte(l.Path), Source: by})
-	}
-	return m, First(sourceErr, At(accessErr, "access"), At(typeErr, "type"))
+	var liftErr error
+	m.Lifted, liftErr = each("lift", r.Lifted, encodeLift)
+	return m, First(sourceErr, At(accessErr, "access"), At(typeErr, "type"), liftErr)
 }
 
 func decodePathRule(m *layerpb.PathRule) (policy.PathRule, error) {
@@ -113,14 +105,19 @@ func decodePathRule(m *layerpb.PathRule) (policy.PathRule, error) {
 		ID: policy.RuleID(m.GetId()), Source: source, Access: access, Path: string(m.GetPath()),
 		Name: string(m.GetName()), Type: fileType,
 	}
-	for _, l := range m.GetLifted() {
-		by, err := decodeSource(l.GetSource())
-		if err != nil {
-			return r, At(err, "lifted")
-		}
-		r.Lifted = append(r.Lifted, policy.Lift{Path: string(l.GetPath()), Source: by})
-	}
-	return r, First(sourceErr, At(accessErr, "access"), At(typeErr, "type"))
+	var liftErr error
+	r.Lifted, liftErr = each("lift", m.GetLifted(), decodeLift)
+	return r, First(sourceErr, At(accessErr, "access"), At(typeErr, "type"), liftErr)
+}
+
+func encodeLift(l policy.Lift) (*layerpb.Lift, error) {
+	source, err := encodeSource(l.Source)
+	return &layerpb.Lift{Path: []byte(l.Path), Source: source}, err
+}
+
+func decodeLift(m *layerpb.Lift) (policy.Lift, error) {
+	source, err := decodeSource(m.GetSource())
+	return policy.Lift{Path: string(m.GetPath()), Source: source}, err
 }
 
 func encodeEnvRule(r policy.EnvRule) (*layerpb.EnvRule, error) {
