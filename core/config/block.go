@@ -87,7 +87,11 @@ type draft struct {
 	credentials []policy.Credential
 	keyFiles    []keyFile
 	foreignUse  map[string]bool
-	recording   recording
+	// fallbacks are what holds in the place of a key, by the service; within is the service whose
+	// fallback is being read.
+	fallbacks map[string]*fallback
+	within    string
+	recording recording
 	// reported are names in a project that are told when they are new or changed, and paths.
 	reported []string
 	// links are those on the way to a denied or protected name of the default profile's that the agent
@@ -128,6 +132,7 @@ func read(h *host, r *report, sources []*source, lists hostLists) *reader {
 		layers: map[string]*Layer{}, plugins: map[string]Plugin{},
 		lines: map[policy.Kind][]policy.Source{},
 		uses:  map[string][]use{}, foreignUse: map[string]bool{},
+		fallbacks: map[string]*fallback{},
 	}}
 	for _, s := range sources {
 		if s.foreign {

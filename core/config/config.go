@@ -202,26 +202,44 @@ func (c *Config) Running() []Layer {
 	return run
 }
 
-// Needs is the first line that gives a kind's layer something to do; the zero Source where none
-// does, or it always has.
-func (c *Config) Needs(kind policy.Kind) policy.Source {
+// Needs is the first line that gives a kind's layer something to do, or may come to; the zero
+// Source where none does, or it always has.
+func (c *Config) Needs(kind policy.Kind) policy.Source { return needs(&c.Policy, kind) }
+
+// needs is that line of a policy. What a fallback may come to reach takes a layer that is there
+// when it is known.
+func needs(p *policy.Policy, kind policy.Kind) policy.Source {
 	switch {
-	case kind == policy.KindCredentials && len(c.Policy.Credentials) > 0:
-		return c.Policy.Credentials[0].Source
-	case kind == policy.KindSnapshot && c.Policy.Snapshot.IsOn():
-		return c.Policy.Snapshot.Paths[0].Source
+	case kind == policy.KindCredentials && len(p.Credentials) > 0:
+		return p.Credentials[0].Source
+	case kind == policy.KindSnapshot && p.Snapshot.IsOn():
+		return p.Snapshot.Paths[0].Source
 	case kind != policy.KindNetwork:
 		return policy.Source{}
 	}
-	for _, h := range c.Policy.Network.Hosts {
+	hosts := p.Network.Hosts
+	for _, c := range p.Credentials {
+		if c.Fallback != nil {
+			hosts = append(slices.Clip(hosts), c.Fallback.Hosts...)
+		}
+	}
+	for _, h := range hosts {
 		if h.Action == policy.HostAllow {
 			return h.Source
 		}
 	}
-	for _, p := range c.Policy.Network.Ports {
+	for _, p := range p.Network.Ports {
 		return p.Source
 	}
 	return policy.Source{}
+}
+
+// Idle reports whether a layer that was started turns out to have nothing to do, when it is settled
+// what the policy is.
+func (l Layer) Idle(settled *policy.Policy) bool {
+	kind, ok := kinds.Of(l.Kind)
+	return ok && kind.Name != policy.KindCustom && !kind.Always &&
+		needs(settled, l.Kind) == (policy.Source{})
 }
 
 // Settings checks a layer's block against the settings that the layer declares, and returns them as
@@ -326,9 +344,15 @@ func Load(o Options) (loaded Loaded, err error) {
 
 // config is the draft when nothing is left to settle.
 func (r *reader) config(sources []*source, asks []Ask, protector *protector) *Config {
-	paths := make([]policy.PathRule, len(r.rules))
+	paths := make([]policy.PathRule, 0, len(r.rules))
 	for i := range r.rules {
-		paths[i] = r.rules[i].PathRule
+		if r.rules[i].fallback == "" {
+			paths = append(paths, r.rules[i].PathRule)
+		}
+	}
+	for i := range r.credentials {
+		c := &r.credentials[i]
+		c.Fallback = r.settledFallback(c.Service)
 	}
 	begun := policy.Policy{
 		Network: r.reached(), Credentials: r.credentials, Snapshot: r.recorded(),

@@ -80,19 +80,12 @@ var credential = block{
 			},
 			"optional": {Shape: language.Bool, Help: "a missing key is a notice"},
 			"arguments": {
-				Shape: language.StringList, Of: "text", Later: true,
-				Help: "appended to the command while this credential holds",
+				Shape: language.StringList, Of: "word",
+				Help: "appended to the command while its key is used; " + policy.BaseURL +
+					" stands for where to send requests",
 			},
 		},
-		Blocks: map[string]*language.Block{
-			"fallback": {
-				Later: true, Help: "rules that hold where no source has the key",
-				Blocks: map[string]*language.Block{
-					"filesystem": filesystem.grammar, "network": network.grammar,
-					"environment": environment.grammar,
-				},
-			},
-		},
+		Blocks: map[string]*language.Block{"fallback": fallbackGrammar},
 	},
 	example: `
 credential "openai" {} # nono knows the rest; the key is in your keyring, or in OPENAI_API_KEY
@@ -135,12 +128,34 @@ credential "bot" {
   source   = "keyring://bot"
   path     = "/bot{}/*"
 }
+
+credential "helper" { # an agent that reads no variable, and has a login of its own
+  upstream  = "https://api.helper.example"
+  source    = "keyring://helper"
+  header    = "x-api-key"
+  env       = { key = "HELPER_API_KEY", base_url = "HELPER_BASE_URL" }
+  arguments = ["--endpoint={{base_url}}"]
+
+  fallback {
+    filesystem {
+      write = ["~/.helper/login.json"]
+      lift  = ["~/.helper/login.json"]
+    }
+    network {
+      allow = ["api.helper.example", "login.helper.example"]
+    }
+    environment {
+      set = { HELPER_LOGIN = "file" }
+    }
+  }
+}
 `,
-	stranger: "each credential, with where its key goes and where it is from",
-	refuse:   refuseCredential,
-	read:     (*reader).credential,
-	asks:     (*reader).credentialAsks,
-	flags:    map[string]func(*reader, Flag){"credential": (*reader).credentialFlag},
+	stranger: "each credential, with where its key goes and where it is from, " +
+		"and what its `fallback` gives",
+	refuse: refuseCredential,
+	read:   (*reader).credential,
+	asks:   (*reader).credentialAsks,
+	flags:  map[string]func(*reader, Flag){"credential": (*reader).credentialFlag},
 }
 
 // use is a line or a flag that a credential is used by.
@@ -168,6 +183,9 @@ func refuseCredential(r *report, _ *source, t *language.Tree) {
 
 func (r *reader) credential(s *source, t *language.Tree) {
 	r.uses[t.Label] = append(r.uses[t.Label], use{t.Source, t, s.foreign})
+	for _, inner := range t.Blocks {
+		r.fallback(s, t.Label, inner)
+	}
 }
 
 func (r *reader) credentialFlag(f Flag) {
@@ -353,7 +371,29 @@ func (r *reader) makeCredential(
 	if v := values["optional"]; v != nil {
 		c.Optional = v.Yes
 	}
+	r.keyArguments(&c, values["arguments"])
 	return c, len(r.problems) == before
+}
+
+// keyArguments are appended to the command while the key is used.
+func (r *reader) keyArguments(c *policy.Credential, v *language.Value) {
+	if v == nil {
+		return
+	}
+	for _, it := range v.Items {
+		rest := strings.ReplaceAll(it.Text, policy.BaseURL, "")
+		switch {
+		case !isWord(it.Text):
+			r.add(problem(it.Source, "arguments holds a NUL byte, which no argument can"))
+		case strings.Contains(rest, "{{"):
+			r.add(problem(it.Source, "%s stands for nothing", quote(shortened(it.Text))).
+				Try("of what is in double braces, an argument may have " + policy.BaseURL))
+		case rest != it.Text && c.URLVariable == "":
+			r.add(problem(it.Source, "no variable of %s says where to send requests", c.Service).
+				Try(`name one: env = { base_url = "NAME" }`))
+		}
+		c.Arguments = append(c.Arguments, it.Text)
+	}
 }
 
 // keyPrefix is what may stand before a token.
@@ -573,7 +613,11 @@ func (r *reader) notNothing(v *language.Value) {
 // contraryVariables refuses a variable that the policy gives the agent otherwise too: with the real
 // key in it, or with something that is no stand-in.
 func (r *reader) contraryVariables(c *policy.Credential) {
-	for _, rule := range r.variables.rules() {
+	rules := r.variables.rules()
+	if f := r.fallbacks[c.Service]; f != nil {
+		rules = append(rules, f.environment...)
+	}
+	for _, rule := range rules {
 		if rule.Action != policy.EnvDeny && rule.Source.Asked() &&
 			slices.Contains(c.Variables(), rule.Name) {
 			r.add(problem(rule.Source, "%s would give the agent what the credential %s keeps outside (%s)",
@@ -582,12 +626,20 @@ func (r *reader) contraryVariables(c *policy.Credential) {
 	}
 }
 
-// credentialAsks is the use of a key, with where it goes and where it is from.
-func (r *reader) credentialAsks(_ *source, t *language.Tree) []Ask {
+// credentialAsks is the use of a key, with where it goes and where it is from, and what is given
+// without it.
+func (r *reader) credentialAsks(s *source, t *language.Tree) []Ask {
 	i := slices.IndexFunc(r.credentials,
 		func(c policy.Credential) bool { return c.Service == t.Label })
-	if i < 0 || !r.foreignUse[t.Label] {
+	if i < 0 {
 		return nil
+	}
+	var asks []Ask
+	if len(t.Blocks) > 0 {
+		asks = r.fallbackAsks(s, t.Label)
+	}
+	if !r.foreignUse[t.Label] {
+		return asks
 	}
 	c := r.credentials[i]
 	var keys []string
@@ -605,5 +657,5 @@ func (r *reader) credentialAsks(_ *source, t *language.Tree) []Ask {
 	}
 	says := fmt.Sprintf("to use your key of %s (from %s) at %s", c.Service,
 		strings.Join(keys, ", or "), at)
-	return []Ask{{says, t.Source, wants(words...)}}
+	return append(asks, Ask{says, t.Source, wants(words...)})
 }

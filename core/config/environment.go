@@ -93,11 +93,23 @@ func (v *variables) secrets() map[string][]byte {
 }
 
 func (r *reader) environment(_ *source, t *language.Tree) {
+	for _, rule := range r.environmentRules(t) {
+		r.variable(rule, nil)
+	}
+}
+
+// environmentRules are the rules that a block says.
+func (r *reader) environmentRules(t *language.Tree) []policy.EnvRule {
+	var rules []policy.EnvRule
 	for _, it := range t.List("pass") {
-		r.variable(policy.EnvRule{Action: policy.EnvPass, Name: it.Text, Source: it.Source}, nil)
+		rules = append(rules, policy.EnvRule{
+			Action: policy.EnvPass, Name: it.Text, Source: it.Source,
+		})
 	}
 	for _, it := range t.List("deny") {
-		r.variable(policy.EnvRule{Action: policy.EnvDeny, Name: it.Text, Source: it.Source}, nil)
+		rules = append(rules, policy.EnvRule{
+			Action: policy.EnvDeny, Name: it.Text, Source: it.Source,
+		})
 	}
 	for _, it := range t.List("set") {
 		if !isWord(it.Text) {
@@ -105,11 +117,11 @@ func (r *reader) environment(_ *source, t *language.Tree) {
 				it.Key))
 			continue
 		}
-		r.variable(policy.EnvRule{
-			Action: policy.EnvSet, Name: it.Key, Value: it.Text,
-			Source: it.Source,
-		}, nil)
+		rules = append(rules, policy.EnvRule{
+			Action: policy.EnvSet, Name: it.Key, Value: it.Text, Source: it.Source,
+		})
 	}
+	return rules
 }
 
 // envFlag reads --env NAME or --env NAME=VALUE. The value goes to core's memory and nowhere else:
@@ -134,6 +146,13 @@ func (r *reader) envFlag(f Flag) {
 
 // variable adds a rule.
 func (r *reader) variable(rule policy.EnvRule, secret []byte) {
+	if r.isVariableRule(rule) {
+		r.variables.add(rule, secret)
+	}
+}
+
+// isVariableRule reports whether a rule names what can be a variable. It is a problem where not.
+func (r *reader) isVariableRule(rule policy.EnvRule) bool {
 	name := rule.Name
 	if rule.Action != policy.EnvSet {
 		name = strings.TrimSuffix(name, "*")
@@ -146,9 +165,9 @@ func (r *reader) variable(rule policy.EnvRule, secret []byte) {
 			p = p.Try("a name is letters, digits and underscores, and does not start with a digit")
 		}
 		r.add(p)
-		return
+		return false
 	}
-	r.variables.add(rule, secret)
+	return true
 }
 
 // isVariable reports whether s can name a variable.
@@ -157,11 +176,15 @@ func isVariable(s string) bool { return s != "" && variableName(s) == s }
 // environmentAsks are the variables that the file passes, and those that it sets although nothing
 // may inherit them.
 func (r *reader) environmentAsks(s *source, _ *language.Tree) []Ask {
+	return r.variableAsks(s, r.variables.rules())
+}
+
+// variableAsks are those of some rules.
+func (r *reader) variableAsks(s *source, asked []policy.EnvRule) []Ask {
 	// What the other sources say, sorted by what is asked of it: a denial must be seen beneath a pass,
 	// and a pattern is covered by a pattern alone.
 	var given, patterns, denied policy.Policy
-	rules := r.variables.rules()
-	for _, rule := range rules {
+	for _, rule := range r.variables.rules() {
 		if r.isForeign(rule.Source) {
 			continue
 		}
@@ -182,7 +205,7 @@ func (r *reader) environmentAsks(s *source, _ *language.Tree) []Ask {
 		return names.Variable(name).Allowed
 	}
 	var asks []Ask
-	for _, rule := range rules {
+	for _, rule := range asked {
 		switch {
 		case !s.wrote(rule.Source):
 		case rule.Action == policy.EnvPass && !passed(rule.Name):

@@ -90,6 +90,8 @@ type rule struct {
 	matched bool
 	// lifts says that the rule takes a default protection away.
 	lifts bool
+	// fallback is the service in the place of whose key the rule holds; "" for one that always does.
+	fallback string
 }
 
 // statement is what a rule says, whoever says it.
@@ -112,7 +114,7 @@ func (r *reader) filesystem(s *source, t *language.Tree) {
 	for _, it := range t.List("lift") {
 		if path, bad := r.expand(it.Text); bad != nil {
 			r.add(bad.at(it.Source, it.Text))
-		} else if !s.builtIn || r.exists(path) {
+		} else if !s.builtIn || r.within != "" || r.exists(path) {
 			r.lift(s.dir, path, it)
 		}
 	}
@@ -126,7 +128,7 @@ func (r *reader) filesystem(s *source, t *language.Tree) {
 				r.add(bad.at(it.Source, it.Text))
 			} else if s.builtIn && access == policy.Protect {
 				r.protection(path, it)
-			} else if !s.builtIn || r.exists(path) {
+			} else if !s.builtIn || r.within != "" || r.exists(path) {
 				r.path(s.dir, access, path, it)
 			}
 		}
@@ -188,6 +190,7 @@ func (r *reader) path(dir string, access policy.Access, path string, it language
 		return
 	}
 	switch {
+	case to.Entry.Type == policy.Missing && r.within != "": // told where it is needed
 	case to.Entry.Type == policy.Missing:
 		r.missing(access, path, it)
 	case access == policy.Unix && !isSocket(to.Path):
@@ -314,7 +317,7 @@ func (r *reader) state(access policy.Access, name string, to hostfile.Route, at 
 	stated := rule{PathRule: policy.PathRule{
 		Access: access, Path: to.Path, Type: to.Entry.Type,
 		Source: at,
-	}}
+	}, fallback: r.within}
 	for _, link := range to.Links() {
 		stated.links = append(stated.links, link.Path)
 	}
@@ -322,13 +325,20 @@ func (r *reader) state(access policy.Access, name string, to hostfile.Route, at 
 		stated.Name = n
 	}
 	r.rules = append(r.rules, stated)
-	r.stated[statement{access, to.Path}] = true
+	if r.within == "" {
+		r.stated[statement{access, to.Path}] = true
+	}
 }
 
 // filesystemAsks are the grants that reach beyond the file's own directory, and even within it the
 // services that it connects to and the protections that it lifts.
 func (r *reader) filesystemAsks(s *source, _ *language.Tree) []Ask {
-	given := r.grants(func(g *rule) bool { return !r.isForeign(g.Source) })
+	return append(r.pathAsks(s, ""), r.liftAsks(s, "")...)
+}
+
+// pathAsks are those grants that always hold, or that hold in the place of a service's key.
+func (r *reader) pathAsks(s *source, fallback string) []Ask {
+	given := r.grants(func(g *rule) bool { return !r.isForeign(g.Source) && g.fallback == "" })
 	verb := map[policy.Access]string{
 		policy.Allow: "read, change and run", policy.Read: "read",
 		policy.Write: "read and change", policy.Unix: "connect to the socket",
@@ -337,7 +347,7 @@ func (r *reader) filesystemAsks(s *source, _ *language.Tree) []Ask {
 	for i := range r.rules {
 		g := &r.rules[i]
 		switch {
-		case !s.wrote(g.Source) || !g.Access.Grants():
+		case !s.wrote(g.Source) || !g.Access.Grants() || g.fallback != fallback:
 		case g.lifts:
 			asks = append(asks, Ask{
 				fmt.Sprintf("to write %s, which is protected", r.homely(g.Path)), g.Source,
@@ -351,7 +361,7 @@ func (r *reader) filesystemAsks(s *source, _ *language.Tree) []Ask {
 			})
 		}
 	}
-	return append(asks, r.liftAsks(s)...)
+	return asks
 }
 
 // wanted is what a grant gives.

@@ -77,6 +77,25 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// showFallback writes what holds in the place of a key, a rule a line.
+func (w *world) showFallback(b *strings.Builder, f *policy.Fallback) {
+	if f == nil {
+		return
+	}
+	for _, r := range f.Filesystem {
+		fmt.Fprintf(b, "  or %s %s %s <- %s\n", r.Access, r.Type, r.Path, r.Source)
+	}
+	for _, l := range f.Lifts {
+		fmt.Fprintf(b, "  or lift %s <- %s\n", l.Path, l.Source)
+	}
+	for _, h := range f.Hosts {
+		fmt.Fprintf(b, "  or %s %s <- %s\n", h.Action, h.String(), h.Source)
+	}
+	for _, e := range f.Environment {
+		fmt.Fprintf(b, "  or %s %s %q <- %s\n", e.Action, e.Name, e.Value, e.Source)
+	}
+}
+
 // world is a file system with a project and a home directory.
 type world struct {
 	tb      testing.TB
@@ -251,7 +270,11 @@ func (w *world) all(loaded config.Loaded, err error) string {
 		if c.Optional {
 			b.WriteString(", optional")
 		}
+		if c.Arguments != nil {
+			fmt.Fprintf(&b, ", arguments %q", c.Arguments)
+		}
 		fmt.Fprintf(&b, " <- %s\n", c.Source)
+		w.showFallback(&b, c.Fallback)
 	}
 	for _, p := range cfg.Policy.Snapshot.Paths {
 		fmt.Fprintf(&b, "%s: %s", p.ID, p.Path)

@@ -18,6 +18,8 @@ type lift struct {
 	policy.Lift
 	name  string   // the path that was asked for
 	links []string // that were followed on the way
+	// fallback is the service in the place of whose key it holds; "" for one that always does.
+	fallback string
 }
 
 // liftFlag is --lift.
@@ -44,7 +46,9 @@ func (r *reader) lift(dir, path string, it language.Item) {
 			return
 		}
 	}
-	l := lift{Lift: policy.Lift{Path: to.Path, Source: it.Source}, name: asName(path, to)}
+	l := lift{
+		Lift: policy.Lift{Path: to.Path, Source: it.Source}, name: asName(path, to), fallback: r.within,
+	}
 	for _, link := range to.Links() {
 		l.links = append(l.links, link.Path)
 	}
@@ -56,6 +60,9 @@ func (r *reader) lift(dir, path string, it language.Item) {
 func (r *reader) liftDenials() {
 	gone := map[int]bool{}
 	for _, l := range r.lifts {
+		if l.fallback != "" {
+			continue // until it holds
+		}
 		reached := false
 		var beneath []string
 		for i := range r.rules {
@@ -114,14 +121,15 @@ func (r *reader) liftsNothing(l lift, beneath []string) {
 		r.homely(l.name), shown)
 }
 
-// liftAsks are what a file from elsewhere lifts.
-func (r *reader) liftAsks(s *source) []Ask {
+// liftAsks are what a file from elsewhere lifts, always or in the place of a service's key.
+func (r *reader) liftAsks(s *source, fallback string) []Ask {
 	var asks []Ask
 	for _, l := range r.lifts {
 		given := slices.ContainsFunc(r.lifts, func(other lift) bool {
-			return !r.isForeign(other.Source) && policy.Within(l.Path, other.Path)
+			return !r.isForeign(other.Source) && other.fallback == "" &&
+				policy.Within(l.Path, other.Path)
 		})
-		if s.wrote(l.Source) && !given {
+		if s.wrote(l.Source) && l.fallback == fallback && !given {
 			asks = append(asks, Ask{
 				"to lift the denial of " + r.homely(l.Path), l.Source, wants("lift", l.Path),
 			})
@@ -147,6 +155,9 @@ func (r *reader) proveLifts(all *policy.Decider) {
 // inside.
 func (r *reader) tellLifts(granted *policy.Decider) {
 	for _, l := range r.lifts {
+		if l.fallback != "" {
+			continue // told where it holds
+		}
 		to, err := hostfile.Follow(r.look, l.Path)
 		missing := err == nil && to.Entry.Type == policy.Missing
 		d := granted.Path(l.Path, policy.OpRead)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -288,6 +289,12 @@ func (r *reader) stayClosed() {
 	for i, h := range r.net.hosts {
 		r.net.hosts[i].replaced = h.replaced || h.Action != policy.HostDeny
 	}
+	for _, name := range slices.Sorted(maps.Keys(r.fallbacks)) {
+		for _, h := range r.fallbacks[name].hosts {
+			beaten = append(beaten, h.by.String())
+		}
+		r.fallbacks[name].hosts = nil
+	}
 	r.net.ports, r.net.upstream, r.net.learned = nil, nil, nil
 	if l != nil && l.Off != nil {
 		beaten = append(beaten, l.Off.Source.String())
@@ -396,7 +403,7 @@ func (r *reader) reached() policy.Network {
 
 // networkAsks are the hosts and ports that a file brings, and what else widens its network.
 func (r *reader) networkAsks(s *source, t *language.Tree) []Ask {
-	asks := append(r.hostAsks(s), r.learnedAsks(s)...)
+	asks := append(r.hostAsks(s, r.net.hosts), r.learnedAsks(s)...)
 	for _, p := range r.net.ports {
 		given := func(o policy.PortRule) bool {
 			return o.Action == p.Action && o.Port == p.Port && !r.isForeign(o.Source)
@@ -432,9 +439,9 @@ func (r *reader) networkAsks(s *source, t *language.Tree) []Ask {
 // says or the user, and no stranger.
 const mostAsked = 6
 
-// hostAsks are the hosts that a file brings and that nobody else gives: each by itself, and those
-// of a list together.
-func (r *reader) hostAsks(s *source) []Ask {
+// hostAsks are those of some hosts that a file brings and that nobody else gives: each by itself,
+// and those of a list together.
+func (r *reader) hostAsks(s *source, asked []hostRule) []Ask {
 	given := map[policy.HostAction]*hostSet{}
 	own := r.ownProfile()
 	for _, action := range []policy.HostAction{policy.HostAllow, policy.HostOpaque} {
@@ -445,7 +452,7 @@ func (r *reader) hostAsks(s *source) []Ask {
 	var asks []Ask
 	lists := map[policy.Source]int{}
 	hosts := map[policy.Source][]string{}
-	for _, h := range r.net.hosts {
+	for _, h := range asked {
 		if h.Action == policy.HostDeny || h.replaced || !s.wrote(h.by) ||
 			given[h.Action].covers(h.HostRule) {
 			continue

@@ -82,7 +82,7 @@ func (p *protector) findRoots() {
 		if !g.Source.Asked() {
 			continue
 		}
-		if g.Access == policy.Write {
+		if g.Access == policy.Write && g.fallback == "" {
 			p.lifts[g.Path] = append(p.lifts[g.Path], i)
 		}
 		if g.Type != policy.Missing && !seen[g.Path] {

@@ -67,7 +67,7 @@ func (d *draft) decider() *policy.Decider {
 	return policy.NewDecider(p)
 }
 
-// solid are the grants that no agent can lead elsewhere.
+// solid are the grants that no agent can lead elsewhere. What they give they give in every run.
 type solid struct {
 	given *policy.Decider
 	paths pathSet
@@ -77,9 +77,12 @@ func (d *draft) solid(led map[int]planted) solid {
 	var s solid
 	p := &policy.Policy{}
 	for i, g := range d.rules {
-		if _, ok := led[i]; !ok && g.Access.Grants() {
+		if _, ok := led[i]; ok || !g.Access.Grants() {
+			continue
+		}
+		s.paths.add(g.Path)
+		if g.fallback == "" {
 			p.Filesystem = append(p.Filesystem, g.PathRule)
-			s.paths.add(g.Path)
 		}
 	}
 	s.given = policy.NewDecider(p)

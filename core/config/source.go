@@ -238,7 +238,7 @@ const maxRules = 5000
 
 // bound refuses more rules than anyone wrote by hand; left is how many may come.
 func (s *source) bound(r *report, left *int) {
-	for _, b := range append([]*language.Tree{s.tree}, s.tree.Blocks...) {
+	for _, b := range allBlocks(s.tree) {
 		for _, name := range slices.Sorted(maps.Keys(b.Attributes)) {
 			v := b.Attributes[name]
 			if *left -= len(v.Items); *left < 0 {
@@ -249,6 +249,15 @@ func (s *source) bound(r *report, left *int) {
 			}
 		}
 	}
+}
+
+// allBlocks are a block and all that stand in it.
+func allBlocks(t *language.Tree) []*language.Tree {
+	all := []*language.Tree{t}
+	for _, inner := range t.Blocks {
+		all = append(all, allBlocks(inner)...)
+	}
+	return all
 }
 
 // document is the file as layers are shown it.

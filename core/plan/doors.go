@@ -7,6 +7,7 @@ import (
 	"github.com/nono-run/nono/core/plan/merge"
 	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // namesPort is where programs ask for names: nothing can tell them another one.
@@ -74,7 +75,12 @@ func (m *maker) doors(listeners []Listener) base.Doors {
 						Host: f.Host, At: l.Dialled(), Layer: s.Name, Secret: f.Secret,
 					})
 				}
-			case fact.VerifiedFile, fact.CredentialMissing, fact.BoundHost: // of layers, for layers
+			case fact.CredentialMissing: // settled before this
+				uses := func(c policy.Credential) bool { return c.Service == f.Service }
+				if !slices.ContainsFunc(m.in.Policy.Credentials, uses) {
+					m.flaw(s.Name, "", "it has no key of %q, which nothing uses", f.Service)
+				}
+			case fact.VerifiedFile, fact.BoundHost: // of layers, for layers
 			}
 		}
 	}

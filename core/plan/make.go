@@ -64,6 +64,7 @@ func Make(in Input) (*Plan, error) {
 	p.Listeners = m.listeners()
 	p.Dialers = merge.Dialers(m.steps.Dialers)
 	p.Env = m.environment(v, p.Listeners)
+	p.Command.Args = slices.Concat(p.Command.Args, m.arguments(p))
 	p.Calls = m.base.Calls
 	p.Seccomp = merge.Filters(m.own.Filters, m.steps.Filters)
 	m.reportConflicts()

@@ -61,6 +61,7 @@ type run struct {
 	init     *launch.Init
 	host     sdk.Host
 	members  []*member
+	idle     []*member // those that turned out to have nothing to do, and are let go
 	places   places.View
 	plan     *plan.Plan
 	// planHash is that of the plan as it is stored.
@@ -312,6 +313,9 @@ func (r *run) makePlan(ctx context.Context) error {
 				facts = append(facts, m.share.Facts...)
 			}
 		}
+		if slices.Contains(row, policy.KindCredentials) {
+			r.settleFallbacks(facts)
+		}
 	}
 	r.time.Lap("layers")
 	in := r.planInput(look)
@@ -522,7 +526,7 @@ func (r *run) close() {
 	r.asker.Yield("the run is over")
 	r.endInit()
 	var wg sync.WaitGroup
-	for _, m := range r.members {
+	for _, m := range slices.Concat(r.members, r.idle) {
 		wg.Go(m.close)
 	}
 	wg.Wait()

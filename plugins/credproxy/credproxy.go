@@ -242,7 +242,7 @@ func (e *end) find(decide *policy.Decider) error {
 // all the same: people look at one before they have the key, and on machines that never will.
 func foretell(answer *sdk.PlanResponse, c *policy.Credential, err error) bool {
 	var absent *source.Absent
-	if c.Optional || !errors.As(err, &absent) {
+	if c.Optional || c.Fallback.StandsIn() || !errors.As(err, &absent) {
 		return false
 	}
 	answer.Diagnostics = append(answer.Diagnostics, sdk.Diagnostic{
@@ -256,7 +256,17 @@ func foretell(answer *sdk.PlanResponse, c *policy.Credential, err error) bool {
 func lack(answer *sdk.PlanResponse, c *policy.Credential, err error) {
 	var absent *source.Absent
 	none := errors.As(err, &absent)
-	answer.Facts = append(answer.Facts, fact.CredentialMissing{Service: c.Service})
+	missing := fact.CredentialMissing{Service: c.Service}
+	if none {
+		missing.Why = advice(c, absent)
+	}
+	answer.Facts = append(answer.Facts, missing)
+	if none && c.Fallback.StandsIn() { // which core tells of
+		answer.Coverage = append(answer.Coverage, sdk.Coverage{
+			Rule: c.ID, Held: sdk.Enforced, By: "no source has its key, so its fallback holds",
+		})
+		return
+	}
 	d := sdk.Diagnostic{
 		Severity: sdk.SeverityError, Rule: c.ID,
 		Summary: fmt.Sprintf("the key of %s cannot be used: %v", c.Service, err),
@@ -286,6 +296,12 @@ func advice(c *policy.Credential, absent *source.Absent) string {
 		case policy.VariableSource:
 			lines = append(lines, "or for this run: read -rs "+k.Name+" && export "+k.Name)
 		case policy.FileSource, policy.CommandSource:
+		}
+	}
+	if f := c.Fallback; f != nil && !f.StandsIn() {
+		for _, r := range f.Filesystem {
+			lines = append(lines, "or log in with the agent itself, without nono: "+
+				policy.Printable(r.Path)+" would be granted then, and is not there")
 		}
 	}
 	return strings.Join(lines, "\n")

@@ -194,8 +194,60 @@ func TestMissing(t *testing.T) {
 					t.Errorf("%q is not in:\n%s\n%s", want, d.Summary, d.Detail)
 				}
 			}
-			if answer.Facts[0] != (fact.CredentialMissing{Service: "openai"}) {
+			missing, ok := answer.Facts[0].(fact.CredentialMissing)
+			if !ok || missing.Service != "openai" || len(answer.Facts) != 1 {
 				t.Errorf("got %v", answer.Facts)
+			}
+		})
+	}
+}
+
+// Where something stands in for a key that is missing, core is told so and why, and the run is not
+// refused; a dry run says the same. A login that is not there stands in for nothing, nor does one
+// where a source has what is no key.
+func TestFallback(t *testing.T) {
+	login := func(is policy.FileType, key policy.KeySource) policy.Credential {
+		c := credential("openai", "https://api.openai.com/v1", key)
+		c.Fallback = &policy.Fallback{Filesystem: []policy.PathRule{
+			{
+				Access: policy.Write, Path: "/home/ada/.codex/auth.json", Type: is,
+				Source: policy.Source{Origin: policy.OriginProfile},
+			},
+		}}
+		return c
+	}
+	none, two := variable("OPENAI_API_KEY"), variable("LINES")
+	for name, test := range map[string]struct {
+		credential policy.Credential
+		dry        bool
+		refused    string // a part of what is said; empty: the fallback holds
+	}{
+		"a login":               {credential: login(policy.Regular, none)},
+		"a login, in a dry run": {credential: login(policy.Regular, none), dry: true},
+		"no login":              {login(policy.Missing, none), false, "log in with the agent itself, without nono: /home/ada/.codex/auth.json"},
+		"no key":                {login(policy.Regular, two), false, "more than one line"},
+		"neither":               {credential("openai", "https://api.openai.com/v1", none), false, "no source has"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			req := request(map[string]string{"LINES": "a\nb"}, test.credential)
+			req.DryRun = test.dry
+			answer := layertest.New(t, open()).Plan(req)
+			if len(answer.Facts) != 1 || len(answer.Coverage) != 1 || len(answer.Fragment.Steps) > 0 {
+				t.Fatalf("got %+v", answer)
+			}
+			if test.refused != "" {
+				if len(answer.Diagnostics) != 1 || answer.Coverage[0].Held != sdk.Unavailable ||
+					!strings.Contains(answer.Diagnostics[0].Summary+answer.Diagnostics[0].Detail, test.refused) {
+					t.Errorf("%q is not in %+v", test.refused, answer)
+				}
+				return
+			}
+			missing, ok := answer.Facts[0].(fact.CredentialMissing)
+			if !ok || missing.Service != "openai" || !strings.Contains(missing.Why, "env://OPENAI_API_KEY: it is not set") {
+				t.Errorf("got %+v", answer.Facts)
+			}
+			if len(answer.Diagnostics) > 0 || answer.Coverage[0].Held != sdk.Enforced {
+				t.Errorf("got %+v, %+v", answer.Diagnostics, answer.Coverage)
 			}
 		})
 	}

@@ -1,7 +1,6 @@
 package show
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/core/plan"
@@ -14,7 +13,7 @@ import (
 func (p *page) credentialText() string {
 	var names []string
 	for _, c := range p.Credentials {
-		if p.given(c) {
+		if p.Gives(c.ID) {
 			names = append(names, c.Service)
 		}
 	}
@@ -25,14 +24,6 @@ func (p *page) credentialText() string {
 		return "credential " + policy.Printable(names[0])
 	}
 	return "credentials " + policy.Printable(strings.Join(names, ", "))
-}
-
-// given reports whether the agent was given something for a credential. One that is optional, and
-// for which there is no key, is in the plan without that.
-func (p *page) given(c policy.Credential) bool {
-	return slices.ContainsFunc(p.Listeners,
-		func(l plan.Listener) bool { return l.For == c.ID }) ||
-		slices.ContainsFunc(p.Env, func(v plan.Variable) bool { return v.Rule == c.ID })
 }
 
 // credentials prints the services that are used with a key, where their keys go and where those are
