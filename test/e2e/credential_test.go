@@ -243,6 +243,86 @@ func TestCredentialMissing(t *testing.T) {
 	u.says(r, "nono: warning: no source has the key of openai")
 }
 
+// What stands in for a key is inside where no source has the key, and is not there with it: the
+// agent's own login, the host that takes it, a variable. The arguments are there with the key only.
+// With neither key nor login the run says at once what to type.
+func TestCredentialFallback(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	p, openai, _ := u.services()
+	u.write("~/.config/nono/profiles/helper.hcl", `
+filesystem {
+  write = ["~/.codex"]
+}
+credential "openai" {
+  arguments = ["--url={{base_url}}/x"]
+  fallback {
+    filesystem {
+      write = ["~/.codex/auth.json"]
+      lift  = ["~/.codex/auth.json"]
+    }
+    network {
+      allow = ["llm.test"]
+    }
+    environment {
+      set = { MODE = "login" }
+    }
+  }
+}
+`)
+	u.write("~/.codex/auth.json", "a real token\n")
+	const script = `echo "$* $MODE"; cat ~/.codex/auth.json; echo $HTTPS_PROXY`
+	run := func() result {
+		return u.nono("run", "--profile", "helper", "--allow-cwd", "--", "sh", "-c", script, "sh")
+	}
+	why := func() string {
+		return u.nono("why", "--profile", "helper", "--path", u.path("~/.codex/auth.json"), "--op", "read").Stdout
+	}
+	r := u.succeeds(run())
+	url := strings.TrimPrefix(strings.Fields(r.Stdout)[0], "--url=")
+	if !strings.HasPrefix(url, "http://127.0.0.1:") || !strings.HasSuffix(url, "/v1/x") ||
+		strings.Contains(r.Stdout, "a real token") || strings.Contains(r.Stdout, "login") ||
+		strings.Count(r.Stdout, "http://") != 1 {
+		t.Errorf("with the key: %s", r)
+	}
+	u.says(r, "nono: rw ~/.codex; rw ~/proj; credential openai; network closed; home private; tier A")
+	u.says(r, "nono: warning: to use the key of openai, the command is given further arguments: --url="+url)
+	if got := why(); !strings.Contains(got, "denied") {
+		t.Errorf("with the key: %s", got)
+	}
+	plan := u.succeeds(u.nono("plan", "--profile", "helper", "--", "true")).Stdout
+	if strings.Contains(plan, "netfilter") || !strings.Contains(plan, "true --url="+url) {
+		t.Errorf("with the key, the plan is: %s", plan)
+	}
+
+	u.Env = slices.DeleteFunc(u.Env, func(v string) bool { return strings.Contains(v, openai) })
+	r = u.succeeds(run())
+	if !strings.HasPrefix(r.Stdout, " login\na real token\nhttp://") {
+		t.Errorf("without the key: %s", r)
+	}
+	u.says(r, "nono: warning: no source has the key of openai, so its fallback holds: "+
+		"a real key in ~/.codex/auth.json is inside, for the agent to use and to pass on")
+	u.says(r, "  ~/.config/nono/profiles/helper.hcl:9:16")
+	u.says(r, "  looked in env://OPENAI_API_KEY: it is not set")
+	u.says(r, "  to store it: nono credential set openai")
+	u.says(r, "nono: rw ~/.codex; rw ~/proj; rw ~/.codex/auth.json; network: llm.test; home private; tier A")
+	if strings.Contains(r.Stderr, "further arguments") {
+		t.Errorf("without the key: %s", r)
+	}
+	if got := why(); !strings.Contains(got, "allowed") || !strings.Contains(got, "helper.hcl:9:16") {
+		t.Errorf("without the key: %s", got)
+	}
+	if got := p.seen(); len(got) > 0 {
+		t.Errorf("the service was asked: %q", got)
+	}
+
+	if err := os.Remove(u.path("~/.codex/auth.json")); err != nil {
+		t.Fatal(err)
+	}
+	u.refused(run(), "no source has the key of openai", "looked in env://OPENAI_API_KEY: it is not set",
+		"nono credential set openai", "or log in with the agent itself, without nono: ", ".codex/auth.json")
+}
+
 // A stranger's file asks before it uses a key, and says where that goes.
 func TestCredentialIsAsked(t *testing.T) {
 	t.Parallel()
