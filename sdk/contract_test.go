@@ -267,6 +267,7 @@ func TestFactsBelongToAKind(t *testing.T) {
 		fact.BoundHost{Service: "s", Host: "h", Port: 443},
 		fact.Proxy{Listener: "proxy"},
 		fact.GitHost{Host: "h:8443", Listener: "proxy", Secret: "s"},
+		fact.GitHost{Host: "[2001:db8::1]", Listener: "proxy", Secret: "s"},
 	} {
 		for _, kind := range []policy.Kind{
 			policy.KindTrust, policy.KindCredentials, policy.KindNetwork, policy.KindSnapshot,

@@ -61,6 +61,13 @@ var credential = block{
 				Fields: map[string]language.Attribute{
 					"key":      {Shape: language.String, Of: "NAME", Help: "the stand-in for the key"},
 					"base_url": {Shape: language.String, Of: "NAME", Help: "where to send requests"},
+					"login_url": {
+						Shape: language.String, Of: "NAME",
+						Help: "the same with the stand-in as a password in it, as pip and npm take it",
+					},
+					"login_path": {
+						Shape: language.String, Of: "path", Help: `what stands behind that: "/simple", for pip`,
+					},
 				},
 			},
 			"methods": {
@@ -355,7 +362,17 @@ func (r *reader) makeCredential(
 	if v := values["env"]; v != nil {
 		c.KeyVariable = r.credentialVariable(v.Fields["key"])
 		c.URLVariable = r.credentialVariable(v.Fields["base_url"])
-		if c.KeyVariable != "" && c.KeyVariable == c.URLVariable {
+		c.LoginVariable = r.credentialVariable(v.Fields["login_url"])
+		if path := v.Fields["login_path"]; path != nil {
+			if c.LoginPath = path.Items[0].Text; !plainPath.MatchString(c.LoginPath) {
+				r.add(problem(path.Source, "%s is no path behind an address",
+					quote(shortened(c.LoginPath))).Try(`write login_path = "/simple"`))
+			}
+		}
+		all := slices.DeleteFunc([]string{c.KeyVariable, c.LoginVariable, c.URLVariable},
+			func(name string) bool { return name == "" })
+		slices.Sort(all)
+		if len(slices.Compact(slices.Clone(all))) < len(all) {
 			r.add(problem(v.Source, "one variable cannot have the key and the address"))
 		}
 	}
@@ -395,6 +412,9 @@ func (r *reader) keyArguments(c *policy.Credential, v *language.Value) {
 		c.Arguments = append(c.Arguments, it.Text)
 	}
 }
+
+// plainPath is one that needs no encoding, and leads nowhere above itself.
+var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)+/?$`)
 
 // keyPrefix is what may stand before a token.
 var keyPrefix = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
@@ -649,7 +669,7 @@ func (r *reader) credentialAsks(s *source, t *language.Tree) []Ask {
 	words := append([]string{
 		"credential", c.Service, c.Upstream, string(c.Place.Type), c.Place.Name, c.Place.Format,
 		c.Prefix, c.KeyVariable, c.URLVariable, strings.Join(c.Methods, " "), strings.Join(c.Paths, " "),
-		strings.Join(c.Git, " "), c.GitUser,
+		strings.Join(c.Git, " "), c.GitUser, c.LoginVariable, c.LoginPath,
 	}, keys...)
 	at := c.Upstream
 	if len(c.Git) > 0 {

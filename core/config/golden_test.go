@@ -273,6 +273,12 @@ func (w *world) all(loaded config.Loaded, err error) string {
 		if c.Arguments != nil {
 			fmt.Fprintf(&b, ", arguments %q", c.Arguments)
 		}
+		if len(c.Git) > 0 {
+			fmt.Fprintf(&b, ", git %s as %s", c.Git, c.GitUser)
+		}
+		if c.LoginVariable != "" {
+			fmt.Fprintf(&b, ", login %s %s", c.LoginVariable, c.LoginPath)
+		}
 		fmt.Fprintf(&b, " <- %s\n", c.Source)
 		w.showFallback(&b, c.Fallback)
 	}

@@ -334,6 +334,9 @@ func (s *service) give(answer *sdk.PlanResponse) error {
 	if s.URLVariable != "" {
 		add(fragment.Env{For: s.ID, Name: s.URLVariable, Value: s.base()})
 	}
+	if s.LoginVariable != "" {
+		add(fragment.Env{For: s.ID, Name: s.LoginVariable, Value: s.login()})
+	}
 	answer.Coverage = append(answer.Coverage, sdk.Coverage{
 		Rule: s.ID, Held: sdk.Enforced,
 		By: fmt.Sprintf("a token in the place of the key, which is from %s", s.from),
@@ -343,9 +346,22 @@ func (s *service) give(answer *sdk.PlanResponse) error {
 
 // base is where the agent sends requests: the listener, with the path that the service has.
 func (s *service) base() fragment.Value {
-	value := fragment.Value{fragment.Literal("http://"), fragment.ListenerAddress(s.Service)}
-	if u, err := url.Parse(s.Upstream); err == nil && u.EscapedPath() != "" {
-		value = append(value, fragment.Literal(u.EscapedPath()))
+	return append(fragment.Value{fragment.Literal("http://")}, s.at("")...)
+}
+
+// login is the same with the token as a password.
+func (s *service) login() fragment.Value {
+	return append(fragment.Value{
+		fragment.Literal("http://nono:"), fragment.SecretValue(s.Service), fragment.Literal("@"),
+	}, s.at(s.LoginPath)...)
+}
+
+// at is the listener's address, and the service's path with what stands behind it.
+func (s *service) at(behind string) fragment.Value {
+	value := fragment.Value{fragment.ListenerAddress(s.Service)}
+	u, err := url.Parse(s.Upstream)
+	if err == nil && u.EscapedPath()+behind != "" {
+		value = append(value, fragment.Literal(u.EscapedPath()+behind))
 	}
 	return value
 }

@@ -2770,7 +2770,12 @@ type Credential struct {
 	Fallback *Fallback `protobuf:"bytes,15,opt,name=fallback,proto3" json:"fallback,omitempty"`
 	// arguments are appended to the command while the agent has the token. "{{base_url}}" in them
 	// stands for what the variable url_variable says.
-	Arguments     [][]byte `protobuf:"bytes,16,rep,name=arguments,proto3" json:"arguments,omitempty"`
+	Arguments [][]byte `protobuf:"bytes,16,rep,name=arguments,proto3" json:"arguments,omitempty"`
+	// login_variable is the agent's variable for where requests go with the token as a password in it;
+	// it may be empty.
+	LoginVariable string `protobuf:"bytes,17,opt,name=login_variable,json=loginVariable,proto3" json:"login_variable,omitempty"`
+	// login_path stands at the end of that address, behind upstream's own path.
+	LoginPath     string `protobuf:"bytes,18,opt,name=login_path,json=loginPath,proto3" json:"login_path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2915,6 +2920,20 @@ func (x *Credential) GetArguments() [][]byte {
 		return x.Arguments
 	}
 	return nil
+}
+
+func (x *Credential) GetLoginVariable() string {
+	if x != nil {
+		return x.LoginVariable
+	}
+	return ""
+}
+
+func (x *Credential) GetLoginPath() string {
+	if x != nil {
+		return x.LoginPath
+	}
+	return ""
 }
 
 // Fallback is what holds in the place of a credential for which no source has a key. Its rules have
@@ -7545,7 +7564,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\bKeyPlace\x12/\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1b.nono.layer.v1.KeyPlaceTypeR\x04type\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
-	"\x06format\x18\x03 \x01(\tR\x06format\"\x88\x04\n" +
+	"\x06format\x18\x03 \x01(\tR\x06format\"\xce\x04\n" +
 	"\n" +
 	"Credential\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
@@ -7564,7 +7583,10 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x03git\x18\r \x03(\tR\x03git\x12\x19\n" +
 	"\bgit_user\x18\x0e \x01(\tR\agitUser\x123\n" +
 	"\bfallback\x18\x0f \x01(\v2\x17.nono.layer.v1.FallbackR\bfallback\x12\x1c\n" +
-	"\targuments\x18\x10 \x03(\fR\targuments\"\xd7\x01\n" +
+	"\targuments\x18\x10 \x03(\fR\targuments\x12%\n" +
+	"\x0elogin_variable\x18\x11 \x01(\tR\rloginVariable\x12\x1d\n" +
+	"\n" +
+	"login_path\x18\x12 \x01(\tR\tloginPath\"\xd7\x01\n" +
 	"\bFallback\x127\n" +
 	"\n" +
 	"filesystem\x18\x01 \x03(\v2\x17.nono.layer.v1.PathRuleR\n" +

@@ -26,6 +26,11 @@ type Credential struct {
 	// to send requests; each may be empty.
 	KeyVariable string `json:"key_variable,omitempty"`
 	URLVariable string `json:"url_variable,omitempty"`
+	// LoginVariable, which may be empty too, is one that says both, for programs that look for a key
+	// nowhere else: the token is a password in the address.
+	LoginVariable string `json:"login_variable,omitempty"`
+	// LoginPath stands at the end of that address, behind the upstream's own path: "/simple".
+	LoginPath string `json:"login_path,omitempty"`
 	// Methods and Paths are what requests may be; empty: anything.
 	Methods []string `json:"methods,omitempty"`
 	Paths   []string `json:"paths,omitempty"`
@@ -114,7 +119,7 @@ func keyVariables(p *Policy) map[string]string {
 // Variables are the user's variables that the real key may be in. None of them is passed on.
 func (c *Credential) Variables() []string {
 	var names []string
-	for _, name := range []string{c.KeyVariable, c.URLVariable} {
+	for _, name := range []string{c.KeyVariable, c.URLVariable, c.LoginVariable} {
 		if name != "" {
 			names = append(names, name)
 		}

@@ -14,7 +14,8 @@ func encodeCredential(c policy.Credential) (*layerpb.Credential, error) {
 		Prefix: c.Prefix, KeyVariable: c.KeyVariable, UrlVariable: c.URLVariable,
 		Methods: c.Methods, Paths: c.Paths, Optional: c.Optional,
 		Git: c.Git, GitUser: c.GitUser,
-		Arguments: EncodeStrings(c.Arguments),
+		Arguments:     EncodeStrings(c.Arguments),
+		LoginVariable: c.LoginVariable, LoginPath: c.LoginPath,
 	}
 	err := First(sourceErr, At(placeErr, "place"))
 	for _, k := range c.Keys {
@@ -41,7 +42,8 @@ func decodeCredential(m *layerpb.Credential) (policy.Credential, error) {
 		Prefix: m.GetPrefix(), KeyVariable: m.GetKeyVariable(), URLVariable: m.GetUrlVariable(),
 		Methods: m.GetMethods(), Paths: m.GetPaths(), Optional: m.GetOptional(),
 		Git: m.GetGit(), GitUser: m.GetGitUser(),
-		Arguments: DecodeStrings(m.GetArguments()),
+		Arguments:     DecodeStrings(m.GetArguments()),
+		LoginVariable: m.GetLoginVariable(), LoginPath: m.GetLoginPath(),
 	}
 	err := First(sourceErr, At(placeErr, "place"))
 	for _, k := range m.GetKeys() {

@@ -98,9 +98,9 @@ func decodeFact(m *layerpb.Fact) (fact.Fact, error) {
 
 // gitHost checks HOST or HOST:PORT, which becomes a part of git's settings.
 func gitHost(text string) error {
-	if _, _, err := hostname.Host(text); err == nil {
-		return nil
-	}
 	_, _, _, err := hostname.HostPort(text)
+	if err != nil {
+		_, _, _, err = hostname.HostPort(text + ":443")
+	}
 	return err
 }

@@ -253,8 +253,10 @@ func policies() *rapid.Generator[policy.Policy] {
 					Git:      rapid.SliceOfN(names, 1, 3).Draw(t, "git"),
 					GitUser:  names.Draw(t, "user"),
 
-					Arguments: rapid.SliceOfN(anyBytes("", 0, 20), 1, 3).Draw(t, "arguments"),
-					Fallback:  fallback(t),
+					Arguments:     rapid.SliceOfN(anyBytes("", 0, 20), 1, 3).Draw(t, "arguments"),
+					Fallback:      fallback(t),
+					LoginVariable: names.Draw(t, "login"),
+					LoginPath:     names.Draw(t, "behind"),
 				}
 			}), 1, 3).Draw(t, "credentials"),
 			Snapshot: policy.Snapshot{
