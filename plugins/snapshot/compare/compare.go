@@ -247,13 +247,17 @@ func (s *side) nextDirectory() error {
 		return err
 	}
 	s.dir = dir
-	if s.inGit && !within(dir.Path, s.git) {
+	return s.next()
+}
+
+// enter notes in which git directory the present directory lies, if it counts as one itself.
+func (s *side) enter(counts bool) {
+	if s.inGit && !within(s.dir.Path, s.git) {
 		s.inGit = false
 	}
-	if dir.Git && !s.inGit {
-		s.git, s.inGit = dir.Path, true
+	if counts && !s.inGit {
+		s.git, s.inGit = s.dir.Path, true
 	}
-	return s.next()
 }
 
 func (s *side) next() error {
@@ -300,7 +304,11 @@ func (m *merge) directory() error {
 	path := here[0].dir.Path
 	p := m.pending[path]
 	delete(m.pending, path)
+	was := order <= 0 && m.before.dir.Git
 	for _, s := range here {
+		// Names in it make a repository of any directory: who put them there is not to decide about
+		// what was something else before.
+		s.enter(s.dir.Git && (was || !isDir(p.before) || name(path) == ".git"))
 		if s.why != "" && !within(path, s.hidden) {
 			s.why = ""
 		}
@@ -317,10 +325,10 @@ func (m *merge) directory() error {
 		return err
 	}
 	for {
-		name, ok := "", false
+		next, ok := "", false
 		for _, s := range here {
-			if s.entry != nil && (!ok || s.entry.Name < name) {
-				name, ok = s.entry.Name, true
+			if s.entry != nil && (!ok || s.entry.Name < next) {
+				next, ok = s.entry.Name, true
 			}
 		}
 		if !ok {
@@ -328,7 +336,7 @@ func (m *merge) directory() error {
 		}
 		var p pair
 		for _, s := range here {
-			if s.entry == nil || s.entry.Name != name {
+			if s.entry == nil || s.entry.Name != next {
 				continue
 			}
 			if s == &m.before {
@@ -340,7 +348,7 @@ func (m *merge) directory() error {
 				return err
 			}
 		}
-		at := tree.Join(path, name)
+		at := tree.Join(path, next)
 		if isDir(p.before) || isDir(p.after) {
 			m.pending[at] = p
 			continue
@@ -356,6 +364,9 @@ func (m *merge) directory() error {
 	}
 	return nil
 }
+
+// name is the last component of a path.
+func name(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
 func isDir(e *tree.Entry) bool { return e != nil && e.Type == tree.Dir }
 

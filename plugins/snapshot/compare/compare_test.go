@@ -43,7 +43,7 @@ func (all entries) manifest(t testing.TB) *tree.Reader {
 	paths := slices.Sorted(maps.Keys(all))
 	for _, dir := range dirs {
 		err := w.Directory(&tree.Directory{
-			Path: dir, Git: path.Base(dir) == ".git", Xattrs: all[dir].Xattrs, Why: all[dir].Why,
+			Path: dir, Git: path.Base(dir) == ".git" || isBare(all, dir), Xattrs: all[dir].Xattrs, Why: all[dir].Why,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -75,6 +75,12 @@ func (all entries) manifest(t testing.TB) *tree.Reader {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// isBare reports whether a directory looks like a repository.
+func isBare(all entries, dir string) bool {
+	_, ok := all[tree.Join(dir, "objects")]
+	return ok
 }
 
 func changes(t testing.TB, before, after entries) []*compare.Change {
@@ -219,6 +225,17 @@ func TestWhatDiffers(t *testing.T) {
 			[]string{
 				"added t", "changed x: content", "changed .git/HEAD: content [.git]",
 				"added s/.git [s/.git]", "added s/.git/refs [s/.git]", "added s/.git/refs/a [s/.git]",
+			},
+		},
+		"what somebody made look like git's": {
+			entries{"bare": dir(), "bare/objects": dir(), "docs": dir(), "docs/a": file(1)},
+			entries{
+				"bare": dir(), "bare/x": file(1), "docs": dir(), "docs/a": file(2),
+				"docs/objects": dir(), "new": dir(), "new/objects": dir(),
+			},
+			[]string{
+				"added bare/x [bare]", "removed bare/objects [bare]", "changed docs/a: content",
+				"added docs/objects", "added new [new]", "added new/objects [new]",
 			},
 		},
 	} {

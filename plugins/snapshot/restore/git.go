@@ -1,0 +1,326 @@
+//go:build linux
+
+package restore
+
+import (
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/nono-run/nono/plugins/snapshot/beneath"
+	"github.com/nono-run/nono/plugins/snapshot/compare"
+	"github.com/nono-run/nono/plugins/snapshot/gitdir"
+	"github.com/nono-run/nono/plugins/snapshot/tree"
+)
+
+// Repository is what happens to one git directory. It is a unit: what its files say belongs
+// together, so all of them are given back or none.
+type Repository struct {
+	// Path is the git directory.
+	Path string
+	// Left says that it stays as it is, because of what was done in it since the session.
+	Left bool
+	// Since is what was done, in words; Changes is the same for a program.
+	Since   []string
+	Changes []gitdir.Change
+	// Try are commands that would help, to be typed in the work tree.
+	Try []string
+	// Objects counts the objects and packs that the session added. They stay: a commit of the user's
+	// may need them, and git removes those that nothing needs when it tidies up.
+	Objects int
+}
+
+// repository plans for one git directory.
+func (p *planner) repository(r Request, unit string, changes []*compare.Change) error {
+	repo := Repository{Path: unit}
+	left, leftFiles, err := p.recorded(r.After, unit)
+	if err != nil {
+		return err
+	}
+	now, locks, err := p.standing(unit)
+	if err != nil {
+		p.conflict(unit, err.Error())
+		return nil
+	}
+	for _, lock := range locks {
+		if !leftFiles[tree.Join(unit, lock)] {
+			repo.Since = append(repo.Since, "git is at work in it now ("+lock+")")
+		}
+	}
+	repo.Changes = gitdir.Compare(left, now)
+	for _, c := range repo.Changes {
+		repo.Since = append(repo.Since, c.Explain(func(s string) string { return s }))
+	}
+	if len(repo.Since) > 0 && !p.force {
+		before, _, err := p.recorded(r.Before, unit)
+		if err != nil {
+			return err
+		}
+		repo.Left, repo.Try = true, try(repo.Changes, before)
+		p.plan.Git = append(p.plan.Git, repo)
+		return nil
+	}
+	ops, conflicts, permanent := p.ops, p.plan.Conflicts, p.plan.Permanent
+	p.ops, p.plan.Conflicts = map[string]*Operation{}, nil
+	if err := p.unit(r, unit, changes, &repo); err != nil {
+		return err
+	}
+	unitOps, unitConflicts := p.ops, p.plan.Conflicts
+	p.ops, p.plan.Conflicts = ops, conflicts
+	if len(unitConflicts) > 0 {
+		repo.Left = true
+		for _, c := range unitConflicts {
+			repo.Since = append(repo.Since, nameIn(c.Path, unit)+": "+c.Why)
+		}
+		p.plan.Permanent = permanent
+	} else {
+		for path, o := range unitOps {
+			p.ops[path] = o
+		}
+	}
+	p.plan.Git = append(p.plan.Git, repo)
+	return nil
+}
+
+// inUnit is the path of something in a git directory, seen from there.
+func inUnit(path, unit string) (name string, ok bool) {
+	if unit == "" {
+		return path, true
+	}
+	return strings.CutPrefix(path, unit+"/")
+}
+
+func nameIn(path, unit string) string {
+	name, _ := inUnit(path, unit)
+	return name
+}
+
+// try says what helps whoever committed on top of what the agent committed: to take the agent's
+// commits away from beneath.
+func try(changes []gitdir.Change, before *gitdir.State) []string {
+	var all []string
+	for _, c := range changes {
+		was := before.Ref(c.Name)
+		if c.What != gitdir.Ref || c.Repository != "" || !strings.HasPrefix(c.Name, "refs/heads/") ||
+			c.Left == "" || c.Now == "" || was == "" || was == c.Left {
+			continue
+		}
+		all = append(all, "git rebase --onto "+was+" "+c.Left+" "+c.Branch())
+	}
+	return all
+}
+
+// recorded is what a git directory said by a manifest, and which files it had.
+func (p *planner) recorded(m Manifest, unit string) (*gitdir.State, map[string]bool, error) {
+	state, files := gitdir.NewState(), map[string]bool{}
+	err := m.entries(func(path string, e *tree.Entry) error {
+		name, ok := inUnit(path, unit)
+		if !ok || e.Type != tree.File {
+			return nil
+		}
+		files[path] = true
+		if !gitdir.Matters(name) || e.Size > gitdir.MaxFile {
+			return nil
+		}
+		content, err := p.store.Open(e.Content)
+		if err != nil {
+			return doing("reading", path, err)
+		}
+		defer func() { _ = content.Close() }()
+		data, err := io.ReadAll(content)
+		if err != nil {
+			return doing("reading", path, err)
+		}
+		state.Add(name, data)
+		return nil
+	})
+	return state, files, err
+}
+
+// standing is what a git directory says now, and which locks are in it.
+func (p *planner) standing(unit string) (state *gitdir.State, locks []string, err error) {
+	state = gitdir.NewState()
+	var walk func(dir string) error
+	walk = func(dir string) error {
+		d, err := p.live.dir(tree.Join(unit, dir))
+		if absent(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		names, err := d.List()
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			at := tree.Join(dir, name)
+			e, err := p.live.look(tree.Join(unit, at))
+			switch {
+			case err != nil:
+				return err
+			case isDir(e) && gitdir.Of(at+"/x").Name == "objects/x":
+				// They are what their names say, and many.
+			case isDir(e):
+				err = walk(at)
+			case isFile(e) && gitdir.Of(at).Kind == gitdir.Lock:
+				locks = append(locks, at)
+			case isFile(e) && gitdir.Matters(at):
+				err = p.take(tree.Join(unit, at), e, func(data []byte) { state.Add(at, data) })
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return state, locks, walk("")
+}
+
+// take reads a file that is small enough.
+func (p *planner) take(path string, e *tree.Entry, do func([]byte)) error {
+	if e.Size > gitdir.MaxFile {
+		return doing("reading", path, errors.New("it is too large"))
+	}
+	return p.live.reading(path, e, func(f *beneath.File) error {
+		data, err := io.ReadAll(io.LimitReader(f, gitdir.MaxFile))
+		do(data)
+		return err
+	})
+}
+
+// unit plans for all that is in a git directory.
+func (p *planner) unit(
+	r Request, unit string, changes []*compare.Change, repo *Repository,
+) error {
+	unsound := map[string]bool{} // packs of which one file or another is rubbish
+	added := map[string]map[string]bool{}
+	for _, c := range changes {
+		name := gitdir.Of(nameIn(c.Path, unit))
+		pack, ok := gitdir.PackOf(strings.TrimPrefix(name.Name, "objects/"))
+		if name.Kind != gitdir.Object || !ok || c.Kind() != compare.Added {
+			continue
+		}
+		pack = name.Repository + pack
+		sound, err := p.sound(unit, c.Path)
+		if err != nil {
+			return err
+		}
+		if !sound {
+			unsound[pack] = true
+		}
+		if added[pack] == nil {
+			added[pack] = map[string]bool{}
+		}
+		added[pack][c.Path[strings.LastIndexByte(c.Path, '.')+1:]] = true
+	}
+	for pack, endings := range added {
+		if !endings["pack"] || !endings["idx"] {
+			unsound[pack] = true
+		}
+	}
+	for _, c := range changes {
+		file := gitdir.Of(nameIn(c.Path, unit))
+		before := len(p.plan.Conflicts)
+		keep, err := p.keepObject(unit, c, file, unsound)
+		switch {
+		case err != nil:
+			return err
+		case keep && isFile(c.After):
+			repo.Objects++
+			continue
+		case keep:
+			continue
+		}
+		p.change(c)
+		// A ref that git stored in another way since, and what it wrote about that, say the same as the
+		// session left, and so do objects, which are what their names say.
+		switch file.Kind {
+		case gitdir.Object, gitdir.Ref, gitdir.PackedRefs, gitdir.Head, gitdir.Index, gitdir.Log:
+			if len(p.plan.Conflicts) > before {
+				p.plan.Conflicts = p.plan.Conflicts[:before]
+				p.insist(c)
+			}
+		case gitdir.Other, gitdir.Lock:
+		}
+		if o := p.ops[c.Path]; o != nil {
+			o.Rank = rankOf(file.Kind)
+		}
+	}
+	return p.objects(r.Before, unit)
+}
+
+// insist plans for a change whatever there is now.
+func (p *planner) insist(c *compare.Change) {
+	force := p.force
+	p.force = true
+	p.change(c)
+	p.force = force
+}
+
+// keepObject reports whether something that the session added among the objects stays.
+func (p *planner) keepObject(
+	unit string, c *compare.Change, f gitdir.File, unsound map[string]bool,
+) (bool, error) {
+	if c.Kind() != compare.Added {
+		return false, nil
+	}
+	if isDir(c.After) {
+		name, ok := strings.CutPrefix(f.Name, "objects/")
+		return ok && gitdir.Of("objects/"+name+"/"+strings.Repeat("0", 38)).Kind == gitdir.Object, nil
+	}
+	if f.Kind != gitdir.Object || !isFile(c.After) {
+		return false, nil
+	}
+	if pack, ok := gitdir.PackOf(strings.TrimPrefix(f.Name, "objects/")); ok {
+		return !unsound[f.Repository+pack], nil
+	}
+	return p.sound(unit, c.Path)
+}
+
+// sound reports whether an object's file holds what its name says. What is not there any more is
+// nothing to keep.
+func (p *planner) sound(unit, path string) (sound bool, err error) {
+	now, err := p.live.look(path)
+	if err != nil || !isFile(now) {
+		return false, err
+	}
+	err = p.live.reading(path, now, func(f *beneath.File) error {
+		sound, err = gitdir.Sound(nameIn(path, unit), f)
+		return err
+	})
+	if err != nil {
+		return true, nil // whatever it is, it stays
+	}
+	return sound, nil
+}
+
+// objects plans for objects that the session did not touch, and that are gone since: git packs what
+// it needs, and what is given back may need more.
+func (p *planner) objects(before Manifest, unit string) error {
+	var gone []*compare.Change
+	err := before.entries(func(path string, e *tree.Entry) error {
+		name, ok := inUnit(path, unit)
+		isObject := ok && gitdir.Of(name).Kind == gitdir.Object
+		isDirOfObjects := ok && isDir(e) && strings.HasPrefix(gitdir.Of(name).Name, "objects/")
+		if !isObject && !isDirOfObjects || p.changed[path] != nil {
+			return nil
+		}
+		now, err := p.live.look(path)
+		if err == nil && now == nil {
+			gone = append(gone, &compare.Change{Path: path, Before: e})
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, c := range gone {
+		// Between the session's end and now: git's own work, which loses nothing by having it undone.
+		p.decide(c.Path, c.Before, nil, true)
+		if o := p.ops[c.Path]; o != nil {
+			o.Rank = RankObject
+		}
+	}
+	return nil
+}

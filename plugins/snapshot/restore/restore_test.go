@@ -1,0 +1,417 @@
+//go:build linux
+
+package restore
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// attack does what an agent that lost its way does to a project.
+func attack(p *place, secret string) {
+	p.t.Helper()
+	for _, err := range []error{
+		os.RemoveAll(p.at("docs")),
+		os.Rename(p.at("src"), p.at("lib")),
+		os.Truncate(p.at("data"), 0),
+		os.Chmod(p.at("run"), 0o644),
+		os.Remove(p.at("link")),
+		os.Symlink(secret, p.at("link")),
+		os.RemoveAll(p.at("dir")),
+		os.Symlink(filepath.Dir(secret), p.at("dir")),
+		os.Remove(p.at("file")),
+		os.MkdirAll(p.at("file/deep"), 0o755),
+		os.Symlink(secret, p.at("file/deep/key")),
+		os.Remove(p.at("empty")),
+		os.Remove(p.at("b")),
+		os.WriteFile(p.at("b"), []byte("two"), 0o600),
+		os.Mkdir(p.at("new"), 0o555),
+		os.WriteFile(p.at("rubbish"), []byte("x"), 0o600),
+		os.Chmod(p.at("locked/in"), 0o755),
+		os.WriteFile(p.at("locked/in/more"), nil, 0o600),
+		os.Chmod(p.at("locked/in"), 0),
+		os.Chmod(p.at("secretive"), 0),
+	} {
+		p.must(err)
+	}
+}
+
+// project is a tree with one of each.
+func project(p *place) {
+	p.t.Helper()
+	for path, text := range map[string]string{
+		"docs/a/b.md": "text", "src/main.go": "package main", "src/x/y": strings.Repeat("y", 3000),
+		"data": "data", "run": "#!/bin/sh", "dir/in": "in", "file": "file", "b": "two", "a": "two",
+		"locked/in/x": "x", "odd\n\xff -rf/\x01": "odd", "secretive": "s",
+	} {
+		p.write(path, text)
+	}
+	for _, err := range []error{
+		os.Chmod(p.at("run"), 0o755),
+		os.Symlink("src/main.go", p.at("link")),
+		os.Mkdir(p.at("empty"), 0o750),
+		os.Remove(p.at("b")),
+		os.Link(p.at("a"), p.at("b")),
+		os.Chtimes(p.at("docs/a"), time.Time{}, time.Unix(1e9, 123456789)),
+		os.Chtimes(p.at("src/main.go"), time.Time{}, time.Unix(-5, 7)),
+		os.Chmod(p.at("locked/in"), 0o555),
+	} {
+		p.must(err)
+	}
+	if err := unix.Setxattr(p.at("data"), "user.x", []byte("1"), 0); err == nil {
+		p.must(unix.Setxattr(p.at("docs"), "user.y", []byte("2"), 0))
+	}
+}
+
+func TestAllOfItComesBack(t *testing.T) {
+	p := newPlace(t)
+	outside := t.TempDir()
+	secret := filepath.Join(outside, "key")
+	p.must(os.WriteFile(secret, []byte("secret"), 0o600))
+	project(p)
+	before, was := p.record(), p.describe()
+	attack(p, secret)
+	after, is := p.record(), p.describe()
+	others := p.describeTree(outside)
+
+	plan := p.plan(Request{Before: before, After: after})
+	p.want("planning changed something", is)
+	if len(plan.Conflicts) > 0 {
+		t.Fatalf("%+v", plan.Conflicts)
+	}
+	hidden := os.Geteuid() != 0 // root sees what is in a directory without rights
+	if hidden != (len(plan.Permanent) > 0) {
+		t.Fatalf("%+v", plan.Permanent)
+	}
+	j, r := p.apply(plan)
+	p.whole(r)
+	if hidden {
+		// It was made where nobody could look, so nobody saw that the agent made it.
+		p.must(os.Chmod(p.at("locked/in"), 0o755))
+		p.must(os.Remove(p.at("locked/in/more")))
+		p.must(os.Chmod(p.at("locked/in"), 0o555))
+		delete(is, "locked/in/more")
+		for _, d := range []map[string]string{was, is} {
+			delete(d, "locked/in") // its times
+		}
+		got := p.describe()
+		delete(got, "locked/in")
+		if d := difference(was, got); d != "" {
+			t.Fatal(d)
+		}
+		return
+	}
+	p.want("rollback", was)
+	j = p.undo(j)
+	p.want("undo", is)
+	p.undo(j)
+	p.want("undo of undo", was)
+	if d := difference(others, p.describeTree(outside)); d != "" {
+		t.Errorf("outside: %s", d)
+	}
+	if n := len(p.plan(Request{Before: before, After: after}).Operations); n > 1 {
+		t.Errorf("%d operations where nothing is to be done", n)
+	}
+}
+
+func TestAPartOfIt(t *testing.T) {
+	for _, test := range []struct {
+		paths []string
+		same  []string // that are as before
+		as    []string // that are as after
+	}{
+		{[]string{"data"}, []string{"data"}, []string{"run", "dir", "lib", "b"}},
+		{[]string{"docs/a/b.md"}, []string{"docs", "docs/a", "docs/a/b.md"}, []string{"data", "dir"}},
+		{[]string{"dir/in"}, []string{"dir", "dir/in"}, []string{"data", "lib/main.go"}},
+		{[]string{"lib", "run"}, []string{"lib/main.go", "run"}, []string{"src/main.go", "link"}},
+		{[]string{"file"}, []string{"file", "file/deep"}, []string{"data"}},
+		{[]string{"b"}, []string{"b", "a"}, []string{"data"}},
+	} {
+		t.Run(strings.Join(test.paths, " "), func(t *testing.T) {
+			p := newPlace(t)
+			project(p)
+			before, was := p.record(), p.describe()
+			attack(p, "/nowhere/key")
+			after, is := p.record(), p.describe()
+			plan := p.plan(Request{Before: before, After: after, Paths: test.paths})
+			p.clean(plan)
+			j, r := p.apply(plan)
+			p.whole(r)
+			got := p.describe()
+			for _, path := range test.same {
+				if got[path] != was[path] {
+					t.Errorf("%s is %q, and was %q", path, got[path], was[path])
+				}
+			}
+			for _, path := range test.as {
+				if got[path] != is[path] {
+					t.Errorf("%s is %q, and was to stay %q", path, got[path], is[path])
+				}
+			}
+			p.undo(j)
+			p.want("undo", is)
+		})
+	}
+}
+
+// What the user made since is nobody's to take.
+func TestWhatTheUserDidSince(t *testing.T) {
+	set := func() (*place, Manifest, Manifest) {
+		p := newPlace(t)
+		for _, f := range []string{"changed", "removed", "kept/old", "dir/file", "touched"} {
+			p.write(f, "before")
+		}
+		before := p.record()
+		for _, f := range []string{"changed", "made/by/agent", "kept/old", "touched"} {
+			p.write(f, "agent")
+		}
+		p.must(os.Remove(p.at("removed")))
+		p.must(os.RemoveAll(p.at("dir")))
+		after := p.record()
+		p.write("changed", "user")
+		p.write("removed", "user")
+		p.write("made/by/user", "user")
+		p.write("kept/mine", "user")
+		p.write("dir", "user")
+		later := time.Now().Add(time.Hour)
+		p.must(os.Chtimes(p.at("touched"), later, later))
+		return p, before, after
+	}
+	check := func(p *place, want map[string]string) {
+		t.Helper()
+		for path, text := range want {
+			got, err := os.ReadFile(p.at(path))
+			if err != nil && text != "" || string(got) != text {
+				t.Errorf("%s: %q, %v; want %q", path, got, err, text)
+			}
+		}
+	}
+	p, before, after := set()
+	plan := p.plan(Request{Before: before, After: after})
+	var conflicts []string
+	for _, c := range plan.Conflicts {
+		conflicts = append(conflicts, c.Path+": "+c.Why)
+	}
+	if want := []string{
+		"changed: changed since: content", "dir: it was made since",
+		"removed: it was made since",
+	}; !slices.Equal(conflicts, want) {
+		t.Errorf("%q, want %q", conflicts, want)
+	}
+	_, r := p.apply(plan)
+	if len(r.Kept) != 2 || r.Kept[0].Path != "made/by" {
+		t.Errorf("%+v", r)
+	}
+	check(p, map[string]string{
+		"changed": "user", "removed": "user", "made/by/user": "user", "made/by/agent": "",
+		"kept/old": "before", "kept/mine": "user", "dir": "user", "touched": "before",
+	})
+	p, before, after = set()
+	is := p.describe()
+	j, _ := p.apply(p.plan(Request{Before: before, After: after, Force: true}))
+	check(p, map[string]string{
+		"changed": "before", "removed": "before", "made/by/user": "user", "made/by/agent": "",
+		"kept/mine": "user", "dir/file": "before", "touched": "before",
+	})
+	p.undo(j)
+	p.want("undo of what was forced", is)
+}
+
+func TestBytesOfTheUsersChoice(t *testing.T) {
+	p := newPlace(t)
+	p.write("a", "1\n2\n3\n")
+	p.write("gone", "1\n2\n")
+	p.must(os.Chmod(p.at("a"), 0o755))
+	before := p.record()
+	p.write("a", "one\n2\nthree\n")
+	p.write("b", "1\n")
+	p.must(os.Remove(p.at("gone")))
+	after, is := p.record(), p.describe()
+	j, r := p.apply(p.plan(Request{Before: before, After: after, Contents: map[string][]byte{
+		"a": []byte("1\n2\nthree\n"), "gone": []byte("2\n"),
+	}}))
+	p.whole(r)
+	if p.read("a") != "1\n2\nthree\n" || p.read("gone") != "2\n" || p.read("b") != "1\n" {
+		t.Errorf("%q, %q, %q", p.read("a"), p.read("gone"), p.read("b"))
+	}
+	if s, err := os.Stat(p.at("a")); err != nil || s.Mode() != 0o755 {
+		t.Errorf("%v, %v", s.Mode(), err)
+	}
+	p.undo(j)
+	p.want("undo", is)
+	_, err := Make(context.Background(), Request{
+		Root: p.identity(), Store: p.store, Before: before, After: after,
+		Contents: map[string][]byte{"never": nil},
+	})
+	if err == nil {
+		t.Error("a file that was not changed was taken")
+	}
+}
+
+func TestARootThatWasReplaced(t *testing.T) {
+	p := newPlace(t)
+	p.write("a", "before")
+	before, root := p.record(), p.identity()
+	p.write("a", "after")
+	after := p.record()
+	plan := p.plan(Request{Before: before, After: after})
+	p.must(os.Rename(p.root, p.root+".old"))
+	p.write("a", "another tree")
+	_, err := Make(context.Background(), Request{
+		Root: root, Store: p.store, Before: before, After: after,
+	})
+	if !errors.Is(err, ErrReplaced) {
+		t.Errorf("planning: %v", err)
+	}
+	dir := t.TempDir()
+	if _, err := plan.Write(context.Background(), dir); !errors.Is(err, ErrReplaced) {
+		t.Errorf("writing: %v", err)
+	}
+	if p.read("a") != "another tree" {
+		t.Errorf("%q", p.read("a"))
+	}
+}
+
+func TestWhatCannotComeBack(t *testing.T) {
+	p := newPlace(t)
+	p.exclude = []string{"node_modules/"}
+	p.write("node_modules/m/x", "before")
+	p.must(unix.Mkfifo(p.at("pipe"), 0o600))
+	p.write("f", "before")
+	before := p.record()
+	p.write("node_modules/m/x", "after")
+	p.write("node_modules/m/y", "after")
+	p.must(os.Remove(p.at("pipe")))
+	p.must(unix.Mkfifo(p.at("new"), 0o600))
+	p.write("f", "after")
+	after := p.record()
+	plan := p.plan(Request{Before: before, After: after})
+	var permanent []string
+	for _, n := range plan.Permanent {
+		permanent = append(permanent, n.Path)
+	}
+	if want := []string{"node_modules/m/x", "node_modules/m/y", "pipe"}; !slices.Equal(permanent, want) {
+		t.Errorf("%q, want %q", permanent, want)
+	}
+	_, r := p.apply(plan)
+	p.whole(r)
+	if p.read("f") != "before" || p.read("node_modules/m/x") != "after" {
+		t.Error("not as it should be")
+	}
+	if _, err := os.Lstat(p.at("new")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the new pipe: %v", err)
+	}
+}
+
+// A mode is given back to the file that is there, so that its other names keep it, but never
+// through a name that leads to a file of somewhere else.
+func TestAModeIsNotChangedElsewhere(t *testing.T) {
+	p := newPlace(t)
+	outside := filepath.Join(t.TempDir(), "outside")
+	p.must(os.WriteFile(outside, []byte("same"), 0o600))
+	p.write("a", "same")
+	p.write("b", "b")
+	p.must(os.Chmod(p.at("a"), 0o644))
+	before, was := p.record(), p.describe()
+	p.must(os.Remove(p.at("a")))
+	if err := os.Link(outside, p.at("a")); err != nil {
+		t.Skipf("no hard link to another directory: %v", err)
+	}
+	p.must(os.Chmod(p.at("b"), 0o700))
+	after := p.record()
+	inode := func(path string) uint64 {
+		var st unix.Stat_t
+		p.must(unix.Lstat(path, &st))
+		return st.Ino
+	}
+	b := inode(p.at("b"))
+	p.rollback(before, after)
+	p.want("rollback", was)
+	if s, err := os.Stat(outside); err != nil || s.Mode() != 0o600 {
+		t.Errorf("outside: %v, %v", s.Mode(), err)
+	}
+	if inode(p.at("b")) != b {
+		t.Error("a file of which only the mode changed was written anew")
+	}
+}
+
+func TestUntouchedFilesKeepTheirTimes(t *testing.T) {
+	p := newPlace(t)
+	p.write("d/a", "before")
+	p.write("d/b", "untouched")
+	before := p.record()
+	p.write("d/a", "after")
+	after := p.record()
+	var was, is unix.Stat_t
+	p.must(unix.Lstat(p.at("d/b"), &was))
+	p.rollback(before, after)
+	p.must(unix.Lstat(p.at("d/b"), &is))
+	if was.Ctim != is.Ctim || was.Mtim != is.Mtim {
+		t.Errorf("%+v, was %+v", is, was)
+	}
+}
+
+// At whichever step it is killed, the second run finishes, and the way back is open.
+//
+// There are some ninety steps; the others have their turn in TestKilledAndFinished.
+func TestKilledAtEachStep(t *testing.T) {
+	const stride = 9
+	steps := 0
+	for n := 0; ; n += stride {
+		p := newPlace(t)
+		project(p)
+		was, before := p.describe(), p.record()
+		attackSeen(p)
+		is, after := p.describe(), p.record()
+		request := Request{Before: before, After: after}
+		j, stopped := p.killed(p.plan(request), n)
+		if stopped && steps%2 == 0 {
+			// The second run is killed as well, somewhere else.
+			again := stopAfter(j, n/2)
+			if _, err := j.Apply(context.Background()); (err != nil) != *again {
+				t.Fatal(err)
+			}
+			j = p.resume(j)
+		}
+		r, err := j.Apply(context.Background())
+		p.must(err)
+		p.whole(r)
+		p.want("finished", was)
+		undone := p.undo(j)
+		p.want("undone", is)
+		p.undo(undone)
+		p.want("done again", was)
+		if !stopped {
+			break
+		}
+
+		p = newPlace(t)
+		project(p)
+		before = p.record()
+		attackSeen(p)
+		is, after = p.describe(), p.record()
+		j, _ = p.killed(p.plan(Request{Before: before, After: after}), n)
+		p.undo(j)
+		p.want("undone after a kill", is)
+		steps++
+	}
+	if steps < 5 {
+		t.Errorf("only %d steps", steps)
+	}
+}
+
+// attackSeen is attack without what an ordinary user could not record.
+func attackSeen(p *place) {
+	p.t.Helper()
+	attack(p, "/nowhere/key")
+	p.must(os.Chmod(p.at("locked/in"), 0o500))
+	p.must(os.Chmod(p.at("secretive"), 0o400))
+}
