@@ -62,7 +62,7 @@ sdks: $(SDKS) ## OpenAI's and Anthropic's own clients for Python and Node into b
 
 SOAKFLAGS ?=
 QUESTIONS ?= 100000
-soak: build ## a thousand starts and ends under load, with kills, umasks and limits; what they leave; two hundred kills, and what the next start makes of them; load on the network, and on a service with a key; the kernel asked what nono why says; a minute of attacks on the network
+soak: build ## a thousand starts and ends under load, with kills, umasks and limits; what they leave; two hundred kills, and what the next start makes of them; load on the network, and on a service with a key; the kernel asked what nono why says; a minute of attacks on the network; two thousand kills of who writes snapshots
 	@mkdir -p bin/soak
 	@$(GO) build -trimpath -o bin/soak/ ./test/soak ./test/layers/echo ./test/layers/keeper
 	@bin/soak/soak -nono bin/nono -layers bin/soak $(SOAKFLAGS)
@@ -70,6 +70,7 @@ soak: build ## a thousand starts and ends under load, with kills, umasks and lim
 	@bin/soak/soak -nono bin/nono -credentials
 	@$(GO) test -count=1 -timeout=3h -run '^TestTheKernelDoesWhatThePlanSays$$' ./test/e2e -questions $(QUESTIONS)
 	@$(GO) test -count=1 -run '^TestStorm$$' ./test/network -storm 60s
+	@$(GO) test -count=1 -timeout=1h -run '^TestKills$$' ./plugins/snapshot/store -kills 2000
 
 race: export CGO_ENABLED := 1
 # test/e2e and test/network run programs that are built without it, so there it would look at nothing

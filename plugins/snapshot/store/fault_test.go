@@ -228,7 +228,7 @@ func FuzzPack(f *testing.F) {
 		if err != nil {
 			return
 		}
-		entries, err := readIndex(file, foot)
+		entries, err := readIndex(file, foot, nil)
 		if err != nil {
 			return
 		}

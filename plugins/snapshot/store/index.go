@@ -61,17 +61,20 @@ func (x *index) add(e entry) bool {
 	return true
 }
 
-// room makes room for so many more entries at once.
-func (x *index) room(more int) {
+// addAll adds those entries of a slice that come after its own, which it begins with. So they need
+// not be copied.
+func (x *index) addAll(all []entry) {
+	more := all[len(x.entries):]
 	slots := len(x.slots)
-	for slots < 2*(len(x.entries)+more) {
+	for slots < 2*len(all) {
 		slots *= 2
 	}
 	if slots > len(x.slots) {
 		x.grow(slots)
 	}
-	if cap(x.entries)-len(x.entries) < more {
-		x.entries = append(make([]entry, 0, len(x.entries)+more), x.entries...)
+	x.entries = all[:len(x.entries)]
+	for i := range more {
+		x.add(more[i]) // it lands where this one is, or before it
 	}
 }
 

@@ -282,9 +282,8 @@ func (s *Store) addPack(id string, entries []entry) {
 	number := uint32(len(s.packs))
 	s.packs = append(s.packs, p)
 	s.known[id] = p
-	s.index.room(len(entries))
-	for _, e := range entries {
-		e.pack = number
-		s.index.add(e)
+	for i := range entries {
+		entries[i].pack = number
 	}
+	s.index.addAll(append(s.index.entries, entries...))
 }

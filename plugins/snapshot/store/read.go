@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"sync"
 )
 
@@ -42,18 +43,17 @@ func (s *Store) readPack(n name, x *index, number uint32) error {
 		return errOtherBoot
 	}
 	before := len(x.entries)
-	entries, err := readIndex(f, foot)
+	all, err := readIndex(f, foot, x.entries)
 	if err != nil {
 		return err
 	}
-	if before+len(entries) > maxObjects {
+	if len(all) > maxObjects {
 		return damaged("with it the store would have more than %d objects", maxObjects)
 	}
-	x.room(len(entries))
-	for _, e := range entries {
-		e.pack = number
-		x.add(e)
+	for i := range all[before:] {
+		all[before+i].pack = number
 	}
+	x.addAll(all)
 	return nil
 }
 
@@ -82,30 +82,30 @@ func ends(f file) (boot, footer, error) {
 	return at, foot, err
 }
 
-// readIndex reads the index of a pack, and believes none of it before it has seen all.
-func readIndex(f io.ReaderAt, foot footer) ([]entry, error) {
-	var entries []entry
+// readIndex reads the index of a pack, and appends its entries. None is believed before all were
+// seen.
+func readIndex(f io.ReaderAt, foot footer, entries []entry) ([]entry, error) {
 	buffer := make([]byte, min(foot.number*entrySize, indexPart))
 	sum := uint32(0)
-	for at := foot.index; int64(len(entries)) < foot.number; {
-		part := buffer[:min((foot.number-int64(len(entries)))*entrySize, indexPart)]
-		if err := readFull(f, part, at); err != nil {
+	last := Digest{}
+	for done := int64(0); done < foot.number; {
+		part := buffer[:min((foot.number-done)*entrySize, indexPart)]
+		if err := readFull(f, part, foot.index+done*entrySize); err != nil {
 			return nil, err
 		}
-		at += int64(len(part))
 		sum = updateSum(sum, part)
-		if entries == nil { // the first part was there
-			entries = make([]entry, 0, min(foot.number, 1<<20))
-		}
+		entries = slices.Grow(entries, len(part)/entrySize)
 		for ; len(part) > 0; part = part[entrySize:] {
 			e := parseEntry(part)
 			if !e.valid(foot.index) {
-				return nil, damaged("entry %d of its index is none", len(entries))
+				return nil, damaged("entry %d of its index is none", done)
 			}
-			if n := len(entries); n > 0 && bytes.Compare(entries[n-1].digest[:], e.digest[:]) >= 0 {
-				return nil, damaged("entry %d of its index is not in order", n)
+			if done > 0 && bytes.Compare(last[:], e.digest[:]) >= 0 {
+				return nil, damaged("entry %d of its index is not in order", done)
 			}
+			last = e.digest
 			entries = append(entries, e)
+			done++
 		}
 	}
 	if sum != foot.sum {

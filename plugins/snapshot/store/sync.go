@@ -148,7 +148,7 @@ func (s *Store) wholePack(id string) error {
 	if err != nil {
 		return err
 	}
-	entries, err := readIndex(f, foot)
+	entries, err := readIndex(f, foot, nil)
 	if err != nil {
 		return err
 	}
