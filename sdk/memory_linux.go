@@ -20,20 +20,23 @@ func hideMemory() (missing []string) {
 }
 
 // lockMemory keeps every page in memory from its first use on. With a limit on that it is not
-// tried: Go reserves far more than it uses, and a program whose reservations fail dies.
+// tried: Go reserves far more than it uses, and a program whose reservations fail dies. Who may
+// lock memory past the limit, as root may, does so.
 func lockMemory() error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil {
 		return err
 	}
-	if limit.Cur != unix.RLIM_INFINITY {
-		if limit.Max != unix.RLIM_INFINITY {
-			return fmt.Errorf("the limit on locked memory is %d bytes", limit.Max)
-		}
-		limit.Cur = limit.Max
-		if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil {
-			return err
-		}
+	none := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
+	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &none); err != nil && !mayLock() {
+		return fmt.Errorf("the limit on locked memory is %d bytes", limit.Max)
 	}
 	return unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT)
+}
+
+// mayLock reports whether the limit does not hold for this process.
+func mayLock() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	return unix.Capget(&header, &sets[0]) == nil && sets[0].Effective&(1<<unix.CAP_IPC_LOCK) != 0
 }

@@ -12,9 +12,10 @@ import (
 	"github.com/nono-run/nono/test/load"
 )
 
-// credentialSoak is the part about keys: one agent that has 500 answers streamed to it for a minute,
-// and sends and gets bodies of 2 GiB, all with a key that stays outside. What must hold: every event
-// and every byte comes, and the layer's memory has a bound that nothing of this exceeds.
+// credentialSoak is the part about keys: one agent that has 500 answers streamed to it for a
+// minute, and sends and gets bodies of 2 GiB, all with a key that stays outside. What must hold:
+// every event and every byte comes, and the layer's memory has a bound that nothing of this
+// exceeds.
 type credentialSoak struct {
 	client *load.Running
 	layer  []int // its process
