@@ -153,38 +153,30 @@ func writeChat(a *answer, t turn) {
 // readResponses reads a request for a response.
 func readResponses(body []byte) (conversation, error) {
 	var q struct {
-		Model  string `json:"model"`
-		Stream bool   `json:"stream"`
-		Tools  []struct {
-			Type       string `json:"type"`
-			Name       string `json:"name"`
-			Parameters schema `json:"parameters"`
-		} `json:"tools"`
-		Input json.RawMessage `json:"input"`
+		Model  string          `json:"model"`
+		Stream bool            `json:"stream"`
+		Tools  []offeredTool   `json:"tools"`
+		Input  json.RawMessage `json:"input"`
 	}
 	if err := json.Unmarshal(body, &q); err != nil {
 		return conversation{}, err
 	}
 	c := conversation{model: q.Model, stream: q.Stream}
-	for _, t := range q.Tools {
-		if t.Type == "function" || t.Type == "custom" {
-			c.tools = append(c.tools, tool{
-				name: t.Name, properties: t.Parameters.Properties, custom: t.Type == "custom",
-			})
-		}
-	}
+	c.offer(q.Tools)
 	if json.Unmarshal(q.Input, &c.last) == nil {
 		return c, nil
 	}
 	var items []struct {
-		Type    string `json:"type"`
-		Role    string `json:"role"`
-		Content spoken `json:"content"`
+		Type    string        `json:"type"`
+		Role    string        `json:"role"`
+		Content spoken        `json:"content"`
+		Tools   []offeredTool `json:"tools"`
 	}
 	if err := json.Unmarshal(q.Input, &items); err != nil {
 		return c, err
 	}
 	for _, item := range items {
+		c.offer(item.Tools) // of additional_tools
 		switch {
 		case item.Role == "assistant", strings.HasSuffix(item.Type, "_call"):
 			c.turns++
@@ -193,6 +185,28 @@ func readResponses(body []byte) (conversation, error) {
 		}
 	}
 	return c, nil
+}
+
+// offeredTool is a tool in a request for a response, or a namespace with some.
+type offeredTool struct {
+	Type       string        `json:"type"`
+	Name       string        `json:"name"`
+	Parameters schema        `json:"parameters"`
+	Tools      []offeredTool `json:"tools"`
+}
+
+// offer adds tools to the conversation's.
+func (c *conversation) offer(tools []offeredTool) {
+	for _, t := range tools {
+		switch t.Type {
+		case "namespace":
+			c.offer(t.Tools)
+		case "function", "custom":
+			c.tools = append(c.tools, tool{
+				name: t.Name, properties: t.Parameters.Properties, custom: t.Type == "custom",
+			})
+		}
+	}
 }
 
 // writeResponses answers with a response.

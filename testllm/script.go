@@ -156,6 +156,8 @@ var (
 	writers  = []string{"Write", "write", "write_file"}
 	editors  = []string{"Edit", "edit", "replace"}
 	patchers = []string{"apply_patch"}
+	// programs take a program in JavaScript, which calls the others.
+	programs = []string{"exec"}
 )
 
 // offered is the first of some tools that an agent offers.
@@ -189,6 +191,14 @@ func (t tool) fill(values map[string]any) *call {
 // runs calls the agent's shell.
 func runs(tools []tool, command string) (*call, error) {
 	t, ok := offered(tools, shells)
+	if program, has := offered(tools, programs); !ok && has && program.custom {
+		argument, err := json.Marshal(map[string]string{"cmd": command})
+		if err != nil {
+			return nil, err
+		}
+		text := fmt.Sprintf("text(await tools.exec_command(%s))", argument)
+		return &call{name: program.name, text: text, custom: true}, nil
+	}
 	if !ok {
 		return nil, errors.New("the agent offers no tool that runs a command")
 	}

@@ -255,3 +255,23 @@ func TestGone(t *testing.T) {
 		t.Errorf("it answers %s", w.Body)
 	}
 }
+
+// codex's newer models have their tools in the conversation and call them from JavaScript.
+func TestScriptInJavaScript(t *testing.T) {
+	p := start(t, Options{Script: Script{{Run: `echo "a b"`}}})
+	_, body := p.ask("POST", "/v1/responses", `{"model":"m","input":[
+		{"type":"additional_tools","tools":[{"type":"namespace","name":"functions","tools":[{"type":"custom","name":"exec"}]}]},
+		{"type":"message","role":"user","content":"go"}]}`, p.key("responses"))
+	var answer struct {
+		Output []struct{ Type, Name, Input string } `json:"output"`
+	}
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || len(answer.Output) != 1 {
+		t.Fatalf("%v: %s", err, body)
+	}
+	want := struct{ Type, Name, Input string }{
+		"custom_tool_call", "exec", `text(await tools.exec_command({"cmd":"echo \"a b\""}))`,
+	}
+	if answer.Output[0] != want {
+		t.Errorf("got %+v", answer.Output[0])
+	}
+}
