@@ -7,15 +7,35 @@
 
 extends = ["terminal"]
 
+credential "anthropic" {
+  # The agent works with a stand-in for your key. The other variable for a key, ANTHROPIC_API_KEY, makes it ask at each start whether a new
+  # key is to be used, and a stand-in is new each time.
+  env = { key = "ANTHROPIC_AUTH_TOKEN", base_url = "ANTHROPIC_BASE_URL" }
+
+  # With an account and no key it works by its own login. That is inside then, and whatever the agent starts can read it and send it on.
+  fallback {
+    filesystem {
+      # It writes a new token there from time to time.
+      write = ["~/.claude/.credentials.json"]
+      lift  = ["~/.claude/.credentials.json"]
+    }
+    network {
+      # Its model, and where it logs in. With a key of its own an agent can send there what it likes to somebody else's account.
+      allow = [
+        "api.anthropic.com:443",
+        "claude.ai:443",
+        "platform.claude.com:443",
+      ]
+    }
+  }
+}
+
 filesystem {
   # What it keeps from one session to the next. It replaces ~/.claude.json by another file at each change; nono brings that back at the end.
   write = [
     "~/.claude",
     "~/.claude.json",
   ]
-
-  # Its login, which is denied to everything else. The agent needs it to work, and whatever it starts can read it, too.
-  lift = ["~/.claude/.credentials.json"]
 
   # Started outside, Claude Code runs what these say. To let the agent change one of them, grant it: --write ~/.claude/settings.json.
   protect = [
@@ -28,16 +48,6 @@ filesystem {
     "~/.claude/commands/",
     "~/.claude/CLAUDE.md",
     "~/.claude/local/",
-  ]
-}
-
-network {
-  # Its model, and where it logs in. What is sent there its provider has, and with a key of its own an agent can send it to somebody else's
-  # account.
-  allow = [
-    "api.anthropic.com:443",
-    "claude.ai:443",
-    "platform.claude.com:443",
   ]
 }
 

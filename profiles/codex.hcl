@@ -9,12 +9,35 @@ extends = ["terminal"]
 # Codex has a sandbox of its own, which needs what nono's refuses to everything inside. nono's holds, so the other one is switched off.
 arguments = ["--config=sandbox_mode=\"danger-full-access\""]
 
+credential "openai" {
+  # Codex works with a stand-in for your key. It reads no variable for where to send requests, and takes a key from one only where its
+  # settings name that: so they say both.
+  arguments = [
+    "--config=model_provider=\"nono\"",
+    "--config=model_providers.nono={name=\"OpenAI\",base_url=\"{{base_url}}\",env_key=\"OPENAI_API_KEY\",wire_api=\"responses\"}",
+  ]
+
+  # With an account and no key it works by its own login. That is inside then, and whatever the agent starts can read it and send it on.
+  fallback {
+    filesystem {
+      # It writes a new token there from time to time.
+      write = ["~/.codex/auth.json"]
+      lift  = ["~/.codex/auth.json"]
+    }
+    network {
+      # Its model, by a key or by an account, and where it logs in.
+      allow = [
+        "api.openai.com:443",
+        "chatgpt.com:443",
+        "auth.openai.com:443",
+      ]
+    }
+  }
+}
+
 filesystem {
   # What it keeps from one session to the next.
   write = ["~/.codex"]
-
-  # Its login, which is denied to everything else. The agent needs it to work, and whatever it starts can read it, too.
-  lift = ["~/.codex/auth.json"]
 
   # Codex writes down there which directories you trust, and would not start in a new one. But it also says which programs Codex runs:
   # the end of a run tells when it was changed.
@@ -29,14 +52,5 @@ filesystem {
     "~/.codex/plugins/",
     "~/.codex/AGENTS.md",
     "~/.codex/packages/",
-  ]
-}
-
-network {
-  # Its model, by a key or by an account, and where it logs in. What is sent there its provider has.
-  allow = [
-    "api.openai.com:443",
-    "chatgpt.com:443",
-    "auth.openai.com:443",
   ]
 }

@@ -337,10 +337,11 @@ func (s *service) give(answer *sdk.PlanResponse) error {
 	if s.LoginVariable != "" {
 		add(fragment.Env{For: s.ID, Name: s.LoginVariable, Value: s.login()})
 	}
-	answer.Coverage = append(answer.Coverage, sdk.Coverage{
-		Rule: s.ID, Held: sdk.Enforced,
-		By: fmt.Sprintf("a token in the place of the key, which is from %s", s.from),
-	})
+	by := "a token in the place of the key"
+	if s.from.Type != "" { // in a dry run there may be none
+		by += ", which is from " + s.from.String()
+	}
+	answer.Coverage = append(answer.Coverage, sdk.Coverage{Rule: s.ID, Held: sdk.Enforced, By: by})
 	return nil
 }
 

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -60,9 +61,42 @@ func TestProfileOfAnAgent(t *testing.T) {
 	r = u.nono("run", "--profile", "codex", "--allow-cwd", "--", "printf", "%s\n")
 	if r.Stdout != "--config=sandbox_mode=\"danger-full-access\"\n" ||
 		!strings.Contains(r.Stderr, "the command is given further arguments: --config=sandbox_mode") ||
-		!strings.Contains(r.Stderr, "~/.codex/auth.json is denied by default, and can be read inside") {
+		!strings.Contains(r.Stderr, "so its fallback holds: a real key in ~/.codex/auth.json is inside") {
 		t.Errorf("codex's sandbox is not switched off, or nothing says so\n%s", r)
 	}
+}
+
+// TestProfileOfAnAgentWithAKey: with a key the agent's own login is out of reach like any other, and
+// no host is reached; with neither the run says at once what to type.
+func TestProfileOfAnAgentWithAKey(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.write("~/.claude/.credentials.json", "secret\n")
+	u.write("~/.codex/auth.json", "secret\n")
+	u.write("~/.claude.json", "{}\n")
+	u.Env = append(u.Env, "ANTHROPIC_API_KEY=sk-ant-real", "OPENAI_API_KEY=sk-real")
+	r := u.tries([]string{"--profile", "claude-code", "--allow-cwd"},
+		"no: grep secret ~/.claude/.credentials.json", "yes: touch ~/.claude/history.jsonl",
+		"yes: test ${#ANTHROPIC_AUTH_TOKEN} = 64", "no: env | grep -e sk-ant -e _PROXY -e ANTHROPIC_API_KEY")
+	if !strings.Contains(r.Stderr, "; credential anthropic; network closed; ") {
+		t.Errorf("the start line is another one\n%s", r)
+	}
+	r = u.succeeds(u.nono("run", "--profile", "codex", "--allow-cwd", "--", "sh", "-c",
+		`printf '%s\n' "$@"; grep secret ~/.codex/auth.json || env | grep -e sk-real -e _PROXY || echo none`, "sh"))
+	lines := strings.Split(r.Stdout, "\n")
+	if len(lines) < 4 || lines[1] != `--config=model_provider="nono"` ||
+		!strings.Contains(lines[2], `base_url="http://127.0.0.1:`) || lines[3] != "none" {
+		t.Errorf("codex is told %s", r)
+	}
+	// Without keys, and without one of the logins.
+	u.Env = u.Env[:len(u.Env)-2]
+	u.tries([]string{"--profile", "claude-code"}, "yes: grep secret ~/.claude/.credentials.json")
+	if err := os.Remove(u.path("~/.claude/.credentials.json")); err != nil {
+		t.Fatal(err)
+	}
+	u.refused(u.nono("run", "--profile", "claude-code", "--allow-cwd", "--", "true"),
+		"no source has the key of anthropic", "to store it: nono credential set anthropic",
+		"read -rs ANTHROPIC_API_KEY && export ANTHROPIC_API_KEY", "or log in with the agent itself, without nono: ")
 }
 
 // TestProfilesListAlone: the profiles are listed where there is nothing but nono itself: no
