@@ -123,6 +123,9 @@ func (w What) String() string {
 // has new ones whenever something in it was made.
 func (c *Change) OnlyTimes() bool { return c.Kind() == Changed && c.What == Times }
 
+// Excluded is why a change of what no contents are stored of cannot be undone.
+const Excluded = "its contents are not recorded (excluded)"
+
 // Permanent says why a change cannot be undone, or "" where it can.
 func (c *Change) Permanent() string {
 	switch {
@@ -131,7 +134,7 @@ func (c *Change) Permanent() string {
 	case c.Before == nil && c.Why != "":
 		return "what it was before is not known: " + c.Why
 	case c.Before != nil && c.Before.Excluded, c.After != nil && c.After.Excluded:
-		return "its contents are not recorded (excluded)"
+		return Excluded
 	case c.Before == nil:
 		return ""
 	case c.Before.Type == tree.Unreadable:
