@@ -44,7 +44,10 @@ var table = []Kind{
 		Name: policy.KindCredentials, row: 2, builtIn: map[string]string{"linux": "credproxy"},
 		Without: "as if nothing had asked for a credential",
 	},
-	{Name: policy.KindSnapshot, row: 3, Without: "as if nothing had asked for a snapshot"},
+	{
+		Name: policy.KindSnapshot, row: 3, builtIn: map[string]string{"linux": "snapshot"},
+		Without: "as if nothing had asked for a snapshot",
+	},
 	{Name: policy.KindTrust, row: 1, Without: "no signature is verified"},
 	{Name: policy.KindCustom, row: 3},
 }

@@ -58,7 +58,7 @@ func TestBuiltIn(t *testing.T) {
 	if k, _ := Of(policy.KindNetwork); k.BuiltIn("linux") != "netfilter" || k.Always {
 		t.Errorf("%+v", k)
 	}
-	if k, _ := Of(policy.KindSnapshot); k.Built() || k.BuiltIn("linux") != "" {
+	if k, _ := Of(policy.KindSnapshot); k.BuiltIn("linux") != "snapshot" || k.Always {
 		t.Errorf("%+v", k)
 	}
 }

@@ -45,7 +45,7 @@ var rules = []rule{
 		why: "a vendor imports sdk, and core is ours to change",
 	},
 	{
-		name: "layers do not import core", from: []string{"plugins", "cmd/nono-layer-credproxy", "cmd/nono-layer-landlock", "cmd/nono-layer-netfilter"}, never: []string{module + "/core"},
+		name: "layers do not import core", from: []string{"plugins", "cmd/nono-layer-credproxy", "cmd/nono-layer-landlock", "cmd/nono-layer-netfilter", "cmd/nono-layer-snapshot"}, never: []string{module + "/core"},
 		why: "a built-in layer has nothing that a vendor's has not",
 	},
 	{
@@ -198,6 +198,11 @@ var programs = map[string][]string{
 		"github.com/landlock-lsm/go-landlock", // it confines itself
 		"github.com/things-go/go-socks5",
 		"kernel.org/pub/linux/libs/security/libcap/psx", // of go-landlock
+	}, contract...),
+	"nono-layer-snapshot": append([]string{
+		"github.com/aymanbagabas/go-udiff", // session diff
+		"github.com/klauspost/compress",    // what is stored
+		"golang.org/x/term",                // is this a terminal?
 	}, contract...),
 }
 

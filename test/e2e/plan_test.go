@@ -252,6 +252,7 @@ func TestVersionAndPlugins(t *testing.T) {
 		`credproxy +credentials +1\.0\.0 +resident +` + regexp.QuoteMeta(programs) + "/nono-layer-credproxy",
 		`landlock +filesystem +1\.0\.0 +ephemeral +` + regexp.QuoteMeta(programs) + "/nono-layer-landlock",
 		`netfilter +network +1\.0\.0 +resident +` + regexp.QuoteMeta(programs) + "/nono-layer-netfilter",
+		`snapshot +snapshot +1\.0\.0 +bracket +` + regexp.QuoteMeta(programs) + "/nono-layer-snapshot",
 		`test/echo +custom +1\.0\.0 +resident +~/\.local/share/nono/plugins/test/echo/nono-layer-echo`,
 		`acme/broken +- +- +- +~/\.local/share/nono/plugins/acme/broken/nono-layer-broken`,
 	} {
@@ -270,6 +271,7 @@ func TestVersionAndPlugins(t *testing.T) {
 		"plugin \"test/binds\" {\n  path = \""+layers+"/nono-layer-binds\"\n}\n")
 	r = u.succeeds(u.nono("plugin", "list"))
 	for _, line := range []string{
+		`snapshot +snapshot +1\.0\.0 +bracket +` + regexp.QuoteMeta(programs) + "/nono-layer-snapshot",
 		`test/echo +custom +1\.0\.0 +resident +` + regexp.QuoteMeta(layers) + "/nono-layer-echo",
 		`test/binds +filesystem +1\.0\.0 +ephemeral +` + regexp.QuoteMeta(layers) + "/nono-layer-binds",
 	} {

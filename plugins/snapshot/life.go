@@ -1,0 +1,172 @@
+//go:build linux
+
+package snapshot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/nono-run/nono/plugins/snapshot/sessions"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+const (
+	// syncPatience is how long the agent is held for the disk. What takes longer goes on beside it:
+	// only a loss of power could take the snapshot away until then.
+	syncPatience = 250 * time.Millisecond
+	// endPatience is the same at the end of a run, for which somebody waits at the terminal.
+	endPatience = 2 * time.Second
+)
+
+// The events of a session.
+const (
+	eventRecorded = "snapshot.recorded"
+	eventSafe     = "snapshot.safe"
+	eventUnsafe   = "snapshot.unsafe"
+)
+
+// Start implements sdk.Starter: it records the directories.
+func (*layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartResponse, error) {
+	s, err := open(ctx, req.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	started := time.Now()
+	before, err := s.take(ctx, &req.Run, outermost(&req.Policy.Snapshot))
+	if err != nil {
+		s.close()
+		return nil, fmt.Errorf("%w\nto run without a snapshot: --disable snapshot", err)
+	}
+	of := &sessions.Session{ID: req.SessionID, Began: started.UTC()}
+	for _, t := range before {
+		of.Roots = append(of.Roots, sessions.Root{
+			Path: t.path, Device: t.Root.Device, Inode: t.Root.Inode, Before: t.manifest,
+			Unreadable: [2]int64{t.Unreadable, 0},
+		})
+		event(req.Session, eventRecorded, map[string]string{
+			"path": t.path, "names": fmt.Sprint(t.Entries), "files": fmt.Sprint(t.Files),
+			"read": fmt.Sprint(t.Read), "unreadable": fmt.Sprint(t.Unreadable),
+			"took": time.Since(started).Round(time.Millisecond).String(),
+		})
+	}
+	state, err := json.Marshal(of)
+	if err == nil {
+		err = s.sessions.Put(of)
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	synced := make(chan error, 1)
+	rest := context.WithoutCancel(ctx)
+	go func() {
+		synced <- s.store.Sync(rest)
+		s.close()
+	}()
+	answer := &sdk.StartResponse{State: state}
+	select {
+	case err := <-synced:
+		return answer, err
+	case <-time.After(syncPatience):
+	}
+	session := req.Session
+	answer.Rest = func(context.Context) {
+		err := <-synced
+		took := map[string]string{"after": time.Since(started).Round(time.Millisecond).String()}
+		if err != nil {
+			took["why"] = err.Error()
+			event(session, eventUnsafe, took)
+			return
+		}
+		event(session, eventSafe, took)
+	}
+	return answer, nil
+}
+
+// event tells of something for the session's log. Without core nobody would read it.
+func event(session *sdk.Session, name string, fields map[string]string) {
+	_ = session.Event(sdk.Event{Name: name, Fields: fields})
+}
+
+// Finish implements sdk.Starter: it records the directories again, and says in a line what changed.
+func (*layer) Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
+	answer := &sdk.FinishResponse{}
+	if req.State == nil {
+		return answer, nil // the first snapshot was never whole: nothing names it, and prune removes it
+	}
+	var of sessions.Session
+	if err := json.Unmarshal(req.State, &of); err != nil {
+		return nil, fmt.Errorf("reading what Start has returned: %w", err)
+	}
+	s, err := open(ctx, req.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	if req.End.Reason == sdk.EndStartFailed {
+		return answer, s.sessions.Drop(of.ID) // nobody has changed anything
+	}
+	if known, err := s.sessions.Get(of.ID); err == nil && known.Over() {
+		answer.Lines, err = s.summary(ctx, known)
+		return answer, err
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := s.finish(ctx, req, &of); err != nil {
+		return nil, err
+	}
+	if answer.Lines, err = s.summary(ctx, &of); err != nil {
+		return nil, err
+	}
+	s.syncFor(ctx, endPatience)
+	// Held by this process as well, the store could not be pruned.
+	s.close()
+	if err := tidy(ctx, req.StateDir, req.Policy.Snapshot.Keep, of.ID); err != nil {
+		answer.Lines = append(answer.Lines, "removing old snapshots: "+policy.Printable(err.Error()))
+	}
+	return answer, nil
+}
+
+// finish takes the second snapshot. A directory that is gone, or that is another one now, is no
+// reason not to have it of the others.
+func (s *state) finish(ctx context.Context, req *sdk.FinishRequest, of *sessions.Session) error {
+	for i := range of.Roots {
+		root := &of.Roots[i]
+		after, err := s.take(ctx, &req.Run, []string{root.Path})
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil && isGone(root):
+			root.Gone = err.Error()
+			continue
+		case err != nil:
+			return err
+		}
+		if after[0].Root.Device != root.Device || after[0].Root.Inode != root.Inode {
+			root.Gone = "another directory stands in its place"
+			continue
+		}
+		root.After, root.Unreadable[1] = after[0].manifest, after[0].Unreadable
+	}
+	of.Ended, of.Late = time.Now().UTC(), req.Stored
+	return s.sessions.Put(of)
+}
+
+// isGone reports whether the recorded directory is not at its path any more.
+func isGone(root *sessions.Root) bool {
+	at, err := identities(root.Path)
+	return err != nil || at[0].Device != root.Device || at[0].Inode != root.Inode
+}
+
+// syncFor has the disk take what was sealed, for as long as somebody may be kept waiting. What is
+// left the next session does.
+func (s *state) syncFor(ctx context.Context, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	_ = s.store.Sync(ctx)
+}

@@ -1,0 +1,305 @@
+//go:build linux
+
+package snapshot_test
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nono-run/nono/plugins/snapshot"
+	"github.com/nono-run/nono/plugins/snapshot/sessions"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/layertest"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+func TestConformance(t *testing.T) { layertest.Conformance(t, snapshot.New, layertest.Options{}) }
+
+// flag is where a test's rules come from.
+var flag = policy.Source{Origin: policy.OriginFlag, Flag: "--snapshot"}
+
+// place is a directory that is recorded, and what a run is told.
+type place struct {
+	t    *testing.T
+	root string
+	run  sdk.Run
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	dir := t.TempDir()
+	p := &place{t: t, root: filepath.Join(dir, "proj"), run: layertest.Request(nil).Run}
+	for _, d := range []string{"proj", "state", "own"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.run.SessionID = "first"
+	p.run.StateDir, p.run.Dir = filepath.Join(dir, "state"), filepath.Join(dir, "own")
+	p.run.Policy.Snapshot = policy.Snapshot{
+		Paths:   []policy.SnapshotPath{{ID: "snapshot.path.0", Path: p.root, Source: flag}},
+		Exclude: []policy.SnapshotExclude{{ID: "snapshot.exclude.0", Pattern: "cache/", Source: flag}},
+	}
+	return p
+}
+
+func (p *place) write(name, content string) {
+	p.t.Helper()
+	path := filepath.Join(p.root, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *place) remove(name string) {
+	p.t.Helper()
+	if err := os.RemoveAll(filepath.Join(p.root, name)); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// start and finish are in processes of their own in a run, and here in layers of their own.
+func (p *place) start() []byte {
+	p.t.Helper()
+	return layertest.New(p.t, snapshot.New()).Start(&sdk.StartRequest{Run: p.run}, nil).State
+}
+
+func (p *place) finish(state []byte, reason sdk.EndReason) string {
+	p.t.Helper()
+	return strings.Join(layertest.New(p.t, snapshot.New()).Finish(&sdk.FinishRequest{
+		Run: p.run, End: sdk.End{Reason: reason}, State: state, Stored: reason == sdk.EndCoreLost,
+	}).Lines, "\n")
+}
+
+func (p *place) known() *sessions.Sessions {
+	p.t.Helper()
+	known, err := sessions.Open(filepath.Join(p.run.StateDir, "sessions"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return known
+}
+
+// stored reports whether bytes are anywhere in the layer's directory, as they are or in a pack that
+// did not compress them.
+func (p *place) stored(content string) bool {
+	found := false
+	err := filepath.WalkDir(p.run.StateDir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			text, err := os.ReadFile(path)
+			found = found || bytes.Contains(text, []byte(content))
+			return err
+		}
+		return err
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return found
+}
+
+// A line at the end says what changed; asked again, it says the same, whatever was changed since.
+func TestSummary(t *testing.T) {
+	p := newPlace(t)
+	for _, name := range []string{"a", "b", "c", "cache/x"} {
+		p.write(name, name)
+	}
+	state := p.start()
+	p.write("a", "changed")
+	p.remove("b")
+	p.write("new/file", "new")
+	p.write("cache/x", "changed")
+	want := "2 paths changed, 2 new, 1 removed, 1 of which cannot be undone: nono session diff"
+	if got := p.finish(state, sdk.EndExited); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	p.write("a", "the user's own, afterwards")
+	p.write("another", "")
+	if got := p.finish(state, sdk.EndExited); got != want {
+		t.Errorf("the second time: %s", got)
+	}
+
+	p.run.SessionID = "second"
+	if got := p.finish(p.start(), sdk.EndExited); got != "nothing changed" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// Of a session that never began nothing is kept; of one whose core was killed the second snapshot
+// is taken, and it is said that it is late.
+func TestOtherEnds(t *testing.T) {
+	p := newPlace(t)
+	p.write("a", "a")
+	p.finish(p.start(), sdk.EndStartFailed)
+	if _, err := p.known().Get("first"); !os.IsNotExist(err) {
+		t.Errorf("a session that never began: %v", err)
+	}
+	if got := p.finish(nil, sdk.EndStartFailed); got != "" {
+		t.Errorf("without a state: %s", got)
+	}
+	state := p.start()
+	p.write("a", "b")
+	p.finish(state, sdk.EndCoreLost)
+	if of, err := p.known().Get("first"); err != nil || !of.Late || !of.Over() {
+		t.Errorf("got %+v, %v", of, err)
+	}
+}
+
+// A directory that was replaced is not taken for the one that was recorded.
+func TestRootGone(t *testing.T) {
+	p := newPlace(t)
+	p.write("a", "a")
+	state := p.start()
+	if err := os.Rename(p.root, p.root+"-moved"); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.finish(state, sdk.EndExited); !strings.Contains(got, "cannot be compared") {
+		t.Errorf("got %s", got)
+	}
+	p.run.SessionID = "second"
+	if err := os.Rename(p.root+"-moved", p.root); err != nil {
+		t.Fatal(err)
+	}
+	state = p.start()
+	if err := os.Rename(p.root, p.root+"-moved"); err != nil {
+		t.Fatal(err)
+	}
+	p.write("planted", "x")
+	if got := p.finish(state, sdk.EndExited); !strings.Contains(got, "another directory stands in its place") {
+		t.Errorf("got %s", got)
+	}
+}
+
+// secret is of bytes that do not compress, so that a look into the packs would find it.
+const secret = "x7Qk2mPz9vR4tLw8sNb3cYh6"
+
+// What is denied to the agent is nowhere in the store, nor where a link leads that it planted.
+// Without the denial it is.
+func TestNoSecretIsStored(t *testing.T) {
+	for _, denies := range []bool{true, false} {
+		p := newPlace(t)
+		outside := filepath.Join(filepath.Dir(p.root), "id_rsa")
+		if err := os.WriteFile(outside, []byte("outside-"+secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.write("keys/secret", secret)
+		p.write("other", "x")
+		if denies {
+			p.run.Policy.Filesystem = []policy.PathRule{{
+				ID: "filesystem.deny.0", Access: policy.Deny, Path: p.root + "/keys", Type: policy.Directory,
+				Source: flag,
+			}}
+		}
+		state := p.start()
+		if err := os.Symlink(outside, filepath.Join(p.root, "link")); err != nil {
+			t.Fatal(err)
+		}
+		p.finish(state, sdk.EndExited)
+		if p.stored(secret) == denies {
+			t.Errorf("denied: %v; in the store: %v", denies, !denies)
+		}
+		if p.stored("outside-" + secret) {
+			t.Error("a link was followed")
+		}
+	}
+}
+
+// What is forgotten is gone from the store, and only that; it is told how much that frees.
+func TestForget(t *testing.T) {
+	p := newPlace(t)
+	p.write("stays", "stays-"+secret)
+	p.write("goes", "goes-"+secret)
+	state := p.start()
+	p.remove("goes")
+	p.finish(state, sdk.EndExited)
+	p.run.SessionID = "second"
+	p.finish(p.start(), sdk.EndExited)
+	if !p.stored("goes-"+secret) || !p.stored("stays-"+secret) {
+		t.Fatal("not stored") // the control
+	}
+	kit := layertest.New(t, snapshot.New())
+	resp, err := kit.Host.Forget(t.Context(), &sdk.ForgetRequest{
+		StateDir: p.run.StateDir, Sessions: []string{"first", "never"},
+	})
+	if err != nil || resp.Freed == 0 {
+		t.Errorf("%+v, %v", resp, err)
+	}
+	if p.stored("goes-" + secret) {
+		t.Error("it is still there")
+	}
+	if !p.stored("stays-" + secret) {
+		t.Error("what another session needs is gone")
+	}
+	if _, err := p.known().Get("second"); err != nil {
+		t.Error(err)
+	}
+}
+
+// Old snapshots go at the end of a session, and never the one of that session, nor of one that
+// runs.
+func TestRetention(t *testing.T) {
+	p := newPlace(t)
+	p.write("a", "a")
+	one := int64(1)
+	p.run.Policy.Snapshot.Keep = &policy.SnapshotKeep{ID: "snapshot.keep.0", Sessions: &one, Source: flag}
+	for _, id := range []string{"first", "second"} {
+		p.run.SessionID = id
+		state := p.start()
+		p.write("a", id)
+		p.finish(state, sdk.EndExited)
+	}
+	p.run.SessionID = "running"
+	p.start()
+	if err := os.Remove(filepath.Join(p.run.StateDir, "pruned")); err != nil {
+		t.Fatal(err)
+	}
+	p.run.SessionID = "last"
+	p.finish(p.start(), sdk.EndExited)
+	for id, kept := range map[string]bool{"first": false, "second": false, "running": true, "last": true} {
+		if _, err := p.known().Get(id); (err == nil) != kept {
+			t.Errorf("%s: %v, want it kept: %v", id, err, kept)
+		}
+	}
+	// Not again within the hour.
+	p.run.SessionID = "after"
+	p.finish(p.start(), sdk.EndExited)
+	if _, err := p.known().Get("last"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A directory that is not there, or that is no directory, refuses the run at its line.
+func TestPlanRefuses(t *testing.T) {
+	p := newPlace(t)
+	p.run.Policy.Snapshot.Paths[0].Path = p.root + "/gone"
+	resp := layertest.New(t, snapshot.New()).Plan(&sdk.PlanRequest{Run: p.run})
+	if len(resp.Diagnostics) != 1 || resp.Diagnostics[0].Severity != sdk.SeverityError ||
+		resp.Diagnostics[0].Rule != "snapshot.path.0" {
+		t.Errorf("got %+v", resp.Diagnostics)
+	}
+}
+
+// One that lies in another is recorded with it.
+func TestNestedRoots(t *testing.T) {
+	p := newPlace(t)
+	p.write("sub/a", "a")
+	p.run.Policy.Snapshot.Paths = append(p.run.Policy.Snapshot.Paths,
+		policy.SnapshotPath{ID: "snapshot.path.1", Path: p.root + "/sub", Source: flag})
+	resp := layertest.New(t, snapshot.New()).Plan(&sdk.PlanRequest{Run: p.run})
+	if by := resp.Coverage[1].By; !strings.HasPrefix(by, "recorded with ") {
+		t.Errorf("it is %s", by)
+	}
+	p.start()
+	of, err := p.known().Get("first")
+	if err != nil || len(of.Roots) != 1 || time.Since(of.Began) > time.Hour {
+		t.Errorf("got %+v, %v", of, err)
+	}
+}
