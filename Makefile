@@ -40,25 +40,32 @@ install: build ## all of nono's programs side by side into BINDIR (~/.local/bin)
 	@install -d "$(BINDIR)"
 	@install -m 755 $(patsubst %,bin/%,$(notdir $(wildcard cmd/*))) "$(BINDIR)"
 
-demo: build ## a Python agent in the sandbox of examples/demo/agent.hcl, and what it could and could not do
+demo: build ## a Python agent in the sandbox of examples/demo/agent.hcl, and what it could and could not do; then one that has a key
 	@cd examples/demo && PATH="$(CURDIR)/bin:$$PATH" python3 demo.py
+	@echo
+	@$(MAKE) -s $(SDK_PYTHON) || { echo "demo: what a stolen key is worth is left out: OpenAI's client could not be installed" >&2; exit 0; }; \
+		cd examples/demo && PATH="$(CURDIR)/bin:$$PATH" nono-testllm -- python3 keys.py "$(CURDIR)/bin/sdks/python/bin/python"
 
 test: build ## every test, as whoever you are
 	@$(REPORT) -- $(GO) test -json $(TESTFLAGS) $(PACKAGES)
 
 # Clients of providers as their users install them, pinned by the locks beside the agents. Node's agent is copied, for Node looks for what a
 # script imports from the script's place on.
-SDKS := bin/sdks/.installed
-SDK_FILES := $(addprefix test/credentials/sdks/,package.json package-lock.json requirements.txt agent.mjs)
+SDK_PYTHON := bin/sdks/python/.installed
+SDK_NODE := bin/sdks/node_modules/.installed
 
-$(SDKS): $(SDK_FILES)
-	@rm -rf bin/sdks && mkdir -p bin/sdks && cp $(SDK_FILES) bin/sdks
-	@/usr/bin/python3 -m venv bin/sdks/python
-	@bin/sdks/python/bin/pip install -q --disable-pip-version-check --require-hashes -r bin/sdks/requirements.txt
+$(SDK_PYTHON): test/credentials/sdks/requirements.txt
+	@rm -rf $(@D) && mkdir -p bin/sdks
+	@/usr/bin/python3 -m venv $(@D)
+	@$(@D)/bin/pip install -q --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(SDK_NODE): $(addprefix test/credentials/sdks/,package.json package-lock.json agent.mjs)
+	@mkdir -p bin/sdks && cp $^ bin/sdks
 	@npm ci --silent --prefix bin/sdks --ignore-scripts --omit=optional --omit=peer
 	@touch $@
 
-sdks: $(SDKS) ## OpenAI's and Anthropic's own clients for Python and Node into bin/sdks, for the tests that use them
+sdks: $(SDK_PYTHON) $(SDK_NODE) ## OpenAI's and Anthropic's own clients for Python and Node into bin/sdks, for the tests that use them
 
 SOAKFLAGS ?=
 QUESTIONS ?= 100000
