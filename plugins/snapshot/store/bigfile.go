@@ -20,7 +20,7 @@ import (
 const MaxFile = (PieceSize - 8) / int64(len(Digest{})) * PieceSize
 
 // putList adds a big file: its pieces, as many at once as the machine has cores, and their list.
-// The file is the source where its blocks might be shared.
+// The file, if not nil, is the source, and its blocks are shared where that can be done.
 func (p *Pack) putList(source io.ReaderAt, f *os.File, size int64) (Digest, error) {
 	if size > MaxFile {
 		return Digest{}, fmt.Errorf("it has %d bytes, and the store takes %d at most", size, MaxFile)
@@ -54,7 +54,7 @@ func (p *Pack) putList(source io.ReaderAt, f *os.File, size int64) (Digest, erro
 func (p *Pack) putPiece(source io.ReaderAt, f *os.File, from int64, length int) (Digest, error) {
 	p.pieces <- struct{}{}
 	defer func() { <-p.pieces }()
-	if f != nil && length >= cloneLeast {
+	if f != nil && length > smallSpace {
 		if d, cloned, err := p.clone(f, from, length); cloned || err != nil {
 			return d, err
 		}

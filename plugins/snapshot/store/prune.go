@@ -290,8 +290,10 @@ func (p *pruning) removeDamaged() error {
 // copyObject adds an object of another pack as it is, or smaller. Blocks that it shares with a file
 // stay shared.
 func (p *Pack) copyObject(from file, e *entry, raw []byte, sp *space) error {
-	if source := from.source(); source != nil && e.codec == codecRaw && e.raw >= cloneLeast {
-		_, cloned, err := p.clone(source, e.offset+recordSize, int(e.raw))
+	// What lies at the beginning of a block was cloned when it was put, nearly always.
+	at := e.offset + recordSize
+	if source := from.source(); source != nil && e.codec == codecRaw && at%blockSize == 0 {
+		_, cloned, err := p.clone(source, at, int(e.raw))
 		if cloned || err != nil {
 			return err
 		}

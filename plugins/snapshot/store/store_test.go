@@ -100,18 +100,18 @@ func mustSeal(t testing.TB, p *Pack, sync bool) {
 // samples are contents of every size and kind that is stored in a way of its own.
 func samples() map[string][]byte {
 	return map[string][]byte{
-		"empty":                     {},
-		"a byte":                    {7},
-		"too small to compress":     text(1, leastCompressed-1),
-		"text":                      text(2, 5000),
-		"random":                    random(3, 5000),
-		"as big as small ones are":  text(4, smallSpace),
-		"bigger":                    text(5, smallSpace+1),
-		"random, cloned if it can":  random(6, cloneLeast),
-		"random, with a ragged end": random(7, cloneLeast+4097),
-		"a piece":                   text(8, PieceSize),
-		"more than a piece":         random(9, PieceSize+1),
-		"three pieces and a bit":    append(text(10, 2*PieceSize), random(11, PieceSize+17)...),
+		"empty":                    {},
+		"a byte":                   {7},
+		"too small to compress":    text(1, leastCompressed-1),
+		"text":                     text(2, 5000),
+		"random, small":            random(3, 5000),
+		"as big as small ones are": text(4, smallSpace),
+		"bigger":                   text(5, smallSpace+1),
+		"random":                   random(6, 1<<20),
+		"random, cloned if it can": random(7, cloneLeast+smallSpace+4097),
+		"a piece":                  text(8, PieceSize),
+		"more than a piece":        random(9, PieceSize+1),
+		"three pieces and a bit":   append(text(10, 2*PieceSize), random(11, PieceSize+17)...),
 	}
 }
 
