@@ -29,8 +29,12 @@ var credential = block{
 			},
 			"source": {
 				Shape: language.OneOrMore, Of: "url",
-				Help: `where the key is, in order: keyring://NAME, env://NAME, file://PATH, ` +
+				Help: `where the key is, in order: keyring://NAME, env://NAME, file://PATH, age://PATH, ` +
 					`cmd://["program", "argument"]`,
+			},
+			"identity": {
+				Shape: language.String, Of: "path",
+				Help: "what files of age:// are encrypted to; without it they have a passphrase",
 			},
 			"header": {
 				Shape: language.String, Of: "name", Help: "the header that carries the key",
@@ -99,7 +103,8 @@ credential "openai" {} # nono knows the rest; the key is in your keyring, or in 
 
 credential "acme" {
   upstream = "https://api.acme.example/v1"
-  source   = ["env://ACME_KEY", "file://~/.config/acme/key"]
+  source   = ["env://ACME_KEY", "file://~/.config/acme/key", "age://~/.config/acme/key.age"]
+  identity = "~/.config/acme/identity"
   header   = "Authorization"
   format   = "Bearer {}"
   prefix   = "acme-"
@@ -351,7 +356,7 @@ func (r *reader) makeCredential(
 		r.add(problem(at, "where requests with the key of %s go is not said", name).
 			Try(`write upstream = "https://..." into its block`))
 	}
-	c.Keys = r.keySources(&c, values["source"])
+	c.Keys = r.keySources(&c, values["source"], values["identity"])
 	c.Place = r.keyPlace(&c, values, one)
 	if it, ok := one("prefix"); ok {
 		if !keyPrefix.MatchString(it.Text) {

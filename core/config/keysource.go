@@ -28,7 +28,9 @@ type keyFile struct {
 const maxKeySources = 10
 
 // keySources are the places that a key may be in.
-func (r *reader) keySources(c *policy.Credential, v *language.Value) []policy.KeySource {
+func (r *reader) keySources(
+	c *policy.Credential, v, identity *language.Value,
+) []policy.KeySource {
 	if v == nil || len(v.Items) == 0 {
 		at := c.Source
 		if v != nil {
@@ -44,24 +46,32 @@ func (r *reader) keySources(c *policy.Credential, v *language.Value) []policy.Ke
 	}
 	var all []policy.KeySource
 	for _, it := range v.Items {
-		if s, ok := r.keySource(c, it); ok {
+		if s, ok := r.keySource(c, it, identity); ok {
 			all = append(all, s)
 		}
+	}
+	encrypted := func(it language.Item) bool { return strings.HasPrefix(it.Text, "age://") }
+	if identity != nil && !slices.ContainsFunc(v.Items, encrypted) {
+		r.add(problem(identity.Source, "an identity is for a source age://PATH, and %s has none",
+			c.Service))
 	}
 	return all
 }
 
-// keySchemes are the kinds of source. The last is not built yet.
+// keySchemes are the kinds of source.
 var keySchemes = []string{"keyring", "env", "file", "cmd", "age"}
 
-func (r *reader) keySource(c *policy.Credential, it language.Item) (policy.KeySource, bool) {
+func (r *reader) keySource(
+	c *policy.Credential, it language.Item, identity *language.Value,
+) (policy.KeySource, bool) {
 	scheme, rest, ok := strings.Cut(it.Text, "://")
 	s := policy.KeySource{Type: policy.KeySourceType(scheme), Name: rest}
 	bad := func(p diag.Problem) (policy.KeySource, bool) {
 		r.add(p)
 		return s, false
 	}
-	const sources = `one of keyring://NAME, env://NAME, file://PATH, cmd://["program", "argument"]`
+	const sources = `one of keyring://NAME, env://NAME, file://PATH, age://PATH, ` +
+		`cmd://["program", "argument"]`
 	switch {
 	case !ok:
 		// It may be the key itself, which is not to be shown.
@@ -90,9 +100,15 @@ func (r *reader) keySource(c *policy.Credential, it language.Item) (policy.KeySo
 		return s, r.keyFile(c, it, &s)
 	case policy.CommandSource:
 		return s, r.keyCommand(c, it, &s)
-	default:
-		return bad(problem(it.Source, "age:// is not built yet").
-			Try("keyring://, env://, file:// and cmd:// are"))
+	case policy.AgeSource:
+		if identity != nil {
+			to := policy.KeySource{Name: identity.Items[0].Text}
+			if !r.keyFile(c, identity.Items[0], &to) {
+				return s, false
+			}
+			s.Args = []string{to.Name}
+		}
+		return s, r.keyFile(c, it, &s)
 	}
 	return s, true
 }

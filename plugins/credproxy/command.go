@@ -2,11 +2,13 @@ package credproxy
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/nono-run/nono/plugins/credproxy/keyring"
@@ -34,7 +36,12 @@ func subcommands() []sdk.Subcommand {
 	return []sdk.Subcommand{
 		{
 			Path: commandSet, Arguments: "NAME",
-			Help: "Store a key in your keyring: asked for at the terminal, or read from standard input",
+			Help: "Store a key in your keyring, or encrypted in a file: " +
+				"asked for at the terminal, or read from standard input",
+			Flags: []sdk.Flag{
+				{Name: "age", Value: "FILE", Help: "in a file that age encrypts, with a passphrase"},
+				{Name: "identity", Value: "FILE", Help: "to an identity of age-keygen's, in its place"},
+			},
 		},
 		{
 			Path: commandList, Help: "List the names of the keys that nono has in your keyring",
@@ -68,6 +75,10 @@ func set(ctx context.Context, req *sdk.SubcommandRequest, ring keyring.Ring) err
 		return errors.New("the name of one key is wanted, and no key: nono credential set openai")
 	}
 	name := req.Args[0]
+	file, identity, err := chosen(req)
+	if err != nil {
+		return err
+	}
 	given, err := req.AskHidden(ctx, "The key of "+policy.Printable(name)+":")
 	raw := given.Reveal()
 	if errors.Is(err, sdk.ErrNobody) {
@@ -79,6 +90,9 @@ func set(ctx context.Context, req *sdk.SubcommandRequest, ring keyring.Ring) err
 	key, err := source.Clean(raw)
 	if err != nil {
 		return fmt.Errorf("that cannot be a key: %w", err)
+	}
+	if file != "" {
+		return seal(ctx, req, name, key, file, identity)
 	}
 	if err := ring.Set(ctx, name, key.Reveal()); err != nil {
 		return unkept(err, name)
@@ -93,9 +107,108 @@ func unkept(err error, name string) error {
 	if !errors.As(err, &unavailable) {
 		return err
 	}
-	return fmt.Errorf("%w\n  without a keyring, a file that only you can read can have the key:\n"+
-		"  credential %q { source = \"file://~/.config/nono/keys/%s\" }", err, name,
-		policy.Printable(name))
+	return fmt.Errorf("%w\n  without a keyring, an encrypted file can have the key: "+
+		"nono credential set %s --age ~/.config/nono/keys/%[2]s.age", err, policy.Printable(name))
+}
+
+// chosen are the file that a key is to be in, and that of the identity which opens it; "" for the
+// keyring and for a passphrase.
+func chosen(req *sdk.SubcommandRequest) (file, identity string, err error) {
+	one := func(name string) (string, error) {
+		values := req.Flags[name]
+		switch {
+		case len(values) == 0:
+			return "", nil
+		case len(values) > 1 || values[0] == "":
+			return "", fmt.Errorf("--%s is the name of one file", name)
+		case filepath.IsAbs(values[0]):
+			return filepath.Clean(values[0]), nil
+		}
+		return filepath.Join(req.Dir, values[0]), nil
+	}
+	file, fileErr := one("age")
+	identity, err = one("identity")
+	if err = errors.Join(fileErr, err); err == nil && identity != "" && file == "" {
+		err = errors.New("--identity is for a file: --age FILE")
+	}
+	return file, identity, err
+}
+
+// seal stores a key in an encrypted file, in the place of one that is there.
+func seal(
+	ctx context.Context, req *sdk.SubcommandRequest,
+	name string, key sdk.Secret, file, identity string,
+) error {
+	var sealed []byte
+	more := ""
+	if identity != "" {
+		var err error
+		if sealed, err = (&source.Reader{UID: os.Getuid()}).Seal(key, identity); err != nil {
+			return err
+		}
+		more = fmt.Sprintf(", identity = %q", identity)
+	} else {
+		phrase, err := newPassphrase(ctx, req, file)
+		if err != nil {
+			return err
+		}
+		if sealed, err = source.SealBy(key, phrase); err != nil {
+			return err
+		}
+	}
+	if err := writeFile(file, sealed); err != nil {
+		return fmt.Errorf("storing the key: %w", err)
+	}
+	fmt.Fprintf(os.Stderr, "the key of %s is in %s; a policy names it so:\n"+
+		"  credential %q { source = %q%s }\n",
+		policy.Printable(name), policy.Printable(file), name, "age://"+file, more)
+	return nil
+}
+
+// newPassphrase asks for one twice: what is mistyped once opens nothing any more.
+func newPassphrase(
+	ctx context.Context, req *sdk.SubcommandRequest, file string,
+) (sdk.Secret, error) {
+	phrase, err := req.AskHidden(ctx, "A passphrase for "+policy.Printable(file)+":")
+	if errors.Is(err, sdk.ErrNobody) {
+		return phrase, fmt.Errorf(
+			"%w\n  without a terminal, the file can be encrypted to an identity: --identity FILE", err)
+	}
+	if err != nil {
+		return phrase, err
+	}
+	again, err := req.AskHidden(ctx, "And once more:")
+	if err == nil && !phrase.Equal(again) {
+		err = errors.New("the two are not the same")
+	}
+	return phrase, err
+}
+
+// writeFile writes a file that its owner alone can read, whole or not at all.
+func writeFile(path string, content []byte) error {
+	dir, name := filepath.Split(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	draft := ".key-" + rand.Text()
+	file, err := root.OpenFile(draft, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	err = errors.Join(err, file.Sync(), file.Close())
+	if err == nil {
+		err = root.Rename(draft, name)
+	}
+	if err != nil {
+		_ = root.Remove(draft)
+	}
+	return err
 }
 
 func list(ctx context.Context, req *sdk.SubcommandRequest, ring keyring.Ring) error {

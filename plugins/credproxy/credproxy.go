@@ -146,6 +146,9 @@ func find(ctx context.Context, req *sdk.PlanRequest) []outcome {
 		Variables: req.HostVariables, UID: req.Host.UID, DryRun: req.DryRun,
 		Keyring: ringOf(req.HostVariables),
 	}
+	if req.Session != nil {
+		reader.Passphrases = &source.Passphrases{Ask: req.Session.AskHidden}
+	}
 	for _, name := range forCommands {
 		if value, ok := req.HostVariables[name]; ok {
 			reader.Environ = append(reader.Environ, name+"="+value)
@@ -295,6 +298,8 @@ func advice(c *policy.Credential, absent *source.Absent) string {
 			lines = append(lines, "to store it: nono credential set "+k.Name)
 		case policy.VariableSource:
 			lines = append(lines, "or for this run: read -rs "+k.Name+" && export "+k.Name)
+		case policy.AgeSource:
+			lines = append(lines, "to store it: nono credential set "+c.Service+" --age "+k.Name)
 		case policy.FileSource, policy.CommandSource:
 		}
 	}

@@ -608,6 +608,7 @@ const (
 	KeySourceType_KEY_SOURCE_TYPE_VARIABLE    KeySourceType = 2
 	KeySourceType_KEY_SOURCE_TYPE_FILE        KeySourceType = 3
 	KeySourceType_KEY_SOURCE_TYPE_COMMAND     KeySourceType = 4
+	KeySourceType_KEY_SOURCE_TYPE_AGE         KeySourceType = 5
 )
 
 // Enum value maps for KeySourceType.
@@ -618,6 +619,7 @@ var (
 		2: "KEY_SOURCE_TYPE_VARIABLE",
 		3: "KEY_SOURCE_TYPE_FILE",
 		4: "KEY_SOURCE_TYPE_COMMAND",
+		5: "KEY_SOURCE_TYPE_AGE",
 	}
 	KeySourceType_value = map[string]int32{
 		"KEY_SOURCE_TYPE_UNSPECIFIED": 0,
@@ -625,6 +627,7 @@ var (
 		"KEY_SOURCE_TYPE_VARIABLE":    2,
 		"KEY_SOURCE_TYPE_FILE":        3,
 		"KEY_SOURCE_TYPE_COMMAND":     4,
+		"KEY_SOURCE_TYPE_AGE":         5,
 	}
 )
 
@@ -7988,13 +7991,14 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"PortAction\x12\x1b\n" +
 	"\x17PORT_ACTION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PORT_ACTION_LOOPBACK\x10\x01\x12\x16\n" +
-	"\x12PORT_ACTION_LISTEN\x10\x02*\xa2\x01\n" +
+	"\x12PORT_ACTION_LISTEN\x10\x02*\xbb\x01\n" +
 	"\rKeySourceType\x12\x1f\n" +
 	"\x1bKEY_SOURCE_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17KEY_SOURCE_TYPE_KEYRING\x10\x01\x12\x1c\n" +
 	"\x18KEY_SOURCE_TYPE_VARIABLE\x10\x02\x12\x18\n" +
 	"\x14KEY_SOURCE_TYPE_FILE\x10\x03\x12\x1b\n" +
-	"\x17KEY_SOURCE_TYPE_COMMAND\x10\x04*\x96\x01\n" +
+	"\x17KEY_SOURCE_TYPE_COMMAND\x10\x04\x12\x17\n" +
+	"\x13KEY_SOURCE_TYPE_AGE\x10\x05*\x96\x01\n" +
 	"\fKeyPlaceType\x12\x1e\n" +
 	"\x1aKEY_PLACE_TYPE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15KEY_PLACE_TYPE_HEADER\x10\x01\x12\x18\n" +

@@ -62,13 +62,16 @@ const (
 	// CommandSource is what the program at Name prints, called with Args. A name that is no absolute
 	// path is that of a program which was not found.
 	CommandSource KeySourceType = "cmd"
+	// AgeSource is the file at Name, encrypted by age: to the identity in the file Args[0], or with a
+	// passphrase where there is none.
+	AgeSource KeySourceType = "age"
 )
 
 // KeySource is one place that a key may be in.
 type KeySource struct {
 	Type KeySourceType `json:"type"`
 	Name string        `json:"name"`
-	// Args are a command's arguments, without its own name.
+	// Args are a command's arguments, without its own name, or the file of an identity.
 	Args []string `json:"args,omitempty"`
 }
 

@@ -69,6 +69,7 @@ var keySourceTypes = Enum[policy.KeySourceType, layerpb.KeySourceType]{
 	{policy.VariableSource, layerpb.KeySourceType_KEY_SOURCE_TYPE_VARIABLE},
 	{policy.FileSource, layerpb.KeySourceType_KEY_SOURCE_TYPE_FILE},
 	{policy.CommandSource, layerpb.KeySourceType_KEY_SOURCE_TYPE_COMMAND},
+	{policy.AgeSource, layerpb.KeySourceType_KEY_SOURCE_TYPE_AGE},
 }
 
 var keyPlaceTypes = Enum[policy.KeyPlaceType, layerpb.KeyPlaceType]{

@@ -235,7 +235,7 @@ func policies() *rapid.Generator[policy.Policy] {
 						return policy.KeySource{
 							Type: rapid.SampledFrom([]policy.KeySourceType{
 								policy.KeyringSource, policy.VariableSource, policy.FileSource,
-								policy.CommandSource,
+								policy.CommandSource, policy.AgeSource,
 							}).Draw(t, "type"),
 							Name: anyBytes("", 1, 20).Draw(t, "name"),
 							Args: rapid.SliceOfN(anyBytes("", 0, 20), 1, 3).Draw(t, "args"),

@@ -182,6 +182,9 @@ var programs = map[string][]string{
 		"golang.org/x/term", // is this a terminal?
 	}, contract...),
 	"nono-layer-credproxy": append([]string{
+		"filippo.io/age",                                // a key in an encrypted file
+		"filippo.io/hpke",                               // of age
+		"golang.org/x/crypto",                           // of age
 		"github.com/godbus/dbus/v5",                     // the keyring is on the session bus
 		"github.com/landlock-lsm/go-landlock",           // it confines itself
 		"kernel.org/pub/linux/libs/security/libcap/psx", // of go-landlock

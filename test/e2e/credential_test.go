@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"filippo.io/age"
 )
 
 // provider is a stand-in for services that want a key.
@@ -478,4 +480,68 @@ git config --get-regexp . | grep -i bearer | sed 's/.*Bearer //'
 	if !reached["/ada/tool.git/git-receive-pack"] || reached["/eve/drop.git/info/refs"] {
 		t.Errorf("reached is %v", reached)
 	}
+}
+
+// Without a keyring a key is in an encrypted file: nono's own command writes it, and asks for the
+// passphrase, as the start of a run does. Where nobody can be asked, an identity opens it.
+func TestCredentialInAFile(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	p, openai, _ := u.services()
+	u.Env = slices.DeleteFunc(u.Env, func(v string) bool { return strings.HasPrefix(v, "OPENAI_API_KEY=") })
+	file := u.path("~/.config/nono/keys/openai.age")
+	u.write("~/.config/nono/config.hcl", fmt.Sprintf("credential \"openai\" {\n  source = %q\n}\n", "age://"+file))
+	const ask = `curl -s -H "Authorization: Bearer $OPENAI_API_KEY" $OPENAI_BASE_URL/x`
+	run := []string{"run", "--credential", "openai", "--", "sh", "-c", ask}
+
+	u.refused(u.nono(run...), "no source has the key of openai", "there is no such file", "nono credential set openai --age "+file)
+	tty := newTerminal(t)
+	g := u.guarded("credential", "set", "openai", "--age", file)
+	tty.run(g)
+	for _, say := range [][2]string{
+		{"The key of openai:", openai}, {"A passphrase for " + file + ":", "correct horse"}, {"And once more:", "correct horse"},
+	} {
+		g.wait(&g.out, say[0])
+		tty.types(t, say[1]+"\n")
+	}
+	if r := g.end(); r.Code != 0 || mentions(r.Stdout, []string{openai, "horse"}) ||
+		!strings.Contains(r.Stdout, fmt.Sprintf(`credential "openai" { source = %q }`, "age://"+file)) {
+		t.Fatalf("it says %s", r)
+	}
+	tty = newTerminal(t)
+	g = u.guarded(run...)
+	tty.run(g)
+	const question = "nono: layer credproxy asks: the passphrase of "
+	g.wait(&g.out, question)
+	tty.types(t, "wrong\n")
+	g.wait(&g.out, "that was not it")
+	tty.types(t, "correct horse\n")
+	if r := g.end(); r.Code != 0 || !strings.Contains(r.Stdout, "GET /v1/x") || mentions(r.Stdout, []string{openai, "horse"}) {
+		t.Errorf("with the passphrase: %s", r)
+	}
+	u.refused(u.nono(run...), "nobody can be asked for its passphrase")
+	if r := u.succeeds(u.nono("plan", "--credential", "openai", "--", "true")); !strings.Contains(r.Stdout, "age://") {
+		t.Errorf("a plan does without the passphrase: %s", r)
+	}
+
+	// An identity, where there is no terminal.
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.write("~/keys/identity", identity.String()+"\n")
+	if err := os.Chmod(u.path("~/keys/identity"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := u.finish(u.start(openai+"\n", "credential", "set", "openai", "--age", file, "--identity", u.path("~/keys/identity")))
+	u.succeeds(r)
+	u.write("~/.config/nono/config.hcl", fmt.Sprintf("credential \"openai\" {\n  source   = %q\n  identity = \"~/keys/identity\"\n}\n", "age://"+file))
+	if r := u.succeeds(u.nono(run...)); r.Stdout != "GET /v1/x" {
+		t.Errorf("with an identity: %s", r)
+	}
+	u.refused(u.nono("run", "--read", "~/keys", "--credential", "openai", "--", "true"), "the key of openai lies in ~/keys, which the agent may read")
+	if got := p.seen(); !slices.Equal(got, []string{"Bearer " + openai, "Bearer " + openai}) {
+		t.Errorf("the service saw %q", got)
+	}
+	u.nowhere([]string{openai, "correct horse"})
 }

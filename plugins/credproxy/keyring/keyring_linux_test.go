@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,7 +62,7 @@ func bus(t *testing.T, activates string) Ring {
 }
 
 // gnome runs gnome-keyring on a bus, with a collection that this password unlocks.
-func gnome(t *testing.T, r Ring, password string) {
+func gnome(t *testing.T, r Ring, password string) *os.Process {
 	t.Helper()
 	daemon, err := exec.LookPath("gnome-keyring-daemon")
 	if err != nil {
@@ -87,7 +88,7 @@ func gnome(t *testing.T, r Ring, password string) {
 			_, err = c.lasting()
 			c.close()
 			if err == nil {
-				return
+				return cmd.Process
 			}
 		}
 		if ctx.Err() != nil {
@@ -112,6 +113,12 @@ func TestKeys(t *testing.T) {
 	gnome(t, r, "password")
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
+	if _, err := r.Get(ctx, "openai"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("of an empty keyring: %v", err)
+	}
+	if names, err := r.List(ctx); err != nil || len(names) > 0 {
+		t.Errorf("in an empty keyring: %q, %v", names, err)
+	}
 	keys := map[string][]byte{
 		"openai": []byte("sk-abc+/="), "long": bytes.Repeat([]byte("0123456789"), 50),
 		"bytes": {1, 0x7f, 0xff, 'x'}, "newline": []byte("key\n"),
@@ -260,6 +267,13 @@ func TestUnavailable(t *testing.T) {
 			lock(t, r)
 			return r
 		}, "the keyring is locked"},
+		"one that hangs": {func(t *testing.T) Ring {
+			r := bus(t, "")
+			if err := gnome(t, r, "password").Signal(syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}, "it took too long"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := test.ring(t)

@@ -9,9 +9,23 @@ import (
 	"syscall"
 )
 
-// fromFile reads a file that only its owner can. What is checked is the file that is read: it is
-// opened once, without following a link at its end, and nothing is waited for that is no file.
+// fromFile reads a file that only its owner can.
 func (r *Reader) fromFile(path string) ([]byte, error) {
+	return r.readFile(path, 0o077, "read the key or change it", longest)
+}
+
+// exists reports whether something is there.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// readFile reads a file of the user's, or of root's, which gives others none of these rights. What
+// is checked is the file that is read: it is opened once, without following a link at its end, and
+// nothing is waited for that is no file.
+func (r *Reader) readFile(
+	path string, rights fs.FileMode, could string, most int64,
+) ([]byte, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, absent("there is no such file")
@@ -29,12 +43,12 @@ func (r *Reader) fromFile(path string) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return nil, errors.New("it is no file")
 	case int(owner) != r.UID && owner != 0:
-		return nil, errors.New("it belongs to another user, who could read the key and change it")
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("its mode %04o lets others read or change the key: chmod 600 %s",
-			info.Mode().Perm(), path)
+		return nil, fmt.Errorf("it belongs to another user, who could %s", could)
+	case info.Mode().Perm()&rights != 0:
+		return nil, fmt.Errorf("its mode %04o lets others %s: chmod 600 %s",
+			info.Mode().Perm(), could, path)
 	}
-	return io.ReadAll(io.LimitReader(file, longest+1))
+	return io.ReadAll(io.LimitReader(file, most+1))
 }
 
 // reason is an error without the file's name, which stands before it already.

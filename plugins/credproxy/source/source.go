@@ -1,5 +1,5 @@
-// Package source reads a key from where the user keeps it: the keyring, a variable, a file, or what
-// a command prints.
+// Package source reads a key from where the user keeps it: the keyring, a variable, a file that is
+// encrypted or not, or what a command prints.
 //
 //	reader := &source.Reader{Variables: req.HostVariables, Keyring: ring}
 //	key, from, err := reader.Find(ctx, credential.Keys)
@@ -10,7 +10,7 @@
 // to go on would use another key than the user meant.
 //
 // Nobody is waited for longer than [Patience], but for a command, which may have to ask the user:
-// it has [CommandPatience].
+// it has [CommandPatience]. And a person who is asked for a passphrase has all the time he takes.
 package source
 
 import (
@@ -68,8 +68,10 @@ type Reader struct {
 	Environ []string
 	// UID is the user, who owns the files.
 	UID int
-	// DryRun says that no command is to be run. A key that only a command has is taken for one that is
-	// there, and is [Unknown].
+	// Passphrases are those of encrypted files; nil where nobody is asked.
+	Passphrases *Passphrases
+	// DryRun says that no command is to be run, and nobody asked. A key that takes either is taken for
+	// one that is there, and is [Unknown].
 	DryRun bool
 
 	patience time.Duration // with a command, in tests
@@ -99,7 +101,8 @@ func (r *Reader) Find(
 }
 
 func (r *Reader) read(ctx context.Context, s policy.KeySource) (sdk.Secret, error) {
-	if s.Type == policy.CommandSource && r.DryRun && filepath.IsAbs(s.Name) {
+	command := s.Type == policy.CommandSource && filepath.IsAbs(s.Name)
+	if r.DryRun && (command || s.Type == policy.AgeSource && len(s.Args) == 0 && exists(s.Name)) {
 		return Unknown, nil
 	}
 	raw, err := r.raw(ctx, s)
@@ -124,6 +127,8 @@ func (r *Reader) raw(ctx context.Context, s policy.KeySource) ([]byte, error) {
 		return r.fromFile(s.Name)
 	case policy.CommandSource:
 		return r.fromCommand(ctx, s)
+	case policy.AgeSource:
+		return r.fromAge(ctx, s)
 	}
 	return nil, fmt.Errorf("nobody knows what a source of the type %q is", s.Type)
 }
