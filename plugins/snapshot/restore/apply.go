@@ -50,6 +50,7 @@ type applier struct {
 func (j *Journal) newApplier(l *live) *applier {
 	return &applier{
 		Journal: j, live: l, failed: map[*Operation]bool{}, kept: map[*Operation]bool{},
+		report: Report{Conflicts: slices.Clone(j.Conflicts)},
 	}
 }
 
@@ -65,6 +66,9 @@ func (j *Journal) Apply(ctx context.Context) (_ *Report, err error) {
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	a := j.newApplier(l)
+	if len(j.Operations) == 0 {
+		return &a.report, a.done()
+	}
 	defer func() {
 		if a.staging != nil {
 			_ = a.staging.Close()
@@ -253,6 +257,11 @@ func (a *applier) end() error {
 		}
 	}
 	a.report.Done = len(a.Operations) - len(a.failed) - len(a.kept)
+	return a.done()
+}
+
+// done writes the report down, and with it that nothing is left to do.
+func (a *applier) done() error {
 	text, err := bytejson.Marshal(a.report)
 	if err != nil {
 		return err

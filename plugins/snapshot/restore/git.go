@@ -37,14 +37,14 @@ func (p *planner) repository(r Request, unit string, changes []*compare.Change) 
 	if err != nil {
 		return err
 	}
-	now, locks, err := p.standing(unit)
+	now, standing, err := p.standing(unit)
 	if err != nil {
 		p.conflict(unit, err.Error())
 		return nil
 	}
-	for _, lock := range locks {
-		if !leftFiles[tree.Join(unit, lock)] {
-			repo.Since = append(repo.Since, "git is at work in it now ("+lock+")")
+	for _, name := range standing {
+		if gitdir.Of(name).Kind == gitdir.Lock && !leftFiles[tree.Join(unit, name)] {
+			repo.Since = append(repo.Since, "git is at work in it now ("+name+")")
 		}
 	}
 	repo.Changes = gitdir.Compare(left, now)
@@ -62,7 +62,7 @@ func (p *planner) repository(r Request, unit string, changes []*compare.Change) 
 	}
 	ops, conflicts, permanent := p.ops, p.plan.Conflicts, p.plan.Permanent
 	p.ops, p.plan.Conflicts = map[string]*Operation{}, nil
-	if err := p.unit(r, unit, changes, &repo); err != nil {
+	if err := p.unit(r, unit, changes, standing, &repo); err != nil {
 		return err
 	}
 	unitOps, unitConflicts := p.ops, p.plan.Conflicts
@@ -137,8 +137,8 @@ func (p *planner) recorded(m Manifest, unit string) (*gitdir.State, map[string]b
 	return state, files, err
 }
 
-// standing is what a git directory says now, and which locks are in it.
-func (p *planner) standing(unit string) (state *gitdir.State, locks []string, err error) {
+// standing is what a git directory says now, and which refs and locks are in it.
+func (p *planner) standing(unit string) (state *gitdir.State, files []string, err error) {
 	state = gitdir.NewState()
 	var walk func(dir string) error
 	walk = func(dir string) error {
@@ -156,15 +156,21 @@ func (p *planner) standing(unit string) (state *gitdir.State, locks []string, er
 		for _, name := range names {
 			at := tree.Join(dir, name)
 			e, err := p.live.look(tree.Join(unit, at))
-			switch {
-			case err != nil:
+			if err != nil {
 				return err
+			}
+			if !isDir(e) {
+				switch gitdir.Of(at).Kind {
+				case gitdir.Ref, gitdir.PackedRefs, gitdir.Lock:
+					files = append(files, at)
+				case gitdir.Other, gitdir.Object, gitdir.Head, gitdir.Index, gitdir.Log:
+				}
+			}
+			switch {
 			case isDir(e) && gitdir.Of(at+"/x").Name == "objects/x":
 				// They are what their names say, and many.
 			case isDir(e):
 				err = walk(at)
-			case isFile(e) && gitdir.Of(at).Kind == gitdir.Lock:
-				locks = append(locks, at)
 			case isFile(e) && gitdir.Matters(at):
 				err = p.take(tree.Join(unit, at), e, func(data []byte) { state.Add(at, data) })
 			}
@@ -174,7 +180,7 @@ func (p *planner) standing(unit string) (state *gitdir.State, locks []string, er
 		}
 		return nil
 	}
-	return state, locks, walk("")
+	return state, files, walk("")
 }
 
 // take reads a file that is small enough.
@@ -191,7 +197,7 @@ func (p *planner) take(path string, e *tree.Entry, do func([]byte)) error {
 
 // unit plans for all that is in a git directory.
 func (p *planner) unit(
-	r Request, unit string, changes []*compare.Change, repo *Repository,
+	r Request, unit string, changes []*compare.Change, standing []string, repo *Repository,
 ) error {
 	unsound := map[string]bool{} // packs of which one file or another is rubbish
 	added := map[string]map[string]bool{}
@@ -239,7 +245,7 @@ func (p *planner) unit(
 		case gitdir.Object, gitdir.Ref, gitdir.PackedRefs, gitdir.Head, gitdir.Index, gitdir.Log:
 			if len(p.plan.Conflicts) > before {
 				p.plan.Conflicts = p.plan.Conflicts[:before]
-				p.insist(c)
+				p.insist(c.Path, c.Before)
 			}
 		case gitdir.Other, gitdir.Lock:
 		}
@@ -247,14 +253,14 @@ func (p *planner) unit(
 			o.Rank = rankOf(file.Kind)
 		}
 	}
-	return p.objects(r.Before, unit)
+	return p.rest(r.Before, unit, standing)
 }
 
-// insist plans for a change whatever there is now.
-func (p *planner) insist(c *compare.Change) {
+// insist plans for what shall be at a path, whatever there is now.
+func (p *planner) insist(path string, want *tree.Entry) {
 	force := p.force
 	p.force = true
-	p.change(c)
+	p.decide(path, want, nil, true)
 	p.force = force
 }
 
@@ -262,8 +268,9 @@ func (p *planner) insist(c *compare.Change) {
 func (p *planner) keepObject(
 	unit string, c *compare.Change, f gitdir.File, unsound map[string]bool,
 ) (bool, error) {
-	if c.Kind() != compare.Added {
-		return false, nil
+	whole := p.changed[unit]
+	if c.Kind() != compare.Added || whole != nil && !isDir(whole.Before) {
+		return false, nil // of a repository that goes as a whole nobody needs an object
 	}
 	if isDir(c.After) {
 		name, ok := strings.CutPrefix(f.Name, "objects/")
@@ -295,31 +302,49 @@ func (p *planner) sound(unit, path string) (sound bool, err error) {
 	return sound, nil
 }
 
-// objects plans for objects that the session did not touch, and that are gone since: git packs what
-// it needs, and what is given back may need more.
-func (p *planner) objects(before Manifest, unit string) error {
+// rest plans for what the session did not touch, and what git stored in another way since: objects
+// that it packed, refs that it packed or took out of a pack. They say the same, but would not
+// beside files that are given back.
+func (p *planner) rest(before Manifest, unit string, standing []string) error {
 	var gone []*compare.Change
+	had := map[string]bool{}
 	err := before.entries(func(path string, e *tree.Entry) error {
 		name, ok := inUnit(path, unit)
-		isObject := ok && gitdir.Of(name).Kind == gitdir.Object
-		isDirOfObjects := ok && isDir(e) && strings.HasPrefix(gitdir.Of(name).Name, "objects/")
-		if !isObject && !isDirOfObjects || p.changed[path] != nil {
+		if !ok {
+			return nil
+		}
+		had[path] = true
+		if p.changed[path] != nil {
 			return nil
 		}
 		now, err := p.live.look(path)
-		if err == nil && now == nil {
-			gone = append(gone, &compare.Change{Path: path, Before: e})
+		if err != nil {
+			return err
 		}
-		return err
+		switch kind := gitdir.Of(name).Kind; kind {
+		case gitdir.Ref, gitdir.PackedRefs, gitdir.Head, gitdir.Index, gitdir.Object:
+			if now == nil || kind != gitdir.Object && !(same(now, e) && now.CTime == e.CTime) {
+				gone = append(gone, &compare.Change{Path: path, Before: e})
+			}
+		case gitdir.Other, gitdir.Log, gitdir.Lock:
+			if now == nil && isDir(e) {
+				gone = append(gone, &compare.Change{Path: path, Before: e})
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return err
 	}
+	for _, name := range standing {
+		if path := tree.Join(unit, name); !had[path] && p.changed[path] == nil {
+			gone = append(gone, &compare.Change{Path: path})
+		}
+	}
 	for _, c := range gone {
-		// Between the session's end and now: git's own work, which loses nothing by having it undone.
-		p.decide(c.Path, c.Before, nil, true)
+		p.insist(c.Path, c.Before)
 		if o := p.ops[c.Path]; o != nil {
-			o.Rank = RankObject
+			o.Rank = rankOf(gitdir.Of(nameIn(c.Path, unit)).Kind)
 		}
 	}
 	return nil

@@ -52,6 +52,8 @@ type Journal struct {
 	Made time.Time
 	// Operations are what is to be done, in order of their paths.
 	Operations []*Operation
+	// Conflicts are what was changed between the plan and the journal.
+	Conflicts []Note
 
 	dir   string
 	store *store.Store
@@ -69,17 +71,19 @@ type header struct {
 	Staging    string    `json:"staging"`
 	Made       time.Time `json:"made"`
 	Operations int       `json:"operations"`
+	Conflicts  []Note    `json:"conflicts,omitempty"`
 }
 
 // Write stores what is there now, so that it can be undone, and then the plan, as a journal in a
 // directory that exists and has none. What changed since the plan was made becomes a conflict.
 func (p *Plan) Write(ctx context.Context, dir string) (*Journal, error) {
-	if err := p.keepPresent(ctx); err != nil {
+	conflicts, err := p.keepPresent(ctx)
+	if err != nil {
 		return nil, fmt.Errorf("storing what is there now: %w", err)
 	}
 	j := &Journal{
 		Root: p.Root, Staging: stagingPrefix + rand.Text()[:10], Made: time.Now().UTC(),
-		Operations: p.Operations, dir: dir, store: p.store,
+		Operations: p.Operations, Conflicts: conflicts, dir: dir, store: p.store,
 	}
 	if err := durable(dir, journalFile, j.encode); err != nil {
 		return nil, fmt.Errorf("writing the journal: %w", err)
@@ -87,38 +91,39 @@ func (p *Plan) Write(ctx context.Context, dir string) (*Journal, error) {
 	return j, nil
 }
 
-// keepPresent puts into the store what the operations take away.
-func (p *Plan) keepPresent(ctx context.Context) (err error) {
+// keepPresent puts into the store what the operations take away. Operations for which that cannot
+// be done are taken out of the plan.
+func (p *Plan) keepPresent(ctx context.Context) (conflicts []Note, err error) {
 	l, err := openLive(p.Root, p.store)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.giveBack(), l.close()) }()
 	pack, err := p.store.NewPack()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, pack.Discard()) }() // after Seal it does nothing
 	operations := p.Operations[:0]
 	for _, o := range p.Operations {
 		if err := context.Cause(ctx); err != nil {
-			return err
+			return nil, err
 		}
 		if o.bytes != nil {
 			d, err := pack.Put(o.bytes)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			o.Want.Content, o.bytes = d, nil
 		}
 		if err := keepOne(l, pack, o); err != nil {
-			p.Conflicts = append(p.Conflicts, Note{Path: o.Path, Why: err.Error()})
+			conflicts = append(conflicts, Note{Path: o.Path, Why: err.Error()})
 			continue
 		}
 		operations = append(operations, o)
 	}
 	p.Operations = operations
-	return pack.Seal(true)
+	return conflicts, pack.Seal(true)
 }
 
 // keepOne stores what stands at one path.
@@ -189,7 +194,7 @@ func (j *Journal) encode(to io.Writer) error {
 	}
 	if err := write(header{
 		Version: version, Root: j.Root.Path, Device: j.Root.Device, Inode: j.Root.Inode,
-		Staging: j.Staging, Made: j.Made, Operations: len(j.Operations),
+		Staging: j.Staging, Made: j.Made, Operations: len(j.Operations), Conflicts: j.Conflicts,
 	}); err != nil {
 		return err
 	}
@@ -232,7 +237,7 @@ func (j *Journal) decode(from io.Reader) error {
 		return fmt.Errorf("it is of version %d, and this nono knows %d", h.Version, version)
 	}
 	j.Root = Root{Path: h.Root, Device: h.Device, Inode: h.Inode}
-	j.Staging, j.Made = h.Staging, h.Made
+	j.Staging, j.Made, j.Conflicts = h.Staging, h.Made, h.Conflicts
 	for range h.Operations {
 		o := &Operation{}
 		if err := next(o); err != nil {

@@ -373,7 +373,9 @@ func (l *live) holds(f io.Reader, content tree.Digest) (bool, error) {
 
 // reading opens a file that was looked at. One that its owner may not read is given that right for
 // so long.
-func (l *live) reading(path string, now *tree.Entry, do func(*beneath.File) error) error {
+func (l *live) reading(
+	path string, now *tree.Entry, do func(*beneath.File) error,
+) (err error) {
 	parent, name := split(path)
 	d, err := l.dir(parent)
 	if err != nil {
@@ -387,11 +389,9 @@ func (l *live) reading(path string, now *tree.Entry, do func(*beneath.File) erro
 		if err = chmod(d, name, s, s.Mode|0o400); err != nil {
 			return err
 		}
+		// Not before its attributes were read: those of an open file need the right, too.
+		defer func() { err = errors.Join(err, chmod(d, name, s, s.Mode)) }()
 		f, _, err = d.File(name)
-		err = errors.Join(err, chmod(d, name, s, s.Mode))
-		if err != nil && f != nil {
-			_ = f.Close()
-		}
 	}
 	if err != nil {
 		return err

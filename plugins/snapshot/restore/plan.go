@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strconv"
 
 	"github.com/nono-run/nono/plugins/snapshot/compare"
 	"github.com/nono-run/nono/plugins/snapshot/gitdir"
@@ -27,7 +26,7 @@ type Request struct {
 	// Paths are what to give back. A git directory is one unit: a path in it stands for all of it.
 	Paths Selection
 	// Contents are files that get other bytes than they had before: what the user chose from the
-	// differences. Only these are changed then, and Paths is not looked at.
+	// differences. With it, an empty Paths is nothing.
 	Contents map[string][]byte
 	// Force gives back also what was changed since the session.
 	Force bool
@@ -72,10 +71,15 @@ func Make(ctx context.Context, r Request) (_ *Plan, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Contents != nil {
-		return p.plan, p.contents(r.Contents, changes)
+	for _, c := range changes {
+		p.changed[c.Path] = c
 	}
-	if err := p.changes(ctx, r, changes); err != nil {
+	if len(r.Paths) > 0 || r.Contents == nil {
+		if err := p.changes(ctx, r, changes); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.contents(r.Contents); err != nil {
 		return nil, err
 	}
 	if err := p.finish(r.Before, r.After); err != nil {
@@ -135,9 +139,6 @@ func (p *planner) permanent(path, why string) {
 
 // changes plans what is chosen of a session's changes.
 func (p *planner) changes(ctx context.Context, r Request, all []*compare.Change) error {
-	for _, c := range all {
-		p.changed[c.Path] = c
-	}
 	units := map[string][]*compare.Change{}
 	for _, c := range all {
 		if err := context.Cause(ctx); err != nil {
@@ -301,13 +302,9 @@ func (p *planner) add(o *Operation) {
 }
 
 // contents plans for files that get bytes of the user's choice.
-func (p *planner) contents(contents map[string][]byte, all []*compare.Change) error {
-	changed := map[string]*compare.Change{}
-	for _, c := range all {
-		changed[c.Path] = c
-	}
+func (p *planner) contents(contents map[string][]byte) error {
 	for path, bytes := range contents {
-		c := changed[path]
+		c := p.changed[path]
 		if c == nil || c.InGit || !isFile(c.Before) && !isFile(c.After) {
 			return doing("choosing parts of", path, errors.New("the session changed no such file"))
 		}
@@ -337,7 +334,7 @@ func (p *planner) contents(contents map[string][]byte, all []*compare.Change) er
 			Path: path, Now: now, Want: &want, Rank: RankFile, bytes: slices.Clip(bytes),
 		})
 	}
-	return p.finish(nil, nil)
+	return nil
 }
 
 // finish completes the plan: hard links, and the directories in which something is done.
@@ -478,31 +475,6 @@ func (p *planner) keep(path string, now *tree.Entry) error {
 	want := *now
 	p.ops[path] = &Operation{Path: path, Now: now, Want: &want, Rank: RankFile}
 	return nil
-}
-
-// Summary counts what would be done, in words that fit into "would ...".
-func (p *Plan) Summary() string {
-	var back, removed int
-	for _, o := range p.Operations {
-		switch {
-		case o.Want == nil:
-			removed++
-		case o.Now == nil || compare.Entries(o.Now, o.Want)&^compare.Times != 0:
-			back++
-		}
-	}
-	text := "give back " + count(back, "path")
-	if removed > 0 {
-		text += " and remove " + strconv.Itoa(removed)
-	}
-	return text
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return strconv.Itoa(n) + " " + what + "s"
 }
 
 // rankOf is when a file of a git directory is put in its place.

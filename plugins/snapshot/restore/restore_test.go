@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -414,4 +415,56 @@ func attackSeen(p *place) {
 	attack(p, "/nowhere/key")
 	p.must(os.Chmod(p.at("locked/in"), 0o500))
 	p.must(os.Chmod(p.at("secretive"), 0o400))
+}
+
+// The same asked of another program, which knows nothing of how it was done.
+func TestRsyncSeesNoDifference(t *testing.T) {
+	if _, err := exec.LookPath("rsync"); err != nil {
+		t.Skip("rsync is missing")
+	}
+	p := newRepository(t)
+	p.exclude = []string{"node_modules/"}
+	project(p)
+	p.write("node_modules/m/index.js", "before")
+	p.write(".git/info/exclude", "node_modules\n")
+	p.git("add", "-A")
+	p.git("commit", "-q", "-m", "project")
+	reference := t.TempDir()
+	t.Cleanup(func() { p.openUp(reference) })
+	rsync := func(options string) string {
+		out, err := exec.Command("rsync", options, "--checksum", "--delete", "--itemize-changes",
+			p.root+"/", reference+"/").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return string(out)
+	}
+	rsync("-aHX")
+	before := p.record()
+	attackSeen(p)
+	p.write("node_modules/m/index.js", "after")
+	p.git("add", "-A")
+	p.git("commit", "-q", "-m", "agent")
+	p.write(".git/objects/rubbish", "x")
+	after := p.record()
+	if rsync("-aHXn") == "" {
+		t.Fatal("rsync sees nothing that the agent did")
+	}
+	_, r := p.apply(p.plan(Request{Before: before, After: after}))
+	p.whole(r)
+	p.write("mine", "made since")
+	for line := range strings.Lines(rsync("-aHXn")) {
+		_, path, _ := strings.Cut(strings.TrimSpace(line), " ")
+		path = strings.TrimSpace(path)
+		switch {
+		case path == "mine", path == "./", strings.HasPrefix(path, "node_modules/"):
+		case strings.HasPrefix(path, ".git/objects/"): // what the agent added stays
+		default:
+			t.Errorf("%s", line)
+		}
+	}
+	if p.git("status", "--porcelain") != "?? mine" {
+		t.Errorf("%s", p.git("status", "--porcelain"))
+	}
+	p.sound()
 }

@@ -42,7 +42,34 @@ func (j *Journal) Undo(ctx context.Context, force bool) (_ *Plan, err error) {
 			return nil, err
 		}
 	}
+	if err := p.peersIn(j); err != nil {
+		return nil, err
+	}
 	return p.plan, p.finish(nil, nil)
+}
+
+// peersIn finds files that are to be another name of one that the journal has, and that nothing has
+// to be done about: an interrupted run had not come to it.
+func (p *planner) peersIn(j *Journal) error {
+	left := map[file]string{}
+	for _, o := range j.Operations {
+		if !isFile(o.Now) || o.Now.Links < 2 || p.ops[o.Path] != nil {
+			continue
+		}
+		at, err := p.live.look(o.Path)
+		if err != nil {
+			return err
+		}
+		if same(at, o.Now) {
+			left[fileOf(o.Now)] = o.Path
+		}
+	}
+	for _, o := range p.ops {
+		if isFile(o.Want) && o.WantPeer == "" {
+			o.WantPeer = left[fileOf(o.Want)]
+		}
+	}
+	return nil
 }
 
 // back plans the way back from one operation of a journal that was finished, or was not.
