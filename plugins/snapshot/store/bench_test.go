@@ -68,7 +68,7 @@ func million() *index {
 
 // BenchmarkHas looks up one of a million objects.
 func BenchmarkHas(b *testing.B) {
-	s := &Store{index: million()}
+	s := &Store{index: million(), packs: []*sealedPack{{}}}
 	digests := make([]Digest, 4096)
 	for i := range digests {
 		digests[i] = s.index.entries[i*241].digest
@@ -82,7 +82,7 @@ func BenchmarkHas(b *testing.B) {
 
 // BenchmarkHasNot looks up what none of a million objects is.
 func BenchmarkHasNot(b *testing.B) {
-	s := &Store{index: million()}
+	s := &Store{index: million(), packs: []*sealedPack{{}}}
 	digests := make([]Digest, 4096)
 	for i := range digests {
 		digests[i] = digestOf(list, []byte{byte(i), byte(i >> 8)})

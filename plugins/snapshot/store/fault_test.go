@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Whichever step of writing a snapshot fails, it is an error, nothing that was there is lost, and what
-// was begun is removed.
+// Whichever step of writing a snapshot fails, it is an error, nothing that was there is lost, and
+// what was begun is removed.
 func TestEachStepFails(t *testing.T) {
 	contents := append(many(1)[:5], text(1, 300_000))
 	for _, sync := range []bool{false, true} {
@@ -64,7 +64,8 @@ func TestEachStepFails(t *testing.T) {
 	}
 }
 
-// Whichever step of opening and reading a store fails, it is an error, and nothing is removed for it.
+// Whichever step of opening and reading a store fails, it is an error, and nothing is removed for
+// it.
 func TestEachStepOfReadingFails(t *testing.T) {
 	m := newMemory()
 	a := snapshot(t, on(t, m, 1), true, many(1)[:5]...)

@@ -19,8 +19,8 @@ import (
 // full tells the test binary, started again in namespaces of its own, where to fill a disk.
 var full = flag.String("full", "", "a directory in which to fill a disk")
 
-// A disk that fills is an error that says so, at whichever moment; what was there stays, and what was
-// begun takes no room any more.
+// A disk that fills is an error that says so, at whichever moment; what was there stays, and what
+// was begun takes no room any more.
 func TestDiskFull(t *testing.T) {
 	if *full != "" {
 		fill(t, *full)

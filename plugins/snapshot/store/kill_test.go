@@ -63,8 +63,8 @@ func TestVictim(t *testing.T) {
 	}
 }
 
-// A process that is killed at any moment leaves a store in which every manifest resolves, and what it
-// had said to be sealed is there.
+// A process that is killed at any moment leaves a store in which every manifest resolves, and what
+// it had said to be sealed is there.
 func TestKills(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	objects := 0

@@ -17,7 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// memory is a disk in memory. It knows what would be left of it after a loss of power, and can fail.
+// memory is a disk in memory. It knows what would be left of it after a loss of power, and can
+// fail.
 type memory struct {
 	mu    sync.Mutex
 	names map[string]*memoryFile
@@ -244,8 +245,8 @@ func (f *memoryFile) sync() error {
 }
 
 // afterPowerLoss is what may be there when the machine is started again: of the names of each
-// directory a state between the last sync and now, and of each file what was synced and some of what
-// was written since, or a part of that.
+// directory a state between the last sync and now, and of each file what was synced and some of
+// what was written since, or a part of that.
 func (m *memory) afterPowerLoss(r *rand.Rand) *memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()

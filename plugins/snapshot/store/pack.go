@@ -288,6 +288,9 @@ func (s *Store) addPack(id string, entries []entry) {
 	s.known[id] = p
 	for i := range entries {
 		entries[i].pack = number
+		if old := s.index.find(entries[i].digest); old != nil && s.packs[old.pack].suspect {
+			*old = entries[i]
+		}
 	}
 	s.index.addAll(append(s.index.entries, entries...))
 }

@@ -44,8 +44,8 @@ func (l *life) run(t *testing.T, m *memory) {
 	}
 }
 
-// lose lets power fail before each step of a store's life, and looks each time at what is there when
-// the machine is started again.
+// lose lets power fail before each step of a store's life, and looks each time at what is there
+// when the machine is started again.
 func lose(t *testing.T, forgetful string) (problems []string) {
 	m := newMemory()
 	m.forgetful = forgetful

@@ -189,7 +189,8 @@ func (p *pruning) rewritePacks(all []*sealedPack) error {
 	for i := range packs {
 		in := &packs[i]
 		dead := in.used - in.bytes
-		if len(in.at) == 0 || dead <= in.used/4 && (in.bytes >= smallPack || small < manySmall) {
+		if len(in.at) == 0 || !in.pack.suspect &&
+			dead <= in.used/4 && (in.bytes >= smallPack || small < manySmall) {
 			continue
 		}
 		if err := p.rewritePack(in); err != nil {
@@ -205,7 +206,7 @@ func (p *pruning) rewritePacks(all []*sealedPack) error {
 }
 
 // rewritePack copies what lives in a pack into the one that is being written. Where something is
-// damaged the old pack stays.
+// found to be damaged the old pack stays, and is marked; what was marked before goes.
 func (p *pruning) rewritePack(in *liveIn) error {
 	if p.rewrite == nil {
 		next, err := p.NewPack()
@@ -243,10 +244,11 @@ func (p *pruning) rewritePack(in *liveIn) error {
 			}
 		}
 	}
-	if whole {
+	if whole || in.pack.suspect {
 		p.done = append(p.done, in.pack)
+		return nil
 	}
-	return nil
+	return p.suspectPack(in.pack)
 }
 
 // replace makes the new pack safe, and then removes those that it replaces.
@@ -264,8 +266,11 @@ func (p *pruning) replace() error {
 func (p *pruning) removeDone() error {
 	for _, old := range p.done {
 		old.close()
-		if err := p.disk.remove(packs + "/" + old.id + safe); ignore(err, fs.ErrNotExist) != nil {
-			return err
+		for _, ending := range []string{safe, suspect} {
+			err := p.disk.remove(packs + "/" + old.id + ending)
+			if ignore(err, fs.ErrNotExist) != nil {
+				return err
+			}
 		}
 	}
 	p.done = nil
@@ -309,6 +314,19 @@ func (p *Pack) copyObject(from file, e *entry, raw []byte, sp *space) error {
 		return err
 	}
 	return p.finish(next, stored)
+}
+
+// suspectPack marks a pack in which something is damaged.
+func (s *Store) suspectPack(p *sealedPack) error {
+	f, err := s.disk.create(packs + "/" + p.id + suspect)
+	if err == nil {
+		f.close()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.suspect = true
+	clear(s.wholeLists)
+	return ignore(err, fs.ErrExist)
 }
 
 // size is what has been put into the pack.

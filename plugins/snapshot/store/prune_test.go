@@ -315,6 +315,56 @@ func TestPruneWithDamage(t *testing.T) {
 	}
 }
 
+// What was found to be damaged is put once more by the next snapshot that has it, and then
+// everything is as it should be.
+func TestDamageHeals(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	s := openStore(t, dir)
+	release, err := s.Shared(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	big := random(5, PieceSize+1)
+	id := snapshot(t, s, true, append(many(1), big)...)
+	e := s.index.find(digestOf(blob, big[PieceSize:]))
+	flip(t, filepath.Join(dir, packs, s.packs[e.pack].id+safe), e.offset+recordSize)
+	if found, err := s.Verify(t.Context(), Verify{Refs: refs}); found.Damaged != 1 || err != nil {
+		t.Errorf("%+v, %v", found, err)
+	}
+	for _, s := range []*Store{s, alsoHeld(t, dir)} {
+		for _, d := range []Digest{digestOf(blob, many(1)[0]), digestOf(blob, big[PieceSize:])} {
+			if s.Has(d) {
+				t.Error("what is in the damaged pack is said to be there")
+			}
+		}
+	}
+	if again := snapshot(t, s, true, append(many(1), big)...); again != id {
+		t.Errorf("it is %s, and was %s", again, id)
+	}
+	for _, s := range []*Store{s, alsoHeld(t, dir)} {
+		if !s.Has(digestOf(blob, big[PieceSize:])) {
+			t.Error("what was put once more is not there")
+		}
+		if err := resolves(s, id); err != nil {
+			t.Error(err)
+		}
+	}
+	release()
+	s = openStore(t, dir)
+	prune(t, s, keep(id))
+	release, err = s.Shared(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if found, err := s.Verify(t.Context(), Verify{Refs: refs}); !found.OK() || err != nil {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, packs, "*"+suspect)); len(left) > 0 || err != nil {
+		t.Errorf("there are %v, %v", left, err)
+	}
+}
+
 // Nothing is removed from under one who holds the store, and the cache is asked while nobody does.
 func TestPruneIsAlone(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")

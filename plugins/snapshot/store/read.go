@@ -15,7 +15,8 @@ import (
 
 // sealedPack is a pack that is not written any more. Its file is opened when it is first read from.
 type sealedPack struct {
-	id string
+	id      string
+	suspect bool // something in it is damaged
 
 	mu   sync.Mutex
 	file file

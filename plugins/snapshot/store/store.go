@@ -25,9 +25,10 @@ const (
 	manifests = "manifests"
 	lockFile  = "lock"
 
-	being  = ".tmp"    // is being written
-	sealed = ".sealed" // is whole, but for a loss of power
-	safe   = ".pack"   // is whole
+	being   = ".tmp"     // is being written
+	sealed  = ".sealed"  // is whole, but for a loss of power
+	safe    = ".pack"    // is whole
+	suspect = ".suspect" // says that something in the pack of this name is damaged
 )
 
 var (
@@ -217,9 +218,11 @@ func (s *Store) lock(ctx context.Context, how int) (unlock func(), err error) {
 // Has reports whether an object can be opened. It looks at indexes alone, and knows what was sealed
 // when the store was opened, or by this process. For a list it looks whether all of its pieces are
 // there: they may be in packs that are lost, or that were pruned when nothing live needed the list.
+// What is in a pack of which something is damaged is not counted, so that it is put once more while
+// there still is what it was made of.
 func (s *Store) Has(d Digest) bool {
 	s.mu.RLock()
-	e := s.index.find(d)
+	e := s.sound(d)
 	isList, whole := e != nil && e.kind == list, s.wholeLists[d]
 	s.mu.RUnlock()
 	if !isList || whole {
@@ -234,6 +237,14 @@ func (s *Store) Has(d Digest) bool {
 	return true
 }
 
+// sound is the entry of an object in a pack of which nothing is known to be damaged, or nil.
+func (s *Store) sound(d Digest) *entry {
+	if e := s.index.find(d); e != nil && !s.packs[e.pack].suspect {
+		return e
+	}
+	return nil
+}
+
 // hasPieces reports whether all pieces of a list are there.
 func (s *Store) hasPieces(d Digest) bool {
 	sp := getSpace()
@@ -244,7 +255,7 @@ func (s *Store) hasPieces(d Digest) bool {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return !slices.ContainsFunc(pieces, func(d Digest) bool { return s.index.find(d) == nil })
+	return !slices.ContainsFunc(pieces, func(d Digest) bool { return s.sound(d) == nil })
 }
 
 // Objects is the number of objects that Has knows.
@@ -260,10 +271,16 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
+	suspects := map[string]bool{}
 	names = slices.DeleteFunc(names, func(n name) bool {
+		suspects[n.id] = suspects[n.id] || n.ending == suspect
 		return n.ending != safe && n.ending != sealed
 	})
 	names = slices.CompactFunc(names, func(a, b name) bool { return a.id == b.id })
+	// What is there twice is taken from elsewhere.
+	slices.SortStableFunc(names, func(a, b name) int {
+		return cmp.Compare(order(suspects[a.id]), order(suspects[b.id]))
+	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(names) == len(s.known) &&
@@ -290,12 +307,21 @@ func (s *Store) load() error {
 		if p == nil {
 			p = &sealedPack{id: n.id}
 		}
+		p.suspect = suspects[n.id]
 		known[n.id] = p
 		loaded = append(loaded, p)
 	}
 	s.index, s.packs, s.known, s.damaged = x, loaded, known, bad
 	clear(s.wholeLists)
 	return nil
+}
+
+// order has what is so come after what is not.
+func order(last bool) int {
+	if last {
+		return 1
+	}
+	return 0
 }
 
 // name is that of a file in one of the directories.

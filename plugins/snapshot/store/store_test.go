@@ -287,14 +287,17 @@ func TestRubbishIsRemoved(t *testing.T) {
 	p := begin(t, s)
 	left := filepath.Join(dir, packs, newID()+being)
 	other := filepath.Join(dir, packs, "somebody.else")
-	for _, name := range []string{left, other} {
+	mark := filepath.Join(dir, packs, newID()+suspect) // of a pack that is gone
+	for _, name := range []string{left, other, mark} {
 		if err := os.WriteFile(name, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	openStore(t, dir)
-	if _, err := os.Lstat(left); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("what a killed process left: %v", err)
+	for _, name := range []string{left, mark} {
+		if _, err := os.Lstat(name); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("what a killed process left: %v", err)
+		}
 	}
 	for _, name := range []string{other, filepath.Join(dir, packs, p.id+being)} {
 		if _, err := os.Lstat(name); err != nil {

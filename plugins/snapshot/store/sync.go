@@ -75,24 +75,36 @@ func (s *Store) sealedAt(dir, path string) (boot, error) {
 }
 
 // recover removes what killed processes left, and looks at what was not safe when the machine
-// stopped. While somebody prunes, that process has done so.
+// stopped. That is done alone: where another machine shares the store, it may be about to make safe
+// what it has sealed. While somebody else uses the store, it is left for the next time.
 func (s *Store) recover() error {
 	unlock, err := s.tryLock(unix.LOCK_SH)
 	if err != nil {
 		return ignore(err, unix.EWOULDBLOCK)
 	}
-	defer unlock()
+	unsafe := false
 	for _, dir := range []string{packs, manifests} {
-		rubbish, err := s.ids(dir, being)
-		if err != nil {
-			return err
+		var names []name
+		if names, err = s.list(dir); err != nil {
+			break
 		}
-		for _, id := range rubbish {
-			if err := s.disk.rubbish(dir + "/" + id + being); err != nil {
-				return err
+		for _, n := range names {
+			unsafe = unsafe || n.ending == sealed
+			alone := n.ending == suspect &&
+				!slices.Contains(names, name{n.id, safe}) && !slices.Contains(names, name{n.id, sealed})
+			if (n.ending == being || alone) && err == nil {
+				err = s.disk.rubbish(dir + "/" + n.String())
 			}
 		}
 	}
+	unlock()
+	if err != nil || !unsafe {
+		return err
+	}
+	if unlock, err = s.tryLock(unix.LOCK_EX); err != nil {
+		return ignore(err, unix.EWOULDBLOCK)
+	}
+	defer unlock()
 	if err := s.recoverSealed(packs, safe, s.wholePack); err != nil {
 		return err
 	}

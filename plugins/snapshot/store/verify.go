@@ -125,6 +125,7 @@ func (v *verifying) read(wanted marks) error {
 			return cmp.Compare(v.x.entries[a].offset, v.x.entries[b].offset)
 		})
 		f, openErr := v.packs[number].open(v.disk)
+		before := v.Verified.Damaged
 		for _, i := range at {
 			if v.ctx.Err() != nil {
 				return context.Cause(v.ctx)
@@ -146,6 +147,11 @@ func (v *verifying) read(wanted marks) error {
 			v.Bytes += recordSize + int64(e.stored)
 			if v.Progress != nil {
 				v.Progress(v.Bytes, total)
+			}
+		}
+		if v.Verified.Damaged > before && openErr == nil {
+			if err := v.suspectPack(v.packs[number]); err != nil {
+				return err
 			}
 		}
 	}
