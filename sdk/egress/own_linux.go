@@ -5,43 +5,78 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
-// Where an answer of the kernel's has what is looked at.
+// Where an answer of the kernel's has what is looked at, and how long one is at most.
 const (
-	atMessage   = unix.SizeofNlMsghdr
-	atRouteType = atMessage + 7 // in struct rtmsg
+	longestRoute = 1 << 10
+	atMessage    = unix.SizeofNlMsghdr
+	atRouteType  = atMessage + 7 // in struct rtmsg
 )
 
 // isLocal asks the kernel for the route to an address. The route to one of its own is of a type
 // that no other has, whether an interface has that address or the machine takes it as its own
 // (ip route add local).
 func isLocal(addr netip.Addr) (bool, error) {
-	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	answer, err := routes.ask(routeTo(addr))
 	if err != nil {
-		return false, os.NewSyscallError("socket", err)
+		return false, err
 	}
-	defer func() { _ = unix.Close(socket) }()
-	kernel := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
-	if err := unix.Sendto(socket, routeTo(addr), 0, kernel); err != nil {
-		return false, os.NewSyscallError("sendto", err)
-	}
-	var answer [512]byte
-	// The kernel has answered before it returned, so there is nothing to wait for.
-	n, from, err := unix.Recvfrom(socket, answer[:], unix.MSG_DONTWAIT)
-	if err != nil {
-		return false, os.NewSyscallError("recvfrom", err)
-	}
-	if at, ok := from.(*unix.SockaddrNetlink); !ok || at.Pid != 0 {
-		return false, errors.New("another process answers for the kernel")
-	}
-	local, err := isLocalRoute(answer[:n])
+	local, err := isLocalRoute(answer)
 	if errors.Is(err, unix.EOPNOTSUPP) && addr.Is6() && !hasIPv6() {
 		return false, nil
 	}
 	return local, err
+}
+
+// routes is the socket by which the kernel is asked. To make one for each question takes longer
+// than the answer.
+var routes kernel
+
+type kernel struct {
+	mu     sync.Mutex
+	socket *os.File // nil where there is none, as after an error
+}
+
+// ask puts a question and returns the answer to it.
+func (k *kernel) ask(question []byte) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.socket == nil {
+		const kind = unix.SOCK_RAW | unix.SOCK_CLOEXEC
+		fd, err := unix.Socket(unix.AF_NETLINK, kind, unix.NETLINK_ROUTE)
+		if err != nil {
+			return nil, os.NewSyscallError("socket", err)
+		}
+		k.socket = os.NewFile(uintptr(fd), "netlink")
+	}
+	answer, err := exchange(int(k.socket.Fd()), question)
+	if err != nil {
+		// An answer that comes after all must not be taken for that to the next question.
+		_ = k.socket.Close()
+		k.socket = nil
+	}
+	return answer, err
+}
+
+func exchange(socket int, question []byte) ([]byte, error) {
+	to := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+	if err := unix.Sendto(socket, question, 0, to); err != nil {
+		return nil, os.NewSyscallError("sendto", err)
+	}
+	answer := make([]byte, longestRoute)
+	// The kernel has answered before it returned, so there is nothing to wait for.
+	n, from, err := unix.Recvfrom(socket, answer, unix.MSG_DONTWAIT)
+	if err != nil {
+		return nil, os.NewSyscallError("recvfrom", err)
+	}
+	if at, ok := from.(*unix.SockaddrNetlink); !ok || at.Pid != 0 {
+		return nil, errors.New("another process answers for the kernel")
+	}
+	return answer[:n], nil
 }
 
 // routeTo is the question for the route to an address.
