@@ -66,15 +66,17 @@ func proceed(
 		}
 		plain.Serve(ctx, client, requests)
 		requests.close()
-	case tunnel != nil:
-		_, _, _ = tunnel.Carry(ctx, client) // each end is told of the other's by its own
 	default:
-		server, err := pass.Dial(ctx)
-		if err != nil {
-			relay.Reset(client)
-			return
+		if tunnel == nil {
+			server, err := pass.Dial(ctx)
+			if err != nil {
+				relay.Reset(client)
+				return
+			}
+			tunnel = relay.Open(server, nil)
 		}
-		_, _, _ = relay.Between(ctx, client, server)
+		second := &hello.Following{Check: pass.Begins}
+		_ = tunnel.Carry(ctx, client, second.Client, second.Server) // each end is told by its own
 	}
 }
 

@@ -126,7 +126,7 @@ func (f *forward) Way(_ context.Context, asked plain.Asked) (plain.Way, error) {
 	target = f.meant(target)
 	if asked.HasHost {
 		if other, err := gate.ParseHost(asked.Host, webPort); err != nil || f.meant(other) != target {
-			return plain.Way{}, refusal(f.gate.Refuse(asked.Host, "the request is for "+target.String()))
+			return plain.Way{}, refusal(f.gate.Contradicts(target, asked.Host))
 		}
 	}
 	pass, err := f.gate.Admit(target)
@@ -146,7 +146,7 @@ func (f *forward) Tunnel(ctx context.Context, asked plain.Asked) (func(net.Conn)
 	if asked.HasHost {
 		other, err := gate.ParseHost(asked.Host, target.Port)
 		if other.Port = target.Port; err != nil || f.meant(other) != target {
-			return nil, refusal(f.gate.Refuse(asked.Host, "the request is for "+target.String()))
+			return nil, refusal(f.gate.Contradicts(target, asked.Host))
 		}
 	}
 	pass, server, err := f.open(ctx, target)

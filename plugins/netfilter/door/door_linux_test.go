@@ -19,6 +19,7 @@ import (
 
 	"github.com/nono-run/nono/plugins/netfilter/door"
 	"github.com/nono-run/nono/plugins/netfilter/gate"
+	"github.com/nono-run/nono/plugins/netfilter/hello"
 	"github.com/nono-run/nono/plugins/netfilter/synthetic"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/egress"
@@ -397,6 +398,7 @@ func TestPlainProxy(t *testing.T) {
 		{fmt.Sprintf("http://a.EXAMPLE.com.:%d/", w.web), fmt.Sprintf("a.example.com:%d", w.web), 200, "a.example.com:"},
 		{"http://evil.com/", "evil.com", 403, "allow = [\"evil.com\"]"},
 		{fmt.Sprintf("http://example.com:%d/", w.web), "evil.com", 403, "evil.com"},
+		{fmt.Sprintf("http://a.example.com:%d/", w.web), "not.asked.for", 403, "not.asked.for"},
 		{"http://user@example.com/", "example.com", 403, "denied"},
 		{fmt.Sprintf("http://leads.away:%d/", w.web), fmt.Sprintf("leads.away:%d", w.web), 403, "leads to 127.0.0.3"},
 		{"http://example.com:1/", "example.com:1", 502, "refuses the connection"},
@@ -413,6 +415,9 @@ func TestPlainProxy(t *testing.T) {
 		if resp.StatusCode != test.status || !strings.Contains(string(body), test.holds) {
 			t.Errorf("%s, Host %s: %s: %s", test.target, test.host, resp.Status, body)
 		}
+	}
+	if !w.told("network.denied a.example.com") || w.told("network.denied not.asked.for") {
+		t.Errorf("of a request for one host with another in its header is told: %v", w.events)
 	}
 }
 
@@ -664,4 +669,69 @@ type closing struct {
 func (c *closing) Close() error {
 	defer c.closed()
 	return c.Conn.Close()
+}
+
+// TestSecondHello: a server may ask for a second ClientHello, which must not name another host. The
+// control is a host that nobody looks at.
+func TestSecondHello(t *testing.T) {
+	const retryRandom = "\xcf\x21\xad\x74\xe5\x9a\x61\x11\xbe\x1d\x8c\x02\x1e\x65\xb8\x91" +
+		"\xc2\xa2\x11\x16\x7a\xbb\x8c\x5e\x07\x9e\x09\xe2\xc8\xa8\x33\x9c"
+	retry := []byte("\x16\x03\x03\x00\x2c\x02\x00\x00\x28\x03\x03" + retryRandom + "\x00\x13\x01\x00\x00\x00")
+	w := newWorld(t, 100)
+	heard := make(chan string, 1)
+	asks := w.listen(outside)
+	go answerAll(asks, func(c net.Conn) {
+		name := ""
+		first, _, err := hello.Sniff(c, 0)
+		if _, isTLS := first.(hello.TLS); isTLS && err == nil {
+			_, _ = c.Write(retry)
+			second, _, _ := hello.Sniff(c, 0)
+			if second, isTLS := second.(hello.TLS); isTLS {
+				name = second.ServerName
+			}
+		}
+		heard <- name
+	})
+	for _, f := range []front{connect, socks, synthetics} {
+		for _, test := range []struct{ host, second, hears string }{
+			{"example.com", "example.com", "example.com"},
+			{"a.example.com", "evil.com", ""},
+			{"opaque.example", "evil.com", "evil.com"},
+		} {
+			c, err := f.open(w, test.host, port(asks))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = c.Write(clientHello(test.host))
+			if _, err := io.ReadFull(c, make([]byte, len(retry))); err != nil {
+				t.Fatalf("%s, %s: the server asks for no second hello: %v", f.name, test.host, err)
+			}
+			_, _ = c.Write(clientHello(test.second))
+			if hears := <-heard; hears != test.hears {
+				t.Errorf("%s: the server of %s hears %q after %q", f.name, test.host, hears, test.second)
+			}
+			c.Close()
+		}
+	}
+	if !w.told("network.denied a.example.com") || w.told("network.denied example.com") {
+		t.Errorf("told were %v", w.events)
+	}
+}
+
+var synthetics = front{"an address that stands for it", func(w *world, host string, port uint16) (net.Conn, error) {
+	at, err := w.names.Address(host)
+	if err != nil {
+		return nil, err
+	}
+	return w.arrive(at, port), nil
+}}
+
+// clientHello is what a client of TLS sends first.
+func clientHello(name string) []byte {
+	near, far := net.Pipe()
+	defer far.Close()
+	go func() { _ = tls.Client(near, &tls.Config{ServerName: name}).Handshake() }()
+	sent := make([]byte, 16<<10)
+	n, _ := far.Read(sent)
+	return sent[:n]
 }

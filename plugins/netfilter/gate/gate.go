@@ -318,17 +318,27 @@ func (g *Gate) reaches(t Target) bool {
 
 // Means reports whether a Host header means the target, and denies the request otherwise.
 func (p *Pass) Means(host string) error {
-	t, err := ParseHost(host, p.Target.Port)
-	if err != nil {
-		return p.gate.Refuse(host, err.Error())
-	}
-	if t == p.Target {
+	if t, err := ParseHost(host, p.Target.Port); err == nil && t == p.Target {
 		return nil
 	}
-	return p.gate.deny(&Denial{
-		Target: t, Why: "a request names it on a connection to " + p.Target.String(),
-		advice: "Each host has a connection of its own.",
-	})
+	return p.gate.Contradicts(p.Target, host)
+}
+
+// Contradicts denies a request for a target whose header names another host. That host was not
+// asked for, so the target is what is told of.
+func (g *Gate) Contradicts(t Target, host string) *Denial {
+	d := &Denial{
+		Target: t, Why: "a request for it names another host in its header, " + quoted(host),
+		advice: "Each request has its own host in its header.",
+	}
+	_ = g.deny(d)
+	return d
+}
+
+// quoted is what an agent wrote in place of a host, and not too much of it.
+func quoted(asked string) string {
+	const most = 255 // a name has no more
+	return policy.Printable(strconv.Quote(asked[:min(len(asked), most)]))
 }
 
 // ParseHost reads "host" or "host:port", as it stands in a URL whose scheme has a port of its own.

@@ -243,7 +243,8 @@ func TestBegins(t *testing.T) {
 }
 
 func TestMeans(t *testing.T) {
-	pass, err := open(&rules).Admit(gate.Target{Name: "ok.example", Port: 80})
+	g := open(&rules)
+	pass, err := g.Admit(gate.Target{Name: "ok.example", Port: 80})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,6 +256,17 @@ func TestMeans(t *testing.T) {
 		if err := pass.Means(host); (err == nil) != want {
 			t.Errorf("%q: %v", host, err)
 		}
+	}
+	// The host in the header was not asked for: to allow it would change nothing.
+	for _, e := range g.told {
+		if e.Fields["host"] != "ok.example" || e.Fields["port"] != "80" || e.Fields["change"] != "" {
+			t.Errorf("told is %s of %v", e.Name, e.Fields)
+		}
+	}
+	_ = pass.Means("evil.example\x1b" + strings.Repeat("a", 10000))
+	why := g.told[len(g.told)-1].Fields["why"]
+	if !strings.Contains(why, "evil.example") || strings.Contains(why, "\x1b") || len(why) > 500 {
+		t.Errorf("told is %q", why)
 	}
 }
 

@@ -17,11 +17,12 @@
 // server name, anything before, within or behind the message where RFC 8446 has nothing. Such a
 // connection is [Other].
 //
+// A server may ask for a second ClientHello (HelloRetryRequest), which has to have the same name.
+// [Following] finds it in what a client sends next.
+//
 // # What is not seen
 //
-// What follows the first ClientHello is not looked at. A client may be asked for a second one and,
-// against the rules, put another name into it; and what it asks for inside TLS nobody sees. Both
-// are a matter between a client and a server that was allowed.
+// What a client asks for inside TLS is a matter between it and a server that was allowed.
 //
 // # What clients send
 //
@@ -38,6 +39,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/nono-run/nono/plugins/netfilter/replay"
@@ -98,6 +100,7 @@ func Sniff(conn net.Conn, wait time.Duration) (First, net.Conn, error) {
 		}
 	}
 	s := source{from: conn}
+	defer s.done()
 	err := s.fill(1)
 	if wait > 0 {
 		if err := conn.SetReadDeadline(time.Time{}); err != nil {
@@ -118,10 +121,26 @@ func Sniff(conn net.Conn, wait time.Duration) (First, net.Conn, error) {
 type source struct {
 	from io.Reader
 	head []byte
+	more int // of the memory that all of them share
 }
 
-// errLong says that what was asked for is more than is read of any connection.
-var errLong = errors.New("too long")
+const (
+	// usual is as much as a source has for itself; nearly every ClientHello is shorter.
+	usual = 2 << 10
+	// shared is how much all sources together may have beyond that. A hello that breaks off holds its
+	// part of it for as long as its connection stays.
+	shared = 16 << 20
+)
+
+// taken is how much of the shared memory somebody has.
+var taken atomic.Int64
+
+var (
+	// errLong says that what was asked for is more than is read of any connection.
+	errLong = errors.New("too long")
+	// errShared says that others hold the memory for it.
+	errShared = errors.New("no memory left")
+)
 
 // fill reads until there are so many bytes. It is io.EOF where there never will be.
 func (s *source) fill(n int) error {
@@ -129,11 +148,8 @@ func (s *source) fill(n int) error {
 		return errLong
 	}
 	for len(s.head) < n {
-		if s.head == nil {
-			s.head = make([]byte, 0, 2<<10)
-		}
-		if len(s.head) == cap(s.head) {
-			s.head = append(s.head, 0)[:len(s.head)]
+		if err := s.room(); err != nil {
+			return err
 		}
 		got, err := s.from.Read(s.head[len(s.head):cap(s.head)])
 		s.head = s.head[:len(s.head)+got]
@@ -143,6 +159,28 @@ func (s *source) fill(n int) error {
 	}
 	return nil
 }
+
+// room makes room for at least a byte.
+func (s *source) room() error {
+	switch {
+	case s.head == nil:
+		s.head = make([]byte, 0, usual)
+	case len(s.head) == cap(s.head):
+		more := min(cap(s.head), Longest-cap(s.head))
+		if taken.Add(int64(more)) > shared {
+			taken.Add(-int64(more))
+			return errShared
+		}
+		s.more += more
+		grown := make([]byte, len(s.head), cap(s.head)+more)
+		copy(grown, s.head)
+		s.head = grown
+	}
+	return nil
+}
+
+// done gives back the shared memory.
+func (s *source) done() { taken.Add(-int64(s.more)) }
 
 // look tells what it is. An error is one of the connection.
 func (s *source) look() (First, error) {
@@ -156,6 +194,8 @@ func (s *source) look() (First, error) {
 		return Other{What: string(odd)}, nil
 	case errors.Is(err, errLong):
 		return Other{What: fmt.Sprintf("a ClientHello of more than %d KiB", Longest>>10)}, nil
+	case errors.Is(err, errShared):
+		return Other{What: "a long ClientHello, beside more of them than there is memory for"}, nil
 	case errors.Is(err, io.EOF):
 		return Other{What: "a ClientHello that breaks off"}, nil
 	case err != nil:

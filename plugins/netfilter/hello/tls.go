@@ -13,6 +13,8 @@ const (
 
 	extensionServerName = 0
 	extensionECH        = 0xfe0d
+	extensionECHOldest  = 0xff02 // in its drafts up to 07
+	extensionECHDraft   = 0xfe08 // in draft 08, and so on
 	extensionESNI       = 0xffce // ECH's forerunner, which hides a name as well
 
 	nameTypeHost = 0
@@ -25,46 +27,85 @@ func (o oddity) Error() string { return string(o) }
 
 // clientHello reads records until they hold the whole message, and returns what it says.
 func (s *source) clientHello() ([]byte, error) {
-	var message []byte
+	var m message
 	for at := 0; ; {
 		if err := s.fill(at + recordHeader); err != nil {
 			return nil, err
 		}
-		header := s.head[at : at+recordHeader]
-		length := int(header[3])<<8 | int(header[4])
-		switch {
-		case header[0] != recordHandshake:
-			return nil, oddity("a ClientHello with another record in it")
-		case header[1] != 3: // the minor version means nothing, says RFC 8446
-			return nil, oddity("something that looks like TLS and is not")
-		case length == 0:
-			return nil, oddity("a ClientHello with an empty record in it")
-		case length > recordLongest:
-			return nil, oddity("a ClientHello in a record that is too long")
+		length, err := record([recordHeader]byte(s.head[at:]))
+		if err != nil {
+			return nil, err
 		}
 		at += recordHeader
 		if err := s.fill(at + length); err != nil {
 			return nil, err
 		}
-		message = append(message, s.head[at:at+length]...)
+		whole, err := m.add(s.head[at : at+length])
 		at += length
-
-		if message[0] != messageClientHello {
-			return nil, oddity("a handshake that begins with no ClientHello")
-		}
-		if len(message) < messageHeader {
-			continue
-		}
-		end := messageHeader + int(message[1])<<16 + int(message[2])<<8 + int(message[3])
 		switch {
-		case end > Longest:
-			return nil, errLong
-		case len(message) > end:
-			return nil, oddity("a ClientHello with something behind it in its record")
-		case len(message) == end:
-			return message[messageHeader:], nil
+		case err != nil:
+			return nil, err
+		case whole && at == recordHeader+length: // of one record, as nearly always
+			return s.head[recordHeader+messageHeader : at], nil
+		case whole:
+			return joined(s.head[:at])[messageHeader:], nil
 		}
 	}
+}
+
+// record reads the header of a record that belongs to a ClientHello, and returns its length.
+func record(header [recordHeader]byte) (length int, err error) {
+	length = int(header[3])<<8 | int(header[4])
+	switch {
+	case header[0] != recordHandshake:
+		return 0, oddity("a ClientHello with another record in it")
+	case header[1] != 3: // the minor version means nothing, says RFC 8446
+		return 0, oddity("something that looks like TLS and is not")
+	case length == 0:
+		return 0, oddity("a ClientHello with an empty record in it")
+	case length > recordLongest:
+		return 0, oddity("a ClientHello in a record that is too long")
+	}
+	return length, nil
+}
+
+// message follows a ClientHello over its records, without keeping it.
+type message struct {
+	header [messageHeader]byte
+	length int // so far
+}
+
+// add takes a piece of it, of at least a byte, and reports whether it is whole.
+func (m *message) add(piece []byte) (whole bool, err error) {
+	if m.length < messageHeader {
+		copy(m.header[m.length:], piece)
+	}
+	m.length += len(piece)
+	if m.header[0] != messageClientHello {
+		return false, oddity("a handshake that begins with no ClientHello")
+	}
+	if m.length < messageHeader {
+		return false, nil
+	}
+	end := messageHeader + int(m.header[1])<<16 + int(m.header[2])<<8 + int(m.header[3])
+	switch {
+	case end > Longest:
+		return false, errLong
+	case m.length > end:
+		return false, oddity("a ClientHello with something behind it in its record")
+	}
+	return m.length == end, nil
+}
+
+// joined is what whole records hold.
+func joined(records []byte) []byte {
+	all := make([]byte, 0, len(records))
+	for len(records) > 0 {
+		end := recordHeader + int(records[3])<<8 + int(records[4])
+		all = append(all, records[recordHeader:end]...)
+		records = records[end:]
+	}
+	return all
 }
 
 // parse reads the ClientHello's content: version, random, session, ciphers, compression, and then
@@ -94,14 +135,14 @@ func parse(content []byte) (TLS, error) {
 			return TLS{}, oddity(fmt.Sprintf("a ClientHello with extension %d twice", kind))
 		}
 		seen[kind] = true
-		switch kind {
-		case extensionServerName:
+		switch {
+		case kind == extensionServerName:
 			name, err := serverName(data)
 			if err != nil {
 				return TLS{}, err
 			}
 			hello.ServerName = name
-		case extensionECH, extensionESNI:
+		case hidesName(kind):
 			hello.ECH = true
 		}
 	}
@@ -109,6 +150,13 @@ func parse(content []byte) (TLS, error) {
 		return TLS{}, oddity("a ClientHello that is malformed")
 	}
 	return hello, nil
+}
+
+// hidesName reports whether an extension may hold another name, encrypted: ECH in each form that it
+// has had.
+func hidesName(extension int) bool {
+	return extension >= extensionECHDraft && extension <= extensionECH ||
+		extension == extensionECHOldest || extension == extensionESNI
 }
 
 // serverName reads the extension: a list that may have one name of each type, and there is one

@@ -21,7 +21,7 @@ var ErrSpoke = errors.New("the server speaks first")
 //	o := relay.Open(server, func() { ... }) // what is to happen when the server does not wait
 //	...                                     // the client is read
 //	if err := o.Silent(); err != nil { ... }
-//	_, _, err := o.Carry(ctx, client)
+//	err := o.Carry(ctx, client, nil, nil)
 //
 // It ends with one of Carry, Stop and Close.
 type Opening struct {
@@ -37,10 +37,11 @@ type Opening struct {
 }
 
 // Open listens to the server. Where it says something, or ends, or is lost before [Opening.Silent]
-// is called, early is called.
+// is called, early is called; nil is for a server that may do what it likes.
 func Open(server net.Conn, early func()) *Opening {
 	o := &Opening{
 		server: server, early: early, next: make(chan *tunnel, 1), written: make(chan int64, 1),
+		decided: early == nil,
 	}
 	go o.listen()
 	return o
@@ -51,7 +52,7 @@ func (o *Opening) listen() {
 	first, err := answers.next()
 	o.heard(first, err)
 	if t := <-o.next; t != nil {
-		o.written <- t.carry(o.server, &begun{source: answers, first: first, err: err}, t.a)
+		o.written <- t.carry(o.server, &begun{source: answers, first: first, err: err}, t.a, t.down)
 		return
 	}
 	if first != nil {
@@ -88,11 +89,13 @@ func (o *Opening) Silent() error {
 }
 
 // Carry carries bytes both ways, as [Between] does: what the client has said, and all that follows.
-func (o *Opening) Carry(ctx context.Context, client net.Conn) (up, down int64, err error) {
+// Up looks at what the client says and down at what the server does, where they are not nil.
+func (o *Opening) Carry(ctx context.Context, client net.Conn, up, down Look) error {
 	head, client := replay.Open(client)
-	t := &tunnel{a: client, b: o.server}
+	t := &tunnel{a: client, b: o.server, down: down}
 	o.next <- t
-	return t.both(ctx, head, o.written)
+	_, _, err := t.both(ctx, head, o.written, up)
+	return err
 }
 
 // Stop gives the server back, with what has come from it.

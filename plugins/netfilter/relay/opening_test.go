@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -62,11 +63,7 @@ func TestOpeningCarries(t *testing.T) {
 	agent, client := pair(t)
 	ended := make(chan error, 1)
 	go func() {
-		up, down, err := o.Carry(t.Context(), replay.New(client, []byte("hello, ")))
-		if err == nil && (up != 14 || down != 20) {
-			err = errors.New("it counts wrongly")
-		}
-		ended <- err
+		ended <- o.Carry(t.Context(), replay.New(client, []byte("hello, ")), nil, nil)
 	}()
 	send(t, agent, "is this")
 	closeHalf(t, agent)
@@ -101,5 +98,32 @@ func TestOpeningStops(t *testing.T) {
 		receive(t, server, "answer")
 		send(t, server, "question")
 		receive(t, host, "question")
+	}
+}
+
+// What is carried is shown before it is there, and an error keeps it back.
+func TestOpeningLooks(t *testing.T) {
+	host, server := pair(t)
+	agent, client := pair(t)
+	var up, down []byte
+	ended := make(chan error, 1)
+	errBad := errors.New("bad")
+	go func() {
+		ended <- relay.Open(server, nil).Carry(t.Context(), replay.New(client, []byte("hello, ")),
+			func(piece []byte) error {
+				if up = append(up, piece...); bytes.Contains(up, []byte("evil")) {
+					return errBad
+				}
+				return nil
+			}, func(piece []byte) error { down = append(down, piece...); return nil })
+	}()
+	send(t, host, "an answer")
+	receive(t, agent, "an answer")
+	receive(t, host, "hello, ")
+	send(t, agent, "evil")
+	receiveEnd(t, agent, syscall.ECONNRESET)
+	receiveEnd(t, host, syscall.ECONNRESET)
+	if err := <-ended; !errors.Is(err, errBad) || string(up) != "hello, evil" || string(down) != "an answer" {
+		t.Errorf("%v; up %q, down %q", err, up, down)
 	}
 }

@@ -11,12 +11,18 @@ import (
 )
 
 // pass writes all that can be read. What went wrong is told of each side; where nothing did, the
-// sender has ended its half.
-func pass(source source, to net.Conn) (written int64, readErr, writeErr error) {
+// sender has ended its half. Each piece is looked at first, where there is somebody who looks.
+func pass(source source, to net.Conn, look Look) (written int64, readErr, writeErr error) {
 	for writeErr == nil {
 		var b *buffer
 		if b, readErr = source.next(); b == nil {
 			break
+		}
+		if look != nil {
+			if readErr = look(b.filled); readErr != nil {
+				b.free()
+				break
+			}
 		}
 		var n int
 		n, writeErr = to.Write(b.filled)

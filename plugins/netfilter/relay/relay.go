@@ -26,6 +26,10 @@ import (
 	"github.com/nono-run/nono/plugins/netfilter/replay"
 )
 
+// Look is shown what is carried in one direction, piece by piece, before it is written. Its error
+// ends the tunnel as if that side were lost, and nothing of the piece is written.
+type Look func(piece []byte) error
+
 // moment is how long a side that has ended its half is not looked after yet.
 const moment = 2 * time.Second
 
@@ -39,8 +43,8 @@ func Between(ctx context.Context, a, b net.Conn) (aToB, bToA int64, err error) {
 	headB, b := replay.Open(b)
 	t := &tunnel{a: a, b: b}
 	written := make(chan int64, 1)
-	go func() { written <- t.carry(b, after(headB, b), a) }()
-	return t.both(ctx, headA, written)
+	go func() { written <- t.carry(b, after(headB, b), a, nil) }()
+	return t.both(ctx, headA, written, nil)
 }
 
 // tunnel is two connections that share their fate.
@@ -50,23 +54,24 @@ type tunnel struct {
 	mu    sync.Mutex
 	ended int         // how many directions have ended in order
 	err   error       // the first thing that went wrong
+	down  Look        // at what b says
 	watch *time.Timer // of a side that has ended its half
 }
 
 // both carries from a to b, and waits for the other direction, which is under way and tells how
 // much it has written.
 func (t *tunnel) both(
-	ctx context.Context, headA []byte, written <-chan int64,
+	ctx context.Context, headA []byte, written <-chan int64, look Look,
 ) (aToB, bToA int64, err error) {
 	stop := context.AfterFunc(ctx, func() { t.fail(context.Cause(ctx)) })
 	defer stop()
-	aToB = t.carry(t.a, after(headA, t.a), t.b)
+	aToB = t.carry(t.a, after(headA, t.a), t.b, look)
 	return aToB, <-written, t.close()
 }
 
 // carry carries one direction to its end: what is read of its source.
-func (t *tunnel) carry(from net.Conn, source source, to net.Conn) (written int64) {
-	written, readErr, writeErr := pass(source, to)
+func (t *tunnel) carry(from net.Conn, source source, to net.Conn, look Look) (written int64) {
+	written, readErr, writeErr := pass(source, to, look)
 	if readErr == nil && writeErr == nil {
 		writeErr = closeWrite(to)
 	}
