@@ -136,8 +136,19 @@ func TestUpstreamPassword(t *testing.T) {
 	if got := string(cfg.UpstreamAuth.Reveal()); got != "ada:hunter2" {
 		t.Errorf("the password is %q", got)
 	}
-	if text := fmt.Sprintf("%+v", cfg); strings.Contains(text, "hunter2") {
+	text := fmt.Sprintf("%+v", cfg)
+	if strings.Contains(text, "hunter2") {
 		t.Errorf("the password is in %s", text)
+	}
+	if !strings.Contains(text, "the proxy's password stands in nono's command line") {
+		t.Errorf("nobody is told that the password can be read: %s", text)
+	}
+	w = newWorld(t)
+	w.env["HTTPS_PROXY"] = "http://ada:hunter2@proxy.example:3128"
+	w.flags("--allow-host a.example\n--upstream-proxy system")
+	cfg = load(t, w)
+	if text := fmt.Sprintf("%+v", cfg); string(cfg.UpstreamAuth.Reveal()) != "ada:hunter2" || strings.Contains(text, "command line") {
+		t.Errorf("by the environment: %s", text)
 	}
 }
 

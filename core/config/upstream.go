@@ -69,6 +69,11 @@ func (r *reader) upstreamFlag(f Flag) {
 	if err != nil {
 		r.add(noProxy(u.at, err))
 	}
+	if u.auth != nil {
+		r.notice(u.at, "the proxy's password stands in nono's command line, which other users of this "+
+			"machine may read: put the url into your environment as HTTPS_PROXY, and give "+
+			"--upstream-proxy system")
+	}
 	r.net.upstream = &u
 }
 

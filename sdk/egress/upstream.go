@@ -140,8 +140,10 @@ func (u *Upstream) authorization() string {
 	if len(auth) == 0 {
 		return ""
 	}
-	return "Basic " + base64.StdEncoding.EncodeToString(auth)
+	return "Basic " + string(encoded(auth))
 }
+
+func encoded(auth []byte) []byte { return base64.StdEncoding.AppendEncode(nil, auth) }
 
 // dial connects to a host through the proxy.
 func (u *Upstream) dial(ctx context.Context, d *Dialer, to target) (net.Conn, error) {
@@ -200,10 +202,10 @@ func (u *Upstream) tunnel(conn net.Conn, to target) (net.Conn, error) {
 	case err != nil:
 		return nil, to.failed(UpstreamFailed, fmt.Errorf("asking it for a tunnel: %w", err))
 	case answer.StatusCode == http.StatusProxyAuthRequired:
-		err := fmt.Errorf("it wants another user and password (%q)", answer.Status)
+		err := fmt.Errorf("it wants another user and password (%q)", u.masked(answer.Status))
 		return nil, to.failed(UpstreamRefused, err)
 	case answer.StatusCode/100 != 2:
-		return nil, to.failed(UpstreamRefused, fmt.Errorf("it answers %q", answer.Status))
+		return nil, to.failed(UpstreamRefused, fmt.Errorf("it answers %q", u.masked(answer.Status)))
 	case reader.Buffered() == 0:
 		return conn, nil
 	}

@@ -84,7 +84,7 @@ func (m *meter) Read(p []byte) (int, error) {
 
 func (s *server) wake() {
 	if s.in == nil {
-		s.meter = meter{from: s.conn}
+		s.meter = meter{from: s.via.Masked(s.conn)}
 		s.in, s.out = answers.get(&s.meter), writers.get(s.conn)
 	}
 }

@@ -350,6 +350,32 @@ func TestTrace(t *testing.T) {
 	}
 }
 
+// A proxy that shows the request on its page of errors does not show the agent what it was given. The
+// control is what the proxy gets.
+func TestUpstreamShowsPassword(t *testing.T) {
+	const given = "YWRhOmh1bnRlcjI="
+	got := make(chan string, 1)
+	upstream := web(t, func(w http.ResponseWriter, r *http.Request) {
+		got <- r.Header.Get("Proxy-Authorization")
+		w.Header().Set("X-Asked", r.Header.Get("Proxy-Authorization"))
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_ = r.WriteProxy(w)
+	})
+	b := serveVia(t, upstream, egress.Via{
+		Origin: "http://ok.example", Authorization: sdk.NewSecret([]byte("Basic " + given)),
+	})
+	for range 2 { // the second one on a connection that is kept
+		b.say(t, "GET / HTTP/1.1\r\nHost: ok.example\r\n\r\n")
+		resp, body := b.hear(t, "GET")
+		if had := <-got; had != "Basic "+given {
+			t.Errorf("the control: the proxy gets %q", had)
+		}
+		if strings.Contains(body+resp.Header.Get("X-Asked"), given) || !strings.Contains(body, "Basic ****************") {
+			t.Errorf("%s, %v: %s", resp.Status, resp.Header, body)
+		}
+	}
+}
+
 // An upstream proxy's question for a password is no question to the client.
 func TestUpstreamWantsPassword(t *testing.T) {
 	upstream := web(t, func(w http.ResponseWriter, _ *http.Request) {
