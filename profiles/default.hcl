@@ -395,7 +395,9 @@ snapshot {
     # Python.
     "**/.venv/lib/", "**/venv/lib/", "__pycache__/", "*.pyc", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".tox/", ".nox/", ".eggs/",
     # Rust, Java and Scala, Zig, Dart, Terraform, Ruby.
-    "target/", ".gradle/", ".zig-cache/", "zig-cache/", ".dart_tool/", ".terraform/", "**/vendor/bundle/",
+    # A directory of the name target may as well be somebody's source.
+    "target/ beside Cargo.toml", "target/ beside pom.xml", "target/ beside build.sbt", "target/ beside build.properties",
+    ".gradle/", ".zig-cache/", "zig-cache/", ".dart_tool/", ".terraform/", "**/vendor/bundle/",
     # Tools of all kinds.
     ".cache/",
   ]

@@ -27,7 +27,8 @@ var snapshot = block{
 			"exclude": {
 				Shape: language.StringList, Of: "glob",
 				Help: "what of it is not stored, as in a .gitignore; a pattern with ! before it takes " +
-					"back an earlier one",
+					"back an earlier one, and \"target/ beside Cargo.toml\" holds where that stands " +
+					"in the same directory",
 			},
 			"keep": {
 				Shape: language.Structured, OwnOnly: true,

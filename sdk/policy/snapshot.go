@@ -37,7 +37,8 @@ type SnapshotExclude struct {
 	// at its end alone, is about a name at any depth; any other about a path seen from each recorded
 	// directory. * ? and [a-z] stand for something within a name, ** for any number of directories. A
 	// slash at the end means directories alone, and ! at the beginning takes back what an earlier
-	// pattern excludes. What lies in an excluded directory is excluded with it.
+	// pattern excludes. One that goes on with " beside NAME" holds only where that name stands in the
+	// same directory (see [CutBeside]). What lies in an excluded directory is excluded with it.
 	Pattern string `json:"pattern"`
 }
 
@@ -98,9 +99,26 @@ const (
 	maxExcludeBytes = 4096
 )
 
+// CutBeside takes a pattern of [SnapshotExclude] apart: "target/ beside Cargo.toml" is "target/",
+// where a Cargo.toml stands beside it. Where there is no such condition the name is empty. After a
+// backslash the words are a part of the pattern.
+func CutBeside(pattern string) (rest, name string) {
+	const word = " beside "
+	i := strings.LastIndex(pattern, word)
+	if i < 0 || strings.HasSuffix(pattern[:i], `\`) {
+		return pattern, ""
+	}
+	return pattern[:i], pattern[i+len(word):]
+}
+
 // CheckExclude says what is wrong with a pattern of [SnapshotExclude].
 func CheckExclude(pattern string) error {
-	rest := strings.TrimPrefix(pattern, "!")
+	rest, beside := CutBeside(pattern)
+	if rest != pattern && (strings.ContainsAny(beside, "*?[\\/") || beside == "" ||
+		beside == "." || beside == "..") {
+		return fmt.Errorf("%q, which it must stand beside, is no name", beside)
+	}
+	rest = strings.TrimPrefix(rest, "!")
 	rest = strings.TrimSuffix(strings.TrimPrefix(rest, "/"), "/")
 	switch {
 	case rest == "":

@@ -39,6 +39,7 @@ func TestSnapshotIsRules(t *testing.T) {
 func TestCheckExclude(t *testing.T) {
 	for _, good := range []string{
 		"a", "a/", "/a", "!a", "!/a/", "**/a", "a/**", "a/**/b", "*.log", "[a-z]?", `\*`, "a b", "..a", "~",
+		"target/ beside Cargo.toml", "!a/b beside c d", `a\ beside /b`, "beside", "a beside",
 	} {
 		if err := policy.CheckExclude(good); err != nil {
 			t.Errorf("%q: %v", good, err)
@@ -46,10 +47,26 @@ func TestCheckExclude(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"", "/", "!", "!/", "//", "a//b", "..", "../a", "a/..", "./a", "a/.", "[", `a\`, "a\x00b",
+		"a beside ", "a beside b/c", "a beside ..", "a beside *", " beside b", "! beside b",
+		"a beside b\x00",
 		strings.Repeat("a", 5000), strings.Repeat("a/", 100) + "a",
 	} {
 		if policy.CheckExclude(bad) == nil {
 			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+func TestCutBeside(t *testing.T) {
+	for pattern, want := range map[string][2]string{
+		"target/":                   {"target/", ""},
+		"target/ beside Cargo.toml": {"target/", "Cargo.toml"},
+		`a\ beside b`:               {`a\ beside b`, ""},
+		"a beside b beside c":       {"a beside b", "c"},
+		"a beside b c":              {"a", "b c"},
+	} {
+		if rest, name := policy.CutBeside(pattern); [2]string{rest, name} != want {
+			t.Errorf("%q is %q beside %q", pattern, rest, name)
 		}
 	}
 }

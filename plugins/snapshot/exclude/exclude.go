@@ -8,6 +8,7 @@
 //	*.pyc           names with that ending
 //	data/**/*.bin   a path seen from the recorded directory
 //	!target/        takes back an earlier one
+//	target/ beside Cargo.toml    only where that stands in the same directory
 //
 // What lies in an excluded directory is excluded with it, and nobody asks about it.
 //
@@ -39,6 +40,8 @@ type pattern struct {
 	last  string
 	// ending is what a name must end with, for a last name such as *.pyc.
 	ending string
+	// beside is what must stand in the same directory, if anything.
+	beside string
 }
 
 // New takes patterns in the policy's order.
@@ -50,6 +53,7 @@ func New(patterns []string) (*Patterns, error) {
 			return nil, fmt.Errorf("the pattern %q: %w", text, err)
 		}
 		one := pattern{number: number}
+		text, one.beside = policy.CutBeside(text)
 		text, one.back = strings.CutPrefix(text, "!")
 		text, one.dirs = strings.CutSuffix(text, "/")
 		one.anyPath = !strings.Contains(text, "/")
@@ -74,7 +78,7 @@ func isPlain(name string) bool { return !strings.ContainsAny(name, `*?[\`) }
 
 // Match reports whether what stands at a name in a directory is excluded, where the directory
 // itself is not.
-func (p *Patterns) Match(dir, name string, isDir bool) bool {
+func (p *Patterns) Match(dir, name string, isDir bool, beside func(string) bool) bool {
 	best, excluded := -1, false
 	for _, patterns := range [][]pattern{p.byName[name], p.others} {
 		for i := range patterns {
@@ -82,7 +86,7 @@ func (p *Patterns) Match(dir, name string, isDir bool) bool {
 			if one.number < best {
 				break
 			}
-			if one.match(dir, name, isDir) {
+			if one.match(dir, name, isDir) && (one.beside == "" || beside(one.beside)) {
 				best, excluded = one.number, !one.back
 				break
 			}

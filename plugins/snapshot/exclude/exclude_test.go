@@ -8,6 +8,39 @@ import (
 	"github.com/nono-run/nono/plugins/snapshot/exclude"
 )
 
+// nothing stands beside what is asked about.
+func nothing(string) bool { return false }
+
+func TestMatchBeside(t *testing.T) {
+	patterns, err := exclude.New([]string{
+		"target/ beside Cargo.toml", "target/ beside pom.xml", "!/kept/target/ beside pom.xml",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		dir, beside string
+		excluded    bool
+	}{
+		{"a", "Cargo.toml", true},
+		{"a", "pom.xml", true},
+		{"", "pom.xml", true},
+		{"a", "cargo.toml", false},
+		{"a", "", false},
+		{"a", "target", false},
+		{"kept", "pom.xml", false},
+		{"kept", "Cargo.toml", true},
+	} {
+		beside := func(name string) bool { return name == test.beside }
+		if got := patterns.Match(test.dir, "target", true, beside); got != test.excluded {
+			t.Errorf("%+v: %v", test, got)
+		}
+		if patterns.Match(test.dir, "target", false, beside) {
+			t.Errorf("%+v: a file is excluded", test)
+		}
+	}
+}
+
 func TestMatch(t *testing.T) {
 	for _, test := range []struct {
 		patterns string // apart by spaces
@@ -51,7 +84,7 @@ func TestMatch(t *testing.T) {
 				full, isDir := strings.CutSuffix(p, "/")
 				dir, name := path.Split(full)
 				dir = strings.TrimSuffix(dir, "/")
-				if got := patterns.Match(dir, name, isDir); got != want {
+				if got := patterns.Match(dir, name, isDir, nothing); got != want {
 					t.Errorf("%s: %s is excluded: %v", test.patterns, p, got)
 				}
 			}
@@ -76,7 +109,7 @@ func TestAPatternThatTakesLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := strings.TrimSuffix(strings.Repeat("a/", 5000), "/")
-	if patterns.Match(dir, strings.Repeat("a", 250), false) {
+	if patterns.Match(dir, strings.Repeat("a", 250), false, nothing) {
 		t.Error("it matches")
 	}
 }
@@ -90,6 +123,6 @@ func BenchmarkMatch(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		patterns.Match("src/cmd/compile/internal", "walk.go", false)
+		patterns.Match("src/cmd/compile/internal", "walk.go", false, nothing)
 	}
 }

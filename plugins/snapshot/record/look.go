@@ -138,6 +138,7 @@ func isGit(rel string, dir *beneath.Dir, names []string) bool {
 
 // split gives the part its names. Where they are too many, other parts get the rest.
 func (w *walk) split(p *part, names []string) {
+	p.dir.names = names
 	p.names, p.behind = names, p
 	p.dir.parts.Store(1)
 	if len(names) <= partNames {
@@ -153,6 +154,12 @@ func (w *walk) split(p *part, names []string) {
 		ends = append(ends, end)
 	}
 	w.order.looked(p, append(parts, ends...), 0)
+}
+
+// has reports whether a name stands in the directory, which has been listed.
+func (d *directory) has(name string) bool {
+	_, found := slices.BinarySearch(d.names, name)
+	return found
 }
 
 // child is the part of a directory that was found in another.
@@ -191,7 +198,7 @@ func (w *walk) entry(d *directory, name string, e *tree.Entry) what {
 		return unreadable(e, "something else is mounted there")
 	}
 	isDir := s.Type() == unix.S_IFDIR
-	e.Excluded = d.excluded || !d.git && w.Exclude.Match(d.path, name, isDir)
+	e.Excluded = d.excluded || !d.git && w.Exclude.Match(d.path, name, isDir, d.has)
 	switch s.Type() {
 	case unix.S_IFDIR:
 		if w.own[Identity{s.Device, s.Inode}] {

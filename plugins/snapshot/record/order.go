@@ -72,6 +72,7 @@ type directory struct {
 	// git and excluded hold for all that is in it.
 	git, excluded bool
 	dir           *beneath.Dir
+	names         []string     // all of them, in order
 	parts         atomic.Int32 // how many use dir
 }
 
