@@ -18,7 +18,7 @@ const (
 	// cloneLeast is the smallest file that is cloned. Of a clone nothing is in memory, so what it is
 	// the digest of has to be read from the disk, where a copy is made of what was just read: below
 	// this size copying was faster (measured on xfs).
-	cloneLeast = 8 << 20
+	cloneLeast = 32 << 20
 	// blockSize is what a cloned part of a file begins at a multiple of.
 	blockSize = 4096
 	// mostPieces is how many pieces of big files are handled at once, however many cores there are.
