@@ -13,7 +13,7 @@
 //	journal, err := restore.Open(store, dir) // after a kill -9: finishes it
 //	report, err := journal.Apply(ctx)
 //
-//	plan, err := journal.Undo(ctx)           // the way back, to be written and applied likewise
+//	plan, err := journal.Undo(ctx, false)    // the way back, to be written and applied likewise
 //
 // # What is held
 //
@@ -27,6 +27,8 @@
 // not what was planned, it is put back. A directory is removed only when it is empty. So nothing is
 // lost that somebody makes in the same moment.
 //
+// Where a file system cannot exchange two names (NFS), the look right before must do.
+//
 // A kill at any point leaves each path old or new, and the journal, from which Apply goes on. What
 // stands in a path's place while a directory becomes a file, or a file a directory, is for a moment
 // nothing.
@@ -36,4 +38,6 @@
 // The owner is given back where the user may do that. A pipe, a socket or a device is not made
 // again. A file that is written anew has another inode than before, so names of it outside of the
 // tree are no longer the same file. What could not be done is counted and named in the [Report].
+//
+// A plan is held in memory: it grows with what changed, and not with the tree.
 package restore

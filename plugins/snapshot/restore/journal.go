@@ -328,4 +328,5 @@ func durableBytes(dir, name string, text []byte) error {
 	})
 }
 
-func nowTime() int64 { return time.Now().UnixNano() }
+// nowTime is now, in the seconds that every file system keeps.
+func nowTime() int64 { return time.Now().Truncate(time.Second).UnixNano() }

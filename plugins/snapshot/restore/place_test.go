@@ -44,7 +44,7 @@ type place struct {
 
 func newPlace(t *testing.T) *place { return placeIn(t, t.TempDir()) }
 
-func placeIn(t *testing.T, dir string) *place {
+func placeIn(t testing.TB, dir string) *place {
 	t.Helper()
 	p := &place{t: t, root: dir + "/tree", journals: dir + "/journals"}
 	for _, d := range []string{p.root, p.journals} {

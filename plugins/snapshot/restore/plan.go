@@ -446,21 +446,31 @@ func sameFile(o *Operation) bool {
 // directories adds those in which names change, for their times, and those that have to be opened
 // up, for their modes.
 func (p *planner) directories() error {
-	for _, o := range slices.Collect(maps.Values(p.ops)) {
-		for dir, first := o.Path, true; dir != ""; first = false {
-			dir, _ = split(dir)
-			if p.ops[dir] != nil {
-				continue
+	changes := map[string]bool{} // whether a name in it does
+	for _, o := range p.ops {
+		for at := o.Path; at != ""; at, _ = split(at) {
+			dir, _ := split(at)
+			if _, seen := changes[dir]; seen && at != o.Path {
+				break
 			}
-			now, err := p.live.look(dir)
-			if err != nil {
+			changes[dir] = changes[dir] || at == o.Path && o.moves()
+		}
+	}
+	if len(p.ops) > 0 {
+		changes[""] = true // the staging directory comes and goes in it
+	}
+	for dir, moves := range changes {
+		if p.ops[dir] != nil {
+			continue
+		}
+		now, err := p.live.look(dir)
+		if err != nil {
+			return err
+		}
+		opened := isDir(now) && now.Mode&0o700 != 0o700 && os.Geteuid() != 0
+		if isDir(now) && (moves || opened) {
+			if err := p.keep(dir, now); err != nil {
 				return err
-			}
-			opened := isDir(now) && now.Mode&0o700 != 0o700 && os.Geteuid() != 0
-			if isDir(now) && (first && o.moves() || opened || dir == "") {
-				if err := p.keep(dir, now); err != nil {
-					return err
-				}
 			}
 		}
 	}

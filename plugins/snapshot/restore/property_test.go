@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
 	if !given {
-		_ = flag.Set("rapid.checks", "15")
+		_ = flag.Set("rapid.checks", "10")
 		_ = flag.Set("rapid.shrinktime", "15s")
 	}
 	os.Exit(m.Run())
