@@ -1,5 +1,6 @@
 // Package testllm is a stand-in for providers of language models: OpenAI's chat completions and
-// responses, Anthropic's messages, as a stream of events or in one piece, over TLS.
+// responses, Anthropic's messages, as a stream of events or in one piece, and what OpenAI has on a
+// WebSocket, over TLS.
 //
 //	llm, err := testllm.Start(testllm.Options{})
 //	defer llm.Close()
@@ -143,6 +144,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.converse(noted, r, p, readChat, writeChat)
 	case "POST /v1/responses":
 		s.converse(noted, r, p, readResponses, writeResponses)
+	case "GET /v1/realtime":
+		noted.status = http.StatusSwitchingProtocols
+		s.realtime(w, r) // it takes the connection over
 	case "POST /v1/messages":
 		s.converse(noted, r, p, readMessages, writeMessages)
 	case "POST /v1/messages/count_tokens":

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/websocket"
 )
 
 // place is a stand-in, with a client that trusts it.
@@ -273,5 +275,44 @@ func TestScriptInJavaScript(t *testing.T) {
 	}
 	if answer.Output[0] != want {
 		t.Errorf("got %+v", answer.Output[0])
+	}
+}
+
+// What OpenAI has on a WebSocket.
+func TestRealtime(t *testing.T) {
+	p := start(t, Options{})
+	config, err := websocket.NewConfig("wss"+strings.TrimPrefix(p.llm.URL, "https")+"/v1/realtime", p.llm.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.TlsConfig = &tls.Config{RootCAs: p.llm.Authority.Pool(), MinVersion: tls.VersionTLS12}
+	if conn, err := config.DialContext(t.Context()); err == nil {
+		conn.Close()
+		t.Error("it lets in who has no key")
+	}
+	config.Header.Set("Authorization", "Bearer "+p.llm.Keys.OpenAI)
+	conn, err := config.DialContext(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, e := range []string{
+		`{"type":"conversation.item.create","item":{"content":[{"type":"input_text","text":"hello"}]}}`,
+		`{"type":"response.create"}`,
+	} {
+		if err := websocket.Message.Send(conn, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var text, last string
+	for last != "response.done" {
+		var e struct{ Type, Delta string }
+		if err := websocket.JSON.Receive(conn, &e); err != nil {
+			t.Fatal(err)
+		}
+		text, last = text+e.Delta, e.Type
+	}
+	if !strings.HasSuffix(text, "You said: hello") {
+		t.Errorf("it says %q", text)
 	}
 }

@@ -195,6 +195,7 @@ var programs = map[string][]string{
 		"github.com/hashicorp/go-hclog", // the library's own log goes nowhere
 		"github.com/mattn/go-colorable", // of go-hclog
 		"github.com/mattn/go-isatty",    // of go-hclog
+		"golang.org/x/net",              // a WebSocket
 		"golang.org/x/sys",
 	},
 	"nono-layer-netfilter": append([]string{

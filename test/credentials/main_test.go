@@ -43,7 +43,7 @@ func prepare() (env []string, clean func(), err error) {
 	}
 	remove := func() { _ = machine.RemoveAll(dir) }
 	for _, args := range [][]string{
-		{dir + "/bin/", "./cmd/..."},
+		{dir + "/bin/", "./cmd/...", "./test/credentials/client"},
 		{dir + "/bin/nono", "-ldflags=-E main.entry", "./cmd/nono"}, // as `make build` does
 	} {
 		cmd := exec.Command("go", append([]string{"build", "-buildvcs=false", "-o"}, args...)...)

@@ -47,6 +47,21 @@ def openai_tool():
     return done.choices[0].message.content
 
 
+def openai_realtime():
+    """It is on a WebSocket."""
+    with openai.OpenAI().realtime.connect(model="stand-in") as connection:
+        connection.conversation.item.create(
+            item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}
+        )
+        connection.response.create()
+        text = ""
+        for event in connection:
+            if event.type == "response.output_text.delta":
+                text += event.delta
+            elif event.type == "response.done":
+                return text
+
+
 def openai_models():
     return openai.OpenAI().models.list().data[0].id
 
