@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
+	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/core/store/show"
@@ -276,10 +278,19 @@ func (a *App) sessionOf(
 		return store.Entry{}, nil, err
 	}
 	of := layerSessions{sessions: s, layer: layer}
-	for _, e := range s.in(store.Finished) {
-		if l, ok := of.part(e); ok {
+	for _, k := range kinds.Own() { // also where it took part in none yet
+		if k.BuiltIn(runtime.GOOS) == layer {
+			of.kind = k.Name
+		}
+	}
+	for _, e := range s.list {
+		l, ok := of.part(e)
+		if !ok {
+			continue
+		}
+		of.kind = l.Kind
+		if e.State == store.Finished {
 			of.list = append(of.list, e)
-			of.kind = l.Kind
 		}
 	}
 	first, rest := word(args), args[min(1, len(args)):]
@@ -337,27 +348,38 @@ func (of *layerSessions) last(c sdk.Subcommand) (store.Entry, error) {
 	}
 	here := diag.Homely(of.dir, of.printer.Home)
 	e, err := store.LastRecorded(of.list, of.dir)
+	if err := of.unfinished(e, here, c); err != nil {
+		return e, err
+	}
 	if err != nil {
 		return e, diag.Errorf("no finished session has a snapshot of %s", here).
 			Try("`nono run --snapshot` takes one; `nono session list` lists those of other directories")
 	}
-	named := fmt.Sprintf("or name the one before: nono %s %s", c.Path, e.ID)
-	for _, other := range of.sessions.list {
-		switch {
-		case other.Record == nil || other.State == store.Finished:
-		case other.State == store.Dead && other.Record.Created.After(e.Record.Created):
-			if _, err := store.LastRecorded([]store.Entry{other}, of.dir); err == nil {
-				return e, diag.Errorf("session %s, the last one with a snapshot of %s, has lost its nono "+
-					"and is not finished", show.Named(other), here).
-					Try("any start finishes it: `nono run -- true`; %s", named)
-			}
+	return e, nil
+}
+
+// unfinished is why the last finished session is not the last one of a directory: another one may
+// be changing it, or has lost its nono.
+func (of *layerSessions) unfinished(last store.Entry, here string, c sdk.Subcommand) error {
+	named, trees := "", []string{of.dir}
+	if last.Record != nil {
+		named = fmt.Sprintf("; or name the one before: nono %s %s", c.Path, last.ID)
+		trees = last.Record.Recorded
+	}
+	if others := store.Sharing(of.sessions.list, trees, last.ID); len(others) > 0 {
+		return diag.Errorf("session %s runs, and may be changing %s", show.Named(others[0]), here).
+			Try("wait for its end, or stop it: nono stop %s%s", others[0].ID, named)
+	}
+	for _, e := range of.sessions.list {
+		newer := e.State == store.Dead && e.Record != nil &&
+			(last.Record == nil || e.Record.Created.After(last.Record.Created))
+		if _, err := store.LastRecorded([]store.Entry{e}, of.dir); newer && err == nil {
+			return diag.Errorf("session %s, the last one with a snapshot of %s, has lost its nono and "+
+				"is not finished", show.Named(e), here).
+				Try("any start finishes it: `nono run -- true`%s", named)
 		}
 	}
-	if others := store.Sharing(of.sessions.list, e.Record.Recorded, e.ID); len(others) > 0 {
-		return e, diag.Errorf("session %s runs, and may be changing %s", show.Named(others[0]), here).
-			Try("wait for its end, or stop it: nono stop %s; %s", others[0].ID, named)
-	}
-	return e, nil
+	return nil
 }
 
 // given are the flags that were typed.

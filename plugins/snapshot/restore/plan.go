@@ -330,6 +330,7 @@ func (p *planner) contents(contents map[string][]byte) error {
 		}
 		want := *like
 		want.Size, want.MTime, want.Links = int64(len(bytes)), nowTime(), 1
+		want.Content = tree.Digest{} // which is known when they are stored
 		p.add(&Operation{
 			Path: path, Now: now, Want: &want, Rank: RankFile, bytes: slices.Clip(bytes),
 		})
