@@ -9,14 +9,16 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Prune is what to keep.
 type Prune struct {
-	// Live are the manifests to keep. It is asked while nobody else uses the store: what a session
-	// has sealed before it let the store go must be among them.
+	// Live are the manifests to keep. It is asked while nobody else uses the store, once for each
+	// time that Prune holds it: what a session has sealed before it let the store go must be among
+	// them.
 	Live func() ([]ManifestID, error)
 	Refs Refs
 	// Then, if not nil, is called before others may use the store again: to have a cache forget what
@@ -38,37 +40,33 @@ const (
 	// smallPack is a pack that is merged with others when there are many such.
 	smallPack = 4 << 20
 	manySmall = 16
-	// packFull ends a pack that Prune writes, so that what it replaces can be removed: that is the
-	// room it needs.
-	packFull = 256 << 20
+	// breather is how long others may take the store between two times that Prune holds it.
+	breather = 50 * time.Millisecond
 )
 
+// packFull ends a pack that Prune writes, so that what it replaces can be removed. It is the room
+// that Prune needs, and what others may have to wait for. Tests have it smaller.
+var packFull int64 = 256 << 20
+
 // Prune removes the manifests that are not live, and what only they referred to. It waits until
-// nobody else uses the store. However it is interrupted, what is live is whole: a manifest is
-// removed before its objects, and a pack after those that replace it are safe.
+// nobody else uses the store, and lets others have it now and then. However it is interrupted, what
+// is live is whole: a manifest is removed before its objects, and a pack after those that replace
+// it are safe.
 func (s *Store) Prune(ctx context.Context, q Prune) (Pruned, error) {
-	unlock, err := s.lock(ctx, unix.LOCK_EX)
-	if err != nil {
-		return Pruned{}, fmt.Errorf("waiting until nobody uses the store: %w", err)
+	p := &pruning{Store: s, Prune: q, ctx: ctx, damaged: map[string]bool{}}
+	for {
+		if err := p.once(); err != nil {
+			return p.Pruned, fmt.Errorf("pruning: %w", err)
+		}
+		if !p.more {
+			return p.Pruned, nil
+		}
+		select { // the lock knows no order, and who waits for it has to be awake to take it
+		case <-time.After(breather):
+		case <-ctx.Done():
+			return p.Pruned, fmt.Errorf("pruning: %w", context.Cause(ctx))
+		}
 	}
-	defer unlock()
-	s.shared.Add(1)
-	defer s.shared.Add(-1)
-	before, err := s.used()
-	if err != nil {
-		return Pruned{}, fmt.Errorf("pruning: %w", err)
-	}
-	p := &pruning{Store: s, Prune: q, ctx: ctx}
-	errs := []error{p.run()}
-	if q.Then != nil {
-		errs = append(errs, q.Then())
-	}
-	after, err := s.used()
-	p.Freed = before - after
-	if err := errors.Join(append(errs, err)...); err != nil {
-		return p.Pruned, fmt.Errorf("pruning: %w", err)
-	}
-	return p.Pruned, nil
 }
 
 // pruning is a Prune that goes on.
@@ -76,12 +74,41 @@ type pruning struct {
 	*Store
 	Prune
 	Pruned
-	ctx context.Context
+	ctx     context.Context
+	damaged map[string]bool // packs that are left as they are
 
+	unreadable int // objects in those
+
+	// Of one time that it holds the store:
 	x       *index
 	live    marks
 	rewrite *Pack         // that is being written
 	done    []*sealedPack // whose live objects are all in it
+	more    bool          // there is more to be written anew
+}
+
+// once holds the store, and does all that is to be done but for writing packs anew: of that it does
+// one pack's worth.
+func (p *pruning) once() error {
+	unlock, err := p.lock(p.ctx, unix.LOCK_EX)
+	if err != nil {
+		return fmt.Errorf("waiting until nobody uses the store: %w", err)
+	}
+	defer unlock()
+	p.shared.Add(1)
+	defer p.shared.Add(-1)
+	before, err := p.used()
+	if err != nil {
+		return err
+	}
+	p.more = false
+	err = p.run()
+	if p.Then != nil {
+		err = errors.Join(err, p.Then())
+	}
+	after, usedErr := p.used()
+	p.Freed += before - after
+	return errors.Join(err, usedErr)
 }
 
 func (p *pruning) run() error {
@@ -95,7 +122,7 @@ func (p *pruning) run() error {
 	p.mu.RLock()
 	p.x = p.index
 	all := slices.Clone(p.packs)
-	objects, bad := len(p.x.entries), len(p.damaged)
+	objects, bad := len(p.x.entries), len(p.Store.damaged)
 	p.mu.RUnlock()
 	if err := p.mark(); err != nil {
 		return err
@@ -108,7 +135,7 @@ func (p *pruning) run() error {
 		err = p.removeDamaged()
 	}
 	err = errors.Join(err, p.load())
-	p.Pruned.Objects = objects - p.Store.Objects()
+	p.Pruned.Objects += objects - p.Store.Objects()
 	return err
 }
 
@@ -129,7 +156,7 @@ func (p *pruning) mark() error {
 			return err // then nobody knows what it needs
 		}
 	}
-	p.Missing = len(missing)
+	p.Missing = len(missing) + p.unreadable
 	there, err := p.Store.Manifests()
 	if err != nil {
 		return err
@@ -189,17 +216,16 @@ func (p *pruning) rewritePacks(all []*sealedPack) error {
 	for i := range packs {
 		in := &packs[i]
 		dead := in.used - in.bytes
-		if len(in.at) == 0 || !in.pack.suspect &&
+		if len(in.at) == 0 || p.damaged[in.pack.id] || !in.pack.suspect &&
 			dead <= in.used/4 && (in.bytes >= smallPack || small < manySmall) {
 			continue
 		}
+		if p.rewrite.size() >= packFull {
+			p.more = true
+			break
+		}
 		if err := p.rewritePack(in); err != nil {
 			return err
-		}
-		if p.rewrite.size() >= packFull {
-			if err := p.replace(); err != nil {
-				return err
-			}
 		}
 	}
 	return p.replace()
@@ -235,7 +261,9 @@ func (p *pruning) rewritePack(in *liveIn) error {
 		switch {
 		case errors.Is(err, errDamaged):
 			p.Missing++
-			whole = false
+			if whole = false; !in.pack.suspect {
+				p.unreadable++ // else it is gone, and found to be so the next time
+			}
 		case err != nil:
 			return fmt.Errorf("%s/%s: %w", packs, in.pack.id, err)
 		default:
@@ -248,6 +276,7 @@ func (p *pruning) rewritePack(in *liveIn) error {
 		p.done = append(p.done, in.pack)
 		return nil
 	}
+	p.damaged[in.pack.id] = true
 	return p.suspectPack(in.pack)
 }
 

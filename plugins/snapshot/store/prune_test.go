@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -241,6 +242,70 @@ func TestPruneMerges(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// What is written anew is so one pack's worth at a time, and others have the store in between.
+func TestPruneLetsOthersIn(t *testing.T) {
+	before := packFull
+	packFull = 1 << 20
+	defer func() { packFull = before }()
+	dir := filepath.Join(t.TempDir(), "store")
+	s := openStore(t, dir)
+	release, err := s.Shared(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var live []ManifestID
+	for i := range 6 {
+		snapshot(t, s, false, append(many(10+i), random(uint64(i), 1<<20))...)
+		live = append(live, snapshot(t, s, false, many(10+i)...))
+	}
+	release()
+	asked := 0
+	type added struct {
+		id  ManifestID
+		err error
+	}
+	others := make(chan added, 1)
+	done := prune(t, s, Prune{Refs: refs, Live: func() ([]ManifestID, error) {
+		if asked++; asked == 1 {
+			go func() { // it has the store before Prune is done, and what it seals then is kept
+				id, err := addOne(dir)
+				others <- added{id, err}
+			}()
+		}
+		all, err := s.Manifests()
+		return slices.DeleteFunc(all, func(id ManifestID) bool {
+			return asked == 1 && !slices.Contains(live, id)
+		}), err
+	}})
+	if asked < 3 || done.Manifests != 6 || done.Objects != 6 || done.Freed < 5<<20 {
+		t.Errorf("asked %d times, %+v", asked, done)
+	}
+	other := <-others
+	if other.err != nil {
+		t.Fatal(other.err)
+	}
+	for _, id := range append(live, other.id) {
+		if err := resolves(openStore(t, dir), id); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// addOne adds a snapshot to the store in a directory, as another process.
+func addOne(dir string) (ManifestID, error) {
+	s, err := Open(dir)
+	if err != nil {
+		return ManifestID{}, err
+	}
+	defer s.Close()
+	release, err := s.Shared(context.Background())
+	if err != nil {
+		return ManifestID{}, err
+	}
+	defer release()
+	return trySnapshot(context.Background(), s, false, []byte("of another"), random(10_000, 10_000))
 }
 
 // Where it is not known what a manifest needs, nothing is removed.
