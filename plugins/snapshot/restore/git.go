@@ -5,6 +5,7 @@ package restore
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/plugins/snapshot/beneath"
@@ -37,7 +38,8 @@ func (p *planner) repository(r Request, unit string, changes []*compare.Change) 
 	if err != nil {
 		return err
 	}
-	now, standing, err := p.standing(unit)
+	now := gitdir.NewState()
+	standing, err := p.standing(unit, now.Add)
 	if err != nil {
 		p.conflict(unit, err.Error())
 		return nil
@@ -47,22 +49,26 @@ func (p *planner) repository(r Request, unit string, changes []*compare.Change) 
 			repo.Since = append(repo.Since, "git is at work in it now ("+name+")")
 		}
 	}
-	repo.Changes = gitdir.Compare(left, now)
-	for _, c := range repo.Changes {
-		repo.Since = append(repo.Since, c.Explain(func(s string) string { return s }))
+	before, _, err := p.recorded(r.Before, unit)
+	if err != nil {
+		return err
 	}
+	repo.note(neither(gitdir.Compare(left, now), gitdir.Compare(before, now)))
 	if len(repo.Since) > 0 && !p.force {
-		before, _, err := p.recorded(r.Before, unit)
-		if err != nil {
-			return err
-		}
 		repo.Left, repo.Try = true, try(repo.Changes, before)
 		p.plan.Git = append(p.plan.Git, repo)
 		return nil
 	}
+	return p.whole(unit, &repo, func() error {
+		return p.unit(r, unit, changes, standing, &repo)
+	})
+}
+
+// whole takes what is planned for a git directory into the plan, if there is no conflict in it.
+func (p *planner) whole(unit string, repo *Repository, do func() error) error {
 	ops, conflicts, permanent := p.ops, p.plan.Conflicts, p.plan.Permanent
 	p.ops, p.plan.Conflicts = map[string]*Operation{}, nil
-	if err := p.unit(r, unit, changes, standing, &repo); err != nil {
+	if err := do(); err != nil {
 		return err
 	}
 	unitOps, unitConflicts := p.ops, p.plan.Conflicts
@@ -75,11 +81,30 @@ func (p *planner) repository(r Request, unit string, changes []*compare.Change) 
 		p.plan.Permanent = permanent
 	} else {
 		for path, o := range unitOps {
+			o.Git, o.InGit = unit, true
 			p.ops[path] = o
 		}
 	}
-	p.plan.Git = append(p.plan.Git, repo)
+	p.plan.Git = append(p.plan.Git, *repo)
 	return nil
+}
+
+// note says in words what was done since.
+func (repo *Repository) note(changes []gitdir.Change) {
+	repo.Changes = changes
+	for _, c := range changes {
+		repo.Since = append(repo.Since, c.Explain(func(s string) string { return s }))
+	}
+}
+
+// neither are the changes since one state that are changes since another, too: what is as it was in
+// one of the two is nobody's work since.
+func neither(since, sinceOther []gitdir.Change) []gitdir.Change {
+	return slices.DeleteFunc(since, func(c gitdir.Change) bool {
+		return !slices.ContainsFunc(sinceOther, func(other gitdir.Change) bool {
+			return c.What == other.What && c.Repository == other.Repository && c.Name == other.Name
+		})
+	})
 }
 
 // inUnit is the path of something in a git directory, seen from there.
@@ -122,24 +147,30 @@ func (p *planner) recorded(m Manifest, unit string) (*gitdir.State, map[string]b
 		if !gitdir.Matters(name) || e.Size > gitdir.MaxFile {
 			return nil
 		}
-		content, err := p.store.Open(e.Content)
-		if err != nil {
-			return doing("reading", path, err)
-		}
-		defer func() { _ = content.Close() }()
-		data, err := io.ReadAll(content)
-		if err != nil {
-			return doing("reading", path, err)
-		}
-		state.Add(name, data)
-		return nil
+		return p.stored(path, e, func(data []byte) { state.Add(name, data) })
 	})
 	return state, files, err
 }
 
-// standing is what a git directory says now, and which refs and locks are in it.
-func (p *planner) standing(unit string) (state *gitdir.State, files []string, err error) {
-	state = gitdir.NewState()
+// stored reads what the store has of a file.
+func (p *planner) stored(path string, e *tree.Entry, do func([]byte)) error {
+	content, err := p.store.Open(e.Content)
+	if err != nil {
+		return doing("reading", path, err)
+	}
+	defer func() { _ = content.Close() }()
+	data, err := io.ReadAll(content)
+	if err != nil {
+		return doing("reading", path, err)
+	}
+	do(data)
+	return nil
+}
+
+// standing calls a function with each file of a git directory that says something now, and tells
+// which refs and locks are in it.
+func (p *planner) standing(unit string, each func(name string, data []byte)) ([]string, error) {
+	var files []string
 	var walk func(dir string) error
 	walk = func(dir string) error {
 		d, err := p.live.dir(tree.Join(unit, dir))
@@ -172,7 +203,7 @@ func (p *planner) standing(unit string) (state *gitdir.State, files []string, er
 			case isDir(e):
 				err = walk(at)
 			case isFile(e) && gitdir.Matters(at):
-				err = p.take(tree.Join(unit, at), e, func(data []byte) { state.Add(at, data) })
+				err = p.take(tree.Join(unit, at), e, func(data []byte) { each(at, data) })
 			}
 			if err != nil {
 				return err
@@ -180,7 +211,7 @@ func (p *planner) standing(unit string) (state *gitdir.State, files []string, er
 		}
 		return nil
 	}
-	return state, files, walk("")
+	return files, walk("")
 }
 
 // take reads a file that is small enough.
@@ -239,21 +270,27 @@ func (p *planner) unit(
 			continue
 		}
 		p.change(c)
-		// A ref that git stored in another way since, and what it wrote about that, say the same as the
-		// session left, and so do objects, which are what their names say.
-		switch file.Kind {
-		case gitdir.Object, gitdir.Ref, gitdir.PackedRefs, gitdir.Head, gitdir.Index, gitdir.Log:
-			if len(p.plan.Conflicts) > before {
-				p.plan.Conflicts = p.plan.Conflicts[:before]
-				p.insist(c.Path, c.Before)
-			}
-		case gitdir.Other, gitdir.Lock:
+		if len(p.plan.Conflicts) > before && meansTheSame(file.Kind) {
+			p.plan.Conflicts = p.plan.Conflicts[:before]
+			p.insist(c.Path, c.Before)
 		}
 		if o := p.ops[c.Path]; o != nil {
 			o.Rank = rankOf(file.Kind)
 		}
 	}
 	return p.rest(r.Before, unit, standing)
+}
+
+// meansTheSame reports whether a file of a directory in which nothing was done since may differ all
+// the same: a ref that git stored in another way, and what it wrote about that, say what they said,
+// and so do objects, which are what their names say.
+func meansTheSame(k gitdir.Kind) bool {
+	switch k {
+	case gitdir.Object, gitdir.Ref, gitdir.PackedRefs, gitdir.Head, gitdir.Index, gitdir.Log:
+		return true
+	case gitdir.Other, gitdir.Lock:
+	}
+	return false
 }
 
 // insist plans for what shall be at a path, whatever there is now.
@@ -348,4 +385,63 @@ func (p *planner) rest(before Manifest, unit string, standing []string) error {
 		}
 	}
 	return nil
+}
+
+// backInRepository plans the way back in one git directory. Whether something was done in it since
+// is told by the files that the journal has: the others are taken to be as they were.
+func (p *planner) backInRepository(unit string, ops []*Operation, finished bool) error {
+	repo := Repository{Path: unit}
+	byName := map[string]*Operation{}
+	for _, o := range ops {
+		byName[nameIn(o.Path, unit)] = o
+	}
+	left, before, now := gitdir.NewState(), gitdir.NewState(), gitdir.NewState()
+	standing, err := p.standing(unit, func(name string, data []byte) {
+		now.Add(name, data)
+		if byName[name] == nil {
+			left.Add(name, data)
+			before.Add(name, data)
+		}
+	})
+	if err != nil {
+		p.conflict(unit, err.Error())
+		return nil
+	}
+	for name, o := range byName {
+		for state, e := range map[*gitdir.State]*tree.Entry{left: o.Want, before: o.Now} {
+			if !isFile(e) || !gitdir.Matters(name) || e.Size > gitdir.MaxFile {
+				continue
+			}
+			if err := p.stored(o.Path, e, func(data []byte) { state.Add(name, data) }); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range standing {
+		if gitdir.Of(name).Kind == gitdir.Lock && byName[name] == nil {
+			repo.Since = append(repo.Since, "git is at work in it now ("+name+")")
+		}
+	}
+	repo.note(neither(gitdir.Compare(left, now), gitdir.Compare(before, now)))
+	if repo.Left = len(repo.Since) > 0 && !p.force; repo.Left {
+		p.plan.Git = append(p.plan.Git, repo)
+		return nil
+	}
+	return p.whole(unit, &repo, func() error {
+		for _, o := range ops {
+			conflicts := len(p.plan.Conflicts)
+			if err := p.back(o, finished); err != nil {
+				return err
+			}
+			if kind := gitdir.Of(nameIn(o.Path, unit)).Kind; len(p.plan.Conflicts) > conflicts &&
+				meansTheSame(kind) {
+				p.plan.Conflicts = p.plan.Conflicts[:conflicts]
+				p.insist(o.Path, o.Now)
+			}
+			if n := p.ops[o.Path]; n != nil {
+				n.Rank = o.Rank
+			}
+		}
+		return nil
+	})
 }

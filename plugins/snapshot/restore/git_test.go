@@ -194,9 +194,48 @@ func TestARepositoryIsUndoneToo(t *testing.T) {
 	if p.git("rev-parse", "HEAD") == agent {
 		t.Error("it is the agent's commit still")
 	}
+	// git status writes the index, and the same rollback once more has nothing to do.
+	p.git("status")
+	plan := p.plan(Request{Before: before, After: after})
+	p.clean(plan)
+	if plan.Git[0].Left || plan.Changes() > 1 {
+		t.Errorf("%+v, %d changes", plan.Git, plan.Changes())
+	}
 	p.undo(j)
-	p.want("undo", is)
+	index := func(d map[string]string) map[string]string {
+		delete(d, ".git/index")
+		delete(d, ".git")
+		return d
+	}
+	if d := difference(index(is), index(p.describe())); d != "" {
+		t.Errorf("undo: %s", d)
+	}
+	if p.git("status", "--porcelain") != "" {
+		t.Errorf("%s", p.git("status", "--porcelain"))
+	}
 	p.sound()
+}
+
+// What the user commits after a rollback is as safe from its undoing.
+func TestCommitsAfterARollback(t *testing.T) {
+	p := newRepository(t)
+	before := p.record()
+	p.commit("agent", "by agent")
+	after := p.record()
+	j := p.rollback(before, after)
+	user := p.commit("user", "mine")
+	plan, err := j.Undo(t.Context(), false)
+	p.must(err)
+	if len(plan.Git) != 1 || !plan.Git[0].Left ||
+		!slices.Contains(plan.Git[0].Since, "main has one more commit: mine") {
+		t.Errorf("%+v", plan.Git)
+	}
+	_, r := p.apply(plan)
+	p.whole(r)
+	p.sound()
+	if p.git("rev-parse", "HEAD") != user || p.read("agent") != "by agent" {
+		t.Error("not as it should be")
+	}
 }
 
 func TestCommitsOfTheUserOnTop(t *testing.T) {

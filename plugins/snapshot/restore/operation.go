@@ -38,6 +38,9 @@ type Operation struct {
 	WantPeer string `json:"want_peer,omitempty"`
 	// InPlace says that the file stays, and only its mode, owner, attributes or times change.
 	InPlace bool `json:"in_place,omitempty"`
+	// Git is the git directory that the path lies in, if InGit.
+	Git   string `json:"git,omitempty"`
+	InGit bool   `json:"in_git,omitempty"`
 	// Rank orders files that depend on one another.
 	Rank Rank `json:"rank"`
 

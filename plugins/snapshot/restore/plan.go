@@ -242,6 +242,8 @@ func (p *planner) decide(path string, want, left *tree.Entry, known bool) {
 		if since&compare.Times != 0 || !known || left == nil {
 			return
 		}
+	case mine != 0 && missing&^(compare.Times|compare.Linked) == 0:
+		return // as it was before, but for which names are one file: given back by an earlier run
 	case mine != 0 && !p.force:
 		p.conflict(path, sinceText(now, left, known, mine))
 		return

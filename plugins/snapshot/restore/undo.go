@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/nono-run/nono/plugins/snapshot/compare"
 	"github.com/nono-run/nono/plugins/snapshot/tree"
@@ -29,9 +31,14 @@ func (j *Journal) Undo(ctx context.Context, force bool) (_ *Plan, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.live.giveBack(), p.live.close()) }()
+	units := map[string][]*Operation{}
 	for _, o := range j.Operations {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
+		}
+		if o.InGit {
+			units[o.Git] = append(units[o.Git], o)
+			continue
 		}
 		c := compare.Change{Path: o.Path, Before: o.Now, After: o.Want}
 		if why := c.Permanent(); why != "" {
@@ -39,6 +46,11 @@ func (j *Journal) Undo(ctx context.Context, force bool) (_ *Plan, err error) {
 			continue
 		}
 		if err := p.back(o, done != nil); err != nil {
+			return nil, err
+		}
+	}
+	for _, unit := range slices.SortedFunc(maps.Keys(units), tree.Compare) {
+		if err := p.backInRepository(unit, units[unit], done != nil); err != nil {
 			return nil, err
 		}
 	}
