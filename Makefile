@@ -21,7 +21,7 @@ TESTFLAGS ?= -count=1 -timeout=20m
 PACKAGES ?= ./...
 REPORT := $(GO) run ./test/report -skips test/skips.txt
 
-.PHONY: help build install demo test sdks soak race fuzz vet lint fmt generate tools npm-for-buf bench bench-net work agents clean
+.PHONY: help build install demo test sdks soak race fuzz vet lint fmt generate tools npm-for-buf bench bench-net bench-snapshot work agents clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -140,6 +140,9 @@ bench: build ## start-up beside bubblewrap, firejail and the Codex sandbox, then
 
 bench-net: build ## the network layer beside nginx, tinyproxy and squid, and the credential layer beside nginx, as an ordinary user; PAGE=1 writes bench/NETWORK.md
 	@$(GO) run ./bench/network -nono bin/nono $(if $(PAGE),-markdown bench/NETWORK.md)
+
+bench-snapshot: ## a snapshot beside restic, git and cp; as root on other file systems too; PAGE=1 writes bench/SNAPSHOT.md
+	@$(GO) run ./bench/snapshot $(if $(PAGE),-markdown bench/SNAPSHOT.md)
 
 work: build ## a day's work, outside and inside; ONLY=git for some of it, PAGE=1 writes docs/work.md
 	@$(GO) run ./test/work -nono bin/nono -only '$(ONLY)' $(if $(PAGE),-page docs/work.md)

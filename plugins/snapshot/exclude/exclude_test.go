@@ -2,8 +2,11 @@ package exclude_test
 
 import (
 	"path"
+	"regexp"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/nono-run/nono/plugins/snapshot/exclude"
 )
@@ -112,6 +115,66 @@ func TestAPatternThatTakesLong(t *testing.T) {
 	if patterns.Match(dir, strings.Repeat("a", 250), false, nothing) {
 		t.Error("it matches")
 	}
+}
+
+// What is found by the last name is what a regular expression for each pattern finds.
+func TestMatchIsWhatPatternsSay(t *testing.T) {
+	part := rapid.SampledFrom([]string{"a", "b", "ab", "*", "a*", "*b", "?", "**"})
+	name := rapid.SampledFrom([]string{"a", "b", "ab", "ba"})
+	rapid.Check(t, func(t *rapid.T) {
+		var patterns []string
+		for range rapid.IntRange(0, 6).Draw(t, "patterns") {
+			text := strings.Join(rapid.SliceOfN(part, 1, 4).Draw(t, "parts"), "/")
+			text = rapid.SampledFrom([]string{"", "!", "/", "!/"}).Draw(t, "begins with") + text
+			if rapid.Bool().Draw(t, "directories") {
+				text += "/"
+			}
+			patterns = append(patterns, text)
+		}
+		p, err := exclude.New(patterns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := rapid.SliceOfN(name, 1, 5).Draw(t, "path")
+		isDir := rapid.Bool().Draw(t, "is a directory")
+		want := false
+		for _, text := range patterns {
+			rest, back := strings.CutPrefix(text, "!")
+			rest, dirs := strings.CutSuffix(rest, "/")
+			if (isDir || !dirs) && expression(rest).MatchString(strings.Join(names, "/")) {
+				want = !back
+			}
+		}
+		dir, last := strings.Join(names[:len(names)-1], "/"), names[len(names)-1]
+		if got := p.Match(dir, last, isDir, nothing); got != want {
+			t.Fatalf("%q: %q is excluded: %v", patterns, names, got)
+		}
+	})
+}
+
+// expression is a pattern without its marks as a regular expression.
+func expression(text string) *regexp.Regexp {
+	at := "^"
+	if !strings.Contains(text, "/") {
+		at = "(^|/)"
+		text = strings.ReplaceAll(text, "**", "*")
+	}
+	parts := strings.Split(strings.TrimPrefix(text, "/"), "/")
+	for i, part := range parts {
+		last := i == len(parts)-1
+		switch {
+		case part == "**" && last:
+			at += ".+"
+		case part == "**":
+			at += "(.+/)?"
+		default:
+			at += strings.NewReplacer("*", "[^/]*", "?", "[^/]").Replace(part)
+			if !last {
+				at += "/"
+			}
+		}
+	}
+	return regexp.MustCompile(at + "$")
 }
 
 func BenchmarkMatch(b *testing.B) {
