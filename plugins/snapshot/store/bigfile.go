@@ -33,7 +33,12 @@ func (p *Pack) putList(source io.ReaderAt, f *os.File, size int64) (Digest, erro
 	for range min(len(pieces), runtime.GOMAXPROCS(0), cap(p.pieces)) {
 		workers.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(pieces)) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				d, err := p.putPiece(source, f, i*PieceSize, int(min(PieceSize, size-i*PieceSize)))
+				at, length := i*PieceSize, int(min(PieceSize, size-i*PieceSize))
+				put := func() (Digest, error) { return p.putPiece(source, f, at, length) }
+				if length == PieceSize && isHole(source, at) {
+					put = p.zeros
+				}
+				d, err := put()
 				if err != nil {
 					cancel(err)
 				}
@@ -48,6 +53,26 @@ func (p *Pack) putList(source io.ReaderAt, f *os.File, size int64) (Digest, erro
 	sp := getSpace()
 	defer sp.put()
 	return p.putObject(list, appendList(nil, size, pieces), sp)
+}
+
+// isHole reports whether nothing was ever written to a piece of a file. A file of nothing else may
+// have any size, and take nobody any room, so it must not take the time of its size either.
+func isHole(source io.ReaderAt, from int64) bool {
+	f, ok := source.(*os.File)
+	if !ok {
+		return false
+	}
+	data, err := unix.Seek(int(f.Fd()), from, unix.SEEK_DATA)
+	return errors.Is(err, unix.ENXIO) || err == nil && data >= from+PieceSize
+}
+
+// putZeros adds the piece that a hole is.
+func (p *Pack) putZeros() (Digest, error) {
+	sp := get(1)
+	defer sp.put()
+	raw := sp.rawRoom(PieceSize)
+	clear(raw)
+	return p.putObject(blob, raw, sp)
 }
 
 // putPiece adds a part of a file that is one blob. Only so many are in memory at once.

@@ -33,11 +33,13 @@ var (
 // Pack is a pack that this process writes. Put and PutFile may be called by many goroutines; Seal
 // or Discard ends it. After an error nothing more is taken, and it cannot be sealed.
 type Pack struct {
-	store      *Store
-	id         string
-	pieces     chan struct{} // a token for each piece of a big file that may be handled at once
-	unclonable sync.Map      // devices from which nothing can be cloned into the store
-	anew       bool          // what the store has is put too: for Prune
+	store *Store
+	id    string
+	// pieces has a token for each piece of a big file that may be handled at once.
+	pieces     chan struct{}
+	unclonable sync.Map               // devices from which nothing can be cloned into the store
+	anew       bool                   // what the store has is put too: for Prune
+	zeros      func() (Digest, error) // puts a piece of zeros, once
 
 	mu     sync.Mutex
 	file   file
@@ -60,10 +62,12 @@ func (s *Store) NewPack() (*Pack, error) {
 	}
 	s.writing.Add(1)
 	atOnce := min(max(2, runtime.GOMAXPROCS(0)), mostPieces)
-	return &Pack{
+	p := &Pack{
 		store: s, id: id, file: f, index: newIndex(), pieces: make(chan struct{}, atOnce),
 		buffer: appendHeader(make([]byte, 0, bufferSize), s.boot),
-	}, nil
+	}
+	p.zeros = sync.OnceValues(p.putZeros)
+	return p, nil
 }
 
 // Put adds a content, unless the store has it. The bytes are not kept.
