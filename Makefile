@@ -147,8 +147,8 @@ bench-snapshot: ## a snapshot beside restic, git and cp; as root on other file s
 work: build ## a day's work, outside and inside; ONLY=git for some of it, PAGE=1 writes docs/work.md
 	@$(GO) run ./test/work -nono bin/nono -only '$(ONLY)' $(if $(PAGE),-page docs/work.md)
 
-agents: build ## the agents that are installed start inside and show their first screen; needs tmux
-	@$(GO) run ./test/agents -nono bin/nono
+agents: build ## claude and codex, fetched by npm, do a piece of work inside; what is installed starts; needs tmux; PAGE=1 writes docs/agents.md
+	@$(GO) run ./test/agents -nono bin/nono -in bin/agents -only '$(ONLY)' $(if $(PAGE),-page docs/agents.md)
 
 clean: ## remove what make made
 	rm -rf bin tools/node_modules bench/node_modules examples/demo/.demo

@@ -1,50 +1,88 @@
-// Command agents starts the agents that are installed for whoever runs it inside nono, and waits
-// for the first screen of each.
+// Command agents drives real agents inside nono, against a stand-in for their provider, and writes
+// what came of it.
 //
-//	go run ./test/agents -nono bin/nono
+//	go run ./test/agents -nono bin/nono -in bin/agents -page docs/agents.md
 //
-// Each is started as its user would, by its name from PATH, with nothing granted but a new project:
-// once for its version, and once at a terminal, which tmux is. Nothing is sent anywhere: the
-// network is closed. An agent that is not installed is listed as such; to install one for oneself:
+// claude and codex are fetched by npm, in the versions below and without their install scripts,
+// into a directory of their own. Each does a piece of work with its own profile, once without a
+// terminal and once at one, which tmux is: it answers a prompt, makes a file, changes one, and runs
+// a command that looks for the key. The stand-in (package testllm) lets in the real key alone,
+// which only nono has. Nothing is sent anywhere else.
 //
-//	npm install -g --prefix ~/.npm-global @openai/codex
+// After that, each agent that whoever runs this has installed is started up to its first screen.
 package main
 
 import (
-	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"time"
+	"runtime"
 )
 
-// An agent is a program, and what its first screen says.
+// An agent is a program that a profile is for, and how it is driven.
 type agent struct {
-	name, install string
-	screen        string
-	env           []string
+	name, profile string
+	// npm is its package, in the version that is tried, and native the program for this machine
+	// among what npm fetches; empty where the package's own starts it.
+	npm, version, native string
+	// login is its own, of which the profile gives it nothing while there is a key.
+	login string
+	// settings are files of one that was used before: no agent asks what it asks at its first start.
+	settings map[string]string
+	// alone is the command without a terminal, and at the one at a terminal; prompt stands for what
+	// is asked. ready is on its screen when it takes a prompt, and leave makes it go.
+	alone, at    []string
+	ready, leave string
 }
 
+// prompt is what is asked. What is done about it the script says.
+const prompt = "do the work"
+
+// agents are those that are driven. There is no newer version of them in this file than was tried.
 var agents = []agent{
-	{name: "claude", install: "@anthropic-ai/claude-code", screen: "Welcome to Claude Code"},
-	{name: "codex", install: "@openai/codex", screen: "Welcome to Codex"},
-	{name: "gemini", install: "@google/gemini-cli", screen: "Do you trust the files in this folder?"},
 	{
-		name: "opencode", install: "opencode-ai", screen: "Ask anything",
-		env: []string{"OPENCODE_DISABLE_AUTOUPDATE=1", "OPENCODE_DISABLE_MODELS_FETCH=1"},
+		name: "claude", profile: "claude-code",
+		npm: "@anthropic-ai/claude-code", version: "2.1.332",
+		native: "lib/node_modules/@anthropic-ai/claude-code/node_modules/@anthropic-ai/" +
+			"claude-code-linux-" + npmArch() + "/claude",
+		login: ".claude/.credentials.json",
+		settings: map[string]string{
+			".claude.json": `{"hasCompletedOnboarding": true, "theme": "dark", ` +
+				`"projects": {"@": {"hasTrustDialogAccepted": true}}}` + "\n",
+		},
+		alone: []string{
+			"claude", "--permission-mode", "acceptEdits", "--allowedTools", "Bash", "-p", prompt,
+		},
+		at:    []string{"claude", "--permission-mode", "acceptEdits", "--allowedTools", "Bash"},
+		ready: "accept edits on", leave: "/exit",
+	},
+	{
+		name: "codex", profile: "codex", npm: "@openai/codex", version: "0.171.0",
+		login: ".codex/auth.json",
+		alone: []string{"codex", "exec", "--skip-git-repo-check", prompt},
+		at:    []string{"codex"},
+		ready: "Ask Codex to do anything", leave: "/quit",
 	},
 }
 
-// limit is how long a screen may take: some unpack themselves first.
-const limit = 4 * time.Minute
+// npmArch is this machine's architecture in npm's words.
+func npmArch() string {
+	if runtime.GOARCH == "amd64" {
+		return "x64"
+	}
+	return runtime.GOARCH
+}
 
 func main() {
 	nono := flag.String("nono", "bin/nono", "the nono to try")
+	in := flag.String("in", "bin/agents", "the directory that the agents are fetched into")
+	only := flag.String("only", "", "drive this agent alone")
+	page := flag.String("page", "", "write what came of it to this file")
 	flag.Parse()
-	ok, err := run(*nono)
+	ok, err := run(*nono, *in, *only, *page)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "agents:", err)
 	}
@@ -53,91 +91,75 @@ func main() {
 	}
 }
 
-// run tries all agents, and reports whether those that are installed did as they should.
-func run(nono string) (bool, error) {
-	nono, err := filepath.Abs(nono)
+// run tries all agents, and reports whether all did as they should.
+func run(nono, in, only, page string) (ok bool, err error) {
+	nono, err = filepath.Abs(nono)
 	if err != nil {
 		return false, err
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
+	if in, err = filepath.Abs(in); err != nil {
 		return false, err
 	}
-	path := filepath.Join(home, ".npm-global/bin") + ":" + os.Getenv("PATH")
-	if err := os.Setenv("PATH", path); err != nil {
-		return false, err
+	ok = true
+	var tried []result
+	if err := fetch(in); err != nil {
+		fmt.Printf("claude and codex are left out: %v\n", err)
+		ok = page == ""
+	} else {
+		for _, a := range agents {
+			if only != "" && only != a.name {
+				continue
+			}
+			for _, way := range []way{alone, atTerminal} {
+				r := a.try(nono, in, way)
+				fmt.Println(r)
+				ok = ok && r.err == nil
+				tried = append(tried, r)
+			}
+		}
 	}
-	project, err := os.MkdirTemp(home, ".nono-agents-")
-	if err != nil {
-		return false, err
+	if page != "" && ok {
+		if err := os.WriteFile(page, written(tried), 0o644); err != nil {
+			return false, err
+		}
 	}
-	defer os.RemoveAll(project)
-	ok := true
+	if only != "" {
+		return ok, nil
+	}
+	shown, err := firstScreens(nono)
+	return ok && shown, err
+}
+
+// fetch has npm fetch the agents, unless they are there. No script of theirs is run.
+func fetch(in string) error {
+	var missing []string
 	for _, a := range agents {
-		if _, err := exec.LookPath(a.name); err != nil {
-			fmt.Printf("%-10s not installed: npm install -g --prefix ~/.npm-global %s\n", a.name, a.install)
+		if a.fetched(in) != a.version {
+			missing = append(missing, a.npm+"@"+a.version)
+		}
+	}
+	if len(missing) > 0 {
+		fmt.Printf("fetching %q\n", missing)
+		cmd := exec.Command("npm", append([]string{
+			"install", "-g", "--prefix", in, "--ignore-scripts", "--no-audit", "--no-fund",
+			"--loglevel=error",
+		}, missing...)...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("npm: %w\n%s", err, out)
+		}
+	}
+	for _, a := range agents {
+		if a.native == "" {
 			continue
 		}
-		version, err := a.version(nono, project)
-		if err == nil {
-			err = a.firstScreen(nono, project)
+		// What its install script would do.
+		link := filepath.Join(in, "bin", a.name)
+		if err := os.Remove(link); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
 		}
-		if err != nil {
-			ok = false
-			fmt.Printf("%-10s %v\n", a.name, err)
-			continue
-		}
-		fmt.Printf("%-10s %s; its first screen is there\n", a.name, version)
-	}
-	return ok, nil
-}
-
-// command is the agent inside.
-func (a agent) command(nono string, args ...string) []string {
-	command := []string{nono, "run", "-s", "--allow-cwd"}
-	for _, v := range a.env {
-		command = append(command, "--env", v)
-	}
-	return append(append(command, "--", a.name), args...)
-}
-
-func (a agent) version(nono, project string) (string, error) {
-	command := a.command(nono, "--version")
-	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Dir = project
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("--version: %w\n%s", err, out)
-	}
-	first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-	return first, nil
-}
-
-// firstScreen starts the agent at a terminal of tmux's and waits for what it is to show.
-func (a agent) firstScreen(nono, project string) error {
-	tmux := func(args ...string) ([]byte, error) {
-		own := []string{"-L", filepath.Base(project), "-f", "/dev/null"}
-		cmd := exec.Command("tmux", append(own, args...)...)
-		cmd.Dir = project
-		return cmd.CombinedOutput()
-	}
-	start := append([]string{"new-session", "-d", "-x", "100", "-y", "40"}, a.command(nono)...)
-	if out, err := tmux(start...); err != nil {
-		return fmt.Errorf("starting tmux: %w\n%s", err, out)
-	}
-	defer func() { _, _ = tmux("kill-server") }()
-	if out, err := tmux("set-option", "-w", "remain-on-exit", "on"); err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
-	}
-	var screen []byte
-	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(time.Second) {
-		var err error
-		if screen, err = tmux("capture-pane", "-p"); err != nil {
-			return fmt.Errorf("it ended: %w\n%s", err, screen)
-		}
-		if bytes.Contains(screen, []byte(a.screen)) {
-			return nil
+		if err := os.Symlink(filepath.Join("..", a.native), link); err != nil {
+			return err
 		}
 	}
-	return fmt.Errorf("after %v its screen does not say %q:\n%s", limit, a.screen, screen)
+	return nil
 }

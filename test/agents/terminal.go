@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// terminal is one of tmux's, with a program in it.
+type terminal struct{ dir string }
+
+// startTerminal starts a program at a terminal of its own, in a directory. Of tmux's variables it
+// gets none where it is given some.
+func startTerminal(dir string, env, command []string) (*terminal, error) {
+	t := &terminal{dir}
+	if env != nil {
+		command = slices.Concat([]string{"env", "-i"}, env, command)
+	}
+	start := []string{"new-session", "-d", "-x", "100", "-y", "40", "--"}
+	if out, err := t.tmux(append(start, command...)...); err != nil {
+		return nil, fmt.Errorf("starting tmux: %w\n%s", err, out)
+	}
+	if out, err := t.tmux("set-option", "-w", "remain-on-exit", "on"); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, out)
+	}
+	return t, nil
+}
+
+// tmux tells the terminal's own server something.
+func (t *terminal) tmux(args ...string) ([]byte, error) {
+	name := filepath.Base(filepath.Dir(t.dir)) + "-" + filepath.Base(t.dir)
+	cmd := exec.Command("tmux", append([]string{"-L", name, "-f", "/dev/null"}, args...)...)
+	cmd.Dir = t.dir
+	cmd.Env = append(os.Environ(), "TMUX=")
+	return cmd.CombinedOutput()
+}
+
+// close ends the program too.
+func (t *terminal) close() { _, _ = t.tmux("kill-server") }
+
+// look waits until a look says that it is time to go on.
+func (t *terminal) look(what string, at func() ([]byte, bool, error)) error {
+	var screen []byte
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(time.Second / 5) {
+		var there bool
+		var err error
+		if screen, there, err = at(); err != nil {
+			return fmt.Errorf("it ended: %w\n%s", err, screen)
+		}
+		if there {
+			return nil
+		}
+	}
+	return fmt.Errorf("after %v %s:\n%s", limit, what, screen)
+}
+
+// await waits until the screen says something.
+func (t *terminal) await(text string) error {
+	return t.look(fmt.Sprintf("its screen does not say %q", text), func() ([]byte, bool, error) {
+		screen, err := t.tmux("capture-pane", "-p")
+		there := bytes.Contains(screen, []byte(text))
+		if status, _ := t.status(); err == nil && !there && status != "" {
+			err = fmt.Errorf("with %s", status)
+		}
+		return screen, there, err
+	})
+}
+
+// status is what the program ended with; "" while it runs.
+func (t *terminal) status() (string, error) {
+	out, err := t.tmux("display-message", "-p", "#{?pane_dead,#{pane_dead_status},}")
+	return strings.TrimSpace(string(out)), err
+}
+
+// awaitEnd waits until the program has ended, with 0.
+func (t *terminal) awaitEnd() error {
+	return t.look("it has not ended", func() ([]byte, bool, error) {
+		screen, err := t.tmux("capture-pane", "-p")
+		if err != nil {
+			return screen, false, err
+		}
+		status, err := t.status()
+		if err == nil && status != "" && status != "0" {
+			err = fmt.Errorf("with %s", status)
+		}
+		return screen, status == "0", err
+	})
+}
+
+// enter types a line. What comes in one piece with its end some agents take for something pasted.
+func (t *terminal) enter(line string) error {
+	if out, err := t.tmux("send-keys", "-l", line); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	if err := t.await(line); err != nil {
+		return err
+	}
+	time.Sleep(time.Second / 2)
+	if out, err := t.tmux("send-keys", "Enter"); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
+}
