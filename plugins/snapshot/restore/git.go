@@ -29,6 +29,8 @@ type Repository struct {
 	// Objects counts the objects and packs that the session added. They stay: a commit of the user's
 	// may need them, and git removes those that nothing needs when it tidies up.
 	Objects int
+
+	asBefore bool // it says already what it said before
 }
 
 // repository plans for one git directory.
@@ -53,7 +55,9 @@ func (p *planner) repository(r Request, unit string, changes []*compare.Change) 
 	if err != nil {
 		return err
 	}
-	repo.note(neither(gitdir.Compare(left, now), gitdir.Compare(before, now)))
+	missing := gitdir.Compare(before, now)
+	repo.asBefore = len(missing) == 0
+	repo.note(neither(gitdir.Compare(left, now), missing))
 	if len(repo.Since) > 0 && !p.force {
 		repo.Left, repo.Try = true, try(repo.Changes, before)
 		p.plan.Git = append(p.plan.Git, repo)
@@ -270,13 +274,13 @@ func (p *planner) unit(
 			continue
 		}
 		p.change(c)
-		if len(p.plan.Conflicts) > before && meansTheSame(file.Kind) {
-			p.plan.Conflicts = p.plan.Conflicts[:before]
-			p.insist(c.Path, c.Before)
-		}
+		p.forgive(before, file.Kind, repo, c.Path, c.Before)
 		if o := p.ops[c.Path]; o != nil {
 			o.Rank = rankOf(file.Kind)
 		}
+	}
+	if repo.asBefore {
+		return nil
 	}
 	return p.rest(r.Before, unit, standing)
 }
@@ -291,6 +295,20 @@ func meansTheSame(k gitdir.Kind) bool {
 	case gitdir.Other, gitdir.Lock:
 	}
 	return false
+}
+
+// forgive takes back the conflicts that came since there were so many, where they mean nothing.
+// What the repository says already need not be written again.
+func (p *planner) forgive(
+	conflicts int, kind gitdir.Kind, repo *Repository, path string, want *tree.Entry,
+) {
+	if len(p.plan.Conflicts) == conflicts || !meansTheSame(kind) {
+		return
+	}
+	p.plan.Conflicts = p.plan.Conflicts[:conflicts]
+	if !repo.asBefore || kind == gitdir.Object {
+		p.insist(path, want)
+	}
 }
 
 // insist plans for what shall be at a path, whatever there is now.
@@ -422,7 +440,9 @@ func (p *planner) backInRepository(unit string, ops []*Operation, finished bool)
 			repo.Since = append(repo.Since, "git is at work in it now ("+name+")")
 		}
 	}
-	repo.note(neither(gitdir.Compare(left, now), gitdir.Compare(before, now)))
+	missing := gitdir.Compare(before, now)
+	repo.asBefore = len(missing) == 0
+	repo.note(neither(gitdir.Compare(left, now), missing))
 	if repo.Left = len(repo.Since) > 0 && !p.force; repo.Left {
 		p.plan.Git = append(p.plan.Git, repo)
 		return nil
@@ -433,11 +453,8 @@ func (p *planner) backInRepository(unit string, ops []*Operation, finished bool)
 			if err := p.back(o, finished); err != nil {
 				return err
 			}
-			if kind := gitdir.Of(nameIn(o.Path, unit)).Kind; len(p.plan.Conflicts) > conflicts &&
-				meansTheSame(kind) {
-				p.plan.Conflicts = p.plan.Conflicts[:conflicts]
-				p.insist(o.Path, o.Now)
-			}
+			kind := gitdir.Of(nameIn(o.Path, unit)).Kind
+			p.forgive(conflicts, kind, &repo, o.Path, o.Now)
 			if n := p.ops[o.Path]; n != nil {
 				n.Rank = o.Rank
 			}
