@@ -73,6 +73,7 @@ soak: build ## a thousand starts and ends under load, with kills, umasks and lim
 	@mkdir -p bin/soak
 	@$(GO) build -trimpath -o bin/soak/ ./test/soak ./test/layers/echo ./test/layers/keeper
 	@bin/soak/soak -nono bin/nono -layers bin/soak $(SOAKFLAGS)
+	@bin/soak/soak -nono bin/nono -snapshots
 	@bin/soak/soak -nono bin/nono -network
 	@bin/soak/soak -nono bin/nono -credentials
 	@$(GO) test -count=1 -timeout=3h -run '^TestTheKernelDoesWhatThePlanSays$$' ./test/e2e -questions $(QUESTIONS)

@@ -347,7 +347,12 @@ func (of *layerSessions) last(c sdk.Subcommand) (store.Entry, error) {
 		return of.pick(of.list, "", "finished session with layer "+of.layer)
 	}
 	here := diag.Homely(of.dir, of.printer.Home)
-	e, err := store.LastRecorded(of.list, of.dir)
+	list := slices.Clone(of.list)
+	e, err := store.LastRecorded(list, of.dir)
+	for err == nil && of.neverRan(e) {
+		list = slices.DeleteFunc(list, func(o store.Entry) bool { return o.ID == e.ID })
+		e, err = store.LastRecorded(list, of.dir)
+	}
 	if err := of.unfinished(e, here, c); err != nil {
 		return e, err
 	}
@@ -356,6 +361,16 @@ func (of *layerSessions) last(c sdk.Subcommand) (store.Entry, error) {
 			Try("`nono run --snapshot` takes one; `nono session list` lists those of other directories")
 	}
 	return e, nil
+}
+
+// neverRan reports whether a session's agent was never started, so that there is nothing to see or
+// to undo: its start failed, or its nono was killed before the layer was armed.
+func (of *layerSessions) neverRan(e store.Entry) bool {
+	if e.Record.End != nil && e.Record.End.Reason == sdk.EndStartFailed {
+		return true
+	}
+	kept, err := e.Kept(of.layer)
+	return err == nil && kept.State == nil
 }
 
 // unfinished is why the last finished session is not the last one of a directory: another one may

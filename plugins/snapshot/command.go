@@ -68,7 +68,7 @@ func (*layer) Run(ctx context.Context, req *sdk.SubcommandRequest) error {
 	defer s.close()
 	of, err := s.sessions.Get(req.Session.Run.SessionID)
 	if errors.Is(err, fs.ErrNotExist) {
-		return errors.New("the snapshots of this session are not kept any more")
+		return errors.New("there is no snapshot of this session: its agent never ran, or it was forgotten")
 	}
 	if err != nil {
 		return err

@@ -53,12 +53,15 @@ func main() {
 	flag.Uint64Var(&s.seed, "seed", now, "what is drawn depends on it; it is printed, to be repeated")
 	network := flag.Bool("network", false, "put load on the network instead")
 	credentials := flag.Bool("credentials", false, "put load on a service with a key instead")
+	undo := flag.Bool("snapshots", false, "kill runs with a snapshot, and rollbacks, instead")
 	client := flag.Bool("client", false, "be the agent that does it")
 	flag.Parse()
 	soak := s.soak
 	switch {
 	case *client:
 		soak = load.Client
+	case *undo:
+		soak = func() error { return soakSnapshots(s.nono, s.kills, s.seed) }
 	case *network:
 		soak = func() error { return load.Alone(func() error { return soakNetwork(s.nono) }) }
 	case *credentials:
