@@ -117,11 +117,15 @@ func (w *walk) list(p *part, dir *beneath.Dir) ([]string, error) {
 	return names, err
 }
 
-// isGit reports whether git keeps a repository in a directory, as git itself would see it, or did
-// before somebody broke it.
+// isGit reports whether git keeps a repository in a directory: one of that name, or what git itself
+// would take for one. Anyone can make the latter of a project with three names, and then all of it
+// would be one unit; so the root is none, and neither is what has a repository of its own.
 func isGit(rel string, dir *beneath.Dir, names []string) bool {
 	if path.Base(rel) == ".git" {
 		return true
+	}
+	if _, found := slices.BinarySearch(names, ".git"); found || rel == "" {
+		return false
 	}
 	for _, name := range []string{"HEAD", "objects", "refs"} {
 		if _, found := slices.BinarySearch(names, name); !found {

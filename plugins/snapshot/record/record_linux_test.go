@@ -404,7 +404,8 @@ func TestGitDirectories(t *testing.T) {
 	for _, rel := range []string{
 		".git/HEAD", ".git/objects/x", ".git/modules/sub/HEAD", "vendor/lib/.git/config",
 		"bare.git/HEAD", "bare.git/objects/x", "bare.git/refs/x", "none/HEAD", "none/objects/x",
-		"file/HEAD", "file/objects/x", "file/refs", "node_modules/dep/.git/HEAD",
+		"file/HEAD", "file/objects/x", "file/refs", "HEAD", "objects/x", "refs/x",
+		"project/HEAD", "project/objects/x", "project/refs/x", "project/.git/HEAD", "node_modules/dep/.git/HEAD",
 	} {
 		p.file(rel, "text")
 	}
@@ -421,7 +422,7 @@ func TestGitDirectories(t *testing.T) {
 		}
 	}
 	slices.Sort(git)
-	if want := []string{".git", "bare.git", "vendor/lib/.git"}; !slices.Equal(git, want) {
+	if want := []string{".git", "bare.git", "project/.git", "vendor/lib/.git"}; !slices.Equal(git, want) {
 		t.Errorf("%q, want %q", git, want)
 	}
 }
