@@ -63,7 +63,10 @@ func isHole(source io.ReaderAt, from int64) bool {
 		return false
 	}
 	data, err := unix.Seek(int(f.Fd()), from, unix.SEEK_DATA)
-	return errors.Is(err, unix.ENXIO) || err == nil && data >= from+PieceSize
+	if errors.Is(err, unix.ENXIO) { // up to its end, which may have come nearer
+		data, err = unix.Seek(int(f.Fd()), 0, unix.SEEK_END)
+	}
+	return err == nil && data >= from+PieceSize
 }
 
 // putZeros adds the piece that a hole is.

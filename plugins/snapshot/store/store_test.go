@@ -348,9 +348,12 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 }
 
 func TestAFileThatShrinks(t *testing.T) {
-	for _, size := range []int{10, smallSpace + 10, 2*PieceSize + 10} {
+	for size, was := range map[int]int64{
+		10: 11, smallSpace + 10: smallSpace + 11, 2*PieceSize + 10: 2*PieceSize + 11,
+		PieceSize: 3 * PieceSize, // what is beyond its end is no hole
+	} {
 		p := begin(t, held(t, filepath.Join(t.TempDir(), "store")))
-		_, err := p.PutFile(onFile(t, random(1, size)), int64(size)+1)
+		_, err := p.PutFile(onFile(t, random(1, size)), was)
 		if !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%d bytes: %v", size, err)
 		}
