@@ -75,6 +75,9 @@ func (j *Journal) Apply(ctx context.Context) (_ *Report, err error) {
 		}
 	}()
 	if err := a.makeReady(ctx); err != nil {
+		if staged, _ := a.wasStaged(); !staged && !errors.Is(err, errStopped) {
+			err = errors.Join(err, a.removeStaging()) // it may be what filled the disk
+		}
 		return nil, err
 	}
 	if err := a.act(ctx); err != nil {

@@ -536,3 +536,33 @@ func TestAStoreThatLostSomething(t *testing.T) {
 		t.Errorf("%.10q, %q", p.read("big"), p.read("small"))
 	}
 }
+
+// A disk that is full is one error, before anything was changed, and leaves nothing that fills it.
+func TestAFullDisk(t *testing.T) {
+	p := newPlace(t)
+	project(p)
+	before, was := p.record(), p.describe()
+	attackSeen(p)
+	after, is := p.record(), p.describe()
+	j := p.journal(p.plan(Request{Before: before, After: after}))
+	writes := 0
+	j.step = func(what string) error {
+		if writes++; what == "write" && writes > 5 {
+			return unix.ENOSPC
+		}
+		return nil
+	}
+	if _, err := j.Apply(context.Background()); !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+	got := p.describe()
+	delete(got, ".") // the staging directory came and went
+	delete(is, ".")
+	if d := difference(is, got); d != "" {
+		t.Error(d)
+	}
+	r, err := p.resume(j).Apply(context.Background())
+	p.must(err)
+	p.whole(r)
+	p.want("finished", was)
+}
