@@ -22,11 +22,12 @@ import (
 // breaker is an agent that changes everything it can, in a while.
 const breaker = `for i in $(seq 1 40); do
   echo agent > dir$i/changed; rm dir$i/removed; mv dir$i/moved dir$i/elsewhere
-  chmod 600 dir$i/mode; ln -sf /etc/passwd dir$i/link; rm -r dir$i/sub; echo x > dir$i/sub; echo x > dir$i/new
+  chmod 600 dir$i/mode; ln -sf /etc/passwd dir$i/link; echo x > dir$i/new
+  rm -r dir$i/sub; echo x > dir$i/sub
 done`
 
-// snapshots kills nono, or its snapshot layer, at random moments of runs and of rollbacks. After each
-// the next start has finished the session, and the next rollback gives the tree back whole.
+// snapshots kills nono, or its snapshot layer, at random moments of runs and of rollbacks. After
+// each the next start has finished the session, and the next rollback gives the tree back whole.
 type snapshots struct {
 	nono string
 	user *user
@@ -167,8 +168,8 @@ func (s *snapshots) round(kills bool) error {
 	return nil
 }
 
-// killed runs nono, and kills it or one of its layers at a random moment within a time; zero lets it
-// come to its end.
+// killed runs nono, and kills it or one of its layers at a random moment within a time; zero lets
+// it come to its end.
 func (s *snapshots) killed(within time.Duration, args ...string) (time.Duration, string) {
 	var out strings.Builder
 	cmd := s.command(args...)
@@ -190,7 +191,7 @@ func (s *snapshots) killed(within time.Duration, args ...string) (time.Duration,
 		case <-time.After(s.moment(within)):
 			victim, name := cmd.Process.Pid, "nono"
 			for _, child := range machine.Children(victim) {
-				if nameOf(child) == "nono-layer-snap" && s.r.IntN(2) == 0 {
+				if strings.HasPrefix(nameOf(child), "nono-layer-") && s.r.IntN(2) == 0 {
 					victim, name = child, "the layer"
 				}
 			}
