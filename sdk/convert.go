@@ -33,7 +33,7 @@ func encodeDescription(d Description) (*layerpb.DescribeResponse, error) {
 		}
 		out := &layerpb.Subcommand{
 			Path: c.Path, Help: c.Help, Arguments: c.Arguments, Completion: completion, Words: c.Words,
-			Session: c.Session,
+			Session: c.Session, Services: c.Services,
 		}
 		for _, f := range c.Flags {
 			out.Flags = append(out.Flags, &layerpb.Flag{Name: f.Name, Value: f.Value, Help: f.Help})
@@ -194,6 +194,13 @@ func decodeSubcommandRequest(raw []byte) (*SubcommandRequest, error) {
 	}
 	for _, f := range m.GetFlags() {
 		req.Flags[f.GetName()] = append(req.Flags[f.GetName()], string(f.GetValue()))
+	}
+	if m.GetPolicy() != nil {
+		pol, err := wire.DecodePolicy(m.GetPolicy())
+		if err != nil {
+			return nil, wire.At(err, "policy")
+		}
+		req.Policy, req.UpstreamAuth = &pol, NewSecret(m.GetUpstreamAuth())
 	}
 	stored := m.GetSession()
 	if stored == nil {

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nono-run/nono/sdk/policy"
 	"github.com/nono-run/nono/sdk/prompt"
 )
 
@@ -40,6 +41,10 @@ type Subcommand struct {
 	// first argument, before those in Arguments: nono takes it away, and without it means the last
 	// session of the current directory.
 	Session bool
+	// Services says that the arguments are names of services that take a key, and that the command is
+	// told the policy with these: [SubcommandRequest].Policy. Without a name, they are those of the
+	// user's own configuration. Only layers of the kind credentials may say so.
+	Services bool
 }
 
 // Flag is a flag of a subcommand, --name.
@@ -78,6 +83,10 @@ type SubcommandRequest struct {
 	HostVariables map[string]string
 	// Session is there for a command that is about one.
 	Session *StoredSession
+	// Policy is there for a command that is about services. The variables that it names as sources of
+	// keys are among HostVariables, and UpstreamAuth is as in [PlanRequest].
+	Policy       *policy.Policy
+	UpstreamAuth Secret
 }
 
 // StoredSession is a session that is over, as it was stored. Its host variables are not kept.

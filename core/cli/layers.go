@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/kinds"
@@ -74,7 +75,7 @@ func (a *App) addBuiltIn(ctx context.Context, root *cobra.Command) error {
 	}
 	all, err := layers.BuiltIn(ctx)
 	for _, of := range all {
-		attach(root, of, a.runOf(layers, of.Layer), a.completeSessions)
+		attach(root, of, a.runOf(layers, of.Layer), a.offers())
 	}
 	return err
 }
@@ -97,7 +98,7 @@ func (a *App) addVendors(ctx context.Context, root *cobra.Command, words []strin
 			Use: of.Layer, Short: "Run a command of layer " + of.Layer, DisableFlagsInUseLine: true,
 		})
 		x.AddCommand(beneath)
-		attach(beneath, of, a.runOf(layers, of.Layer), a.completeSessions)
+		attach(beneath, of, a.runOf(layers, of.Layer), a.offers())
 	}
 	return nil
 }
@@ -156,13 +157,20 @@ func (a *App) runOf(layers *session.Commands, layer string) runLayer {
 	return func(
 		ctx context.Context, c sdk.Subcommand, flags map[string][]string, args []string,
 	) error {
-		var about *store.Entry
+		var about session.About
 		if c.Session {
 			e, rest, err := a.sessionOf(layer, c, args)
 			if err != nil {
 				return err
 			}
-			about, args = &e, rest
+			about.Session, args = &e, rest
+		}
+		if c.Services {
+			loaded, err := a.servicesOf(args)
+			if err != nil {
+				return err
+			}
+			about.Policy, about.UpstreamAuth = &loaded.Policy, loaded.UpstreamAuth
 		}
 		code, err := layers.Run(ctx, layer, c, flags, args, about)
 		if err == nil && code != 0 {
@@ -172,10 +180,50 @@ func (a *App) runOf(layers *session.Commands, layer string) runLayer {
 	}
 }
 
+// servicesOf is the user's own policy with the services that are named, and with those that it
+// names itself where none is.
+func (a *App) servicesOf(names []string) (*config.Config, error) {
+	own, err := dirs.Find(a.Lookup, a.UID)
+	if err != nil {
+		return nil, err
+	}
+	dir, _, err := a.currentDir()
+	if err != nil {
+		return nil, err
+	}
+	var o policyOptions
+	for _, name := range names {
+		o.Rules = append(o.Rules, config.Flag{Name: "credential", Value: name})
+	}
+	options := a.configOptions(o, own, dir)
+	options.Packages = func(*policy.Policy) ([]string, string, error) { return nil, "", nil }
+	loaded, err := config.Load(options)
+	a.texts = loaded.Texts
+	if err != nil {
+		return nil, err
+	}
+	pol := &loaded.Config.Policy
+	if len(names) == 0 {
+		if len(pol.Credentials) == 0 {
+			return nil, diag.Errorf("your own configuration names no credential").
+				Try("name a service: nono credential test openai")
+		}
+		return loaded.Config, nil
+	}
+	pol.Credentials = slices.DeleteFunc(slices.Clone(pol.Credentials),
+		func(c policy.Credential) bool { return !slices.Contains(names, c.Service) })
+	return loaded.Config, nil
+}
+
+// offers are the names that the shell offers for arguments of layers' commands.
+type offers struct{ sessions, services cobra.CompletionFunc }
+
+func (a *App) offers() offers { return offers{a.completeSessions, a.completeServices} }
+
 // attach puts a layer's commands beneath a command, each at its path. A word that is taken already
 // stays what it is: no layer replaces a command of nono's.
 func attach(
-	root *cobra.Command, of session.OfLayer, run runLayer, sessions cobra.CompletionFunc,
+	root *cobra.Command, of session.OfLayer, run runLayer, names offers,
 ) {
 	for _, c := range of.Commands {
 		at := root
@@ -186,7 +234,7 @@ func attach(
 			case next >= 0:
 				at = at.Commands()[next]
 			case last:
-				at.AddCommand(layerCommand(of.Layer, c, word, run, sessions))
+				at.AddCommand(layerCommand(of.Layer, c, word, run, names))
 			default:
 				inner := group(&cobra.Command{
 					Use: word, Short: "Commands of layer " + of.Layer,
@@ -216,7 +264,7 @@ func layerExample(layer string, c sdk.Subcommand) string {
 }
 
 func layerCommand(
-	layer string, c sdk.Subcommand, word string, run runLayer, sessions cobra.CompletionFunc,
+	layer string, c sdk.Subcommand, word string, run runLayer, names offers,
 ) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:                   strings.TrimSpace(word + " " + c.Arguments),
@@ -233,8 +281,11 @@ func layerCommand(
 	if c.Arguments == "" {
 		cmd.Args = noArguments
 	}
+	if c.Services {
+		cmd.ValidArgsFunction = names.services
+	}
 	if c.Session {
-		ofSession(cmd, c, word, sessions)
+		ofSession(cmd, c, word, names.sessions)
 	}
 	for _, f := range c.Flags {
 		if f.Value == "" {

@@ -56,7 +56,7 @@ func TestLayerCommandsAreUnderstood(t *testing.T) {
 			}
 			g = &got{c.Path, flags, args}
 			return nil
-		}, cobra.NoFileCompletions)
+		}, offers{})
 		root.SetArgs(test.args)
 		err := root.ExecuteContext(t.Context())
 		if (err == nil) != (test.want != nil) || ran != (test.want != nil) {

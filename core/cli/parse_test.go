@@ -82,7 +82,7 @@ func understoodWith(commands []sdk.Subcommand, args ...string) (any, *App, error
 		_ context.Context, c sdk.Subcommand, _ map[string][]string, args []string,
 	) error {
 		return take(append([]string{c.Path}, args...))
-	}, nil)
+	}, offers{})
 	args = respelled(args)
 	root.SetArgs(args)
 	err := root.Execute()

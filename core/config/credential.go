@@ -89,6 +89,16 @@ var credential = block{
 				Shape: language.String, Of: "name",
 				Help: "whose password the key is for git; any will do for most",
 			},
+			"test": {
+				Shape: language.Structured,
+				Help:  "what `nono credential test` asks the service, by GET, which changes nothing",
+				Fields: map[string]language.Attribute{
+					"path": {Shape: language.String, Of: "path", Help: "from the root of the host"},
+					"header": {
+						Shape: language.String, Of: "text", Help: `that it wants besides: "NAME: VALUE"`,
+					},
+				},
+			},
 			"optional": {Shape: language.Bool, Help: "a missing key is a notice"},
 			"arguments": {
 				Shape: language.StringList, Of: "word",
@@ -111,6 +121,7 @@ credential "acme" {
   env      = { key = "ACME_API_KEY", base_url = "ACME_BASE_URL" }
   methods  = ["GET", "POST"]
   paths    = ["/v1/chat/*", "/v1/files/**"]
+  test     = { path = "/v1/models", header = "acme-version: 2" }
   optional = true
 }
 
@@ -390,6 +401,7 @@ func (r *reader) makeCredential(
 		}
 	}
 	r.narrowed(&c, values)
+	r.keyTest(&c, values["test"])
 	if v := values["optional"]; v != nil {
 		c.Optional = v.Yes
 	}
@@ -598,6 +610,33 @@ func (r *reader) narrowed(c *policy.Credential, values map[string]*language.Valu
 	}
 }
 
+var (
+	testPath   = regexp.MustCompile(`^(/[A-Za-z0-9_~{}-][A-Za-z0-9_.~{}-]*)+(\?[A-Za-z0-9_=&-]+)?$`)
+	testHeader = regexp.MustCompile(`^[A-Za-z0-9-]+: [ -~]+$`)
+)
+
+// keyTest is what the service can be asked to find out whether a key is good.
+func (r *reader) keyTest(c *policy.Credential, v *language.Value) {
+	if v == nil {
+		return
+	}
+	path, header := v.Fields["path"], v.Fields["header"]
+	if path == nil || !testPath.MatchString(path.Items[0].Text) {
+		r.add(problem(v.Source, "what the service is asked is a path below that of its upstream").
+			Try(`write test = { path = "/v1/models" }`))
+		return
+	}
+	c.Test.Path = path.Items[0].Text
+	if header != nil {
+		c.Test.Header = header.Items[0].Text
+		name, _, _ := strings.Cut(c.Test.Header, ":")
+		if !testHeader.MatchString(c.Test.Header) || slices.Contains(notForKeys, strings.ToLower(name)) {
+			r.add(problem(header.Source, "this is no header that a request can have").
+				Try(`write header = "anthropic-version: 2023-06-01"`))
+		}
+	}
+}
+
 // defaultGitUser is whose password a key is where nothing else is said. Few services look at it.
 const defaultGitUser = "git"
 
@@ -675,6 +714,7 @@ func (r *reader) credentialAsks(s *source, t *language.Tree) []Ask {
 		"credential", c.Service, c.Upstream, string(c.Place.Type), c.Place.Name, c.Place.Format,
 		c.Prefix, c.KeyVariable, c.URLVariable, strings.Join(c.Methods, " "), strings.Join(c.Paths, " "),
 		strings.Join(c.Git, " "), c.GitUser, c.LoginVariable, c.LoginPath,
+		c.Test.Path, c.Test.Header,
 	}, keys...)
 	at := c.Upstream
 	if len(c.Git) > 0 {

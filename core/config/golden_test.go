@@ -273,6 +273,9 @@ func (w *world) all(loaded config.Loaded, err error) string {
 		if c.Arguments != nil {
 			fmt.Fprintf(&b, ", arguments %q", c.Arguments)
 		}
+		if strings.Contains(c.Test.Path, "?") {
+			fmt.Fprintf(&b, ", test %s with %s", c.Test.Path, c.Test.Header)
+		}
 		if len(c.Git) > 0 {
 			fmt.Fprintf(&b, ", git %s as %s", c.Git, c.GitUser)
 		}

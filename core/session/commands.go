@@ -20,6 +20,7 @@ import (
 	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/host"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // Commands are the layers' own commands: which there are, and how one is run. What a layer says of
@@ -94,13 +95,21 @@ func (c *Commands) places() (layerhost.Places, error) {
 	return placesOf(bin, c.Dirs), err
 }
 
-// Run runs a layer's command on the user's terminal, and returns its exit code. about is the
-// session that it is about; nil for a command that is about none.
+// About is what a command of a layer's is about.
+type About struct {
+	// Session is nil where it is about none.
+	Session *store.Entry
+	// Policy is nil where it is about no services; UpstreamAuth is for its upstream proxy.
+	Policy       *policy.Policy
+	UpstreamAuth sdk.Secret
+}
+
+// Run runs a layer's command on the user's terminal, and returns its exit code.
 func (c *Commands) Run(
 	ctx context.Context, layer string, command sdk.Subcommand,
-	flags map[string][]string, args []string, about *store.Entry,
+	flags map[string][]string, args []string, about About,
 ) (int, error) {
-	stored, err := c.storedFor(about, layer)
+	stored, err := c.storedFor(about.Session, layer)
 	if err != nil {
 		return 0, err
 	}
@@ -119,8 +128,13 @@ func (c *Commands) Run(
 	defer func() { _ = binary.Close() }()
 	req := &sdk.SubcommandRequest{
 		Path: command.Path, Args: args, Flags: flags, Dir: c.Dir, HostVariables: map[string]string{},
+		Policy: about.Policy, UpstreamAuth: about.UpstreamAuth,
 	}
-	for _, name := range d.HostVariables {
+	names := slices.Clone(d.HostVariables)
+	if about.Policy != nil {
+		names = append(names, about.Policy.KeySources()...)
+	}
+	for _, name := range names {
 		if value, ok := c.Lookup(name); ok {
 			req.HostVariables[name] = value
 		}

@@ -216,14 +216,9 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error
 // credentials' Plan alone: no other layer, and no later call, has a use for them.
 func (r *run) withKeys(variables map[string]string) map[string]string {
 	variables = maps.Clone(variables)
-	for _, c := range r.policy.Credentials {
-		for _, k := range c.Keys {
-			if k.Type != policy.VariableSource {
-				continue
-			}
-			if value, ok := r.req.Lookup(k.Name); ok {
-				variables[k.Name] = value
-			}
+	for _, name := range r.policy.KeySources() {
+		if value, ok := r.req.Lookup(name); ok {
+			variables[name] = value
 		}
 	}
 	return variables

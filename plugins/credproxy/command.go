@@ -22,6 +22,7 @@ const (
 	commandSet    = "credential set"
 	commandList   = "credential list"
 	commandRemove = "credential remove"
+	commandTest   = "credential test"
 )
 
 const (
@@ -50,11 +51,16 @@ func subcommands() []sdk.Subcommand {
 		{
 			Path: commandRemove, Arguments: "NAME...", Help: "Remove keys from your keyring",
 		},
+		{
+			Path: commandTest, Arguments: "[SERVICE...]", Services: true,
+			Help:  "Ask services whether they take your keys",
+			Flags: []sdk.Flag{{Name: "json", Help: "as JSON"}},
+		},
 	}
 }
 
 // Run implements sdk.Commander.
-func (*layer) Run(ctx context.Context, req *sdk.SubcommandRequest) error {
+func (l *layer) Run(ctx context.Context, req *sdk.SubcommandRequest) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ring := ringOf(req.HostVariables)
@@ -65,6 +71,8 @@ func (*layer) Run(ctx context.Context, req *sdk.SubcommandRequest) error {
 		return list(ctx, req, ring)
 	case commandRemove:
 		return remove(ctx, req, ring)
+	case commandTest:
+		return l.test(ctx, req)
 	}
 	return fmt.Errorf("there is no command %q", req.Path)
 }

@@ -108,7 +108,12 @@ func (l *layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 		sdk.Logger().Info("the memory with the keys is not hidden from everything", "missing", err)
 	}
 	l.services, l.auth = nil, req.UpstreamAuth
-	found := find(ctx, req)
+	reader := readerOf(req.HostVariables, req.Host.UID)
+	reader.DryRun = req.DryRun
+	if req.Session != nil {
+		reader.Passphrases = &source.Passphrases{Ask: req.Session.AskHidden}
+	}
+	found := find(ctx, reader, req.Policy.Credentials)
 	answer := &sdk.PlanResponse{Secrets: map[string]sdk.Secret{}}
 	decide := policy.NewDecider(&req.Policy)
 	for i := range req.Policy.Credentials {
@@ -140,26 +145,25 @@ type outcome struct {
 	err  error
 }
 
-// find looks for all keys at the same time.
-func find(ctx context.Context, req *sdk.PlanRequest) []outcome {
-	reader := &source.Reader{
-		Variables: req.HostVariables, UID: req.Host.UID, DryRun: req.DryRun,
-		Keyring: ringOf(req.HostVariables),
-	}
-	if req.Session != nil {
-		reader.Passphrases = &source.Passphrases{Ask: req.Session.AskHidden}
-	}
+// readerOf reads the keys of the user who has these variables.
+func readerOf(variables map[string]string, uid int) *source.Reader {
+	reader := &source.Reader{Variables: variables, UID: uid, Keyring: ringOf(variables)}
 	for _, name := range forCommands {
-		if value, ok := req.HostVariables[name]; ok {
+		if value, ok := variables[name]; ok {
 			reader.Environ = append(reader.Environ, name+"="+value)
 		}
 	}
-	all := make([]outcome, len(req.Policy.Credentials))
+	return reader
+}
+
+// find looks for all keys at the same time.
+func find(ctx context.Context, reader *source.Reader, credentials []policy.Credential) []outcome {
+	all := make([]outcome, len(credentials))
 	var wg sync.WaitGroup
 	for i := range all {
 		wg.Go(func() {
 			o := &all[i]
-			o.key, o.from, o.err = reader.Find(ctx, req.Policy.Credentials[i].Keys)
+			o.key, o.from, o.err = reader.Find(ctx, credentials[i].Keys)
 		})
 	}
 	wg.Wait()

@@ -6,4 +6,5 @@ credential "anthropic" {
   header   = "x-api-key"
   format   = "{}"
   env      = { key = "ANTHROPIC_API_KEY", base_url = "ANTHROPIC_BASE_URL" }
+  test     = { path = "/v1/models", header = "anthropic-version: 2023-06-01" }
 }

@@ -6,4 +6,5 @@ credential "deepseek" {
   header   = "Authorization"
   format   = "Bearer {}"
   env      = { key = "DEEPSEEK_API_KEY", base_url = "DEEPSEEK_BASE_URL" }
+  test     = { path = "/models" }
 }

@@ -6,4 +6,5 @@ credential "gemini" {
   header   = "x-goog-api-key"
   format   = "{}"
   env      = { key = "GEMINI_API_KEY", base_url = "GOOGLE_GEMINI_BASE_URL" }
+  test     = { path = "/v1beta/models" }
 }

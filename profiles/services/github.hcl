@@ -9,4 +9,5 @@ credential "github" {
   env      = { key = "GITHUB_TOKEN", base_url = "GITHUB_API_URL" }
   git      = ["github.com"]
   git_user = "x-access-token"
+  test     = { path = "/rate_limit" }
 }

@@ -9,4 +9,5 @@ credential "gitlab" {
   env      = { key = "GITLAB_TOKEN" }
   git      = ["gitlab.com"]
   git_user = "oauth2"
+  test     = { path = "/api/v4/version" }
 }

@@ -6,4 +6,5 @@ credential "groq" {
   header   = "Authorization"
   format   = "Bearer {}"
   env      = { key = "GROQ_API_KEY", base_url = "GROQ_BASE_URL" }
+  test     = { path = "/openai/v1/models" }
 }

@@ -6,4 +6,5 @@ credential "mistral" {
   header   = "Authorization"
   format   = "Bearer {}"
   env      = { key = "MISTRAL_API_KEY", base_url = "MISTRAL_BASE_URL" }
+  test     = { path = "/v1/models" }
 }

@@ -6,4 +6,5 @@ credential "openai" {
   header   = "Authorization"
   format   = "Bearer {}"
   env      = { key = "OPENAI_API_KEY", base_url = "OPENAI_BASE_URL" }
+  test     = { path = "/v1/models" }
 }

@@ -6,4 +6,5 @@ credential "openrouter" {
   header   = "Authorization"
   format   = "Bearer {}"
   env      = { key = "OPENROUTER_API_KEY", base_url = "OPENROUTER_BASE_URL" }
+  test     = { path = "/api/v1/key" }
 }

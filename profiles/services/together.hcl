@@ -6,4 +6,5 @@ credential "together" {
   header   = "Authorization"
   format   = "Bearer {}"
   env      = { key = "TOGETHER_API_KEY", base_url = "TOGETHER_BASE_URL" }
+  test     = { path = "/v1/models" }
 }

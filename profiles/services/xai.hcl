@@ -6,4 +6,5 @@ credential "xai" {
   header   = "Authorization"
   format   = "Bearer {}"
   env      = { key = "XAI_API_KEY", base_url = "XAI_BASE_URL" }
+  test     = { path = "/v1/models" }
 }

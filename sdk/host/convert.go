@@ -53,6 +53,12 @@ func decodeDescription(m *layerpb.DescribeResponse) (sdk.Description, error) {
 	var subErr error
 	d.Settings, err = decodeSettings(m.GetSettings(), 1)
 	d.Subcommands, subErr = decodeSubcommands(m.GetSubcommands())
+	for _, c := range d.Subcommands {
+		if c.Services && d.Kind != policy.KindCredentials && subErr == nil {
+			subErr = fmt.Errorf("subcommand %q: only a layer of the kind credentials is told of services",
+				c.Path)
+		}
+	}
 	return d, wire.First(err, subErr)
 }
 
@@ -88,7 +94,7 @@ func decodeSubcommand(m *layerpb.Subcommand) (sdk.Subcommand, error) {
 	completion, completionErr := wire.DecodeEnum[sdk.Completion](wire.Completions, m.GetCompletion())
 	c := sdk.Subcommand{
 		Path: m.GetPath(), Help: m.GetHelp(), Arguments: m.GetArguments(), Completion: completion,
-		Words: m.GetWords(), Session: m.GetSession(),
+		Words: m.GetWords(), Session: m.GetSession(), Services: m.GetServices(),
 	}
 	err := wire.First(
 		wire.At(completionErr, "completion"), wire.At(wire.Name(c.Help), "help"),
@@ -168,6 +174,13 @@ func EncodeSubcommand(r *sdk.SubcommandRequest, about *StoredSession) ([]byte, e
 		for _, value := range r.Flags[name] {
 			m.Flags = append(m.Flags, &layerpb.FlagValue{Name: name, Value: []byte(value)})
 		}
+	}
+	if r.Policy != nil {
+		var err error
+		if m.Policy, err = wire.EncodePolicy(*r.Policy); err != nil {
+			return nil, err
+		}
+		m.UpstreamAuth = r.UpstreamAuth.Reveal()
 	}
 	if about != nil {
 		var err error

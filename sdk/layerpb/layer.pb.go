@@ -1473,7 +1473,10 @@ type Subcommand struct {
 	// words are what the shell offers, for COMPLETION_WORDS.
 	Words []string `protobuf:"bytes,6,rep,name=words,proto3" json:"words,omitempty"`
 	// session: the command is about a stored session.
-	Session       bool `protobuf:"varint,7,opt,name=session,proto3" json:"session,omitempty"`
+	Session bool `protobuf:"varint,7,opt,name=session,proto3" json:"session,omitempty"`
+	// services: the arguments are names of services that take a key, of which the command is told. For
+	// layers of the kind credentials alone.
+	Services      bool `protobuf:"varint,8,opt,name=services,proto3" json:"services,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1557,6 +1560,13 @@ func (x *Subcommand) GetSession() bool {
 	return false
 }
 
+func (x *Subcommand) GetServices() bool {
+	if x != nil {
+		return x.Services
+	}
+	return false
+}
+
 type Flag struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1631,7 +1641,12 @@ type SubcommandRequest struct {
 	StateDir      []byte      `protobuf:"bytes,6,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"`
 	HostVariables []*Variable `protobuf:"bytes,7,rep,name=host_variables,json=hostVariables,proto3" json:"host_variables,omitempty"`
 	// session is there for a command that is about one.
-	Session       *StoredSession `protobuf:"bytes,8,opt,name=session,proto3" json:"session,omitempty"`
+	Session *StoredSession `protobuf:"bytes,8,opt,name=session,proto3" json:"session,omitempty"`
+	// policy is there for a command that is about services: the user's own, with these. The variables
+	// that it names as sources of keys are among host_variables.
+	Policy *Policy `protobuf:"bytes,9,opt,name=policy,proto3" json:"policy,omitempty"`
+	// upstream_auth is the user and the password for the policy's upstream proxy.
+	UpstreamAuth  []byte `protobuf:"bytes,10,opt,name=upstream_auth,json=upstreamAuth,proto3" json:"upstream_auth,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1718,6 +1733,20 @@ func (x *SubcommandRequest) GetHostVariables() []*Variable {
 func (x *SubcommandRequest) GetSession() *StoredSession {
 	if x != nil {
 		return x.Session
+	}
+	return nil
+}
+
+func (x *SubcommandRequest) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *SubcommandRequest) GetUpstreamAuth() []byte {
+	if x != nil {
+		return x.UpstreamAuth
 	}
 	return nil
 }
@@ -2778,7 +2807,9 @@ type Credential struct {
 	// it may be empty.
 	LoginVariable string `protobuf:"bytes,17,opt,name=login_variable,json=loginVariable,proto3" json:"login_variable,omitempty"`
 	// login_path stands at the end of that address, behind upstream's own path.
-	LoginPath     string `protobuf:"bytes,18,opt,name=login_path,json=loginPath,proto3" json:"login_path,omitempty"`
+	LoginPath string `protobuf:"bytes,18,opt,name=login_path,json=loginPath,proto3" json:"login_path,omitempty"`
+	// test is what the service can be asked to find out whether it takes a key.
+	Test          *KeyTest `protobuf:"bytes,19,opt,name=test,proto3" json:"test,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2939,6 +2970,67 @@ func (x *Credential) GetLoginPath() string {
 	return ""
 }
 
+func (x *Credential) GetTest() *KeyTest {
+	if x != nil {
+		return x.Test
+	}
+	return nil
+}
+
+// KeyTest is a request by GET.
+type KeyTest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Path  string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// header is a line that the service wants besides; or empty.
+	Header        string `protobuf:"bytes,2,opt,name=header,proto3" json:"header,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyTest) Reset() {
+	*x = KeyTest{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyTest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyTest) ProtoMessage() {}
+
+func (x *KeyTest) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyTest.ProtoReflect.Descriptor instead.
+func (*KeyTest) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *KeyTest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *KeyTest) GetHeader() string {
+	if x != nil {
+		return x.Header
+	}
+	return ""
+}
+
 // Fallback is what holds in the place of a credential for which no source has a key. Its rules have
 // no id yet.
 type Fallback struct {
@@ -2954,7 +3046,7 @@ type Fallback struct {
 
 func (x *Fallback) Reset() {
 	*x = Fallback{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2966,7 +3058,7 @@ func (x *Fallback) String() string {
 func (*Fallback) ProtoMessage() {}
 
 func (x *Fallback) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[21]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2979,7 +3071,7 @@ func (x *Fallback) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fallback.ProtoReflect.Descriptor instead.
 func (*Fallback) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Fallback) GetFilesystem() []*PathRule {
@@ -3024,7 +3116,7 @@ type SnapshotPath struct {
 
 func (x *SnapshotPath) Reset() {
 	*x = SnapshotPath{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3036,7 +3128,7 @@ func (x *SnapshotPath) String() string {
 func (*SnapshotPath) ProtoMessage() {}
 
 func (x *SnapshotPath) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[22]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3049,7 +3141,7 @@ func (x *SnapshotPath) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotPath.ProtoReflect.Descriptor instead.
 func (*SnapshotPath) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{22}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SnapshotPath) GetId() string {
@@ -3092,7 +3184,7 @@ type SnapshotExclude struct {
 
 func (x *SnapshotExclude) Reset() {
 	*x = SnapshotExclude{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3104,7 +3196,7 @@ func (x *SnapshotExclude) String() string {
 func (*SnapshotExclude) ProtoMessage() {}
 
 func (x *SnapshotExclude) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[23]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3117,7 +3209,7 @@ func (x *SnapshotExclude) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotExclude.ProtoReflect.Descriptor instead.
 func (*SnapshotExclude) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{23}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SnapshotExclude) GetId() string {
@@ -3156,7 +3248,7 @@ type SnapshotKeep struct {
 
 func (x *SnapshotKeep) Reset() {
 	*x = SnapshotKeep{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3168,7 +3260,7 @@ func (x *SnapshotKeep) String() string {
 func (*SnapshotKeep) ProtoMessage() {}
 
 func (x *SnapshotKeep) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[24]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3181,7 +3273,7 @@ func (x *SnapshotKeep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotKeep.ProtoReflect.Descriptor instead.
 func (*SnapshotKeep) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{24}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SnapshotKeep) GetId() string {
@@ -3232,7 +3324,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3244,7 +3336,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[25]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3257,7 +3349,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{25}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Snapshot) GetPaths() []*SnapshotPath {
@@ -3297,7 +3389,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3309,7 +3401,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[26]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3322,7 +3414,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{26}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Policy) GetFilesystem() []*PathRule {
@@ -3395,7 +3487,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3407,7 +3499,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3420,7 +3512,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Host) GetTier() Tier {
@@ -3476,7 +3568,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3488,7 +3580,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3501,7 +3593,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Command) GetArgs() [][]byte {
@@ -3536,7 +3628,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3548,7 +3640,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3561,7 +3653,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Document) GetPath() []byte {
@@ -3595,7 +3687,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3607,7 +3699,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3620,7 +3712,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Variable) GetName() []byte {
@@ -3657,7 +3749,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3669,7 +3761,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3682,7 +3774,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Run) GetSessionId() string {
@@ -3772,7 +3864,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3784,7 +3876,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3797,7 +3889,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PlanRequest) GetRun() *Run {
@@ -3850,7 +3942,7 @@ type Places struct {
 
 func (x *Places) Reset() {
 	*x = Places{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3862,7 +3954,7 @@ func (x *Places) String() string {
 func (*Places) ProtoMessage() {}
 
 func (x *Places) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3875,7 +3967,7 @@ func (x *Places) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Places.ProtoReflect.Descriptor instead.
 func (*Places) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Places) GetPlaces() []*Place {
@@ -3929,7 +4021,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3941,7 +4033,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3954,7 +4046,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Place) GetPath() []byte {
@@ -4066,7 +4158,7 @@ type Rights struct {
 
 func (x *Rights) Reset() {
 	*x = Rights{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4078,7 +4170,7 @@ func (x *Rights) String() string {
 func (*Rights) ProtoMessage() {}
 
 func (x *Rights) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4091,7 +4183,7 @@ func (x *Rights) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rights.ProtoReflect.Descriptor instead.
 func (*Rights) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Rights) GetRead() bool {
@@ -4126,7 +4218,7 @@ type PlaceLink struct {
 
 func (x *PlaceLink) Reset() {
 	*x = PlaceLink{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4138,7 +4230,7 @@ func (x *PlaceLink) String() string {
 func (*PlaceLink) ProtoMessage() {}
 
 func (x *PlaceLink) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4151,7 +4243,7 @@ func (x *PlaceLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceLink.ProtoReflect.Descriptor instead.
 func (*PlaceLink) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PlaceLink) GetPath() []byte {
@@ -4189,7 +4281,7 @@ type PlaceRule struct {
 
 func (x *PlaceRule) Reset() {
 	*x = PlaceRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4201,7 +4293,7 @@ func (x *PlaceRule) String() string {
 func (*PlaceRule) ProtoMessage() {}
 
 func (x *PlaceRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4214,7 +4306,7 @@ func (x *PlaceRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceRule.ProtoReflect.Descriptor instead.
 func (*PlaceRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PlaceRule) GetRule() string {
@@ -4265,7 +4357,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4277,7 +4369,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4290,7 +4382,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PlanResponse) GetSteps() []*Step {
@@ -4340,7 +4432,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4352,7 +4444,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4365,7 +4457,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Coverage) GetRule() string {
@@ -4409,7 +4501,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4421,7 +4513,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4434,7 +4526,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Diagnostic) GetSeverity() Severity {
@@ -4489,7 +4581,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4501,7 +4593,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4514,7 +4606,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Fact) GetFact() isFact_Fact {
@@ -4628,7 +4720,7 @@ type VerifiedFile struct {
 
 func (x *VerifiedFile) Reset() {
 	*x = VerifiedFile{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4640,7 +4732,7 @@ func (x *VerifiedFile) String() string {
 func (*VerifiedFile) ProtoMessage() {}
 
 func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4653,7 +4745,7 @@ func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifiedFile.ProtoReflect.Descriptor instead.
 func (*VerifiedFile) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *VerifiedFile) GetPath() []byte {
@@ -4681,7 +4773,7 @@ type CredentialMissing struct {
 
 func (x *CredentialMissing) Reset() {
 	*x = CredentialMissing{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4693,7 +4785,7 @@ func (x *CredentialMissing) String() string {
 func (*CredentialMissing) ProtoMessage() {}
 
 func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4706,7 +4798,7 @@ func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialMissing.ProtoReflect.Descriptor instead.
 func (*CredentialMissing) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CredentialMissing) GetService() string {
@@ -4734,7 +4826,7 @@ type Proxy struct {
 
 func (x *Proxy) Reset() {
 	*x = Proxy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4746,7 +4838,7 @@ func (x *Proxy) String() string {
 func (*Proxy) ProtoMessage() {}
 
 func (x *Proxy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4759,7 +4851,7 @@ func (x *Proxy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proxy.ProtoReflect.Descriptor instead.
 func (*Proxy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Proxy) GetListener() string {
@@ -4788,7 +4880,7 @@ type Resolver struct {
 
 func (x *Resolver) Reset() {
 	*x = Resolver{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4800,7 +4892,7 @@ func (x *Resolver) String() string {
 func (*Resolver) ProtoMessage() {}
 
 func (x *Resolver) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4813,7 +4905,7 @@ func (x *Resolver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resolver.ProtoReflect.Descriptor instead.
 func (*Resolver) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Resolver) GetListener() string {
@@ -4841,7 +4933,7 @@ type BoundHost struct {
 
 func (x *BoundHost) Reset() {
 	*x = BoundHost{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4853,7 +4945,7 @@ func (x *BoundHost) String() string {
 func (*BoundHost) ProtoMessage() {}
 
 func (x *BoundHost) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4866,7 +4958,7 @@ func (x *BoundHost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoundHost.ProtoReflect.Descriptor instead.
 func (*BoundHost) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *BoundHost) GetService() string {
@@ -4906,7 +4998,7 @@ type GitHost struct {
 
 func (x *GitHost) Reset() {
 	*x = GitHost{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4918,7 +5010,7 @@ func (x *GitHost) String() string {
 func (*GitHost) ProtoMessage() {}
 
 func (x *GitHost) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4931,7 +5023,7 @@ func (x *GitHost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitHost.ProtoReflect.Descriptor instead.
 func (*GitHost) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GitHost) GetHost() string {
@@ -4986,7 +5078,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4998,7 +5090,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5011,7 +5103,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Step) GetRule() string {
@@ -5207,7 +5299,7 @@ type Env struct {
 
 func (x *Env) Reset() {
 	*x = Env{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5219,7 +5311,7 @@ func (x *Env) String() string {
 func (*Env) ProtoMessage() {}
 
 func (x *Env) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5232,7 +5324,7 @@ func (x *Env) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Env.ProtoReflect.Descriptor instead.
 func (*Env) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Env) GetName() []byte {
@@ -5264,7 +5356,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5276,7 +5368,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5289,7 +5381,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Part) GetPart() isPart_Part {
@@ -5378,7 +5470,7 @@ type Bind struct {
 
 func (x *Bind) Reset() {
 	*x = Bind{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5390,7 +5482,7 @@ func (x *Bind) String() string {
 func (*Bind) ProtoMessage() {}
 
 func (x *Bind) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5403,7 +5495,7 @@ func (x *Bind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bind.ProtoReflect.Descriptor instead.
 func (*Bind) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Bind) GetPath() []byte {
@@ -5465,7 +5557,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5477,7 +5569,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5490,7 +5582,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Link) GetPath() []byte {
@@ -5519,7 +5611,7 @@ type Copy struct {
 
 func (x *Copy) Reset() {
 	*x = Copy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5531,7 +5623,7 @@ func (x *Copy) String() string {
 func (*Copy) ProtoMessage() {}
 
 func (x *Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5544,7 +5636,7 @@ func (x *Copy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Copy.ProtoReflect.Descriptor instead.
 func (*Copy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Copy) GetPath() []byte {
@@ -5588,7 +5680,7 @@ type Tmpfs struct {
 
 func (x *Tmpfs) Reset() {
 	*x = Tmpfs{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5600,7 +5692,7 @@ func (x *Tmpfs) String() string {
 func (*Tmpfs) ProtoMessage() {}
 
 func (x *Tmpfs) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5613,7 +5705,7 @@ func (x *Tmpfs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tmpfs.ProtoReflect.Descriptor instead.
 func (*Tmpfs) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Tmpfs) GetPath() []byte {
@@ -5655,7 +5747,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5667,7 +5759,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5680,7 +5772,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Mask) GetPath() []byte {
@@ -5715,7 +5807,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5727,7 +5819,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5740,7 +5832,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *File) GetPath() []byte {
@@ -5774,7 +5866,7 @@ type Landlock struct {
 
 func (x *Landlock) Reset() {
 	*x = Landlock{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5786,7 +5878,7 @@ func (x *Landlock) String() string {
 func (*Landlock) ProtoMessage() {}
 
 func (x *Landlock) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5799,7 +5891,7 @@ func (x *Landlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Landlock.ProtoReflect.Descriptor instead.
 func (*Landlock) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Landlock) GetPath() []byte {
@@ -5828,7 +5920,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5840,7 +5932,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5853,7 +5945,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Comparison) GetArg() uint32 {
@@ -5893,7 +5985,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5905,7 +5997,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5918,7 +6010,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Condition) GetComparisons() []*Comparison {
@@ -5939,7 +6031,7 @@ type Seccomp struct {
 
 func (x *Seccomp) Reset() {
 	*x = Seccomp{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5951,7 +6043,7 @@ func (x *Seccomp) String() string {
 func (*Seccomp) ProtoMessage() {}
 
 func (x *Seccomp) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5964,7 +6056,7 @@ func (x *Seccomp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seccomp.ProtoReflect.Descriptor instead.
 func (*Seccomp) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Seccomp) GetSyscalls() []string {
@@ -6001,7 +6093,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6013,7 +6105,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6026,7 +6118,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Listener) GetName() string {
@@ -6073,7 +6165,7 @@ type Dialer struct {
 
 func (x *Dialer) Reset() {
 	*x = Dialer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6085,7 +6177,7 @@ func (x *Dialer) String() string {
 func (*Dialer) ProtoMessage() {}
 
 func (x *Dialer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6098,7 +6190,7 @@ func (x *Dialer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dialer.ProtoReflect.Descriptor instead.
 func (*Dialer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Dialer) GetPorts() []uint32 {
@@ -6120,7 +6212,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6132,7 +6224,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6145,7 +6237,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *StartRequest) GetRun() *Run {
@@ -6181,7 +6273,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6193,7 +6285,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6206,7 +6298,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Descriptor) GetName() string {
@@ -6244,7 +6336,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6256,7 +6348,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6269,7 +6361,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{65}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *StartResponse) GetHasState() bool {
@@ -6310,7 +6402,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6322,7 +6414,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6335,7 +6427,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{66}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *End) GetReason() EndReason {
@@ -6389,7 +6481,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6401,7 +6493,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6414,7 +6506,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{67}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *FinishRequest) GetRun() *Run {
@@ -6468,7 +6560,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6480,7 +6572,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6493,7 +6585,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{68}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *FinishResponse) GetLines() []string {
@@ -6515,7 +6607,7 @@ type ForgetRequest struct {
 
 func (x *ForgetRequest) Reset() {
 	*x = ForgetRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6527,7 +6619,7 @@ func (x *ForgetRequest) String() string {
 func (*ForgetRequest) ProtoMessage() {}
 
 func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6540,7 +6632,7 @@ func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
 func (*ForgetRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{69}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ForgetRequest) GetCore() *Core {
@@ -6574,7 +6666,7 @@ type ForgetResponse struct {
 
 func (x *ForgetResponse) Reset() {
 	*x = ForgetResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6586,7 +6678,7 @@ func (x *ForgetResponse) String() string {
 func (*ForgetResponse) ProtoMessage() {}
 
 func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6599,7 +6691,7 @@ func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetResponse.ProtoReflect.Descriptor instead.
 func (*ForgetResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{70}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ForgetResponse) GetFreed() uint64 {
@@ -6625,7 +6717,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6637,7 +6729,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6650,7 +6742,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{71}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *SessionRequest) GetMessage() isSessionRequest_Message {
@@ -6743,7 +6835,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6755,7 +6847,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6768,7 +6860,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{72}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *SessionResponse) GetMessage() isSessionResponse_Message {
@@ -6896,7 +6988,7 @@ type Rested struct {
 
 func (x *Rested) Reset() {
 	*x = Rested{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6908,7 +7000,7 @@ func (x *Rested) String() string {
 func (*Rested) ProtoMessage() {}
 
 func (x *Rested) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6921,7 +7013,7 @@ func (x *Rested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rested.ProtoReflect.Descriptor instead.
 func (*Rested) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{73}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{74}
 }
 
 type Beat struct {
@@ -6933,7 +7025,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6945,7 +7037,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6958,7 +7050,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{74}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -6983,7 +7075,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6995,7 +7087,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7008,7 +7100,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{75}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Event) GetName() string {
@@ -7051,7 +7143,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7063,7 +7155,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7076,7 +7168,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{76}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Progress) GetText() string {
@@ -7112,7 +7204,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7124,7 +7216,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7137,7 +7229,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{77}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Question) GetId() uint64 {
@@ -7175,7 +7267,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7187,7 +7279,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7200,7 +7292,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{78}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -7242,7 +7334,7 @@ type Dial struct {
 
 func (x *Dial) Reset() {
 	*x = Dial{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[79]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7254,7 +7346,7 @@ func (x *Dial) String() string {
 func (*Dial) ProtoMessage() {}
 
 func (x *Dial) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[79]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7267,7 +7359,7 @@ func (x *Dial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dial.ProtoReflect.Descriptor instead.
 func (*Dial) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{79}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Dial) GetId() uint64 {
@@ -7295,7 +7387,7 @@ type DialResult struct {
 
 func (x *DialResult) Reset() {
 	*x = DialResult{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[80]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7307,7 +7399,7 @@ func (x *DialResult) String() string {
 func (*DialResult) ProtoMessage() {}
 
 func (x *DialResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[80]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7320,7 +7412,7 @@ func (x *DialResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResult.ProtoReflect.Descriptor instead.
 func (*DialResult) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{80}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *DialResult) GetId() uint64 {
@@ -7355,7 +7447,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[81]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7367,7 +7459,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[81]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7380,7 +7472,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{81}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Stop) GetId() uint64 {
@@ -7406,7 +7498,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[82]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7418,7 +7510,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[82]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7431,7 +7523,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{82}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Stopping) GetId() uint64 {
@@ -7466,7 +7558,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"needs_nono\x18\n" +
 	" \x01(\tR\tneedsNono\x12;\n" +
 	"\vsubcommands\x18\v \x03(\v2\x19.nono.layer.v1.SubcommandR\vsubcommands\x12\x18\n" +
-	"\aforgets\x18\f \x01(\bR\aforgets\"\xe8\x01\n" +
+	"\aforgets\x18\f \x01(\bR\aforgets\"\x84\x02\n" +
 	"\n" +
 	"Subcommand\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
@@ -7477,11 +7569,12 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"completion\x18\x05 \x01(\x0e2\x19.nono.layer.v1.CompletionR\n" +
 	"completion\x12\x14\n" +
 	"\x05words\x18\x06 \x03(\tR\x05words\x12\x18\n" +
-	"\asession\x18\a \x01(\bR\asession\"D\n" +
+	"\asession\x18\a \x01(\bR\asession\x12\x1a\n" +
+	"\bservices\x18\b \x01(\bR\bservices\"D\n" +
 	"\x04Flag\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x12\n" +
-	"\x04help\x18\x03 \x01(\tR\x04help\"\xbb\x02\n" +
+	"\x04help\x18\x03 \x01(\tR\x04help\"\x8f\x03\n" +
 	"\x11SubcommandRequest\x12'\n" +
 	"\x04core\x18\x01 \x01(\v2\x13.nono.layer.v1.CoreR\x04core\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
@@ -7490,7 +7583,10 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x03dir\x18\x05 \x01(\fR\x03dir\x12\x1b\n" +
 	"\tstate_dir\x18\x06 \x01(\fR\bstateDir\x12>\n" +
 	"\x0ehost_variables\x18\a \x03(\v2\x17.nono.layer.v1.VariableR\rhostVariables\x126\n" +
-	"\asession\x18\b \x01(\v2\x1c.nono.layer.v1.StoredSessionR\asession\"5\n" +
+	"\asession\x18\b \x01(\v2\x1c.nono.layer.v1.StoredSessionR\asession\x12-\n" +
+	"\x06policy\x18\t \x01(\v2\x15.nono.layer.v1.PolicyR\x06policy\x12#\n" +
+	"\rupstream_auth\x18\n" +
+	" \x01(\fR\fupstreamAuth\"5\n" +
 	"\tFlagValue\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\"\xdc\x01\n" +
@@ -7567,7 +7663,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\bKeyPlace\x12/\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1b.nono.layer.v1.KeyPlaceTypeR\x04type\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
-	"\x06format\x18\x03 \x01(\tR\x06format\"\xce\x04\n" +
+	"\x06format\x18\x03 \x01(\tR\x06format\"\xfa\x04\n" +
 	"\n" +
 	"Credential\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
@@ -7589,7 +7685,11 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\targuments\x18\x10 \x03(\fR\targuments\x12%\n" +
 	"\x0elogin_variable\x18\x11 \x01(\tR\rloginVariable\x12\x1d\n" +
 	"\n" +
-	"login_path\x18\x12 \x01(\tR\tloginPath\"\xd7\x01\n" +
+	"login_path\x18\x12 \x01(\tR\tloginPath\x12*\n" +
+	"\x04test\x18\x13 \x01(\v2\x16.nono.layer.v1.KeyTestR\x04test\"5\n" +
+	"\aKeyTest\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
+	"\x06header\x18\x02 \x01(\tR\x06header\"\xd7\x01\n" +
 	"\bFallback\x127\n" +
 	"\n" +
 	"filesystem\x18\x01 \x03(\v2\x17.nono.layer.v1.PathRuleR\n" +
@@ -8086,7 +8186,7 @@ func file_nono_layer_v1_layer_proto_rawDescGZIP() []byte {
 }
 
 var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 21)
-var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 87)
+var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 88)
 var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Kind)(0),                 // 0: nono.layer.v1.Kind
 	(Lifetime)(0),             // 1: nono.layer.v1.Lifetime
@@ -8130,72 +8230,73 @@ var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(*KeySource)(nil),         // 39: nono.layer.v1.KeySource
 	(*KeyPlace)(nil),          // 40: nono.layer.v1.KeyPlace
 	(*Credential)(nil),        // 41: nono.layer.v1.Credential
-	(*Fallback)(nil),          // 42: nono.layer.v1.Fallback
-	(*SnapshotPath)(nil),      // 43: nono.layer.v1.SnapshotPath
-	(*SnapshotExclude)(nil),   // 44: nono.layer.v1.SnapshotExclude
-	(*SnapshotKeep)(nil),      // 45: nono.layer.v1.SnapshotKeep
-	(*Snapshot)(nil),          // 46: nono.layer.v1.Snapshot
-	(*Policy)(nil),            // 47: nono.layer.v1.Policy
-	(*Host)(nil),              // 48: nono.layer.v1.Host
-	(*Command)(nil),           // 49: nono.layer.v1.Command
-	(*Document)(nil),          // 50: nono.layer.v1.Document
-	(*Variable)(nil),          // 51: nono.layer.v1.Variable
-	(*Run)(nil),               // 52: nono.layer.v1.Run
-	(*PlanRequest)(nil),       // 53: nono.layer.v1.PlanRequest
-	(*Places)(nil),            // 54: nono.layer.v1.Places
-	(*Place)(nil),             // 55: nono.layer.v1.Place
-	(*Rights)(nil),            // 56: nono.layer.v1.Rights
-	(*PlaceLink)(nil),         // 57: nono.layer.v1.PlaceLink
-	(*PlaceRule)(nil),         // 58: nono.layer.v1.PlaceRule
-	(*PlanResponse)(nil),      // 59: nono.layer.v1.PlanResponse
-	(*Coverage)(nil),          // 60: nono.layer.v1.Coverage
-	(*Diagnostic)(nil),        // 61: nono.layer.v1.Diagnostic
-	(*Fact)(nil),              // 62: nono.layer.v1.Fact
-	(*VerifiedFile)(nil),      // 63: nono.layer.v1.VerifiedFile
-	(*CredentialMissing)(nil), // 64: nono.layer.v1.CredentialMissing
-	(*Proxy)(nil),             // 65: nono.layer.v1.Proxy
-	(*Resolver)(nil),          // 66: nono.layer.v1.Resolver
-	(*BoundHost)(nil),         // 67: nono.layer.v1.BoundHost
-	(*GitHost)(nil),           // 68: nono.layer.v1.GitHost
-	(*Step)(nil),              // 69: nono.layer.v1.Step
-	(*Env)(nil),               // 70: nono.layer.v1.Env
-	(*Part)(nil),              // 71: nono.layer.v1.Part
-	(*Bind)(nil),              // 72: nono.layer.v1.Bind
-	(*Link)(nil),              // 73: nono.layer.v1.Link
-	(*Copy)(nil),              // 74: nono.layer.v1.Copy
-	(*Tmpfs)(nil),             // 75: nono.layer.v1.Tmpfs
-	(*Mask)(nil),              // 76: nono.layer.v1.Mask
-	(*File)(nil),              // 77: nono.layer.v1.File
-	(*Landlock)(nil),          // 78: nono.layer.v1.Landlock
-	(*Comparison)(nil),        // 79: nono.layer.v1.Comparison
-	(*Condition)(nil),         // 80: nono.layer.v1.Condition
-	(*Seccomp)(nil),           // 81: nono.layer.v1.Seccomp
-	(*Listener)(nil),          // 82: nono.layer.v1.Listener
-	(*Dialer)(nil),            // 83: nono.layer.v1.Dialer
-	(*StartRequest)(nil),      // 84: nono.layer.v1.StartRequest
-	(*Descriptor)(nil),        // 85: nono.layer.v1.Descriptor
-	(*StartResponse)(nil),     // 86: nono.layer.v1.StartResponse
-	(*End)(nil),               // 87: nono.layer.v1.End
-	(*FinishRequest)(nil),     // 88: nono.layer.v1.FinishRequest
-	(*FinishResponse)(nil),    // 89: nono.layer.v1.FinishResponse
-	(*ForgetRequest)(nil),     // 90: nono.layer.v1.ForgetRequest
-	(*ForgetResponse)(nil),    // 91: nono.layer.v1.ForgetResponse
-	(*SessionRequest)(nil),    // 92: nono.layer.v1.SessionRequest
-	(*SessionResponse)(nil),   // 93: nono.layer.v1.SessionResponse
-	(*Rested)(nil),            // 94: nono.layer.v1.Rested
-	(*Beat)(nil),              // 95: nono.layer.v1.Beat
-	(*Event)(nil),             // 96: nono.layer.v1.Event
-	(*Progress)(nil),          // 97: nono.layer.v1.Progress
-	(*Question)(nil),          // 98: nono.layer.v1.Question
-	(*Answer)(nil),            // 99: nono.layer.v1.Answer
-	(*Dial)(nil),              // 100: nono.layer.v1.Dial
-	(*DialResult)(nil),        // 101: nono.layer.v1.DialResult
-	(*Stop)(nil),              // 102: nono.layer.v1.Stop
-	(*Stopping)(nil),          // 103: nono.layer.v1.Stopping
-	nil,                       // 104: nono.layer.v1.PlanResponse.SecretsEntry
-	nil,                       // 105: nono.layer.v1.StartRequest.SecretsEntry
-	nil,                       // 106: nono.layer.v1.FinishRequest.SecretsEntry
-	nil,                       // 107: nono.layer.v1.Event.FieldsEntry
+	(*KeyTest)(nil),           // 42: nono.layer.v1.KeyTest
+	(*Fallback)(nil),          // 43: nono.layer.v1.Fallback
+	(*SnapshotPath)(nil),      // 44: nono.layer.v1.SnapshotPath
+	(*SnapshotExclude)(nil),   // 45: nono.layer.v1.SnapshotExclude
+	(*SnapshotKeep)(nil),      // 46: nono.layer.v1.SnapshotKeep
+	(*Snapshot)(nil),          // 47: nono.layer.v1.Snapshot
+	(*Policy)(nil),            // 48: nono.layer.v1.Policy
+	(*Host)(nil),              // 49: nono.layer.v1.Host
+	(*Command)(nil),           // 50: nono.layer.v1.Command
+	(*Document)(nil),          // 51: nono.layer.v1.Document
+	(*Variable)(nil),          // 52: nono.layer.v1.Variable
+	(*Run)(nil),               // 53: nono.layer.v1.Run
+	(*PlanRequest)(nil),       // 54: nono.layer.v1.PlanRequest
+	(*Places)(nil),            // 55: nono.layer.v1.Places
+	(*Place)(nil),             // 56: nono.layer.v1.Place
+	(*Rights)(nil),            // 57: nono.layer.v1.Rights
+	(*PlaceLink)(nil),         // 58: nono.layer.v1.PlaceLink
+	(*PlaceRule)(nil),         // 59: nono.layer.v1.PlaceRule
+	(*PlanResponse)(nil),      // 60: nono.layer.v1.PlanResponse
+	(*Coverage)(nil),          // 61: nono.layer.v1.Coverage
+	(*Diagnostic)(nil),        // 62: nono.layer.v1.Diagnostic
+	(*Fact)(nil),              // 63: nono.layer.v1.Fact
+	(*VerifiedFile)(nil),      // 64: nono.layer.v1.VerifiedFile
+	(*CredentialMissing)(nil), // 65: nono.layer.v1.CredentialMissing
+	(*Proxy)(nil),             // 66: nono.layer.v1.Proxy
+	(*Resolver)(nil),          // 67: nono.layer.v1.Resolver
+	(*BoundHost)(nil),         // 68: nono.layer.v1.BoundHost
+	(*GitHost)(nil),           // 69: nono.layer.v1.GitHost
+	(*Step)(nil),              // 70: nono.layer.v1.Step
+	(*Env)(nil),               // 71: nono.layer.v1.Env
+	(*Part)(nil),              // 72: nono.layer.v1.Part
+	(*Bind)(nil),              // 73: nono.layer.v1.Bind
+	(*Link)(nil),              // 74: nono.layer.v1.Link
+	(*Copy)(nil),              // 75: nono.layer.v1.Copy
+	(*Tmpfs)(nil),             // 76: nono.layer.v1.Tmpfs
+	(*Mask)(nil),              // 77: nono.layer.v1.Mask
+	(*File)(nil),              // 78: nono.layer.v1.File
+	(*Landlock)(nil),          // 79: nono.layer.v1.Landlock
+	(*Comparison)(nil),        // 80: nono.layer.v1.Comparison
+	(*Condition)(nil),         // 81: nono.layer.v1.Condition
+	(*Seccomp)(nil),           // 82: nono.layer.v1.Seccomp
+	(*Listener)(nil),          // 83: nono.layer.v1.Listener
+	(*Dialer)(nil),            // 84: nono.layer.v1.Dialer
+	(*StartRequest)(nil),      // 85: nono.layer.v1.StartRequest
+	(*Descriptor)(nil),        // 86: nono.layer.v1.Descriptor
+	(*StartResponse)(nil),     // 87: nono.layer.v1.StartResponse
+	(*End)(nil),               // 88: nono.layer.v1.End
+	(*FinishRequest)(nil),     // 89: nono.layer.v1.FinishRequest
+	(*FinishResponse)(nil),    // 90: nono.layer.v1.FinishResponse
+	(*ForgetRequest)(nil),     // 91: nono.layer.v1.ForgetRequest
+	(*ForgetResponse)(nil),    // 92: nono.layer.v1.ForgetResponse
+	(*SessionRequest)(nil),    // 93: nono.layer.v1.SessionRequest
+	(*SessionResponse)(nil),   // 94: nono.layer.v1.SessionResponse
+	(*Rested)(nil),            // 95: nono.layer.v1.Rested
+	(*Beat)(nil),              // 96: nono.layer.v1.Beat
+	(*Event)(nil),             // 97: nono.layer.v1.Event
+	(*Progress)(nil),          // 98: nono.layer.v1.Progress
+	(*Question)(nil),          // 99: nono.layer.v1.Question
+	(*Answer)(nil),            // 100: nono.layer.v1.Answer
+	(*Dial)(nil),              // 101: nono.layer.v1.Dial
+	(*DialResult)(nil),        // 102: nono.layer.v1.DialResult
+	(*Stop)(nil),              // 103: nono.layer.v1.Stop
+	(*Stopping)(nil),          // 104: nono.layer.v1.Stopping
+	nil,                       // 105: nono.layer.v1.PlanResponse.SecretsEntry
+	nil,                       // 106: nono.layer.v1.StartRequest.SecretsEntry
+	nil,                       // 107: nono.layer.v1.FinishRequest.SecretsEntry
+	nil,                       // 108: nono.layer.v1.Event.FieldsEntry
 }
 var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	21,  // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
@@ -8207,139 +8308,141 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	2,   // 6: nono.layer.v1.Subcommand.completion:type_name -> nono.layer.v1.Completion
 	21,  // 7: nono.layer.v1.SubcommandRequest.core:type_name -> nono.layer.v1.Core
 	27,  // 8: nono.layer.v1.SubcommandRequest.flags:type_name -> nono.layer.v1.FlagValue
-	51,  // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
+	52,  // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
 	28,  // 10: nono.layer.v1.SubcommandRequest.session:type_name -> nono.layer.v1.StoredSession
-	52,  // 11: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
-	87,  // 12: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
-	29,  // 13: nono.layer.v1.StoredSession.events:type_name -> nono.layer.v1.StoredEvent
-	96,  // 14: nono.layer.v1.StoredEvent.event:type_name -> nono.layer.v1.Event
-	3,   // 15: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
-	30,  // 16: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
-	4,   // 17: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
-	31,  // 18: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
-	5,   // 19: nono.layer.v1.PathRule.access:type_name -> nono.layer.v1.Access
-	6,   // 20: nono.layer.v1.PathRule.type:type_name -> nono.layer.v1.FileType
-	33,  // 21: nono.layer.v1.PathRule.lifted:type_name -> nono.layer.v1.Lift
-	31,  // 22: nono.layer.v1.Lift.source:type_name -> nono.layer.v1.Source
-	31,  // 23: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
-	7,   // 24: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
-	0,   // 25: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
-	31,  // 26: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
-	31,  // 27: nono.layer.v1.HostRule.source:type_name -> nono.layer.v1.Source
-	8,   // 28: nono.layer.v1.HostRule.action:type_name -> nono.layer.v1.HostAction
-	31,  // 29: nono.layer.v1.PortRule.source:type_name -> nono.layer.v1.Source
-	9,   // 30: nono.layer.v1.PortRule.action:type_name -> nono.layer.v1.PortAction
-	31,  // 31: nono.layer.v1.Upstream.source:type_name -> nono.layer.v1.Source
-	10,  // 32: nono.layer.v1.KeySource.type:type_name -> nono.layer.v1.KeySourceType
-	11,  // 33: nono.layer.v1.KeyPlace.type:type_name -> nono.layer.v1.KeyPlaceType
-	31,  // 34: nono.layer.v1.Credential.source:type_name -> nono.layer.v1.Source
-	39,  // 35: nono.layer.v1.Credential.keys:type_name -> nono.layer.v1.KeySource
-	40,  // 36: nono.layer.v1.Credential.place:type_name -> nono.layer.v1.KeyPlace
-	42,  // 37: nono.layer.v1.Credential.fallback:type_name -> nono.layer.v1.Fallback
-	32,  // 38: nono.layer.v1.Fallback.filesystem:type_name -> nono.layer.v1.PathRule
-	33,  // 39: nono.layer.v1.Fallback.lifts:type_name -> nono.layer.v1.Lift
-	34,  // 40: nono.layer.v1.Fallback.environment:type_name -> nono.layer.v1.EnvRule
-	36,  // 41: nono.layer.v1.Fallback.hosts:type_name -> nono.layer.v1.HostRule
-	31,  // 42: nono.layer.v1.SnapshotPath.source:type_name -> nono.layer.v1.Source
-	31,  // 43: nono.layer.v1.SnapshotExclude.source:type_name -> nono.layer.v1.Source
-	31,  // 44: nono.layer.v1.SnapshotKeep.source:type_name -> nono.layer.v1.Source
-	43,  // 45: nono.layer.v1.Snapshot.paths:type_name -> nono.layer.v1.SnapshotPath
-	44,  // 46: nono.layer.v1.Snapshot.exclude:type_name -> nono.layer.v1.SnapshotExclude
-	45,  // 47: nono.layer.v1.Snapshot.keep:type_name -> nono.layer.v1.SnapshotKeep
-	32,  // 48: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
-	34,  // 49: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
-	35,  // 50: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
-	36,  // 51: nono.layer.v1.Policy.hosts:type_name -> nono.layer.v1.HostRule
-	37,  // 52: nono.layer.v1.Policy.ports:type_name -> nono.layer.v1.PortRule
-	38,  // 53: nono.layer.v1.Policy.upstream:type_name -> nono.layer.v1.Upstream
-	41,  // 54: nono.layer.v1.Policy.credentials:type_name -> nono.layer.v1.Credential
-	46,  // 55: nono.layer.v1.Policy.snapshot:type_name -> nono.layer.v1.Snapshot
-	12,  // 56: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
-	48,  // 57: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
-	49,  // 58: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
-	47,  // 59: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
-	62,  // 60: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
-	51,  // 61: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
-	21,  // 62: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
-	52,  // 63: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
-	50,  // 64: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
-	54,  // 65: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
-	55,  // 66: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
-	57,  // 67: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
-	58,  // 68: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
-	13,  // 69: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
-	6,   // 70: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
-	56,  // 71: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
-	14,  // 72: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
-	56,  // 73: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
-	69,  // 74: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
-	60,  // 75: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
-	62,  // 76: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
-	61,  // 77: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	104, // 78: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
-	15,  // 79: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
-	16,  // 80: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
-	63,  // 81: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
-	64,  // 82: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
-	65,  // 83: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
-	67,  // 84: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
-	66,  // 85: nono.layer.v1.Fact.resolver:type_name -> nono.layer.v1.Resolver
-	68,  // 86: nono.layer.v1.Fact.git_host:type_name -> nono.layer.v1.GitHost
-	70,  // 87: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
-	72,  // 88: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
-	73,  // 89: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
-	75,  // 90: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
-	76,  // 91: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
-	77,  // 92: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
-	78,  // 93: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
-	81,  // 94: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
-	82,  // 95: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
-	83,  // 96: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	74,  // 97: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
-	71,  // 98: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	17,  // 99: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	18,  // 100: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
-	79,  // 101: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
-	80,  // 102: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	19,  // 103: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	52,  // 104: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
-	105, // 105: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
-	85,  // 106: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	19,  // 107: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	20,  // 108: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
-	52,  // 109: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
-	87,  // 110: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
-	106, // 111: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
-	21,  // 112: nono.layer.v1.ForgetRequest.core:type_name -> nono.layer.v1.Core
-	95,  // 113: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	99,  // 114: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	101, // 115: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	103, // 116: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
-	95,  // 117: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	96,  // 118: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	97,  // 119: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	98,  // 120: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	100, // 121: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	102, // 122: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	94,  // 123: nono.layer.v1.SessionResponse.rested:type_name -> nono.layer.v1.Rested
-	107, // 124: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	22,  // 125: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	53,  // 126: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	84,  // 127: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	88,  // 128: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	90,  // 129: nono.layer.v1.Layer.Forget:input_type -> nono.layer.v1.ForgetRequest
-	92,  // 130: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	23,  // 131: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	59,  // 132: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	86,  // 133: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	89,  // 134: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	91,  // 135: nono.layer.v1.Layer.Forget:output_type -> nono.layer.v1.ForgetResponse
-	93,  // 136: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	131, // [131:137] is the sub-list for method output_type
-	125, // [125:131] is the sub-list for method input_type
-	125, // [125:125] is the sub-list for extension type_name
-	125, // [125:125] is the sub-list for extension extendee
-	0,   // [0:125] is the sub-list for field type_name
+	48,  // 11: nono.layer.v1.SubcommandRequest.policy:type_name -> nono.layer.v1.Policy
+	53,  // 12: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
+	88,  // 13: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
+	29,  // 14: nono.layer.v1.StoredSession.events:type_name -> nono.layer.v1.StoredEvent
+	97,  // 15: nono.layer.v1.StoredEvent.event:type_name -> nono.layer.v1.Event
+	3,   // 16: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
+	30,  // 17: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
+	4,   // 18: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
+	31,  // 19: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
+	5,   // 20: nono.layer.v1.PathRule.access:type_name -> nono.layer.v1.Access
+	6,   // 21: nono.layer.v1.PathRule.type:type_name -> nono.layer.v1.FileType
+	33,  // 22: nono.layer.v1.PathRule.lifted:type_name -> nono.layer.v1.Lift
+	31,  // 23: nono.layer.v1.Lift.source:type_name -> nono.layer.v1.Source
+	31,  // 24: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
+	7,   // 25: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
+	0,   // 26: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
+	31,  // 27: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
+	31,  // 28: nono.layer.v1.HostRule.source:type_name -> nono.layer.v1.Source
+	8,   // 29: nono.layer.v1.HostRule.action:type_name -> nono.layer.v1.HostAction
+	31,  // 30: nono.layer.v1.PortRule.source:type_name -> nono.layer.v1.Source
+	9,   // 31: nono.layer.v1.PortRule.action:type_name -> nono.layer.v1.PortAction
+	31,  // 32: nono.layer.v1.Upstream.source:type_name -> nono.layer.v1.Source
+	10,  // 33: nono.layer.v1.KeySource.type:type_name -> nono.layer.v1.KeySourceType
+	11,  // 34: nono.layer.v1.KeyPlace.type:type_name -> nono.layer.v1.KeyPlaceType
+	31,  // 35: nono.layer.v1.Credential.source:type_name -> nono.layer.v1.Source
+	39,  // 36: nono.layer.v1.Credential.keys:type_name -> nono.layer.v1.KeySource
+	40,  // 37: nono.layer.v1.Credential.place:type_name -> nono.layer.v1.KeyPlace
+	43,  // 38: nono.layer.v1.Credential.fallback:type_name -> nono.layer.v1.Fallback
+	42,  // 39: nono.layer.v1.Credential.test:type_name -> nono.layer.v1.KeyTest
+	32,  // 40: nono.layer.v1.Fallback.filesystem:type_name -> nono.layer.v1.PathRule
+	33,  // 41: nono.layer.v1.Fallback.lifts:type_name -> nono.layer.v1.Lift
+	34,  // 42: nono.layer.v1.Fallback.environment:type_name -> nono.layer.v1.EnvRule
+	36,  // 43: nono.layer.v1.Fallback.hosts:type_name -> nono.layer.v1.HostRule
+	31,  // 44: nono.layer.v1.SnapshotPath.source:type_name -> nono.layer.v1.Source
+	31,  // 45: nono.layer.v1.SnapshotExclude.source:type_name -> nono.layer.v1.Source
+	31,  // 46: nono.layer.v1.SnapshotKeep.source:type_name -> nono.layer.v1.Source
+	44,  // 47: nono.layer.v1.Snapshot.paths:type_name -> nono.layer.v1.SnapshotPath
+	45,  // 48: nono.layer.v1.Snapshot.exclude:type_name -> nono.layer.v1.SnapshotExclude
+	46,  // 49: nono.layer.v1.Snapshot.keep:type_name -> nono.layer.v1.SnapshotKeep
+	32,  // 50: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
+	34,  // 51: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
+	35,  // 52: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
+	36,  // 53: nono.layer.v1.Policy.hosts:type_name -> nono.layer.v1.HostRule
+	37,  // 54: nono.layer.v1.Policy.ports:type_name -> nono.layer.v1.PortRule
+	38,  // 55: nono.layer.v1.Policy.upstream:type_name -> nono.layer.v1.Upstream
+	41,  // 56: nono.layer.v1.Policy.credentials:type_name -> nono.layer.v1.Credential
+	47,  // 57: nono.layer.v1.Policy.snapshot:type_name -> nono.layer.v1.Snapshot
+	12,  // 58: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
+	49,  // 59: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
+	50,  // 60: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
+	48,  // 61: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
+	63,  // 62: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
+	52,  // 63: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
+	21,  // 64: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
+	53,  // 65: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
+	51,  // 66: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
+	55,  // 67: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
+	56,  // 68: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
+	58,  // 69: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
+	59,  // 70: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
+	13,  // 71: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
+	6,   // 72: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
+	57,  // 73: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
+	14,  // 74: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
+	57,  // 75: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
+	70,  // 76: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
+	61,  // 77: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
+	63,  // 78: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
+	62,  // 79: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
+	105, // 80: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	15,  // 81: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
+	16,  // 82: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
+	64,  // 83: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
+	65,  // 84: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
+	66,  // 85: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
+	68,  // 86: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
+	67,  // 87: nono.layer.v1.Fact.resolver:type_name -> nono.layer.v1.Resolver
+	69,  // 88: nono.layer.v1.Fact.git_host:type_name -> nono.layer.v1.GitHost
+	71,  // 89: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
+	73,  // 90: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
+	74,  // 91: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
+	76,  // 92: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
+	77,  // 93: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
+	78,  // 94: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
+	79,  // 95: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
+	82,  // 96: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
+	83,  // 97: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
+	84,  // 98: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
+	75,  // 99: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
+	72,  // 100: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	17,  // 101: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	18,  // 102: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
+	80,  // 103: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
+	81,  // 104: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	19,  // 105: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	53,  // 106: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
+	106, // 107: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	86,  // 108: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	19,  // 109: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	20,  // 110: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
+	53,  // 111: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
+	88,  // 112: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
+	107, // 113: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	21,  // 114: nono.layer.v1.ForgetRequest.core:type_name -> nono.layer.v1.Core
+	96,  // 115: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	100, // 116: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	102, // 117: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	104, // 118: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	96,  // 119: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	97,  // 120: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	98,  // 121: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	99,  // 122: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	101, // 123: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	103, // 124: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	95,  // 125: nono.layer.v1.SessionResponse.rested:type_name -> nono.layer.v1.Rested
+	108, // 126: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	22,  // 127: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	54,  // 128: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	85,  // 129: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	89,  // 130: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	91,  // 131: nono.layer.v1.Layer.Forget:input_type -> nono.layer.v1.ForgetRequest
+	93,  // 132: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	23,  // 133: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	60,  // 134: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	87,  // 135: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	90,  // 136: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	92,  // 137: nono.layer.v1.Layer.Forget:output_type -> nono.layer.v1.ForgetResponse
+	94,  // 138: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	133, // [133:139] is the sub-list for method output_type
+	127, // [127:133] is the sub-list for method input_type
+	127, // [127:127] is the sub-list for extension type_name
+	127, // [127:127] is the sub-list for extension extendee
+	0,   // [0:127] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }
@@ -8347,8 +8450,8 @@ func file_nono_layer_v1_layer_proto_init() {
 	if File_nono_layer_v1_layer_proto != nil {
 		return
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[24].OneofWrappers = []any{}
-	file_nono_layer_v1_layer_proto_msgTypes[41].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[25].OneofWrappers = []any{}
+	file_nono_layer_v1_layer_proto_msgTypes[42].OneofWrappers = []any{
 		(*Fact_VerifiedFile)(nil),
 		(*Fact_CredentialMissing)(nil),
 		(*Fact_Proxy)(nil),
@@ -8356,7 +8459,7 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Fact_Resolver)(nil),
 		(*Fact_GitHost)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[48].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[49].OneofWrappers = []any{
 		(*Step_Env)(nil),
 		(*Step_Bind)(nil),
 		(*Step_Link)(nil),
@@ -8369,19 +8472,19 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Step_Dialer)(nil),
 		(*Step_Copy)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[50].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[51].OneofWrappers = []any{
 		(*Part_Literal)(nil),
 		(*Part_Host)(nil),
 		(*Part_Secret)(nil),
 		(*Part_Listener)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[71].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[72].OneofWrappers = []any{
 		(*SessionRequest_Beat)(nil),
 		(*SessionRequest_Answer)(nil),
 		(*SessionRequest_Dialled)(nil),
 		(*SessionRequest_Stopping)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[72].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[73].OneofWrappers = []any{
 		(*SessionResponse_Beat)(nil),
 		(*SessionResponse_Event)(nil),
 		(*SessionResponse_Progress)(nil),
@@ -8396,7 +8499,7 @@ func file_nono_layer_v1_layer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nono_layer_v1_layer_proto_rawDesc), len(file_nono_layer_v1_layer_proto_rawDesc)),
 			NumEnums:      21,
-			NumMessages:   87,
+			NumMessages:   88,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -39,6 +39,8 @@ type Credential struct {
 	// where a path that is a repository means all of it.
 	Git     []string `json:"git,omitempty"`
 	GitUser string   `json:"git_user,omitempty"`
+	// Test is a request that changes nothing, by which the service shows whether it takes a key.
+	Test KeyTest `json:"test,omitzero"`
 	// Optional says that without a key the run goes on.
 	Optional bool `json:"optional,omitempty"`
 	// Arguments are appended to the command while the agent has the token. [BaseURL] in them stands
@@ -50,6 +52,14 @@ type Credential struct {
 
 // BaseURL stands for where to send requests, in a credential's arguments.
 const BaseURL = "{{base_url}}"
+
+// KeyTest is what a service can be asked, by GET, to find out whether it takes a key.
+type KeyTest struct {
+	// Path is from the root of the host, and may have a query; empty: nothing is known.
+	Path string `json:"path"`
+	// Header is a line that the service wants besides, "anthropic-version: 2023-06-01"; or empty.
+	Header string `json:"header,omitempty"`
+}
 
 // KeySourceType is what kind of place a key is kept in.
 type KeySourceType string
@@ -114,6 +124,19 @@ func keyVariables(p *Policy) map[string]string {
 	for i := range p.Credentials {
 		for _, name := range p.Credentials[i].Variables() {
 			names[name] = p.Credentials[i].Service
+		}
+	}
+	return names
+}
+
+// KeySources are the user's variables that keys are read from.
+func (p *Policy) KeySources() []string {
+	var names []string
+	for i := range p.Credentials {
+		for _, k := range p.Credentials[i].Keys {
+			if k.Type == VariableSource {
+				names = append(names, k.Name)
+			}
 		}
 	}
 	return names

@@ -17,6 +17,9 @@ func encodeCredential(c policy.Credential) (*layerpb.Credential, error) {
 		Arguments:     EncodeStrings(c.Arguments),
 		LoginVariable: c.LoginVariable, LoginPath: c.LoginPath,
 	}
+	if c.Test != (policy.KeyTest{}) {
+		m.Test = &layerpb.KeyTest{Path: c.Test.Path, Header: c.Test.Header}
+	}
 	err := First(sourceErr, At(placeErr, "place"))
 	for _, k := range c.Keys {
 		t, typeErr := keySourceTypes.Encode(k.Type)
@@ -44,6 +47,7 @@ func decodeCredential(m *layerpb.Credential) (policy.Credential, error) {
 		Git: m.GetGit(), GitUser: m.GetGitUser(),
 		Arguments:     DecodeStrings(m.GetArguments()),
 		LoginVariable: m.GetLoginVariable(), LoginPath: m.GetLoginPath(),
+		Test: policy.KeyTest{Path: m.GetTest().GetPath(), Header: m.GetTest().GetHeader()},
 	}
 	err := First(sourceErr, At(placeErr, "place"))
 	for _, k := range m.GetKeys() {

@@ -257,6 +257,9 @@ func policies() *rapid.Generator[policy.Policy] {
 					Fallback:      fallback(t),
 					LoginVariable: names.Draw(t, "login"),
 					LoginPath:     names.Draw(t, "behind"),
+					Test: policy.KeyTest{
+						Path: names.Draw(t, "test"), Header: names.Draw(t, "header"),
+					},
 				}
 			}), 1, 3).Draw(t, "credentials"),
 			Snapshot: policy.Snapshot{

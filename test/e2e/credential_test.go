@@ -545,3 +545,79 @@ func TestCredentialInAFile(t *testing.T) {
 	}
 	u.nowhere([]string{openai, "correct horse"})
 }
+
+// A service is asked whether it takes the key, by what its block says, and nobody else is.
+func TestCredentialIsTested(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	right := "sk-" + rand.Text()
+	var mu sync.Mutex
+	var asked []string
+	service := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked = append(asked, r.Method+" "+r.RequestURI+" "+r.Header.Get("Acme-Version"))
+		mu.Unlock()
+		switch {
+		case r.Header.Get("X-Key") != right:
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.URL.Path == "/v1/gone":
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(service.Close)
+	u.write("~/authority.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: service.Certificate().Raw})))
+	for name, more := range map[string]string{
+		"good":    `source = "env://GOOD"` + "\n" + `test = { path = "/v1/me", header = "acme-version: 2" }` + "\n" + `paths = ["/v1/chat"]`,
+		"bad":     `source = "env://BAD"` + "\n" + `test = { path = "/v1/me" }`,
+		"absent":  `source = "env://ABSENT"` + "\n" + `test = { path = "/v1/me" }`,
+		"strange": `source = "env://GOOD"` + "\n" + `test = { path = "/v1/gone" }`,
+		"silent":  `source = "env://GOOD"`,
+		"nowhere": `source = "env://GOOD"` + "\n" + `upstream = "https://127.0.0.1:1"` + "\n" + `test = { path = "/v1/me" }`,
+	} {
+		if name != "nowhere" {
+			more += "\nupstream = \"" + service.URL + "/v1\""
+		}
+		u.write("~/.config/nono/services/"+name+".hcl", fmt.Sprintf("credential %q {\nheader = \"X-Key\"\n%s\n}\n", name, more))
+	}
+	u.Env = append(u.Env, "SSL_CERT_FILE="+u.path("~/authority.pem"), "GOOD="+right, "BAD=sk-"+rand.Text())
+	for _, test := range []struct {
+		args []string
+		code int
+		says []string
+	}{
+		{[]string{"good"}, 0, []string{"good: good (200 OK), the key from env://GOOD"}},
+		{[]string{"good", "bad"}, 1, []string{"good: good", "bad: refused (401 Unauthorized)"}},
+		{[]string{"absent"}, 1, []string{"absent: missing: env://ABSENT: it is not set"}},
+		{[]string{"strange", "good"}, 2, []string{"strange: unknown (404 Not Found)"}},
+		{[]string{"silent"}, 2, []string{"silent: unknown", "nothing is known that it could be asked"}},
+		{[]string{"nowhere"}, 2, []string{"nowhere: unknown", "was not reached"}},
+		{[]string{"bad", "--json"}, 1, []string{`{"keys":[{"service":"bad","verdict":"refused","from":"env://BAD","status":401}]}`}},
+	} {
+		r := u.nono(append([]string{"credential", "test"}, test.args...)...)
+		for _, says := range test.says {
+			if r.Code != test.code || !strings.Contains(r.Stdout, says) {
+				t.Errorf("%q: %s\nwant %d and %q", test.args, r, test.code, says)
+			}
+		}
+		if mentions(r.Stdout+r.Stderr, []string{right}) {
+			t.Errorf("the key is told: %s", r)
+		}
+	}
+	if r := u.nono("credential", "test"); r.Code != 125 || !strings.Contains(r.Stderr, "your own configuration names no credential") {
+		t.Errorf("of nothing: %s", r)
+	}
+	u.write("~/.config/nono/config.hcl", "credential \"good\" {}\n")
+	if r := u.succeeds(u.nono("credential", "test")); !strings.HasPrefix(r.Stdout, "good: good") {
+		t.Errorf("of what the user's own configuration names: %s", r)
+	}
+	if r := u.nono("credential", "test", "nothing"); r.Code != 125 || !strings.Contains(r.Stderr, "nothing is known of a service") {
+		t.Errorf("of one that nobody knows: %s", r)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, a := range asked {
+		if a != "GET /v1/me 2" && a != "GET /v1/me " && a != "GET /v1/gone " {
+			t.Errorf("asked was %q", a)
+		}
+	}
+}
