@@ -25,6 +25,7 @@ type Following struct {
 	left   int    // what is still to come of its content
 	hello  bool   // whether it is of a hello
 	first  bool   // whether the first hello is over
+	over   bool   // whether there is nothing to look for any more
 	begun  message
 	kept   []byte // records of the second hello
 }
@@ -38,6 +39,7 @@ const (
 
 const (
 	messageServerHello = 2
+	recordGrowth       = 2048 // by what encrypts it, at most
 	// longestSecond is as long as a second hello may be: a usual one is as long as the first.
 	longestSecond = 16 << 10
 	// tellingLength is how much of an answer tells: up to the end of its random.
@@ -80,7 +82,7 @@ func isRetry(answer []byte) bool {
 
 // Client is shown what the client sends. After an error nothing of the piece may be passed on.
 func (f *Following) Client(piece []byte) error {
-	for len(piece) > 0 && (!f.first || f.asks.Load() != asksNo) {
+	for len(piece) > 0 && !f.over && (!f.first || f.asks.Load() != asksNo) {
 		if f.left == 0 {
 			n := min(len(piece), recordHeader-len(f.header))
 			f.header = append(f.header, piece[:n]...)
@@ -109,6 +111,10 @@ func (f *Following) begin() error {
 	header := [recordHeader]byte(f.header)
 	f.header = f.header[:0]
 	f.left = int(header[3])<<8 | int(header[4])
+	if f.begun.length == 0 && (header[1] != 3 || f.left > recordLongest+recordGrowth) {
+		f.over = true // it is no TLS any more, and no server of TLS reads on
+		return nil
+	}
 	// Between two hellos a client may send data that is encrypted already.
 	if f.hello = header[0] == recordHandshake || f.begun.length > 0; !f.hello {
 		return nil
@@ -144,7 +150,7 @@ func (f *Following) add(piece []byte) error {
 	}
 	second, err := parse(joined(f.kept)[messageHeader:])
 	f.kept = nil
-	f.asks.Store(asksNo) // there is no third one
+	f.over = true // there is no third one
 	if err != nil {
 		return err
 	}

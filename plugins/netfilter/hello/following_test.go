@@ -54,6 +54,8 @@ func TestFollowing(t *testing.T) {
 		"not asked for, and so no hello": {first, ordinary, second, nil},
 		"TLS 1.2":                        {first, ordinary, slicesOf(records(0, handshake(16, []byte{1})), changeCipher, []byte{22, 3, 3, 0, 2, 1, 0}), nil},
 		"no TLS at all":                  {first, []byte("220 welcome, whoever you may be, to this server of mine\r\n"), second, nil},
+		"no TLS behind it":               {slicesOf(first, data, make([]byte, 5), second), nil, data, nil},
+		"a record too long":              {slicesOf(first, []byte{23, 3, 3, 0x48, 1}, second), nil, data, nil},
 		"something short":                {first, []byte("+OK\r\n"), data, nil},
 	} {
 		for _, size := range []int{1, 7, 1 << 20} {
