@@ -14,8 +14,9 @@
 // likes. The connection is TLS with that service's host and nobody else; an answer that leads
 // elsewhere is handed to the client and not followed.
 //
-// Nothing is held back on the way, in either direction, and silence has no limit: a model may think
-// for minutes. What the service repeats of the key is blotted out (answer.go).
+// Nothing is held back on the way, in either direction, but for a millisecond of an answer whose
+// length is known; and silence has no limit: a model may think for minutes. What the service
+// repeats of the key is blotted out (answer.go).
 //
 // It is the library's reverse proxy (net/http/httputil) with what that leaves open made strict. A
 // connection that was upgraded to WebSocket, and a body that the service compressed though nobody
