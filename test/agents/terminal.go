@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,22 +12,21 @@ import (
 	"time"
 )
 
-// terminal is one of tmux's, with a program in it.
-type terminal struct{ dir string }
+// terminal is one of tmux's, with a program in it. What that ended with a shell writes to a file:
+// tmux now and then misses the end of one.
+type terminal struct{ dir, ended string }
 
 // startTerminal starts a program at a terminal of its own, in a directory. Of tmux's variables it
 // gets none where it is given some.
 func startTerminal(dir string, env, command []string) (*terminal, error) {
-	t := &terminal{dir}
+	t := &terminal{dir, dir + ".ended"}
 	if env != nil {
 		command = slices.Concat([]string{"env", "-i"}, env, command)
 	}
+	command = append([]string{"sh", "-c", `"$@"; echo $? >"$0"; exec sleep 1000`, t.ended}, command...)
 	start := []string{"new-session", "-d", "-x", "100", "-y", "40", "--"}
 	if out, err := t.tmux(append(start, command...)...); err != nil {
 		return nil, fmt.Errorf("starting tmux: %w\n%s", err, out)
-	}
-	if out, err := t.tmux("set-option", "-w", "remain-on-exit", "on"); err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, out)
 	}
 	return t, nil
 }
@@ -41,7 +41,10 @@ func (t *terminal) tmux(args ...string) ([]byte, error) {
 }
 
 // close ends the program too.
-func (t *terminal) close() { _, _ = t.tmux("kill-server") }
+func (t *terminal) close() {
+	_, _ = t.tmux("kill-server")
+	_ = os.Remove(t.ended)
+}
 
 // look waits until a look says that it is time to go on.
 func (t *terminal) look(what string, at func() ([]byte, bool, error)) error {
@@ -64,17 +67,24 @@ func (t *terminal) await(text string) error {
 	return t.look(fmt.Sprintf("its screen does not say %q", text), func() ([]byte, bool, error) {
 		screen, err := t.tmux("capture-pane", "-p")
 		there := bytes.Contains(screen, []byte(text))
-		if status, _ := t.status(); err == nil && !there && status != "" {
+		if err != nil || there {
+			return screen, there, err
+		}
+		status, err := t.status()
+		if err == nil && status != "" {
 			err = fmt.Errorf("with %s", status)
 		}
-		return screen, there, err
+		return screen, false, err
 	})
 }
 
 // status is what the program ended with; "" while it runs.
 func (t *terminal) status() (string, error) {
-	out, err := t.tmux("display-message", "-p", "#{?pane_dead,#{pane_dead_status},}")
-	return strings.TrimSpace(string(out)), err
+	status, err := os.ReadFile(t.ended)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(status)), err
 }
 
 // awaitEnd waits until the program has ended, with 0.
