@@ -102,7 +102,8 @@ A copy of %s: %d files, %d directories, %d MiB, in the page cache.
 ## File systems
 
 The same tree, and what keeps it, on a file system of their own in an image. Cold: it was mounted
-anew before each run, and the image is read past the page cache.
+anew before each run. That empties the cache of its files; what the block device, and a virtual
+machine's disk, have in memory may stay, so the cold figures are a lower bound.
 `)
 	}
 	for _, s := range r.Systems {
