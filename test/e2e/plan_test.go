@@ -262,7 +262,7 @@ func TestVersionAndPlugins(t *testing.T) {
 	}
 	u.says(r, "nono: acme/broken cannot be used: layer acme/broken, start: it exited with code 1")
 	var list []struct{ Name, Path, Kind, Error string }
-	if r := u.succeeds(u.nono("plugin", "list", "--json")); json.Unmarshal([]byte(r.Stdout), &list) != nil || len(list) != 5 {
+	if r := u.succeeds(u.nono("plugin", "list", "--json")); json.Unmarshal([]byte(r.Stdout), &list) != nil || len(list) != 6 {
 		t.Errorf("%s", r)
 	}
 
