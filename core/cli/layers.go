@@ -306,7 +306,8 @@ func ofSession(
 	if c.Arguments == "" {
 		cmd.Args = oneSession
 	} else {
-		cmd.Long += " Before other arguments - means that one, too."
+		cmd.Long += "\nBefore other arguments - means that one, too. A word that is no session and " +
+			"names a file\nis the first of those."
 	}
 	others := cmd.ValidArgsFunction
 	cmd.ValidArgsFunction = func(
