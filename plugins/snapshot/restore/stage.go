@@ -135,8 +135,11 @@ func (a *applier) fill(f *os.File, content io.Reader) error {
 	if err := a.before("write"); err != nil {
 		return err
 	}
-	_, err := io.Copy(f, content)
-	return err
+	w := &sparse{f: f}
+	if _, err := io.Copy(w, content); err != nil {
+		return err
+	}
+	return w.end()
 }
 
 // part notes that something beside the content could not be given back.

@@ -230,6 +230,8 @@ type reader struct {
 	store  *Store
 	space  *space
 	pieces []Digest // that are not read yet
+	last   Digest   // of the present one
+	piece  []byte   // the present one
 	now    []byte   // of the present one, what is not read yet
 	left   int64    // of all
 	err    error
@@ -259,10 +261,15 @@ func (r *reader) next() {
 		}
 		return
 	}
+	if r.pieces[0] == r.last && int64(len(r.piece)) <= r.left { // as those of a hole are
+		r.pieces, r.now = r.pieces[1:], r.piece
+		return
+	}
 	k, raw, err := r.store.read(r.pieces[0], r.space)
 	if err == nil && (k != blob || len(raw) == 0 || int64(len(raw)) > r.left) {
 		err = damaged("object %s is not a piece of it", r.pieces[0])
 	}
+	r.last, r.piece = r.pieces[0], raw
 	r.pieces, r.now, r.err = r.pieces[1:], raw, err
 }
 
@@ -272,7 +279,7 @@ func (r *reader) Close() error {
 		r.space.put()
 		r.space = nil
 	}
-	r.now, r.pieces, r.err = nil, nil, errClosed
+	r.now, r.piece, r.pieces, r.err = nil, nil, nil, errClosed
 	return nil
 }
 
