@@ -133,7 +133,9 @@ func (c *Change) Permanent() string {
 		return "nothing is known of it"
 	case c.Before == nil && c.Why != "":
 		return "what it was before is not known: " + c.Why
-	case c.Before != nil && c.Before.Excluded, c.After != nil && c.After.Excluded:
+	// What only the end excludes is stored as it was: the agent may have made it so, with a file
+	// beside it.
+	case c.Before != nil && c.Before.Excluded, c.Before == nil && c.After.Excluded:
 		return Excluded
 	case c.Before == nil:
 		return ""

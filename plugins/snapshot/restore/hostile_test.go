@@ -226,3 +226,44 @@ func TestKilledBeforeTheLook(t *testing.T) {
 		t.Errorf("%+v, %q", r, p.read("changed"))
 	}
 }
+
+// What the agent has excluded, by a file that it puts beside it, is given back all the same: it was
+// recorded before. What was excluded before is not.
+func TestWhatIsExcludedOnlyAtTheEnd(t *testing.T) {
+	for _, since := range []bool{true, false} {
+		p := newPlace(t)
+		p.exclude = []string{"target/ beside Cargo.toml"}
+		p.write("target/data", "the user's")
+		p.write("target/gone", "the user's")
+		if !since {
+			p.write("Cargo.toml", "")
+		}
+		before, was := p.record(), p.describe()
+		if since {
+			p.write("Cargo.toml", "")
+		}
+		p.write("target/data", "rubbish")
+		p.must(os.Remove(p.at("target/gone")))
+		after, is := p.record(), p.describe()
+		plan := p.plan(Request{Before: before, After: after})
+		if !since {
+			if len(plan.Permanent) != 2 {
+				t.Errorf("%+v", plan.Permanent)
+			}
+			continue
+		}
+		p.clean(plan)
+		j, r := p.apply(plan)
+		p.whole(r)
+		p.want("rollback", was)
+		p.undo(j)
+		p.want("undo", is)
+
+		// What the user writes there since is his.
+		p.write("target/data", "the user's own")
+		plan = p.plan(Request{Before: before, After: after})
+		if len(plan.Conflicts) != 1 || plan.Conflicts[0].Path != "target/data" {
+			t.Errorf("%+v", plan.Conflicts)
+		}
+	}
+}
