@@ -10,8 +10,26 @@ import (
 	"strings"
 )
 
-// MaxFile is how much of a file Add has a use for. An index of a million files is smaller.
-const MaxFile = 512 << 20
+// What a file may have for Add: more than git ever writes into one of its kind. An agent makes any
+// file of any size, of holes that take no room, and would fill the memory of who reads it.
+const (
+	maxFile = 512 << 20 // an index of a million files is smaller
+	maxRef  = 8 << 10   // an object or the path of another ref
+	maxLog  = 16 << 20  // what it says is only told
+	maxLogs = 64 << 20  // of all of a state
+)
+
+// Most is how large a file may be to be handed to Add. Of a larger one AddLarge takes note.
+func Most(path string) int64 {
+	switch Of(path).Kind {
+	case Ref, Head:
+		return maxRef
+	case Log:
+		return maxLog
+	case Other, Object, PackedRefs, Index, Lock:
+	}
+	return maxFile
+}
 
 // State is what a git directory says, its submodules and work trees included.
 type State struct {
@@ -21,6 +39,7 @@ type State struct {
 	index  map[string]string   // by Repository: a digest of what the entries say
 	opaque map[string]string   // what is understood by nobody here: a digest of the bytes
 	logs   map[string][]string // by Repository and name of the ref: its lines
+	logged int                 // how many bytes they are
 }
 
 // NewState is the state of an empty directory.
@@ -51,12 +70,19 @@ func (s *State) Add(path string, content []byte) {
 		}
 	case Log:
 		text := strings.TrimSuffix(string(content), "\n")
-		if text != "" {
+		if s.logged += len(text); text != "" && s.logged <= maxLogs {
 			s.logs[f.Repository+strings.TrimPrefix(f.Name, "logs/")] = strings.Split(text, "\n")
 		}
 	case Other:
 		s.opaque[path] = digestOf(content)
 	case Object, Lock:
+	}
+}
+
+// AddLarge takes in a file that is larger than Most, by what can be told without reading it.
+func (s *State) AddLarge(path string, size, written int64) {
+	if Of(path).Kind != Log {
+		s.opaque[path] = strconv.FormatInt(size, 10) + " " + strconv.FormatInt(written, 10)
 	}
 }
 

@@ -3,7 +3,6 @@
 package restore
 
 import (
-	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -41,7 +40,7 @@ func (p *planner) repository(r Request, unit string, changes []*compare.Change) 
 		return err
 	}
 	now := gitdir.NewState()
-	standing, err := p.standing(unit, now.Add)
+	standing, err := p.standing(unit, func(string) []*gitdir.State { return []*gitdir.State{now} })
 	if err != nil {
 		p.conflict(unit, err.Error())
 		return nil
@@ -148,16 +147,20 @@ func (p *planner) recorded(m Manifest, unit string) (*gitdir.State, map[string]b
 			return nil
 		}
 		files[path] = true
-		if !gitdir.Matters(name) || e.Size > gitdir.MaxFile {
-			return nil
-		}
-		return p.stored(path, e, func(data []byte) { state.Add(name, data) })
+		return p.stored(path, name, e, state)
 	})
 	return state, files, err
 }
 
-// stored reads what the store has of a file.
-func (p *planner) stored(path string, e *tree.Entry, do func([]byte)) error {
+// stored takes into a state what the store has of a file.
+func (p *planner) stored(path, name string, e *tree.Entry, state *gitdir.State) error {
+	switch {
+	case !gitdir.Matters(name):
+		return nil
+	case e.Size > gitdir.Most(name):
+		state.AddLarge(name, e.Size, e.MTime)
+		return nil
+	}
 	content, err := p.store.Open(e.Content)
 	if err != nil {
 		return doing("reading", path, err)
@@ -167,13 +170,15 @@ func (p *planner) stored(path string, e *tree.Entry, do func([]byte)) error {
 	if err != nil {
 		return doing("reading", path, err)
 	}
-	do(data)
+	state.Add(name, data)
 	return nil
 }
 
-// standing calls a function with each file of a git directory that says something now, and tells
-// which refs and locks are in it.
-func (p *planner) standing(unit string, each func(name string, data []byte)) ([]string, error) {
+// standing takes each file of a git directory that says something now into the states that are for
+// it, and tells which refs and locks are in it.
+func (p *planner) standing(
+	unit string, statesOf func(name string) []*gitdir.State,
+) ([]string, error) {
 	var files []string
 	var walk func(dir string) error
 	walk = func(dir string) error {
@@ -207,7 +212,7 @@ func (p *planner) standing(unit string, each func(name string, data []byte)) ([]
 			case isDir(e):
 				err = walk(at)
 			case isFile(e) && gitdir.Matters(at):
-				err = p.take(tree.Join(unit, at), e, func(data []byte) { each(at, data) })
+				err = p.take(tree.Join(unit, at), at, e, statesOf(at))
 			}
 			if err != nil {
 				return err
@@ -218,15 +223,23 @@ func (p *planner) standing(unit string, each func(name string, data []byte)) ([]
 	return files, walk("")
 }
 
-// take reads a file that is small enough.
-func (p *planner) take(path string, e *tree.Entry, do func([]byte)) error {
-	if e.Size > gitdir.MaxFile {
-		return doing("reading", path, errors.New("it is too large"))
+// take takes into states a file that is there now.
+func (p *planner) take(path, name string, e *tree.Entry, states []*gitdir.State) error {
+	if e.Size > gitdir.Most(name) {
+		for _, s := range states {
+			s.AddLarge(name, e.Size, e.MTime)
+		}
+		return nil
 	}
 	return p.live.reading(path, e, func(f *beneath.File) error {
-		data, err := io.ReadAll(io.LimitReader(f, gitdir.MaxFile))
-		do(data)
-		return err
+		data, err := io.ReadAll(io.LimitReader(f, gitdir.Most(name)))
+		if err != nil {
+			return err
+		}
+		for _, s := range states {
+			s.Add(name, data)
+		}
+		return nil
 	})
 }
 
@@ -414,12 +427,11 @@ func (p *planner) backInRepository(unit string, ops []*Operation, finished bool)
 		byName[nameIn(o.Path, unit)] = o
 	}
 	left, before, now := gitdir.NewState(), gitdir.NewState(), gitdir.NewState()
-	standing, err := p.standing(unit, func(name string, data []byte) {
-		now.Add(name, data)
-		if byName[name] == nil {
-			left.Add(name, data)
-			before.Add(name, data)
+	standing, err := p.standing(unit, func(name string) []*gitdir.State {
+		if byName[name] != nil {
+			return []*gitdir.State{now}
 		}
+		return []*gitdir.State{now, left, before}
 	})
 	if err != nil {
 		p.conflict(unit, err.Error())
@@ -427,10 +439,10 @@ func (p *planner) backInRepository(unit string, ops []*Operation, finished bool)
 	}
 	for name, o := range byName {
 		for state, e := range map[*gitdir.State]*tree.Entry{left: o.Want, before: o.Now} {
-			if !isFile(e) || !gitdir.Matters(name) || e.Size > gitdir.MaxFile {
+			if !isFile(e) {
 				continue
 			}
-			if err := p.stored(o.Path, e, func(data []byte) { state.Add(name, data) }); err != nil {
+			if err := p.stored(o.Path, name, e, state); err != nil {
 				return err
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -337,6 +338,41 @@ func TestGitIsAtWork(t *testing.T) {
 	_, r := p.apply(plan)
 	p.whole(r)
 	p.want("left", is)
+}
+
+// Files of holes in the place of refs and logs neither keep a repository from being given back nor
+// fill the memory of whoever does it.
+func TestFilesOfHolesInARepository(t *testing.T) {
+	p := newRepository(t)
+	before, was := p.record(), p.describe()
+	head := p.git("rev-parse", "HEAD")
+	p.commit("a", "agent")
+	for name, size := range map[string]int64{
+		"refs/heads/x": 100 << 20, "refs/heads/y": 100 << 20, "logs/refs/heads/x": 100 << 20,
+		"refs/heads/z": 513 << 20, "modules/m/HEAD": 100 << 20,
+	} {
+		p.write(".git/"+name, "")
+		p.must(os.Truncate(p.at(".git/"+name), size))
+	}
+	after := p.record()
+	var start, end runtime.MemStats
+	runtime.ReadMemStats(&start)
+	plan := p.plan(Request{Before: before, After: after})
+	runtime.ReadMemStats(&end)
+	if took := end.TotalAlloc - start.TotalAlloc; took > 64<<20 {
+		t.Errorf("planning took %d MiB", took>>20)
+	}
+	p.clean(plan)
+	_, r := p.apply(plan)
+	p.whole(r)
+	for path := range p.describe() {
+		if _, ok := was[path]; !ok && !strings.HasPrefix(path, ".git/objects/") {
+			t.Errorf("%s is there still", path)
+		}
+	}
+	if now := p.git("rev-parse", "HEAD"); now != head {
+		t.Errorf("HEAD is %s, and was %s", now, head)
+	}
 }
 
 // A repository that the agent made goes, unless the user works in it since.
