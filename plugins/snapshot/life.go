@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/plugins/snapshot/sessions"
 	"github.com/nono-run/nono/sdk"
@@ -28,6 +31,7 @@ const (
 	eventRecorded = "snapshot.recorded"
 	eventSafe     = "snapshot.safe"
 	eventUnsafe   = "snapshot.unsafe"
+	eventOpened   = "snapshot.opened"
 )
 
 // Start implements sdk.Starter: it records the directories.
@@ -137,6 +141,11 @@ func (*layer) Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishRe
 func (s *state) finish(ctx context.Context, req *sdk.FinishRequest, of *sessions.Session) error {
 	for i := range of.Roots {
 		root := &of.Roots[i]
+		if opened, err := openUp(root); err != nil {
+			return err
+		} else if opened {
+			event(req.Session, eventOpened, map[string]string{"path": root.Path})
+		}
 		after, err := s.take(ctx, &req.Run, []string{root.Path})
 		switch {
 		case ctx.Err() != nil:
@@ -155,6 +164,28 @@ func (s *state) finish(ctx context.Context, req *sdk.FinishRequest, of *sessions
 	}
 	of.Ended, of.Late = time.Now().UTC(), req.Stored
 	return s.sessions.Put(of)
+}
+
+// openUp gives the owner all rights to a recorded directory again, if the agent took them away: it
+// could not be recorded, and nothing in it could be undone. Another one in its place is left alone.
+func openUp(root *sessions.Root) (opened bool, err error) {
+	const path = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Open(root.Path, path, 0)
+	if err != nil {
+		return false, nil // it is gone, or cannot be reached: to record it says so
+	}
+	defer func() { _ = unix.Close(fd) }()
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return false, err
+	}
+	if st.Dev != root.Device || st.Ino != root.Inode || int(st.Uid) != os.Geteuid() ||
+		st.Mode&0o700 == 0o700 {
+		return false, nil
+	}
+	// The descriptor's own name leads to the directory that was looked at, and nowhere else.
+	err = unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), st.Mode&0o7777|0o700)
+	return err == nil, err
 }
 
 // isGone reports whether the recorded directory is not at its path any more.

@@ -178,6 +178,30 @@ func TestRootGone(t *testing.T) {
 	}
 }
 
+// An agent that takes all rights to the directory away does not keep it from being recorded. Root
+// needs none, so for it this is no attack.
+func TestRootWithoutRights(t *testing.T) {
+	for _, mode := range []os.FileMode{0, 0o300, 0o500} {
+		p := newPlace(t)
+		p.write("a", "a")
+		state := p.start()
+		p.write("a", "b")
+		if err := os.Chmod(p.root, mode); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.finish(state, sdk.EndExited); !strings.Contains(got, "paths changed") &&
+			!strings.Contains(got, "1 path changed") {
+			t.Errorf("%o: %s", mode, got)
+		}
+		if of, err := p.known().Get("first"); err != nil || !of.Over() || of.Roots[0].Gone != "" {
+			t.Errorf("%o: %+v, %v", mode, of, err)
+		}
+		if err := os.Chmod(p.root, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // secret is of bytes that do not compress, so that a look into the packs would find it.
 const secret = "x7Qk2mPz9vR4tLw8sNb3cYh6"
 
