@@ -2,6 +2,7 @@ package credproxy
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ const (
 )
 
 const (
-	// longestTold is how much of a path is told. The agent chose it.
+	// longestTold is how much of a path or a method is told. The agent chose both.
 	longestTold = 200
 	// together is how long requests are counted that are like one which was told.
 	together = time.Second
@@ -56,15 +57,20 @@ func newTeller(tell func(sdk.Event) error) *teller {
 // of tells of the requests of one credential.
 func (t *teller) of(rule policy.RuleID) func(proxy.Request) {
 	return func(r proxy.Request) {
-		if len(r.Path) > longestTold {
-			r.Path = r.Path[:longestTold] + "..."
-		}
-		k := kind{rule, r.Service, r.Method, r.Path, r.Refused, r.Status}
+		k := kind{rule, r.Service, short(r.Method), short(r.Path), r.Refused, r.Status}
 		one := sum{requests: 1, sent: r.Sent, received: r.Received, took: r.Took}
 		if !t.counted(k, one) {
 			t.event(k, one)
 		}
 	}
+}
+
+// short is what is told of a text. It keeps nothing of the rest in memory.
+func short(text string) string {
+	if len(text) <= longestTold {
+		return strings.Clone(text)
+	}
+	return text[:longestTold] + "..."
 }
 
 // counted counts a request that is like one which was told; false where this is the first.

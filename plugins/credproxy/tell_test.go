@@ -3,6 +3,7 @@ package credproxy
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -80,6 +81,12 @@ func TestToldOfManyKinds(t *testing.T) {
 		}
 		if n := len(told()); n != 3*mostKinds || len(teller.kinds) > mostKinds {
 			t.Errorf("%d are told, %d counted", n, len(teller.kinds))
+		}
+		many := strings.Repeat("A", 1<<20)
+		tell(proxy.Request{Path: "/" + many, Method: many})
+		last := told()[len(told())-1].Fields
+		if len(last["path"]) > 2*longestTold || len(last["method"]) > 2*longestTold {
+			t.Errorf("%d bytes of a path are told, and %d of a method", len(last["path"]), len(last["method"]))
 		}
 		teller.rest()
 		if last := told()[0]; fmt.Sprint(last.Fields["path"]) != "/0" {

@@ -110,21 +110,21 @@ func (p *Proxy) upgrade(_ *passage, r *http.Request) *refusal {
 // narrow holds the request against the methods and paths of the policy, and against the path that
 // the service has.
 func (p *Proxy) narrow(pass *passage, r *http.Request) *refusal {
+	// Some servers take another method or path from a header.
+	if p.service.Git || len(p.service.Methods) > 0 || len(p.paths) > 0 || p.upstream.Path != "" {
+		for name := range r.Header {
+			if slices.Contains(requestHeaders, dashed(name)) {
+				return bad("the header " + name + " would make another request of it")
+			}
+		}
+	}
 	if p.service.Git {
 		return p.gits(pass, r)
 	}
-	// HEAD is GET without the body, and some servers take another method from a header.
-	method := r.Method
-	if len(p.service.Methods) > 0 {
-		for _, name := range methodHeaders {
-			if _, ok := r.Header[name]; ok {
-				return bad("the header " + name + " would change the method")
-			}
-		}
-		if !slices.Contains(p.service.Methods, method) {
-			return &refusal{http.StatusForbidden, "the policy allows " + p.service.Name +
-				" the methods " + strings.Join(p.service.Methods, ", ") + " only"}
-		}
+	// HEAD is GET without the body, and a method of its own here.
+	if allowed := p.service.Methods; len(allowed) > 0 && !slices.Contains(allowed, r.Method) {
+		return &refusal{http.StatusForbidden, "the policy allows " + p.service.Name +
+			" the methods " + strings.Join(allowed, ", ") + " only"}
 	}
 	if base := p.upstream.EscapedPath(); base != "" && pass.Path != base &&
 		!strings.HasPrefix(pass.Path, base+"/") {
@@ -146,8 +146,11 @@ func (p *Proxy) onPaths(names ...string) *refusal {
 	return nil
 }
 
-// methodHeaders are those by which some servers are told another method.
-var methodHeaders = []string{"X-Http-Method", "X-Http-Method-Override", "X-Method-Override"}
+// requestHeaders are those by which some servers are told another method, or another path.
+var requestHeaders = []string{
+	"X-Http-Method", "X-Http-Method-Override", "X-Method-Override", "X-Original-Method",
+	"X-Original-Url", "X-Rewrite-Url", "X-Original-Uri", "X-Forwarded-Uri",
+}
 
 // glob is a pattern for paths: in a part, "*" is any text; a part "**" is any number of parts.
 type glob []string

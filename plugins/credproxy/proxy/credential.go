@@ -50,9 +50,14 @@ func checkKey(place policy.KeyPlace, key []byte) error {
 	return nil
 }
 
-// isCredential reports whether a header lets somebody in. Some servers take "_" for "-".
+// dashed is a header's name as some servers read it: they take "_" for "-".
+func dashed(name string) string {
+	return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+}
+
+// isCredential reports whether a header lets somebody in.
 func isCredential(name string, place policy.KeyPlace) bool {
-	name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	name = dashed(name)
 	return slices.Contains(credentialHeaders, name) ||
 		place.Type == policy.HeaderPlace && name == http.CanonicalHeaderKey(place.Name)
 }

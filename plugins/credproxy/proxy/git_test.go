@@ -241,6 +241,9 @@ func TestGitRefused(t *testing.T) {
 		if res, body := a.get(refs, auth, "Upgrade: websocket", "Connection: upgrade"); res.StatusCode == http.StatusSwitchingProtocols {
 			t.Errorf("upgraded: %s", body)
 		}
+		if res, _ := a.get(refs, auth, "X_Original_URL: /api/v4/user"); res.StatusCode != http.StatusBadRequest {
+			t.Errorf("another path in a header: %s", res.Status)
+		}
 		if res, body := a.get(refs, auth); res.StatusCode != http.StatusOK { // the control
 			t.Errorf("%s %s", res.Status, body)
 		}

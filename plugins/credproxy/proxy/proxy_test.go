@@ -484,9 +484,27 @@ func TestNarrow(t *testing.T) {
 			t.Errorf("%s: %s %s, want %d", request, res.Status, body, want)
 		}
 	}
-	res, _ := a.get("/v1/chat/x", auth, "X-HTTP-Method-Override: DELETE")
-	if res.StatusCode != http.StatusBadRequest {
-		t.Errorf("another method in a header: %s", res.Status)
+	for _, header := range []string{
+		"X-HTTP-Method-Override: DELETE", "X_HTTP_Method_Override: DELETE", "X_Http-Method: DELETE",
+		"X-Original-URL: /v1/models", "X-Rewrite-URL: /v1/models", "x_original_url: /v1/models",
+	} {
+		before := len(a.seen())
+		if res, _ := a.get("/v1/chat/x", auth, header); res.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %s", header, res.Status)
+		}
+		if got := a.seen()[before:]; len(got) > 0 {
+			t.Errorf("the service saw %+v", got)
+		}
+	}
+	// The control: nothing but the path is narrowed, and nothing at all.
+	a = start(t, Service{Paths: []string{"/v1/chat/*"}}, nil)
+	if res, _ := a.get("/v1/chat/x", auth, "X_Original_Url: /v1/models"); res.StatusCode != http.StatusBadRequest {
+		t.Errorf("another path in a header: %s", res.Status)
+	}
+	a = start(t, Service{Upstream: "https://example.com"}, nil)
+	if res, _ := a.get("/v1/chat/x", auth, "X-Original-Url: /v1/models"); res.StatusCode != http.StatusOK ||
+		a.seen()[0].header.Get("X-Original-Url") == "" {
+		t.Errorf("a header that changes nothing which is held: %s", res.Status)
 	}
 }
 
