@@ -37,6 +37,9 @@ filesystem {
     "~/.claude.json",
   ]
 
+  # It changes in every session. But it also says which MCP servers are started, so the end of a run tells of it.
+  report = ["~/.claude.json"]
+
   # Started outside, Claude Code runs what these say. To let the agent change one of them, grant it: --write ~/.claude/settings.json.
   protect = [
     "~/.claude/settings.json",
@@ -48,6 +51,16 @@ filesystem {
     "~/.claude/commands/",
     "~/.claude/CLAUDE.md",
     "~/.claude/local/",
+    "~/.claude/output-styles/",
+    "~/.claude/rules/",
+    "~/.claude/workflows/",
+    "~/.claude/loop.md",
+    "~/.claude/statusline.sh",         # what /statusline writes, and the settings then name
+    "~/.claude/statusline-command.sh",
+    "~/.claude/.config.json",          # where it is there, it is read in the place of ~/.claude.json
+    "~/.claude/remote-settings.json",  # an organization's settings, as they were last fetched
+    "~/.claude/daemon.json",           # what runs in the background, which ends with the run inside
+    "~/.claude/jobs/",
   ]
 }
 

@@ -46,11 +46,15 @@ filesystem {
   # Started outside, Codex runs what these say. To let the agent change one of them, grant it: --write ~/.codex/hooks.json.
   protect = [
     "~/.codex/hooks.json",
+    "~/.codex/.env",              # variables for Codex: PATH, and where a key is sent
+    "~/.codex/environments.toml", # programs that run its commands
     "~/.codex/rules/",
     "~/.codex/prompts/",
     "~/.codex/skills/",
     "~/.codex/plugins/",
+    "~/.codex/agents/",
     "~/.codex/AGENTS.md",
+    "~/.codex/AGENTS.override.md", # which is read in its place
     "~/.codex/packages/",
   ]
 }

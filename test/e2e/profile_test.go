@@ -55,6 +55,21 @@ func TestProfileOfAnAgent(t *testing.T) {
 	if !strings.Contains(r.Stderr, "tools outside run what they say: ~/.codex/config.toml") {
 		t.Errorf("changed settings are not told\n%s", r)
 	}
+	// What an agent outside reads its variables, programs and settings from besides.
+	u.write("~/.codex/environments.toml", "")
+	u.tries([]string{"--profile", "codex"}, "no: sh -c 'echo x >> ~/.codex/environments.toml'",
+		"no: mv ~/.codex/environments.toml ~/.codex/e", "yes: sh -c 'echo x > ~/.codex/history.jsonl'")
+	for _, test := range [][3]string{
+		{"codex", "~/.codex/.env", "new since the start: ~/.codex/.env"},
+		{"codex", "~/.codex/AGENTS.override.md", "new since the start: ~/.codex/AGENTS.override.md"},
+		{"claude-code", "~/.claude/.config.json", "new since the start: ~/.claude/.config.json"},
+		{"claude-code", "~/.claude.json", "tools outside run what they say: ~/.claude.json"},
+	} {
+		r := u.nono("run", "--profile", test[0], "--", "sh", "-c", "echo x > "+u.path(test[1]))
+		if !strings.Contains(r.Stderr, test[2]) {
+			t.Errorf("%s is changed, and not told\n%s", test[1], r)
+		}
+	}
 	// A protection of the profile's is lifted by naming its path.
 	u.tries([]string{"--profile", "claude-code", "--write", "~/.claude/settings.json"},
 		"yes: sh -c 'echo x >> ~/.claude/settings.json'")
