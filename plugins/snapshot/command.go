@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nono-run/nono/plugins/snapshot/compare"
 	"github.com/nono-run/nono/plugins/snapshot/sessions"
 	"github.com/nono-run/nono/plugins/snapshot/show"
 	"github.com/nono-run/nono/plugins/snapshot/store"
@@ -68,7 +67,8 @@ func (*layer) Run(ctx context.Context, req *sdk.SubcommandRequest) error {
 	defer s.close()
 	of, err := s.sessions.Get(req.Session.Run.SessionID)
 	if errors.Is(err, fs.ErrNotExist) {
-		return errors.New("there is no snapshot of this session: its agent never ran, or it was forgotten")
+		return errors.New("there is no snapshot of this session: its agent never ran, or it was " +
+			"forgotten")
 	}
 	if err != nil {
 		return err
@@ -189,14 +189,11 @@ func (c *command) changed(ctx context.Context) ([]rooted, error) {
 		if chosen != nil && len(chosen[i]) == 0 || root.Gone != "" {
 			continue
 		}
-		var list []*compare.Change
-		if err := c.changes(ctx, root, func(change *compare.Change) error {
-			list = append(list, change)
-			return nil
-		}); err != nil {
+		list, err := c.changes(ctx, root)
+		if err != nil {
 			return nil, err
 		}
-		for _, change := range compare.Renames(list) {
+		for _, change := range list {
 			if chosen != nil && !covers(chosen[i], change.Path) &&
 				(change.From == "" || !covers(chosen[i], change.From)) {
 				continue
@@ -265,7 +262,7 @@ func (c *command) diff(ctx context.Context) (err error) {
 	}
 	var n counts
 	for _, change := range changes {
-		_ = n.add(change.Change) // it only counts
+		n.add(change.root, change.Change)
 	}
 	fmt.Fprintf(screen, "# session %s: %s\n", c.of.ID, n.says())
 	for _, note := range c.notes() {

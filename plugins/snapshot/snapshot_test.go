@@ -133,6 +133,84 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+// diffHead is the first line that nono session diff says.
+func (p *place) diffHead() string {
+	p.t.Helper()
+	out, err := os.Create(filepath.Join(p.t.TempDir(), "out"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer out.Close()
+	stdout := os.Stdout
+	os.Stdout = out
+	err = snapshot.New().(sdk.Commander).Run(p.t.Context(), &sdk.SubcommandRequest{
+		Path: "session diff", Dir: p.root, StateDir: p.run.StateDir,
+		Session: &sdk.StoredSession{Run: p.run},
+	})
+	os.Stdout = stdout
+	text, readErr := os.ReadFile(out.Name())
+	if err != nil || readErr != nil {
+		p.t.Fatal(err, readErr)
+	}
+	head, _, _ := strings.Cut(string(text), "\n")
+	return head
+}
+
+// The line at the end and the head of the difference count one way: what was renamed is one path,
+// and a git directory is one, whatever changed in it.
+func TestOneWayOfCounting(t *testing.T) {
+	repository := func(p *place, in, objects string) {
+		p.write(in+"/HEAD", "ref: refs/heads/main\n")
+		p.write(in+"/config", objects)
+		p.write(in+"/refs/heads/main", strings.Repeat(objects, 40)+"\n")
+		p.write(in+"/objects/0"+objects+"/object", objects)
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*place)
+		want   string
+	}{
+		{"all of it", func(p *place) {
+			p.write("a", "changed")
+			p.remove("b")
+			p.write("new/file", "new")
+			if err := os.Rename(p.root+"/moved", p.root+"/elsewhere"); err != nil {
+				p.t.Fatal(err)
+			}
+			repository(p, ".git", "2")
+		}, "1 path changed, 3 renamed, 2 new, 1 removed, and .git"},
+		{"a rename", func(p *place) {
+			if err := os.Rename(p.root+"/a", p.root+"/z"); err != nil {
+				p.t.Fatal(err)
+			}
+		}, "1 renamed"},
+		{"git alone", func(p *place) { repository(p, ".git", "2") }, ".git changed"},
+		{"two repositories", func(p *place) {
+			repository(p, ".git", "2")
+			repository(p, "lib/.git", "2")
+			p.write("a", "changed")
+			p.write("cache/x", "changed")
+		}, "2 paths changed, and 2 git directories, 1 of which cannot be undone"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := newPlace(t)
+			for _, name := range []string{"a", "b", "moved/one", "moved/two", "cache/x"} {
+				p.write(name, "this is "+name)
+			}
+			repository(p, ".git", "1")
+			repository(p, "lib/.git", "1")
+			state := p.start()
+			test.change(p)
+			if got := p.finish(state, sdk.EndExited); got != test.want+": nono session diff" {
+				t.Errorf("at the end: %s\nnot         %s", got, test.want)
+			}
+			if got := p.diffHead(); got != "# session first: "+test.want {
+				t.Errorf("the head: %s\nnot %s", got, test.want)
+			}
+		})
+	}
+}
+
 // Of a session that never began nothing is kept; of one whose core was killed the second snapshot
 // is taken, and it is said that it is late.
 func TestOtherEnds(t *testing.T) {

@@ -16,32 +16,30 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// changes goes through what is different between the two snapshots of a directory.
+// changes lists what is different between the two snapshots of a directory, renames found.
 func (s *state) changes(
-	ctx context.Context, root *sessions.Root, each func(*compare.Change) error,
-) (err error) {
+	ctx context.Context, root *sessions.Root,
+) (list []*compare.Change, err error) {
 	if root.Before == root.After {
-		return nil
+		return nil, nil
 	}
 	before, closeBefore, err := s.manifest(root.Before)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, closeBefore()) }()
 	after, closeAfter, err := s.manifest(root.After)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, closeAfter()) }()
-	return compare.Manifests(before, after, func(c *compare.Change) error {
-		if err := context.Cause(ctx); err != nil {
-			return err
+	err = compare.Manifests(before, after, func(c *compare.Change) error {
+		if !c.OnlyTimes() {
+			list = append(list, c)
 		}
-		if c.OnlyTimes() {
-			return nil
-		}
-		return each(c)
+		return context.Cause(ctx)
 	})
+	return compare.Renames(list), err
 }
 
 // manifest opens a snapshot.
@@ -73,49 +71,78 @@ func (s *state) summary(ctx context.Context, of *sessions.Session) ([]string, er
 				policy.Printable(root.Path), policy.Printable(root.Gone)))
 			continue
 		}
-		if err := s.changes(ctx, root, counts.add); err != nil {
+		list, err := s.changes(ctx, root)
+		if err != nil {
 			return nil, err
+		}
+		for _, c := range list {
+			counts.add(i, c)
 		}
 		counts.unreadable += max(root.Unreadable[0], root.Unreadable[1])
 	}
 	return append([]string{counts.line()}, lines...), nil
 }
 
-// counts are how many paths changed, and how.
+// counts are how many paths changed, and how. It is what the line at a session's end says, and what
+// a difference begins with.
 type counts struct {
-	added, removed, changed, permanent int
-	unreadable                         int64
+	changed, renamed, added, removed int
+	git                              map[repository]bool // each counts as one
+	permanent                        int
+	unreadable                       int64
 }
 
-func (n *counts) add(c *compare.Change) error {
+// repository is a git directory beneath one of the recorded directories.
+type repository struct {
+	root int
+	path string
+}
+
+// add counts a change in one of the recorded directories, among those that renames were found in.
+func (n *counts) add(root int, c *compare.Change) {
+	if c.Permanent() != "" {
+		n.permanent++
+	}
+	if c.InGit {
+		if n.git == nil {
+			n.git = map[repository]bool{}
+		}
+		n.git[repository{root, c.Git}] = true
+		return
+	}
 	switch c.Kind() {
 	case compare.Added:
 		n.added++
 	case compare.Removed:
 		n.removed++
-	case compare.Changed, compare.Renamed, compare.Unknown:
+	case compare.Renamed:
+		n.renamed++
+	case compare.Changed, compare.Unknown:
 		n.changed++
 	}
-	if c.Permanent() != "" {
-		n.permanent++
-	}
-	return nil
 }
 
-// says is "12 paths changed, 3 new, 1 removed".
+// says is "12 paths changed, 2 renamed, 3 new, 1 removed, and .git".
 func (n *counts) says() string {
 	var parts []string
 	if n.changed > 0 {
 		parts = append(parts, plural(n.changed, "path")+" changed")
 	}
-	if n.added > 0 {
-		parts = append(parts, fmt.Sprintf("%d new", n.added))
+	for _, of := range []struct {
+		number int
+		what   string
+	}{{n.renamed, "renamed"}, {n.added, "new"}, {n.removed, "removed"}} {
+		if of.number > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", of.number, of.what))
+		}
 	}
-	if n.removed > 0 {
-		parts = append(parts, fmt.Sprintf("%d removed", n.removed))
-	}
-	if len(parts) == 0 {
+	switch git := n.saysGit(); {
+	case len(parts) == 0 && git == "":
 		return "nothing changed"
+	case len(parts) == 0:
+		parts = []string{git + " changed"}
+	case git != "":
+		parts = append(parts, "and "+git)
 	}
 	line := strings.Join(parts, ", ")
 	if n.permanent > 0 {
@@ -124,10 +151,24 @@ func (n *counts) says() string {
 	return line
 }
 
-// line is "12 paths changed, 3 new, 1 removed: nono session diff".
+// saysGit names the git directories.
+func (n *counts) saysGit() string {
+	if len(n.git) > 1 {
+		return fmt.Sprintf("%d git directories", len(n.git))
+	}
+	for in := range n.git {
+		if in.path == "" {
+			return "the git directory"
+		}
+		return policy.Printable(in.path)
+	}
+	return ""
+}
+
+// line is "12 paths changed, 2 renamed, 3 new, 1 removed, and .git: nono session diff".
 func (n *counts) line() string {
 	line := n.says()
-	if n.changed+n.added+n.removed > 0 {
+	if n.changed+n.renamed+n.added+n.removed+len(n.git) > 0 {
 		line += ": nono session diff"
 	}
 	if n.unreadable > 0 {

@@ -126,6 +126,11 @@ func TestSnapshotOfAHostileAgent(t *testing.T) {
 	u.write("mine.txt", "made by the user since")
 
 	diff := u.succeeds(u.nono("session", "diff"))
+	head, _, _ := strings.Cut(diff.Stdout, "\n")
+	if _, counts, _ := strings.Cut(head, ": "); !strings.Contains(counts, " renamed, ") ||
+		!strings.Contains(r.Stderr, "nono: "+counts+": nono session diff") {
+		t.Errorf("the difference counts %q, which is not what the end of the run says\n%s", counts, r)
+	}
 	for _, line := range []string{
 		"rename from src/two.txt\nrename to src/renamed.txt\n",
 		"deleted file mode 100644\n--- a/src/one.txt\n+++ /dev/null\n",
