@@ -61,6 +61,7 @@ filesystem {
     "~/.claude/remote-settings.json",  # an organization's settings, as they were last fetched
     "~/.claude/daemon.json",           # what runs in the background, which ends with the run inside
     "~/.claude/jobs/",
+    "~/.claude/shell-snapshots/",      # read by a shell before each command, of a session outside too
   ]
 }
 

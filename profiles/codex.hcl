@@ -56,5 +56,6 @@ filesystem {
     "~/.codex/AGENTS.md",
     "~/.codex/AGENTS.override.md", # which is read in its place
     "~/.codex/packages/",
+    "~/.codex/shell_snapshots/", # read by a shell before each command, of a session outside too
   ]
 }

@@ -59,6 +59,12 @@ func TestProfileOfAnAgent(t *testing.T) {
 	u.write("~/.codex/environments.toml", "")
 	u.tries([]string{"--profile", "codex"}, "no: sh -c 'echo x >> ~/.codex/environments.toml'",
 		"no: mv ~/.codex/environments.toml ~/.codex/e", "yes: sh -c 'echo x > ~/.codex/history.jsonl'")
+	u.write("~/.claude/shell-snapshots/of-a-session", "alias ls=ls\n")
+	u.write("~/.codex/shell_snapshots/of-a-session", "alias ls=ls\n")
+	u.tries([]string{"--profile", "claude-code"}, "no: sh -c 'echo x >> ~/.claude/shell-snapshots/of-a-session'",
+		"no: touch ~/.claude/shell-snapshots/new", "yes: cat ~/.claude/shell-snapshots/of-a-session")
+	u.tries([]string{"--profile", "codex"}, "no: sh -c 'echo x >> ~/.codex/shell_snapshots/of-a-session'",
+		"yes: cat ~/.codex/shell_snapshots/of-a-session")
 	for _, test := range [][3]string{
 		{"codex", "~/.codex/.env", "new since the start: ~/.codex/.env"},
 		{"codex", "~/.codex/AGENTS.override.md", "new since the start: ~/.codex/AGENTS.override.md"},
