@@ -16,8 +16,9 @@ const resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS |
 
 const (
 	// MaxPath is how long a path beneath a root may be. The kernel's own limit (PATH_MAX) is for one
-	// call, and deeper trees are easily made.
-	MaxPath = 64 << 10
+	// call, and deeper trees are easily made; but whoever lists what changed has each path in memory,
+	// and few programs get along with longer ones than the kernel takes.
+	MaxPath = 8 << 10
 	// maxNames bounds what one directory takes of our memory.
 	maxNames = 1 << 24
 	// maxXattrs is what the kernel allows for the names of a file's attributes, and for a value.

@@ -269,7 +269,7 @@ func TestNamesOfAnyBytesInOrder(t *testing.T) {
 
 func TestAPathThatTheKernelTakesInParts(t *testing.T) {
 	root, _, _ := place(t)
-	const depth = 100
+	const depth = 80
 	part := strings.Repeat("d", 100)
 	at := root
 	for range depth {

@@ -613,7 +613,7 @@ func TestADeepTree(t *testing.T) {
 	}
 	_ = at.Close()
 	r := p.record(nil)
-	if len(r.dirs) < 200 || r.Unreadable != 1 || !strings.Contains(r.Examples[0].Why, "long") {
+	if len(r.dirs) < beneath.MaxPath/251 || r.Unreadable != 1 || !strings.Contains(r.Examples[0].Why, "long") {
 		t.Errorf("%d directories; %d unreadable", len(r.dirs), r.Unreadable)
 	}
 }

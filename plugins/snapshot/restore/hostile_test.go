@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/plugins/snapshot/beneath"
 )
 
 // writeThrough gives a file back as a simple program would: by its path.
@@ -265,5 +267,43 @@ func TestWhatIsExcludedOnlyAtTheEnd(t *testing.T) {
 		if len(plan.Conflicts) != 1 || plan.Conflicts[0].Path != "target/data" {
 			t.Errorf("%+v", plan.Conflicts)
 		}
+	}
+}
+
+// The longest paths that are recorded, of the bytes that are longest when they are escaped, make a
+// journal that can be read again. One that cannot would keep all others from being finished.
+func TestTheLongestPaths(t *testing.T) {
+	p := newPlace(t)
+	at, err := beneath.Open(p.root)
+	p.must(err)
+	defer func() { _ = at.Close() }()
+	name := strings.Repeat("\x01", 250)
+	for range beneath.MaxPath / 251 {
+		p.must(unix.Mkdirat(at.Fd(), name, 0o700))
+		next, err := at.Dir(name)
+		p.must(err)
+		_ = at.Close()
+		at = next
+	}
+	link := func(from, to string) error { return unix.Linkat(at.Fd(), from, at.Fd(), to, 0) }
+	for _, first := range []string{"a", "c"} {
+		fd, err := unix.Openat(at.Fd(), first, unix.O_CREAT|unix.O_WRONLY, 0o600)
+		p.must(err)
+		_, err = unix.Write(fd, []byte(first))
+		p.must(errors.Join(err, unix.Close(fd), link(first, first+"2")))
+	}
+	before := p.record()
+	p.must(errors.Join(unix.Unlinkat(at.Fd(), "a", 0), link("c", "a")))
+	after := p.record()
+	j := p.journal(p.plan(Request{Before: before, After: after}))
+	again, err := Open(p.store, j.dir)
+	p.must(err)
+	r, err := again.Apply(context.Background())
+	p.must(err)
+	p.whole(r)
+	a, err := at.Stat("a")
+	p.must(err)
+	if a2, err := at.Stat("a2"); err != nil || a2.Inode != a.Inode {
+		t.Errorf("%+v, %v", a2, err)
 	}
 }
