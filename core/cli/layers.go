@@ -196,7 +196,9 @@ func (a *App) servicesOf(names []string) (*config.Config, error) {
 		o.Rules = append(o.Rules, config.Flag{Name: "credential", Value: name})
 	}
 	options := a.configOptions(o, own, dir)
-	options.Packages = func(*policy.Policy) ([]string, string, error) { return nil, "", nil }
+	options.Packages = func(*policy.Policy) (config.Packages, error) {
+		return config.Packages{}, nil
+	}
 	loaded, err := config.Load(options)
 	a.texts = loaded.Texts
 	if err != nil {

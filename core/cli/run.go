@@ -206,24 +206,30 @@ func (a *App) configOptions(o policyOptions, own dirs.Dirs, dir string) config.O
 
 // packageHosts asks the user's package managers from where they fetch, or remembers it. It is told
 // when they were asked.
-func (a *App) packageHosts(
-	own dirs.Dirs,
-) func(*policy.Policy) (hosts []string, says string, err error) {
-	return func(pol *policy.Policy) (hosts []string, says string, err error) {
+func (a *App) packageHosts(own dirs.Dirs) func(*policy.Policy) (config.Packages, error) {
+	return func(pol *policy.Policy) (config.Packages, error) {
 		l := packagehosts.Learner{
 			Home: own.Home, Cache: own.Cache, Lookup: a.Lookup, Policy: pol,
 		}
 		learned, err := l.Learn(context.Background())
 		if err != nil && len(learned.Clients) == 0 {
-			return nil, "", err
+			return config.Packages{}, err
+		}
+		said := config.Packages{Hosts: learned.Hosts()}
+		for _, c := range learned.Clients {
+			for _, v := range c.Variables {
+				said.Variables = append(said.Variables, config.PackageVariable{
+					Manager: c.Name, Name: v.Name, Value: v.Value, Secret: v.Secret,
+				})
+			}
 		}
 		if learned.Fresh {
-			says = learned.Says()
+			said.Says = learned.Says()
 		}
 		if err != nil {
-			says += "; " + err.Error()
+			said.Says += "; " + err.Error()
 		}
-		return learned.Hosts(), says, nil
+		return said, nil
 	}
 }
 

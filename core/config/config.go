@@ -78,10 +78,9 @@ type Options struct {
 	// Approved are the wants that were approved of such a file before, given its absolute path; nil
 	// where nothing is remembered.
 	Approved func(path string) ([]string, error)
-	// Packages are the hosts that the user's package managers fetch from, for a policy that names
-	// them, and what is to be told of that, if anything. It may start programs of the user's, so it is
-	// asked last. nil where nobody can be asked.
-	Packages func(*policy.Policy) (hosts []string, says string, err error)
+	// Packages asks where the user's package managers fetch from, for a policy that names their hosts.
+	// It may start programs of the user's, so it is asked last. nil where nobody can be asked.
+	Packages func(*policy.Policy) (Packages, error)
 	// Confirm asks the user about all that a file asks for, of which something is new; nil where
 	// nobody can be asked.
 	Confirm func(Request) (bool, error)

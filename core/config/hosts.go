@@ -181,6 +181,23 @@ func (r *reader) listed(name listName, as named, replaced bool) {
 	}
 }
 
+// Packages is what the user's package managers say.
+type Packages struct {
+	// Hosts are where they fetch from.
+	Hosts []string
+	// Variables tell the agent's own ones so.
+	Variables []PackageVariable
+	// Says is what is to be told of it; it may be "".
+	Says string
+}
+
+// PackageVariable is a variable that a package manager reads.
+type PackageVariable struct {
+	Manager, Name, Value string
+	// Secret says that the value is left out, for a password or a key may be in it.
+	Secret bool
+}
+
 // learned is a line that names the group whose hosts the user's package managers say.
 type learned struct{ named }
 
@@ -213,16 +230,16 @@ func (r *reader) learn(cfg *Config) {
 			Try("name the hosts in allow = [...]"))
 		return
 	}
-	hosts, says, err := r.Packages(&cfg.Policy)
+	said, err := r.Packages(&cfg.Policy)
 	if err != nil {
 		r.add(sourced(err, at.by))
 		return
 	}
-	if says != "" {
-		r.notice(at.by, "the hosts of the group %s: %s", profile.Learned, says)
+	if said.Says != "" {
+		r.notice(at.by, "the hosts of the group %s: %s", profile.Learned, said.Says)
 	}
 	begun := len(r.net.hosts)
-	for _, host := range hosts {
+	for _, host := range said.Hosts {
 		rule := hostRule{by: at.by}
 		rule.Action, rule.Source, rule.Group = policy.HostAllow, at.at, at.group
 		r.learnedHost(rule, host)
@@ -230,6 +247,57 @@ func (r *reader) learn(cfg *Config) {
 	if len(r.net.hosts) > begun {
 		cfg.Policy.Network = r.reached()
 	}
+	cfg.Policy = cfg.Policy.With(nil, r.learnedVariables(&cfg.Policy, at.by, said.Variables))
+}
+
+// learnedVariables are rules that tell the agent's package managers what the user's say, where the
+// user says nothing of the variable. They are defaults, so a layer's value takes their place.
+func (r *reader) learnedVariables(
+	pol *policy.Policy, at policy.Source, learned []PackageVariable,
+) []policy.EnvRule {
+	decide := policy.NewDecider(pol)
+	var rules []policy.EnvRule
+	for _, v := range learned {
+		switch {
+		case r.speaksOf(pol, decide, v.Name):
+		case v.Secret:
+			r.notice(at, "%s is not set inside, so the agent's %s does not know where yours fetches from: "+
+				"a password or a key stands in the address, or may, and stays outside; "+
+				"give it as a credential (docs/credentials.md, private registries)", v.Name, v.Manager)
+		default:
+			rules = append(rules, policy.EnvRule{
+				Action: policy.EnvSet, Name: v.Name, Value: v.Value,
+				Source: policy.Source{
+					Origin: policy.OriginCommand, Flag: "learned from " + v.Manager + "'s settings",
+				},
+			})
+		}
+	}
+	return rules
+}
+
+// speaksOf reports whether the user says something of a variable himself, or a credential gives it.
+// npm reads its variables in capitals as well.
+func (r *reader) speaksOf(pol *policy.Policy, decide *policy.Decider, name string) bool {
+	for _, spelled := range []string{name, strings.ToUpper(name)} {
+		d := decide.Variable(spelled)
+		if d.Rule == nil || !d.Rule.Source.Asked() {
+			continue
+		}
+		if _, ok := r.Lookup(spelled); ok || d.Rule.Action != policy.EnvPass {
+			return true
+		}
+	}
+	return slices.ContainsFunc(pol.Credentials, func(c policy.Credential) bool {
+		names := c.Variables()
+		if c.Fallback != nil {
+			for _, rule := range c.Fallback.Environment {
+				names = append(names, rule.Name)
+			}
+		}
+		return slices.ContainsFunc(names,
+			func(n string) bool { return strings.EqualFold(n, name) })
+	})
 }
 
 // learnedHost adds a rule about a host of a package manager's. One that no rule can name is told:

@@ -45,7 +45,7 @@ func TestNetworkProfiles(t *testing.T) {
 	for _, l := range listed {
 		w := newWorld(t)
 		w.flags("--network-profile " + l.Name)
-		w.options.Packages = func(*policy.Policy) ([]string, string, error) { return nil, "", nil }
+		w.options.Packages = func(*policy.Policy) (config.Packages, error) { return config.Packages{}, nil }
 		cfg := load(t, w)
 		for _, h := range cfg.Policy.Network.Hosts {
 			if !strings.HasPrefix(h.Source.File, "groups/") || h.Group != "profile "+l.Name {
@@ -72,12 +72,14 @@ func TestPackages(t *testing.T) {
 		w.file("proj/agent.hcl", "network {\n  groups = [\"packages\"]\n}\n")
 		w.flags(flags)
 		asked := 0
-		w.options.Packages = func(p *policy.Policy) ([]string, string, error) {
+		w.options.Packages = func(p *policy.Policy) (config.Packages, error) {
 			asked++
 			if len(p.Filesystem) == 0 {
 				t.Error("nothing is said of what the agent may write")
 			}
-			return []string{"a.example", "b.example:8081", "localhost:4873", "*", "x y"}, "learned", nil
+			return config.Packages{
+				Hosts: []string{"a.example", "b.example:8081", "localhost:4873", "*", "x y"}, Says: "learned",
+			}, nil
 		}
 		cfg := load(t, w)
 		var got []string
@@ -112,14 +114,70 @@ func TestPackages(t *testing.T) {
 	}
 }
 
+// The agent's package managers are told what the user's say, unless the user says something of the
+// variable, or a credential gives it. What may have a password in it is told and not set.
+func TestPackageVariables(t *testing.T) {
+	const learned = "https://npm.example at learned from npm's settings"
+	const notice = "npm_config_registry is not set inside"
+	for flags, want := range map[string]struct{ set, secret string }{
+		"":                                      {learned, notice},
+		"--env MY_OWN=1":                        {learned, notice},
+		"--env npm_config_registry=https://own": {" at --env npm_config_registry", ""},
+		"--env NPM_CONFIG_REGISTRY=https://own": {"", ""},
+		"--env npm_config_registry":             {learned, notice}, // nothing to pass
+		"-c deny.hcl":                           {"", ""},
+		"-c set.hcl":                            {"https://own at set.hcl:2:11", ""},
+		"-c credential.hcl\n--approve":          {"", ""},
+	} {
+		for _, secret := range []bool{false, true} {
+			w := newWorld(t)
+			w.file("proj/deny.hcl", "environment {\n  deny = [\"npm_*\"]\n}\n")
+			w.file("proj/set.hcl", "environment {\n  set = { npm_config_registry = \"https://own\" }\n}\n")
+			w.file("proj/credential.hcl", `credential "npm" {
+  upstream = "https://packages.example/npm"
+  source   = "env://PACKAGES_KEY"
+  basic    = { user = "ada" }
+  env      = { login_url = "npm_config_registry" }
+}
+`)
+			w.flags(strings.TrimSpace("--network-profile developer\n" + flags))
+			w.options.Packages = func(*policy.Policy) (config.Packages, error) {
+				v := config.PackageVariable{Manager: "npm", Name: "npm_config_registry", Value: "https://npm.example"}
+				if secret {
+					v.Value, v.Secret = "", true
+				}
+				return config.Packages{Variables: []config.PackageVariable{v}}, nil
+			}
+			cfg := load(t, w)
+			got := ""
+			for _, r := range cfg.Policy.Environment {
+				if r.Action == policy.EnvSet && r.Name == "npm_config_registry" {
+					got += r.Value + " at " + r.Source.String()
+				}
+			}
+			expected := want.set
+			if secret && expected == learned {
+				expected = ""
+			}
+			if got != expected {
+				t.Errorf("%q, secret %v: it is %q, want %q", flags, secret, got, expected)
+			}
+			told := fmt.Sprint(cfg.Notices)
+			if is := strings.Contains(told, notice); is != (secret && want.secret != "") {
+				t.Errorf("%q, secret %v: told is %s", flags, secret, told)
+			}
+		}
+	}
+}
+
 // Nobody is asked for hosts of a file that is not approved.
 func TestPackagesOfAStranger(t *testing.T) {
 	w := newWorld(t)
 	w.file("proj/agent.hcl", "network {\n  groups = [\"packages\"]\n}\n")
 	w.flags("-c agent.hcl")
-	w.options.Packages = func(*policy.Policy) ([]string, string, error) {
+	w.options.Packages = func(*policy.Policy) (config.Packages, error) {
 		t.Error("package managers are asked")
-		return nil, "", nil
+		return config.Packages{}, nil
 	}
 	_, err := config.Load(w.options)
 	const want = "agent.hcl asks to reach the hosts that your package managers fetch from"

@@ -27,15 +27,15 @@ func (n nothing) Error() string { return string(n) }
 const mostRead = 1 << 20
 
 // npm fetches from its registry, and from those of single scopes.
-func npm(ctx context.Context, l *Learner) ([]string, error) {
+func npm(ctx context.Context, l *Learner) (answer, error) {
 	// Global, so that no file of a project above the directory is read.
 	out, err := l.run(ctx, "npm", "config", "list", "--json", "--global")
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	var settings map[string]any
 	if err := json.Unmarshal(out, &settings); err != nil {
-		return nil, errors.New("what it says of its settings cannot be read")
+		return answer{}, errors.New("what it says of its settings cannot be read")
 	}
 	var urls []string
 	for key, value := range settings {
@@ -44,18 +44,24 @@ func npm(ctx context.Context, l *Learner) ([]string, error) {
 		}
 	}
 	slices.Sort(urls)
-	return urls, nil
+	registry, ok := settings["registry"].(string)
+	if !ok {
+		// It always has one, and does not say one that has a password in it.
+		return answer{urls, []Variable{{Name: "npm_config_registry", Secret: true}}}, nil
+	}
+	return answer{urls, []Variable{variable("npm_config_registry", registry)}}, nil
 }
 
 // golang fetches from proxies, and asks a database of checksums.
-func golang(ctx context.Context, l *Learner) ([]string, error) {
-	out, err := l.run(ctx, "go", "env", "-json", "GOPROXY", "GOSUMDB")
+func golang(ctx context.Context, l *Learner) (answer, error) {
+	out, err := l.run(ctx, "go", "env", "-json",
+		"GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOSUMDB", "GONOPROXY")
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
-	var env struct{ GOPROXY, GOSUMDB string }
+	var env struct{ GOPROXY, GOSUMDB, GOPRIVATE, GONOSUMDB, GONOPROXY string }
 	if err := json.Unmarshal(out, &env); err != nil {
-		return nil, errors.New("what it says of its settings cannot be read")
+		return answer{}, errors.New("what it says of its settings cannot be read")
 	}
 	var said []string
 	for proxy := range strings.FieldsFuncSeq(env.GOPROXY,
@@ -72,10 +78,23 @@ func golang(ctx context.Context, l *Learner) ([]string, error) {
 		name, _, _ := strings.Cut(words[0], "+")
 		said = append(said, name)
 	}
-	return said, nil
+	// A mirror's private modules are in no public database, and must not be asked for there: which
+	// they are is told too.
+	vars := []Variable{
+		variable("GOPROXY", env.GOPROXY), variable("GOSUMDB", env.GOSUMDB),
+		variable("GOPRIVATE", env.GOPRIVATE),
+	}
+	if env.GONOSUMDB != env.GOPRIVATE {
+		vars = append(vars, variable("GONOSUMDB", env.GONOSUMDB))
+	}
+	if env.GONOPROXY != env.GOPRIVATE {
+		vars = append(vars, variable("GONOPROXY", env.GONOPROXY))
+	}
+	return answer{said, vars}, nil
 }
 
-// indexOfPip prints where pip fetches from: what is set, or else what is its own.
+// indexOfPip prints where pip fetches from: what is set, or else what is its own. Behind that stand
+// lines NAME=VALUE: the variables that say what is set for every command, or else for single ones.
 const indexOfPip = `
 from pip._internal.configuration import Configuration
 from pip._internal.models.index import PyPI
@@ -92,15 +111,33 @@ if not any(not name.endswith("extra-index-url") for name, u in urls):
     print("https://" + PyPI.file_storage_domain)
 for name, u in urls:
     print(u)
+ranks = {":env:": 2, "global": 1}
+for option, variable in ("index-url", "PIP_INDEX_URL"), ("extra-index-url", "PIP_EXTRA_INDEX_URL"):
+    said = {}
+    for name, u in urls:
+        section, _, key = name.rpartition(".")
+        if key == option:
+            said.setdefault(section, []).append(u)
+    if said:
+        print(variable + "=" + " ".join(said[max(said, key=lambda s: ranks.get(s, 0))]))
 `
 
 // pip fetches from its indexes.
-func pip(ctx context.Context, l *Learner) ([]string, error) {
+func pip(ctx context.Context, l *Learner) (answer, error) {
 	out, err := l.run(ctx, "python3", "-I", "-c", indexOfPip)
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
-	return strings.Fields(string(out)), nil
+	var said answer
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSpace(line)
+		if name, value, ok := strings.Cut(line, "="); ok && slices.Contains(variables, name) {
+			said.variables = append(said.variables, variable(name, value))
+		} else {
+			said.from = append(said.from, strings.Fields(line)...)
+		}
+	}
+	return said, nil
 }
 
 func (l *Learner) cargoHome() string {
@@ -112,8 +149,8 @@ var registryLine = regexp.MustCompile(
 	`\b(?:index|registry|dl)"?\s*[:=]\s*"((?:sparse\+)?https?://[^"]+)"`)
 
 // cargo is not asked, for it has no word for it: what it has fetched from lies in its directory,
-// and others stand in its settings.
-func cargo(_ context.Context, l *Learner) ([]string, error) {
+// and others stand in its settings. It reads no variable that would replace its own registry.
+func cargo(_ context.Context, l *Learner) (answer, error) {
 	var urls []string
 	add := func(path string) {
 		text, err := hostfile.Read(path, mostRead)
@@ -129,7 +166,7 @@ func cargo(_ context.Context, l *Learner) ([]string, error) {
 	}
 	indexes, err := filepath.Glob(filepath.Join(l.cargoHome(), "registry/index/*-*"))
 	if err != nil {
-		return nil, fmt.Errorf("looking at what it has fetched: %w", err)
+		return answer{}, fmt.Errorf("looking at what it has fetched: %w", err)
 	}
 	for _, dir := range indexes {
 		// HOST-HASH
@@ -139,31 +176,31 @@ func cargo(_ context.Context, l *Learner) ([]string, error) {
 		add(filepath.Join(dir, ".cache/config.json"))
 	}
 	if len(urls) == 0 {
-		return nil, nothing("it has fetched nothing yet, and its settings name no registry")
+		return answer{}, nothing("it has fetched nothing yet, and its settings name no registry")
 	}
-	return urls, nil
+	return answer{from: urls}, nil
 }
 
 func (l *Learner) mavenFile() string { return filepath.Join(l.Home, ".m2/settings.xml") }
 
 // maven fetches from mirrors and repositories of its settings, and from the one that it comes with.
-func maven(_ context.Context, l *Learner) ([]string, error) {
+func maven(_ context.Context, l *Learner) (answer, error) {
 	tool, err := l.find("mvn")
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	urls, err := mavenURLs(l.mavenFile())
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	program, err := hostfile.Resolve(tool.Executable)
 	if err != nil {
-		return nil, fmt.Errorf("looking at its installation: %w", err)
+		return answer{}, fmt.Errorf("looking at its installation: %w", err)
 	}
 	lib := filepath.Join(filepath.Dir(program), "../lib")
 	jars, err := filepath.Glob(filepath.Join(lib, "maven-model-builder*.jar"))
 	if err != nil {
-		return nil, fmt.Errorf("looking at its installation: %w", err)
+		return answer{}, fmt.Errorf("looking at its installation: %w", err)
 	}
 	for _, jar := range jars {
 		text, err := fromJar(jar, "org/apache/maven/model/pom-4.0.0.xml")
@@ -172,7 +209,7 @@ func maven(_ context.Context, l *Learner) ([]string, error) {
 		}
 		urls = append(urls, urlsIn(text)...)
 	}
-	return urls, nil
+	return answer{from: urls}, nil
 }
 
 func mavenURLs(path string) ([]string, error) {

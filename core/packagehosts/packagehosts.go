@@ -7,6 +7,9 @@
 //		fmt.Println(c.Name, c.Asked, c.Hosts) // npm "npm config list" [registry.example]
 //	}
 //
+// Inside, the agent's own managers do not see the user's settings. Those that read variables are
+// told by them where to fetch from, where that differs from what they would do anyway.
+//
 // What they say is remembered until one of their settings changes, so that a start asks nobody.
 //
 // # Who decides
@@ -20,12 +23,14 @@
 package packagehosts
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -49,6 +54,8 @@ type Learner struct {
 	Lookup func(string) (string, bool)
 	// Policy is what the run allows.
 	Policy *policy.Policy
+
+	bare bool // they are asked as the agent's own would answer, without the user's settings
 }
 
 // Learned is what the managers said.
@@ -65,6 +72,8 @@ type Client struct {
 	Asked string `json:"asked"`
 	// Hosts are where it fetches from, each with a port where that is not the usual one.
 	Hosts []string `json:"hosts,omitempty"`
+	// Variables tell the agent's own one to fetch from there, where it would do otherwise.
+	Variables []Variable `json:"variables,omitempty"`
 	// Why says why there is none.
 	Why string `json:"why,omitempty"`
 
@@ -104,11 +113,18 @@ func (l Learned) Says() string {
 const timeout = 20 * time.Second
 
 // manager is how one is asked: the program that it is, the files that it has its settings in, and
-// what it answers, urls or names of hosts.
+// what it answers.
 type manager struct {
 	name, program, asked string
 	settings             func(l *Learner) []string
-	answer               func(ctx context.Context, l *Learner) ([]string, error)
+	answer               func(ctx context.Context, l *Learner) (answer, error)
+}
+
+// answer is what a manager says: urls or names of hosts that it fetches from, and the variables
+// that would have another one of its kind do the same.
+type answer struct {
+	from      []string
+	variables []Variable
 }
 
 var managers = []manager{
@@ -155,13 +171,16 @@ func (l *Learner) ask(ctx context.Context, m manager) *Client {
 	defer cancel()
 	c := &Client{Name: m.name, Asked: m.asked}
 	_, err := l.find(m.program)
-	var said []string
+	var said answer
 	switch file := l.writable(m); {
 	case isMissing(err):
 	case file != "":
 		err = nothing("the agent may write " + file)
 	default:
 		said, err = m.answer(ctx, l)
+	}
+	if err == nil && len(said.variables) > 0 {
+		c.Variables, err = l.differing(ctx, m, said.variables)
 	}
 	switch {
 	case isMissing(err):
@@ -171,7 +190,7 @@ func (l *Learner) ask(ctx context.Context, m manager) *Client {
 		c.Why, c.failed = err.Error(), !errors.As(err, &lasting)
 		return c
 	}
-	for _, text := range said {
+	for _, text := range said.from {
 		if host := hostOf(text); host != "" && !slices.Contains(c.Hosts, host) {
 			c.Hosts = append(c.Hosts, host)
 		}
@@ -214,7 +233,8 @@ func hostOf(text string) string {
 // settings are the variables that say where managers fetch from, or where they have their settings.
 var settings = []string{
 	"npm_config_registry", "NPM_CONFIG_REGISTRY", "npm_config_userconfig", "NPM_CONFIG_USERCONFIG",
-	"GOPROXY", "GOSUMDB", "GOENV", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CONFIG_FILE",
+	"GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOSUMDB", "GONOPROXY", "GOENV",
+	"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CONFIG_FILE",
 	"CARGO_HOME", "XDG_CONFIG_HOME",
 }
 
@@ -330,7 +350,7 @@ type memory struct {
 
 const (
 	memoryFile    = "package-hosts.json"
-	memoryVersion = 1
+	memoryVersion = 2
 )
 
 // remembered is what the managers said when the mark was this one.
@@ -340,8 +360,18 @@ func (l *Learner) remembered(mark string) (Learned, bool) {
 		return Learned{}, false
 	}
 	var m memory
-	if json.Unmarshal(text, &m) != nil || m.Version != memoryVersion || m.Mark != mark {
+	decode := json.NewDecoder(bytes.NewReader(text))
+	decode.DisallowUnknownFields()
+	if decode.Decode(&m) != nil || m.Version != memoryVersion || m.Mark != mark {
 		return Learned{}, false
+	}
+	if _, err := decode.Token(); !errors.Is(err, io.EOF) {
+		return Learned{}, false
+	}
+	for _, c := range m.Clients {
+		if slices.ContainsFunc(c.Variables, func(v Variable) bool { return !v.sound() }) {
+			return Learned{}, false
+		}
 	}
 	return m.Learned, true
 }

@@ -78,6 +78,18 @@ func (m *machine) ran(name string) string {
 	return string(text)
 }
 
+// remembers changes the memory, where old stands last in it.
+func (m *machine) remembers(old, changed string) {
+	m.t.Helper()
+	const name = ".cache/nono/package-hosts.json"
+	text, err := os.ReadFile(filepath.Join(m.home, name))
+	at := strings.LastIndex(string(text), old)
+	if err != nil || at < 0 {
+		m.t.Fatalf("%s is not in what is remembered: %v\n%s", old, err, text)
+	}
+	m.write(name, string(text[:at])+changed+string(text[at+len(old):]), 0o600)
+}
+
 func (m *machine) learn() Learned {
 	m.t.Helper()
 	learned, err := m.l.Learn(m.t.Context())
@@ -202,7 +214,17 @@ func TestRemembered(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m.write(".cache/nono/package-hosts.json", strings.Replace(string(text), `"version":1`, `"version":2`, 1), 0o600)
+			m.write(".cache/nono/package-hosts.json", strings.Replace(string(text), `"version":2`, `"version":3`, 1), 0o600)
+		},
+		"a memory with more in it": func() {
+			m.remembers(`"clients":`, `"hosts":["evil.example"],"clients":`)
+		},
+		"a memory with more behind it": func() { m.remembers(`]}`, `]} {}`) },
+		"a memory of another variable": func() {
+			m.remembers(`"hosts":`, `"variables":[{"name":"LD_PRELOAD","value":"/x"}],"hosts":`)
+		},
+		"a memory of a password": func() {
+			m.remembers(`"hosts":`, `"variables":[{"name":"GOPROXY","value":"https://u:p@a.example"}],"hosts":`)
 		},
 	} {
 		do()

@@ -89,12 +89,21 @@ func (l *Learner) environment(tool *toolchain.Toolchain, dir string) []string {
 		path = append(path, filepath.Dir(program))
 	}
 	path = append(path, "/usr/local/bin", "/usr/bin", "/bin")
+	home := l.Home
+	if l.bare {
+		home = dir
+	}
 	env := []string{
-		"HOME=" + l.Home, "PATH=" + strings.Join(slices.Compact(path), ":"), "LANG=C", "LC_ALL=C",
+		"HOME=" + home, "PATH=" + strings.Join(slices.Compact(path), ":"), "LANG=C", "LC_ALL=C",
 		"TMPDIR=" + dir,
 		"npm_config_update_notifier=false", "npm_config_offline=true", "npm_config_logs_max=0",
 		"npm_config_cache=" + dir, "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1",
 		"GOTOOLCHAIN=local", "GOWORK=off", "GOFLAGS=", "GOCACHE=" + dir, "GOTELEMETRY=off",
+	}
+	if l.bare {
+		// The files for the whole host are not there inside either. npm wants two names.
+		return append(env, "npm_config_userconfig="+dir+"/user", "npm_config_globalconfig="+dir+"/global",
+			"GOENV=off", "PIP_CONFIG_FILE="+os.DevNull)
 	}
 	for _, name := range settings {
 		if v, ok := l.Lookup(name); ok {

@@ -47,7 +47,7 @@ const (
 	OriginConfig  Origin = "config"  // the user's own config.hcl
 	OriginProfile Origin = "profile" // a built-in profile or one of the user's
 	OriginFile    Origin = "file"    // a file named by -c
-	OriginCommand Origin = "command" // the toolchain of the command that was typed
+	OriginCommand Origin = "command" // what the command, or a tool of the user's, brings
 	OriginFlag    Origin = "flag"    // a flag on the command line
 )
 

@@ -140,7 +140,8 @@ func TestUpstreamPasswordIsNowhere(t *testing.T) {
 func TestPackageHosts(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
-	u.program("~/.local/bin/npm", "#!/bin/sh\necho ran >>"+u.path("~/ran")+"\necho '{\"registry\": \"https://npm.example/\"}'\n")
+	u.program("~/.local/bin/npm", "#!/bin/sh\necho ran >>"+u.path("~/ran")+"\n"+
+		"own=-own; [ \"$HOME\" = "+u.Home+" ] && own=\necho '{\"registry\": \"https://npm'$own'.example/\"}'\n")
 	u.Env = []string{"PATH=" + u.path("~/.local/bin") + ":/usr/bin:/bin"}
 	u.write("~/.config/nono/config.hcl", "network {\n  groups = [\"packages\"]\n}\n")
 	first := u.succeeds(u.nono("run", "--", "true"))
@@ -150,8 +151,17 @@ func TestPackageHosts(t *testing.T) {
 	if !strings.Contains(first.Stderr, "by group packages") {
 		t.Errorf("the start line lacks it\n%s", first)
 	}
-	u.quiet(u.succeeds(u.nono("run", "--", "true")), "the hosts of the group packages")
-	if ran := u.read("~/ran"); ran != "ran\n" {
+	again := u.succeeds(u.nono("run", "--", "sh", "-c", "echo it is $npm_config_registry"))
+	u.quiet(again, "the hosts of the group packages")
+	if !strings.Contains(again.Stdout, "it is https://npm.example/\n") {
+		t.Errorf("npm inside is not told\n%s", again)
+	}
+	shown := strings.Fields(u.succeeds(u.nono("plan", "--", "true")).Stdout)
+	if !strings.Contains(strings.Join(shown, " "), "npm_config_registry learned from npm's settings https://npm.example/") {
+		t.Errorf("the plan lacks it: %s", shown)
+	}
+	// As the user, and as the agent's own would answer.
+	if ran := u.read("~/ran"); ran != "ran\nran\n" {
 		t.Errorf("npm was asked %q", ran)
 	}
 	if r := u.nono("why", "--host", "npm.example", "--port", "443"); r.Code != 0 || !strings.Contains(r.Stdout, "config.hcl:2:13") {
