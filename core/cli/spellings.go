@@ -30,10 +30,11 @@ type spelling struct {
 
 const (
 	networkNone = "the network is closed without any flag"
-	handsOver   = "--env NAME passes a variable of yours, and the agent sees its value"
-	planShows   = "`nono plan` shows every rule and the line it comes from"
-	triesHost   = "`nono run -- true` says why, where this host lacks something"
-	always      = "every run has it without any flag"
+	handsOver   = "--credential SERVICE keeps the key outside; " +
+		"--env NAME passes a variable of yours, and the agent sees its value"
+	planShows = "`nono plan` shows every rule and the line it comes from"
+	triesHost = "`nono run -- true` says why, where this host lacks something"
+	always    = "every run has it without any flag"
 )
 
 // commandSpellings are words in the place of a command.

@@ -49,7 +49,9 @@ var credential = block{
 			"basic": {
 				Shape: language.Structured, Help: "in the place of header: the key is a password",
 				Fields: map[string]language.Attribute{
-					"user": {Shape: language.String, Of: "name", Help: "whose"},
+					"user": {
+						Shape: language.String, Of: "name", Help: "whose; without it the key is USER:PASSWORD",
+					},
 				},
 			},
 			"path": {
@@ -532,7 +534,11 @@ func (r *reader) keyPlace(
 	case policy.BasicPlace:
 		v := values[given[0]]
 		user := v.Fields["user"]
-		if user == nil || !isLine(user.Items[0].Text) || strings.Contains(user.Items[0].Text, ":") {
+		if user == nil {
+			place.Name, place.Format = "", policy.UserAndPassword
+			break
+		}
+		if !isLine(user.Items[0].Text) || strings.Contains(user.Items[0].Text, ":") {
 			r.add(problem(v.Source, "a password belongs to a user, whose name has no colon").
 				Try(`write basic = { user = "NAME" }`))
 			break
@@ -648,6 +654,11 @@ func (r *reader) gitHosts(c *policy.Credential, v *language.Value) {
 	c.GitUser = defaultGitUser
 	if c.Place.Type == policy.BasicPlace {
 		c.GitUser = c.Place.Name
+		if c.Place.Format == policy.UserAndPassword {
+			r.add(problem(v.Source, "git is given a password, and the key of %s is USER:PASSWORD",
+				c.Service).Try(`name the user: basic = { user = "NAME" }`))
+			return
+		}
 	}
 	for _, it := range v.Items {
 		u, err := url.Parse("https://" + it.Text)

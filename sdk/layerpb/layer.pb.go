@@ -2715,7 +2715,7 @@ type KeyPlace struct {
 	Type  KeyPlaceType           `protobuf:"varint,1,opt,name=type,proto3,enum=nono.layer.v1.KeyPlaceType" json:"type,omitempty"`
 	// name is a header, a parameter or a user.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// format has "{}" in the place of the key.
+	// format has "{}" in the place of the key; of a password it is empty, or "{}": USER:PASSWORD.
 	Format        string `protobuf:"bytes,3,opt,name=format,proto3" json:"format,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

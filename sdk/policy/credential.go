@@ -110,9 +110,13 @@ type KeyPlace struct {
 	Type KeyPlaceType `json:"type"`
 	Name string       `json:"name,omitempty"`
 	// Format has "{}" in the place of the key: "Bearer {}" in a header, "/bot{}" at the beginning of a
-	// path.
+	// path. Of a password it is "", or [UserAndPassword].
 	Format string `json:"format,omitempty"`
 }
+
+// UserAndPassword is the format of a key that has the user in it, "USER:PASSWORD", and is no
+// password alone.
+const UserAndPassword = "{}"
 
 // Uses reports whether a key is used.
 func (p *Policy) Uses() bool { return len(p.Credentials) > 0 }

@@ -58,6 +58,8 @@ func attributes(b *bytes.Buffer, indent string, t *language.Tree) {
 				b.WriteString(it.Text)
 			}
 			b.WriteString("]\n")
+		case len(v.Items) == 0:
+			fmt.Fprintf(b, "%s%s = []\n", indent, name)
 		default: // lists of strings: Parse makes nothing else
 			fmt.Fprintf(b, "%s%s = [\n", indent, name)
 			for _, it := range v.Items {

@@ -32,7 +32,7 @@ import (
 func Parse(text diag.Text, grammar *language.Block) (*language.Tree, diag.Problems) {
 	r := &reader{text: text, lines: []int{0}, grammar: grammar, tree: &language.Tree{
 		Is: grammar, Attributes: map[string]*language.Value{},
-	}}
+	}, named: map[string]bool{}}
 	for i, c := range text.Content {
 		if c == '\n' {
 			r.lines = append(r.lines, i+1)
@@ -49,6 +49,7 @@ func Parse(text diag.Text, grammar *language.Block) (*language.Tree, diag.Proble
 	}
 	r.object(member{at: r.source(root.StartOffset, root.EndOffset), value: root}, keys)
 	r.settleBlock()
+	r.settleDefined()
 	if r.found.Failed() {
 		return nil, r.found
 	}
@@ -94,6 +95,9 @@ type reader struct {
 	found   diag.Problems
 	// block is what is said of the whole network; nil where nothing is.
 	block *member
+	// named are the services that are used by their names; defined are definitions of services.
+	named   map[string]bool
+	defined []member
 }
 
 // member is a name in an object with what stands behind it.

@@ -38,6 +38,18 @@ var grammar = &language.Block{
 			"pass": {Shape: language.StringList}, "deny": {Shape: language.StringList},
 			"set": {Shape: language.Variables},
 		}},
+		"credential": {Label: "SERVICE", Attributes: map[string]language.Attribute{
+			"upstream": {Shape: language.String}, "source": {Shape: language.OneOrMore},
+			"header": {Shape: language.String}, "format": {Shape: language.String},
+			"query": {Shape: language.String}, "path": {Shape: language.String},
+			"git": {Shape: language.StringList},
+			"basic": {Shape: language.Structured, Fields: map[string]language.Attribute{
+				"user": {Shape: language.String},
+			}},
+			"env": {Shape: language.Structured, Fields: map[string]language.Attribute{
+				"key": {Shape: language.String}, "base_url": {Shape: language.String},
+			}},
+		}},
 	},
 }
 
@@ -129,34 +141,34 @@ func TestPlaces(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	for content, want := range map[string]string{
-		``:                                     `x.json:1:1: this is not JSON: parsing value: unexpected EOF`,
-		"{\n  \"a\": x\n}":                     `x.json:2:8: this is not JSON: invalid literal: x`,
-		`[]`:                                   `x.json:1:1: a profile is an object: { ... }`,
-		strings.Repeat("[", 200):               `x.json:1:1: the file is nested too deeply`,
-		`{"filesystme": {}}`:                   `x.json:1:2: unknown name "filesystme" in a JSON profile`,
-		`{"x.meta": {}}`:                       `x.json:1:2: unknown name "x.meta" in a JSON profile`,
-		`{"filesystem": {"alow": []}}`:         `x.json:1:17: unknown name "filesystem.alow" in a JSON profile`,
-		`{"meta": {}, "meta": {}}`:             `x.json:1:14: "meta" is written twice`,
-		`{"filesystem": []}`:                   `x.json:1:2: "filesystem" must be an object: { ... }`,
-		`{"filesystem": {"deny": "/a"}}`:       `x.json:1:17: "filesystem.deny" must be a list of strings: ["...", "..."]`,
-		`{"filesystem": {"deny": [1]}}`:        `x.json:1:26: "filesystem.deny" must hold strings`,
-		`{"filesystem": {"deny": [null]}}`:     `x.json:1:26: "filesystem.deny" must hold strings`,
-		`{"filesystem": {"deny": [{}]}}`:       `x.json:1:26: "filesystem.deny" must hold strings`,
-		`{"filesystem": {"deny": ["\ud800"]}}`: `x.json:1:26: "filesystem.deny" holds a string that is not text`,
-		"{\"extends\": \"\xff\"}":              `x.json:1:13: "extends" holds a string that is not text`,
-		`{"meta": {"name": 1}}`:                `x.json:1:19: "meta.name" must hold strings`,
-		`{"network": {"block": "yes"}}`:        `x.json:1:14: "network.block" must be true or false`,
-		`{"network": {"custom_credentials": {"a": {"upstream": "x"}}}}`: `x.json:1:14: "network.custom_credentials" is not built yet`,
-		`{"network": {"open_port": 1}}`:                                 `x.json:1:14: "network.open_port" must be a list of numbers: [3000]`,
-		`{"network": {"open_port": ["1"]}}`:                             `x.json:1:28: "network.open_port" must hold whole numbers`,
-		`{"network": {"listen_port": [1.5]}}`:                           `x.json:1:30: "network.listen_port" must hold whole numbers`,
-		`{"network": {"upstream_proxy": 1}}`:                            `x.json:1:32: "network.upstream_proxy" must hold strings`,
-		`{"network": {"block": true, "open_port": [1]}}`:                `x.json:1:14: "network.block" is true, and this profile opens some of the network`,
-		`{"env_credentials": {"a": "B"}}`:                               `x.json:1:2: "env_credentials" is not built yet`,
-		`{"security": {"groups": ["a"]}}`:                               `x.json:1:2: "security" is not supported`,
-		`{"groups": {"include": ["a"]}}`:                                `x.json:1:13: "groups.include" names groups of another tool's`,
-		`{"commands": {"deny": ["rm"]}}`:                                `x.json:1:15: "commands.deny" is not supported`,
-		`{"session_hooks": {"before": {"script": "/x"}}}`:               `x.json:1:2: "session_hooks" is not supported`,
+		``:                                                  `x.json:1:1: this is not JSON: parsing value: unexpected EOF`,
+		"{\n  \"a\": x\n}":                                  `x.json:2:8: this is not JSON: invalid literal: x`,
+		`[]`:                                                `x.json:1:1: a profile is an object: { ... }`,
+		strings.Repeat("[", 200):                            `x.json:1:1: the file is nested too deeply`,
+		`{"filesystme": {}}`:                                `x.json:1:2: unknown name "filesystme" in a JSON profile`,
+		`{"x.meta": {}}`:                                    `x.json:1:2: unknown name "x.meta" in a JSON profile`,
+		`{"filesystem": {"alow": []}}`:                      `x.json:1:17: unknown name "filesystem.alow" in a JSON profile`,
+		`{"meta": {}, "meta": {}}`:                          `x.json:1:14: "meta" is written twice`,
+		`{"filesystem": []}`:                                `x.json:1:2: "filesystem" must be an object: { ... }`,
+		`{"filesystem": {"deny": "/a"}}`:                    `x.json:1:17: "filesystem.deny" must be a list of strings: ["...", "..."]`,
+		`{"filesystem": {"deny": [1]}}`:                     `x.json:1:26: "filesystem.deny" must hold strings`,
+		`{"filesystem": {"deny": [null]}}`:                  `x.json:1:26: "filesystem.deny" must hold strings`,
+		`{"filesystem": {"deny": [{}]}}`:                    `x.json:1:26: "filesystem.deny" must hold strings`,
+		`{"filesystem": {"deny": ["\ud800"]}}`:              `x.json:1:26: "filesystem.deny" holds a string that is not text`,
+		"{\"extends\": \"\xff\"}":                           `x.json:1:13: "extends" holds a string that is not text`,
+		`{"meta": {"name": 1}}`:                             `x.json:1:19: "meta.name" must hold strings`,
+		`{"network": {"block": "yes"}}`:                     `x.json:1:14: "network.block" must be true or false`,
+		`{"network": {"open_port": 1}}`:                     `x.json:1:14: "network.open_port" must be a list of numbers: [3000]`,
+		`{"network": {"open_port": ["1"]}}`:                 `x.json:1:28: "network.open_port" must hold whole numbers`,
+		`{"network": {"listen_port": [1.5]}}`:               `x.json:1:30: "network.listen_port" must hold whole numbers`,
+		`{"network": {"upstream_proxy": 1}}`:                `x.json:1:32: "network.upstream_proxy" must hold strings`,
+		`{"network": {"block": true, "open_port": [1]}}`:    `x.json:1:14: "network.block" is true, and this profile opens some of the network`,
+		`{"env_credentials": {"a": "B"}}`:                   `x.json:1:2: "env_credentials" is not built yet`,
+		`{"credential_capture": {"a": {"command": ["x"]}}}`: `x.json:1:2: "credential_capture" is not supported`,
+		`{"security": {"groups": ["a"]}}`:                   `x.json:1:2: "security" is not supported`,
+		`{"groups": {"include": ["a"]}}`:                    `x.json:1:13: "groups.include" names groups of another tool's`,
+		`{"commands": {"deny": ["rm"]}}`:                    `x.json:1:15: "commands.deny" is not supported`,
+		`{"session_hooks": {"before": {"script": "/x"}}}`:   `x.json:1:2: "session_hooks" is not supported`,
 		`{"policy": {"exclude_groups": ["deny_credentials"]}}`://
 		`x.json:1:32: "policy.exclude_groups": there is no group "deny_credentials" to leave out`,
 		`{"workdir": {"access": "all"}}`: `x.json:1:14: "workdir.access" cannot be "all"`,
@@ -170,6 +182,85 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// A service that a profile defines is a credential block, with the names that the other tool would
+// give the agent's variables.
+func TestDefinedServices(t *testing.T) {
+	const always = ` git = [] `
+	for content, want := range map[string]string{
+		`"upstream": "https://x.example", "credential_key": "x_key"`: //
+		`env = { base_url = "MY_API_BASE_URL" key = "X_KEY" } format = "Bearer {}"` + always +
+			`header = "Authorization" source = [ "keyring://x_key", ] upstream = "https://x.example"`,
+		`"upstream": "u", "credential_key": "env://K", "inject_header": "x-key", "env_var": "V"`: //
+		`env = { base_url = "MY_API_BASE_URL" key = "V" } format = "{}"` + always +
+			`header = "x-key" source = [ "env://K", ] upstream = "u"`,
+		`"upstream": "u", "credential_key": "env://K", "inject_header": "AUTHORIZATION",
+		 "credential_format": "token {}", "inject_mode": "header"`: //
+		`env = { base_url = "MY_API_BASE_URL" key = "K" } format = "token {}"` + always +
+			`header = "AUTHORIZATION" source = [ "env://K", ] upstream = "u"`,
+		`"upstream": "u", "credential_key": "k", "inject_mode": "query_param", "query_param_name": "q",
+		 "proxy": null, "endpoint_rules": []`: //
+		`env = { base_url = "MY_API_BASE_URL" key = "K" }` + always +
+			`query = "q" source = [ "keyring://k", ] upstream = "u"`,
+		`"upstream": "u", "credential_key": "k", "inject_mode": "url_path", "path_pattern": "/bot{}/",
+		 "path_replacement": "/bot{}/"`: //
+		`env = { base_url = "MY_API_BASE_URL" key = "K" }` + always +
+			`path = "/bot{}/" source = [ "keyring://k", ] upstream = "u"`,
+		`"upstream": "u", "credential_key": "cmd://[\"pass\", \"x\"]", "inject_mode": "basic_auth",
+		 "env_var": "V"`: //
+		`basic = { } env = { base_url = "MY_API_BASE_URL" key = "V" }` + always +
+			`source = [ "cmd://[\"pass\", \"x\"]", ] upstream = "u"`,
+	} {
+		want = `credential "my-api" { ` + want + ` }`
+		defined := `"custom_credentials": {"my-api": {` + content + `}}`
+		named := `"credentials": ["my-api"]`
+		for _, both := range []string{defined + ", " + named, named + ", " + defined} {
+			if got := hcl(t, `{"network": {`+both+`}}`); got != want {
+				t.Errorf("%s\n got %s\nwant %s", both, got, want)
+			}
+		}
+	}
+}
+
+func TestDefinedServicesRefused(t *testing.T) {
+	const whole = `"upstream": "u", "credential_key": "k", `
+	for content, want := range map[string]string{
+		`"upstrem": "u"`:                       `1:66: unknown name "network.custom_credentials.a.upstrem" in a JSON profile`,
+		`"upstream": 1`:                        `1:78: "network.custom_credentials.a.upstream" must hold strings`,
+		`"credential_key": "k"`:                `1:60: "network.custom_credentials.a" has no upstream`,
+		`"upstream": "u"`:                      `1:60: "network.custom_credentials.a" has no credential_key`,
+		whole + `"auth": {"token_url": "t"}`:   `1:106: "network.custom_credentials.a.auth" is not supported`,
+		whole + `"aws_auth": {"region": "r"}`:  `1:106: "network.custom_credentials.a.aws_auth" is not supported`,
+		whole + `"tls_ca": "/x"`:               `1:106: "network.custom_credentials.a.tls_ca" is not supported`,
+		whole + `"tls_client_key": "/x"`:       `1:106: "network.custom_credentials.a.tls_client_key" is not supported`,
+		whole + `"inject_mode": "cookie"`:      `1:106: "network.custom_credentials.a.inject_mode" cannot be "cookie"`,
+		whole + `"inject_mode": "url_path"`:    `1:60: "network.custom_credentials.a" has inject_mode url_path, and no path_pattern`,
+		whole + `"inject_mode": "query_param"`: `1:60: "network.custom_credentials.a" has inject_mode query_param, and no query_param_name`,
+		whole + `"query_param_name": "q"`://
+		`1:106: "network.custom_credentials.a.query_param_name" is for inject_mode query_param, and this is header`,
+		whole + `"inject_mode": "basic_auth", "inject_header": "x"`://
+		`1:135: "network.custom_credentials.a.inject_header" is for inject_mode header, and this is basic_auth`,
+		whole + `"inject_mode": "url_path", "path_pattern": "/a{}", "path_replacement": "/b{}"`://
+		`1:157: "network.custom_credentials.a.path_replacement" is another path than path_pattern, which is not supported`,
+		whole + `"proxy": {"inject_mode": "header"}`: `1:106: "network.custom_credentials.a.proxy" is not supported`,
+		whole + `"endpoint_rules": [{"method": "GET", "path": "/**"}]`://
+		`1:106: "network.custom_credentials.a.endpoint_rules" is not supported`,
+		`"upstream": "u", "env_var": "V", "credential_key": "op://a/b/c"`://
+		`1:99: "network.custom_credentials.a.credential_key" names a key by op://, which is not supported`,
+		`"upstream": "u", "env_var": "V", "credential_key": "keyring://a/b"`://
+		`1:99: "network.custom_credentials.a.credential_key" names a key of another program's in the keyring`,
+		`"upstream": "u", "env_var": "V", "credential_key": "cmd://a"`://
+		`1:99: "network.custom_credentials.a.credential_key" names a command of credential_capture, which is not supported`,
+		`"upstream": "u", "credential_key": "file:///k"`://
+		`1:60: "network.custom_credentials.a" has no env_var, the variable that the agent has the stand-in in`,
+	} {
+		content = `{"network": {"credentials": ["a"],  "custom_credentials": {"a": {` + content + `}}}}`
+		tree, problems := jsonprofile.Parse(text(content), grammar)
+		if tree != nil || len(problems) != 1 || problems.Error() != "x.json:"+want {
+			t.Errorf("%s\n got %v\nwant %s", content, problems, want)
+		}
+	}
+}
+
 // What means a little more or less here is told, and does not stop a run.
 func TestTold(t *testing.T) {
 	for content, want := range map[string]string{
@@ -177,6 +268,8 @@ func TestTold(t *testing.T) {
 		`{"policy": {"add_allow_write": ["/"]}}`: `x.json:1:13: "policy.add_allow_write" lets what it names be read, too`,
 		`{"network": {"block": false}}`:          `x.json:1:14: "network.block" is false, and the network stays closed`,
 		`{"filesystem": {"write": []}}`:          ``,
+		`{"network": {"custom_credentials": {"a": {"upstream": "u", "credential_key": "k"}}}}`://
+		`x.json:1:37: "network.custom_credentials.a" is used by each run, for it is defined`,
 	} {
 		tree, problems := jsonprofile.Parse(text(content), grammar)
 		got := ""

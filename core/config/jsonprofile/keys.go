@@ -60,7 +60,7 @@ var keys = map[string]key{
 		"proxy_allow":           list("network", "allow"),
 		"credentials":           {read: credentials},
 		"proxy_credentials":     {read: credentials},
-		"custom_credentials":    later("write a credential block in HCL, or name the service alone"),
+		"custom_credentials":    {read: customCredentials},
 		"open_port":             ports("loopback"),
 		"allow_port":            ports("loopback"),
 		"port_allow":            ports("loopback"),
@@ -70,8 +70,11 @@ var keys = map[string]key{
 		"external_proxy":        {read: upstreamProxy},
 		"external_proxy_bypass": {read: upstreamBypass},
 	}},
-	"env_credentials": later("--env NAME passes a variable, and the agent sees its value"),
-	"secrets":         later("--env NAME passes a variable, and the agent sees its value"),
+	"env_credentials": keyInside,
+	"secrets":         keyInside,
+	"credential_capture": cannot("is not supported",
+		"write the command where the key is named: "+
+			`"credential_key": "cmd://[\"program\", \"argument\"]"`),
 	"environment": {keys: map[string]key{
 		"allow_vars": list("environment", "pass"),
 		"deny_vars":  list("environment", "deny"),
@@ -111,10 +114,10 @@ var (
 	noHooks = cannot("is not supported", "nothing that a profile names is run outside")
 )
 
-// later is a name that a later nono is going to honour.
-func later(meanwhile string) key {
-	return key{why: "is not built yet", instead: "remove it; " + meanwhile}
-}
+// keyInside is a real key in the agent's environment.
+var keyInside = cannot("is not built yet",
+	`remove it: "network": {"credentials": [SERVICE]} keeps the key outside; `+
+		`"environment": {"allow_vars": [NAME]} passes a variable, and the agent sees its value`)
 
 // cannot is a name that has no meaning here.
 func cannot(why, instead string) key { return key{why: why, instead: instead} }
@@ -124,20 +127,6 @@ func list(block, attribute string) key {
 	return key{read: func(r *reader, m member) {
 		r.put(m, block, attribute, r.strings(m))
 	}}
-}
-
-// credentials are services that are used with a key.
-func credentials(r *reader, m member) {
-	for _, it := range r.strings(m) {
-		is := func(b *language.Tree) bool { return b.Name == "credential" && b.Label == it.Text }
-		if slices.ContainsFunc(r.tree.Blocks, is) {
-			continue
-		}
-		r.tree.Blocks = append(r.tree.Blocks, &language.Tree{
-			Is: r.grammar.Blocks["credential"], Name: "credential", Label: it.Text, Source: it.Source,
-			Attributes: map[string]*language.Value{},
-		})
-	}
 }
 
 // text is a string that is for people.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -53,6 +55,20 @@ func checkKey(place policy.KeyPlace, key []byte) error {
 // dashed is a header's name as some servers read it: they take "_" for "-".
 func dashed(name string) string {
 	return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+}
+
+// splitUser makes of a key that is "USER:PASSWORD" the password of that user.
+func splitUser(s *Service) error {
+	if s.Place.Type != policy.BasicPlace || s.Place.Format != policy.UserAndPassword {
+		return nil
+	}
+	user, password, ok := bytes.Cut(s.Key.Reveal(), []byte(":"))
+	if !ok {
+		return errors.New("it is no USER:PASSWORD: there is no colon in it")
+	}
+	s.Place = policy.KeyPlace{Type: policy.BasicPlace, Name: string(user)}
+	s.Key = sdk.NewSecret(password)
+	return nil
 }
 
 // isCredential reports whether a header lets somebody in.

@@ -117,6 +117,9 @@ func New(s Service, o Options) (*Proxy, error) {
 	if err != nil || u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("%s is not reached by https", s.Name)
 	}
+	if err := splitUser(&s); err != nil {
+		return nil, fmt.Errorf("the key of %s: %w", s.Name, err)
+	}
 	p := &Proxy{service: s, upstream: u, options: o, host: u.Hostname()}
 	for _, text := range s.Paths {
 		if s.Git {

@@ -84,7 +84,10 @@ func startVersion(t *testing.T, s Service, handler http.HandlerFunc, version int
 	a.service.Config.ErrorLog = hclog.NewNullLogger().StandardLogger(nil)
 	a.service.StartTLS()
 	t.Cleanup(a.service.Close)
-	s.Name, s.Key, s.Token = "test", sdk.NewSecret([]byte(key)), sdk.NewSecret([]byte(token))
+	s.Name, s.Token = "test", sdk.NewSecret([]byte(token))
+	if s.Key.Reveal() == nil {
+		s.Key = sdk.NewSecret([]byte(key))
+	}
 	if s.Upstream == "" {
 		s.Upstream = "https://example.com/v1"
 	}
@@ -277,6 +280,28 @@ func TestPlaces(t *testing.T) {
 				t.Errorf("told: %+v", event)
 			}
 		})
+	}
+}
+
+// A key that has the user in it is sent as that user's password, and neither comes back.
+func TestUserInTheKey(t *testing.T) {
+	whole := policy.KeyPlace{Type: policy.BasicPlace, Format: policy.UserAndPassword}
+	a := start(t, Service{Place: whole, Key: sdk.NewSecret([]byte("ada:" + key + ":x"))},
+		func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Header.Get("Authorization")) })
+	_, body := a.get("/v1/x", "Authorization: Bearer "+token)
+	r := &http.Request{Header: http.Header{}}
+	r.SetBasicAuth("ada", key+":x")
+	if got, want := a.seen()[0].header.Get("Authorization"), r.Header.Get("Authorization"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if strings.Trim(body, "*") != "Basic " {
+		t.Errorf("the key came back: %s", body)
+	}
+	_, err := New(Service{
+		Name: "x", Upstream: "https://x.example", Place: whole, Key: sdk.NewSecret([]byte(key)),
+	}, Options{})
+	if err == nil || !strings.Contains(err.Error(), "there is no colon in it") || strings.Contains(err.Error(), key) {
+		t.Errorf("a key without a user: %v", err)
 	}
 }
 
