@@ -72,27 +72,27 @@ func TestVerifyHonestLayers(t *testing.T) {
 		"landlock": {
 			func(*user) string { return "landlock" },
 			[]string{"landlock", "filesystem", "ephemeral"},
-			[]string{"beats", "each listener", "Finish works in", "Finish works after", "Finish works for"},
+			[]string{"beats", "each listener", "Finish works in", "Finish works after", "Finish works for", "Forget drops"},
 		},
 		"landlock, by its path": {
 			func(*user) string { return programs + "/nono-layer-landlock" },
 			[]string{"landlock", "filesystem", "ephemeral"},
-			[]string{"beats", "each listener", "Finish works in", "Finish works after", "Finish works for"},
+			[]string{"beats", "each listener", "Finish works in", "Finish works after", "Finish works for", "Forget drops"},
 		},
 		"binds": {
 			func(*user) string { return layers + "/nono-layer-binds" },
 			[]string{"test/binds", "filesystem", "ephemeral"},
-			[]string{"beats", "each listener", "Finish works in", "Finish works after", "Finish works for"},
+			[]string{"beats", "each listener", "Finish works in", "Finish works after", "Finish works for", "Forget drops"},
 		},
 		"echo": {
 			func(*user) string { return layers + "/nono-layer-echo" },
 			[]string{"test/echo", "custom", "resident"},
-			[]string{"a layer that says it is pure", "an ephemeral layer"},
+			[]string{"a layer that says it is pure", "an ephemeral layer", "Forget drops"},
 		},
 		"keeper": {
 			func(*user) string { return layers + "/nono-layer-keeper" },
 			[]string{"test/keeper", "custom", "bracket"},
-			[]string{"a layer that says it is pure", "an ephemeral layer", "each listener"},
+			[]string{"a layer that says it is pure", "an ephemeral layer", "each listener", "Forget drops"},
 		},
 		"installed": {
 			func(u *user) string {
@@ -104,7 +104,7 @@ func TestVerifyHonestLayers(t *testing.T) {
 				return "test/keeper"
 			},
 			[]string{"test/keeper", "custom", "bracket"},
-			[]string{"a layer that says it is pure", "an ephemeral layer", "each listener"},
+			[]string{"a layer that says it is pure", "an ephemeral layer", "each listener", "Forget drops"},
 		},
 		"a script, in the current directory, that prints": {
 			func(u *user) string {
@@ -116,7 +116,7 @@ func TestVerifyHonestLayers(t *testing.T) {
 				return "./layer"
 			},
 			[]string{"test/binds", "filesystem", "ephemeral"},
-			[]string{"beats", "each listener", "Finish works in", "Finish works after", "Finish works for"},
+			[]string{"beats", "each listener", "Finish works in", "Finish works after", "Finish works for", "Forget drops"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
