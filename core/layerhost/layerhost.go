@@ -313,11 +313,11 @@ func (l *Layer) Start(
 	})
 }
 
-// Finish lets the layer release what it took.
+// Finish lets the layer release what it took. What the layer told in it the handler has had then.
 func (l *Layer) Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
 	limit := l.spec.Deadlines.Finish
 	return call(ctx, l, "Finish", limit, func(ctx context.Context) (*sdk.FinishResponse, error) {
-		return l.client.Finish(ctx, req)
+		return l.settled(ctx)(l.client.Finish(ctx, req))
 	})
 }
 
@@ -328,8 +328,23 @@ func (l *Layer) FinishStored(
 ) (*sdk.FinishResponse, error) {
 	limit := l.spec.Deadlines.Finish
 	return call(ctx, l, "Finish", limit, func(ctx context.Context) (*sdk.FinishResponse, error) {
-		return l.client.FinishStored(ctx, run, end, state)
+		return l.settled(ctx)(l.client.FinishStored(ctx, run, end, state))
 	})
+}
+
+// settled waits for what the layer told before it answered: that comes on another stream.
+func (l *Layer) settled(
+	ctx context.Context,
+) func(*sdk.FinishResponse, error) (*sdk.FinishResponse, error) {
+	return func(answer *sdk.FinishResponse, err error) (*sdk.FinishResponse, error) {
+		l.mu.Lock()
+		stream := l.stream
+		l.mu.Unlock()
+		if err != nil || stream == nil {
+			return answer, err
+		}
+		return answer, stream.Settle(ctx)
+	}
 }
 
 // Forget has the layer drop what it keeps for sessions.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -172,6 +173,35 @@ func TestQuietLayerIsNotLost(t *testing.T) {
 			t.Fatal(l.Err())
 		case <-time.After(50 * time.Millisecond):
 		}
+	}
+}
+
+// slow is a handler that takes its time with each event.
+type slow struct {
+	recorder
+	events atomic.Int64
+}
+
+func (s *slow) Event(sdk.Event) {
+	time.Sleep(time.Millisecond)
+	s.events.Add(1)
+}
+
+// What a layer tells in Finish the handler has had when Finish returns, however slow it is.
+func TestFinishSettles(t *testing.T) {
+	l := begin(t, builtin(t, "tell"))
+	h := &slow{}
+	if _, err := planned(t, l, h); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Start(t.Context(), &sdk.StartRequest{Run: tierA}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Finish(t.Context(), &sdk.FinishRequest{Run: tierA, End: exited}); err != nil {
+		t.Fatal(err)
+	}
+	if n := h.events.Load(); n != manyEvents {
+		t.Errorf("the handler had %d events of %d", n, manyEvents)
 	}
 }
 

@@ -262,8 +262,18 @@ func (l *testLayer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartR
 // Finish implements sdk.Starter.
 func (l *testLayer) Finish(_ context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error) {
 	l.at("finish")
+	if l.mode == "tell" {
+		for range manyEvents {
+			if err := req.Session.Event(sdk.Event{Name: "told"}); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return &sdk.FinishResponse{Lines: []string{string(req.State)}}, nil
 }
+
+// manyEvents is how many events the mode "tell" has in Finish.
+const manyEvents = 100
 
 // commander is a testLayer with commands.
 type commander struct{ *testLayer }

@@ -59,6 +59,10 @@ type Stream struct {
 	rest   sync.Once
 	rested chan struct{}
 
+	numbers atomic.Uint64 // the last beat's
+	mu      sync.Mutex
+	settles map[uint64]chan struct{} // beats that are waited for
+
 	over chan struct{}
 	err  error
 }
@@ -77,7 +81,7 @@ func (c *Client) OpenSession(ctx context.Context, h Handler, beat Beat) (*Stream
 	s := &Stream{
 		client: c, handler: h, stream: rpc, cancel: cancel,
 		requests: make(chan struct{}, maxRequests), over: make(chan struct{}),
-		rested: make(chan struct{}),
+		rested: make(chan struct{}), settles: map[uint64]chan struct{}{},
 	}
 	go s.read(ctx)
 	go s.beat(ctx, beat)
@@ -95,6 +99,42 @@ func (s *Stream) Err() error { return s.err }
 
 // Beats is how many beats the layer has answered.
 func (s *Stream) Beats() uint64 { return s.beats.Load() }
+
+// Settle returns when the handler has had all that the layer had said when Settle was called: the
+// answer to a beat comes behind it. The end of the session settles it as well.
+func (s *Stream) Settle(ctx context.Context) error {
+	answered := make(chan struct{})
+	number := s.numbers.Add(1)
+	s.mu.Lock()
+	s.settles[number] = answered
+	s.mu.Unlock()
+	go s.send(beatOf(number)) // beside, for a hung layer's stream takes no more
+	select {
+	case <-answered:
+		return nil
+	case <-s.over:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// answered is told of the answer to a beat.
+func (s *Stream) answered(number uint64) {
+	s.beats.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if waiting, ok := s.settles[number]; ok {
+		close(waiting)
+		delete(s.settles, number)
+	}
+}
+
+func beatOf(number uint64) *layerpb.SessionRequest {
+	return &layerpb.SessionRequest{
+		Message: &layerpb.SessionRequest_Beat{Beat: &layerpb.Beat{Number: number}},
+	}
+}
 
 // Close ends the session.
 func (s *Stream) Close() { s.cancel(errors.New("the host closed the session")) }
@@ -134,7 +174,7 @@ func (s *Stream) take(ctx context.Context, m *layerpb.SessionResponse) error {
 	}
 	switch m := m.GetMessage().(type) {
 	case *layerpb.SessionResponse_Beat:
-		s.beats.Add(1)
+		s.answered(m.Beat.GetNumber())
 		return nil
 	case *layerpb.SessionResponse_Event:
 		event, err := decodeEvent(m.Event)
@@ -249,7 +289,7 @@ func (s *Stream) beat(ctx context.Context, b Beat) {
 	tick := time.NewTicker(b.Interval)
 	defer tick.Stop()
 	last, quiet := time.Now(), time.Duration(0)
-	for number := uint64(1); ; number++ {
+	for {
 		select {
 		case <-ctx.Done():
 			return
@@ -269,20 +309,18 @@ func (s *Stream) beat(ctx context.Context, b Beat) {
 			s.cancel(fmt.Errorf("%w: nothing was heard of it for %s", ErrHangs, b.Silence))
 			return
 		}
-		s.beatOnce(number)
+		s.beatOnce()
 	}
 }
 
 // beatOnce does not wait behind another message: a hung layer's stream takes no more, and silence
 // must still be counted.
-func (s *Stream) beatOnce(number uint64) {
+func (s *Stream) beatOnce() {
 	if !s.sending.TryLock() {
 		return
 	}
 	go func() {
 		defer s.sending.Unlock()
-		_ = s.stream.Send(&layerpb.SessionRequest{
-			Message: &layerpb.SessionRequest_Beat{Beat: &layerpb.Beat{Number: number}},
-		})
+		_ = s.stream.Send(beatOf(s.numbers.Add(1)))
 	}()
 }
