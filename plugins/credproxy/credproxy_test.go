@@ -321,6 +321,10 @@ func TestServe(t *testing.T) {
 	kit.Finish(&sdk.FinishRequest{
 		Run: req.Run, Secrets: answer.Secrets, End: sdk.End{Reason: sdk.EndExited},
 	})
+	total := kit.WaitEvent(eventTotal)
+	if f := total.Fields; f["requests"] != "2" || f["refused"] != "1" || f["sent"] != "0" || f["received"] != "6" {
+		t.Errorf("told: %v", f)
+	}
 	if conn, err := net.Dial("tcp", address(t, sockets["one"])); err == nil {
 		_ = conn.Close() // the test's own copy of the socket may still take it
 	}

@@ -27,7 +27,7 @@ func (l *layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", req.Policy.Network.Upstream.Source, err)
 	}
-	l.teller = newTeller(req.Session.Event)
+	l.teller = newTeller(req.Session.Event, req.Policy.Credentials)
 	decide := policy.NewDecider(&req.Policy)
 	var listeners []net.Listener
 	for _, s := range l.services {
@@ -115,15 +115,25 @@ func (d dialer) to(ctx context.Context, host, port string) (net.Conn, error) {
 	return d.Dial(ctx, name, d.end.port)
 }
 
-// Finish implements sdk.Starter. A fresh process has nothing to release.
+// Finish implements sdk.Starter. A fresh process has nothing to release, and has counted nothing.
 func (l *layer) Finish(context.Context, *sdk.FinishRequest) (*sdk.FinishResponse, error) {
 	var errs []error
+	counted := l.teller != nil
 	for _, p := range l.proxies {
-		errs = append(errs, p.Close())
+		switch err := p.Close(); {
+		case errors.Is(err, proxy.ErrStuck):
+			sdk.Logger().Info("the totals are not known", "service", p.Name(), "why", err)
+			counted = false
+		default:
+			errs = append(errs, err)
+		}
 	}
 	l.proxies = nil
 	if l.teller != nil {
 		l.teller.rest()
+	}
+	if counted {
+		l.teller.all()
 	}
 	return &sdk.FinishResponse{}, errors.Join(errs...)
 }

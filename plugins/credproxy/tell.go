@@ -1,9 +1,11 @@
 package credproxy
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nono-run/nono/plugins/credproxy/proxy"
@@ -15,6 +17,7 @@ import (
 const (
 	eventUsed    = "credential.used"
 	eventRefused = "credential.refused"
+	eventTotal   = "credential.total"
 )
 
 const (
@@ -34,6 +37,15 @@ type teller struct {
 
 	mu    sync.Mutex
 	kinds map[kind]*sum
+
+	totals []*total // of each credential
+}
+
+// total is all that there was of one credential.
+type total struct {
+	rule                              policy.RuleID
+	service                           string
+	requests, refused, sent, received atomic.Int64
 }
 
 // kind is in what requests are alike.
@@ -50,13 +62,20 @@ type sum struct {
 	timer                    *time.Timer
 }
 
-func newTeller(tell func(sdk.Event) error) *teller {
-	return &teller{tell: tell, kinds: map[kind]*sum{}}
+func newTeller(tell func(sdk.Event) error, credentials []policy.Credential) *teller {
+	t := &teller{tell: tell, kinds: map[kind]*sum{}}
+	for i := range credentials {
+		c := &credentials[i]
+		t.totals = append(t.totals, &total{rule: c.ID, service: c.Service})
+	}
+	return t
 }
 
 // of tells of the requests of one credential.
 func (t *teller) of(rule policy.RuleID) func(proxy.Request) {
+	at := slices.IndexFunc(t.totals, func(all *total) bool { return all.rule == rule })
 	return func(r proxy.Request) {
+		t.totals[at].add(r)
 		k := kind{rule, r.Service, short(r.Method), short(r.Path), r.Refused, r.Status}
 		one := sum{requests: 1, sent: r.Sent, received: r.Received, took: r.Took}
 		if !t.counted(k, one) {
@@ -120,6 +139,29 @@ func (t *teller) rest() {
 			t.event(k, *s)
 		}
 	}
+}
+
+// all tells the totals. No request may be on its way any more.
+func (t *teller) all() {
+	for _, all := range t.totals {
+		fields := map[string]string{"service": all.service}
+		for name, n := range map[string]*atomic.Int64{
+			"requests": &all.requests, "refused": &all.refused,
+			"sent": &all.sent, "received": &all.received,
+		} {
+			fields[name] = strconv.FormatInt(n.Load(), 10)
+		}
+		_ = t.tell(sdk.Event{Name: eventTotal, Rule: all.rule, Fields: fields})
+	}
+}
+
+func (t *total) add(r proxy.Request) {
+	t.requests.Add(1)
+	if r.Refused != "" {
+		t.refused.Add(1)
+	}
+	t.sent.Add(r.Sent)
+	t.received.Add(r.Received)
 }
 
 func (t *teller) event(k kind, s sum) {

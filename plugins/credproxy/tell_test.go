@@ -2,6 +2,7 @@ package credproxy
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/nono-run/nono/plugins/credproxy/proxy"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // telling is a teller whose events are kept.
@@ -22,7 +24,7 @@ func telling() (*teller, func() []sdk.Event) {
 		defer mu.Unlock()
 		all = append(all, e)
 		return nil
-	})
+	}, []policy.Credential{{ID: "credentials.one", Service: "one"}})
 	return t, func() []sdk.Event {
 		mu.Lock()
 		defer mu.Unlock()
@@ -67,6 +69,13 @@ func TestToldTogether(t *testing.T) {
 		}
 		if len(teller.kinds) > 0 {
 			t.Errorf("left is %v", teller.kinds)
+		}
+		teller.all()
+		want := map[string]string{
+			"service": "one", "requests": "103", "refused": "1", "sent": "206", "received": "309",
+		}
+		if got := told(); len(got) != 6 || got[5].Name != eventTotal || !maps.Equal(got[5].Fields, want) {
+			t.Errorf("the total: %v", got)
 		}
 	})
 }

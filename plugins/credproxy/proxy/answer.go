@@ -99,6 +99,9 @@ func (p *Proxy) modify(res *http.Response) error {
 	p.blots.header(h)
 	p.turn(h)
 	if res.StatusCode == http.StatusSwitchingProtocols {
+		if body, ok := res.Body.(io.ReadWriteCloser); ok { // else the library refuses it
+			res.Body = &upgraded{body, pass}
+		}
 		return nil
 	}
 	res.Body = &counted{&blotted{body: res.Body, blots: p.blots, end: func() {
@@ -120,6 +123,38 @@ func (p *Proxy) turn(h http.Header) {
 			h.Set(name, at.String())
 		}
 	}
+}
+
+// upgraded is a connection that became another protocol's, of which all is counted.
+type upgraded struct {
+	io.ReadWriteCloser
+	pass *passage
+}
+
+// Read implements io.Reader.
+func (u *upgraded) Read(p []byte) (int, error) {
+	n, err := u.ReadWriteCloser.Read(p)
+	u.pass.received.Add(int64(n))
+	return n, err
+}
+
+// Write implements io.Writer.
+func (u *upgraded) Write(p []byte) (int, error) {
+	n, err := u.ReadWriteCloser.Write(p)
+	u.pass.sent.Add(int64(n))
+	return n, err
+}
+
+// CloseWrite says that nothing more is sent.
+func (u *upgraded) CloseWrite() error { return closeWrite(u.ReadWriteCloser) }
+
+// closeWrite says on a connection that nothing more is sent.
+func closeWrite(conn any) error {
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok {
+		return net.ErrClosed
+	}
+	return half.CloseWrite()
 }
 
 // blotted is a body without the key. Bytes are held back only while they are the beginning of the
@@ -227,10 +262,4 @@ func (b *begun) Read(p []byte) (int, error) {
 }
 
 // CloseWrite says that nothing more is sent.
-func (b *begun) CloseWrite() error {
-	half, ok := b.Conn.(interface{ CloseWrite() error })
-	if !ok {
-		return net.ErrClosed
-	}
-	return half.CloseWrite()
-}
+func (b *begun) CloseWrite() error { return closeWrite(b.Conn) }

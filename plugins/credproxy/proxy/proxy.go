@@ -59,7 +59,14 @@ const (
 	// pingTime is after how much silence a connection of HTTP/2 is asked whether it is still there;
 	// else all its streams would wait for a dead one.
 	pingTime = 30 * time.Second
+	// lastTime is how long requests have to be over when the proxy is closed. All they wait for is
+	// closed by then.
+	lastTime = 2 * time.Second
 )
+
+// ErrStuck is of a proxy that was closed and has a request that does not end, which Tell is not
+// told of.
+var ErrStuck = errors.New("a request does not end")
 
 // Service is what the proxy stands for.
 type Service struct {
@@ -92,7 +99,7 @@ type Request struct {
 	// Refused is why the proxy answered itself, or could not reach the service; empty otherwise.
 	Refused string
 	Status  int
-	// Sent and Received are the bytes of the bodies.
+	// Sent and Received are the bytes of the bodies, and of what a WebSocket carried.
 	Sent, Received int64
 	Took           time.Duration
 }
@@ -108,7 +115,9 @@ type Proxy struct {
 	transport *http.Transport
 	reverse   *httputil.ReverseProxy
 	server    *http.Server
-	address   string // the listener's
+	passages  *passages
+	cut       context.CancelFunc // ends all requests
+	address   string             // the listener's
 }
 
 // New makes a proxy.
@@ -137,8 +146,11 @@ func New(s Service, o Options) (*Proxy, error) {
 		Rewrite: p.rewrite, Transport: once{p.transport}, FlushInterval: holdTime, BufferPool: buffers,
 		ModifyResponse: p.modify, ErrorHandler: p.failed, ErrorLog: quiet,
 	}
+	ctx, cut := context.WithCancel(context.Background())
+	p.passages, p.cut = newPassages(), cut
 	p.server = &http.Server{
-		Handler: http.HandlerFunc(p.serve), DisableGeneralOptionsHandler: true,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		Handler:     http.HandlerFunc(p.serve), DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHead,
 		ErrorLog: quiet, Protocols: protocols(),
 	}
@@ -188,11 +200,19 @@ func (p *Proxy) Serve(l net.Listener) error {
 	return nil
 }
 
-// Close ends all connections.
+// Close ends all connections, and returns when Tell was told of every request. Where one does not
+// end the error is [ErrStuck].
 func (p *Proxy) Close() error {
+	p.passages.close()
+	p.cut()
 	err := p.server.Close()
 	p.transport.CloseIdleConnections()
-	return err
+	select {
+	case <-p.passages.over:
+		return err
+	case <-time.After(lastTime):
+		return errors.Join(err, ErrStuck)
+	}
 }
 
 // passage is one request on its way.
@@ -214,6 +234,10 @@ func passing(ctx context.Context) *passage {
 // serve takes one request.
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	defer endOnPanic()
+	if !p.passages.begin() {
+		panic(http.ErrAbortHandler) // the proxy is closed, and so is the connection
+	}
+	defer p.passages.end()
 	began := time.Now()
 	pass := &passage{Request: Request{Service: p.service.Name, Method: r.Method, Path: "?"}}
 	defer func() {

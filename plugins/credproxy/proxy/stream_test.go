@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -299,6 +300,62 @@ func TestWebSocket(t *testing.T) {
 	}
 	if _, err := reader.ReadByte(); err != io.EOF {
 		t.Errorf("the service's end is not told: %v", err)
+	}
+	const sent, received = "at once\nlater\n", "welcome\nat once, you say\nlater, you say\n"
+	if told := a.events(1)[0]; told.Sent != int64(len(sent)) || told.Received != int64(len(received)) {
+		t.Errorf("told: %+v", told)
+	}
+}
+
+// When a proxy is closed all is told: of an answer that would go on for ever, and of a WebSocket
+// that both sides keep open. Nothing begins after that.
+func TestClose(t *testing.T) {
+	a := start(t, Service{}, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			_, _ = io.WriteString(w, "one\n")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+			return
+		}
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" +
+			"Connection: Upgrade\r\n\r\none\n")
+		_ = rw.Flush()
+		_, _ = io.Copy(io.Discard, conn)
+	})
+	for _, upgrade := range []string{"", "Upgrade: websocket\r\nConnection: Upgrade\r\n"} {
+		conn, err := net.Dial("tcp", a.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		_ = conn.SetDeadline(time.Now().Add(limit))
+		_, _ = fmt.Fprintf(conn, "GET /v1/x HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n%s\r\n",
+			a.address, token, upgrade)
+		for lines := bufio.NewScanner(conn); lines.Text() != "one"; {
+			if !lines.Scan() {
+				t.Fatal(lines.Err())
+			}
+		}
+	}
+	if err := a.proxy.Close(); err != nil {
+		t.Error(err)
+	}
+	a.mu.Lock()
+	told := slices.Clone(a.told)
+	a.mu.Unlock()
+	if len(told) != 2 || told[0].Received != 4 || told[1].Received != 4 {
+		t.Errorf("told: %+v", told)
+	}
+	if a.proxy.passages.begin() {
+		t.Error("another one begins")
+	}
+	if err := a.proxy.Close(); err != nil {
+		t.Errorf("closed again: %v", err)
 	}
 }
 
