@@ -27,8 +27,13 @@ func (h *handler) name() string { return h.member.binary.Name }
 // Event implements host.Handler. Events go into the log, and are shown with -v.
 func (h *handler) Event(e sdk.Event) {
 	h.log.Add(h.told(e))
-	if h.member.block.Kind == policy.KindNetwork && h.log.Log == h.run.log.Log {
-		h.run.denied.add(e)
+	if h.log.Log == h.run.log.Log { // not another, dead session's
+		if h.member.block.Kind == policy.KindNetwork {
+			h.run.denied.add(e)
+		}
+		if h.member.block.Kind == policy.KindCredentials {
+			h.run.totals.add(e, h.member.sent.Load())
+		}
 	}
 	var b strings.Builder
 	for _, k := range slices.Sorted(maps.Keys(e.Fields)) {

@@ -82,6 +82,7 @@ type run struct {
 
 	names  *names // what the command asked for where no layer answers for names; nil where one does
 	denied denied // what a network layer did not let it reach
+	totals totals // what a credential layer has counted
 
 	private []*remains.Private // directories in memory
 	left    remains.Report     // what remains of the run, when it is over

@@ -179,7 +179,10 @@ func (r *run) conclude(reason sdk.EndReason, exit launch.Exit, code int, err err
 		code = CodeOf(err)
 	}
 	left := r.left.Bounded(mostKept)
-	r.over = &store.End{Reason: reason, ExitCode: &code, Report: r.lines, Remains: &left}
+	r.over = &store.End{
+		Reason: reason, ExitCode: &code, Report: r.lines, Remains: &left,
+		Credentials: r.totals.list(&r.policy),
+	}
 	r.ending = map[string]string{"reason": string(reason), "code": strconv.Itoa(code)}
 	if err != nil {
 		r.ending["why"] = err.Error()

@@ -104,6 +104,20 @@ type End struct {
 	Report []string `json:"report,omitempty"`
 	// Remains is what remained of the run; nil for a session whose core was killed.
 	Remains *remains.Report `json:"remains,omitempty"`
+	// Credentials are the requests with each credential, as the layer that has the keys counted them;
+	// none where it did not tell, and they are not known.
+	Credentials []Requests `json:"credentials,omitempty"`
+}
+
+// Requests are those to one service, in a whole session.
+type Requests struct {
+	Service  string `json:"service"`
+	Requests uint64 `json:"requests"`
+	// Refused are those of them that were not sent on, or did not reach the service.
+	Refused uint64 `json:"refused"`
+	// Sent and Received are the bytes of the bodies.
+	Sent     uint64 `json:"sent"`
+	Received uint64 `json:"received"`
 }
 
 // Exit is how a process ended: with a code, or by a signal.

@@ -113,12 +113,35 @@ func (p Printer) Session(w io.Writer, e store.Entry) error {
 			}
 		}
 	}
+	for _, line := range requests(e) {
+		add("requests", line)
+	}
 	if r.Events != nil {
 		add("log", fmt.Sprintf("%d events", r.Events.Count))
 	}
 	add("nono", r.Nono)
 	add("stored in", p.short(e.Path))
 	return table(w, rows)
+}
+
+// requests is a line for each credential of a session that is over.
+func requests(e store.Entry) []string {
+	end := e.Record.End
+	holds := slices.ContainsFunc(e.Record.Layers, func(l store.Layer) bool {
+		return l.Kind == policy.KindCredentials
+	})
+	if e.State != store.Finished || end == nil || !holds || end.Reason == sdk.EndStartFailed {
+		return nil
+	}
+	if len(end.Credentials) == 0 {
+		return []string{"not known: the layer with the keys did not tell at its end"}
+	}
+	var lines []string
+	for _, c := range end.Credentials {
+		lines = append(lines, fmt.Sprintf("%s: %d, of which %d refused; %d bytes sent, %d received",
+			c.Service, c.Requests, c.Refused, c.Sent, c.Received))
+	}
+	return lines
 }
 
 // Event is a line of a log.

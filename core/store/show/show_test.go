@@ -32,12 +32,17 @@ func whole() store.Entry {
 			Layers: []store.Layer{
 				{Kind: "filesystem", Name: "landlock", Version: "1.0.0"},
 				{Kind: "custom", Name: "acme/egress", Version: "2.1.0", Owed: true},
+				{Kind: "credentials", Name: "credproxy", Version: "1.0.0"},
 			},
 			Processes: []store.Process{{Is: "nono", PID: 42}},
 			Events:    &events.Chain{Count: 12},
 			End: &store.End{
 				Reason: sdk.EndExited, ExitCode: code(143), Agent: &store.Exit{Signal: 15},
 				Report: []string{"egress: 3 requests" + hostile},
+				Credentials: []store.Requests{
+					{Service: "openai" + hostile, Requests: 12, Refused: 2, Sent: 340, Received: 5600},
+					{Service: "github"},
+				},
 			},
 		},
 	}
@@ -56,7 +61,10 @@ writes     ~/proj
 tier       A
 layer      landlock 1.0.0 (filesystem)
 layer      acme/egress 2.1.0 (custom), has not cleaned up
+layer      credproxy 1.0.0 (credentials)
 report     egress: 3 requests\x1b[2J\u202e\x0a
+requests   openai\x1b[2J\u202e\x0a: 12, of which 2 refused; 340 bytes sent, 5600 received
+requests   github: 0, of which 0 refused; 0 bytes sent, 0 received
 log        12 events
 nono       0.1.0
 stored in  ~/.local/state/nono/sessions/k3v9qapzw2
@@ -67,6 +75,31 @@ stored in  ~/.local/state/nono/sessions/k3v9qapzw2
 	}
 	if diff := cmp.Diff(want, got.String()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// Of a session that is over, and whose keys a layer had, it is said that nobody told the totals.
+func TestRequestsNotKnown(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*store.Entry)
+		want   bool
+	}{
+		"the layer was killed": {func(*store.Entry) {}, true},
+		"core was killed":      {func(e *store.Entry) { e.Record.End = &store.End{Reason: sdk.EndCoreLost} }, true},
+		"live":                 {func(e *store.Entry) { e.State, e.Record.End = store.Live, nil }, false},
+		"never began":          {func(e *store.Entry) { e.Record.End.Reason = sdk.EndStartFailed }, false},
+		"no key":               {func(e *store.Entry) { e.Record.Layers = nil }, false},
+	} {
+		e := whole()
+		e.Record.End.Credentials = nil
+		test.change(&e)
+		var got strings.Builder
+		if err := printer.Session(&got, e); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(got.String(), "requests   not known") != test.want {
+			t.Errorf("%s:\n%s", name, &got)
+		}
 	}
 }
 
