@@ -308,8 +308,8 @@ func ofSession(
 	if c.Arguments == "" {
 		cmd.Args = oneSession
 	} else {
-		cmd.Long += "\nBefore other arguments - means that one, too. A word that is no session and " +
-			"names a file\nis the first of those."
+		cmd.Long += "\nBefore other arguments - means that one, too. A word that is no session's id or " +
+			"name, and names\na file, is the first of those."
 	}
 	others := cmd.ValidArgsFunction
 	cmd.ValidArgsFunction = func(
@@ -350,7 +350,8 @@ func (a *App) sessionOf(
 	first, rest := word(args), args[min(1, len(args)):]
 	if first != "" && first != "-" {
 		e, err := of.pick(of.list, first, "finished session with layer "+layer)
-		if err != nil && c.Arguments != "" && isPath(s.dir, first) {
+		isWhole := err == nil && (e.ID == first || e.Record != nil && e.Record.Name == first)
+		if !isWhole && c.Arguments != "" && isPath(s.dir, first) {
 			e, err = of.last(c)
 			rest = args
 		}
@@ -360,8 +361,8 @@ func (a *App) sessionOf(
 	return e, rest, err
 }
 
-// isPath reports whether a word that is no session is meant for a file: it says so itself, or there
-// is one.
+// isPath reports whether a word that is no session's id or name is meant for a file: it says so
+// itself, or there is one. What begins a session's id is mostly a matter of chance.
 func isPath(dir, word string) bool {
 	if strings.ContainsRune(word, '/') || word == "." {
 		return true
