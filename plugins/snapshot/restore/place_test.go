@@ -201,7 +201,12 @@ func (p *place) describeTree(root string) map[string]string {
 		text := fmt.Sprintf("%o %d:%d %d.%09d", st.Mode, st.Uid, st.Gid, st.Mtim.Sec, st.Mtim.Nsec)
 		kind := st.Mode & unix.S_IFMT
 		if kind == unix.S_IFREG || kind == unix.S_IFDIR {
-			if st.Mode&0o500 != 0o500 && os.Geteuid() != 0 {
+			needed := uint32(0o400)
+			if kind == unix.S_IFDIR {
+				needed = 0o500
+			}
+			// Where it can be read as it is, the time of its last change stays.
+			if st.Mode&needed != needed && os.Geteuid() != 0 {
 				p.must(os.Chmod(full, 0o700))
 				defer func() { p.must(os.Chmod(full, mode(st.Mode))) }()
 			}
