@@ -385,14 +385,24 @@ func (a *applier) rmdir(o *Operation) error {
 	return nil
 }
 
-func (a *applier) mkdir(o *Operation) error {
+// placeOf is the directory that something is put into, and its name there. The directory is nil
+// where it cannot be had; that it is not there is a conflict, and no error.
+func (a *applier) placeOf(o *Operation) (d *beneath.Dir, name string, err error) {
 	dir, name := split(o.Path)
-	d, err := a.live.changeable(dir)
-	if absent(err) {
+	d, err = a.live.changeable(dir)
+	switch {
+	case absent(err):
 		a.conflict(o, "the directory that it belongs in is not there")
-		return nil
+		return nil, name, nil
+	case err != nil:
+		return nil, name, err
 	}
-	if err != nil {
+	return d, name, nil
+}
+
+func (a *applier) mkdir(o *Operation) error {
+	d, name, err := a.placeOf(o)
+	if d == nil {
 		return err
 	}
 	if err := a.before("mkdir"); err != nil {
@@ -414,13 +424,8 @@ func (a *applier) mkdir(o *Operation) error {
 
 // put puts a file, a link or whatever is no directory in its place.
 func (a *applier) put(o *Operation) error {
-	dir, name := split(o.Path)
-	d, err := a.live.changeable(dir)
-	if absent(err) {
-		a.conflict(o, "the directory that it belongs in is not there")
-		return nil
-	}
-	if err != nil {
+	d, name, err := a.placeOf(o)
+	if d == nil {
 		return err
 	}
 	at, err := lookIn(d, name)
