@@ -10,6 +10,8 @@ import (
 	"os"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nono-run/nono/plugins/snapshot/compare"
 	"github.com/nono-run/nono/plugins/snapshot/gitdir"
 	"github.com/nono-run/nono/plugins/snapshot/store"
@@ -363,7 +365,8 @@ func (p *planner) finish(before, after Manifest) error {
 }
 
 // peers finds, for files that have several names, one that is not touched: a name that the manifest
-// has, that the session did not change, and that is still the same file.
+// has, that the session did not change, and that is still the same file. A file that could not be
+// read was recorded by what stat says, and that is enough to know it by.
 func (p *planner) peers(m Manifest, now bool) error {
 	wanted := map[file][]*Operation{}
 	for _, o := range p.ops {
@@ -380,7 +383,7 @@ func (p *planner) peers(m Manifest, now bool) error {
 	}
 	return m.entries(func(path string, e *tree.Entry) error {
 		ops := wanted[fileOf(e)]
-		if len(ops) == 0 || e.Type != tree.File || p.ops[path] != nil {
+		if len(ops) == 0 || e.Mode&unix.S_IFMT != unix.S_IFREG || p.ops[path] != nil {
 			return nil
 		}
 		at, err := p.live.look(path)

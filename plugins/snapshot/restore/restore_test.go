@@ -345,6 +345,28 @@ func TestAModeIsNotChangedElsewhere(t *testing.T) {
 	}
 }
 
+// What nobody may read is known by its inode alone, and to the undo that is enough to make two names
+// one file again. (Root may read it, so for root it is a file like any other.)
+func TestNamesOfAFileThatNobodyMayReadAreOneAgain(t *testing.T) {
+	p := newPlace(t)
+	p.write("a", "was")
+	p.write("d/b", "b")
+	was, before := p.describe(), p.record()
+	p.must(os.Remove(p.at("d/b")))
+	p.write("a", "is")
+	p.must(os.Link(p.at("a"), p.at("d/b")))
+	p.must(os.Chmod(p.at("a"), 0))
+	is, after := p.describe(), p.record()
+	j, r := p.apply(p.plan(Request{Before: before, After: after, Paths: Selection{"a"}}))
+	p.whole(r)
+	if got := p.describe(); content(got["a"]) != content(was["a"]) ||
+		content(got["d/b"]) != content(is["d/b"]) {
+		t.Fatalf("a part: %s", difference(is, got))
+	}
+	p.undo(j)
+	p.want("undo", is)
+}
+
 func TestUntouchedFilesKeepTheirTimes(t *testing.T) {
 	p := newPlace(t)
 	p.write("d/a", "before")
