@@ -28,9 +28,9 @@ import (
 	"time"
 
 	"github.com/nono-run/nono/core/diag"
-	"github.com/nono-run/nono/core/ownfile"
 	"github.com/nono-run/nono/sdk/bytejson"
 	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/ownfile"
 )
 
 // version is that of the files. A nono that finds a newer one does not know what it says.

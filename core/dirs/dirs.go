@@ -15,8 +15,8 @@ import (
 	"strconv"
 
 	"github.com/nono-run/nono/core/diag"
-	"github.com/nono-run/nono/core/ownfile"
 	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/ownfile"
 )
 
 // Dirs are absolute paths. Only Home is sure to exist.

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/nono-run/nono/core/ownfile"
+	"github.com/nono-run/nono/sdk/ownfile"
 )
 
 // Layer is where a layer keeps what outlives sessions. It need not exist.

@@ -39,9 +39,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nono-run/nono/core/ownfile"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/hostname"
+	"github.com/nono-run/nono/sdk/ownfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 

@@ -17,7 +17,7 @@ import (
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
-	"github.com/nono-run/nono/core/ownfile"
+	"github.com/nono-run/nono/sdk/ownfile"
 	"github.com/nono-run/nono/sdk/policy"
 	"github.com/nono-run/nono/sdk/wire"
 )

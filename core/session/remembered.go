@@ -11,10 +11,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nono-run/nono/core/ownfile"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/host"
 	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/ownfile"
 )
 
 // This file is the memory of what layers said of themselves, a file for each. It is a cache: if

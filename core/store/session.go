@@ -15,8 +15,8 @@ import (
 
 	"github.com/nono-run/nono/core/events"
 	"github.com/nono-run/nono/core/lease"
-	"github.com/nono-run/nono/core/ownfile"
 	"github.com/nono-run/nono/sdk/bytejson"
+	"github.com/nono-run/nono/sdk/ownfile"
 )
 
 // Session is a session that this process holds: its own, or a dead one that it finishes. Its

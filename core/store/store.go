@@ -46,9 +46,9 @@ import (
 
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/lease"
-	"github.com/nono-run/nono/core/ownfile"
 	"github.com/nono-run/nono/sdk/bytejson"
 	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/ownfile"
 )
 
 // The files of a session's directory.

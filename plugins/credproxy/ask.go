@@ -12,8 +12,8 @@ import (
 	"sync"
 
 	"github.com/nono-run/nono/plugins/credproxy/proxy"
-	"github.com/nono-run/nono/plugins/credproxy/source"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/agefile"
 	"github.com/nono-run/nono/sdk/egress"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -63,7 +63,7 @@ func (l *layer) test(ctx context.Context, req *sdk.SubcommandRequest) error {
 		return err
 	}
 	reader := readerOf(req.HostVariables, os.Getuid())
-	reader.Passphrases = &source.Passphrases{Ask: req.AskHidden}
+	reader.Passphrases = &agefile.Passphrases{Ask: req.AskHidden}
 	found := find(ctx, reader, req.Policy.Credentials)
 	all := make([]tested, len(found))
 	var wg sync.WaitGroup

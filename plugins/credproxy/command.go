@@ -2,7 +2,6 @@ package credproxy
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,9 +10,11 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/nono-run/nono/plugins/credproxy/keyring"
 	"github.com/nono-run/nono/plugins/credproxy/source"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/agefile"
+	"github.com/nono-run/nono/sdk/keyring"
+	"github.com/nono-run/nono/sdk/ownfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -151,7 +152,7 @@ func seal(
 	more := ""
 	if identity != "" {
 		var err error
-		if sealed, err = (&source.Reader{UID: os.Getuid()}).Seal(key, identity); err != nil {
+		if sealed, err = agefile.Seal(key, identity, os.Getuid()); err != nil {
 			return err
 		}
 		more = fmt.Sprintf(", identity = %q", identity)
@@ -160,7 +161,7 @@ func seal(
 		if err != nil {
 			return err
 		}
-		if sealed, err = source.SealBy(key, phrase); err != nil {
+		if sealed, err = agefile.SealBy(key, phrase); err != nil {
 			return err
 		}
 	}
@@ -203,20 +204,7 @@ func writeFile(path string, content []byte) error {
 		return err
 	}
 	defer func() { _ = root.Close() }()
-	draft := ".key-" + rand.Text()
-	file, err := root.OpenFile(draft, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = root.Rename(draft, name)
-	}
-	if err != nil {
-		_ = root.Remove(draft)
-	}
-	return err
+	return ownfile.ReplaceSynced(root, name, content)
 }
 
 func list(ctx context.Context, req *sdk.SubcommandRequest, ring keyring.Ring) error {

@@ -31,14 +31,15 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/nono-run/nono/plugins/credproxy/keyring"
 	"github.com/nono-run/nono/plugins/credproxy/proxy"
 	"github.com/nono-run/nono/plugins/credproxy/source"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/agefile"
 	"github.com/nono-run/nono/sdk/confine"
 	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostname"
+	"github.com/nono-run/nono/sdk/keyring"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -111,7 +112,7 @@ func (l *layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 	reader := readerOf(req.HostVariables, req.Host.UID)
 	reader.DryRun = req.DryRun
 	if req.Session != nil {
-		reader.Passphrases = &source.Passphrases{Ask: req.Session.AskHidden}
+		reader.Passphrases = &agefile.Passphrases{Ask: req.Session.AskHidden}
 	}
 	found := find(ctx, reader, req.Policy.Credentials)
 	answer := &sdk.PlanResponse{Secrets: map[string]sdk.Secret{}}

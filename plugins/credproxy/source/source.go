@@ -22,8 +22,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nono-run/nono/plugins/credproxy/keyring"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/agefile"
+	"github.com/nono-run/nono/sdk/keyring"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -33,7 +34,7 @@ const (
 	// CommandPatience is how long a command has.
 	CommandPatience = 10 * time.Second
 	// longest is how many bytes a key may have. What is longer is no key.
-	longest = 64 << 10
+	longest = agefile.Longest
 )
 
 // Absent says that no source has the key, and why not each.
@@ -69,7 +70,7 @@ type Reader struct {
 	// UID is the user, who owns the files.
 	UID int
 	// Passphrases are those of encrypted files; nil where nobody is asked.
-	Passphrases *Passphrases
+	Passphrases *agefile.Passphrases
 	// DryRun says that no command is to be run, and nobody asked. A key that takes either is taken for
 	// one that is there, and is [Unknown].
 	DryRun bool

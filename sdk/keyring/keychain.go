@@ -12,8 +12,8 @@ import (
 )
 
 // Get reads a key.
-func (Ring) Get(ctx context.Context, name string) ([]byte, error) {
-	key, err := within(ctx, name, func() (string, error) { return keychain.Get(Service, name) })
+func (r Ring) Get(ctx context.Context, name string) ([]byte, error) {
+	key, err := within(ctx, name, func() (string, error) { return keychain.Get(r.attribute(), name) })
 	if err != nil {
 		return nil, err
 	}
@@ -22,20 +22,20 @@ func (Ring) Get(ctx context.Context, name string) ([]byte, error) {
 
 // List says that the keychain's names are not listed: the library cannot, and what the system
 // prints of a keychain is made for people.
-func (Ring) List(context.Context) ([]string, error) {
+func (r Ring) List(context.Context) ([]string, error) {
 	return nil, &Unavailable{"nono cannot list the keychain: the application Keychain Access shows " +
-		"its keys, as the items named " + Service}
+		"its keys, as the items named " + r.attribute()}
 }
 
 // Set stores a key, in the place of one of this name, and sees that it is there: the system's
 // command that the library speaks to reads its orders from a pipe, and may end well when one of
 // them failed.
-func (Ring) Set(ctx context.Context, name string, key []byte) error {
+func (r Ring) Set(ctx context.Context, name string, key []byte) error {
 	kept, err := within(ctx, name, func() (string, error) {
-		if err := keychain.Set(Service, name, string(key)); err != nil {
+		if err := keychain.Set(r.attribute(), name, string(key)); err != nil {
 			return "", err
 		}
-		return keychain.Get(Service, name)
+		return keychain.Get(r.attribute(), name)
 	})
 	switch {
 	case errors.Is(err, ErrNotFound), err == nil && kept != string(key):
@@ -47,9 +47,9 @@ func (Ring) Set(ctx context.Context, name string, key []byte) error {
 }
 
 // Remove removes a key.
-func (Ring) Remove(ctx context.Context, name string) error {
+func (r Ring) Remove(ctx context.Context, name string) error {
 	_, err := within(ctx, name, func() (string, error) {
-		return "", keychain.Delete(Service, name)
+		return "", keychain.Delete(r.attribute(), name)
 	})
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -30,7 +31,7 @@ func (f *Fault) Error() string {
 	switch {
 	case f.Foreign:
 		return f.Path + " belongs to another user"
-	case f.Mode&writing != 0:
+	case f.Mode&Writing != 0:
 		return fmt.Sprintf("others can write to %s (mode %04o)", f.Path, f.Mode)
 	}
 	return fmt.Sprintf("%s is open to others (mode %04o)", f.Path, f.Mode)
@@ -38,8 +39,8 @@ func (f *Fault) Error() string {
 
 // What others may do with a file, as bits of its mode.
 const (
-	anything = 0o077
-	writing  = 0o022
+	Anything fs.FileMode = 0o077
+	Writing  fs.FileMode = 0o022
 )
 
 // CheckPrivate refuses what is not a directory of the user's that is closed to all others. What is
@@ -48,7 +49,7 @@ func CheckPrivate(dir string, info fs.FileInfo, uid int, foreign string) error {
 	if !info.IsDir() {
 		return fmt.Errorf("%s is not a directory", dir)
 	}
-	switch fault := look(dir, info, uid, anything); {
+	switch fault := look(dir, info, uid, Anything); {
 	case fault == nil:
 		return nil
 	case fault.Foreign:
@@ -61,7 +62,7 @@ func CheckPrivate(dir string, info fs.FileInfo, uid int, foreign string) error {
 // CheckWriters refuses a file or a directory that is not the user's, or that others can write to,
 // with a *Fault.
 func CheckWriters(path string, info fs.FileInfo, uid int) error {
-	if fault := look(path, info, uid, writing); fault != nil {
+	if fault := look(path, info, uid, Writing); fault != nil {
 		return fault
 	}
 	return nil
@@ -81,6 +82,52 @@ func look(path string, info fs.FileInfo, uid int, closed fs.FileMode) *Fault {
 func BelongsTo(info fs.FileInfo, uid int) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(stat.Uid) == uid
+}
+
+// Guard says whose a file must be that is read, and what others may not do with it.
+type Guard struct {
+	// UID is the user that it belongs to; root may own it too.
+	UID int
+	// Closed are the rights that others must not have.
+	Closed fs.FileMode
+	// Could says what they could do with them, as "change it", for the error.
+	Could string
+	// Most is how many bytes of it are wanted. One more is read, which tells a longer file.
+	Most int64
+}
+
+// Read reads a file that is guarded like this. What is checked is the file that is read: it is
+// opened once, without following a link at its end, and nothing is waited for that is no file. An
+// error does not name the file.
+func Read(path string, g Guard) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, reason(err)
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, reason(err)
+	}
+	switch {
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is no file")
+	case !BelongsTo(info, g.UID) && !BelongsTo(info, 0):
+		return nil, fmt.Errorf("it belongs to another user, who could %s", g.Could)
+	case info.Mode().Perm()&g.Closed != 0:
+		return nil, fmt.Errorf("its mode %04o lets others %s: chmod 600 %s",
+			info.Mode().Perm(), g.Could, path)
+	}
+	return io.ReadAll(io.LimitReader(file, g.Most+1))
+}
+
+// reason is an error without the file's name.
+func reason(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
 }
 
 // Replace puts a file in its place, in a directory or beneath it, in one step: whoever reads it,

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -105,5 +106,57 @@ func TestReplace(t *testing.T) {
 				t.Errorf("%v, %v", left, err)
 			}
 		})
+	}
+}
+
+// A file is read only if it is the user's, and closed to others as far as it must be; and nothing is
+// waited for that is no file.
+func TestRead(t *testing.T) {
+	dir := t.TempDir()
+	for _, err := range []error{
+		os.WriteFile(filepath.Join(dir, "file"), []byte("0123456789"), 0o600),
+		os.Symlink("file", filepath.Join(dir, "link")),
+		syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	uid := os.Geteuid()
+	for _, tt := range []struct {
+		name   string
+		mode   fs.FileMode
+		closed fs.FileMode
+		uid    int
+		want   string // in the error; it is read if empty
+	}{
+		{"file", 0o600, Anything, uid, ""},
+		{"file", 0o644, Writing, uid, ""},
+		{"file", 0o640, Anything, uid, "lets others spoil it: chmod 600 "},
+		{"file", 0o620, Writing, uid, "lets others spoil it: chmod 600 "},
+		{"pipe", 0o600, Anything, uid, "no file"},
+		{"link", 0, Anything, uid, "too many levels"},
+		{"missing", 0, Anything, uid, "no such file"},
+	} {
+		path := filepath.Join(dir, tt.name)
+		if tt.mode != 0 {
+			if err := os.Chmod(path, tt.mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g := Guard{UID: tt.uid, Closed: tt.closed, Could: "spoil it", Most: 4}
+		got, err := Read(path, g)
+		switch {
+		case tt.want == "" && (err != nil || string(got) != "01234"):
+			t.Errorf("%s %o: got %q, %v", tt.name, tt.mode, got, err)
+		case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+			t.Errorf("%s %o: got %v, want %q", tt.name, tt.mode, err, tt.want)
+		}
+	}
+	if uid != 0 { // what root owns anybody may go by
+		if _, err := Read(filepath.Join(dir, "file"), Guard{UID: uid + 1, Could: "spoil it", Most: 4}); err == nil ||
+			!strings.Contains(err.Error(), "another user, who could spoil it") {
+			t.Errorf("another user's: %v", err)
+		}
 	}
 }

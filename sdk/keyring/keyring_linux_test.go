@@ -152,6 +152,36 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// Keys of another service are other keys, whatever they are called.
+func TestServicesAreApart(t *testing.T) {
+	r := bus(t, "")
+	gnome(t, r, "password")
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	other := r
+	other.Service = "nono-other"
+	if err := r.Set(ctx, "one", []byte("sk-1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Get(ctx, "one"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("it has the key of the other: %v", err)
+	}
+	if err := other.Set(ctx, "one", []byte("sk-2")); err != nil {
+		t.Fatal(err)
+	}
+	for want, ring := range map[string]Ring{"sk-1": r, "sk-2": other} {
+		if got, err := ring.Get(ctx, "one"); err != nil || string(got) != want {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	if err := other.Remove(ctx, "one"); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := r.List(ctx); err != nil || !slices.Equal(names, []string{"one"}) {
+		t.Errorf("of the first are left %q, %v", names, err)
+	}
+}
+
 // What secret-tool stores is found, as people who do not know nono's command store a key.
 func TestSecretTool(t *testing.T) {
 	tool, err := exec.LookPath("secret-tool")

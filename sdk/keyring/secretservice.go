@@ -43,7 +43,7 @@ func (r Ring) Get(ctx context.Context, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer c.close()
-	unlocked, locked, err := c.search(map[string]string{"service": Service, "username": name})
+	unlocked, locked, err := c.search(map[string]string{"service": r.attribute(), "username": name})
 	switch {
 	case err != nil:
 		return nil, err
@@ -70,7 +70,7 @@ func (r Ring) List(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	defer c.close()
-	unlocked, locked, err := c.search(map[string]string{"service": Service})
+	unlocked, locked, err := c.search(map[string]string{"service": r.attribute()})
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (r Ring) Set(ctx context.Context, name string, key []byte) error {
 	properties := map[string]dbus.Variant{
 		item + ".Label": dbus.MakeVariant("nono: the key of " + name),
 		item + ".Attributes": dbus.MakeVariant(map[string]string{
-			"service": Service, "username": name,
+			"service": r.attribute(), "username": name,
 		}),
 	}
 	value := secret{Session: session, Value: key, ContentType: "text/plain; charset=utf8"}
@@ -125,7 +125,7 @@ func (r Ring) Remove(ctx context.Context, name string) error {
 		return err
 	}
 	defer c.close()
-	unlocked, locked, err := c.search(map[string]string{"service": Service, "username": name})
+	unlocked, locked, err := c.search(map[string]string{"service": r.attribute(), "username": name})
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,13 @@
-package source
+// Package agefile keeps a key in a file that age encrypts: with a passphrase, or to an identity as
+// age-keygen writes it.
+//
+//	sealed, err := agefile.SealBy(key, phrase)
+//	file := agefile.File{Path: path, UID: uid}
+//	raw, err := file.Open(ctx, &agefile.Passphrases{Ask: req.AskHidden})
+//
+// Others may read such a file. They must not be able to write it, for a key of theirs would be
+// used; and an identity's file is its owner's alone.
+package agefile
 
 import (
 	"bytes"
@@ -12,44 +21,49 @@ import (
 	"filippo.io/age/armor"
 
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/ownfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
 const (
-	// longestEncrypted is how large an encrypted file may be: a key with what is around it, in
-	// letters.
-	longestEncrypted = 2 * longest
+	// Longest is how many bytes a key may have, and the file of an identity.
+	Longest = 64 << 10
+	// longestSealed is how large an encrypted file may be: a key with what is around it, in letters.
+	longestSealed = 2 * Longest
 	// mostWork bounds what a file can have us compute for a passphrase: 2^20 is four seconds or so.
 	mostWork = 20
 	// mostTries is how often a passphrase is asked for.
 	mostTries = 3
 )
 
-// Passphrases asks for the passphrases of files, one after another, and tries what was answered for
-// one file with the next: people have one for all.
-type Passphrases struct {
-	// Ask puts a question whose answer is not seen. Where there is nobody it fails with
-	// [sdk.ErrNobody].
-	Ask func(ctx context.Context, question string) (sdk.Secret, error)
+// ErrUnasked says that a passphrase is needed, and that nobody is there who could be asked for it.
+var ErrUnasked = errors.New("nobody can be asked for its passphrase")
 
-	mu    sync.Mutex
-	known []sdk.Secret
+// File is a file that age encrypts.
+type File struct {
+	Path string
+	// Identity is the file with the identity that opens it; empty for one with a passphrase.
+	Identity string
+	// UID is the user, who owns both; root may own them too.
+	UID int
 }
 
-// fromAge is what an encrypted file holds. Others may read the file, and are not to write it: a key
-// of theirs would be used.
-func (r *Reader) fromAge(ctx context.Context, s policy.KeySource) ([]byte, error) {
-	sealed, err := r.readFile(s.Name, 0o022, "put another key there", longestEncrypted)
+// Open is the key that the file holds, at most a byte longer than [Longest]. Of a file that is not
+// there the error is [fs.ErrNotExist], and of one that nobody gives a passphrase for [ErrUnasked].
+func (f File) Open(ctx context.Context, phrases *Passphrases) ([]byte, error) {
+	sealed, err := ownfile.Read(f.Path, ownfile.Guard{
+		UID: f.UID, Closed: ownfile.Writing, Could: "put another key there", Most: longestSealed,
+	})
 	if err != nil {
 		return nil, err
 	}
-	if len(sealed) > longestEncrypted {
+	if len(sealed) > longestSealed {
 		return nil, errors.New("it is longer than an encrypted key is")
 	}
-	if len(s.Args) == 0 {
-		return r.Passphrases.open(ctx, s.Name, sealed)
+	if f.Identity == "" {
+		return phrases.open(ctx, f.Path, sealed)
 	}
-	identities, err := r.identities(s.Args[0])
+	identities, err := identities(f.Identity, f.UID)
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +71,10 @@ func (r *Reader) fromAge(ctx context.Context, s policy.KeySource) ([]byte, error
 }
 
 // identities are those of a file as age-keygen writes it.
-func (r *Reader) identities(path string) ([]age.Identity, error) {
-	text, err := r.fromFile(path)
+func identities(path string, uid int) ([]age.Identity, error) {
+	text, err := ownfile.Read(path, ownfile.Guard{
+		UID: uid, Closed: ownfile.Anything, Could: "read the key or change it", Most: Longest,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("the identity in %s: %w", policy.Printable(path), err)
 	}
@@ -69,6 +85,38 @@ func (r *Reader) identities(path string) ([]age.Identity, error) {
 			policy.Printable(path))
 	}
 	return all, nil
+}
+
+// Seal encrypts a key to the identity in a file of this user's.
+func Seal(key sdk.Secret, identity string, uid int) ([]byte, error) {
+	identities, err := identities(identity, uid)
+	if err != nil {
+		return nil, err
+	}
+	var to []age.Recipient
+	for _, i := range identities {
+		switch i := i.(type) {
+		case *age.X25519Identity:
+			to = append(to, i.Recipient())
+		case *age.HybridIdentity:
+			to = append(to, i.Recipient())
+		default:
+			return nil, fmt.Errorf("%s has an identity of a kind that nono does not encrypt to",
+				policy.Printable(identity))
+		}
+	}
+	return encrypt(key, to...)
+}
+
+// Passphrases asks for the passphrases of files, one after another, and tries what was answered for
+// one file with the next: people have one for all.
+type Passphrases struct {
+	// Ask puts a question whose answer is not seen. Where there is nobody it fails with
+	// [sdk.ErrNobody].
+	Ask func(ctx context.Context, question string) (sdk.Secret, error)
+
+	mu    sync.Mutex
+	known []sdk.Secret
 }
 
 // passphrased finds out whether a file has a passphrase, before anybody is asked for it.
@@ -83,10 +131,10 @@ func (passphrased) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 		`identity = "PATH"`)
 }
 
-// open decrypts a file by its passphrase.
+// open decrypts a file by its passphrase. Without anybody to ask, p is nil.
 func (p *Passphrases) open(ctx context.Context, path string, sealed []byte) ([]byte, error) {
 	if p == nil {
-		return nil, absent("nobody can be asked for its passphrase")
+		return nil, ErrUnasked
 	}
 	var has *age.NoIdentityMatchError
 	if _, err := decrypt(sealed, passphrased{}); !errors.As(err, &has) {
@@ -106,7 +154,7 @@ func (p *Passphrases) open(ctx context.Context, path string, sealed []byte) ([]b
 		}
 		phrase, err := p.Ask(ctx, question)
 		if errors.Is(err, sdk.ErrNobody) {
-			return nil, absent("nobody can be asked for its passphrase")
+			return nil, ErrUnasked
 		}
 		if err != nil {
 			return nil, err
@@ -144,32 +192,11 @@ func decrypt(sealed []byte, identities ...age.Identity) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("it cannot be decrypted: %w", err)
 	}
-	key, err := io.ReadAll(io.LimitReader(out, longest+1))
+	key, err := io.ReadAll(io.LimitReader(out, Longest+1))
 	if err != nil {
 		return nil, fmt.Errorf("it cannot be decrypted: %w", err)
 	}
 	return key, nil
-}
-
-// Seal encrypts a key to the identity in a file, as [policy.AgeSource] is read.
-func (r *Reader) Seal(key sdk.Secret, identity string) ([]byte, error) {
-	identities, err := r.identities(identity)
-	if err != nil {
-		return nil, err
-	}
-	var to []age.Recipient
-	for _, i := range identities {
-		switch i := i.(type) {
-		case *age.X25519Identity:
-			to = append(to, i.Recipient())
-		case *age.HybridIdentity:
-			to = append(to, i.Recipient())
-		default:
-			return nil, fmt.Errorf("%s has an identity of a kind that nono does not encrypt to",
-				policy.Printable(identity))
-		}
-	}
-	return encrypt(key, to...)
 }
 
 // SealBy encrypts a key with a passphrase.
