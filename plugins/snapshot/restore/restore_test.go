@@ -282,6 +282,76 @@ func TestARootThatWasReplaced(t *testing.T) {
 	}
 }
 
+// An inode that was given up goes to the next directory that is made, perhaps at the same path: it
+// is another one all the same. And one on another file system may have the number, too.
+func TestARootOfTheSameNumber(t *testing.T) {
+	p := newPlace(t)
+	p.write("a", "before")
+	before := p.record()
+	p.write("a", "after")
+	after := p.record()
+	request := func(change func(*Root)) error {
+		root := p.identity()
+		change(&root)
+		_, err := Make(context.Background(), Request{
+			Root: root, Store: p.store, Before: before, After: after,
+		})
+		return err
+	}
+	if is := p.identity(); is.Born == 0 || is.FileSystem == 0 {
+		t.Fatalf("the file system here tells too little: %+v", is)
+	}
+	for name, change := range map[string]func(*Root){
+		"born at another time":  func(r *Root) { r.Born-- },
+		"on another filesystem": func(r *Root) { r.Device, r.FileSystem = r.Device+1, r.FileSystem+1 },
+		"on one without a name": func(r *Root) { r.Device, r.FileSystem = r.Device+1, 0 },
+		"of another number":     func(r *Root) { r.Inode++ },
+	} {
+		if err := request(change); !errors.Is(err, ErrReplaced) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := request(func(r *Root) { r.Born = 0 }); err != nil {
+		t.Errorf("recorded where that was not kept: %v", err)
+	}
+}
+
+// The machine was started again, and the device has another number. All is as if it had not.
+func TestADeviceOfAnotherNumber(t *testing.T) {
+	p := newPlace(t)
+	project(p)
+	p.write("linked/one", "linked")
+	p.must(os.Link(p.at("linked/one"), p.at("other")))
+	was, before := p.describe(), p.record()
+	attack(p, filepath.Join(t.TempDir(), "secret"))
+	p.must(os.Chmod(p.at("locked/in"), 0o755)) // or what is in it is not known
+	p.write("linked/two", "new")
+	p.must(os.Remove(p.at("linked/one")))
+	is, after := p.describe(), p.record()
+	inode := func(path string) uint64 {
+		var st unix.Stat_t
+		p.must(unix.Lstat(p.at(path), &st))
+		return st.Ino
+	}
+	run := inode("run")
+	root := p.identity()
+	root.Device += 7
+	plan, err := Make(context.Background(), Request{
+		Root: root, Store: p.store,
+		Before: p.renumbered(before, root.Device), After: p.renumbered(after, root.Device),
+	})
+	p.must(err)
+	p.clean(plan)
+	j, r := p.apply(plan)
+	p.whole(r)
+	p.want("rollback", was)
+	if inode("run") != run {
+		t.Error("a file of which only the mode changed was written anew")
+	}
+	p.undo(p.resume(j))
+	p.want("undo", is)
+}
+
 func TestWhatCannotComeBack(t *testing.T) {
 	p := newPlace(t)
 	p.exclude = []string{"node_modules/"}
