@@ -295,7 +295,7 @@ func (a *applier) remove(o *Operation) error {
 	if err != nil {
 		return err
 	}
-	at, err := a.live.lookIn(d, name)
+	at, err := lookIn(d, name)
 	switch {
 	case err != nil:
 		return err
@@ -331,7 +331,7 @@ func unable(err error) bool {
 // check looks at what was taken away, and puts it back if it is not what was planned: it came there
 // between the look and the call.
 func (a *applier) check(o *Operation, d *beneath.Dir, name, taken string) error {
-	old, err := a.live.lookIn(a.staging, taken)
+	old, err := lookIn(a.staging, taken)
 	switch {
 	case err != nil:
 		return err
@@ -345,7 +345,7 @@ func (a *applier) check(o *Operation, d *beneath.Dir, name, taken string) error 
 	if err := a.before("put back"); err != nil {
 		return err
 	}
-	at, err := a.live.lookIn(d, name)
+	at, err := lookIn(d, name)
 	if err != nil {
 		return err
 	}
@@ -410,7 +410,7 @@ func (a *applier) mkdir(o *Operation) error {
 	}
 	err = unix.Mkdirat(d.Fd(), name, 0o700)
 	if errors.Is(err, unix.EEXIST) {
-		at, err := a.live.lookIn(d, name)
+		at, err := lookIn(d, name)
 		if err == nil && !isDir(at) {
 			a.conflict(o, "something else came to stand there")
 		}
@@ -428,7 +428,7 @@ func (a *applier) put(o *Operation) error {
 	if d == nil {
 		return err
 	}
-	at, err := a.live.lookIn(d, name)
+	at, err := lookIn(d, name)
 	if err != nil {
 		return err
 	}
@@ -448,7 +448,7 @@ func (a *applier) put(o *Operation) error {
 		a.conflict(o, "something else came to stand there")
 		return nil
 	}
-	ready, err := a.live.lookIn(a.staging, slot)
+	ready, err := lookIn(a.staging, slot)
 	if err != nil {
 		return err
 	}
@@ -522,7 +522,7 @@ func (a *applier) finishDirectory(o *Operation) error {
 	if err != nil {
 		return err
 	}
-	at, err := a.live.lookIn(d, name)
+	at, err := lookIn(d, name)
 	if err != nil {
 		return err
 	}
