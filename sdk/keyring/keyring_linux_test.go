@@ -1,4 +1,4 @@
-package keyring
+package keyring_test
 
 import (
 	"bytes"
@@ -10,102 +10,30 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/godbus/dbus/v5"
 	usual "github.com/zalando/go-keyring"
+
+	"github.com/nono-run/nono/sdk/keyring"
+	"github.com/nono-run/nono/test/keyrings"
 )
 
 // limit is how long anything here may take; a keyring that hangs is given less.
 const limit = 30 * time.Second
 
-// bus starts a session bus of the test's own, which knows how to start this service; "" for none.
-func bus(t *testing.T, activates string) Ring {
+// bus is a keyring that has a bus of the test's own, which knows how to start this service; "" for
+// none.
+func bus(t *testing.T, activates string) keyring.Ring {
 	t.Helper()
-	daemon, err := exec.LookPath("dbus-daemon")
-	if err != nil {
-		t.Skip("there is no dbus-daemon")
-	}
-	dir, err := os.MkdirTemp("", "nono") // short: a socket's path may not be long
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "bus")
-	config := `<busconfig><type>session</type><listen>unix:path=` + socket + `</listen>
-<servicedir>` + dir + `</servicedir>
-<limit name="service_start_timeout">1000</limit>
-<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
-</busconfig>`
-	write(t, filepath.Join(dir, "bus.conf"), config)
-	if activates != "" {
-		write(t, filepath.Join(dir, "secrets.service"),
-			"[D-BUS Service]\nName="+busName+"\nExec="+activates+"\n")
-	}
-	cmd := exec.Command(daemon, "--config-file="+filepath.Join(dir, "bus.conf"), "--nofork",
-		"--print-address")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	if _, err := out.Read(make([]byte, 200)); err != nil { // it listens when it says so
-		t.Fatal(err)
-	}
-	return Ring{Address: "unix:path=" + socket}
+	return keyring.Ring{Address: keyrings.Bus(t, activates)}
 }
 
 // gnome runs gnome-keyring on a bus, with a collection that this password unlocks.
-func gnome(t *testing.T, r Ring, password string) *os.Process {
+func gnome(t *testing.T, r keyring.Ring, password string) *os.Process {
 	t.Helper()
-	daemon, err := exec.LookPath("gnome-keyring-daemon")
-	if err != nil {
-		t.Skip("there is no gnome-keyring-daemon")
-	}
-	home := t.TempDir()
-	cmd := exec.Command(daemon, "--foreground", "--components=secrets", "--unlock",
-		"--control-directory="+t.TempDir())
-	cmd.Env = []string{
-		"HOME=" + home, "DBUS_SESSION_BUS_ADDRESS=" + r.Address, "PATH=" + os.Getenv("PATH"),
-		"XDG_DATA_HOME=" + home, "XDG_RUNTIME_DIR=" + home,
-	}
-	cmd.Stdin = strings.NewReader(password)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	for {
-		c, err := r.open(ctx)
-		if err == nil {
-			_, err = c.lasting()
-			c.close()
-			if err == nil {
-				return cmd.Process
-			}
-		}
-		if ctx.Err() != nil {
-			t.Fatalf("gnome-keyring does not serve: %v", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(10 * time.Millisecond): // it tells nobody when it is ready
-		}
-	}
-}
-
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	return keyrings.Gnome(t, r.Address, password)
 }
 
 func TestKeys(t *testing.T) {
@@ -113,7 +41,7 @@ func TestKeys(t *testing.T) {
 	gnome(t, r, "password")
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	if _, err := r.Get(ctx, "openai"); !errors.Is(err, ErrNotFound) {
+	if _, err := r.Get(ctx, "openai"); !errors.Is(err, keyring.ErrNotFound) {
 		t.Errorf("of an empty keyring: %v", err)
 	}
 	if names, err := r.List(ctx); err != nil || len(names) > 0 {
@@ -144,10 +72,10 @@ func TestKeys(t *testing.T) {
 	if err := r.Remove(ctx, "openai"); err != nil {
 		t.Error(err)
 	}
-	if _, err := r.Get(ctx, "openai"); !errors.Is(err, ErrNotFound) {
+	if _, err := r.Get(ctx, "openai"); !errors.Is(err, keyring.ErrNotFound) {
 		t.Errorf("a key that was removed: %v", err)
 	}
-	if err := r.Remove(ctx, "openai"); !errors.Is(err, ErrNotFound) {
+	if err := r.Remove(ctx, "openai"); !errors.Is(err, keyring.ErrNotFound) {
 		t.Errorf("removing it again: %v", err)
 	}
 }
@@ -163,13 +91,13 @@ func TestServicesAreApart(t *testing.T) {
 	if err := r.Set(ctx, "one", []byte("sk-1")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Get(ctx, "one"); !errors.Is(err, ErrNotFound) {
+	if _, err := other.Get(ctx, "one"); !errors.Is(err, keyring.ErrNotFound) {
 		t.Errorf("it has the key of the other: %v", err)
 	}
 	if err := other.Set(ctx, "one", []byte("sk-2")); err != nil {
 		t.Fatal(err)
 	}
-	for want, ring := range map[string]Ring{"sk-1": r, "sk-2": other} {
+	for want, ring := range map[string]keyring.Ring{"sk-1": r, "sk-2": other} {
 		if got, err := ring.Get(ctx, "one"); err != nil || string(got) != want {
 			t.Errorf("got %q, %v", got, err)
 		}
@@ -205,7 +133,7 @@ func TestSecretTool(t *testing.T) {
 
 // library lets go-keyring find this ring. Its connection, which it keeps for the whole process, ends
 // with the test.
-func library(t *testing.T, r Ring) {
+func library(t *testing.T, r keyring.Ring) {
 	t.Helper()
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", r.Address)
 	conn, err := dbus.SessionBus()
@@ -222,7 +150,7 @@ func TestLibrary(t *testing.T) {
 	library(t, r)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	if err := usual.Set(Service, "theirs", "sk-1"); err != nil {
+	if err := usual.Set(keyring.Service, "theirs", "sk-1"); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := r.Get(ctx, "theirs"); err != nil || string(got) != "sk-1" {
@@ -231,41 +159,20 @@ func TestLibrary(t *testing.T) {
 	if err := r.Set(ctx, "ours", []byte("sk-2")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := usual.Get(Service, "ours"); err != nil || got != "sk-2" {
+	if got, err := usual.Get(keyring.Service, "ours"); err != nil || got != "sk-2" {
 		t.Errorf("go-keyring: got %q, %v", got, err)
 	}
-	if err := usual.Delete(Service, "ours"); err != nil {
+	if err := usual.Delete(keyring.Service, "ours"); err != nil {
 		t.Error(err)
 	}
-	if _, err := r.Get(ctx, "ours"); !errors.Is(err, ErrNotFound) {
+	if _, err := r.Get(ctx, "ours"); !errors.Is(err, keyring.ErrNotFound) {
 		t.Errorf("a key that go-keyring removed: %v", err)
-	}
-}
-
-func lock(t *testing.T, r Ring) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	c, err := r.open(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.close()
-	at, err := c.lasting()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var done []dbus.ObjectPath
-	var prompt dbus.ObjectPath
-	err = c.store(c.call(rootPath, service+".Lock", []dbus.ObjectPath{at}), &done, &prompt)
-	if err != nil || len(done) != 1 {
-		t.Fatalf("locking: %v, %v", done, err)
 	}
 }
 
 // A keyring that cannot be read is said to be, in time, and nothing is started or unlocked for it.
 func TestUnavailable(t *testing.T) {
-	silent := func(t *testing.T) Ring { // a bus that says nothing
+	silent := func(t *testing.T) keyring.Ring { // a bus that says nothing
 		dir, err := os.MkdirTemp("", "nono")
 		if err != nil {
 			t.Fatal(err)
@@ -276,32 +183,30 @@ func TestUnavailable(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = l.Close() })
-		return Ring{RuntimeDir: dir}
+		return keyring.Ring{RuntimeDir: dir}
 	}
 	for name, test := range map[string]struct {
-		ring func(t *testing.T) Ring
+		ring func(t *testing.T) keyring.Ring
 		want string
 	}{
-		"no bus":                {func(*testing.T) Ring { return Ring{} }, "there is no session bus"},
-		"a bus that is gone":    {func(*testing.T) Ring { return Ring{Address: "unix:path=/nonexistent"} }, "no session bus answers"},
-		"one to be started":     {func(*testing.T) Ring { return Ring{Address: "autolaunch:"} }, "there is no session bus"},
-		"one that is a program": {func(*testing.T) Ring { return Ring{Address: "unixexec:path=/bin/sh"} }, "there is no session bus"},
+		"no bus":                {func(*testing.T) keyring.Ring { return keyring.Ring{} }, "there is no session bus"},
+		"a bus that is gone":    {func(*testing.T) keyring.Ring { return keyring.Ring{Address: "unix:path=/nonexistent"} }, "no session bus answers"},
+		"one to be started":     {func(*testing.T) keyring.Ring { return keyring.Ring{Address: "autolaunch:"} }, "there is no session bus"},
+		"one that is a program": {func(*testing.T) keyring.Ring { return keyring.Ring{Address: "unixexec:path=/bin/sh"} }, "there is no session bus"},
 		"one that is silent":    {silent, "it took too long"},
-		"no keyring":            {func(t *testing.T) Ring { return bus(t, "") }, "no keyring runs"},
-		"locked": {func(t *testing.T) Ring {
+		"no keyring":            {func(t *testing.T) keyring.Ring { return bus(t, "") }, "no keyring runs"},
+		"locked": {func(t *testing.T) keyring.Ring {
 			r := bus(t, "")
 			gnome(t, r, "password")
 			if err := r.Set(t.Context(), "openai", []byte("sk")); err != nil {
 				t.Fatal(err)
 			}
-			lock(t, r)
+			keyrings.Lock(t, r.Address)
 			return r
 		}, "the keyring is locked"},
-		"one that hangs": {func(t *testing.T) Ring {
+		"one that hangs": {func(t *testing.T) keyring.Ring {
 			r := bus(t, "")
-			if err := gnome(t, r, "password").Signal(syscall.SIGSTOP); err != nil {
-				t.Fatal(err)
-			}
+			keyrings.Hang(t, gnome(t, r, "password"))
 			return r
 		}, "it took too long"},
 	} {
@@ -310,7 +215,7 @@ func TestUnavailable(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			_, err := r.Get(ctx, "openai")
-			var unavailable *Unavailable
+			var unavailable *keyring.Unavailable
 			if !errors.As(err, &unavailable) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
@@ -331,7 +236,7 @@ func TestNothingIsStarted(t *testing.T) {
 		t.Fatal("a keyring was started")
 	}
 	library(t, r)
-	if _, err := usual.Get(Service, "openai"); err == nil {
+	if _, err := usual.Get(keyring.Service, "openai"); err == nil {
 		t.Error("go-keyring finds a keyring")
 	}
 	if _, err := os.Stat(started); err != nil {
