@@ -157,7 +157,7 @@ func seal(
 		}
 		more = fmt.Sprintf(", identity = %q", identity)
 	} else {
-		phrase, err := newPassphrase(ctx, req, file)
+		phrase, err := agefile.NewPassphrase(ctx, req.AskHidden, file)
 		if err != nil {
 			return err
 		}
@@ -172,25 +172,6 @@ func seal(
 		"  credential %q { source = %q%s }\n",
 		policy.Printable(name), policy.Printable(file), name, "age://"+file, more)
 	return nil
-}
-
-// newPassphrase asks for one twice: what is mistyped once opens nothing any more.
-func newPassphrase(
-	ctx context.Context, req *sdk.SubcommandRequest, file string,
-) (sdk.Secret, error) {
-	phrase, err := req.AskHidden(ctx, "A passphrase for "+policy.Printable(file)+":")
-	if errors.Is(err, sdk.ErrNobody) {
-		return phrase, fmt.Errorf(
-			"%w\n  without a terminal, the file can be encrypted to an identity: --identity FILE", err)
-	}
-	if err != nil {
-		return phrase, err
-	}
-	again, err := req.AskHidden(ctx, "And once more:")
-	if err == nil && !phrase.Equal(again) {
-		err = errors.New("the two are not the same")
-	}
-	return phrase, err
 }
 
 // writeFile writes a file that its owner alone can read, whole or not at all.

@@ -87,6 +87,26 @@ func identities(path string, uid int) ([]age.Identity, error) {
 	return all, nil
 }
 
+// NewPassphrase asks for the passphrase of a file that is about to be written, twice: what is
+// mistyped once opens nothing any more.
+func NewPassphrase(
+	ctx context.Context, ask func(context.Context, string) (sdk.Secret, error), file string,
+) (sdk.Secret, error) {
+	phrase, err := ask(ctx, "A passphrase for "+policy.Printable(file)+":")
+	if errors.Is(err, sdk.ErrNobody) {
+		return phrase, fmt.Errorf(
+			"%w\n  without a terminal, the file can be encrypted to an identity: --identity FILE", err)
+	}
+	if err != nil {
+		return phrase, err
+	}
+	again, err := ask(ctx, "And once more:")
+	if err == nil && !phrase.Equal(again) {
+		err = errors.New("the two are not the same")
+	}
+	return phrase, err
+}
+
 // Seal encrypts a key to the identity in a file of this user's.
 func Seal(key sdk.Secret, identity string, uid int) ([]byte, error) {
 	identities, err := identities(identity, uid)
