@@ -5,12 +5,11 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
-	"math"
-	"os"
 	"path/filepath"
-	"time"
+	"slices"
 
 	"github.com/nono-run/nono/plugins/snapshot/restore"
 	"github.com/nono-run/nono/plugins/snapshot/sessions"
@@ -43,130 +42,32 @@ func (*layer) Forget(
 		return &sdk.ForgetResponse{}, nil
 	}
 	pruned, err := prune(ctx, req.StateDir)
+	for _, line := range pruned.damaged {
+		sdk.Logger().Error(line)
+	}
 	return &sdk.ForgetResponse{Freed: uint64(max(pruned.Freed, 0))}, err
 }
 
-// How much is kept where the user says nothing, and for how long somebody is kept waiting while
-// what is more is removed.
-const (
-	keptSessions = 100
-	keptAge      = 30 * 24 * time.Hour
-	keptSize     = 20 << 30
-	tidyPatience = 10 * time.Second
-	tidyEvery    = time.Hour
-)
+// pruned is what became of the store, and what is said of snapshots that are damaged.
+type pruned struct {
+	store.Pruned
 
-// tidy drops what is more than is to be kept, once an hour: the oldest first, and never the session
-// that has just ended, one that is not over, or one of which not all could be put back. What is not
-// done in time a later session does.
-func tidy(ctx context.Context, dir string, keep *policy.SnapshotKeep, using string) error {
-	stamp := filepath.Join(dir, "pruned")
-	if info, err := os.Lstat(stamp); err == nil && time.Since(info.ModTime()) < tidyEvery {
-		return nil
-	}
-	if err := os.WriteFile(stamp, nil, 0o600); err != nil {
-		return err
-	}
-	now := time.Now()
-	if err := os.Chtimes(stamp, now, now); err != nil {
-		return err
-	}
-	within, cancel := context.WithTimeout(ctx, tidyPatience)
-	defer cancel()
-	err := surplus{keep: keep, dir: dir, using: using, now: now}.drop(within)
-	if within.Err() != nil && ctx.Err() == nil {
-		return nil
-	}
-	return err
-}
-
-// surplus is what is more than is to be kept.
-type surplus struct {
-	keep  *policy.SnapshotKeep
-	dir   string
-	using string
-	now   time.Time
-}
-
-func (d surplus) drop(ctx context.Context) error {
-	most, age, room := int64(keptSessions), int64(keptAge/time.Second), int64(keptSize)
-	if k := d.keep; k != nil {
-		for _, said := range []struct {
-			is *int64
-			to *int64
-		}{{k.Sessions, &most}, {k.Age, &age}, {k.Size, &room}} {
-			if said.is != nil {
-				*said.to = *said.is
-			}
-		}
-	}
-	known, err := sessions.Open(filepath.Join(d.dir, "sessions"))
-	if err != nil {
-		return err
-	}
-	list, _, err := known.List()
-	if err != nil {
-		return err
-	}
-	var kept []*sessions.Session // that may go, the newest first
-	for i, of := range list {
-		old := d.now.Sub(of.Ended) > time.Duration(min(age, math.MaxInt64/int64(time.Second)))*time.Second
-		switch {
-		case !of.Over() || of.Kept || of.ID == d.using:
-		case int64(i) >= most || old:
-			if err := known.Drop(of.ID); err != nil {
-				return err
-			}
-		default:
-			kept = append(kept, of)
-		}
-	}
-	if _, err := prune(ctx, d.dir); err != nil {
-		return err
-	}
-	for used(d.dir) > room && len(kept) > 0 {
-		gone := max(1, len(kept)/4)
-		for _, of := range kept[len(kept)-gone:] {
-			if err := known.Drop(of.ID); err != nil {
-				return err
-			}
-		}
-		kept = kept[:len(kept)-gone]
-		if _, err := prune(ctx, d.dir); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// used is how many bytes the store takes.
-func used(dir string) int64 {
-	n := int64(0)
-	_ = filepath.WalkDir(filepath.Join(dir, "store"), func(_ string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil //nolint:nilerr // what cannot be seen counts nothing
-		}
-		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
-			n += info.Size()
-		}
-		return nil
-	})
-	return n
+	damaged []string
 }
 
 // prune removes from the store what no session needs. It waits until nobody uses the store.
-func prune(ctx context.Context, dir string) (store.Pruned, error) {
+func prune(ctx context.Context, dir string) (pruned, error) {
 	st, err := store.Open(filepath.Join(dir, "store"))
 	if err != nil {
-		return store.Pruned{}, err
+		return pruned{}, err
 	}
 	defer func() { _ = st.Close() }() // what was to be written was
 	known, err := sessions.Open(filepath.Join(dir, "sessions"))
 	if err != nil {
-		return store.Pruned{}, err
+		return pruned{}, err
 	}
 	w := &wanted{store: st, sessions: known}
-	return st.Prune(ctx, store.Prune{Live: w.live, Refs: w.refs, Then: func() error {
+	done, err := st.Prune(ctx, store.Prune{Live: w.live, Refs: refs, Also: w.also, Then: func() error {
 		cache, err := statcache.Open(filepath.Join(dir, "cache"))
 		if err != nil {
 			return err
@@ -174,6 +75,7 @@ func prune(ctx context.Context, dir string) (store.Pruned, error) {
 		_, err = cache.Drop(st.Has)
 		return errors.Join(err, cache.Close())
 	}})
+	return pruned{done, w.damaged(done.Broken)}, err
 }
 
 // wanted is what sessions need of the store: what their manifests refer to, and what the journals
@@ -181,7 +83,7 @@ func prune(ctx context.Context, dir string) (store.Pruned, error) {
 type wanted struct {
 	store    *store.Store
 	sessions *sessions.Sessions
-	journals []string
+	list     []*sessions.Session
 }
 
 // live are the manifests. It is asked while the store is nobody else's.
@@ -190,40 +92,56 @@ func (w *wanted) live() ([]store.ManifestID, error) {
 	if err := errors.Join(append(unread, err)...); err != nil {
 		return nil, err
 	}
+	w.list = list
 	var all []store.ManifestID
 	for _, of := range list {
 		all = append(all, of.Manifests()...)
-		journals, err := w.sessions.Journals(of.ID)
-		if err != nil {
-			return nil, err
-		}
-		w.journals = append(w.journals, journals...)
 	}
 	return all, nil
 }
 
-// refs are what a manifest refers to. With the first one it tells of the journals: there are none
-// without a session, and no session without a manifest.
-func (w *wanted) refs(from io.Reader, each func(store.Digest) error) error {
-	for _, dir := range w.journals {
-		j, err := restore.Open(w.store, dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it was not written yet
-		}
+// also is what the journals refer to.
+func (w *wanted) also(each func(store.Digest) error) error {
+	for _, of := range w.list {
+		journals, err := w.sessions.Journals(of.ID)
 		if err != nil {
 			return err
 		}
-		j.Contents(func(d store.Digest) {
-			if err == nil {
-				err = each(d)
+		for _, dir := range journals {
+			j, err := restore.Open(w.store, dir)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // it was not written yet
 			}
-		})
-		if err != nil {
-			return err
+			if err != nil {
+				return fmt.Errorf("%w\n`nono session rm %s` removes it, with its session", err, of.ID)
+			}
+			j.Contents(func(d store.Digest) {
+				if err == nil {
+					err = each(d)
+				}
+			})
+			if err != nil {
+				return err
+			}
 		}
 	}
-	w.journals = nil
-	return refs(from, each)
+	return nil
+}
+
+// damaged says of which sessions a snapshot is damaged.
+func (w *wanted) damaged(broken []store.Broken) []string {
+	var lines []string
+	for _, of := range w.list {
+		for _, b := range broken {
+			if slices.Contains(of.Manifests(), b.Manifest) {
+				lines = append(lines, fmt.Sprintf("a snapshot of session %s is damaged, and nothing can be "+
+					"put back from it: %s; `nono session rm %s` removes what is left of it",
+					of.ID, policy.Printable(b.Why.Error()), of.ID))
+				break
+			}
+		}
+	}
+	return lines
 }
 
 // refs are what a manifest refers to.

@@ -130,7 +130,9 @@ func (*layer) Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishRe
 	s.syncFor(ctx, endPatience)
 	// Held by this process as well, the store could not be pruned.
 	s.close()
-	if err := tidy(ctx, req.StateDir, req.Policy.Snapshot.Keep, of.ID); err != nil {
+	lines, err := tidy(ctx, req.StateDir, req.Policy.Snapshot.Keep, of.ID)
+	answer.Lines = append(answer.Lines, lines...)
+	if err != nil {
 		answer.Lines = append(answer.Lines, "removing old snapshots: "+policy.Printable(err.Error()))
 	}
 	return answer, nil

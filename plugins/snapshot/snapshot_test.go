@@ -4,9 +4,12 @@ package snapshot_test
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -375,6 +378,121 @@ func TestRetention(t *testing.T) {
 	p.finish(p.start(), sdk.EndExited)
 	if _, err := p.known().Get("last"); err != nil {
 		t.Error(err)
+	}
+}
+
+// tidy has the next session look at what is to be kept, however short ago that was done.
+func (p *place) tidy() {
+	p.t.Helper()
+	if err := os.Remove(filepath.Join(p.run.StateDir, "pruned")); err != nil && !os.IsNotExist(err) {
+		p.t.Fatal(err)
+	}
+}
+
+// session is one in which the agent writes so many bytes, which do not compress.
+func (p *place) session(id string, bytes int) (says string) {
+	p.t.Helper()
+	p.run.SessionID = id
+	state := p.start()
+	text := make([]byte, bytes)
+	_, _ = rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%-32s", id)))).Read(text)
+	p.write("written", string(text))
+	p.tidy()
+	return p.finish(state, sdk.EndExited)
+}
+
+func (p *place) wantKept(want ...string) {
+	p.t.Helper()
+	list, _, err := p.known().List()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var got []string
+	for _, of := range list {
+		got = append(got, of.ID)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		p.t.Errorf("kept: %q, want %q", got, want)
+	}
+}
+
+// Whatever an agent writes, it does not push the snapshots of earlier sessions out: its own are the
+// first to go. Where many have written, the oldest go. It is told each time.
+func TestOneSessionDoesNotPushOutTheOthers(t *testing.T) {
+	p := newPlace(t)
+	room := int64(1 << 20)
+	p.run.Policy.Snapshot.Keep = &policy.SnapshotKeep{ID: "snapshot.keep.0", Size: &room, Source: flag}
+	for _, id := range []string{"a", "b", "c"} {
+		if says := p.session(id, 100<<10); strings.Contains(says, "keep.size") {
+			t.Errorf("%s: %s", id, says)
+		}
+	}
+	says := p.session("greedy", 3<<20)
+	p.wantKept("a", "b", "c", "greedy")
+	if !strings.Contains(says, "hold 3.1 MiB, more than half of 1.0 MiB (keep.size)") {
+		t.Errorf("the greedy one: %s", says)
+	}
+	p.session("beside", 100<<10) // it has begun with what the greedy one has left
+	p.wantKept("a", "b", "c", "greedy", "beside")
+	says = p.session("next", 100<<10)
+	p.wantKept("a", "b", "c", "next")
+	if !strings.Contains(says, "the snapshots of 2 sessions were removed, to keep no more than "+
+		"1.0 MiB (keep.size): greedy, beside") {
+		t.Errorf("after the greedy one: %s", says)
+	}
+	for _, id := range []string{"d", "e", "f"} { // each less than half
+		says = p.session(id, 300<<10)
+	}
+	if _, err := p.known().Get("a"); !os.IsNotExist(err) {
+		t.Errorf("the oldest is still there: %v", err)
+	}
+	if _, err := p.known().Get("e"); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(says, "were removed, to keep no more than") {
+		t.Errorf("the last: %s", says)
+	}
+}
+
+// A snapshot that nobody can read any more keeps nothing from being forgotten, and is told with the
+// session that it is of. What the others need stays.
+func TestForgetGoesOnWithoutASnapshot(t *testing.T) {
+	p := newPlace(t)
+	p.session("first", 50<<10)
+	p.session("broken", 60<<10)
+	p.session("last", 70<<10)
+	of, err := p.known().Get("broken")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := filepath.Join(p.run.StateDir, "store/manifests", of.Roots[0].Before.String())
+	last, err := p.known().Get("last")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if of.Roots[0].Before != last.Roots[0].Before {
+		t.Log("they have nothing in common")
+	}
+	if err := os.Remove(manifest); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := layertest.New(t, snapshot.New()).Host.Forget(t.Context(), &sdk.ForgetRequest{
+		StateDir: p.run.StateDir, Sessions: []string{"first"},
+	})
+	if err != nil || resp.Freed == 0 {
+		t.Errorf("%+v, %v", resp, err)
+	}
+	p.wantKept("broken", "last")
+	says := p.session("next", 1)
+	if !strings.Contains(says, "a snapshot of session broken is damaged") ||
+		!strings.Contains(says, "nono session rm broken") {
+		t.Errorf("it says %s", says)
+	}
+	p.run.SessionID = "last"
+	if head := p.diffHead(); !strings.HasPrefix(head, "# session last: 1 path changed") {
+		t.Errorf("another one: %s", head)
 	}
 }
 

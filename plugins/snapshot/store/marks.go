@@ -34,8 +34,24 @@ func (s *Store) refer(
 		return err
 	}
 	defer func() { _ = r.Close() }()
+	follow, done := s.follow(x, each, absent)
+	defer done()
+	if err = refs(r, follow); err == nil {
+		// Only its end tells that it is what it is named after.
+		_, err = io.Copy(io.Discard, r)
+	}
+	if err != nil {
+		return fmt.Errorf("what manifest %s refers to: %w", id, err)
+	}
+	return nil
+}
+
+// follow returns a function that calls each with the position of an object, and of the pieces of a
+// big file, once for each of them. What is not there has no position; absent is called for it.
+func (s *Store) follow(
+	x *index, each func(int), absent func(Digest, error),
+) (follow func(Digest) error, done func()) {
 	sp := get(1)
-	defer sp.put()
 	seen := newMarks(x)
 	one := func(d Digest) (int, bool) {
 		i, ok := x.position(d)
@@ -50,7 +66,7 @@ func (s *Store) refer(
 		each(i)
 		return i, true
 	}
-	err = refs(r, func(d Digest) error {
+	return func(d Digest) error {
 		i, ok := one(d)
 		if !ok || x.entries[i].kind != list {
 			return nil
@@ -64,15 +80,7 @@ func (s *Store) refer(
 			one(piece)
 		}
 		return nil
-	})
-	if err == nil {
-		// Only its end tells that it is what it is named after.
-		_, err = io.Copy(io.Discard, r)
-	}
-	if err != nil {
-		return fmt.Errorf("what manifest %s refers to: %w", id, err)
-	}
-	return nil
+	}, sp.put
 }
 
 // pieces are those that a list names.

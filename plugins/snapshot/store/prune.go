@@ -21,6 +21,9 @@ type Prune struct {
 	// them.
 	Live func() ([]ManifestID, error)
 	Refs Refs
+	// Also, if not nil, calls a function with each digest that is to be kept beside what the manifests
+	// refer to. It is asked after Live.
+	Also func(each func(Digest) error) error
 	// Then, if not nil, is called before others may use the store again: to have a cache forget what
 	// is gone.
 	Then func() error
@@ -34,6 +37,9 @@ type Pruned struct {
 	// Missing are the objects that live manifests refer to and that are damaged or not there. They
 	// were so before.
 	Missing int
+	// Broken are the live manifests that are damaged or not there. Nobody can read what only they
+	// referred to, so it is removed; what another one refers to is kept.
+	Broken []Broken
 }
 
 const (
@@ -147,13 +153,26 @@ func (p *pruning) mark() error {
 		return fmt.Errorf("what is to be kept: %w", err)
 	}
 	missing := map[Digest]bool{}
+	absent := func(d Digest, _ error) { missing[d] = true }
+	p.Broken = nil
 	for _, id := range live {
 		if p.ctx.Err() != nil {
 			return context.Cause(p.ctx)
 		}
-		err := p.refer(id, p.Refs, p.x, p.live.set, func(d Digest, _ error) { missing[d] = true })
+		err := p.refer(id, p.Refs, p.x, p.live.set, absent)
+		switch {
+		case errors.Is(err, errDamaged), errors.Is(err, ErrMissing):
+			p.Broken = append(p.Broken, Broken{Manifest: id, Why: err})
+		case err != nil:
+			return err // it may be read another time, and until then nobody knows what it needs
+		}
+	}
+	if p.Also != nil {
+		follow, done := p.follow(p.x, p.live.set, absent)
+		err := p.Also(follow)
+		done()
 		if err != nil {
-			return err // then nobody knows what it needs
+			return fmt.Errorf("what is to be kept: %w", err)
 		}
 	}
 	p.Missing = len(missing) + p.unreadable

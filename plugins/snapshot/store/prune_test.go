@@ -327,7 +327,10 @@ func TestPruneRemovesNothingInDoubt(t *testing.T) {
 			Live: func() ([]ManifestID, error) { return []ManifestID{a}, nil },
 			Refs: func(io.Reader, func(Digest) error) error { return failed },
 		},
-		"a manifest that lives is not there": keep(a, ManifestID{Digest{1}}),
+		"nobody knows what is to be kept beside": {
+			Live: func() ([]ManifestID, error) { return []ManifestID{a}, nil }, Refs: refs,
+			Also: func(func(Digest) error) error { return failed },
+		},
 	} {
 		if _, err := s.Prune(t.Context(), q); err == nil {
 			t.Errorf("%s: it went on", name)
@@ -345,6 +348,104 @@ func TestPruneRemovesNothingInDoubt(t *testing.T) {
 	}
 	if all, err := s.Manifests(); len(all) != 2 || err != nil {
 		t.Errorf("there are %v, %v", all, err)
+	}
+}
+
+// A manifest that nobody can read any more is told, and keeps nothing from being pruned. What
+// another one needs stays, and so does what is to be kept beside the manifests.
+func TestPruneGoesOnWithoutAManifest(t *testing.T) {
+	for name, damage := range map[string]func(t *testing.T, file string){
+		"one that is not there": func(t *testing.T, file string) {
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"one that is damaged": func(t *testing.T, file string) { flip(t, file, 30) },
+		"one that was cut": func(t *testing.T, file string) {
+			if err := os.Truncate(file, 20); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		dir := filepath.Join(t.TempDir(), "store")
+		s := openStore(t, dir)
+		release, err := s.Shared(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		big := random(99, PieceSize+5)
+		shared := many(1)
+		gone := snapshot(t, s, true, append(slices.Clone(shared), random(7, 50_000))...)
+		stays := snapshot(t, s, true, append(slices.Clone(shared), []byte("of this"))...)
+		dropped := snapshot(t, s, true, many(2)...)
+		p, err := s.NewPack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		beside, err := p.Put(big)
+		if err = errors.Join(err, p.Seal(true)); err != nil {
+			t.Fatal(err)
+		}
+		release()
+		damage(t, filepath.Join(dir, manifests, gone.String()))
+		q := keep(gone, stays)
+		q.Also = func(each func(Digest) error) error { return each(beside) }
+		for range 2 {
+			s = openStore(t, dir)
+			done := prune(t, s, q)
+			if len(done.Broken) != 1 || done.Broken[0].Manifest != gone ||
+				done.Broken[0].Why == nil || done.Missing != 0 {
+				t.Errorf("%s: %+v", name, done)
+			}
+			if err := resolves(s, stays); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if content, err := s.Open(beside); err != nil {
+				t.Errorf("%s: what is kept beside: %v", name, err)
+			} else if _, err := io.Copy(io.Discard, content); err != nil {
+				t.Errorf("%s: what is kept beside: %v", name, err)
+			}
+			if s.Has(digestOf(blob, many(2)[0])) {
+				t.Errorf("%s: what nobody needs is still there", name)
+			}
+			if _, err := s.OpenManifest(dropped); !errors.Is(err, ErrMissing) {
+				t.Errorf("%s: a manifest that is not kept: %v", name, err)
+			}
+		}
+	}
+}
+
+// What several have in common is the first one's.
+func TestShares(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	s := openStore(t, dir)
+	release, err := s.Shared(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	big := random(99, PieceSize+5)
+	a := snapshot(t, s, true, random(1, 10_000), random(2, 20_000), big)
+	b := snapshot(t, s, true, random(1, 10_000), random(3, 30_000))
+	c := snapshot(t, s, true, random(3, 30_000), big[:PieceSize])
+	for _, test := range []struct {
+		groups [][]ManifestID
+		want   []int64
+	}{
+		{[][]ManifestID{{a, b}, {c}}, []int64{60_000 + PieceSize + 5, 0}},
+		{[][]ManifestID{{c}, {a, b}}, []int64{30_000 + PieceSize, 30_000 + 5}},
+		{[][]ManifestID{{a}, {b}, {c}}, []int64{30_000 + PieceSize + 5, 30_000, 0}},
+		{[][]ManifestID{{{Digest{1}}}, nil, {b}, {b}}, []int64{0, 0, 40_000, 0}},
+	} {
+		got, err := s.Shares(t.Context(), test.groups, refs)
+		if err != nil || len(got) != len(test.want) {
+			t.Fatalf("%v, %v", got, err)
+		}
+		for i, want := range test.want {
+			if got[i] < want || got[i] > want+1000 { // with what is written beside each content
+				t.Errorf("%d of %v: %d, want about %d", i, test.want, got[i], want)
+			}
+		}
 	}
 }
 
