@@ -34,6 +34,16 @@ func Open(name string) (*os.File, error) {
 	return f, nil
 }
 
+// OpenDirect is Open where neither the file nor a directory above it may be a link: that is
+// [unix.ELOOP].
+func OpenDirect(name string) (*os.File, error) {
+	f, err := openDirect(name)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return f, nil
+}
+
 // List is what is in a directory that is no link, at most so many of its entries, in no order.
 //
 // What somebody has put in its place is an error and is not waited for.

@@ -8,12 +8,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openRegular finds the file without opening it, and opens what it found if that is regular: no
-// other can come to stand there in between.
 func openRegular(name string) (*os.File, error) {
 	// A magic link in /proc leads wherever the process that is asked has a descriptor.
+	return openFound(name, unix.RESOLVE_NO_MAGICLINKS, openLooked)
+}
+
+func openDirect(name string) (*os.File, error) {
+	return openFound(name, unix.RESOLVE_NO_MAGICLINKS|unix.RESOLVE_NO_SYMLINKS, openLookedDirect)
+}
+
+// openFound finds the file without opening it, and opens what it found if that is regular: no
+// other can come to stand there in between.
+func openFound(
+	name string, resolve uint64, openLooked func(string) (*os.File, error),
+) (*os.File, error) {
 	found, err := unix.Openat2(unix.AT_FDCWD, name, &unix.OpenHow{
-		Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS,
+		Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: resolve,
 	})
 	switch {
 	case errors.Is(err, unix.ENOTDIR):

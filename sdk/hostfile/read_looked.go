@@ -11,11 +11,19 @@ import (
 
 // openLooked looks first, and opens what is a regular file once it is open too: another may have
 // come to stand there in between.
-func openLooked(name string) (*os.File, error) {
+func openLooked(name string) (*os.File, error) { return openRoute(name, MaxLinks) }
+
+// openLookedDirect is openLooked for a path without links. A directory that gives way to a link
+// between the two looks is followed; only the kernel itself can see to it that none is.
+func openLookedDirect(name string) (*os.File, error) { return openRoute(name, 0) }
+
+func openRoute(name string, links int) (*os.File, error) {
 	route, err := Follow(Host, name)
 	switch {
 	case err != nil:
 		return nil, err
+	case len(route.Links()) > links:
+		return nil, unix.ELOOP
 	case route.Entry.Type == policy.Missing:
 		return nil, unix.ENOENT
 	case route.Entry.Type != policy.Regular:

@@ -46,3 +46,38 @@ func TestRead(t *testing.T) {
 		}
 	}
 }
+
+// TestOpenDirect holds it against Open, which goes through the links.
+func TestOpenDirect(t *testing.T) {
+	dir, err := Resolve(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := errors.Join(
+		os.Mkdir(at("sub"), 0o700), os.WriteFile(at("sub/file"), nil, 0o600), os.Symlink("sub", at("dir")),
+		os.Symlink("file", at("sub/link")), unix.Mkfifo(at("pipe"), 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]error{
+		"sub/file": nil, "sub/link": unix.ELOOP, "dir/file": unix.ELOOP, "pipe": ErrNotRegular, "sub": ErrNotRegular,
+		"missing": fs.ErrNotExist, "sub/file/x": fs.ErrNotExist,
+	} {
+		for how, open := range map[string]func(string) (*os.File, error){"found": openDirect, "looked at": openLookedDirect} {
+			f, err := open(at(name))
+			if err == nil {
+				_ = f.Close()
+			}
+			if !errors.Is(err, want) {
+				t.Errorf("%s, %s: %v", name, how, err)
+			}
+		}
+		if f, err := Open(at(name)); errors.Is(want, unix.ELOOP) {
+			if err != nil {
+				t.Errorf("%s cannot be opened through its links: %v", name, err)
+			}
+			_ = f.Close()
+		}
+	}
+}

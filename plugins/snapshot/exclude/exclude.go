@@ -18,9 +18,9 @@ package exclude
 
 import (
 	"fmt"
-	"path"
 	"strings"
 
+	"github.com/nono-run/nono/sdk/glob"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -62,19 +62,17 @@ func New(patterns []string) (*Patterns, error) {
 			names = append(names, "*") // all that is in it, and not the directory itself
 		}
 		one.above, one.last = names[:len(names)-1], names[len(names)-1]
-		if isPlain(one.last) {
+		if glob.IsPlain(one.last) {
 			p.byName[one.last] = append(p.byName[one.last], one)
 			continue
 		}
-		if rest, ok := strings.CutPrefix(one.last, "*"); ok && isPlain(rest) {
+		if rest, ok := strings.CutPrefix(one.last, "*"); ok && glob.IsPlain(rest) {
 			one.ending = rest
 		}
 		p.others = append(p.others, one)
 	}
 	return p, nil
 }
-
-func isPlain(name string) bool { return !strings.ContainsAny(name, `*?[\`) }
 
 // Match reports whether what stands at a name in a directory is excluded, where the directory
 // itself is not.
@@ -101,47 +99,15 @@ func (p *pattern) match(dir, name string, isDir bool) bool {
 		return false
 	case p.ending != "" && !strings.HasSuffix(name, p.ending):
 		return false
-	case p.ending == "" && !isPlain(p.last) && !matchName(p.last, name):
+	case p.ending == "" && !glob.IsPlain(p.last) && !glob.MatchName(p.last, name):
 		return false
 	}
-	return p.anyPath || matchPath(p.above, dir)
-}
-
-// matchPath matches a directory's path with names of which ** stands for any number.
-func matchPath(names []string, dir string) bool {
-	var parts []string
+	if p.anyPath {
+		return true
+	}
+	var names []string
 	if dir != "" {
-		parts = strings.Split(dir, "/")
+		names = strings.Split(dir, "/")
 	}
-	// After a ** that took too little, one name more is given to the last of them: those before it
-	// cannot have taken too much.
-	retry, retryAt := -1, 0
-	i, at := 0, 0
-	for at < len(parts) {
-		switch {
-		case i < len(names) && names[i] == "**":
-			retry, retryAt = i, at
-			i++
-		case i < len(names) && matchName(names[i], parts[at]):
-			i++
-			at++
-		case retry >= 0:
-			retryAt++
-			i, at = retry+1, retryAt
-		default:
-			return false
-		}
-	}
-	for i < len(names) && names[i] == "**" {
-		i++
-	}
-	return i == len(names)
-}
-
-func matchName(pattern, name string) bool {
-	if isPlain(pattern) {
-		return pattern == name
-	}
-	ok, err := path.Match(pattern, name)
-	return ok && err == nil // checked by New
+	return glob.MatchNames(p.above, names)
 }
