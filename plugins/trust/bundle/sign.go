@@ -22,6 +22,11 @@ func Sign(s statement.Statement, key crypto.Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return SignText(payload, key)
+}
+
+// SignText is [Sign] for the text of an in-toto statement that is about something else than files.
+func SignText(payload []byte, key crypto.Signer) ([]byte, error) {
 	text, err := sign(payload, key)
 	if err != nil {
 		return nil, fmt.Errorf("signing: %w", err)

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
@@ -88,14 +89,31 @@ func (b *Bundle) Verify(v Verifier) (Signed, error) {
 	return signed, nil
 }
 
-func (b *Bundle) verify(v Verifier) (signed Signed, err error) {
-	digest := b.digest()
-	if b.certificate != nil {
-		signed.Signer, err = b.certified(v, digest)
-	} else {
-		signed.Signer.Key, err = b.byKey(v, digest)
+// VerifyText is [Bundle.Verify] for an in-toto statement that is about something else than files:
+// it returns who signed, and the statement's text. There is none in a bundle with the signature of
+// a message, and the error is then [ErrContent].
+func (b *Bundle) VerifyText(v Verifier) (Signer, []byte, error) {
+	signer, err := b.whoSigned(v)
+	if err == nil && b.message != nil {
+		err = ErrContent
 	}
 	if err != nil {
+		return Signer{}, nil, fmt.Errorf("verifying a bundle: %w", err)
+	}
+	return signer, bytes.Clone(b.payload), nil
+}
+
+func (b *Bundle) whoSigned(v Verifier) (signer Signer, err error) {
+	digest := b.digest()
+	if b.certificate != nil {
+		return b.certified(v, digest)
+	}
+	signer.Key, err = b.byKey(v, digest)
+	return signer, err
+}
+
+func (b *Bundle) verify(v Verifier) (signed Signed, err error) {
+	if signed.Signer, err = b.whoSigned(v); err != nil {
 		return Signed{}, err
 	}
 	if b.message != nil {

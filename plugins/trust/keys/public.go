@@ -10,11 +10,13 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/nono-run/nono/sdk/loghead"
 )
 
 // Default is the key that is made when it is used for the first time. With it the logs of sessions
 // are signed.
-const Default = "default"
+const Default = loghead.Signer
 
 // mostPEM is more than a public key takes as text.
 const mostPEM = 8 << 10

@@ -16,6 +16,7 @@ import (
 
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/keyring"
+	"github.com/nono-run/nono/sdk/loghead"
 	"github.com/nono-run/nono/sdk/ownfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -30,9 +31,9 @@ const (
 // The ends of the names of a key's files.
 const (
 	publicEnd   = ".pem"
-	keyringEnd  = ".keyring"
+	keyringEnd  = loghead.InKeyring
 	ageEnd      = ".age"
-	identityEnd = ".identity"
+	identityEnd = loghead.ToIdentity
 )
 
 // Options are what a ring is opened with. Reading it takes the UID alone.

@@ -36,6 +36,13 @@ import (
 // Predicate is the type of our predicate. It is a name, and nothing is looked up there.
 const Predicate = "https://github.com/nono-run/nono/trust/files/v1"
 
+// LogPredicate is the type of a predicate about the log of a session (package logs). A statement
+// with it is about no file, and is not read here.
+const LogPredicate = "https://github.com/nono-run/nono/trust/log/v1"
+
+// Type is the type of an in-toto statement, version 1.
+const Type = "https://in-toto.io/Statement/v1"
+
 const (
 	// MaxSize is how long the text of a statement may be: some 15,000 files.
 	MaxSize = 2 << 20
@@ -46,7 +53,6 @@ const (
 	// mostDepth is how deep the predicates of others may be nested.
 	mostDepth = 32
 
-	version1 = "https://in-toto.io/Statement/v1"
 	// version01 is what cosign writes.
 	version01 = "https://in-toto.io/Statement/v0.1"
 )
@@ -57,6 +63,7 @@ var (
 	ErrSize      = errors.New("the statement is too long")
 	ErrVersion   = errors.New("it is not an in-toto statement of a version known here")
 	ErrPredicate = errors.New("its predicate has no type")
+	ErrLog       = errors.New("it is about the log of a session, and not about files")
 	ErrSubjects  = errors.New("it names no file")
 	ErrTwice     = errors.New("it names a file twice")
 	ErrName      = errors.New("a name in it is none of a file beneath the bundle's directory")
@@ -101,7 +108,7 @@ func (s Statement) Marshal() ([]byte, error) {
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("writing a statement: %w", err)
 	}
-	t := text{Type: version1, PredicateType: Predicate}
+	t := text{Type: Type, PredicateType: Predicate}
 	byName := func(a, b Subject) int { return cmp.Compare(a.Name, b.Name) }
 	for _, file := range slices.SortedFunc(slices.Values(s.Subjects), byName) {
 		digest := map[string]string{"sha256": hex.EncodeToString(file.SHA256[:])}
@@ -142,11 +149,14 @@ func parse(b []byte) (Statement, error) {
 		return Statement{}, err
 	}
 	ours := t.PredicateType == Predicate
-	if t.Type != version1 && (ours || t.Type != version01) {
+	if t.Type != Type && (ours || t.Type != version01) {
 		return Statement{}, fmt.Errorf("%w: %s", ErrVersion, quoted(t.Type))
 	}
 	if t.PredicateType == "" {
 		return Statement{}, ErrPredicate
+	}
+	if t.PredicateType == LogPredicate {
+		return Statement{}, ErrLog
 	}
 	s := Statement{Subjects: make([]Subject, 0, len(t.Subject))}
 	for _, file := range t.Subject {
