@@ -106,7 +106,7 @@ func BenchmarkOpen(b *testing.B) {
 			e.kind, e.codec, e.offset = blob, codecRaw, headerSize
 			p.index.add(e)
 		}
-		p.buffer = append(p.buffer, make([]byte, recordSize)...)
+		p.tail.add(nil, make([]byte, recordSize))
 		mustSeal(b, p, true)
 	}
 	root := mustRoot(b)

@@ -152,22 +152,33 @@ func (p *Pack) clone(f *os.File, from int64, length int) (d Digest, cloned bool,
 // share makes a part of the pack's file that is a part of the other, and says where. Until
 // finishClone is called, the pack cannot be sealed.
 func (p *Pack) share(f *os.File, from int64, length int) (own file, at int64, err error) {
+	own, at, due, err := p.shareAt(f, from, length)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := p.tail.write(own, due); err != nil {
+		return nil, 0, p.written(err)
+	}
+	return own, at, nil
+}
+
+func (p *Pack) shareAt(
+	f *os.File, from int64, length int,
+) (own file, at int64, due []extent, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
-		return nil, 0, p.err
+		return nil, 0, nil, p.err
 	}
-	if err := p.flush(); err != nil {
-		return nil, 0, err
-	}
-	at = (p.end + recordSize + blockSize - 1) / blockSize * blockSize
+	at = wholeBlocks(p.tail.end() + recordSize)
 	// With the lock: a part that ends within a block can be cloned to the end of a file alone.
 	if err := p.file.clone(at, f, from, int64(length)); err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
-	p.end = at + int64(length)
+	due = p.tail.cut(nil)
+	p.tail.skip(at + int64(length))
 	p.busy++
-	return p.file, at, nil
+	return p.file, at, due, nil
 }
 
 // finishClone makes an object of what was cloned. Where the store has it already, the blocks are

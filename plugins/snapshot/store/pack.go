@@ -13,14 +13,10 @@ import (
 )
 
 const (
-	// bufferSize is how much is written at once.
-	bufferSize = 1 << 20
 	// cloneLeast is the smallest file that is cloned. Of a clone nothing is in memory, so what it is
 	// the digest of has to be read from the disk, where a copy is made of what was just read: below
 	// this size copying was faster (measured on xfs).
 	cloneLeast = 32 << 20
-	// blockSize is what a cloned part of a file begins at a multiple of.
-	blockSize = 4096
 	// mostPieces is how many pieces of big files are handled at once, however many cores there are.
 	mostPieces = 8
 )
@@ -41,13 +37,12 @@ type Pack struct {
 	anew       bool                   // what the store has is put too: for Prune
 	zeros      func() (Digest, error) // puts a piece of zeros, once
 
-	mu     sync.Mutex
-	file   file
-	err    error
-	busy   int    // how many are putting something
-	index  *index // an entry without an offset is being put
-	buffer []byte // what comes last, and is not written yet
-	end    int64  // where the file ends, without the buffer
+	mu    sync.Mutex
+	file  file
+	err   error
+	busy  int    // how many are putting something
+	index *index // an entry without an offset is being put
+	tail  tail
 }
 
 // NewPack begins a pack. The store has to be held.
@@ -64,7 +59,7 @@ func (s *Store) NewPack() (*Pack, error) {
 	atOnce := min(max(2, runtime.GOMAXPROCS(0)), mostPieces)
 	p := &Pack{
 		store: s, id: id, file: f, index: newIndex(), pieces: make(chan struct{}, atOnce),
-		buffer: appendHeader(make([]byte, 0, bufferSize), s.boot),
+		tail: newTail(appendHeader(nil, s.boot)),
 	}
 	p.zeros = sync.OnceValues(p.putZeros)
 	return p, nil
@@ -140,51 +135,37 @@ func (p *Pack) finish(e entry, stored []byte) error {
 	e.stored = uint32(len(stored))
 	header := appendRecord(make([]byte, 0, recordSize), &e)
 	e.sum = sumRecord(header, checksum(stored))
+	to, due, err := p.place(&e, header, stored)
+	if err != nil || len(due) == 0 {
+		return err
+	}
+	return p.written(p.tail.write(to, due))
+}
+
+// place gives an object its place in the file. While something is due to be written, it is still
+// being put.
+func (p *Pack) place(e *entry, header, stored []byte) (to file, due []extent, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil {
+		e.offset = p.tail.end()
+		*p.index.find(e.digest) = *e
+		due = p.tail.add(p.tail.add(nil, header), stored)
+	}
+	if len(due) == 0 {
+		p.busy--
+	}
+	return p.file, due, p.err
+}
+
+// written says that what was due is written, or what went wrong.
+func (p *Pack) written(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.busy--
-	if p.err != nil {
-		return p.err
-	}
-	e.offset = p.end + int64(len(p.buffer))
-	*p.index.find(e.digest) = e
-	if len(header)+len(stored) > bufferSize-len(p.buffer) {
-		if err := p.flush(); err != nil {
-			return err
-		}
-	}
-	p.buffer = append(p.buffer, header...)
-	if len(stored) > bufferSize-len(p.buffer) {
-		if err := p.flush(); err != nil {
-			return err
-		}
-		return p.write(stored)
-	}
-	p.buffer = append(p.buffer, stored...)
-	return nil
-}
-
-// flush writes the buffer.
-func (p *Pack) flush() error {
-	err := p.write(p.buffer)
-	p.buffer = p.buffer[:0]
-	return err
-}
-
-// write appends bytes to the file, and has the disk begin to write them: that is most of what Sync
-// would wait for.
-func (p *Pack) write(b []byte) error {
-	if len(b) == 0 {
-		return p.err
-	}
-	_, err := p.file.WriteAt(b, p.end)
-	if err == nil {
-		err = p.file.start(p.end, int64(len(b)))
-	}
 	if err != nil {
 		return p.fail(err)
 	}
-	p.end += int64(len(b))
 	return nil
 }
 
@@ -227,19 +208,17 @@ func (p *Pack) seal(ending string) error {
 	entries := p.index.entries
 	slices.SortFunc(entries, func(a, b entry) int { return bytes.Compare(a.digest[:], b.digest[:]) })
 	p.index.slots = nil // their positions are others now
-	foot := footer{index: p.end + int64(len(p.buffer)), number: int64(len(entries))}
+	foot := footer{index: p.tail.end(), number: int64(len(entries))}
+	var record []byte
 	for i := range entries {
-		if bufferSize-len(p.buffer) < entrySize+footerSize {
-			if err := p.flush(); err != nil {
-				return err
-			}
+		record = appendEntry(record[:0], &entries[i])
+		foot.sum = updateSum(foot.sum, record)
+		if err := p.tail.write(p.file, p.tail.add(nil, record)); err != nil {
+			return err
 		}
-		from := len(p.buffer)
-		p.buffer = appendEntry(p.buffer, &entries[i])
-		foot.sum = updateSum(foot.sum, p.buffer[from:])
 	}
-	p.buffer = appendFooter(p.buffer, foot)
-	if err := p.flush(); err != nil {
+	due := p.tail.cut(p.tail.add(nil, appendFooter(nil, foot)))
+	if err := p.tail.write(p.file, due); err != nil {
 		return err
 	}
 	if ending == safe {
@@ -275,7 +254,7 @@ func (p *Pack) discard() error {
 // release lets go of what a pack that ends has.
 func (p *Pack) release() {
 	p.file.close()
-	p.file, p.buffer, p.index = nil, nil, newIndex()
+	p.file, p.tail.buffer, p.index = nil, nil, newIndex()
 	p.store.writing.Add(-1)
 	if p.err == nil {
 		p.err = errSealed

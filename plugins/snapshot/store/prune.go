@@ -384,7 +384,7 @@ func (p *Pack) size() int64 {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.end + int64(len(p.buffer))
+	return p.tail.end()
 }
 
 // used is what the store takes of the disk.
