@@ -66,6 +66,57 @@ func TestAFileBeneathIsRead(t *testing.T) {
 }
 
 // Each of these leads to the secret for a program that hands the kernel a path.
+// What is not in memory is not waited for, and then read as it is.
+func TestAFileThatIsNotInMemory(t *testing.T) {
+	root, tree, _ := place(t)
+	text := strings.Repeat("on the disk ", 20_000)
+	write(t, filepath.Join(tree, "cold"), text)
+	f, err := os.Open(filepath.Join(tree, "cold"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	// A tmpfs keeps it; elsewhere it is gone from memory.
+	if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
+		t.Fatal(err)
+	}
+	file, s, err := root.File("cold")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	got := make([]byte, s.Size)
+	n, waited := 0, false
+	for n < len(got) {
+		more, err := file.ReadCached(got[n:])
+		if errors.Is(err, beneath.ErrNotCached) {
+			waited = true
+			file.Prefetch(s.Size)
+			more, err = file.Read(got[n:])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += more
+	}
+	if string(got) != text {
+		t.Error("it was read as something else")
+	}
+	if n, err := file.ReadCached(got); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("after the end: %d, %v", n, err)
+	}
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
+		t.Fatal(err)
+	}
+	if fs.Type == unix.EXT4_SUPER_MAGIC && !waited {
+		t.Error("it was in memory")
+	}
+}
+
 func TestALinkIsNotFollowed(t *testing.T) {
 	for name, plant := range map[string]func(tree, secret string) error{
 		"a file that is a link": func(tree, secret string) error {

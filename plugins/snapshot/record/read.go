@@ -46,29 +46,52 @@ func (w *walk) remembered(s beneath.Stat, e *tree.Entry) bool {
 // reader opens files.
 type reader struct {
 	*walk
-	buf []byte
+	buf   []byte
+	later []int // positions of files that the disk was asked for
 }
 
+// do reads the files of a job: at first those that are in memory, while the disk is asked for the
+// others, so that all of them are on their way at once.
 func (r *reader) do(ctx context.Context, j *job) {
 	defer r.order.done(j.part)
+	r.later = r.later[:0]
 	for _, i := range j.of {
-		if ctx.Err() != nil {
-			return
-		}
-		if err := r.read(j.part.dir.dir, &j.part.entries[i]); err != nil {
-			r.fail(err)
-		}
+		r.fileOf(ctx, j.part, i, inMemory)
+	}
+	for _, i := range r.later {
+		r.fileOf(ctx, j.part, i, onDisk)
+	}
+}
+
+// from says where a file may be read from.
+type from uint8
+
+const (
+	inMemory from = iota + 1
+	onDisk        // or in memory
+)
+
+func (r *reader) fileOf(ctx context.Context, p *part, i int, from from) {
+	if ctx.Err() != nil {
+		return
+	}
+	err := r.read(p.dir.dir, &p.entries[i], from)
+	switch {
+	case errors.Is(err, beneath.ErrNotCached):
+		r.later = append(r.later, i)
+	case err != nil:
+		r.fail(err)
 	}
 }
 
 var errChanging = errors.New("it was changing while it was read")
 
-// read completes a file's entry. Its error is of the store; what is wrong with the file is in the
-// entry.
-func (r *reader) read(dir *beneath.Dir, e *tree.Entry) error {
+// read completes a file's entry. Its error is of the store, or says that the file is not in memory;
+// what is wrong with the file is in the entry.
+func (r *reader) read(dir *beneath.Dir, e *tree.Entry, from from) error {
 	var problem error
 	for range tries {
-		got, err := r.once(dir, e)
+		got, err := r.once(dir, e, from)
 		var own *storeError
 		switch {
 		case err == nil:
@@ -76,6 +99,8 @@ func (r *reader) read(dir *beneath.Dir, e *tree.Entry) error {
 			return nil
 		case errors.As(err, &own):
 			return own.error
+		case errors.Is(err, beneath.ErrNotCached):
+			return err
 		case errors.Is(err, unix.ENOENT):
 			*e = tree.Entry{} // it is gone
 			return nil
@@ -90,7 +115,7 @@ func (r *reader) read(dir *beneath.Dir, e *tree.Entry) error {
 type storeError struct{ error }
 
 // once reads a file between two looks at it.
-func (r *reader) once(dir *beneath.Dir, e *tree.Entry) (tree.Entry, error) {
+func (r *reader) once(dir *beneath.Dir, e *tree.Entry, from from) (tree.Entry, error) {
 	began := time.Now()
 	f, before, err := dir.File(e.Name)
 	if err != nil {
@@ -102,7 +127,7 @@ func (r *reader) once(dir *beneath.Dir, e *tree.Entry) (tree.Entry, error) {
 	known := sameStamps(e, &got) && e.Content != tree.Digest{}
 	got.Content = e.Content
 	if !known {
-		if got.Content, err = r.content(f, before.Size); err != nil {
+		if got.Content, err = r.content(f, before.Size, from); err != nil {
 			return tree.Entry{}, err
 		}
 	}
@@ -136,7 +161,7 @@ func sameStamps(a, b *tree.Entry) bool {
 }
 
 // content has the store take what is in a file.
-func (r *reader) content(f *beneath.File, size int64) (tree.Digest, error) {
+func (r *reader) content(f *beneath.File, size int64, from from) (tree.Digest, error) {
 	if size > smallFile {
 		return r.bigContent(f, size)
 	}
@@ -144,10 +169,18 @@ func (r *reader) content(f *beneath.File, size int64) (tree.Digest, error) {
 		r.buf = make([]byte, smallFile)
 	}
 	data := r.buf[:size]
-	if _, err := io.ReadFull(f, data); errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, io.EOF) {
+	read := f.Read
+	if from == inMemory {
+		read = f.ReadCached
+	}
+	_, err := io.ReadFull(readerFunc(read), data)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return tree.Digest{}, errChanging // it is shorter than it was
-	} else if err != nil {
+	case errors.Is(err, beneath.ErrNotCached):
+		f.Prefetch(size)
+		return tree.Digest{}, err
+	case err != nil:
 		return tree.Digest{}, err
 	}
 	d, err := r.Pack.Put(data)
@@ -156,6 +189,10 @@ func (r *reader) content(f *beneath.File, size int64) (tree.Digest, error) {
 	}
 	return d, nil
 }
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // bigContent has the store read the file. An error may be about either; a pack that has failed is
 // never sealed, whatever is made of it here.

@@ -287,6 +287,37 @@ func TestATreeThatDidNotChangeIsNotRead(t *testing.T) {
 }
 
 // The cache may know of what the store has lost.
+// Some of a job's files are in memory, and the others are not.
+func TestFilesThatAreNotInMemory(t *testing.T) {
+	p := newPlace(t)
+	want := map[string]string{}
+	for i := range 100 {
+		name := fmt.Sprintf("dir%d/file%d", i/30, i)
+		want[name] = strings.Repeat(fmt.Sprintf("content %d\n", i), 1+i*i*5)
+		p.file(name, want[name])
+		if i%3 == 0 {
+			continue
+		}
+		f, err := os.Open(p.path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = errors.Join(f.Sync(), unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED), f.Close())
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := p.record(nil)
+	for name, text := range want {
+		if e := r.entries[name]; e.Type != tree.File || p.content(e.Content) != text {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+	if r.Read != int64(len(want)) {
+		t.Errorf("%d files were read", r.Read)
+	}
+}
+
 func TestWhatTheStoreHasLostIsReadAgain(t *testing.T) {
 	p := newPlace(t)
 	p.file("a", "text")
