@@ -3,8 +3,9 @@
 # A rule in your own config.hcl, in a file named by -c, or on the command line is added to these. A denial here holds at any depth of
 # whatever you grant. What does not exist on a system is passed over in silence, so one list serves all of them.
 #
-# Two things are understood in this file only. A * in a path is replaced by what exists. And a relative path under `protect` is looked
-# for at the root of each directory that you let an agent write. Under `protect` a / at the end means a directory, and none a file.
+# Two things are understood in this file only. A * in a path of `filesystem` is replaced by what exists. And a relative path under
+# `protect` is looked for at the root of each directory that you let an agent write. Under `protect` a / at the end means a directory, and
+# none a file.
 #
 # Not here, because the sandbox has its own: /proc, /dev with null, zero, full, random, urandom, tty, ptmx, pts, fd and the standard
 # streams, a private home directory, a private /tmp.
@@ -400,5 +401,27 @@ snapshot {
     ".gradle/", ".zig-cache/", "zig-cache/", ".dart_tool/", ".terraform/", "**/vendor/bundle/",
     # Tools of all kinds.
     ".cache/",
+  ]
+}
+
+trust {
+
+  # Whose signatures are looked at, where anything was ever signed or trusted on your account. Each is looked for in the current directory
+  # and in those above it, up to the root of the repository, for that is where agents look for them too. Who writes one of these decides
+  # what an agent does before you have said a word.
+  files = [
+    # What agents take for the user's own instructions.
+    "CLAUDE.md", "CLAUDE.local.md", "AGENTS.md", "AGENTS.override.md", "GEMINI.md", ".cursorrules", ".windsurfrules", ".clinerules",
+    ".github/copilot-instructions.md", ".github/instructions/**",
+
+    # What each of them keeps in a project: instructions, commands, skills and sub-agents, and settings that name programs to run.
+    ".claude/**", ".codex/**", ".gemini/**", ".cursor/**", ".opencode/**", ".agents/**",
+    "opencode.json", "opencode.jsonc",
+
+    # Skills that lie elsewhere: a file that says when it is to be followed.
+    "SKILL.md", "skills/**/SKILL.md",
+
+    # Servers of tools (MCP), which an agent starts or asks, and believes.
+    ".mcp.json", "mcp.json", ".vscode/mcp.json",
   ]
 }

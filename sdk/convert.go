@@ -24,6 +24,7 @@ func encodeDescription(d Description) (*layerpb.DescribeResponse, error) {
 	m := &layerpb.DescribeResponse{
 		Name: d.Name, Version: d.Version, Build: d.Build, Kind: kind, Lifetime: lifetime,
 		HostVariables: wire.EncodeStrings(d.HostVariables), StateDir: d.StateDir, Pure: d.Pure,
+		ConfigDir: d.ConfigDir,
 		NeedsNono: d.NeedsNono, Forgets: d.Forgets,
 	}
 	for _, c := range d.Subcommands {
@@ -33,7 +34,7 @@ func encodeDescription(d Description) (*layerpb.DescribeResponse, error) {
 		}
 		out := &layerpb.Subcommand{
 			Path: c.Path, Help: c.Help, Arguments: c.Arguments, Completion: completion, Words: c.Words,
-			Session: c.Session, Services: c.Services,
+			Session: c.Session, Services: c.Services, Policy: c.Policy,
 		}
 		for _, f := range c.Flags {
 			out.Flags = append(out.Flags, &layerpb.Flag{Name: f.Name, Value: f.Value, Help: f.Help})
@@ -94,6 +95,7 @@ func decodeRun(m *layerpb.Run) (Run, error) {
 		Policy: p, Settings: m.GetSettings(), Facts: facts,
 		HostVariables: wire.DecodeVariables(m.GetHostVariables()),
 		Dir:           string(m.GetDir()), StateDir: string(m.GetStateDir()),
+		ConfigDir: string(m.GetConfigDir()),
 	}, wire.First(wire.At(tierErr, "tier"), wire.At(policyErr, "policy"), wire.At(factsErr, "facts"))
 }
 
@@ -190,6 +192,7 @@ func decodeSubcommandRequest(raw []byte) (*SubcommandRequest, error) {
 	req := &SubcommandRequest{
 		Core: decodeCore(m.GetCore()), Path: m.GetPath(), Args: wire.DecodeStrings(m.GetArgs()),
 		Flags: map[string][]string{}, Dir: string(m.GetDir()), StateDir: string(m.GetStateDir()),
+		ConfigDir:     string(m.GetConfigDir()),
 		HostVariables: wire.DecodeVariables(m.GetHostVariables()),
 	}
 	for _, f := range m.GetFlags() {

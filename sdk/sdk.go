@@ -114,6 +114,8 @@ type Description struct {
 	HostVariables []string
 	// StateDir asks for a directory of the layer's own that outlives sessions: [Run].StateDir.
 	StateDir bool
+	// ConfigDir asks for a directory of the layer's own in the user's configuration: [Run].ConfigDir.
+	ConfigDir bool
 	// NeedsNono is the oldest version of nono that the layer works with, such as "0.2.0"; empty:
 	// any. An older one refuses the layer and says so.
 	NeedsNono string
@@ -229,6 +231,9 @@ type Run struct {
 	// StateDir is a directory of this layer's own that outlives sessions, empty unless Describe
 	// asked for it. Sessions that run at the same time share it. It may not exist in a dry run.
 	StateDir string
+	// ConfigDir is a directory of this layer's own among what the user configures, empty unless
+	// Describe asked for it. Nobody makes it before the layer does.
+	ConfigDir string
 	// Session is the stream with core; an ephemeral layer has none.
 	Session *Session
 }

@@ -45,6 +45,8 @@ type Subcommand struct {
 	// told the policy with these: [SubcommandRequest].Policy. Without a name, they are those of the
 	// user's own configuration. Only layers of the kind credentials may say so.
 	Services bool
+	// Policy says that the command is told the user's own policy: [SubcommandRequest].Policy.
+	Policy bool
 }
 
 // Flag is a flag of a subcommand, --name.
@@ -78,13 +80,16 @@ type SubcommandRequest struct {
 	Dir string
 	// StateDir is the layer's own across sessions, if Describe asks for one; it is there.
 	StateDir string
+	// ConfigDir is the layer's own in the user's configuration, if Describe asks for one. It may not
+	// exist.
+	ConfigDir string
 	// HostVariables holds those that Describe asked for and that are set; they are in the process's
 	// environment as well.
 	HostVariables map[string]string
 	// Session is there for a command that is about one.
 	Session *StoredSession
-	// Policy is there for a command that is about services. The variables that it names as sources of
-	// keys are among HostVariables, and UpstreamAuth is as in [PlanRequest].
+	// Policy is there for a command that asks for it, or is about services. The variables that it
+	// names as sources of keys are among HostVariables, and UpstreamAuth is as in [PlanRequest].
 	Policy       *policy.Policy
 	UpstreamAuth Secret
 }

@@ -112,6 +112,18 @@ var flagRules = []flagRule{
 		help: "store nothing of this in the snapshot, as in a .gitignore",
 	},
 	{
+		name: "trust-file", value: "GLOB",
+		help: "look at the signatures of these files too; a name alone is looked for from here up",
+	},
+	{
+		name: "trust-unsigned", value: "allow|warn|refuse",
+		help: "what becomes of the run where one that is looked at was never signed",
+	},
+	{
+		name: "trust-signer", value: "KEY",
+		help: "whose signatures count: a key's id or name, or \"IDENTITY by ISSUER\"",
+	},
+	{
 		name: "disable", value: "KIND",
 		help: "run without a layer: " + strings.Join(kinds.Names(), ", "),
 	},

@@ -165,7 +165,7 @@ func (a *App) runOf(layers *session.Commands, layer string) runLayer {
 			}
 			about.Session, args = &e, rest
 		}
-		if c.Services {
+		if c.Services || c.Policy {
 			loaded, err := a.servicesOf(args)
 			if err != nil {
 				return err

@@ -201,6 +201,7 @@ func (a *App) configOptions(o policyOptions, own dirs.Dirs, dir string) config.O
 		Approve:   o.Approve,
 		Approved:  approvals(own).Approved,
 		Packages:  a.packageHosts(own),
+		Kept:      own.KeptBy,
 	}
 }
 

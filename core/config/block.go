@@ -92,6 +92,7 @@ type draft struct {
 	fallbacks map[string]*fallback
 	within    string
 	recording recording
+	trusts    trusting
 	// reported are names in a project that are told when they are new or changed, and paths.
 	reported []string
 	// links are those on the way to a denied or protected name of the default profile's that the agent
@@ -159,6 +160,7 @@ func read(h *host, r *report, sources []*source, lists hostLists) *reader {
 	in.settleNetwork()
 	in.settleCredentials()
 	in.settleSnapshot()
+	in.settleTrust()
 	return in
 }
 

@@ -78,6 +78,9 @@ type Options struct {
 	// Approved are the wants that were approved of such a file before, given its absolute path; nil
 	// where nothing is remembered.
 	Approved func(path string) ([]string, error)
+	// Kept is where a layer keeps something of its own on this account, whatever a run says; "" where
+	// it never did. nil where nobody knows.
+	Kept func(layer string) (string, error)
 	// Packages asks where the user's package managers fetch from, for a policy that names their hosts.
 	// It may start programs of the user's, so it is asked last. nil where nobody can be asked.
 	Packages func(*policy.Policy) (Packages, error)
@@ -147,6 +150,8 @@ type Config struct {
 	// NoBuildCaches says that nothing which tools build is kept for the next run.
 	NoBuildCaches bool
 
+	// trusts is why signatures are looked at; the zero Source where they are not.
+	trusts    policy.Source
 	plugins   map[string]Plugin
 	protector *protector // for Around
 }
@@ -180,8 +185,9 @@ func (c *Config) Layer(name string) (Layer, bool) {
 
 // Running are the layers that this run has something to do for: those of the kinds that always run,
 // that of the network where anything is reachable, that of the credentials where one is used, that
-// of the snapshot where something is recorded, and the custom layers that a block names; none that
-// is switched off. The other kinds are not built yet, and what would need them has been refused.
+// of the snapshot where something is recorded, that of trust where something was ever signed or
+// trusted on this account or the policy asks for more, and the custom layers that a block names;
+// none that is switched off.
 func (c *Config) Running() []Layer {
 	var run []Layer
 	for _, k := range kinds.Own() {
@@ -203,7 +209,12 @@ func (c *Config) Running() []Layer {
 
 // Needs is the first line that gives a kind's layer something to do, or may come to; the zero
 // Source where none does, or it always has.
-func (c *Config) Needs(kind policy.Kind) policy.Source { return needs(&c.Policy, kind) }
+func (c *Config) Needs(kind policy.Kind) policy.Source {
+	if kind == policy.KindTrust {
+		return c.trusts
+	}
+	return needs(&c.Policy, kind)
+}
 
 // needs is that line of a policy. What a fallback may come to reach takes a layer that is there
 // when it is known.
@@ -237,7 +248,8 @@ func needs(p *policy.Policy, kind policy.Kind) policy.Source {
 // what the policy is.
 func (l Layer) Idle(settled *policy.Policy) bool {
 	kind, ok := kinds.Of(l.Kind)
-	return ok && kind.Name != policy.KindCustom && !kind.Always &&
+	// What trust has to say it has said by then.
+	return ok && kind.Name != policy.KindCustom && kind.Name != policy.KindTrust && !kind.Always &&
 		needs(settled, l.Kind) == (policy.Source{})
 }
 
@@ -355,13 +367,13 @@ func (r *reader) config(sources []*source, asks []Ask, protector *protector) *Co
 	}
 	begun := policy.Policy{
 		Network: r.reached(), Credentials: r.credentials, Snapshot: r.recorded(),
-		Disabled: r.disabled(),
+		Trust: r.trusted(), Disabled: r.disabled(),
 	}
 	cfg := &Config{
 		Command: r.command, CommandSource: r.commandSource, Arguments: r.arguments,
 		Policy: begun.With(paths, r.variables.rules()),
 		Layers: r.sorted(), plugins: r.plugins,
-		Asks: asks, protector: protector,
+		Asks: asks, protector: protector, trusts: r.trusts.kept,
 	}
 	if u := r.net.upstream; u != nil {
 		cfg.UpstreamAuth = sdk.NewSecret(u.auth)

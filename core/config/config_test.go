@@ -43,7 +43,7 @@ func TestExamplesHold(t *testing.T) {
 		}
 		t.Run(section.Name, func(t *testing.T) {
 			w := newWorld(t)
-			for _, name := range []string{"proj/secrets/", "proj/deploy/", "home/data/", "home/out/", "home/plugins/nono-layer-motd", "home/.kube/config", "home/run/", "proj/app/.env"} {
+			for _, name := range []string{"proj/secrets/", "proj/deploy/", "home/data/", "home/out/", "home/plugins/nono-layer-motd", "home/.kube/config", "home/run/", "proj/app/.env", "home/trusted_root.json"} {
 				w.file(name, "")
 			}
 			service, err := net.Listen("unix", w.root+"/home/run/database.sock")

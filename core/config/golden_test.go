@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -114,6 +115,13 @@ func newWorld(tb testing.TB) *world {
 	w.options = config.Options{
 		Dir: root + "/proj", Home: root + "/home", ConfigDir: root + "/home/.config/nono", TempDir: root + "/tmp", UID: os.Getuid(),
 		Lookup: func(name string) (string, bool) { v, ok := w.env[name]; return v, ok },
+		Kept: func(layer string) (string, error) {
+			dir := root + "/home/.config/nono/" + layer
+			if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+				return "", nil
+			}
+			return dir, nil
+		},
 	}
 	for _, dir := range []string{"proj", "home", "tmp"} {
 		w.file(dir+"/", "")
@@ -300,6 +308,14 @@ func (w *world) all(loaded config.Loaded, err error) string {
 	if k := cfg.Policy.Snapshot.Keep; k != nil {
 		rule, _ := cfg.Policy.Find(k.ID)
 		fmt.Fprintf(&b, "%s: %s <- %s\n", k.ID, rule.Says, k.Source)
+	}
+	for _, r := range cfg.Policy.Rules() {
+		if r.ID.Kind() == policy.KindTrust && r.Source.Origin != policy.OriginDefault {
+			fmt.Fprintf(&b, "%s: %s <- %s\n", regexp.MustCompile(`files\.\d+`).ReplaceAllString(string(r.ID), "files.N"), r.Says, r.Source)
+		}
+	}
+	if at := cfg.Needs(policy.KindTrust); at != (policy.Source{}) {
+		fmt.Fprintf(&b, "signatures are looked at <- %s\n", at)
 	}
 	for _, l := range cfg.Layers {
 		fmt.Fprintf(&b, "layer %s kind=%s plugin=%q", l.Name, l.Kind, l.Plugin)

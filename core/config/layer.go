@@ -61,21 +61,18 @@ type Layer struct {
 	settings  language.Settings
 }
 
-// refuseLayer refuses to name a program, or to set anything, for a kind of layer that nothing
-// starts yet. To switch one off is harmless: it is off.
+// refuseLayer refuses what a file from elsewhere says of the layer that looks at signatures, but
+// that it is to run.
 func refuseLayer(r *report, s *source, t *language.Tree) {
-	kind, ok := kinds.Of(policy.Kind(t.Label))
-	if !ok || kind.Built() || kind.Name == policy.KindCustom {
+	if policy.Kind(t.Label) != policy.KindTrust || !s.foreign {
 		return
 	}
-	if v, ok := t.Attributes["enabled"]; ok && kind.Name == policy.KindTrust && s.foreign &&
-		!v.Yes {
-		r.add(problem(v.Source, "no file from elsewhere may switch off the trust layer").
-			Try("remove it here; no approval makes it valid in this file"))
+	const try = "remove it here; no approval makes it valid in this file"
+	if v, ok := t.Attributes["enabled"]; ok && !v.Yes {
+		r.add(problem(v.Source, "no file from elsewhere may switch off the trust layer").Try(try))
 	}
 	if t.Attributes["plugin"] != nil || len(t.Settings) > 0 {
-		r.add(problem(t.Source, "%s is not built yet", t.Title()).
-			Try("remove the block; no layer of this kind is started"))
+		r.add(problem(t.Source, "no file from elsewhere may choose or set up the trust layer").Try(try))
 	}
 }
 

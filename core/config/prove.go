@@ -9,16 +9,17 @@ import (
 // prove holds that nothing which an agent can change, this run's or an earlier one's, decides what
 // is granted, denied or run on the host.
 //
-// Four things could. A program that the policy names, if a grant makes it writable. A file with a
-// key, if it can be replaced; nor is it to be read. A link on the way to a rule's path that this
-// run's agent may replace: the next run, with the same policy, would follow it to your mail, or
-// away from your keys. And a link on the way to a grant that the agent of an earlier run left
-// there, with grants that nobody remembers: see [host.systems].
+// Five things could. A program that the policy names, if a grant makes it writable. A file with a
+// key, if it can be replaced; nor is it to be read. What says whom to trust. A link on the way to a
+// rule's path that this run's agent may replace: the next run, with the same policy, would follow
+// it to your mail, or away from your keys. And a link on the way to a grant that the agent of an
+// earlier run left there, with grants that nobody remembers: see [host.systems].
 func (r *reader) prove() {
 	r.programsOutside()
 	all := r.decider()
 	r.keysOutside(all)
 	r.rootsHeld(all)
+	r.trustHeld(all)
 	r.proveLifts(all)
 	r.proveGlobs(all)
 	led := map[int]planted{}

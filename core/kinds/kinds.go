@@ -20,8 +20,7 @@ type Kind struct {
 	// row is the kind's place in the order of the Plan calls: a layer learns the facts of those in
 	// earlier rows. The kinds of one row are asked at the same time.
 	row int
-	// builtIn is the program of nono's own layer, by operating system as Go names it. A kind without
-	// any is not built yet.
+	// builtIn is the program of nono's own layer, by operating system as Go names it.
 	builtIn map[string]string
 	// Always says that the kind's layer runs although no line of a policy asks for it.
 	Always bool
@@ -48,7 +47,10 @@ var table = []Kind{
 		Name: policy.KindSnapshot, row: 3, builtIn: map[string]string{"linux": "snapshot"},
 		Without: "as if nothing had asked for a snapshot",
 	},
-	{Name: policy.KindTrust, row: 1, Without: "no signature is verified"},
+	{
+		Name: policy.KindTrust, row: 1, builtIn: map[string]string{"linux": "trust"},
+		Without: "no signature is verified",
+	},
 	{Name: policy.KindCustom, row: 3},
 }
 
@@ -81,10 +83,6 @@ func IsOwn(name string) bool { return slices.Contains(Names(), name) }
 
 // BuiltIn is the name of nono's own layer of this kind on an operating system; "" if there is none.
 func (k Kind) BuiltIn(goos string) string { return k.builtIn[goos] }
-
-// Built reports whether nono has a layer of this kind on any system. A line that needs a kind which
-// is not built is refused.
-func (k Kind) Built() bool { return len(k.builtIn) > 0 }
 
 // PlanOrder are the rows of the Plan calls, from first to last.
 func PlanOrder() [][]policy.Kind {

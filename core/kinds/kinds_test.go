@@ -52,10 +52,13 @@ func TestTable(t *testing.T) {
 
 func TestBuiltIn(t *testing.T) {
 	k, _ := Of(policy.KindFilesystem)
-	if k.BuiltIn("linux") != "landlock" || k.BuiltIn("plan9") != "" || !k.Built() {
+	if k.BuiltIn("linux") != "landlock" || k.BuiltIn("plan9") != "" {
 		t.Errorf("%+v", k)
 	}
 	if k, _ := Of(policy.KindNetwork); k.BuiltIn("linux") != "netfilter" || k.Always {
+		t.Errorf("%+v", k)
+	}
+	if k, _ := Of(policy.KindTrust); k.BuiltIn("linux") != "trust" || k.Always {
 		t.Errorf("%+v", k)
 	}
 	if k, _ := Of(policy.KindSnapshot); k.BuiltIn("linux") != "snapshot" || k.Always {

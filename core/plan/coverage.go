@@ -134,6 +134,8 @@ func (m *maker) hold(rule *Rule, answers map[policy.RuleID]sdk.Coverage) {
 	case kind == policy.KindNetwork && !runs && !m.in.Policy.Network.Reaches():
 		// A denial, and how to go out: nothing goes out.
 		rule.Held, rule.By = sdk.Enforced, "nothing is reachable"
+	case kind == policy.KindTrust && !runs && !m.looksAtSignatures():
+		rule.Held, rule.By = sdk.Enforced, "nothing was ever signed or trusted on this account"
 	case answered:
 		rule.Held, rule.By, rule.Why = answer.Held, answer.By, answer.Why
 	case runs:
@@ -141,6 +143,13 @@ func (m *maker) hold(rule *Rule, answers map[policy.RuleID]sdk.Coverage) {
 	default:
 		rule.Held, rule.Why = sdk.Unavailable, fmt.Sprintf("no %s layer runs", kind)
 	}
+}
+
+// looksAtSignatures reports whether the policy asks for more of trust than to look at what was
+// signed before, where anything was.
+func (m *maker) looksAtSignatures() bool {
+	_, needed := m.in.Policy.Trust.Needed()
+	return needed
 }
 
 // required reports whether the run is refused unless the rule is enforced: what the user wrote, and

@@ -99,7 +99,7 @@ func (c *Commands) places() (layerhost.Places, error) {
 type About struct {
 	// Session is nil where it is about none.
 	Session *store.Entry
-	// Policy is nil where it is about no services; UpstreamAuth is for its upstream proxy.
+	// Policy is nil where the command is told none; UpstreamAuth is for its upstream proxy.
 	Policy       *policy.Policy
 	UpstreamAuth sdk.Secret
 }
@@ -138,6 +138,9 @@ func (c *Commands) Run(
 		if value, ok := c.Lookup(name); ok {
 			req.HostVariables[name] = value
 		}
+	}
+	if d.ConfigDir {
+		req.ConfigDir = c.Dirs.LayerConfig(layer)
 	}
 	if d.StateDir {
 		req.StateDir = c.Dirs.Layer(layer)

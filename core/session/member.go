@@ -180,6 +180,9 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error
 			m.known.HostVariables[name] = value
 		}
 	}
+	if m.description.ConfigDir {
+		m.known.ConfigDir = r.req.Dirs.LayerConfig(m.description.Name)
+	}
 	if m.description.StateDir {
 		m.known.StateDir = r.req.Dirs.Layer(m.description.Name)
 		if !r.dry {

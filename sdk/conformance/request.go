@@ -82,6 +82,9 @@ func (s Subject) empty(is sdk.Description) (*sdk.PlanRequest, error) {
 			return nil, err
 		}
 	}
+	if is.ConfigDir {
+		req.ConfigDir = filepath.Join(s.Dir, "config")
+	}
 	return placed(req, is), nil
 }
 
@@ -128,6 +131,14 @@ func (s Subject) Sample(is sdk.Description) (*sdk.PlanRequest, error) {
 				{ID: "snapshot.exclude.0", Source: source, Pattern: "deploy/"},
 			},
 			Keep: &policy.SnapshotKeep{ID: "snapshot.keep.0", Source: source, Sessions: &keep},
+		}
+	}
+	if is.Kind == policy.KindTrust {
+		req.Policy.Trust = policy.Trust{
+			Files: []policy.TrustFile{{ID: "trust.files.0", Source: source, Pattern: "AGENTS.md"}},
+			Unsigned: &policy.TrustUnsigned{
+				ID: "trust.unsigned.0", Source: source, Is: policy.UnsignedWarn,
+			},
 		}
 	}
 	return placed(req, is), nil

@@ -31,8 +31,8 @@ func decodeDescription(m *layerpb.DescribeResponse) (sdk.Description, error) {
 	d := sdk.Description{
 		Name: m.GetName(), Version: m.GetVersion(), Build: m.GetBuild(), Kind: kind,
 		Lifetime: lifetime, HostVariables: wire.DecodeStrings(m.GetHostVariables()),
-		StateDir: m.GetStateDir(), Pure: m.GetPure(), NeedsNono: m.GetNeedsNono(),
-		Forgets: m.GetForgets(),
+		StateDir: m.GetStateDir(), ConfigDir: m.GetConfigDir(), Pure: m.GetPure(),
+		NeedsNono: m.GetNeedsNono(), Forgets: m.GetForgets(),
 	}
 	err := wire.First(
 		wire.Strict(m),
@@ -95,6 +95,7 @@ func decodeSubcommand(m *layerpb.Subcommand) (sdk.Subcommand, error) {
 	c := sdk.Subcommand{
 		Path: m.GetPath(), Help: m.GetHelp(), Arguments: m.GetArguments(), Completion: completion,
 		Words: m.GetWords(), Session: m.GetSession(), Services: m.GetServices(),
+		Policy: m.GetPolicy(),
 	}
 	err := wire.First(
 		wire.At(completionErr, "completion"), wire.At(wire.Name(c.Help), "help"),
@@ -168,7 +169,8 @@ func (s *StoredSession) encode() (*layerpb.StoredSession, error) {
 func EncodeSubcommand(r *sdk.SubcommandRequest, about *StoredSession) ([]byte, error) {
 	m := &layerpb.SubcommandRequest{
 		Core: core(), Path: r.Path, Args: wire.EncodeStrings(r.Args), Dir: []byte(r.Dir),
-		StateDir: []byte(r.StateDir), HostVariables: wire.EncodeVariables(r.HostVariables),
+		StateDir: []byte(r.StateDir), ConfigDir: []byte(r.ConfigDir),
+		HostVariables: wire.EncodeVariables(r.HostVariables),
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Flags)) {
 		for _, value := range r.Flags[name] {
@@ -292,7 +294,7 @@ func encodeRun(r *sdk.Run) (*layerpb.Run, error) {
 		},
 		Policy: p, Settings: r.Settings, Facts: facts,
 		HostVariables: wire.EncodeVariables(r.HostVariables),
-		Dir:           []byte(r.Dir), StateDir: []byte(r.StateDir),
+		Dir:           []byte(r.Dir), StateDir: []byte(r.StateDir), ConfigDir: []byte(r.ConfigDir),
 	}
 	return m, wire.First(
 		wire.At(tierErr, "tier"), wire.At(policyErr, "policy"), wire.At(factsErr, "facts"),

@@ -713,6 +713,59 @@ func (KeyPlaceType) EnumDescriptor() ([]byte, []int) {
 	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{11}
 }
 
+// Unsigned is what becomes of a run where a file that is looked at was never signed.
+type Unsigned int32
+
+const (
+	Unsigned_UNSIGNED_UNSPECIFIED Unsigned = 0
+	Unsigned_UNSIGNED_ALLOW       Unsigned = 1
+	Unsigned_UNSIGNED_WARN        Unsigned = 2
+	Unsigned_UNSIGNED_REFUSE      Unsigned = 3
+)
+
+// Enum value maps for Unsigned.
+var (
+	Unsigned_name = map[int32]string{
+		0: "UNSIGNED_UNSPECIFIED",
+		1: "UNSIGNED_ALLOW",
+		2: "UNSIGNED_WARN",
+		3: "UNSIGNED_REFUSE",
+	}
+	Unsigned_value = map[string]int32{
+		"UNSIGNED_UNSPECIFIED": 0,
+		"UNSIGNED_ALLOW":       1,
+		"UNSIGNED_WARN":        2,
+		"UNSIGNED_REFUSE":      3,
+	}
+)
+
+func (x Unsigned) Enum() *Unsigned {
+	p := new(Unsigned)
+	*p = x
+	return p
+}
+
+func (x Unsigned) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Unsigned) Descriptor() protoreflect.EnumDescriptor {
+	return file_nono_layer_v1_layer_proto_enumTypes[12].Descriptor()
+}
+
+func (Unsigned) Type() protoreflect.EnumType {
+	return &file_nono_layer_v1_layer_proto_enumTypes[12]
+}
+
+func (x Unsigned) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Unsigned.Descriptor instead.
+func (Unsigned) EnumDescriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
+}
+
 type Tier int32
 
 const (
@@ -746,11 +799,11 @@ func (x Tier) String() string {
 }
 
 func (Tier) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[12].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[13].Descriptor()
 }
 
 func (Tier) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[12]
+	return &file_nono_layer_v1_layer_proto_enumTypes[13]
 }
 
 func (x Tier) Number() protoreflect.EnumNumber {
@@ -759,7 +812,7 @@ func (x Tier) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Tier.Descriptor instead.
 func (Tier) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{12}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
 }
 
 type Shows int32
@@ -805,11 +858,11 @@ func (x Shows) String() string {
 }
 
 func (Shows) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[13].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[14].Descriptor()
 }
 
 func (Shows) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[13]
+	return &file_nono_layer_v1_layer_proto_enumTypes[14]
 }
 
 func (x Shows) Number() protoreflect.EnumNumber {
@@ -818,7 +871,7 @@ func (x Shows) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Shows.Descriptor instead.
 func (Shows) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{13}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
 }
 
 type Standing int32
@@ -878,11 +931,11 @@ func (x Standing) String() string {
 }
 
 func (Standing) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[14].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[15].Descriptor()
 }
 
 func (Standing) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[14]
+	return &file_nono_layer_v1_layer_proto_enumTypes[15]
 }
 
 func (x Standing) Number() protoreflect.EnumNumber {
@@ -891,7 +944,7 @@ func (x Standing) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Standing.Descriptor instead.
 func (Standing) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{14}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
 }
 
 type Held int32
@@ -930,11 +983,11 @@ func (x Held) String() string {
 }
 
 func (Held) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[15].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[16].Descriptor()
 }
 
 func (Held) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[15]
+	return &file_nono_layer_v1_layer_proto_enumTypes[16]
 }
 
 func (x Held) Number() protoreflect.EnumNumber {
@@ -943,7 +996,7 @@ func (x Held) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Held.Descriptor instead.
 func (Held) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{15}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
 }
 
 type Severity int32
@@ -979,11 +1032,11 @@ func (x Severity) String() string {
 }
 
 func (Severity) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[16].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[17].Descriptor()
 }
 
 func (Severity) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[16]
+	return &file_nono_layer_v1_layer_proto_enumTypes[17]
 }
 
 func (x Severity) Number() protoreflect.EnumNumber {
@@ -992,7 +1045,7 @@ func (x Severity) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Severity.Descriptor instead.
 func (Severity) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{16}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
 }
 
 type Right int32
@@ -1037,11 +1090,11 @@ func (x Right) String() string {
 }
 
 func (Right) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[17].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[18].Descriptor()
 }
 
 func (Right) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[17]
+	return &file_nono_layer_v1_layer_proto_enumTypes[18]
 }
 
 func (x Right) Number() protoreflect.EnumNumber {
@@ -1050,7 +1103,7 @@ func (x Right) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Right.Descriptor instead.
 func (Right) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{17}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
 }
 
 type Op int32
@@ -1086,11 +1139,11 @@ func (x Op) String() string {
 }
 
 func (Op) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[18].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[19].Descriptor()
 }
 
 func (Op) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[18]
+	return &file_nono_layer_v1_layer_proto_enumTypes[19]
 }
 
 func (x Op) Number() protoreflect.EnumNumber {
@@ -1099,7 +1152,7 @@ func (x Op) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Op.Descriptor instead.
 func (Op) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{18}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
 }
 
 type Network int32
@@ -1135,11 +1188,11 @@ func (x Network) String() string {
 }
 
 func (Network) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[19].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[20].Descriptor()
 }
 
 func (Network) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[19]
+	return &file_nono_layer_v1_layer_proto_enumTypes[20]
 }
 
 func (x Network) Number() protoreflect.EnumNumber {
@@ -1148,7 +1201,7 @@ func (x Network) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Network.Descriptor instead.
 func (Network) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{19}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
 }
 
 type EndReason int32
@@ -1196,11 +1249,11 @@ func (x EndReason) String() string {
 }
 
 func (EndReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_nono_layer_v1_layer_proto_enumTypes[20].Descriptor()
+	return file_nono_layer_v1_layer_proto_enumTypes[21].Descriptor()
 }
 
 func (EndReason) Type() protoreflect.EnumType {
-	return &file_nono_layer_v1_layer_proto_enumTypes[20]
+	return &file_nono_layer_v1_layer_proto_enumTypes[21]
 }
 
 func (x EndReason) Number() protoreflect.EnumNumber {
@@ -1209,7 +1262,7 @@ func (x EndReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EndReason.Descriptor instead.
 func (EndReason) EnumDescriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{20}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{21}
 }
 
 // Core is what a layer is told of its host.
@@ -1340,7 +1393,9 @@ type DescribeResponse struct {
 	// see SubcommandRequest.
 	Subcommands []*Subcommand `protobuf:"bytes,11,rep,name=subcommands,proto3" json:"subcommands,omitempty"`
 	// forgets: Forget is to be called when a session is removed.
-	Forgets       bool `protobuf:"varint,12,opt,name=forgets,proto3" json:"forgets,omitempty"`
+	Forgets bool `protobuf:"varint,12,opt,name=forgets,proto3" json:"forgets,omitempty"`
+	// config_dir asks for a directory of the layer's own in the user's configuration.
+	ConfigDir     bool `protobuf:"varint,13,opt,name=config_dir,json=configDir,proto3" json:"config_dir,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1459,6 +1514,13 @@ func (x *DescribeResponse) GetForgets() bool {
 	return false
 }
 
+func (x *DescribeResponse) GetConfigDir() bool {
+	if x != nil {
+		return x.ConfigDir
+	}
+	return false
+}
+
 // Subcommand is a command of nono's that a layer carries out.
 type Subcommand struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1476,7 +1538,9 @@ type Subcommand struct {
 	Session bool `protobuf:"varint,7,opt,name=session,proto3" json:"session,omitempty"`
 	// services: the arguments are names of services that take a key, of which the command is told. For
 	// layers of the kind credentials alone.
-	Services      bool `protobuf:"varint,8,opt,name=services,proto3" json:"services,omitempty"`
+	Services bool `protobuf:"varint,8,opt,name=services,proto3" json:"services,omitempty"`
+	// policy: the command is told the user's own policy.
+	Policy        bool `protobuf:"varint,9,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1567,6 +1631,13 @@ func (x *Subcommand) GetServices() bool {
 	return false
 }
 
+func (x *Subcommand) GetPolicy() bool {
+	if x != nil {
+		return x.Policy
+	}
+	return false
+}
+
 type Flag struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1642,11 +1713,13 @@ type SubcommandRequest struct {
 	HostVariables []*Variable `protobuf:"bytes,7,rep,name=host_variables,json=hostVariables,proto3" json:"host_variables,omitempty"`
 	// session is there for a command that is about one.
 	Session *StoredSession `protobuf:"bytes,8,opt,name=session,proto3" json:"session,omitempty"`
-	// policy is there for a command that is about services: the user's own, with these. The variables
-	// that it names as sources of keys are among host_variables.
+	// policy is there for a command that asks for it, and for one that is about services: the user's
+	// own, with these. The variables that it names as sources of keys are among host_variables.
 	Policy *Policy `protobuf:"bytes,9,opt,name=policy,proto3" json:"policy,omitempty"`
 	// upstream_auth is the user and the password for the policy's upstream proxy.
-	UpstreamAuth  []byte `protobuf:"bytes,10,opt,name=upstream_auth,json=upstreamAuth,proto3" json:"upstream_auth,omitempty"`
+	UpstreamAuth []byte `protobuf:"bytes,10,opt,name=upstream_auth,json=upstreamAuth,proto3" json:"upstream_auth,omitempty"`
+	// config_dir is the layer's own in the user's configuration. It may not exist.
+	ConfigDir     []byte `protobuf:"bytes,11,opt,name=config_dir,json=configDir,proto3" json:"config_dir,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1747,6 +1820,13 @@ func (x *SubcommandRequest) GetPolicy() *Policy {
 func (x *SubcommandRequest) GetUpstreamAuth() []byte {
 	if x != nil {
 		return x.UpstreamAuth
+	}
+	return nil
+}
+
+func (x *SubcommandRequest) GetConfigDir() []byte {
+	if x != nil {
+		return x.ConfigDir
 	}
 	return nil
 }
@@ -3373,6 +3453,408 @@ func (x *Snapshot) GetKeep() *SnapshotKeep {
 	return nil
 }
 
+// TrustFile is a pattern of files whose signatures are looked at.
+type TrustFile struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Source *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// pattern is absolute, or is seen from the current directory, and from each above it up to the
+	// root of the repository.
+	Pattern       []byte `protobuf:"bytes,3,opt,name=pattern,proto3" json:"pattern,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrustFile) Reset() {
+	*x = TrustFile{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrustFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrustFile) ProtoMessage() {}
+
+func (x *TrustFile) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrustFile.ProtoReflect.Descriptor instead.
+func (*TrustFile) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *TrustFile) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TrustFile) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *TrustFile) GetPattern() []byte {
+	if x != nil {
+		return x.Pattern
+	}
+	return nil
+}
+
+type TrustUnsigned struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Source        *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	Is            Unsigned               `protobuf:"varint,3,opt,name=is,proto3,enum=nono.layer.v1.Unsigned" json:"is,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrustUnsigned) Reset() {
+	*x = TrustUnsigned{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrustUnsigned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrustUnsigned) ProtoMessage() {}
+
+func (x *TrustUnsigned) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrustUnsigned.ProtoReflect.Descriptor instead.
+func (*TrustUnsigned) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *TrustUnsigned) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TrustUnsigned) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *TrustUnsigned) GetIs() Unsigned {
+	if x != nil {
+		return x.Is
+	}
+	return Unsigned_UNSIGNED_UNSPECIFIED
+}
+
+// TrustSigner is whose signatures count: a key, or somebody whom a certificate names.
+type TrustSigner struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Source *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// key is a key's id, or the name by which the user knows one.
+	Key           string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	Identity      string `protobuf:"bytes,4,opt,name=identity,proto3" json:"identity,omitempty"`
+	Issuer        string `protobuf:"bytes,5,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrustSigner) Reset() {
+	*x = TrustSigner{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrustSigner) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrustSigner) ProtoMessage() {}
+
+func (x *TrustSigner) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrustSigner.ProtoReflect.Descriptor instead.
+func (*TrustSigner) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *TrustSigner) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TrustSigner) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *TrustSigner) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *TrustSigner) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+func (x *TrustSigner) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+// TrustRevoked is a key, or a content, that does not count any more.
+type TrustRevoked struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Source *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// sha256 is a key's id, or the digest of a file, in small hexadecimal digits.
+	Sha256        string `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrustRevoked) Reset() {
+	*x = TrustRevoked{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrustRevoked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrustRevoked) ProtoMessage() {}
+
+func (x *TrustRevoked) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrustRevoked.ProtoReflect.Descriptor instead.
+func (*TrustRevoked) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *TrustRevoked) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TrustRevoked) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *TrustRevoked) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+// TrustRoot is a file with trusted authorities, as Sigstore writes it.
+type TrustRoot struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Source        *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	Path          []byte                 `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrustRoot) Reset() {
+	*x = TrustRoot{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrustRoot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrustRoot) ProtoMessage() {}
+
+func (x *TrustRoot) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrustRoot.ProtoReflect.Descriptor instead.
+func (*TrustRoot) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *TrustRoot) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TrustRoot) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *TrustRoot) GetPath() []byte {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+// Trust is which files have to be as somebody signed them, and whose signatures count.
+type Trust struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Files    []*TrustFile           `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
+	Unsigned *TrustUnsigned         `protobuf:"bytes,2,opt,name=unsigned,proto3" json:"unsigned,omitempty"`
+	// signers: none means whoever has a key that the user trusts.
+	Signers       []*TrustSigner  `protobuf:"bytes,3,rep,name=signers,proto3" json:"signers,omitempty"`
+	Revoked       []*TrustRevoked `protobuf:"bytes,4,rep,name=revoked,proto3" json:"revoked,omitempty"`
+	Roots         []*TrustRoot    `protobuf:"bytes,5,rep,name=roots,proto3" json:"roots,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Trust) Reset() {
+	*x = Trust{}
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Trust) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Trust) ProtoMessage() {}
+
+func (x *Trust) ProtoReflect() protoreflect.Message {
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Trust.ProtoReflect.Descriptor instead.
+func (*Trust) Descriptor() ([]byte, []int) {
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Trust) GetFiles() []*TrustFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *Trust) GetUnsigned() *TrustUnsigned {
+	if x != nil {
+		return x.Unsigned
+	}
+	return nil
+}
+
+func (x *Trust) GetSigners() []*TrustSigner {
+	if x != nil {
+		return x.Signers
+	}
+	return nil
+}
+
+func (x *Trust) GetRevoked() []*TrustRevoked {
+	if x != nil {
+		return x.Revoked
+	}
+	return nil
+}
+
+func (x *Trust) GetRoots() []*TrustRoot {
+	if x != nil {
+		return x.Roots
+	}
+	return nil
+}
+
 type Policy struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Filesystem    []*PathRule            `protobuf:"bytes,1,rep,name=filesystem,proto3" json:"filesystem,omitempty"`
@@ -3383,13 +3865,14 @@ type Policy struct {
 	Upstream      *Upstream              `protobuf:"bytes,6,opt,name=upstream,proto3" json:"upstream,omitempty"`
 	Credentials   []*Credential          `protobuf:"bytes,7,rep,name=credentials,proto3" json:"credentials,omitempty"`
 	Snapshot      *Snapshot              `protobuf:"bytes,8,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	Trust         *Trust                 `protobuf:"bytes,9,opt,name=trust,proto3" json:"trust,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3401,7 +3884,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[27]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3414,7 +3897,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{27}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Policy) GetFilesystem() []*PathRule {
@@ -3473,6 +3956,13 @@ func (x *Policy) GetSnapshot() *Snapshot {
 	return nil
 }
 
+func (x *Policy) GetTrust() *Trust {
+	if x != nil {
+		return x.Trust
+	}
+	return nil
+}
+
 type Host struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Tier          Tier                   `protobuf:"varint,1,opt,name=tier,proto3,enum=nono.layer.v1.Tier" json:"tier,omitempty"`
@@ -3487,7 +3977,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3499,7 +3989,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[28]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3512,7 +4002,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{28}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Host) GetTier() Tier {
@@ -3568,7 +4058,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3580,7 +4070,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[29]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3593,7 +4083,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{29}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Command) GetArgs() [][]byte {
@@ -3628,7 +4118,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3640,7 +4130,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[30]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3653,7 +4143,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{30}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Document) GetPath() []byte {
@@ -3687,7 +4177,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3699,7 +4189,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[31]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3712,7 +4202,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{31}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Variable) GetName() []byte {
@@ -3740,16 +4230,18 @@ type Run struct {
 	Facts         []*Fact                `protobuf:"bytes,6,rep,name=facts,proto3" json:"facts,omitempty"`
 	HostVariables []*Variable            `protobuf:"bytes,7,rep,name=host_variables,json=hostVariables,proto3" json:"host_variables,omitempty"`
 	// dir is the layer's own for this session, state_dir its own across sessions.
-	Dir           []byte `protobuf:"bytes,8,opt,name=dir,proto3" json:"dir,omitempty"`
-	StateDir      []byte `protobuf:"bytes,9,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"`
-	Core          *Core  `protobuf:"bytes,10,opt,name=core,proto3" json:"core,omitempty"`
+	Dir      []byte `protobuf:"bytes,8,opt,name=dir,proto3" json:"dir,omitempty"`
+	StateDir []byte `protobuf:"bytes,9,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"`
+	Core     *Core  `protobuf:"bytes,10,opt,name=core,proto3" json:"core,omitempty"`
+	// config_dir is the layer's own in the user's configuration. It may not exist.
+	ConfigDir     []byte `protobuf:"bytes,11,opt,name=config_dir,json=configDir,proto3" json:"config_dir,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3761,7 +4253,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[32]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3774,7 +4266,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{32}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Run) GetSessionId() string {
@@ -3847,6 +4339,13 @@ func (x *Run) GetCore() *Core {
 	return nil
 }
 
+func (x *Run) GetConfigDir() []byte {
+	if x != nil {
+		return x.ConfigDir
+	}
+	return nil
+}
+
 type PlanRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Run       *Run                   `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
@@ -3864,7 +4363,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3876,7 +4375,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[33]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3889,7 +4388,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{33}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PlanRequest) GetRun() *Run {
@@ -3942,7 +4441,7 @@ type Places struct {
 
 func (x *Places) Reset() {
 	*x = Places{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3954,7 +4453,7 @@ func (x *Places) String() string {
 func (*Places) ProtoMessage() {}
 
 func (x *Places) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[34]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3967,7 +4466,7 @@ func (x *Places) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Places.ProtoReflect.Descriptor instead.
 func (*Places) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{34}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Places) GetPlaces() []*Place {
@@ -4021,7 +4520,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4033,7 +4532,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[35]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4046,7 +4545,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{35}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Place) GetPath() []byte {
@@ -4158,7 +4657,7 @@ type Rights struct {
 
 func (x *Rights) Reset() {
 	*x = Rights{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4170,7 +4669,7 @@ func (x *Rights) String() string {
 func (*Rights) ProtoMessage() {}
 
 func (x *Rights) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[36]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4183,7 +4682,7 @@ func (x *Rights) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rights.ProtoReflect.Descriptor instead.
 func (*Rights) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{36}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Rights) GetRead() bool {
@@ -4218,7 +4717,7 @@ type PlaceLink struct {
 
 func (x *PlaceLink) Reset() {
 	*x = PlaceLink{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4230,7 +4729,7 @@ func (x *PlaceLink) String() string {
 func (*PlaceLink) ProtoMessage() {}
 
 func (x *PlaceLink) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[37]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4243,7 +4742,7 @@ func (x *PlaceLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceLink.ProtoReflect.Descriptor instead.
 func (*PlaceLink) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{37}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *PlaceLink) GetPath() []byte {
@@ -4281,7 +4780,7 @@ type PlaceRule struct {
 
 func (x *PlaceRule) Reset() {
 	*x = PlaceRule{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4293,7 +4792,7 @@ func (x *PlaceRule) String() string {
 func (*PlaceRule) ProtoMessage() {}
 
 func (x *PlaceRule) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[38]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4306,7 +4805,7 @@ func (x *PlaceRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceRule.ProtoReflect.Descriptor instead.
 func (*PlaceRule) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{38}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PlaceRule) GetRule() string {
@@ -4357,7 +4856,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4369,7 +4868,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[39]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4382,7 +4881,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{39}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PlanResponse) GetSteps() []*Step {
@@ -4432,7 +4931,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4444,7 +4943,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[40]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4457,7 +4956,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{40}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Coverage) GetRule() string {
@@ -4501,7 +5000,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4513,7 +5012,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[41]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4526,7 +5025,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{41}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Diagnostic) GetSeverity() Severity {
@@ -4581,7 +5080,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4593,7 +5092,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[42]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4606,7 +5105,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{42}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Fact) GetFact() isFact_Fact {
@@ -4720,7 +5219,7 @@ type VerifiedFile struct {
 
 func (x *VerifiedFile) Reset() {
 	*x = VerifiedFile{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4732,7 +5231,7 @@ func (x *VerifiedFile) String() string {
 func (*VerifiedFile) ProtoMessage() {}
 
 func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[43]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4745,7 +5244,7 @@ func (x *VerifiedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifiedFile.ProtoReflect.Descriptor instead.
 func (*VerifiedFile) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{43}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *VerifiedFile) GetPath() []byte {
@@ -4773,7 +5272,7 @@ type CredentialMissing struct {
 
 func (x *CredentialMissing) Reset() {
 	*x = CredentialMissing{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4785,7 +5284,7 @@ func (x *CredentialMissing) String() string {
 func (*CredentialMissing) ProtoMessage() {}
 
 func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[44]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4798,7 +5297,7 @@ func (x *CredentialMissing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialMissing.ProtoReflect.Descriptor instead.
 func (*CredentialMissing) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{44}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *CredentialMissing) GetService() string {
@@ -4826,7 +5325,7 @@ type Proxy struct {
 
 func (x *Proxy) Reset() {
 	*x = Proxy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4838,7 +5337,7 @@ func (x *Proxy) String() string {
 func (*Proxy) ProtoMessage() {}
 
 func (x *Proxy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[45]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4851,7 +5350,7 @@ func (x *Proxy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proxy.ProtoReflect.Descriptor instead.
 func (*Proxy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{45}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Proxy) GetListener() string {
@@ -4880,7 +5379,7 @@ type Resolver struct {
 
 func (x *Resolver) Reset() {
 	*x = Resolver{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4892,7 +5391,7 @@ func (x *Resolver) String() string {
 func (*Resolver) ProtoMessage() {}
 
 func (x *Resolver) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[46]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4905,7 +5404,7 @@ func (x *Resolver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resolver.ProtoReflect.Descriptor instead.
 func (*Resolver) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{46}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Resolver) GetListener() string {
@@ -4933,7 +5432,7 @@ type BoundHost struct {
 
 func (x *BoundHost) Reset() {
 	*x = BoundHost{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4945,7 +5444,7 @@ func (x *BoundHost) String() string {
 func (*BoundHost) ProtoMessage() {}
 
 func (x *BoundHost) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[47]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4958,7 +5457,7 @@ func (x *BoundHost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoundHost.ProtoReflect.Descriptor instead.
 func (*BoundHost) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{47}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *BoundHost) GetService() string {
@@ -4998,7 +5497,7 @@ type GitHost struct {
 
 func (x *GitHost) Reset() {
 	*x = GitHost{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5010,7 +5509,7 @@ func (x *GitHost) String() string {
 func (*GitHost) ProtoMessage() {}
 
 func (x *GitHost) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[48]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5023,7 +5522,7 @@ func (x *GitHost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitHost.ProtoReflect.Descriptor instead.
 func (*GitHost) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{48}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *GitHost) GetHost() string {
@@ -5078,7 +5577,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5090,7 +5589,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[49]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5103,7 +5602,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{49}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Step) GetRule() string {
@@ -5299,7 +5798,7 @@ type Env struct {
 
 func (x *Env) Reset() {
 	*x = Env{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5311,7 +5810,7 @@ func (x *Env) String() string {
 func (*Env) ProtoMessage() {}
 
 func (x *Env) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[50]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5324,7 +5823,7 @@ func (x *Env) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Env.ProtoReflect.Descriptor instead.
 func (*Env) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{50}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Env) GetName() []byte {
@@ -5356,7 +5855,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5368,7 +5867,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[51]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5381,7 +5880,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{51}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Part) GetPart() isPart_Part {
@@ -5470,7 +5969,7 @@ type Bind struct {
 
 func (x *Bind) Reset() {
 	*x = Bind{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5482,7 +5981,7 @@ func (x *Bind) String() string {
 func (*Bind) ProtoMessage() {}
 
 func (x *Bind) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[52]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5495,7 +5994,7 @@ func (x *Bind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bind.ProtoReflect.Descriptor instead.
 func (*Bind) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{52}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Bind) GetPath() []byte {
@@ -5557,7 +6056,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5569,7 +6068,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[53]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5582,7 +6081,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{53}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Link) GetPath() []byte {
@@ -5611,7 +6110,7 @@ type Copy struct {
 
 func (x *Copy) Reset() {
 	*x = Copy{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5623,7 +6122,7 @@ func (x *Copy) String() string {
 func (*Copy) ProtoMessage() {}
 
 func (x *Copy) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[54]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5636,7 +6135,7 @@ func (x *Copy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Copy.ProtoReflect.Descriptor instead.
 func (*Copy) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{54}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Copy) GetPath() []byte {
@@ -5680,7 +6179,7 @@ type Tmpfs struct {
 
 func (x *Tmpfs) Reset() {
 	*x = Tmpfs{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5692,7 +6191,7 @@ func (x *Tmpfs) String() string {
 func (*Tmpfs) ProtoMessage() {}
 
 func (x *Tmpfs) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[55]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5705,7 +6204,7 @@ func (x *Tmpfs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tmpfs.ProtoReflect.Descriptor instead.
 func (*Tmpfs) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{55}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Tmpfs) GetPath() []byte {
@@ -5747,7 +6246,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5759,7 +6258,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[56]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5772,7 +6271,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{56}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Mask) GetPath() []byte {
@@ -5807,7 +6306,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5819,7 +6318,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[57]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5832,7 +6331,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{57}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *File) GetPath() []byte {
@@ -5866,7 +6365,7 @@ type Landlock struct {
 
 func (x *Landlock) Reset() {
 	*x = Landlock{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5878,7 +6377,7 @@ func (x *Landlock) String() string {
 func (*Landlock) ProtoMessage() {}
 
 func (x *Landlock) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[58]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5891,7 +6390,7 @@ func (x *Landlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Landlock.ProtoReflect.Descriptor instead.
 func (*Landlock) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{58}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Landlock) GetPath() []byte {
@@ -5920,7 +6419,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5932,7 +6431,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[59]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5945,7 +6444,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{59}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Comparison) GetArg() uint32 {
@@ -5985,7 +6484,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5997,7 +6496,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[60]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6010,7 +6509,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{60}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Condition) GetComparisons() []*Comparison {
@@ -6031,7 +6530,7 @@ type Seccomp struct {
 
 func (x *Seccomp) Reset() {
 	*x = Seccomp{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6043,7 +6542,7 @@ func (x *Seccomp) String() string {
 func (*Seccomp) ProtoMessage() {}
 
 func (x *Seccomp) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[61]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6056,7 +6555,7 @@ func (x *Seccomp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seccomp.ProtoReflect.Descriptor instead.
 func (*Seccomp) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{61}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Seccomp) GetSyscalls() []string {
@@ -6093,7 +6592,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6105,7 +6604,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[62]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6118,7 +6617,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{62}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Listener) GetName() string {
@@ -6165,7 +6664,7 @@ type Dialer struct {
 
 func (x *Dialer) Reset() {
 	*x = Dialer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6177,7 +6676,7 @@ func (x *Dialer) String() string {
 func (*Dialer) ProtoMessage() {}
 
 func (x *Dialer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[63]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6190,7 +6689,7 @@ func (x *Dialer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dialer.ProtoReflect.Descriptor instead.
 func (*Dialer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{63}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Dialer) GetPorts() []uint32 {
@@ -6212,7 +6711,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6224,7 +6723,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[64]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6237,7 +6736,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{64}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *StartRequest) GetRun() *Run {
@@ -6273,7 +6772,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6285,7 +6784,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[65]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6298,7 +6797,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{65}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Descriptor) GetName() string {
@@ -6336,7 +6835,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6348,7 +6847,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[66]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6361,7 +6860,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{66}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *StartResponse) GetHasState() bool {
@@ -6402,7 +6901,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6414,7 +6913,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[67]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6427,7 +6926,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{67}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *End) GetReason() EndReason {
@@ -6481,7 +6980,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6493,7 +6992,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[68]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6506,7 +7005,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{68}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *FinishRequest) GetRun() *Run {
@@ -6560,7 +7059,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6572,7 +7071,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[69]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6585,7 +7084,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{69}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *FinishResponse) GetLines() []string {
@@ -6607,7 +7106,7 @@ type ForgetRequest struct {
 
 func (x *ForgetRequest) Reset() {
 	*x = ForgetRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6619,7 +7118,7 @@ func (x *ForgetRequest) String() string {
 func (*ForgetRequest) ProtoMessage() {}
 
 func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[70]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6632,7 +7131,7 @@ func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
 func (*ForgetRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{70}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ForgetRequest) GetCore() *Core {
@@ -6666,7 +7165,7 @@ type ForgetResponse struct {
 
 func (x *ForgetResponse) Reset() {
 	*x = ForgetResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6678,7 +7177,7 @@ func (x *ForgetResponse) String() string {
 func (*ForgetResponse) ProtoMessage() {}
 
 func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[71]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6691,7 +7190,7 @@ func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetResponse.ProtoReflect.Descriptor instead.
 func (*ForgetResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{71}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ForgetResponse) GetFreed() uint64 {
@@ -6717,7 +7216,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6729,7 +7228,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[72]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6742,7 +7241,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{72}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *SessionRequest) GetMessage() isSessionRequest_Message {
@@ -6835,7 +7334,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6847,7 +7346,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[73]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6860,7 +7359,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{73}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *SessionResponse) GetMessage() isSessionResponse_Message {
@@ -6988,7 +7487,7 @@ type Rested struct {
 
 func (x *Rested) Reset() {
 	*x = Rested{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7000,7 +7499,7 @@ func (x *Rested) String() string {
 func (*Rested) ProtoMessage() {}
 
 func (x *Rested) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[74]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7013,7 +7512,7 @@ func (x *Rested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rested.ProtoReflect.Descriptor instead.
 func (*Rested) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{74}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{80}
 }
 
 type Beat struct {
@@ -7025,7 +7524,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7037,7 +7536,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[75]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7050,7 +7549,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{75}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -7075,7 +7574,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7087,7 +7586,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[76]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7100,7 +7599,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{76}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Event) GetName() string {
@@ -7143,7 +7642,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7155,7 +7654,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[77]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7168,7 +7667,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{77}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Progress) GetText() string {
@@ -7204,7 +7703,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7216,7 +7715,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[78]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7229,7 +7728,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{78}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *Question) GetId() uint64 {
@@ -7267,7 +7766,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[79]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7279,7 +7778,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[79]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7292,7 +7791,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{79}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -7334,7 +7833,7 @@ type Dial struct {
 
 func (x *Dial) Reset() {
 	*x = Dial{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[80]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7346,7 +7845,7 @@ func (x *Dial) String() string {
 func (*Dial) ProtoMessage() {}
 
 func (x *Dial) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[80]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7359,7 +7858,7 @@ func (x *Dial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dial.ProtoReflect.Descriptor instead.
 func (*Dial) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{80}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *Dial) GetId() uint64 {
@@ -7387,7 +7886,7 @@ type DialResult struct {
 
 func (x *DialResult) Reset() {
 	*x = DialResult{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[81]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7399,7 +7898,7 @@ func (x *DialResult) String() string {
 func (*DialResult) ProtoMessage() {}
 
 func (x *DialResult) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[81]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7412,7 +7911,7 @@ func (x *DialResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialResult.ProtoReflect.Descriptor instead.
 func (*DialResult) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{81}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *DialResult) GetId() uint64 {
@@ -7447,7 +7946,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[82]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7459,7 +7958,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[82]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7472,7 +7971,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{82}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *Stop) GetId() uint64 {
@@ -7498,7 +7997,7 @@ type Stopping struct {
 
 func (x *Stopping) Reset() {
 	*x = Stopping{}
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[83]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7510,7 +8009,7 @@ func (x *Stopping) String() string {
 func (*Stopping) ProtoMessage() {}
 
 func (x *Stopping) ProtoReflect() protoreflect.Message {
-	mi := &file_nono_layer_v1_layer_proto_msgTypes[83]
+	mi := &file_nono_layer_v1_layer_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7523,7 +8022,7 @@ func (x *Stopping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
 func (*Stopping) Descriptor() ([]byte, []int) {
-	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{83}
+	return file_nono_layer_v1_layer_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *Stopping) GetId() uint64 {
@@ -7543,7 +8042,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\brevision\x18\x02 \x01(\rR\brevision\x12\x1a\n" +
 	"\bfeatures\x18\x03 \x03(\tR\bfeatures\":\n" +
 	"\x0fDescribeRequest\x12'\n" +
-	"\x04core\x18\x01 \x01(\v2\x13.nono.layer.v1.CoreR\x04core\"\xb6\x03\n" +
+	"\x04core\x18\x01 \x01(\v2\x13.nono.layer.v1.CoreR\x04core\"\xd5\x03\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
@@ -7558,7 +8057,9 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"needs_nono\x18\n" +
 	" \x01(\tR\tneedsNono\x12;\n" +
 	"\vsubcommands\x18\v \x03(\v2\x19.nono.layer.v1.SubcommandR\vsubcommands\x12\x18\n" +
-	"\aforgets\x18\f \x01(\bR\aforgets\"\x84\x02\n" +
+	"\aforgets\x18\f \x01(\bR\aforgets\x12\x1d\n" +
+	"\n" +
+	"config_dir\x18\r \x01(\bR\tconfigDir\"\x9c\x02\n" +
 	"\n" +
 	"Subcommand\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
@@ -7570,11 +8071,12 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"completion\x12\x14\n" +
 	"\x05words\x18\x06 \x03(\tR\x05words\x12\x18\n" +
 	"\asession\x18\a \x01(\bR\asession\x12\x1a\n" +
-	"\bservices\x18\b \x01(\bR\bservices\"D\n" +
+	"\bservices\x18\b \x01(\bR\bservices\x12\x16\n" +
+	"\x06policy\x18\t \x01(\bR\x06policy\"D\n" +
 	"\x04Flag\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x12\n" +
-	"\x04help\x18\x03 \x01(\tR\x04help\"\x8f\x03\n" +
+	"\x04help\x18\x03 \x01(\tR\x04help\"\xae\x03\n" +
 	"\x11SubcommandRequest\x12'\n" +
 	"\x04core\x18\x01 \x01(\v2\x13.nono.layer.v1.CoreR\x04core\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
@@ -7586,7 +8088,9 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\asession\x18\b \x01(\v2\x1c.nono.layer.v1.StoredSessionR\asession\x12-\n" +
 	"\x06policy\x18\t \x01(\v2\x15.nono.layer.v1.PolicyR\x06policy\x12#\n" +
 	"\rupstream_auth\x18\n" +
-	" \x01(\fR\fupstreamAuth\"5\n" +
+	" \x01(\fR\fupstreamAuth\x12\x1d\n" +
+	"\n" +
+	"config_dir\x18\v \x01(\fR\tconfigDir\"5\n" +
 	"\tFlagValue\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\"\xdc\x01\n" +
@@ -7718,7 +8222,35 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\bSnapshot\x121\n" +
 	"\x05paths\x18\x01 \x03(\v2\x1b.nono.layer.v1.SnapshotPathR\x05paths\x128\n" +
 	"\aexclude\x18\x02 \x03(\v2\x1e.nono.layer.v1.SnapshotExcludeR\aexclude\x12/\n" +
-	"\x04keep\x18\x03 \x01(\v2\x1b.nono.layer.v1.SnapshotKeepR\x04keep\"\xb5\x03\n" +
+	"\x04keep\x18\x03 \x01(\v2\x1b.nono.layer.v1.SnapshotKeepR\x04keep\"d\n" +
+	"\tTrustFile\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
+	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x12\x18\n" +
+	"\apattern\x18\x03 \x01(\fR\apattern\"w\n" +
+	"\rTrustUnsigned\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
+	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x12'\n" +
+	"\x02is\x18\x03 \x01(\x0e2\x17.nono.layer.v1.UnsignedR\x02is\"\x92\x01\n" +
+	"\vTrustSigner\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
+	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\x12\x1a\n" +
+	"\bidentity\x18\x04 \x01(\tR\bidentity\x12\x16\n" +
+	"\x06issuer\x18\x05 \x01(\tR\x06issuer\"e\n" +
+	"\fTrustRevoked\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
+	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x12\x16\n" +
+	"\x06sha256\x18\x03 \x01(\tR\x06sha256\"^\n" +
+	"\tTrustRoot\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
+	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x12\x12\n" +
+	"\x04path\x18\x03 \x01(\fR\x04path\"\x8e\x02\n" +
+	"\x05Trust\x12.\n" +
+	"\x05files\x18\x01 \x03(\v2\x18.nono.layer.v1.TrustFileR\x05files\x128\n" +
+	"\bunsigned\x18\x02 \x01(\v2\x1c.nono.layer.v1.TrustUnsignedR\bunsigned\x124\n" +
+	"\asigners\x18\x03 \x03(\v2\x1a.nono.layer.v1.TrustSignerR\asigners\x125\n" +
+	"\arevoked\x18\x04 \x03(\v2\x1b.nono.layer.v1.TrustRevokedR\arevoked\x12.\n" +
+	"\x05roots\x18\x05 \x03(\v2\x18.nono.layer.v1.TrustRootR\x05roots\"\xe1\x03\n" +
 	"\x06Policy\x127\n" +
 	"\n" +
 	"filesystem\x18\x01 \x03(\v2\x17.nono.layer.v1.PathRuleR\n" +
@@ -7729,7 +8261,8 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x05ports\x18\x05 \x03(\v2\x17.nono.layer.v1.PortRuleR\x05ports\x123\n" +
 	"\bupstream\x18\x06 \x01(\v2\x17.nono.layer.v1.UpstreamR\bupstream\x12;\n" +
 	"\vcredentials\x18\a \x03(\v2\x19.nono.layer.v1.CredentialR\vcredentials\x123\n" +
-	"\bsnapshot\x18\b \x01(\v2\x17.nono.layer.v1.SnapshotR\bsnapshot\"\xa2\x01\n" +
+	"\bsnapshot\x18\b \x01(\v2\x17.nono.layer.v1.SnapshotR\bsnapshot\x12*\n" +
+	"\x05trust\x18\t \x01(\v2\x14.nono.layer.v1.TrustR\x05trust\"\xa2\x01\n" +
 	"\x04Host\x12'\n" +
 	"\x04tier\x18\x01 \x01(\x0e2\x13.nono.layer.v1.TierR\x04tier\x12!\n" +
 	"\flandlock_abi\x18\x02 \x01(\rR\vlandlockAbi\x12\x16\n" +
@@ -7749,7 +8282,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\acontent\x18\x03 \x01(\fR\acontent\"4\n" +
 	"\bVariable\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"\x8d\x03\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xac\x03\n" +
 	"\x03Run\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12'\n" +
@@ -7762,7 +8295,9 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x03dir\x18\b \x01(\fR\x03dir\x12\x1b\n" +
 	"\tstate_dir\x18\t \x01(\fR\bstateDir\x12'\n" +
 	"\x04core\x18\n" +
-	" \x01(\v2\x13.nono.layer.v1.CoreR\x04core\"\xd7\x01\n" +
+	" \x01(\v2\x13.nono.layer.v1.CoreR\x04core\x12\x1d\n" +
+	"\n" +
+	"config_dir\x18\v \x01(\fR\tconfigDir\"\xd7\x01\n" +
 	"\vPlanRequest\x12$\n" +
 	"\x03run\x18\x01 \x01(\v2\x12.nono.layer.v1.RunR\x03run\x125\n" +
 	"\tdocuments\x18\x02 \x03(\v2\x17.nono.layer.v1.DocumentR\tdocuments\x12\x17\n" +
@@ -8104,7 +8639,12 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x15KEY_PLACE_TYPE_HEADER\x10\x01\x12\x18\n" +
 	"\x14KEY_PLACE_TYPE_QUERY\x10\x02\x12\x18\n" +
 	"\x14KEY_PLACE_TYPE_BASIC\x10\x03\x12\x17\n" +
-	"\x13KEY_PLACE_TYPE_PATH\x10\x04*4\n" +
+	"\x13KEY_PLACE_TYPE_PATH\x10\x04*`\n" +
+	"\bUnsigned\x12\x18\n" +
+	"\x14UNSIGNED_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eUNSIGNED_ALLOW\x10\x01\x12\x11\n" +
+	"\rUNSIGNED_WARN\x10\x02\x12\x13\n" +
+	"\x0fUNSIGNED_REFUSE\x10\x03*4\n" +
 	"\x04Tier\x12\x14\n" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
@@ -8185,8 +8725,8 @@ func file_nono_layer_v1_layer_proto_rawDescGZIP() []byte {
 	return file_nono_layer_v1_layer_proto_rawDescData
 }
 
-var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 21)
-var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 88)
+var file_nono_layer_v1_layer_proto_enumTypes = make([]protoimpl.EnumInfo, 22)
+var file_nono_layer_v1_layer_proto_msgTypes = make([]protoimpl.MessageInfo, 94)
 var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(Kind)(0),                 // 0: nono.layer.v1.Kind
 	(Lifetime)(0),             // 1: nono.layer.v1.Lifetime
@@ -8200,249 +8740,268 @@ var file_nono_layer_v1_layer_proto_goTypes = []any{
 	(PortAction)(0),           // 9: nono.layer.v1.PortAction
 	(KeySourceType)(0),        // 10: nono.layer.v1.KeySourceType
 	(KeyPlaceType)(0),         // 11: nono.layer.v1.KeyPlaceType
-	(Tier)(0),                 // 12: nono.layer.v1.Tier
-	(Shows)(0),                // 13: nono.layer.v1.Shows
-	(Standing)(0),             // 14: nono.layer.v1.Standing
-	(Held)(0),                 // 15: nono.layer.v1.Held
-	(Severity)(0),             // 16: nono.layer.v1.Severity
-	(Right)(0),                // 17: nono.layer.v1.Right
-	(Op)(0),                   // 18: nono.layer.v1.Op
-	(Network)(0),              // 19: nono.layer.v1.Network
-	(EndReason)(0),            // 20: nono.layer.v1.EndReason
-	(*Core)(nil),              // 21: nono.layer.v1.Core
-	(*DescribeRequest)(nil),   // 22: nono.layer.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 23: nono.layer.v1.DescribeResponse
-	(*Subcommand)(nil),        // 24: nono.layer.v1.Subcommand
-	(*Flag)(nil),              // 25: nono.layer.v1.Flag
-	(*SubcommandRequest)(nil), // 26: nono.layer.v1.SubcommandRequest
-	(*FlagValue)(nil),         // 27: nono.layer.v1.FlagValue
-	(*StoredSession)(nil),     // 28: nono.layer.v1.StoredSession
-	(*StoredEvent)(nil),       // 29: nono.layer.v1.StoredEvent
-	(*Setting)(nil),           // 30: nono.layer.v1.Setting
-	(*Source)(nil),            // 31: nono.layer.v1.Source
-	(*PathRule)(nil),          // 32: nono.layer.v1.PathRule
-	(*Lift)(nil),              // 33: nono.layer.v1.Lift
-	(*EnvRule)(nil),           // 34: nono.layer.v1.EnvRule
-	(*Disabled)(nil),          // 35: nono.layer.v1.Disabled
-	(*HostRule)(nil),          // 36: nono.layer.v1.HostRule
-	(*PortRule)(nil),          // 37: nono.layer.v1.PortRule
-	(*Upstream)(nil),          // 38: nono.layer.v1.Upstream
-	(*KeySource)(nil),         // 39: nono.layer.v1.KeySource
-	(*KeyPlace)(nil),          // 40: nono.layer.v1.KeyPlace
-	(*Credential)(nil),        // 41: nono.layer.v1.Credential
-	(*KeyTest)(nil),           // 42: nono.layer.v1.KeyTest
-	(*Fallback)(nil),          // 43: nono.layer.v1.Fallback
-	(*SnapshotPath)(nil),      // 44: nono.layer.v1.SnapshotPath
-	(*SnapshotExclude)(nil),   // 45: nono.layer.v1.SnapshotExclude
-	(*SnapshotKeep)(nil),      // 46: nono.layer.v1.SnapshotKeep
-	(*Snapshot)(nil),          // 47: nono.layer.v1.Snapshot
-	(*Policy)(nil),            // 48: nono.layer.v1.Policy
-	(*Host)(nil),              // 49: nono.layer.v1.Host
-	(*Command)(nil),           // 50: nono.layer.v1.Command
-	(*Document)(nil),          // 51: nono.layer.v1.Document
-	(*Variable)(nil),          // 52: nono.layer.v1.Variable
-	(*Run)(nil),               // 53: nono.layer.v1.Run
-	(*PlanRequest)(nil),       // 54: nono.layer.v1.PlanRequest
-	(*Places)(nil),            // 55: nono.layer.v1.Places
-	(*Place)(nil),             // 56: nono.layer.v1.Place
-	(*Rights)(nil),            // 57: nono.layer.v1.Rights
-	(*PlaceLink)(nil),         // 58: nono.layer.v1.PlaceLink
-	(*PlaceRule)(nil),         // 59: nono.layer.v1.PlaceRule
-	(*PlanResponse)(nil),      // 60: nono.layer.v1.PlanResponse
-	(*Coverage)(nil),          // 61: nono.layer.v1.Coverage
-	(*Diagnostic)(nil),        // 62: nono.layer.v1.Diagnostic
-	(*Fact)(nil),              // 63: nono.layer.v1.Fact
-	(*VerifiedFile)(nil),      // 64: nono.layer.v1.VerifiedFile
-	(*CredentialMissing)(nil), // 65: nono.layer.v1.CredentialMissing
-	(*Proxy)(nil),             // 66: nono.layer.v1.Proxy
-	(*Resolver)(nil),          // 67: nono.layer.v1.Resolver
-	(*BoundHost)(nil),         // 68: nono.layer.v1.BoundHost
-	(*GitHost)(nil),           // 69: nono.layer.v1.GitHost
-	(*Step)(nil),              // 70: nono.layer.v1.Step
-	(*Env)(nil),               // 71: nono.layer.v1.Env
-	(*Part)(nil),              // 72: nono.layer.v1.Part
-	(*Bind)(nil),              // 73: nono.layer.v1.Bind
-	(*Link)(nil),              // 74: nono.layer.v1.Link
-	(*Copy)(nil),              // 75: nono.layer.v1.Copy
-	(*Tmpfs)(nil),             // 76: nono.layer.v1.Tmpfs
-	(*Mask)(nil),              // 77: nono.layer.v1.Mask
-	(*File)(nil),              // 78: nono.layer.v1.File
-	(*Landlock)(nil),          // 79: nono.layer.v1.Landlock
-	(*Comparison)(nil),        // 80: nono.layer.v1.Comparison
-	(*Condition)(nil),         // 81: nono.layer.v1.Condition
-	(*Seccomp)(nil),           // 82: nono.layer.v1.Seccomp
-	(*Listener)(nil),          // 83: nono.layer.v1.Listener
-	(*Dialer)(nil),            // 84: nono.layer.v1.Dialer
-	(*StartRequest)(nil),      // 85: nono.layer.v1.StartRequest
-	(*Descriptor)(nil),        // 86: nono.layer.v1.Descriptor
-	(*StartResponse)(nil),     // 87: nono.layer.v1.StartResponse
-	(*End)(nil),               // 88: nono.layer.v1.End
-	(*FinishRequest)(nil),     // 89: nono.layer.v1.FinishRequest
-	(*FinishResponse)(nil),    // 90: nono.layer.v1.FinishResponse
-	(*ForgetRequest)(nil),     // 91: nono.layer.v1.ForgetRequest
-	(*ForgetResponse)(nil),    // 92: nono.layer.v1.ForgetResponse
-	(*SessionRequest)(nil),    // 93: nono.layer.v1.SessionRequest
-	(*SessionResponse)(nil),   // 94: nono.layer.v1.SessionResponse
-	(*Rested)(nil),            // 95: nono.layer.v1.Rested
-	(*Beat)(nil),              // 96: nono.layer.v1.Beat
-	(*Event)(nil),             // 97: nono.layer.v1.Event
-	(*Progress)(nil),          // 98: nono.layer.v1.Progress
-	(*Question)(nil),          // 99: nono.layer.v1.Question
-	(*Answer)(nil),            // 100: nono.layer.v1.Answer
-	(*Dial)(nil),              // 101: nono.layer.v1.Dial
-	(*DialResult)(nil),        // 102: nono.layer.v1.DialResult
-	(*Stop)(nil),              // 103: nono.layer.v1.Stop
-	(*Stopping)(nil),          // 104: nono.layer.v1.Stopping
-	nil,                       // 105: nono.layer.v1.PlanResponse.SecretsEntry
-	nil,                       // 106: nono.layer.v1.StartRequest.SecretsEntry
-	nil,                       // 107: nono.layer.v1.FinishRequest.SecretsEntry
-	nil,                       // 108: nono.layer.v1.Event.FieldsEntry
+	(Unsigned)(0),             // 12: nono.layer.v1.Unsigned
+	(Tier)(0),                 // 13: nono.layer.v1.Tier
+	(Shows)(0),                // 14: nono.layer.v1.Shows
+	(Standing)(0),             // 15: nono.layer.v1.Standing
+	(Held)(0),                 // 16: nono.layer.v1.Held
+	(Severity)(0),             // 17: nono.layer.v1.Severity
+	(Right)(0),                // 18: nono.layer.v1.Right
+	(Op)(0),                   // 19: nono.layer.v1.Op
+	(Network)(0),              // 20: nono.layer.v1.Network
+	(EndReason)(0),            // 21: nono.layer.v1.EndReason
+	(*Core)(nil),              // 22: nono.layer.v1.Core
+	(*DescribeRequest)(nil),   // 23: nono.layer.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 24: nono.layer.v1.DescribeResponse
+	(*Subcommand)(nil),        // 25: nono.layer.v1.Subcommand
+	(*Flag)(nil),              // 26: nono.layer.v1.Flag
+	(*SubcommandRequest)(nil), // 27: nono.layer.v1.SubcommandRequest
+	(*FlagValue)(nil),         // 28: nono.layer.v1.FlagValue
+	(*StoredSession)(nil),     // 29: nono.layer.v1.StoredSession
+	(*StoredEvent)(nil),       // 30: nono.layer.v1.StoredEvent
+	(*Setting)(nil),           // 31: nono.layer.v1.Setting
+	(*Source)(nil),            // 32: nono.layer.v1.Source
+	(*PathRule)(nil),          // 33: nono.layer.v1.PathRule
+	(*Lift)(nil),              // 34: nono.layer.v1.Lift
+	(*EnvRule)(nil),           // 35: nono.layer.v1.EnvRule
+	(*Disabled)(nil),          // 36: nono.layer.v1.Disabled
+	(*HostRule)(nil),          // 37: nono.layer.v1.HostRule
+	(*PortRule)(nil),          // 38: nono.layer.v1.PortRule
+	(*Upstream)(nil),          // 39: nono.layer.v1.Upstream
+	(*KeySource)(nil),         // 40: nono.layer.v1.KeySource
+	(*KeyPlace)(nil),          // 41: nono.layer.v1.KeyPlace
+	(*Credential)(nil),        // 42: nono.layer.v1.Credential
+	(*KeyTest)(nil),           // 43: nono.layer.v1.KeyTest
+	(*Fallback)(nil),          // 44: nono.layer.v1.Fallback
+	(*SnapshotPath)(nil),      // 45: nono.layer.v1.SnapshotPath
+	(*SnapshotExclude)(nil),   // 46: nono.layer.v1.SnapshotExclude
+	(*SnapshotKeep)(nil),      // 47: nono.layer.v1.SnapshotKeep
+	(*Snapshot)(nil),          // 48: nono.layer.v1.Snapshot
+	(*TrustFile)(nil),         // 49: nono.layer.v1.TrustFile
+	(*TrustUnsigned)(nil),     // 50: nono.layer.v1.TrustUnsigned
+	(*TrustSigner)(nil),       // 51: nono.layer.v1.TrustSigner
+	(*TrustRevoked)(nil),      // 52: nono.layer.v1.TrustRevoked
+	(*TrustRoot)(nil),         // 53: nono.layer.v1.TrustRoot
+	(*Trust)(nil),             // 54: nono.layer.v1.Trust
+	(*Policy)(nil),            // 55: nono.layer.v1.Policy
+	(*Host)(nil),              // 56: nono.layer.v1.Host
+	(*Command)(nil),           // 57: nono.layer.v1.Command
+	(*Document)(nil),          // 58: nono.layer.v1.Document
+	(*Variable)(nil),          // 59: nono.layer.v1.Variable
+	(*Run)(nil),               // 60: nono.layer.v1.Run
+	(*PlanRequest)(nil),       // 61: nono.layer.v1.PlanRequest
+	(*Places)(nil),            // 62: nono.layer.v1.Places
+	(*Place)(nil),             // 63: nono.layer.v1.Place
+	(*Rights)(nil),            // 64: nono.layer.v1.Rights
+	(*PlaceLink)(nil),         // 65: nono.layer.v1.PlaceLink
+	(*PlaceRule)(nil),         // 66: nono.layer.v1.PlaceRule
+	(*PlanResponse)(nil),      // 67: nono.layer.v1.PlanResponse
+	(*Coverage)(nil),          // 68: nono.layer.v1.Coverage
+	(*Diagnostic)(nil),        // 69: nono.layer.v1.Diagnostic
+	(*Fact)(nil),              // 70: nono.layer.v1.Fact
+	(*VerifiedFile)(nil),      // 71: nono.layer.v1.VerifiedFile
+	(*CredentialMissing)(nil), // 72: nono.layer.v1.CredentialMissing
+	(*Proxy)(nil),             // 73: nono.layer.v1.Proxy
+	(*Resolver)(nil),          // 74: nono.layer.v1.Resolver
+	(*BoundHost)(nil),         // 75: nono.layer.v1.BoundHost
+	(*GitHost)(nil),           // 76: nono.layer.v1.GitHost
+	(*Step)(nil),              // 77: nono.layer.v1.Step
+	(*Env)(nil),               // 78: nono.layer.v1.Env
+	(*Part)(nil),              // 79: nono.layer.v1.Part
+	(*Bind)(nil),              // 80: nono.layer.v1.Bind
+	(*Link)(nil),              // 81: nono.layer.v1.Link
+	(*Copy)(nil),              // 82: nono.layer.v1.Copy
+	(*Tmpfs)(nil),             // 83: nono.layer.v1.Tmpfs
+	(*Mask)(nil),              // 84: nono.layer.v1.Mask
+	(*File)(nil),              // 85: nono.layer.v1.File
+	(*Landlock)(nil),          // 86: nono.layer.v1.Landlock
+	(*Comparison)(nil),        // 87: nono.layer.v1.Comparison
+	(*Condition)(nil),         // 88: nono.layer.v1.Condition
+	(*Seccomp)(nil),           // 89: nono.layer.v1.Seccomp
+	(*Listener)(nil),          // 90: nono.layer.v1.Listener
+	(*Dialer)(nil),            // 91: nono.layer.v1.Dialer
+	(*StartRequest)(nil),      // 92: nono.layer.v1.StartRequest
+	(*Descriptor)(nil),        // 93: nono.layer.v1.Descriptor
+	(*StartResponse)(nil),     // 94: nono.layer.v1.StartResponse
+	(*End)(nil),               // 95: nono.layer.v1.End
+	(*FinishRequest)(nil),     // 96: nono.layer.v1.FinishRequest
+	(*FinishResponse)(nil),    // 97: nono.layer.v1.FinishResponse
+	(*ForgetRequest)(nil),     // 98: nono.layer.v1.ForgetRequest
+	(*ForgetResponse)(nil),    // 99: nono.layer.v1.ForgetResponse
+	(*SessionRequest)(nil),    // 100: nono.layer.v1.SessionRequest
+	(*SessionResponse)(nil),   // 101: nono.layer.v1.SessionResponse
+	(*Rested)(nil),            // 102: nono.layer.v1.Rested
+	(*Beat)(nil),              // 103: nono.layer.v1.Beat
+	(*Event)(nil),             // 104: nono.layer.v1.Event
+	(*Progress)(nil),          // 105: nono.layer.v1.Progress
+	(*Question)(nil),          // 106: nono.layer.v1.Question
+	(*Answer)(nil),            // 107: nono.layer.v1.Answer
+	(*Dial)(nil),              // 108: nono.layer.v1.Dial
+	(*DialResult)(nil),        // 109: nono.layer.v1.DialResult
+	(*Stop)(nil),              // 110: nono.layer.v1.Stop
+	(*Stopping)(nil),          // 111: nono.layer.v1.Stopping
+	nil,                       // 112: nono.layer.v1.PlanResponse.SecretsEntry
+	nil,                       // 113: nono.layer.v1.StartRequest.SecretsEntry
+	nil,                       // 114: nono.layer.v1.FinishRequest.SecretsEntry
+	nil,                       // 115: nono.layer.v1.Event.FieldsEntry
 }
 var file_nono_layer_v1_layer_proto_depIdxs = []int32{
-	21,  // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
+	22,  // 0: nono.layer.v1.DescribeRequest.core:type_name -> nono.layer.v1.Core
 	0,   // 1: nono.layer.v1.DescribeResponse.kind:type_name -> nono.layer.v1.Kind
 	1,   // 2: nono.layer.v1.DescribeResponse.lifetime:type_name -> nono.layer.v1.Lifetime
-	30,  // 3: nono.layer.v1.DescribeResponse.settings:type_name -> nono.layer.v1.Setting
-	24,  // 4: nono.layer.v1.DescribeResponse.subcommands:type_name -> nono.layer.v1.Subcommand
-	25,  // 5: nono.layer.v1.Subcommand.flags:type_name -> nono.layer.v1.Flag
+	31,  // 3: nono.layer.v1.DescribeResponse.settings:type_name -> nono.layer.v1.Setting
+	25,  // 4: nono.layer.v1.DescribeResponse.subcommands:type_name -> nono.layer.v1.Subcommand
+	26,  // 5: nono.layer.v1.Subcommand.flags:type_name -> nono.layer.v1.Flag
 	2,   // 6: nono.layer.v1.Subcommand.completion:type_name -> nono.layer.v1.Completion
-	21,  // 7: nono.layer.v1.SubcommandRequest.core:type_name -> nono.layer.v1.Core
-	27,  // 8: nono.layer.v1.SubcommandRequest.flags:type_name -> nono.layer.v1.FlagValue
-	52,  // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
-	28,  // 10: nono.layer.v1.SubcommandRequest.session:type_name -> nono.layer.v1.StoredSession
-	48,  // 11: nono.layer.v1.SubcommandRequest.policy:type_name -> nono.layer.v1.Policy
-	53,  // 12: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
-	88,  // 13: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
-	29,  // 14: nono.layer.v1.StoredSession.events:type_name -> nono.layer.v1.StoredEvent
-	97,  // 15: nono.layer.v1.StoredEvent.event:type_name -> nono.layer.v1.Event
+	22,  // 7: nono.layer.v1.SubcommandRequest.core:type_name -> nono.layer.v1.Core
+	28,  // 8: nono.layer.v1.SubcommandRequest.flags:type_name -> nono.layer.v1.FlagValue
+	59,  // 9: nono.layer.v1.SubcommandRequest.host_variables:type_name -> nono.layer.v1.Variable
+	29,  // 10: nono.layer.v1.SubcommandRequest.session:type_name -> nono.layer.v1.StoredSession
+	55,  // 11: nono.layer.v1.SubcommandRequest.policy:type_name -> nono.layer.v1.Policy
+	60,  // 12: nono.layer.v1.StoredSession.run:type_name -> nono.layer.v1.Run
+	95,  // 13: nono.layer.v1.StoredSession.end:type_name -> nono.layer.v1.End
+	30,  // 14: nono.layer.v1.StoredSession.events:type_name -> nono.layer.v1.StoredEvent
+	104, // 15: nono.layer.v1.StoredEvent.event:type_name -> nono.layer.v1.Event
 	3,   // 16: nono.layer.v1.Setting.type:type_name -> nono.layer.v1.SettingType
-	30,  // 17: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
+	31,  // 17: nono.layer.v1.Setting.settings:type_name -> nono.layer.v1.Setting
 	4,   // 18: nono.layer.v1.Source.origin:type_name -> nono.layer.v1.Origin
-	31,  // 19: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
+	32,  // 19: nono.layer.v1.PathRule.source:type_name -> nono.layer.v1.Source
 	5,   // 20: nono.layer.v1.PathRule.access:type_name -> nono.layer.v1.Access
 	6,   // 21: nono.layer.v1.PathRule.type:type_name -> nono.layer.v1.FileType
-	33,  // 22: nono.layer.v1.PathRule.lifted:type_name -> nono.layer.v1.Lift
-	31,  // 23: nono.layer.v1.Lift.source:type_name -> nono.layer.v1.Source
-	31,  // 24: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
+	34,  // 22: nono.layer.v1.PathRule.lifted:type_name -> nono.layer.v1.Lift
+	32,  // 23: nono.layer.v1.Lift.source:type_name -> nono.layer.v1.Source
+	32,  // 24: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
 	7,   // 25: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
 	0,   // 26: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
-	31,  // 27: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
-	31,  // 28: nono.layer.v1.HostRule.source:type_name -> nono.layer.v1.Source
+	32,  // 27: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
+	32,  // 28: nono.layer.v1.HostRule.source:type_name -> nono.layer.v1.Source
 	8,   // 29: nono.layer.v1.HostRule.action:type_name -> nono.layer.v1.HostAction
-	31,  // 30: nono.layer.v1.PortRule.source:type_name -> nono.layer.v1.Source
+	32,  // 30: nono.layer.v1.PortRule.source:type_name -> nono.layer.v1.Source
 	9,   // 31: nono.layer.v1.PortRule.action:type_name -> nono.layer.v1.PortAction
-	31,  // 32: nono.layer.v1.Upstream.source:type_name -> nono.layer.v1.Source
+	32,  // 32: nono.layer.v1.Upstream.source:type_name -> nono.layer.v1.Source
 	10,  // 33: nono.layer.v1.KeySource.type:type_name -> nono.layer.v1.KeySourceType
 	11,  // 34: nono.layer.v1.KeyPlace.type:type_name -> nono.layer.v1.KeyPlaceType
-	31,  // 35: nono.layer.v1.Credential.source:type_name -> nono.layer.v1.Source
-	39,  // 36: nono.layer.v1.Credential.keys:type_name -> nono.layer.v1.KeySource
-	40,  // 37: nono.layer.v1.Credential.place:type_name -> nono.layer.v1.KeyPlace
-	43,  // 38: nono.layer.v1.Credential.fallback:type_name -> nono.layer.v1.Fallback
-	42,  // 39: nono.layer.v1.Credential.test:type_name -> nono.layer.v1.KeyTest
-	32,  // 40: nono.layer.v1.Fallback.filesystem:type_name -> nono.layer.v1.PathRule
-	33,  // 41: nono.layer.v1.Fallback.lifts:type_name -> nono.layer.v1.Lift
-	34,  // 42: nono.layer.v1.Fallback.environment:type_name -> nono.layer.v1.EnvRule
-	36,  // 43: nono.layer.v1.Fallback.hosts:type_name -> nono.layer.v1.HostRule
-	31,  // 44: nono.layer.v1.SnapshotPath.source:type_name -> nono.layer.v1.Source
-	31,  // 45: nono.layer.v1.SnapshotExclude.source:type_name -> nono.layer.v1.Source
-	31,  // 46: nono.layer.v1.SnapshotKeep.source:type_name -> nono.layer.v1.Source
-	44,  // 47: nono.layer.v1.Snapshot.paths:type_name -> nono.layer.v1.SnapshotPath
-	45,  // 48: nono.layer.v1.Snapshot.exclude:type_name -> nono.layer.v1.SnapshotExclude
-	46,  // 49: nono.layer.v1.Snapshot.keep:type_name -> nono.layer.v1.SnapshotKeep
-	32,  // 50: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
-	34,  // 51: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
-	35,  // 52: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
-	36,  // 53: nono.layer.v1.Policy.hosts:type_name -> nono.layer.v1.HostRule
-	37,  // 54: nono.layer.v1.Policy.ports:type_name -> nono.layer.v1.PortRule
-	38,  // 55: nono.layer.v1.Policy.upstream:type_name -> nono.layer.v1.Upstream
-	41,  // 56: nono.layer.v1.Policy.credentials:type_name -> nono.layer.v1.Credential
-	47,  // 57: nono.layer.v1.Policy.snapshot:type_name -> nono.layer.v1.Snapshot
-	12,  // 58: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
-	49,  // 59: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
-	50,  // 60: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
-	48,  // 61: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
-	63,  // 62: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
-	52,  // 63: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
-	21,  // 64: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
-	53,  // 65: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
-	51,  // 66: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
-	55,  // 67: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
-	56,  // 68: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
-	58,  // 69: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
-	59,  // 70: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
-	13,  // 71: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
-	6,   // 72: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
-	57,  // 73: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
-	14,  // 74: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
-	57,  // 75: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
-	70,  // 76: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
-	61,  // 77: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
-	63,  // 78: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
-	62,  // 79: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	105, // 80: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
-	15,  // 81: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
-	16,  // 82: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
-	64,  // 83: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
-	65,  // 84: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
-	66,  // 85: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
-	68,  // 86: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
-	67,  // 87: nono.layer.v1.Fact.resolver:type_name -> nono.layer.v1.Resolver
-	69,  // 88: nono.layer.v1.Fact.git_host:type_name -> nono.layer.v1.GitHost
-	71,  // 89: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
-	73,  // 90: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
-	74,  // 91: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
-	76,  // 92: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
-	77,  // 93: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
-	78,  // 94: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
-	79,  // 95: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
-	82,  // 96: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
-	83,  // 97: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
-	84,  // 98: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	75,  // 99: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
-	72,  // 100: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	17,  // 101: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	18,  // 102: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
-	80,  // 103: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
-	81,  // 104: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	19,  // 105: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	53,  // 106: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
-	106, // 107: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
-	86,  // 108: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	19,  // 109: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	20,  // 110: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
-	53,  // 111: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
-	88,  // 112: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
-	107, // 113: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
-	21,  // 114: nono.layer.v1.ForgetRequest.core:type_name -> nono.layer.v1.Core
-	96,  // 115: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	100, // 116: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	102, // 117: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	104, // 118: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
-	96,  // 119: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	97,  // 120: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	98,  // 121: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	99,  // 122: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	101, // 123: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	103, // 124: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	95,  // 125: nono.layer.v1.SessionResponse.rested:type_name -> nono.layer.v1.Rested
-	108, // 126: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	22,  // 127: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	54,  // 128: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	85,  // 129: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	89,  // 130: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	91,  // 131: nono.layer.v1.Layer.Forget:input_type -> nono.layer.v1.ForgetRequest
-	93,  // 132: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	23,  // 133: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	60,  // 134: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	87,  // 135: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	90,  // 136: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	92,  // 137: nono.layer.v1.Layer.Forget:output_type -> nono.layer.v1.ForgetResponse
-	94,  // 138: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	133, // [133:139] is the sub-list for method output_type
-	127, // [127:133] is the sub-list for method input_type
-	127, // [127:127] is the sub-list for extension type_name
-	127, // [127:127] is the sub-list for extension extendee
-	0,   // [0:127] is the sub-list for field type_name
+	32,  // 35: nono.layer.v1.Credential.source:type_name -> nono.layer.v1.Source
+	40,  // 36: nono.layer.v1.Credential.keys:type_name -> nono.layer.v1.KeySource
+	41,  // 37: nono.layer.v1.Credential.place:type_name -> nono.layer.v1.KeyPlace
+	44,  // 38: nono.layer.v1.Credential.fallback:type_name -> nono.layer.v1.Fallback
+	43,  // 39: nono.layer.v1.Credential.test:type_name -> nono.layer.v1.KeyTest
+	33,  // 40: nono.layer.v1.Fallback.filesystem:type_name -> nono.layer.v1.PathRule
+	34,  // 41: nono.layer.v1.Fallback.lifts:type_name -> nono.layer.v1.Lift
+	35,  // 42: nono.layer.v1.Fallback.environment:type_name -> nono.layer.v1.EnvRule
+	37,  // 43: nono.layer.v1.Fallback.hosts:type_name -> nono.layer.v1.HostRule
+	32,  // 44: nono.layer.v1.SnapshotPath.source:type_name -> nono.layer.v1.Source
+	32,  // 45: nono.layer.v1.SnapshotExclude.source:type_name -> nono.layer.v1.Source
+	32,  // 46: nono.layer.v1.SnapshotKeep.source:type_name -> nono.layer.v1.Source
+	45,  // 47: nono.layer.v1.Snapshot.paths:type_name -> nono.layer.v1.SnapshotPath
+	46,  // 48: nono.layer.v1.Snapshot.exclude:type_name -> nono.layer.v1.SnapshotExclude
+	47,  // 49: nono.layer.v1.Snapshot.keep:type_name -> nono.layer.v1.SnapshotKeep
+	32,  // 50: nono.layer.v1.TrustFile.source:type_name -> nono.layer.v1.Source
+	32,  // 51: nono.layer.v1.TrustUnsigned.source:type_name -> nono.layer.v1.Source
+	12,  // 52: nono.layer.v1.TrustUnsigned.is:type_name -> nono.layer.v1.Unsigned
+	32,  // 53: nono.layer.v1.TrustSigner.source:type_name -> nono.layer.v1.Source
+	32,  // 54: nono.layer.v1.TrustRevoked.source:type_name -> nono.layer.v1.Source
+	32,  // 55: nono.layer.v1.TrustRoot.source:type_name -> nono.layer.v1.Source
+	49,  // 56: nono.layer.v1.Trust.files:type_name -> nono.layer.v1.TrustFile
+	50,  // 57: nono.layer.v1.Trust.unsigned:type_name -> nono.layer.v1.TrustUnsigned
+	51,  // 58: nono.layer.v1.Trust.signers:type_name -> nono.layer.v1.TrustSigner
+	52,  // 59: nono.layer.v1.Trust.revoked:type_name -> nono.layer.v1.TrustRevoked
+	53,  // 60: nono.layer.v1.Trust.roots:type_name -> nono.layer.v1.TrustRoot
+	33,  // 61: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
+	35,  // 62: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
+	36,  // 63: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
+	37,  // 64: nono.layer.v1.Policy.hosts:type_name -> nono.layer.v1.HostRule
+	38,  // 65: nono.layer.v1.Policy.ports:type_name -> nono.layer.v1.PortRule
+	39,  // 66: nono.layer.v1.Policy.upstream:type_name -> nono.layer.v1.Upstream
+	42,  // 67: nono.layer.v1.Policy.credentials:type_name -> nono.layer.v1.Credential
+	48,  // 68: nono.layer.v1.Policy.snapshot:type_name -> nono.layer.v1.Snapshot
+	54,  // 69: nono.layer.v1.Policy.trust:type_name -> nono.layer.v1.Trust
+	13,  // 70: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
+	56,  // 71: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
+	57,  // 72: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
+	55,  // 73: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
+	70,  // 74: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
+	59,  // 75: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
+	22,  // 76: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
+	60,  // 77: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
+	58,  // 78: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
+	62,  // 79: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
+	63,  // 80: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
+	65,  // 81: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
+	66,  // 82: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
+	14,  // 83: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
+	6,   // 84: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
+	64,  // 85: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
+	15,  // 86: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
+	64,  // 87: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
+	77,  // 88: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
+	68,  // 89: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
+	70,  // 90: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
+	69,  // 91: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
+	112, // 92: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	16,  // 93: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
+	17,  // 94: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
+	71,  // 95: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
+	72,  // 96: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
+	73,  // 97: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
+	75,  // 98: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
+	74,  // 99: nono.layer.v1.Fact.resolver:type_name -> nono.layer.v1.Resolver
+	76,  // 100: nono.layer.v1.Fact.git_host:type_name -> nono.layer.v1.GitHost
+	78,  // 101: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
+	80,  // 102: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
+	81,  // 103: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
+	83,  // 104: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
+	84,  // 105: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
+	85,  // 106: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
+	86,  // 107: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
+	89,  // 108: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
+	90,  // 109: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
+	91,  // 110: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
+	82,  // 111: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
+	79,  // 112: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	18,  // 113: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	19,  // 114: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
+	87,  // 115: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
+	88,  // 116: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	20,  // 117: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	60,  // 118: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
+	113, // 119: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	93,  // 120: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	20,  // 121: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	21,  // 122: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
+	60,  // 123: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
+	95,  // 124: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
+	114, // 125: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	22,  // 126: nono.layer.v1.ForgetRequest.core:type_name -> nono.layer.v1.Core
+	103, // 127: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	107, // 128: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	109, // 129: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	111, // 130: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	103, // 131: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	104, // 132: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	105, // 133: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	106, // 134: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	108, // 135: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	110, // 136: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	102, // 137: nono.layer.v1.SessionResponse.rested:type_name -> nono.layer.v1.Rested
+	115, // 138: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	23,  // 139: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	61,  // 140: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	92,  // 141: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	96,  // 142: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	98,  // 143: nono.layer.v1.Layer.Forget:input_type -> nono.layer.v1.ForgetRequest
+	100, // 144: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	24,  // 145: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	67,  // 146: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	94,  // 147: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	97,  // 148: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	99,  // 149: nono.layer.v1.Layer.Forget:output_type -> nono.layer.v1.ForgetResponse
+	101, // 150: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	145, // [145:151] is the sub-list for method output_type
+	139, // [139:145] is the sub-list for method input_type
+	139, // [139:139] is the sub-list for extension type_name
+	139, // [139:139] is the sub-list for extension extendee
+	0,   // [0:139] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }
@@ -8451,7 +9010,7 @@ func file_nono_layer_v1_layer_proto_init() {
 		return
 	}
 	file_nono_layer_v1_layer_proto_msgTypes[25].OneofWrappers = []any{}
-	file_nono_layer_v1_layer_proto_msgTypes[42].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[48].OneofWrappers = []any{
 		(*Fact_VerifiedFile)(nil),
 		(*Fact_CredentialMissing)(nil),
 		(*Fact_Proxy)(nil),
@@ -8459,7 +9018,7 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Fact_Resolver)(nil),
 		(*Fact_GitHost)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[49].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[55].OneofWrappers = []any{
 		(*Step_Env)(nil),
 		(*Step_Bind)(nil),
 		(*Step_Link)(nil),
@@ -8472,19 +9031,19 @@ func file_nono_layer_v1_layer_proto_init() {
 		(*Step_Dialer)(nil),
 		(*Step_Copy)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[51].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[57].OneofWrappers = []any{
 		(*Part_Literal)(nil),
 		(*Part_Host)(nil),
 		(*Part_Secret)(nil),
 		(*Part_Listener)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[72].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[78].OneofWrappers = []any{
 		(*SessionRequest_Beat)(nil),
 		(*SessionRequest_Answer)(nil),
 		(*SessionRequest_Dialled)(nil),
 		(*SessionRequest_Stopping)(nil),
 	}
-	file_nono_layer_v1_layer_proto_msgTypes[73].OneofWrappers = []any{
+	file_nono_layer_v1_layer_proto_msgTypes[79].OneofWrappers = []any{
 		(*SessionResponse_Beat)(nil),
 		(*SessionResponse_Event)(nil),
 		(*SessionResponse_Progress)(nil),
@@ -8498,8 +9057,8 @@ func file_nono_layer_v1_layer_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nono_layer_v1_layer_proto_rawDesc), len(file_nono_layer_v1_layer_proto_rawDesc)),
-			NumEnums:      21,
-			NumMessages:   88,
+			NumEnums:      22,
+			NumMessages:   94,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

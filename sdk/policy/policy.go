@@ -207,6 +207,7 @@ type Policy struct {
 	// Credentials are sorted by their services, each of which is there once.
 	Credentials []Credential `json:"credentials,omitempty"`
 	Snapshot    Snapshot     `json:"snapshot,omitzero"`
+	Trust       Trust        `json:"trust,omitzero"`
 	// Disabled are the kinds switched off for this run, with the flag or the line that did it.
 	Disabled []Disabled `json:"disabled,omitempty"`
 }
@@ -249,7 +250,8 @@ func (p *Policy) Rules() []Rule {
 		c := &p.Credentials[i]
 		rules = append(rules, Rule{c.ID, c.Source, c.says()})
 	}
-	return append(rules, p.Snapshot.rules()...)
+	rules = append(rules, p.Snapshot.rules()...)
+	return append(rules, p.Trust.rules()...)
 }
 
 // says is the rule in a few words.

@@ -112,6 +112,12 @@ var portActions = Enum[policy.PortAction, layerpb.PortAction]{
 	{policy.PortListen, layerpb.PortAction_PORT_ACTION_LISTEN},
 }
 
+var unsigned = Enum[policy.Unsigned, layerpb.Unsigned]{
+	{policy.UnsignedAllow, layerpb.Unsigned_UNSIGNED_ALLOW},
+	{policy.UnsignedWarn, layerpb.Unsigned_UNSIGNED_WARN},
+	{policy.UnsignedRefuse, layerpb.Unsigned_UNSIGNED_REFUSE},
+}
+
 var rights = Enum[fragment.Right, layerpb.Right]{
 	{fragment.RightList, layerpb.Right_RIGHT_LIST},
 	{fragment.RightRead, layerpb.Right_RIGHT_READ},

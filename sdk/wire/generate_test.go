@@ -282,6 +282,7 @@ func policies() *rapid.Generator[policy.Policy] {
 					Size:     rapid.Ptr(rapid.Int64Min(0), true).Draw(t, "size"),
 				},
 			},
+			Trust: trust(t),
 			Disabled: []policy.Disabled{{
 				Kind: rapid.SampledFrom([]policy.Kind{
 					policy.KindTrust, policy.KindCredentials, policy.KindNetwork, policy.KindSnapshot,
@@ -291,6 +292,34 @@ func policies() *rapid.Generator[policy.Policy] {
 			}},
 		}
 	})
+}
+
+func trust(t *rapid.T) policy.Trust {
+	word := rapid.StringMatching("[a-z0-9]{1,12}")
+	return policy.Trust{
+		Files: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.TrustFile {
+			return policy.TrustFile{
+				ID: rules.Draw(t, "id"), Source: source(t),
+				Pattern: rapid.SampledFrom([]string{"CLAUDE.md", "/srv/**", ".a/\xff?"}).Draw(t, "pattern"),
+			}
+		}), 1, 3).Draw(t, "files"),
+		Unsigned: &policy.TrustUnsigned{
+			ID: rules.Draw(t, "id"), Source: source(t),
+			Is: rapid.SampledFrom([]policy.Unsigned{
+				policy.UnsignedAllow, policy.UnsignedWarn, policy.UnsignedRefuse,
+			}).Draw(t, "unsigned"),
+		},
+		Signers: []policy.TrustSigner{{
+			ID: rules.Draw(t, "id"), Source: source(t), Key: word.Draw(t, "key"),
+			Identity: word.Draw(t, "identity"), Issuer: word.Draw(t, "issuer"),
+		}},
+		Revoked: []policy.TrustRevoked{{
+			ID: rules.Draw(t, "id"), Source: source(t), SHA256: word.Draw(t, "revoked"),
+		}},
+		Roots: []policy.TrustRoot{{
+			ID: rules.Draw(t, "id"), Source: source(t), Path: paths.Draw(t, "root"),
+		}},
+	}
 }
 
 func source(t *rapid.T) policy.Source {

@@ -36,6 +36,9 @@ func EncodePolicy(p policy.Policy) (*layerpb.Policy, error) {
 	if out.Snapshot, err = encodeSnapshot(p.Snapshot); err != nil {
 		return nil, At(err, "snapshot")
 	}
+	if out.Trust, err = encodeTrust(p.Trust); err != nil {
+		return nil, At(err, "trust")
+	}
 	return out, At(encodeNetwork(p.Network, out), "network")
 }
 
@@ -66,6 +69,9 @@ func DecodePolicy(m *layerpb.Policy) (policy.Policy, error) {
 	}
 	if p.Snapshot, err = decodeSnapshot(m.GetSnapshot()); err != nil {
 		return p, At(err, "snapshot")
+	}
+	if p.Trust, err = decodeTrust(m.GetTrust()); err != nil {
+		return p, At(err, "trust")
 	}
 	p.Network, err = decodeNetwork(m)
 	return p, At(err, "network")

@@ -45,7 +45,7 @@ var rules = []rule{
 		why: "a vendor imports sdk, and core is ours to change",
 	},
 	{
-		name: "layers do not import core", from: []string{"plugins", "cmd/nono-layer-credproxy", "cmd/nono-layer-landlock", "cmd/nono-layer-netfilter", "cmd/nono-layer-snapshot"}, never: []string{module + "/core"},
+		name: "layers do not import core", from: []string{"plugins", "cmd/nono-layer-credproxy", "cmd/nono-layer-landlock", "cmd/nono-layer-netfilter", "cmd/nono-layer-snapshot", "cmd/nono-layer-trust"}, never: []string{module + "/core"},
 		why: "a built-in layer has nothing that a vendor's has not",
 	},
 	{
@@ -55,6 +55,11 @@ var rules = []rule{
 	{
 		name: "netfilter does not import another layer", from: []string{"plugins/netfilter"}, never: []string{module + "/plugins"},
 		fine: []string{module + "/plugins/netfilter"},
+		why:  "a layer learns of another through facts alone",
+	},
+	{
+		name: "trust does not import another layer", from: []string{"plugins/trust"}, never: []string{module + "/plugins"},
+		fine: []string{module + "/plugins/trust"},
 		why:  "a layer learns of another through facts alone",
 	},
 	{
@@ -190,6 +195,7 @@ var programs = map[string][]string{
 		"kernel.org/pub/linux/libs/security/libcap/psx", // of go-landlock
 	}, contract...),
 	"nono-layer-landlock": contract,
+	"nono-layer-trust": contract,
 	"nono-testllm": {
 		"github.com/fatih/color",        // of go-hclog
 		"github.com/hashicorp/go-hclog", // the library's own log goes nowhere

@@ -113,23 +113,16 @@ nono: error: agent.hcl asks to go on where a rule cannot be held (best_effort), 
   profile  = "minimal"
 }
 # What is not here is not built:
-# no signature is looked at.
+# nobody counts the memory of a run.
 
 limits {
   memory = "4GiB"
-}
-trust {
-  unsigned = "warn"
 }
 `, []string{"--approve"}, `
 nono: error: "memory" of limits is not built yet
   agent.hcl:8:3
      8 |   memory = "4GiB"
   remove it; the kernel limits the memory of a whole run only by a control group, and nono makes none: where systemd gives you one, ` + "`" + `systemd-run --user --scope -p MemoryMax=4G -p MemorySwapMax=0 -- nono run ...` + "`" + `
-nono: error: "unsigned" of trust is not built yet
-  agent.hcl:11:3
-    11 |   unsigned = "warn"
-  remove it; nothing would honour it
 `},
 		{"what no approval makes valid", "layer \"trust\" {\n  enabled = false\n}\ntrust {\n  signers = [\"key\"]\n}\n", []string{"--approve"}, `
 nono: error: no file from elsewhere may switch off the trust layer

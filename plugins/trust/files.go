@@ -1,0 +1,4 @@
+package trust
+
+// fileCommands are those about files: they are signed, verified, listed, shown and forgotten.
+var fileCommands []command

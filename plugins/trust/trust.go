@@ -1,0 +1,81 @@
+package trust
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// New returns the layer.
+func New() sdk.Layer { return &layer{} }
+
+type layer struct{}
+
+// command is one of the layer's commands, and what carries it out.
+type command struct {
+	sdk.Subcommand
+
+	run func(ctx context.Context, req *sdk.SubcommandRequest) error
+}
+
+// commands are all of them.
+var commands = slices.Concat(fileCommands, keyCommands)
+
+// Describe implements sdk.Layer.
+func (*layer) Describe() sdk.Description {
+	d := sdk.Description{
+		Name:      "trust",
+		Version:   "1.0.0",
+		Kind:      policy.KindTrust,
+		Lifetime:  sdk.Ephemeral,
+		StateDir:  true,
+		ConfigDir: true,
+	}
+	for _, c := range commands {
+		d.Subcommands = append(d.Subcommands, c.Subcommand)
+	}
+	return d
+}
+
+// Plan implements sdk.Layer.
+func (*layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
+	answer := &sdk.PlanResponse{}
+	unavailable := func(id policy.RuleID) {
+		answer.Coverage = append(answer.Coverage, sdk.Coverage{
+			Rule: id, Held: sdk.Unavailable, Why: "signatures are not looked at yet",
+		})
+	}
+	t := &req.Policy.Trust
+	for _, f := range t.Files {
+		unavailable(f.ID)
+	}
+	if t.Unsigned != nil {
+		unavailable(t.Unsigned.ID)
+	}
+	for _, s := range t.Signers {
+		unavailable(s.ID)
+	}
+	for _, r := range t.Revoked {
+		unavailable(r.ID)
+	}
+	for _, r := range t.Roots {
+		unavailable(r.ID)
+	}
+	return answer, nil
+}
+
+// Run implements sdk.Commander.
+func (*layer) Run(ctx context.Context, req *sdk.SubcommandRequest) error {
+	for _, c := range commands {
+		if c.Path == req.Path {
+			return c.run(ctx, req)
+		}
+	}
+	return fmt.Errorf("there is no command %q", req.Path)
+}
+
+// Interface guards.
+var _ sdk.Commander = (*layer)(nil)
