@@ -288,6 +288,10 @@ func (c *command) showGit(root string, g restore.Repository) {
 		say("%s: %s that the session made stay, until git tidies up", name,
 			plural(g.Objects, "object"))
 	}
+	if g.Unlooked > 0 {
+		say("%s: whether they are what their names say was not looked at for %d of them, which cannot "+
+			"be read or hold far more than their files do; `git fsck` tells", name, g.Unlooked)
+	}
 }
 
 func (c *command) list(root, says string, notes []restore.Note) {

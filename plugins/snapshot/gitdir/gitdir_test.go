@@ -2,7 +2,13 @@ package gitdir_test
 
 import (
 	"bytes"
+	"compress/zlib"
+	"context"
+	"crypto/sha1"
+	"errors"
+	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -204,7 +210,7 @@ func TestOnlySoundObjectsAreKept(t *testing.T) {
 					return
 				}
 				count++
-				ok, err := gitdir.Sound(path, bytes.NewReader(content))
+				ok, err := gitdir.Sound(t.Context(), path, bytes.NewReader(content), gitdir.NewRoom(50<<20))
 				if !ok || err != nil {
 					t.Errorf("%s of git's: %t, %v", path, ok, err)
 				}
@@ -214,7 +220,8 @@ func TestOnlySoundObjectsAreKept(t *testing.T) {
 					"changed": broken, "cut off": content[:len(content)-4], "empty": nil,
 					"text": []byte("rubbish"),
 				} {
-					if ok, err := gitdir.Sound(path, bytes.NewReader(rubbish)); ok || err != nil {
+					ok, err := gitdir.Sound(t.Context(), path, bytes.NewReader(rubbish), gitdir.NewRoom(50<<20))
+					if ok || err != nil {
 						t.Errorf("%s, %s: %t, %v", path, what, ok, err)
 					}
 				}
@@ -222,6 +229,67 @@ func TestOnlySoundObjectsAreKept(t *testing.T) {
 			if count < 2 {
 				t.Errorf("%d objects in a repository with commits", count)
 			}
+		}
+	}
+}
+
+// loose is an object's file, and its path.
+func loose(t *testing.T, content []byte) (path string, file []byte) {
+	t.Helper()
+	object := append(fmt.Appendf(nil, "blob %d\x00", len(content)), content...)
+	name := fmt.Sprintf("%x", sha1.Sum(object))
+	var to bytes.Buffer
+	w := zlib.NewWriter(&to)
+	if _, err := w.Write(object); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return "objects/" + name[:2] + "/" + name[2:], to.Bytes()
+}
+
+// Files of zeros cost no more than there is room for all of them, and what is like any other file
+// is looked at even when nothing is left of that. Who has had enough can end it.
+func TestObjectsThatHoldMoreThanTheirFiles(t *testing.T) {
+	const zeros = 10 << 20
+	path, file := loose(t, make([]byte, zeros))
+	room := gitdir.NewRoom(50 << 20)
+	looked := 0
+	for {
+		ok, err := gitdir.Sound(t.Context(), path, bytes.NewReader(file), room)
+		if errors.Is(err, gitdir.ErrNoRoom) {
+			break
+		}
+		if looked++; !ok || err != nil || looked > 10 {
+			t.Fatalf("the %dth: %t, %v", looked, ok, err)
+		}
+	}
+	if looked < 4 {
+		t.Errorf("%d files were looked at", looked)
+	}
+	harmless, file := loose(t, bytes.Repeat([]byte("a line of text\n"), 20))
+	if ok, err := gitdir.Sound(t.Context(), harmless, bytes.NewReader(file), room); !ok || err != nil {
+		t.Errorf("a small one: %t, %v", ok, err)
+	}
+	long := make([]byte, 8<<20)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(long)
+	harmless, file = loose(t, long)
+	if ok, err := gitdir.Sound(t.Context(), harmless, bytes.NewReader(file), room); !ok || err != nil {
+		t.Errorf("a long one: %t, %v", ok, err)
+	}
+	other, _ := loose(t, []byte("another"))
+	if ok, err := gitdir.Sound(t.Context(), other, bytes.NewReader(file), room); ok || err != nil {
+		t.Errorf("a long one with another's name: %t, %v", ok, err)
+	}
+	ended := errors.New("ended")
+	ctx, end := context.WithCancelCause(t.Context())
+	end(ended)
+	pack := "objects/pack/pack-" + strings.Repeat("0", 40) + ".pack"
+	for _, path := range []string{harmless, pack} {
+		_, err := gitdir.Sound(ctx, path, bytes.NewReader(file), gitdir.NewRoom(50<<20))
+		if !errors.Is(err, ended) {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }

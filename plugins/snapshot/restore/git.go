@@ -3,6 +3,7 @@
 package restore
 
 import (
+	"context"
 	"io"
 	"slices"
 	"strings"
@@ -28,12 +29,17 @@ type Repository struct {
 	// Objects counts the objects and packs that the session added. They stay: a commit of the user's
 	// may need them, and git removes those that nothing needs when it tidies up.
 	Objects int
+	// Unlooked counts those of them of which it is not known whether they are what their names say:
+	// they cannot be read, or hold far more than their files do.
+	Unlooked int
 
 	asBefore bool // it says already what it said before
 }
 
 // repository plans for one git directory.
-func (p *planner) repository(r Request, unit string, changes []*compare.Change) error {
+func (p *planner) repository(
+	ctx context.Context, r Request, unit string, changes []*compare.Change,
+) error {
 	repo := Repository{Path: unit}
 	left, leftFiles, err := p.recorded(r.After, unit)
 	if err != nil {
@@ -63,7 +69,7 @@ func (p *planner) repository(r Request, unit string, changes []*compare.Change) 
 		return nil
 	}
 	return p.whole(unit, &repo, func() error {
-		return p.unit(r, unit, changes, standing, &repo)
+		return p.unit(ctx, r, unit, changes, standing, &repo)
 	})
 }
 
@@ -245,7 +251,8 @@ func (p *planner) take(path, name string, e *tree.Entry, states []*gitdir.State)
 
 // unit plans for all that is in a git directory.
 func (p *planner) unit(
-	r Request, unit string, changes []*compare.Change, standing []string, repo *Repository,
+	ctx context.Context, r Request, unit string, changes []*compare.Change, standing []string,
+	repo *Repository,
 ) error {
 	unsound := map[string]bool{} // packs of which one file or another is rubbish
 	added := map[string]map[string]bool{}
@@ -256,7 +263,7 @@ func (p *planner) unit(
 			continue
 		}
 		pack = name.Repository + pack
-		sound, err := p.sound(unit, c.Path)
+		sound, err := p.sound(ctx, c.Path, repo)
 		if err != nil {
 			return err
 		}
@@ -276,7 +283,7 @@ func (p *planner) unit(
 	for _, c := range changes {
 		file := gitdir.Of(nameIn(c.Path, unit))
 		before := len(p.plan.Conflicts)
-		keep, err := p.keepObject(unit, c, file, unsound)
+		keep, err := p.keepObject(ctx, c, file, unsound, repo)
 		switch {
 		case err != nil:
 			return err
@@ -334,9 +341,10 @@ func (p *planner) insist(path string, want *tree.Entry) {
 
 // keepObject reports whether something that the session added among the objects stays.
 func (p *planner) keepObject(
-	unit string, c *compare.Change, f gitdir.File, unsound map[string]bool,
+	ctx context.Context, c *compare.Change, f gitdir.File, unsound map[string]bool,
+	repo *Repository,
 ) (bool, error) {
-	whole := p.changed[unit]
+	whole := p.changed[repo.Path]
 	if c.Kind() != compare.Added || whole != nil && !isDir(whole.Before) {
 		return false, nil // of a repository that goes as a whole nobody needs an object
 	}
@@ -350,21 +358,27 @@ func (p *planner) keepObject(
 	if pack, ok := gitdir.PackOf(strings.TrimPrefix(f.Name, "objects/")); ok {
 		return !unsound[f.Repository+pack], nil
 	}
-	return p.sound(unit, c.Path)
+	return p.sound(ctx, c.Path, repo)
 }
 
 // sound reports whether an object's file holds what its name says. What is not there any more is
 // nothing to keep.
-func (p *planner) sound(unit, path string) (sound bool, err error) {
+func (p *planner) sound(
+	ctx context.Context, path string, repo *Repository,
+) (sound bool, err error) {
 	now, err := p.live.look(path)
 	if err != nil || !isFile(now) {
 		return false, err
 	}
 	err = p.live.reading(path, now, func(f *beneath.File) error {
-		sound, err = gitdir.Sound(nameIn(path, unit), f)
+		sound, err = gitdir.Sound(ctx, nameIn(path, repo.Path), f, p.room)
 		return err
 	})
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return false, context.Cause(ctx)
+	case err != nil:
+		repo.Unlooked++
 		return true, nil // whatever it is, it stays
 	}
 	return sound, nil

@@ -117,6 +117,8 @@ type planner struct {
 	hidden map[string]bool
 	// relink are operations for nothing but which names are one file.
 	relink map[*Operation]bool
+	// room is for objects of git's that hold more than their files do.
+	room *gitdir.Room
 }
 
 func newPlanner(root Root, st *store.Store, force bool) (*planner, error) {
@@ -128,6 +130,7 @@ func newPlanner(root Root, st *store.Store, force bool) (*planner, error) {
 		live: l, store: st, force: force, plan: &Plan{Root: root, store: st},
 		ops: map[string]*Operation{}, changed: map[string]*compare.Change{},
 		hidden: map[string]bool{}, relink: map[*Operation]bool{},
+		room: gitdir.NewRoom(gitdir.EnoughRoom),
 	}, nil
 }
 
@@ -162,7 +165,7 @@ func (p *planner) changes(ctx context.Context, r Request, all []*compare.Change)
 		if !r.Paths.touches(unit) {
 			continue
 		}
-		if err := p.repository(r, unit, units[unit]); err != nil {
+		if err := p.repository(ctx, r, unit, units[unit]); err != nil {
 			return err
 		}
 	}
