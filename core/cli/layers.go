@@ -343,7 +343,8 @@ func (a *App) sessionOf(
 			continue
 		}
 		of.kind = l.Kind
-		if e.State == store.Finished {
+		// Where another layer failed at the end, this one's part is finished all the same.
+		if e.State == store.Finished || e.State == store.Dead && !l.Owed {
 			of.list = append(of.list, e)
 		}
 	}
@@ -354,6 +355,8 @@ func (a *App) sessionOf(
 		if !isWhole && c.Arguments != "" && isPath(s.dir, first) {
 			e, err = of.last(c)
 			rest = args
+		} else if err != nil {
+			err = of.orUnfinished(first, err)
 		}
 		return e, rest, err
 	}
@@ -444,12 +447,39 @@ func (of *layerSessions) unfinished(last store.Entry, here string, c sdk.Subcomm
 		newer := e.State == store.Dead && e.Record != nil &&
 			(last.Record == nil || e.Record.Created.After(last.Record.Created))
 		if _, err := store.LastRecorded([]store.Entry{e}, of.dir); newer && err == nil {
-			return diag.Errorf("session %s, the last one with a snapshot of %s, has lost its nono and "+
-				"is not finished", show.Named(e), here).
-				Try("any start finishes it: `nono run -- true`%s", named)
+			p := of.owes(e)
+			p.Detail += named
+			return diag.Errorf("%s; it is the last one with a snapshot of %s", p.Summary, here).
+				Try("%s", p.Detail)
 		}
 	}
 	return nil
+}
+
+// orUnfinished is why there is no finished session that a word means: there is one that is not.
+func (of *layerSessions) orUnfinished(word string, none error) error {
+	e, err := store.Pick(of.sessions.list, word)
+	if err != nil || e.State != store.Dead {
+		return none
+	}
+	if _, ok := of.part(e); !ok {
+		return none
+	}
+	return of.owes(e)
+}
+
+// owes says why the layer's part in a dead session is not finished, and what to do.
+func (of *layerSessions) owes(e store.Entry) diag.Problem {
+	if e.Record.End == nil || e.Record.End.Reason == sdk.EndCoreLost && e.Record.Tries == 0 {
+		return diag.Errorf("session %s has lost its nono and is not finished",
+			show.Named(e)).Try("any start finishes it: `nono run -- true`")
+	}
+	what := "its layer " + of.layer + " failed at the end"
+	if of.kind == policy.KindSnapshot {
+		what = "its second snapshot could not be taken"
+	}
+	return diag.Errorf("session %s is not finished: %s", show.Named(e), what).
+		Try("each start tries again, and says what is in the way: `nono run -- true`")
 }
 
 // given are the flags that were typed.

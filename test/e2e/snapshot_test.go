@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -274,6 +275,37 @@ func TestSnapshotWhileAnotherRuns(t *testing.T) {
 	u.succeeds(u.nono("stop", "other"))
 	g.over()
 	u.succeeds(u.nono("session", "rollback", id, "--yes"))
+	if u.read("a") != "a" {
+		t.Error("it was not put back")
+	}
+}
+
+// A session whose second snapshot could not be taken says so, and how it is taken: what its commands
+// would show is not known before. Its nono was not killed.
+func TestSnapshotWhoseEndFailed(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.write("a", "a")
+	g := u.guard("run", "--allow-cwd", "--snapshot", "--name", "it", "--", "sh", "-c",
+		"echo b > a; echo up; "+ran+"; read x")
+	g.wait(&g.out, "up")
+	packs := u.path("~/.local/state/nono/layers/snapshot/store/packs")
+	if err := os.Rename(packs, packs+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(packs, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	u.nono("stop", "it")
+	g.over()
+	const why = "is not finished: its second snapshot could not be taken"
+	u.refused(u.nono("session", "diff"), why)
+	u.refused(u.nono("session", "rollback", "it"), why)
+	if err := errors.Join(os.Remove(packs), os.Rename(packs+".away", packs)); err != nil {
+		t.Fatal(err)
+	}
+	u.succeeds(u.nono("run", "--", "true"))
+	u.succeeds(u.nono("session", "rollback", "it", "--yes"))
 	if u.read("a") != "a" {
 		t.Error("it was not put back")
 	}
