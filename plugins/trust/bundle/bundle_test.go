@@ -24,7 +24,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/nono-run/nono/plugins/trust/bundle"
-	"github.com/nono-run/nono/plugins/trust/keys"
+	"github.com/nono-run/nono/plugins/trust/keyid"
 	"github.com/nono-run/nono/plugins/trust/statement"
 	"github.com/nono-run/nono/plugins/trust/strictjson"
 )
@@ -34,21 +34,27 @@ var said = statement.Statement{
 	Closed:   []string{".claude/**"},
 }
 
-func newKey(t testing.TB) (*ecdsa.PrivateKey, keys.ID) {
+func newKey(t testing.TB) (*ecdsa.PrivateKey, keyid.ID) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := keys.IDOf(&key.PublicKey)
+	id, err := keyid.Of(&key.PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return key, id
 }
 
-func trusting(id keys.ID, key *ecdsa.PrivateKey) bundle.Verifier {
-	return bundle.Verifier{Keys: map[keys.ID]*ecdsa.PublicKey{id: &key.PublicKey}}
+func newKeyOnly(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, _ := newKey(t)
+	return key
+}
+
+func trusting(id keyid.ID, key *ecdsa.PrivateKey) bundle.Verifier {
+	return bundle.Verifier{Keys: map[keyid.ID]*ecdsa.PublicKey{id: &key.PublicKey}}
 }
 
 func sign(t testing.TB, s statement.Statement, key crypto.Signer) []byte {
@@ -108,7 +114,7 @@ func (d document) text(t testing.TB) []byte {
 }
 
 // message is a bundle as `cosign sign-blob` makes it.
-func message(t testing.TB, content []byte, key *ecdsa.PrivateKey, id keys.ID) document {
+func message(t testing.TB, content []byte, key *ecdsa.PrivateKey, id keyid.ID) document {
 	t.Helper()
 	digest := sha256.Sum256(content)
 	signature, err := ecdsa.SignASN1(rand.Reader, key, digest[:])
@@ -155,7 +161,7 @@ func TestTampering(t *testing.T) {
 	key, id := newKey(t)
 	other, otherID := newKey(t)
 	trust := trusting(id, key)
-	both := bundle.Verifier{Keys: map[keys.ID]*ecdsa.PublicKey{id: &key.PublicKey, otherID: &other.PublicKey}}
+	both := bundle.Verifier{Keys: map[keyid.ID]*ecdsa.PublicKey{id: &key.PublicKey, otherID: &other.PublicKey}}
 	elsewhere := statement.Statement{Subjects: []statement.Subject{{Name: "CLAUDE.md", SHA256: sha256.Sum256([]byte("be evil\n"))}}}
 	payload := func(text []byte) string { return parsed(t, text).in("dsseEnvelope")["payload"].(string) }
 	envelope := func(change func(envelope document)) func(t *testing.T) []byte {
@@ -279,7 +285,7 @@ func longer(s string) string {
 }
 
 // renamed is a bundle that says it was signed by another key.
-func renamed(t *testing.T, text []byte, id keys.ID) []byte {
+func renamed(t *testing.T, text []byte, id keyid.ID) []byte {
 	t.Helper()
 	name, err := hex.DecodeString(string(id))
 	if err != nil {
@@ -290,8 +296,8 @@ func renamed(t *testing.T, text []byte, id keys.ID) []byte {
 	return d.text(t)
 }
 
-func revoking(v bundle.Verifier, id keys.ID) bundle.Verifier {
-	v.Revoked = map[keys.ID]bool{id: true}
+func revoking(v bundle.Verifier, id keyid.ID) bundle.Verifier {
+	v.Revoked = map[keyid.ID]bool{id: true}
 	return v
 }
 
@@ -304,7 +310,7 @@ func digestOf(d document) document { return d.in("messageSignature", "messageDig
 const sha1Statement = `{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"CLAUDE.md","digest":{"sha1":"2346ad27d7568ba9896f1b7da6b5991251debdf2"}}],"predicateType":"https://example.com/v1"}`
 
 // signedPayload is what a trusted key signed that is none of ours.
-func signedPayload(t *testing.T, payload string, key *ecdsa.PrivateKey, id keys.ID) []byte {
+func signedPayload(t *testing.T, payload string, key *ecdsa.PrivateKey, id keyid.ID) []byte {
 	t.Helper()
 	digest := sha256.Sum256(fmt.Appendf(nil, "DSSEv1 28 application/vnd.in-toto+json %d %s", len(payload), payload))
 	signature, err := ecdsa.SignASN1(rand.Reader, key, digest[:])
@@ -356,7 +362,7 @@ func TestWhatIsNotSigned(t *testing.T) {
 	if _, err := bundle.Sign(said, broken{key}); !errors.Is(err, bundle.ErrSignature) {
 		t.Errorf("with a key that signs something else: %v", err)
 	}
-	id, err := keys.IDOf(&p384.PublicKey)
+	id, err := keyid.Of(&p384.PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,7 +379,7 @@ func (b broken) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([
 }
 
 // certified is a bundle whose key has a certificate; who vouches for it is the authority's matter.
-func certified(t *testing.T) (text []byte, digest [sha256.Size]byte, id keys.ID) {
+func certified(t *testing.T) (text []byte, digest [sha256.Size]byte, id keyid.ID) {
 	t.Helper()
 	key, id := newKey(t)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
@@ -435,8 +441,22 @@ func TestCertificates(t *testing.T) {
 			}
 		})
 	}
+	t.Run("another's signature", func(t *testing.T) {
+		d := parsed(t, text)
+		d.in("messageSignature")["signature"] = message(t, []byte("be evil\n"), newKeyOnly(t), "").in("messageSignature")["signature"]
+		v := bundle.Verifier{Identities: []bundle.Identity{alice}, Authority: func([]byte) (bundle.Certified, error) {
+			return bundle.Certified{Identity: alice, Digest: digest}, nil
+		}}
+		if got, err := verify(d.text(t), v); !errors.Is(err, bundle.ErrSignature) {
+			t.Errorf("verified %+v, %v", got, err)
+		}
+		d.in("verificationMaterial", "certificate")["rawBytes"] = "AAAA"
+		if got, err := verify(d.text(t), v); !errors.Is(err, bundle.ErrCertificate) {
+			t.Errorf("verified %+v, %v", got, err)
+		}
+	})
 	// Its key's being trusted makes no difference: a certificate counts as one.
-	if _, err := verify(text, bundle.Verifier{Keys: map[keys.ID]*ecdsa.PublicKey{id: nil}}); !errors.Is(err, bundle.ErrNoRoot) {
+	if _, err := verify(text, bundle.Verifier{Keys: map[keyid.ID]*ecdsa.PublicKey{id: nil}}); !errors.Is(err, bundle.ErrNoRoot) {
 		t.Errorf("with a trusted key: %v", err)
 	}
 }
@@ -486,7 +506,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"base64Signature":"MEUC"}`))
 	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle+json;version=0.1","verificationMaterial":{"x509CertificateChain":{"certificates":[{"rawBytes":"AAAA"}]}},"messageSignature":{}}`))
 	other, otherID := newKey(f)
-	v := bundle.Verifier{Keys: map[keys.ID]*ecdsa.PublicKey{otherID: &other.PublicKey}}
+	v := bundle.Verifier{Keys: map[keyid.ID]*ecdsa.PublicKey{otherID: &other.PublicKey}}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if got, err := verify(text, v); err == nil {
 			t.Errorf("verified %+v", got)

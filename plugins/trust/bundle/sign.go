@@ -12,7 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/nono-run/nono/plugins/trust/keys"
+	"github.com/nono-run/nono/plugins/trust/keyid"
 	"github.com/nono-run/nono/plugins/trust/statement"
 )
 
@@ -39,7 +39,7 @@ func sign(payload []byte, key crypto.Signer) ([]byte, error) {
 	if !ok || public.Curve != elliptic.P256() {
 		return nil, ErrCurve
 	}
-	id, err := keys.IDOf(public)
+	id, err := keyid.Of(public)
 	if err != nil {
 		return nil, err
 	}

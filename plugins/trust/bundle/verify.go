@@ -14,7 +14,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/nono-run/nono/plugins/trust/keys"
+	"github.com/nono-run/nono/plugins/trust/keyid"
 	"github.com/nono-run/nono/plugins/trust/statement"
 )
 
@@ -36,9 +36,9 @@ var (
 // Verifier is who is trusted. Verifying changes nothing in it, and many may at once.
 type Verifier struct {
 	// Keys are trusted.
-	Keys map[keys.ID]*ecdsa.PublicKey
+	Keys map[keyid.ID]*ecdsa.PublicKey
 	// Revoked are not, though they be among Keys or in a certificate.
-	Revoked map[keys.ID]bool
+	Revoked map[keyid.ID]bool
 	// Identities are those whose certificates count. A root vouches for who somebody is, and not
 	// for whether you trust them, so without any no certificate counts.
 	Identities []Identity
@@ -53,7 +53,7 @@ type Identity struct {
 }
 
 // Authority verifies the text of a bundle with a certificate against roots that the user trusts:
-// the chain, when it was signed, and the signature itself.
+// the chain, when it was signed, and once more the signature itself.
 type Authority func(text []byte) (Certified, error)
 
 // Certified is what an [Authority] found.
@@ -76,7 +76,7 @@ type Signed struct {
 
 // Signer is a key, or who a certificate names.
 type Signer struct {
-	Key              keys.ID
+	Key              keyid.ID
 	Identity, Issuer string
 }
 
@@ -134,7 +134,7 @@ func (b *Bundle) digest() [sha256.Size]byte {
 
 // byKey is the key that the signature is by. A bundle may name its key, and is then taken at its
 // word; what names none, or in words of its own, is tried with each.
-func (b *Bundle) byKey(v Verifier, digest [sha256.Size]byte) (keys.ID, error) {
+func (b *Bundle) byKey(v Verifier, digest [sha256.Size]byte) (keyid.ID, error) {
 	id, named := fromHint(b.hint)
 	if !named {
 		return b.byAnyKey(v, digest)
@@ -149,7 +149,7 @@ func (b *Bundle) byKey(v Verifier, digest [sha256.Size]byte) (keys.ID, error) {
 	return id, fits(key, digest, b.signature)
 }
 
-func (b *Bundle) byAnyKey(v Verifier, digest [sha256.Size]byte) (keys.ID, error) {
+func (b *Bundle) byAnyKey(v Verifier, digest [sha256.Size]byte) (keyid.ID, error) {
 	for _, id := range slices.Sorted(maps.Keys(v.Keys)) {
 		if fits(v.Keys[id], digest, b.signature) != nil {
 			continue
@@ -172,9 +172,12 @@ func (b *Bundle) certified(v Verifier, digest [sha256.Size]byte) (Signer, error)
 	if err != nil {
 		return Signer{}, fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
-	spki := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
-	if id := keys.ID(hex.EncodeToString(spki[:])); v.Revoked[id] {
+	if id := keyid.OfDER(certificate.RawSubjectPublicKeyInfo); v.Revoked[id] {
 		return Signer{}, fmt.Errorf("%w: %s", ErrRevokedKey, id)
+	}
+	key, _ := certificate.PublicKey.(*ecdsa.PublicKey)
+	if err := fits(key, digest, b.signature); err != nil {
+		return Signer{}, err
 	}
 	found, err := v.Authority(b.text)
 	if err != nil {
@@ -215,7 +218,7 @@ func encoding(payload []byte) []byte {
 }
 
 // hint is how cosign names a key, and so do we: the bytes of its ID in base64.
-func hint(id keys.ID) (string, error) {
+func hint(id keyid.ID) (string, error) {
 	sum, err := hex.DecodeString(string(id))
 	if err != nil {
 		return "", err
@@ -224,10 +227,10 @@ func hint(id keys.ID) (string, error) {
 }
 
 // fromHint is the key that a hint names, where it does so in this way.
-func fromHint(hint string) (keys.ID, bool) {
+func fromHint(hint string) (keyid.ID, bool) {
 	sum, err := decode("", hint)
 	if err != nil || len(sum) != sha256.Size {
 		return "", false
 	}
-	return keys.ID(hex.EncodeToString(sum)), true
+	return keyid.ID(hex.EncodeToString(sum)), true
 }

@@ -1,0 +1,4 @@
+package roots
+
+// BesideOf finds the program beside another.
+var BesideOf = beside
