@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -88,6 +89,9 @@ func (b blots) beginning(text []byte) int {
 
 // modify looks at the head of an answer, and sees to it that the body is looked at.
 func (p *Proxy) modify(res *http.Response) error {
+	if res.StatusCode < 100 || res.StatusCode > 999 { // the library's server would panic
+		return errors.New("its answer has no status")
+	}
 	pass := passing(res.Request.Context())
 	pass.Status = res.StatusCode
 	h := res.Header

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -381,5 +383,51 @@ func TestOnce(t *testing.T) {
 		if got := requests.Load(); got != want {
 			t.Errorf("sent %d times, want %d: %s", got, want, res.Status)
 		}
+	}
+}
+
+// A request is sent on by the version of HTTP that it came by, and by the second where the service
+// speaks no other.
+func TestVersions(t *testing.T) {
+	for name, test := range map[string]struct {
+		service []string // what the service speaks
+		version int      // what the client speaks
+		want    string
+	}{
+		"the first":               {[]string{"h2", "http/1.1"}, 1, "HTTP/1.1"},
+		"the second":              {[]string{"h2", "http/1.1"}, 2, "HTTP/2.0"},
+		"there is no second":      {[]string{"http/1.1"}, 2, "HTTP/1.1"},
+		"there is no first":       {[]string{"h2"}, 1, "HTTP/2.0"},
+		"no version is agreed on": {nil, 1, "HTTP/1.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := startVersion(t, Service{}, func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				_, _ = fmt.Fprintf(w, "%s %s", r.Proto, body)
+			}, 2)
+			a.service.TLS.NextProtos = test.service
+			a.service.TLS.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+				// The library's server would talk to a client that wants another version.
+				if slices.Equal(test.service, []string{"h2"}) && !slices.Contains(hello.SupportedProtos, "h2") {
+					return nil, errors.New("there is no such version")
+				}
+				return nil, nil
+			}
+			for range 2 {
+				res, err := client(t, test.version).Do(
+					a.request(t.Context(), http.MethodPost, "/v1/x", strings.NewReader("body")))
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(res.Body)
+				_ = res.Body.Close()
+				if err != nil || string(body) != test.want+" body" {
+					t.Errorf("%s: %q, %v", res.Status, body, err)
+				}
+			}
+			if known := a.proxy.to.noFirst.Load(); known != (name == "there is no first") {
+				t.Errorf("it is known that there is no first: %t", known)
+			}
+		})
 	}
 }
