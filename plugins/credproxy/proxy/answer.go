@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -218,6 +219,7 @@ func (b *blotted) Close() error { return b.body.Close() }
 // answer is where an answer goes to.
 type answer struct {
 	http.ResponseWriter
+	ctx   context.Context // the request's
 	blots blots
 }
 
@@ -242,12 +244,13 @@ func (a *answer) WriteHeader(status int) {
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // Hijack takes the connection over. What the client sent together with its request has been read
-// already, and the library would lose it.
+// already, and the library would lose it. When the proxy is closed, nobody else closes it.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(a.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
+	context.AfterFunc(a.ctx, func() { _ = conn.Close() })
 	return &begun{conn, rw.Reader}, rw, nil
 }
 

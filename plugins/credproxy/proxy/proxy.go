@@ -229,7 +229,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil && r.Body != http.NoBody {
 		in.Body = &counted{r.Body, &pass.sent}
 	}
-	p.reverse.ServeHTTP(&answer{ResponseWriter: w, blots: p.blots}, in)
+	p.reverse.ServeHTTP(&answer{ResponseWriter: w, ctx: r.Context(), blots: p.blots}, in)
 }
 
 // endOnPanic ends the process where a handler panics, which the library would go on from: a layer

@@ -309,8 +309,8 @@ func TestWebSocket(t *testing.T) {
 	}
 }
 
-// When a proxy is closed all is told: of an answer that would go on for ever, and of a WebSocket
-// that both sides keep open. Nothing begins after that.
+// When a proxy is closed all is told: of an answer that would go on for ever, of a WebSocket that
+// both sides keep open, and of one that the client alone does. Nothing begins after that.
 func TestClose(t *testing.T) {
 	a := start(t, Service{}, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") == "" {
@@ -327,9 +327,12 @@ func TestClose(t *testing.T) {
 		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" +
 			"Connection: Upgrade\r\n\r\none\n")
 		_ = rw.Flush()
-		_, _ = io.Copy(io.Discard, conn)
+		if r.Header.Get("Ends") == "" {
+			_, _ = io.Copy(io.Discard, conn)
+		}
 	})
-	for _, upgrade := range []string{"", "Upgrade: websocket\r\nConnection: Upgrade\r\n"} {
+	const upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+	for _, header := range []string{"", upgrade, upgrade + "Ends: 1\r\n"} {
 		conn, err := net.Dial("tcp", a.address)
 		if err != nil {
 			t.Fatal(err)
@@ -337,11 +340,15 @@ func TestClose(t *testing.T) {
 		defer func() { _ = conn.Close() }()
 		_ = conn.SetDeadline(time.Now().Add(limit))
 		_, _ = fmt.Fprintf(conn, "GET /v1/x HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n%s\r\n",
-			a.address, token, upgrade)
-		for lines := bufio.NewScanner(conn); lines.Text() != "one"; {
+			a.address, token, header)
+		lines := bufio.NewScanner(conn)
+		for lines.Text() != "one" {
 			if !lines.Scan() {
 				t.Fatal(lines.Err())
 			}
+		}
+		if strings.Contains(header, "Ends") && (lines.Scan() || lines.Err() != nil) {
+			t.Errorf("its end is not told: %q, %v", lines.Text(), lines.Err())
 		}
 	}
 	if err := a.proxy.Close(); err != nil {
@@ -350,7 +357,8 @@ func TestClose(t *testing.T) {
 	a.mu.Lock()
 	told := slices.Clone(a.told)
 	a.mu.Unlock()
-	if len(told) != 2 || told[0].Received != 4 || told[1].Received != 4 {
+	if len(told) != 3 ||
+		slices.ContainsFunc(told, func(r Request) bool { return r.Received != int64(len("one\n")) }) {
 		t.Errorf("told: %+v", told)
 	}
 	if a.proxy.passages.begin() {

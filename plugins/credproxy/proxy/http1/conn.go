@@ -24,6 +24,7 @@ import (
 // conn is a connection, used for one request at a time.
 type conn struct {
 	net.Conn
+	plain net.Conn // without TLS
 	of    *Transport
 	raw   syscall.RawConn // nil where the system has none
 	in    *bufio.Reader
@@ -38,25 +39,30 @@ type conn struct {
 }
 
 func (t *Transport) connect(ctx context.Context) (*conn, error) {
-	plain, err := t.Dial(ctx)
+	secured, err := t.Dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: plain, of: t, in: bufio.NewReader(plain), out: bufio.NewWriter(plain)}
+	c := &conn{
+		Conn: secured, plain: secured, of: t,
+		in: bufio.NewReader(secured), out: bufio.NewWriter(secured),
+	}
 	for {
-		over, ok := plain.(interface{ NetConn() net.Conn })
+		over, ok := c.plain.(interface{ NetConn() net.Conn })
 		if !ok {
 			break
 		}
-		plain = over.NetConn()
+		c.plain = over.NetConn()
 	}
-	if s, ok := plain.(syscall.Conn); ok {
+	if s, ok := c.plain.(syscall.Conn); ok {
 		c.raw, _ = s.SyscallConn()
 	}
 	return c, nil
 }
 
-func (c *conn) close() { _ = c.Close() }
+// close ends the connection at once, and with an error for who reads it. With the farewell of TLS
+// it could take seconds, and the server's own would look like an answer's end.
+func (c *conn) close() { _ = c.plain.Close() }
 
 // silent reports whether nothing came on a connection that nobody uses: neither its end, nor bytes,
 // which would be taken for the answer to the next request.
@@ -228,6 +234,9 @@ type switched struct{ *conn }
 
 // Read implements io.Reader.
 func (s *switched) Read(p []byte) (int, error) { return s.in.Read(p) }
+
+// Close implements io.Closer.
+func (s *switched) Close() error { return s.plain.Close() }
 
 // CloseWrite says that nothing more is sent.
 func (s *switched) CloseWrite() error {

@@ -323,7 +323,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r := httptest.NewRequest(http.MethodGet, "http://a/", nil)
 		c := &conn{
-			Conn: nowhere{}, of: &Transport{MostHead: 1 << 20},
+			Conn: nowhere{}, plain: nowhere{}, of: &Transport{MostHead: 1 << 20},
 			in: bufio.NewReader(bytes.NewReader(text)), out: bufio.NewWriter(io.Discard),
 		}
 		res, err := c.exchange(r) //nolint:bodyclose // there is no connection
@@ -814,7 +814,7 @@ func TestIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to := &Transport{IdleTime: time.Minute}
 		var closed []int
-		keep := func(n int) { to.keep(&conn{Conn: &ending{end: func() { closed = append(closed, n) }}}) }
+		keep := func(n int) { to.keep(&conn{plain: &ending{end: func() { closed = append(closed, n) }}}) }
 		after := func(wait time.Duration, want ...int) {
 			time.Sleep(wait)
 			synctest.Wait()
