@@ -21,7 +21,7 @@ TESTFLAGS ?= -count=1 -timeout=20m
 PACKAGES ?= ./...
 REPORT := $(GO) run ./test/report -skips test/skips.txt
 
-.PHONY: help build install demo test sdks soak race fuzz vet lint fmt generate tools npm-for-buf bench bench-net bench-snapshot work agents clean
+.PHONY: help build install demo test sdks interop soak race fuzz vet lint fmt generate tools npm-for-buf bench bench-net bench-snapshot work agents clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,16 @@ $(SDK_NODE): $(addprefix test/credentials/sdks/,package.json package-lock.json a
 	@touch $@
 
 sdks: $(SDK_PYTHON) $(SDK_NODE) ## OpenAI's and Anthropic's own clients for Python and Node into bin/sdks, for the tests that use them
+
+COSIGN_VERSION := v3.1.3
+COSIGN := bin/cosign/$(COSIGN_VERSION)/cosign
+
+$(COSIGN):
+	@echo "building cosign $(COSIGN_VERSION), which takes minutes"
+	@GOBIN="$(CURDIR)/$(@D)" $(GO) install -trimpath github.com/sigstore/cosign/v3/cmd/cosign@$(COSIGN_VERSION)
+
+interop: $(COSIGN) ## cosign verifies what nono signs, and nono what cosign signs, with keys and without a connection
+	@$(GO) run ./test/interop -cosign $(COSIGN)
 
 SOAKFLAGS ?=
 QUESTIONS ?= 100000

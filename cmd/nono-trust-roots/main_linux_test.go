@@ -7,10 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +16,7 @@ import (
 	"github.com/nono-run/nono/plugins/trust/roots"
 	"github.com/nono-run/nono/plugins/trust/roots/rootstest"
 	"github.com/nono-run/nono/plugins/trust/statement"
+	"github.com/nono-run/nono/test/nosockets"
 )
 
 // programs are what the test binary is when it is called so: the command itself, where the kernel
@@ -50,24 +49,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// withoutSockets has the kernel kill the process where any of its threads makes a socket.
 func withoutSockets(act func() error) error {
-	statement := func(code uint16, k uint32, jt, jf uint8) unix.SockFilter {
-		return unix.SockFilter{Code: code, K: k, Jt: jt, Jf: jf}
-	}
-	filter := []unix.SockFilter{
-		statement(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, 0, 0, 0), // the call's number
-		statement(unix.BPF_JMP|unix.BPF_JEQ|unix.BPF_K, unix.SYS_SOCKET, 1, 0),
-		statement(unix.BPF_RET|unix.BPF_K, unix.SECCOMP_RET_ALLOW, 0, 0),
-		statement(unix.BPF_RET|unix.BPF_K, unix.SECCOMP_RET_KILL_PROCESS, 0, 0),
-	}
-	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); errno != 0 {
-		return errno
-	}
-	// The kernel's own structure, for the duration of the call.
-	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program))); errno != 0 {
-		return errno
+	if err := nosockets.Forbid(); err != nil {
+		return err
 	}
 	return act()
 }
