@@ -21,6 +21,11 @@
 //
 // That the store still has the content is for the caller to ask.
 //
+// # In memory
+//
+// However many files are known, only some blocks of what is on the disk are in memory; what is
+// added is written beside it in sorted runs, which Save merges.
+//
 // # On disk
 //
 // There is one file for each device, replaced as a whole if anything changed, and not synced: a

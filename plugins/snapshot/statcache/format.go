@@ -3,11 +3,11 @@
 package statcache
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
-	"io"
+	"slices"
 
 	"github.com/nono-run/nono/plugins/snapshot/beneath"
 	"github.com/nono-run/nono/plugins/snapshot/store"
@@ -24,10 +24,8 @@ const (
 	headerSize    = 32
 	recordSize    = 64
 	attributesBit = 1 << 63
-	// mostRecords bounds what a file takes in memory.
-	mostRecords = 1 << 22
-	// part is how much is read at once: what a damaged header speaks of and is not there takes none.
-	part = 1 << 20
+	// mostRecords bounds what a file takes of the disk.
+	mostRecords = 1 << 24
 )
 
 var errDamaged = errors.New("the cache is damaged")
@@ -80,63 +78,42 @@ func (r records) find(s *beneath.Stat) (content store.Digest, attributes, ok boo
 	return r.digest(low), size&attributesBit != 0, true
 }
 
-// merge is all that two know; of one file what the newer does.
-func merge(older, newer records) records {
-	all := make(records, 0, len(older)+len(newer))
-	i, j := 0, 0
-	for i < older.len() || j < newer.len() {
-		switch {
-		case j == newer.len() || i < older.len() && older.inode(i) < newer.inode(j):
-			all = append(all, older.at(i)...)
-			i++
-		default:
-			if i < older.len() && older.inode(i) == newer.inode(j) {
-				i++
-			}
-			all = append(all, newer.at(j)...)
-			j++
-		}
-	}
-	return all
-}
-
-// header is the header of a file.
-func header(device uint64, r records) []byte {
+// header is the header of a file that has so many records.
+func header(device uint64, records int64, sum uint32) []byte {
 	b := append(make([]byte, 0, headerSize), magic...)
 	b = binary.LittleEndian.AppendUint64(b, device)
-	b = binary.LittleEndian.AppendUint64(b, uint64(r.len()))
-	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(r, castagnoli))
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	b = binary.LittleEndian.AppendUint64(b, uint64(records))
+	b = binary.LittleEndian.AppendUint32(b, sum)
+	return binary.LittleEndian.AppendUint32(b, checksum(b))
 }
 
-// parse reads the records of a device. It believes none of them before it has seen all.
-func parse(from io.Reader, device uint64) (records, error) {
-	var head [headerSize]byte
-	if _, err := io.ReadFull(from, head[:]); err != nil {
-		return nil, fmt.Errorf("reading the cache: %w", err)
+// parseHeader is the inverse of header.
+func parseHeader(b []byte, device uint64) (records int64, sum uint32, err error) {
+	number := binary.LittleEndian.Uint64(b[16:])
+	if string(b[:8]) != magic || binary.LittleEndian.Uint64(b[8:]) != device ||
+		checksum(b[:28]) != binary.LittleEndian.Uint32(b[28:]) || number > mostRecords {
+		return 0, 0, errDamaged
 	}
-	number := binary.LittleEndian.Uint64(head[16:])
-	if string(head[:8]) != magic || binary.LittleEndian.Uint64(head[8:]) != device ||
-		crc32.Checksum(head[:28], castagnoli) != binary.LittleEndian.Uint32(head[28:]) ||
-		number > mostRecords {
-		return nil, errDamaged
+	return int64(number), binary.LittleEndian.Uint32(b[24:]), nil
+}
+
+func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+
+// inOrder sorts records by inode; of several of one file the last is kept.
+func inOrder(added records) records {
+	order := make([]int, added.len())
+	for i := range order {
+		order[i] = i
 	}
-	var r records
-	for left := int64(number) * recordSize; left > 0; {
-		n := min(left, max(part, int64(len(r)))) // twice as much each time
-		r = append(r, make([]byte, n)...)
-		if _, err := io.ReadFull(from, r[int64(len(r))-n:]); err != nil {
-			return nil, fmt.Errorf("reading the cache: %w", err)
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(added.inode(a), added.inode(b)), cmp.Compare(a, b))
+	})
+	sorted := make(records, 0, len(added))
+	for i, at := range order {
+		if i+1 < len(order) && added.inode(order[i+1]) == added.inode(at) {
+			continue
 		}
-		left -= n
+		sorted = append(sorted, added.at(at)...)
 	}
-	if crc32.Checksum(r, castagnoli) != binary.LittleEndian.Uint32(head[24:]) {
-		return nil, errDamaged
-	}
-	for i := 1; i < r.len(); i++ {
-		if r.inode(i-1) >= r.inode(i) {
-			return nil, errDamaged
-		}
-	}
-	return r, nil
+	return sorted
 }

@@ -3,13 +3,14 @@
 package statcache
 
 import (
-	"bytes"
-	"cmp"
+	"bufio"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"io/fs"
+	"iter"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,11 +43,10 @@ type Cache struct {
 type device struct {
 	number uint64
 	load   sync.Once
-	known  records
-	file   fs.FileInfo // that it was read from; nil where there is none
+	known  *known // nil where there is nothing
 
 	mu    sync.Mutex
-	added records // not in order
+	added added
 }
 
 // Open opens the cache in a directory, and makes that where it is missing.
@@ -75,7 +75,26 @@ func youngAge() time.Duration {
 }
 
 // Close lets the cache go, and saves nothing.
-func (c *Cache) Close() error { return c.root.Close() }
+func (c *Cache) Close() error {
+	errs := []error{c.each(func(d *device) error {
+		d.known.close()
+		d.added.clear()
+		return nil
+	})}
+	return errors.Join(append(errs, c.root.Close())...)
+}
+
+// each calls a function with each device of which something was asked or added.
+func (c *Cache) each(do func(*device) error) error {
+	var errs []error
+	c.devices.Range(func(_, value any) bool {
+		if d, ok := value.(*device); ok {
+			errs = append(errs, do(d))
+		}
+		return true
+	})
+	return errors.Join(errs...)
+}
 
 // Lookup is the content that a file with these stamps had, and whether it has attributes.
 func (c *Cache) Lookup(s beneath.Stat) (content store.Digest, attributes, ok bool) {
@@ -92,7 +111,7 @@ func (c *Cache) Add(s beneath.Stat, content store.Digest, attributes bool, read 
 	d := c.device(s.Device)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.added = appendRecord(d.added, &s, attributes, content)
+	d.added.add(c.root, &s, attributes, content)
 }
 
 // device is a device, with what its file knows. Where that cannot be read, it knows nothing.
@@ -102,85 +121,59 @@ func (c *Cache) device(number uint64) *device {
 		got, _ = c.devices.LoadOrStore(number, &device{number: number})
 	}
 	d, _ := got.(*device)
-	d.load.Do(func() { d.known, d.file = c.read(number) })
+	d.load.Do(func() { d.known = c.read(number) })
 	return d
 }
 
 func fileName(device uint64) string { return strconv.FormatUint(device, 16) }
 
-// read reads the file of a device.
-func (c *Cache) read(number uint64) (records, fs.FileInfo) {
+// read opens the file of a device; nil where there is none, or it is damaged.
+func (c *Cache) read(number uint64) *known {
 	f, err := c.root.OpenFile(fileName(number), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return nil, nil
+		return nil
 	}
-	defer f.Close()
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
-		return nil, nil
+		f.Close()
+		return nil
 	}
-	known, err := parse(f, number)
+	k, err := openKnown(f, number)
 	if err != nil {
-		return nil, nil
+		f.Close()
+		return nil
 	}
-	return known, info
+	k.info = info
+	return k
 }
 
 // Save writes what was added. Each device's file is replaced as a whole, and stays as it is where
 // nothing was.
-func (c *Cache) Save() error {
-	var errs []error
-	c.devices.Range(func(_, value any) bool {
-		if d, ok := value.(*device); ok {
-			errs = append(errs, c.save(d))
-		}
-		return true
-	})
-	return errors.Join(errs...)
-}
+func (c *Cache) Save() error { return c.each(c.save) }
 
 func (c *Cache) save(d *device) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.added) == 0 {
+	if d.added.none() {
 		return nil
 	}
+	defer d.added.clear()
 	// Another process may have saved what it knows since.
 	if now, err := c.root.Lstat(fileName(d.number)); err == nil &&
-		(d.file == nil || !os.SameFile(now, d.file)) {
-		d.known, d.file = c.read(d.number)
+		(d.known == nil || !os.SameFile(now, d.known.info)) {
+		d.known.close()
+		d.known = c.read(d.number)
 	}
-	all := merge(d.known, inOrder(d.added))
-	d.added = nil
-	if bytes.Equal(all, d.known) {
-		return nil
+	newer, err := d.added.inOrder()
+	if err != nil {
+		return fmt.Errorf("writing the cache: %w", err)
 	}
-	return c.write(d.number, all)
+	return c.write(d.number, merged(append([]*stream{d.known.all()}, newer...)), d.known)
 }
 
-// inOrder sorts records by inode; of several of one file the last is kept.
-func inOrder(added records) records {
-	order := make([]int, added.len())
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Compare(added.inode(a), added.inode(b))
-	})
-	sorted := make(records, 0, len(added))
-	for i, at := range order {
-		if i+1 < len(order) && added.inode(order[i+1]) == added.inode(at) {
-			continue
-		}
-		sorted = append(sorted, added.at(at)...)
-	}
-	return sorted
-}
-
-// write replaces the file of a device. Where another process does so at this moment, it is left to
-// that one: what is lost is read again.
-func (c *Cache) write(number uint64, all records) error {
-	all = all[:min(len(all), mostRecords*recordSize)]
+// write replaces the file of a device by one of these records, unless they are what it has. Where
+// another process does so at this moment, it is left to that one: what is lost is read again.
+func (c *Cache) write(number uint64, all iter.Seq2[[]byte, error], now *known) error {
 	name := fileName(number)
 	f, err := c.root.OpenFile(name+beingWritten, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -200,17 +193,49 @@ func (c *Cache) write(number uint64, all records) error {
 	if there, err := c.root.Lstat(name + beingWritten); err != nil || !os.SameFile(mine, there) {
 		return nil // another process has just finished
 	}
+	same := false
 	if err = f.Truncate(0); err == nil {
-		if _, err = f.Write(header(number, all)); err == nil {
-			if _, err = f.Write(all); err == nil {
-				err = c.root.Rename(name+beingWritten, name)
-			}
+		if same, err = writeRecords(f, number, all, now); err == nil && !same {
+			err = c.root.Rename(name+beingWritten, name)
 		}
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("writing the cache: %w", err), c.root.Remove(name+beingWritten))
+		err = fmt.Errorf("writing the cache: %w", err)
+	}
+	if err != nil || same {
+		return errors.Join(err, c.root.Remove(name+beingWritten))
 	}
 	return nil
+}
+
+// writeRecords writes a file, and reports whether it has nothing but what another has. Its header
+// is the last that is written: so nobody believes the half of it.
+func writeRecords(
+	f *os.File, number uint64, all iter.Seq2[[]byte, error], now *known,
+) (same bool, err error) {
+	if _, err := f.Seek(headerSize, io.SeekStart); err != nil {
+		return false, err
+	}
+	w := bufio.NewWriterSize(f, 1<<18)
+	records, sum := int64(0), uint32(0)
+	for r, err := range all {
+		if err != nil {
+			return false, err
+		}
+		if records == mostRecords {
+			break
+		}
+		records++
+		sum = crc32.Update(sum, castagnoli, r)
+		if _, err := w.Write(r); err != nil {
+			return false, err
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return false, err
+	}
+	_, err = f.WriteAt(header(number, records, sum), 0)
+	return now != nil && now.records == records && now.sum == sum, err
 }
 
 // Drop forgets all files whose content is not there any more, and returns how many those are. It is
@@ -231,26 +256,42 @@ func (c *Cache) Drop(has func(store.Digest) bool) (int, error) {
 		if err != nil || fileName(number) != name {
 			continue
 		}
-		known, file := c.read(number)
-		if file == nil { // nobody would believe it
-			if err := c.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return dropped, err
-			}
-			continue
-		}
-		kept := make(records, 0, len(known))
-		for i := range known.len() {
-			if has(known.digest(i)) {
-				kept = append(kept, known.at(i)...)
-			}
-		}
-		if len(kept) == len(known) {
-			continue
-		}
-		if err := c.write(number, kept); err != nil {
+		n, err := c.dropFrom(number, has)
+		if dropped += n; err != nil {
 			return dropped, err
 		}
-		dropped += known.len() - kept.len()
 	}
 	return dropped, nil
+}
+
+func (c *Cache) dropFrom(number uint64, has func(store.Digest) bool) (int, error) {
+	known := c.read(number)
+	if known == nil { // nobody would believe it
+		if err := c.root.Remove(fileName(number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return 0, err
+		}
+		return 0, nil
+	}
+	defer known.close()
+	dropped := 0
+	kept := func(yield func([]byte, error) bool) {
+		for r, err := range merged([]*stream{known.all()}) {
+			if err == nil && !has(records(r).digest(0)) {
+				dropped++
+			} else if !yield(r, err) {
+				return
+			}
+		}
+	}
+	for _, err := range kept {
+		if err != nil {
+			return 0, err
+		}
+	}
+	if dropped == 0 {
+		return 0, nil
+	}
+	dropped = 0
+	err := c.write(number, kept, known)
+	return dropped, err
 }

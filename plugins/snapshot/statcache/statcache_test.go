@@ -197,6 +197,97 @@ func TestDrop(t *testing.T) {
 	}
 }
 
+// Of very many files only some are in memory at a time, and the last word about each counts.
+func TestVeryMany(t *testing.T) {
+	const files = 3 * runRecords
+	dir := filepath.Join(t.TempDir(), "cache")
+	want := func(i uint64) store.Digest { return store.Digest{byte(i), byte(i >> 8), byte(i >> 16)} }
+	c := openCache(t, dir)
+	for round := range 2 {
+		for i := range uint64(files) {
+			if d := want(i); round == 1 || i%5 == 0 {
+				if round == 0 {
+					d = store.Digest{1, 2, 3, 4} // it was read once more
+				}
+				c.Add(old(i*2654435761%(1<<30)), d, false, now)
+			}
+		}
+		if round == 0 {
+			save(t, c)
+			c = openCache(t, dir)
+		}
+	}
+	if n := c.device(7).added.records.len(); n >= runRecords {
+		t.Errorf("%d records are in memory", n)
+	}
+	save(t, c)
+	c = openCache(t, dir)
+	for i := range uint64(files) {
+		if got, _, ok := c.Lookup(old(i * 2654435761 % (1 << 30))); !ok || got != want(i) {
+			t.Fatalf("file %d: %s, %t", i, got, ok)
+		}
+	}
+	if left, err := os.ReadDir(dir); len(left) != 1 || err != nil {
+		t.Errorf("there are %v, %v", left, err)
+	}
+	k := c.device(7).known
+	if n := int64(len(k.places)); n != (files+blockRecords-1)/blockRecords || n <= keptBlocks {
+		t.Fatalf("there are %d blocks", n)
+	}
+	// What became another since it was opened is not believed.
+	if err := os.WriteFile(filepath.Join(dir, "7"), make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.blocks[3].Store(nil)
+	if got := k.block(3); got != nil {
+		t.Errorf("%d records of zeros", got.len())
+	}
+}
+
+// What cannot be kept for now is an error in the end.
+func TestNoRoomForARun(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	c := openCache(t, dir)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(2 * runRecords) {
+		c.Add(old(i), store.Digest{1}, false, now)
+	}
+	if n := c.device(7).added.records.len(); n > runRecords {
+		t.Errorf("%d records are in memory", n)
+	}
+	if err := c.Save(); err == nil {
+		t.Error("it was saved")
+	}
+}
+
+// inMemory is a file.
+type inMemory struct{ *bytes.Reader }
+
+func (inMemory) Close() error { return nil }
+
+// parse are all records of a file.
+func parse(b []byte, device uint64) (records, error) {
+	k, err := openKnown(inMemory{bytes.NewReader(b)}, device)
+	if err != nil {
+		return nil, err
+	}
+	var all records
+	for r, err := range merged([]*stream{k.all()}) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r...)
+	}
+	return all, nil
+}
+
+// whole is a file of these records.
+func whole(device uint64, all records) []byte {
+	return append(header(device, int64(all.len()), checksum(all)), all...)
+}
+
 // A damaged file knows nothing: whichever bit is flipped, and wherever it ends.
 func TestDamage(t *testing.T) {
 	var all records
@@ -204,23 +295,23 @@ func TestDamage(t *testing.T) {
 		s := old(inode)
 		all = appendRecord(all, &s, false, store.Digest{byte(inode)})
 	}
-	whole := append(header(7, all), all...)
-	if got, err := parse(bytes.NewReader(whole), 7); err != nil || !bytes.Equal(got, all) {
+	whole := whole(7, all)
+	if got, err := parse(whole, 7); err != nil || !bytes.Equal(got, all) {
 		t.Fatalf("%d records, %v", got.len(), err)
 	}
 	for i := range whole {
 		for bit := range 8 {
 			spoilt := bytes.Clone(whole)
 			spoilt[i] ^= 1 << bit
-			if got, err := parse(bytes.NewReader(spoilt), 7); err == nil {
+			if got, err := parse(spoilt, 7); err == nil {
 				t.Fatalf("bit %d of byte %d: %d records", bit, i, got.len())
 			}
 		}
-		if got, err := parse(bytes.NewReader(whole[:i]), 7); err == nil {
+		if got, err := parse(whole[:i], 7); err == nil {
 			t.Fatalf("the first %d bytes: %d records", i, got.len())
 		}
 	}
-	if _, err := parse(bytes.NewReader(whole), 8); err == nil {
+	if _, err := parse(whole, 8); err == nil {
 		t.Error("it is taken for that of another device")
 	}
 }
@@ -239,7 +330,15 @@ func TestFindIsALookup(t *testing.T) {
 				want[inode] = content
 			}
 		}
-		all := merge(inOrder(each[0]), inOrder(each[1]))
+		var all records
+		for r, err := range merged([]*stream{
+			newStream(bytes.NewReader(inOrder(each[0]))), newStream(bytes.NewReader(inOrder(each[1]))),
+		}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, r...)
+		}
 		if all.len() != len(want) {
 			t.Fatalf("%d records instead of %d", all.len(), len(want))
 		}
@@ -256,14 +355,14 @@ func TestFindIsALookup(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	s := old(1)
 	all := appendRecord(nil, &s, true, store.Digest{1})
-	f.Add(append(header(7, all), all...))
-	f.Add(header(7, nil))
+	f.Add(whole(7, all))
+	f.Add(whole(7, nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := parse(bytes.NewReader(b), 7)
+		got, err := parse(b, 7)
 		if err != nil {
 			return
 		}
-		if again := append(header(7, got), got...); !bytes.HasPrefix(b, again) {
+		if again := whole(7, got); !bytes.HasPrefix(b, again) {
 			t.Errorf("read as %s", hex.EncodeToString(again))
 		}
 	})
@@ -275,9 +374,13 @@ func BenchmarkLookup(b *testing.B) {
 		s := old(inode)
 		all = appendRecord(all, &s, false, store.Digest{1})
 	}
+	k, err := openKnown(inMemory{bytes.NewReader(whole(7, all))}, 7)
+	if err != nil {
+		b.Fatal(err)
+	}
 	for i := 0; b.Loop(); i++ {
-		s := old(uint64(i) * 2654435761 % 1_000_000)
-		if _, _, ok := all.find(&s); !ok {
+		s := old(uint64(i) % 1_000_000)
+		if _, _, ok := k.find(&s); !ok {
 			b.Fatal("it is not there")
 		}
 	}
