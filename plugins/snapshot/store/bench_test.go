@@ -71,7 +71,7 @@ func BenchmarkHas(b *testing.B) {
 	s := &Store{index: million(), packs: []*sealedPack{{}}}
 	digests := make([]Digest, 4096)
 	for i := range digests {
-		digests[i] = s.index.entries[i*241].digest
+		digests[i] = s.index.at(i * 241).digest
 	}
 	for i := 0; b.Loop(); i++ {
 		if !s.Has(digests[i%len(digests)]) {
@@ -102,7 +102,8 @@ func BenchmarkOpen(b *testing.B) {
 		s := &Store{disk: m, index: newIndex(), known: map[string]*sealedPack{}}
 		s.shared.Add(1)
 		p := begin(b, s)
-		for _, e := range x.entries[i*20_000 : (i+1)*20_000] {
+		for j := range 20_000 {
+			e := *x.at(i*20_000 + j)
 			e.kind, e.codec, e.offset = blob, codecRaw, headerSize
 			p.index.add(e)
 		}

@@ -3,16 +3,76 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
+	"iter"
+	"slices"
 )
+
+// entries is a list of entries that grows without being copied.
+type entries struct {
+	chunks [][]entry // all but the last of chunkEntries
+	n      int
+}
+
+const chunkEntries = 1 << 10
+
+func (l *entries) len() int        { return l.n }
+func (l *entries) at(i int) *entry { return &l.chunks[i/chunkEntries][i%chunkEntries] }
+
+// add adds an entry.
+func (l *entries) add(e entry) {
+	if l.n%chunkEntries == 0 {
+		l.chunks = append(l.chunks, make([]entry, 0, chunkEntries))
+	}
+	last := &l.chunks[len(l.chunks)-1]
+	*last = append(*last, e)
+	l.n++
+}
+
+// cut shortens the list.
+func (l *entries) cut(n int) {
+	chunks := (n + chunkEntries - 1) / chunkEntries
+	clear(l.chunks[chunks:])
+	l.chunks, l.n = l.chunks[:chunks], n
+	if n%chunkEntries != 0 {
+		l.chunks[chunks-1] = l.chunks[chunks-1][:n%chunkEntries]
+	}
+}
+
+// sorted are the entries in the order of their digests.
+func (l *entries) sorted() iter.Seq[*entry] {
+	type place struct {
+		begins uint64 // of the digest
+		at     uint32
+	}
+	order := make([]place, l.n)
+	for i := range order {
+		order[i] = place{binary.BigEndian.Uint64(l.at(i).digest[:]), uint32(i)}
+	}
+	slices.SortFunc(order, func(a, b place) int {
+		if a.begins != b.begins {
+			return cmp.Compare(a.begins, b.begins)
+		}
+		return bytes.Compare(l.at(int(a.at)).digest[:], l.at(int(b.at)).digest[:])
+	})
+	return func(yield func(*entry) bool) {
+		for _, p := range order {
+			if !yield(l.at(int(p.at))) {
+				return
+			}
+		}
+	}
+}
 
 // index finds an entry by its digest. It is a table with open addressing: slots hold a position in
 // the entries and one, and 0 is empty. At most half of them are used. An object of a million takes
 // about 72 bytes.
 type index struct {
-	entries []entry
-	slots   []uint32
+	entries
+	slots []uint32
 	// seed is random, so that nobody can choose digests that all begin at one slot.
 	seed uint64
 }
@@ -27,7 +87,7 @@ func newIndex() *index {
 func (x *index) slot(d *Digest) int {
 	mask := uint64(len(x.slots) - 1)
 	at := (binary.LittleEndian.Uint64(d[:]) * x.seed) >> 32 & mask
-	for x.slots[at] != 0 && x.entries[x.slots[at]-1].digest != *d {
+	for x.slots[at] != 0 && x.at(int(x.slots[at]-1)).digest != *d {
 		at = (at + 1) & mask
 	}
 	return int(at)
@@ -36,7 +96,7 @@ func (x *index) slot(d *Digest) int {
 // find is the entry of a digest, or nil. It is valid until the next one is added.
 func (x *index) find(d Digest) *entry {
 	if position := x.slots[x.slot(&d)]; position != 0 {
-		return &x.entries[position-1]
+		return x.at(int(position - 1))
 	}
 	return nil
 }
@@ -52,35 +112,41 @@ func (x *index) add(e entry) bool {
 	if x.find(e.digest) != nil {
 		return false
 	}
-	x.entries = append(x.entries, e)
-	if 2*len(x.entries) > len(x.slots) {
+	x.entries.add(e)
+	if 2*x.n > len(x.slots) {
 		x.grow(2 * len(x.slots))
 	} else {
-		x.slots[x.slot(&e.digest)] = uint32(len(x.entries))
+		x.slots[x.slot(&e.digest)] = uint32(x.n)
 	}
 	return true
 }
 
-// addAll adds those entries of a slice that come after its own, which it begins with. So they need
-// not be copied.
-func (x *index) addAll(all []entry) {
-	more := all[len(x.entries):]
+// addAll adds entries from a place of the list on, which were put there without being looked for.
+// Those of which there is one already go.
+func (x *index) addAll(from int) {
 	slots := len(x.slots)
-	for slots < 2*len(all) {
+	for slots < 2*x.n {
 		slots *= 2
 	}
 	if slots > len(x.slots) {
-		x.grow(slots)
+		x.slots = make([]uint32, slots)
+		from = 0
 	}
-	x.entries = all[:len(x.entries)]
-	for i := range more {
-		x.add(more[i]) // it lands where this one is, or before it
+	n := from
+	for i := from; i < x.n; i++ {
+		e := *x.at(i)
+		if at := x.slot(&e.digest); x.slots[at] == 0 {
+			*x.at(n) = e
+			n++
+			x.slots[at] = uint32(n)
+		}
 	}
+	x.cut(n)
 }
 
 func (x *index) grow(slots int) {
 	x.slots = make([]uint32, slots)
-	for i := range x.entries {
-		x.slots[x.slot(&x.entries[i].digest)] = uint32(i + 1)
+	for i := range x.n {
+		x.slots[x.slot(&x.at(i).digest)] = uint32(i + 1)
 	}
 }

@@ -15,7 +15,7 @@ type Refs func(manifest io.Reader, each func(Digest) error) error
 // marks is a set of objects, by their positions in an index: a bit for each.
 type marks []uint64
 
-func newMarks(x *index) marks  { return make(marks, (len(x.entries)+63)/64) }
+func newMarks(x *index) marks  { return make(marks, (x.len()+63)/64) }
 func (m marks) set(i int)      { m[i/64] |= 1 << (i % 64) }
 func (m marks) has(i int) bool { return m[i/64]&(1<<(i%64)) != 0 }
 func (m marks) setAll(number int) {
@@ -68,7 +68,7 @@ func (s *Store) follow(
 	}
 	return func(d Digest) error {
 		i, ok := one(d)
-		if !ok || x.entries[i].kind != list {
+		if !ok || x.at(i).kind != list {
 			return nil
 		}
 		pieces, err := s.pieces(d, sp)

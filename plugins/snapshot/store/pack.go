@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"sync"
 )
 
@@ -191,27 +190,25 @@ func (p *Pack) Seal(sync bool) error {
 		ending = safe
 	}
 	err := p.err
-	if err == nil && len(p.index.entries) > 0 {
+	if err == nil && p.index.len() > 0 {
 		if err = p.seal(ending); err != nil {
 			err = p.fail(err)
 		}
 	}
-	if err != nil || len(p.index.entries) == 0 {
+	if err != nil || p.index.len() == 0 {
 		return errors.Join(err, p.discard())
 	}
-	p.store.addPack(p.id, p.index.entries)
+	p.store.addPack(p.id, &p.index.entries)
 	p.release()
 	return nil
 }
 
 func (p *Pack) seal(ending string) error {
-	entries := p.index.entries
-	slices.SortFunc(entries, func(a, b entry) int { return bytes.Compare(a.digest[:], b.digest[:]) })
-	p.index.slots = nil // their positions are others now
-	foot := footer{index: p.tail.end(), number: int64(len(entries))}
+	p.index.slots = nil // nothing is looked for any more
+	foot := footer{index: p.tail.end(), number: int64(p.index.len())}
 	var record []byte
-	for i := range entries {
-		record = appendEntry(record[:0], &entries[i])
+	for e := range p.index.sorted() {
+		record = appendEntry(record[:0], e)
 		foot.sum = updateSum(foot.sum, record)
 		if err := p.tail.write(p.file, p.tail.add(nil, record)); err != nil {
 			return err
@@ -262,18 +259,22 @@ func (p *Pack) release() {
 }
 
 // addPack has the objects of a pack that was just sealed found.
-func (s *Store) addPack(id string, entries []entry) {
+func (s *Store) addPack(id string, all *entries) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := &sealedPack{id: id}
 	number := uint32(len(s.packs))
 	s.packs = append(s.packs, p)
 	s.known[id] = p
-	for i := range entries {
-		entries[i].pack = number
-		if old := s.index.find(entries[i].digest); old != nil && s.packs[old.pack].suspect {
-			*old = entries[i]
+	for i := range all.len() {
+		e := *all.at(i)
+		e.pack = number
+		if old := s.index.find(e.digest); old != nil && s.packs[old.pack].suspect {
+			*old = e
+		}
+		s.index.add(e)
+		if i%chunkEntries == chunkEntries-1 {
+			all.chunks[i/chunkEntries] = nil // it is twice in memory no longer
 		}
 	}
-	s.index.addAll(append(s.index.entries, entries...))
 }

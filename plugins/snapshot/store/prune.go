@@ -128,7 +128,7 @@ func (p *pruning) run() error {
 	p.mu.RLock()
 	p.x = p.index
 	all := slices.Clone(p.packs)
-	objects, bad := len(p.x.entries), len(p.Store.damaged)
+	objects, bad := p.x.len(), len(p.Store.damaged)
 	p.mu.RUnlock()
 	if err := p.mark(); err != nil {
 		return err
@@ -214,8 +214,8 @@ func (p *pruning) rewritePacks(all []*sealedPack) error {
 			return err
 		}
 	}
-	for i := range p.x.entries {
-		if e := &p.x.entries[i]; p.live.has(i) {
+	for i := range p.x.len() {
+		if e := p.x.at(i); p.live.has(i) {
 			in := &packs[e.pack]
 			in.at = append(in.at, i)
 			in.bytes += recordSize + int64(e.stored) + entrySize
@@ -262,7 +262,7 @@ func (p *pruning) rewritePack(in *liveIn) error {
 		p.rewrite = next
 	}
 	slices.SortFunc(in.at, func(a, b int) int {
-		return cmp.Compare(p.x.entries[a].offset, p.x.entries[b].offset)
+		return cmp.Compare(p.x.at(a).offset, p.x.at(b).offset)
 	})
 	f, err := in.pack.open(p.disk)
 	if err != nil {
@@ -275,7 +275,7 @@ func (p *pruning) rewritePack(in *liveIn) error {
 		if p.ctx.Err() != nil {
 			return context.Cause(p.ctx)
 		}
-		e := p.x.entries[i]
+		e := *p.x.at(i)
 		raw, err := readRecord(f, &e, sp)
 		switch {
 		case errors.Is(err, errDamaged):

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"sync"
 )
 
@@ -43,18 +42,18 @@ func (s *Store) readPack(n name, x *index, number uint32) error {
 	if n.ending == sealed && (at != s.boot || at == boot{}) {
 		return errOtherBoot
 	}
-	before := len(x.entries)
-	all, err := readIndex(f, foot, x.entries)
-	if err != nil {
+	before := x.len()
+	if err := readIndex(f, foot, &x.entries); err != nil {
 		return err
 	}
-	if len(all) > maxObjects {
+	if x.len() > maxObjects {
+		x.cut(before)
 		return damaged("with it the store would have more than %d objects", maxObjects)
 	}
-	for i := range all[before:] {
-		all[before+i].pack = number
+	for i := before; i < x.len(); i++ {
+		x.at(i).pack = number
 	}
-	x.addAll(all)
+	x.addAll(before)
 	return nil
 }
 
@@ -83,36 +82,41 @@ func ends(f file) (boot, footer, error) {
 	return at, foot, err
 }
 
-// readIndex reads the index of a pack, and appends its entries. None is believed before all were
-// seen.
-func readIndex(f io.ReaderAt, foot footer, entries []entry) ([]entry, error) {
+// readIndex reads the index of a pack, and adds its entries to a list. None is believed before all
+// were seen: where something is wrong, the list is as it was.
+func readIndex(f io.ReaderAt, foot footer, all *entries) (err error) {
+	before := all.len()
+	defer func() {
+		if err != nil {
+			all.cut(before)
+		}
+	}()
 	buffer := make([]byte, min(foot.number*entrySize, indexPart))
 	sum := uint32(0)
 	last := Digest{}
 	for done := int64(0); done < foot.number; {
 		part := buffer[:min((foot.number-done)*entrySize, indexPart)]
 		if err := readFull(f, part, foot.index+done*entrySize); err != nil {
-			return nil, err
+			return err
 		}
 		sum = updateSum(sum, part)
-		entries = slices.Grow(entries, len(part)/entrySize)
 		for ; len(part) > 0; part = part[entrySize:] {
 			e := parseEntry(part)
 			if !e.valid(foot.index) {
-				return nil, damaged("entry %d of its index is none", done)
+				return damaged("entry %d of its index is none", done)
 			}
 			if done > 0 && bytes.Compare(last[:], e.digest[:]) >= 0 {
-				return nil, damaged("entry %d of its index is not in order", done)
+				return damaged("entry %d of its index is not in order", done)
 			}
 			last = e.digest
-			entries = append(entries, e)
+			all.add(e)
 			done++
 		}
 	}
 	if sum != foot.sum {
-		return nil, damaged("its index has another checksum")
+		return damaged("its index has another checksum")
 	}
-	return entries, nil
+	return nil
 }
 
 // readFull reads what must be there.

@@ -29,7 +29,7 @@ func (s *Store) Shares(
 		count := func(i int) {
 			if !counted.has(i) {
 				counted.set(i)
-				shares[number] += recordSize + int64(x.entries[i].stored)
+				shares[number] += recordSize + int64(x.at(i).stored)
 			}
 		}
 		for _, id := range group {

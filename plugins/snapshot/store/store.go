@@ -262,7 +262,7 @@ func (s *Store) hasPieces(d Digest) bool {
 func (s *Store) Objects() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return len(s.index.entries)
+	return s.index.len()
 }
 
 // load reads the indexes of all packs, unless there are none but those that it has read.

@@ -160,14 +160,14 @@ func (s *Store) wholePack(id string) error {
 	if err != nil {
 		return err
 	}
-	entries, err := readIndex(f, foot, nil)
-	if err != nil {
+	var all entries
+	if err := readIndex(f, foot, &all); err != nil {
 		return err
 	}
 	sp := get(1)
 	defer sp.put()
-	for i := range entries {
-		if _, err := readRecord(f, &entries[i], sp); err != nil {
+	for i := range all.len() {
+		if _, err := readRecord(f, all.at(i), sp); err != nil {
 			return err
 		}
 	}

@@ -82,7 +82,7 @@ func (v *verifying) run() error {
 	wanted := newMarks(v.x)
 	ids := v.Verify.Manifests
 	if ids == nil {
-		wanted.setAll(len(v.x.entries))
+		wanted.setAll(v.x.len())
 		var err error
 		if ids, err = v.Store.Manifests(); err != nil {
 			return err
@@ -109,8 +109,8 @@ func (v *verifying) run() error {
 func (v *verifying) read(wanted marks) error {
 	order := make([][]uint32, len(v.packs))
 	total := int64(0)
-	for i := range v.x.entries {
-		if e := &v.x.entries[i]; wanted.has(i) {
+	for i := range v.x.len() {
+		if e := v.x.at(i); wanted.has(i) {
 			order[e.pack] = append(order[e.pack], uint32(i))
 			total += recordSize + int64(e.stored)
 		}
@@ -122,7 +122,7 @@ func (v *verifying) read(wanted marks) error {
 			continue
 		}
 		slices.SortFunc(at, func(a, b uint32) int {
-			return cmp.Compare(v.x.entries[a].offset, v.x.entries[b].offset)
+			return cmp.Compare(v.x.at(int(a)).offset, v.x.at(int(b)).offset)
 		})
 		f, openErr := v.packs[number].open(v.disk)
 		before := v.Verified.Damaged
@@ -130,7 +130,7 @@ func (v *verifying) read(wanted marks) error {
 			if v.ctx.Err() != nil {
 				return context.Cause(v.ctx)
 			}
-			e := v.x.entries[i]
+			e := *v.x.at(int(i))
 			err := openErr
 			if err == nil {
 				_, err = readRecord(f, &e, sp)
@@ -168,7 +168,7 @@ func (v *verifying) manifest(id ManifestID) {
 	}
 	err := v.refer(id, v.Refs, v.x, func(i int) {
 		if v.bad.has(i) {
-			broken(v.x.entries[i].digest, errDamaged)
+			broken(v.x.at(i).digest, errDamaged)
 		}
 	}, broken)
 	if err != nil {
