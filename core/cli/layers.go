@@ -165,11 +165,18 @@ func (a *App) runOf(layers *session.Commands, layer string) runLayer {
 			}
 			about.Session, args = &e, rest
 		}
-		if c.Services || c.Policy {
-			loaded, err := a.servicesOf(args)
-			if err != nil {
-				return err
-			}
+		var loaded *config.Config
+		var err error
+		switch {
+		case c.Services:
+			loaded, err = a.servicesOf(args)
+		case c.Policy:
+			loaded, err = a.ownPolicy(nil)
+		}
+		if err != nil {
+			return err
+		}
+		if loaded != nil {
 			about.Policy, about.UpstreamAuth = &loaded.Policy, loaded.UpstreamAuth
 		}
 		code, err := layers.Run(ctx, layer, c, flags, args, about)
@@ -180,9 +187,8 @@ func (a *App) runOf(layers *session.Commands, layer string) runLayer {
 	}
 }
 
-// servicesOf is the user's own policy with the services that are named, and with those that it
-// names itself where none is.
-func (a *App) servicesOf(names []string) (*config.Config, error) {
+// ownPolicy is the user's own policy, with some flags.
+func (a *App) ownPolicy(flags []config.Flag) (*config.Config, error) {
 	own, err := dirs.Find(a.Lookup, a.UID)
 	if err != nil {
 		return nil, err
@@ -191,30 +197,42 @@ func (a *App) servicesOf(names []string) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	var o policyOptions
-	for _, name := range names {
-		o.Rules = append(o.Rules, config.Flag{Name: "credential", Value: name})
-	}
-	options := a.configOptions(o, own, dir)
+	options := a.configOptions(policyOptions{Rules: flags}, own, dir)
 	options.Packages = func(*policy.Policy) (config.Packages, error) {
 		return config.Packages{}, nil
 	}
+	// Whoever types a layer's command has something for it to do.
+	options.Kept = func(layer string) (string, error) { return own.LayerConfig(layer), nil }
 	loaded, err := config.Load(options)
 	a.texts = loaded.Texts
 	if err != nil {
 		return nil, err
 	}
-	pol := &loaded.Config.Policy
+	return loaded.Config, nil
+}
+
+// servicesOf is the user's own policy with the services that are named, and with those that it
+// names itself where none is.
+func (a *App) servicesOf(names []string) (*config.Config, error) {
+	var flags []config.Flag
+	for _, name := range names {
+		flags = append(flags, config.Flag{Name: "credential", Value: name})
+	}
+	loaded, err := a.ownPolicy(flags)
+	if err != nil {
+		return nil, err
+	}
+	pol := &loaded.Policy
 	if len(names) == 0 {
 		if len(pol.Credentials) == 0 {
 			return nil, diag.Errorf("your own configuration names no credential").
 				Try("name a service: nono credential test openai")
 		}
-		return loaded.Config, nil
+		return loaded, nil
 	}
 	pol.Credentials = slices.DeleteFunc(slices.Clone(pol.Credentials),
 		func(c policy.Credential) bool { return !slices.Contains(names, c.Service) })
-	return loaded.Config, nil
+	return loaded, nil
 }
 
 // offers are the names that the shell offers for arguments of layers' commands.

@@ -49,7 +49,6 @@ var commandSpellings = []spelling{
 	{words: []string{"wrap"}, later: true, answer: "`nono run` does it"},
 	{words: []string{"doctor", "setup"}, later: true, answer: triesHost},
 	{words: []string{"learn"}, later: true, answer: "`nono logs` shows what a run did"},
-	{words: []string{"trust"}, later: true, answer: "no file is signed or checked"},
 }
 
 // flagSpellings are flags of `nono run` and its like.

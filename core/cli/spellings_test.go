@@ -13,11 +13,17 @@ import (
 	"github.com/nono-run/nono/sdk"
 )
 
-// ofSnapshots are the commands of a layer that other words stand for.
-var ofSnapshots = []sdk.Subcommand{
+// ofLayers are the commands of layers that other words stand for, or that another tool has as well.
+var ofLayers = []sdk.Subcommand{
 	{Path: "session diff", Help: "h", Arguments: "[PATH...]", Session: true},
 	{Path: "session rollback", Help: "h", Arguments: "[PATH...]", Session: true},
 	{Path: "session verify", Help: "h", Session: true},
+	{Path: "trust init", Help: "h"},
+	{Path: "trust sign", Help: "h", Arguments: "[FILE...]"},
+	{Path: "trust verify", Help: "h", Arguments: "[FILE...]"},
+	{Path: "trust list", Help: "h"},
+	{Path: "trust keygen", Help: "h"},
+	{Path: "trust export-key", Help: "h"},
 }
 
 // Words that are two, or stand for two, are put in nono's own; what follows stays.
@@ -74,7 +80,7 @@ func TestSpellings(t *testing.T) {
 	}
 	for _, s := range commandSpellings {
 		for _, word := range s.words {
-			_, _, err := understoodWith(ofSnapshots, strings.Fields(word)...)
+			_, _, err := understoodWith(ofLayers, strings.Fields(word)...)
 			if s.is == "" && (err == nil || !strings.Contains(err.Error(), "is not built yet")) {
 				t.Errorf("nono %s: %v", word, err)
 			}
@@ -106,7 +112,7 @@ func TestTheRustToolsSpellings(t *testing.T) {
 		"trust sign x", "trust verify x", "trust list", "trust keygen", "trust export-key",
 		"audit list", "audit show x", "audit verify x", "ps", "logs", "stop x", "inspect x", "prune",
 	} {
-		_, _, err := understoodWith(ofSnapshots, strings.Fields(line)...)
+		_, _, err := understoodWith(ofLayers, strings.Fields(line)...)
 		if err != nil && !strings.Contains(err.Error(), "is not built yet") {
 			t.Errorf("%s: %v", line, err)
 		}
