@@ -41,30 +41,8 @@ func (*layer) Describe() sdk.Description {
 }
 
 // Plan implements sdk.Layer.
-func (*layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
-	answer := &sdk.PlanResponse{}
-	unavailable := func(id policy.RuleID) {
-		answer.Coverage = append(answer.Coverage, sdk.Coverage{
-			Rule: id, Held: sdk.Unavailable, Why: "signatures are not looked at yet",
-		})
-	}
-	t := &req.Policy.Trust
-	for _, f := range t.Files {
-		unavailable(f.ID)
-	}
-	if t.Unsigned != nil {
-		unavailable(t.Unsigned.ID)
-	}
-	for _, s := range t.Signers {
-		unavailable(s.ID)
-	}
-	for _, r := range t.Revoked {
-		unavailable(r.ID)
-	}
-	for _, r := range t.Roots {
-		unavailable(r.ID)
-	}
-	return answer, nil
+func (*layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
+	return plan(ctx, req)
 }
 
 // Run implements sdk.Commander.

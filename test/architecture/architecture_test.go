@@ -277,7 +277,13 @@ var programs = map[string][]string{
 		"kernel.org/pub/linux/libs/security/libcap/psx", // of go-landlock
 	}, contract...),
 	"nono-layer-landlock": contract,
-	"nono-layer-trust":    contract,
+	"nono-layer-trust": append([]string{
+		"filippo.io/age",                     // a key in an encrypted file
+		"filippo.io/hpke",                    // of age
+		"github.com/go-json-experiment/json", // a signature is read as it is written, or not at all
+		"github.com/godbus/dbus/v5",          // the keyring is on the session bus
+		"golang.org/x/crypto",                // of age
+	}, contract...),
 	"nono-trust-roots": append([]string{
 		"github.com/go-json-experiment/json",            // what it is asked, and answers
 		"github.com/landlock-lsm/go-landlock",           // it confines itself

@@ -131,20 +131,23 @@ type File struct {
 	Remembered *memory.Entry
 }
 
-// OnUnsigned is what the policy says of a file that it means, and that was never signed.
-type OnUnsigned string
-
-// From the mildest to the strictest.
-const (
-	Allow  OnUnsigned = "allow"
-	Warn   OnUnsigned = "warn"
-	Refuse OnUnsigned = "refuse"
-)
+// Claimed reports whether something says that the file was signed.
+func (f *File) Claimed() bool {
+	if f.Remembered != nil || len(f.Own) > 0 {
+		return true
+	}
+	for _, b := range f.Sets {
+		if _, ok := b.Files[b.rel(f.Path)]; ok {
+			return true
+		}
+	}
+	return false
+}
 
 // Rules are what is the same for all files of a run.
 type Rules struct {
 	// Unsigned is what becomes of a file that a pattern means, and that was never signed.
-	Unsigned OnUnsigned
+	Unsigned policy.Unsigned
 	// Says is the rule that says so.
 	Says policy.RuleID
 	// Revoked reports whether a content was revoked, and the rule that says so, if one does.
@@ -291,13 +294,8 @@ func (c *decision) unfit() {
 	if c.uninvited() {
 		return
 	}
-	claimed := c.Remembered != nil || len(c.Own) > 0
-	for _, b := range c.Sets {
-		_, ok := b.Files[b.rel(c.Path)]
-		claimed = claimed || ok
-	}
 	switch {
-	case claimed:
+	case c.Claimed():
 		c.refuse(UnfitFile, nil)
 	case c.Rule == "":
 		c.v.Status, c.v.Reason = Allowed, UnfitFile
@@ -442,16 +440,16 @@ func (c *decision) unsigned() {
 // byPolicy does what the policy says of what was never signed. What it does not know is refused.
 func (c *decision) byPolicy(reason Reason, b *Bundle) {
 	switch c.Rules.Unsigned {
-	case Allow:
+	case policy.UnsignedAllow:
 		if reason == OfStranger {
 			c.say(Warned, reason, b)
 			return
 		}
 		c.v.Status, c.v.Reason = Allowed, reason
-	case Warn:
+	case policy.UnsignedWarn:
 		c.v.Rule = c.Says
 		c.say(Warned, reason, b)
-	case Refuse:
+	case policy.UnsignedRefuse:
 		c.v.Rule = c.Says
 		c.say(Refused, reason, b)
 	default:

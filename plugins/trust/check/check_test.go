@@ -27,7 +27,7 @@ var (
 // rules are those of a policy that says nothing.
 func rules() *check.Rules {
 	return &check.Rules{
-		Unsigned: check.Allow, Says: "trust.unsigned.0",
+		Unsigned: policy.UnsignedAllow, Says: "trust.unsigned.0",
 		Revoked: func([32]byte) (policy.RuleID, bool) { return "", false },
 		Who:     func(s memory.Signer) string { return "key " + s.Key },
 		Show:    func(path string) string { return strings.TrimPrefix(path, "/p/") },
@@ -361,13 +361,13 @@ func TestEachRefusalHasItsOwnSentence(t *testing.T) {
 
 func TestUnsigned(t *testing.T) {
 	for _, tt := range []struct {
-		unsigned check.OnUnsigned
+		unsigned policy.Unsigned
 		never    check.Status
 		stranger check.Status
 	}{
-		{check.Allow, check.Allowed, check.Warned},
-		{check.Warn, check.Warned, check.Warned},
-		{check.Refuse, check.Refused, check.Refused},
+		{policy.UnsignedAllow, check.Allowed, check.Warned},
+		{policy.UnsignedWarn, check.Warned, check.Warned},
+		{policy.UnsignedRefuse, check.Refused, check.Refused},
 		{"", check.Refused, check.Refused},
 		{"else", check.Refused, check.Refused},
 	} {
@@ -379,7 +379,7 @@ func TestUnsigned(t *testing.T) {
 			if v.Status != *want {
 				t.Errorf("%q: %s, want %s", tt.unsigned, v.Status, *want)
 			}
-			if asked := tt.unsigned != check.Allow; asked != (v.Rule == "trust.unsigned.0") {
+			if asked := tt.unsigned != policy.UnsignedAllow; asked != (v.Rule == "trust.unsigned.0") {
 				t.Errorf("%q: it is told at %q", tt.unsigned, v.Rule)
 			}
 		}
@@ -425,7 +425,7 @@ func anyBundle(path string) *rapid.Generator[*check.Bundle] {
 	return rapid.Custom(func(r *rapid.T) *check.Bundle {
 		b := &check.Bundle{
 			Path:   path,
-			Worth:  rapid.SampledFrom([]check.Worth{check.Good, check.Stranger, check.Revoked, check.Broken, ""}).Draw(r, "worth"),
+			Worth:  rapid.SampledFrom([]check.Worth{check.Good, check.Good, check.Good, check.Good, check.Stranger, check.Revoked, check.Broken, ""}).Draw(r, "worth"),
 			Signer: rapid.SampledFrom([]memory.Signer{ada, bob}).Draw(r, "signer"),
 			Files:  map[string][32]byte{},
 		}
@@ -434,7 +434,7 @@ func anyBundle(path string) *rapid.Generator[*check.Bundle] {
 				b.Files[name] = rapid.SampledFrom([][32]byte{good, evil}).Draw(r, "digest")
 			}
 		}
-		if rapid.Bool().Draw(r, "closed") {
+		if rapid.IntRange(0, 3).Draw(r, "closed") == 0 {
 			b.Closed = []glob.Pattern{{"*.md"}}
 		}
 		if rapid.IntRange(0, 3).Draw(r, "message") == 0 {
@@ -449,7 +449,7 @@ func anyFile() *rapid.Generator[*check.File] {
 		f := &check.File{
 			Path:   file,
 			Rule:   rapid.SampledFrom([]policy.RuleID{"", "trust.files.0"}).Draw(r, "rule"),
-			State:  rapid.SampledFrom([]check.State{check.Present, check.Absent, check.Unfit, ""}).Draw(r, "state"),
+			State:  rapid.SampledFrom([]check.State{check.Present, check.Present, check.Present, check.Present, check.Absent, check.Unfit, ""}).Draw(r, "state"),
 			SHA256: rapid.SampledFrom([][32]byte{good, evil}).Draw(r, "content"),
 			Own:    rapid.SliceOfN(anyBundle(file+".sigstore.json"), 0, 2).Draw(r, "own"),
 			Sets:   rapid.SliceOfN(anyBundle("/p/.nono-trust.sigstore.json"), 0, 2).Draw(r, "sets"),
@@ -467,8 +467,8 @@ func anyFile() *rapid.Generator[*check.File] {
 	})
 }
 
-func anyUnsigned() *rapid.Generator[check.OnUnsigned] {
-	return rapid.SampledFrom([]check.OnUnsigned{check.Allow, check.Warn, check.Refuse, ""})
+func anyUnsigned() *rapid.Generator[policy.Unsigned] {
+	return rapid.SampledFrom([]policy.Unsigned{policy.UnsignedAllow, policy.UnsignedWarn, policy.UnsignedRefuse, ""})
 }
 
 // TestWhatIsVerifiedWasSigned: somebody trusted signed these bytes, under this name, who is the one

@@ -132,7 +132,7 @@ func Find(ctx context.Context, req Request) (*Scope, error) {
 func Dirs(dir string) []string {
 	dirs := []string{dir}
 	for {
-		if isRoot(dir) {
+		if IsRoot(dir) {
 			return dirs
 		}
 		if dir == "/" {
@@ -143,9 +143,9 @@ func Dirs(dir string) []string {
 	}
 }
 
-// isRoot reports whether a directory is a repository's: git's own directory lies in it, or, in a
+// IsRoot reports whether a directory is a repository's: git's own directory lies in it, or, in a
 // worktree and a submodule, a file that leads there.
-func isRoot(dir string) bool {
+func IsRoot(dir string) bool {
 	_, err := os.Lstat(path.Join(dir, gitDir))
 	return err == nil
 }
