@@ -91,7 +91,7 @@ func onePassVariable(p *Policy, name string) VariableDecision {
 			continue
 		}
 		switch r.Action {
-		case EnvSet:
+		case EnvSet, EnvSecret:
 			set = stronger(set, r)
 		case EnvPass:
 			passed = stronger(passed, r)
@@ -123,14 +123,14 @@ func onePassVariable(p *Policy, name string) VariableDecision {
 	return VariableDecision{Why: "no rule passes it"}
 }
 
-// drawPolicy makes rules of few names, so that they meet: several at one path, some even with one
-// id, and some that core/config would never make.
+// drawPolicy makes rules of few names, so that they meet: several at one path, and some that
+// core/config would never make.
 func drawPolicy(t *rapid.T) *Policy {
 	p := &Policy{}
 	origins := rapid.SampledFrom([]Origin{OriginDefault, OriginConfig, OriginFile, OriginFlag, ""})
-	for range rapid.IntRange(0, 12).Draw(t, "paths") {
+	for i := range rapid.IntRange(0, 12).Draw(t, "paths") {
 		p.Filesystem = append(p.Filesystem, PathRule{
-			ID:     RuleID(fmt.Sprintf("filesystem.x.%d", rapid.IntRange(0, 9).Draw(t, "id"))),
+			ID:     RuleID(fmt.Sprintf("filesystem.x.%d", i*7%13)), // each its own, and in no order
 			Source: Source{Origin: origins.Draw(t, "origin")},
 			Access: rapid.SampledFrom([]Access{Allow, Allow, Read, Write, Deny, Protect, Unix, ""}).Draw(t, "access"),
 			Path:   rapid.OneOf(rapid.SampledFrom([]string{"", "a", "/a/"}), rulePaths, rulePaths).Draw(t, "path"),
@@ -142,7 +142,7 @@ func drawPolicy(t *rapid.T) *Policy {
 		p.Environment = append(p.Environment, EnvRule{
 			ID:     RuleID(fmt.Sprintf("environment.x.%d", i)),
 			Source: Source{Origin: origins.Draw(t, "origin")},
-			Action: rapid.SampledFrom([]EnvAction{EnvPass, EnvPass, EnvSet, EnvDeny, ""}).Draw(t, "action"),
+			Action: rapid.SampledFrom([]EnvAction{EnvPass, EnvPass, EnvSet, EnvSecret, EnvDeny, ""}).Draw(t, "action"),
 			Name:   drawVariable(t) + rapid.SampledFrom([]string{"", "*"}).Draw(t, "star"),
 		})
 	}
