@@ -146,7 +146,7 @@ func (f finder) inside(t tool) (string, bool) {
 	caches := path.Join(f.Home, ".cache")
 	if d := f.decide.Variable("XDG_CACHE_HOME"); d.Allowed {
 		dir, _ := f.Lookup("XDG_CACHE_HOME")
-		if d.Rule.Action == policy.EnvSet {
+		if d.Rule.Gives() {
 			dir = d.Rule.Value
 		}
 		if path.IsAbs(dir) {

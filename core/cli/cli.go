@@ -114,7 +114,7 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		listRunning: a.listRunning, inspect: a.inspect, logs: a.logs, stop: a.stop,
 		listAudits: a.listAudits, showAudit: a.showAudit, verifyAudits: a.verifyAudits,
 	})
-	args = respelled(args)
+	args = paired(root, respelled(args))
 	root.SetArgs(args)
 	offerSpellings(root, args)
 	err := a.addLayers(ctx, root, args)

@@ -83,7 +83,7 @@ func understoodWith(commands []sdk.Subcommand, args ...string) (any, *App, error
 	) error {
 		return take(append([]string{c.Path}, args...))
 	}, offers{})
-	args = respelled(args)
+	args = paired(root, respelled(args))
 	root.SetArgs(args)
 	err := root.Execute()
 	if err != nil {
@@ -126,6 +126,20 @@ func TestUnderstood(t *testing.T) {
 				Profiles: []string{"a", "./b.json", "c"}, File: "d", Command: []string{},
 			}),
 		},
+		{
+			"run --env-credential a,b --env-credential-map k V -c f --env-credential-map env://X Y agent --env-credential-map z Z",
+			run(policyOptions{
+				File:    "f",
+				Rules:   rules("env-credential a,b", "env-credential V=keyring://k", "env-credential Y=env://X"),
+				Command: []string{"agent", "--env-credential-map", "z", "Z"},
+				Own:     []string{"--env-credential-map"},
+			}),
+		},
+		{
+			"run -v --read --env-credential-map a b", // a path, however it is called
+			run(policyOptions{Rules: rules("read --env-credential-map"), Command: []string{"a", "b"}}),
+		},
+		{"run -- --env-credential-map a b", run(policyOptions{Command: []string{"--env-credential-map", "a", "b"}})},
 		{"run --workdir ../x true", run(policyOptions{Workdir: "../x", Command: []string{"true"}})},
 		{
 			// What follows the command's name is the command's own.

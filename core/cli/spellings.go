@@ -22,6 +22,8 @@ type spelling struct {
 	is string
 	// value is what that flag is given; empty: what was typed.
 	value string
+	// pair says that two words follow, a value and its name, which nono's own has as NAME=VALUE.
+	pair bool
 	// later says that nono is going to have it.
 	later bool
 	// answer is nono's own for the same, or what there is until nono has it.
@@ -30,11 +32,9 @@ type spelling struct {
 
 const (
 	networkNone = "the network is closed without any flag"
-	handsOver   = "--credential SERVICE keeps the key outside; " +
-		"--env NAME passes a variable of yours, and the agent sees its value"
-	planShows = "`nono plan` shows every rule and the line it comes from"
-	triesHost = "`nono run -- true` says why, where this host lacks something"
-	always    = "every run has it without any flag"
+	planShows   = "`nono plan` shows every rule and the line it comes from"
+	triesHost   = "`nono run -- true` says why, where this host lacks something"
+	always      = "every run has it without any flag"
 )
 
 // commandSpellings are words in the place of a command.
@@ -71,8 +71,9 @@ var flagSpellings = []spelling{
 	{words: []string{"no-rollback", "no-snapshot"}, is: "disable", value: "snapshot"},
 	{words: []string{"proxy-credential"}, is: "credential"},
 	{
-		words: []string{"env-credential", "env-credential-map"},
-		later: true, answer: handsOver,
+		words: []string{"env-credential-map"}, is: "env-credential", pair: true,
+		answer: "two words follow it, where the key is and the variable: " +
+			"--env-credential-map keyring://NAME VARIABLE",
 	},
 	{
 		words: []string{"memory"}, later: true,
@@ -177,6 +178,57 @@ func respelled(args []string) []string {
 	return args
 }
 
+// paired is a command line with nono's own flags in the place of those that two words follow. What
+// stands after the name of the command that is run belongs to that.
+func paired(root *cobra.Command, args []string) []string {
+	cmd, _, err := root.Find(args)
+	if err != nil {
+		return args
+	}
+	out := []string{}
+	commands := strings.Count(cmd.CommandPath(), " ")
+	for i := 0; i < len(args); i++ {
+		word, isFlag := strings.CutPrefix(args[i], "--")
+		s, ok := spelled(flagSpellings, word)
+		switch {
+		case isFlag && ok && s.pair && i+2 < len(args) && cmd.Flags().Lookup(s.is) != nil:
+			out = append(out, "--"+s.is, args[i+2]+"="+keyringFirst(args[i+1]))
+			i += 2
+			continue
+		case args[i] == "--" || !strings.HasPrefix(args[i], "-") && commands == 0:
+			return append(out, args[i:]...)
+		case !strings.HasPrefix(args[i], "-"):
+			commands--
+		case takesNext(cmd, args[i]) && i+1 < len(args):
+			out = append(out, args[i])
+			i++
+		}
+		out = append(out, args[i])
+	}
+	return out
+}
+
+// takesNext reports whether the value of a flag is the word after it.
+func takesNext(cmd *cobra.Command, word string) bool {
+	var f *pflag.Flag
+	if long, isLong := strings.CutPrefix(word, "--"); isLong {
+		f = cmd.Flag(long)
+	} else if len(word) == 2 {
+		if f = cmd.Flags().ShorthandLookup(word[1:]); f == nil {
+			f = cmd.InheritedFlags().ShorthandLookup(word[1:])
+		}
+	}
+	return f != nil && f.NoOptDefVal == ""
+}
+
+// keyringFirst is where a key is: a name without a scheme is one in the keyring.
+func keyringFirst(from string) string {
+	if strings.Contains(from, "://") {
+		return from
+	}
+	return "keyring://" + from
+}
+
 // accepted are the words that are accepted for one of nono's own.
 func accepted(table []spelling, is string) []string {
 	var words []string
@@ -200,7 +252,7 @@ const asSpelling = "spelling"
 func addSpellings(flags *pflag.FlagSet) {
 	for _, s := range flagSpellings {
 		own := flags.Lookup(s.is)
-		if own == nil {
+		if own == nil || s.pair {
 			continue
 		}
 		for _, word := range s.words {
@@ -285,7 +337,10 @@ func printSpellings(to io.Writer) error {
 
 func printSpelling(w io.Writer, before string, s spelling) {
 	says := s.answer
-	if s.is != "" {
+	switch {
+	case s.pair:
+		says = before + s.is + " VARIABLE=SOURCE"
+	case s.is != "":
 		says = strings.TrimSpace(before + s.is + " " + s.value)
 	}
 	for _, word := range s.words {

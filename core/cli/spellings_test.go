@@ -58,6 +58,19 @@ func TestSpellings(t *testing.T) {
 				t.Errorf("--%s stands there twice", word)
 			}
 			seen[word] = true
+			if s.pair { // it is one with two words after it, and is answered without them
+				got, _, err := understood("run", "--"+word, "a", "b", "x")
+				want, _, wantErr := understood("run", "--"+s.is, "b=keyring://a", "x")
+				if diff := cmp.Diff(want, got, cmp.AllowUnexported(runOptions{})); diff != "" || err != nil || wantErr != nil {
+					t.Errorf("--%s: %v, %v\n%s", word, err, wantErr, diff)
+				}
+				_, _, err = understood("run", "--"+word, "x")
+				var p diag.Problem
+				if !errors.As(err, &p) || !strings.Contains(p.Detail, s.answer) {
+					t.Errorf("--%s: %v, want %q", word, err, s.answer)
+				}
+				continue
+			}
 			got, _, err := understood("run", "--"+word+"=true", "x")
 			switch {
 			case s.is == "":
@@ -127,7 +140,7 @@ func TestSpellingsPage(t *testing.T) {
 	}
 	for _, line := range []string{
 		"  nono profile ", "  --net-allow ", " --disable network\n", "  --allow-domain ",
-		" --allow-host\n", "  --ro-bind ", " here it is --read PATH\n",
+		" --allow-host\n", "  --env-credential-map ", " --env-credential VARIABLE=SOURCE\n", "  --ro-bind ", " here it is --read PATH\n",
 	} {
 		if !strings.Contains(page.String(), line) {
 			t.Errorf("%q is missing in\n%s", line, page.String())

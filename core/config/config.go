@@ -222,6 +222,8 @@ func needs(p *policy.Policy, kind policy.Kind) policy.Source {
 	switch {
 	case kind == policy.KindCredentials && len(p.Credentials) > 0:
 		return p.Credentials[0].Source
+	case kind == policy.KindCredentials && len(p.Secrets()) > 0:
+		return p.Secrets()[0].Source
 	case kind == policy.KindSnapshot && p.Snapshot.IsOn():
 		return p.Snapshot.Paths[0].Source
 	case kind != policy.KindNetwork:

@@ -12,6 +12,7 @@ import (
 // settleCredentials makes of each service that is used a rule.
 func (r *reader) settleCredentials() {
 	if l := r.layers[string(policy.KindCredentials)]; l != nil && l.Off != nil {
+		r.variables.dropSecrets()
 		return // as if nothing had asked for them
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.uses)) {
@@ -150,15 +151,16 @@ func (r *reader) credentialVariable(v *language.Value) string {
 }
 
 // contraryVariables refuses a variable that the policy gives the agent otherwise too: with the real
-// key in it, or with something that is no stand-in.
+// key in it, or with something that is no stand-in. No fallback does so either, whichever key it
+// stands in for.
 func (r *reader) contraryVariables(c *policy.Credential) {
 	rules := r.variables.rules()
-	if f := r.fallbacks[c.Service]; f != nil {
-		rules = append(rules, f.environment...)
+	for _, service := range slices.Sorted(maps.Keys(r.fallbacks)) {
+		rules = append(rules, r.fallbacks[service].environment...)
 	}
 	for _, rule := range rules {
-		if rule.Action != policy.EnvDeny && rule.Source.Asked() &&
-			slices.Contains(c.Variables(), rule.Name) {
+		given := rule.Action != policy.EnvDeny && slices.Contains(c.Variables(), rule.Name)
+		if rule.Source.Asked() && (given || isKeyOf(&rule, c)) {
 			r.add(problem(rule.Source, "%s would give the agent what the credential %s keeps outside (%s)",
 				rule.Name, c.Service, c.Source).Try("remove one of the two"))
 		}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,6 +21,11 @@ var environment = block{
 				Help: "inherited from you; the agent sees their values",
 			},
 			"set": {Shape: language.Variables, Help: "given this value"},
+			"secret": {
+				Shape: language.Variables, Of: "source",
+				Help: "a real key, which the agent sees: from keyring://NAME, env://NAME, file://PATH, " +
+					`age://PATH or cmd://["program", "argument"]; a credential keeps it outside`,
+			},
 			"deny": {
 				Shape: language.StringList, Of: "NAME or PREFIX*",
 				Help: "never inherited, whatever passes them",
@@ -31,12 +37,18 @@ environment {
   pass = ["MY_SETTING", "MY_TOOL_*"]
   set  = { CI = "1" }
   deny = ["EDITOR"]
+
+  # A real key, in the agent's hands. Each run warns of it: write a credential where you can.
+  secret = { DEPLOY_TOKEN = "keyring://deploy" }
 }
 `,
-	stranger: "variables of yours that it passes, and values for those that are never inherited",
-	read:     (*reader).environment,
-	asks:     (*reader).environmentAsks,
-	flags:    map[string]func(*reader, Flag){"env": (*reader).envFlag},
+	stranger: "variables of yours that it passes, keys of yours that it has in a variable, " +
+		"and values for those that are never inherited",
+	read: (*reader).environment,
+	asks: (*reader).environmentAsks,
+	flags: map[string]func(*reader, Flag){
+		"env": (*reader).envFlag, "env-credential": (*reader).secretFlag,
+	},
 }
 
 // variables are the rules about variables, in the order in which they were stated. A variable has
@@ -61,7 +73,7 @@ func (v *variables) add(rule policy.EnvRule, secret []byte) {
 		}
 		delete(v.values, rule.Name)
 	}
-	if rule.Action == policy.EnvSet {
+	if rule.Gives() {
 		if v.values == nil {
 			v.values = map[string]int{}
 		}
@@ -81,6 +93,15 @@ func (v *variables) rules() []policy.EnvRule {
 	return rules
 }
 
+// dropSecrets takes out what the layer of the credentials would give.
+func (v *variables) dropSecrets() {
+	for i := range v.stated {
+		if v.stated[i].Action == policy.EnvSecret {
+			v.stated[i].replaced = true
+		}
+	}
+}
+
 // secrets are the values of those that hold.
 func (v *variables) secrets() map[string][]byte {
 	secrets := map[string][]byte{}
@@ -96,9 +117,12 @@ func (r *reader) environment(_ *source, t *language.Tree) {
 	for _, rule := range r.environmentRules(t) {
 		r.variable(rule, nil)
 	}
+	for _, it := range t.List("secret") {
+		r.secret(it)
+	}
 }
 
-// environmentRules are the rules that a block says.
+// environmentRules are the rules that a block says, but for secrets.
 func (r *reader) environmentRules(t *language.Tree) []policy.EnvRule {
 	var rules []policy.EnvRule
 	for _, it := range t.List("pass") {
@@ -154,7 +178,7 @@ func (r *reader) variable(rule policy.EnvRule, secret []byte) {
 // isVariableRule reports whether a rule names what can be a variable. It is a problem where not.
 func (r *reader) isVariableRule(rule policy.EnvRule) bool {
 	name := rule.Name
-	if rule.Action != policy.EnvSet {
+	if !rule.Gives() {
 		name = strings.TrimSuffix(name, "*")
 	}
 	if !isVariable(name) && (name != "" || rule.Name == "") {
@@ -218,9 +242,23 @@ func (r *reader) variableAsks(s *source, asked []policy.EnvRule) []Ask {
 					rule.Name, shortly(rule.Value)), rule.Source,
 				wants("set", rule.Name, rule.Value),
 			})
+		case rule.Action == policy.EnvSecret && !r.givesSecret(&rule):
+			from := rule.From.String()
+			asks = append(asks, Ask{
+				fmt.Sprintf("to have your real key from %s in its variable %s", from, rule.Name),
+				rule.Source, wants("secret", rule.Name, from),
+			})
 		}
 	}
 	return asks
+}
+
+// givesSecret reports whether the user's own configuration gives the same secret.
+func (r *reader) givesSecret(rule *policy.EnvRule) bool {
+	return slices.ContainsFunc(r.variables.stated, func(s stated) bool {
+		return s.Action == policy.EnvSecret && s.Name == rule.Name && !r.isForeign(s.Source) &&
+			s.From.String() == rule.From.String()
+	})
 }
 
 // shortly is a value as it can be asked about: the beginning of a long one, in quotes.

@@ -252,6 +252,9 @@ func (w *world) all(loaded config.Loaded, err error) string {
 		if r.Action == policy.EnvSet {
 			fmt.Fprintf(&b, " value=%q secret=%q", r.Value, r.Secret)
 		}
+		if r.Action == policy.EnvSecret {
+			fmt.Fprintf(&b, " from %s as %s", r.From, r.ID)
+		}
 		fmt.Fprintf(&b, " <- %s\n", r.Source)
 	}
 	network := cfg.Policy.Network

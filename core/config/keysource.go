@@ -19,9 +19,9 @@ import (
 
 // keyFile is a file that a key is read from.
 type keyFile struct {
-	service string
-	to      hostfile.Route
-	at      policy.Source
+	of string // what the key is for
+	to hostfile.Route
+	at policy.Source
 }
 
 // maxKeySources is in how many places one key is looked for.
@@ -46,7 +46,7 @@ func (r *reader) keySources(
 	}
 	var all []policy.KeySource
 	for _, it := range v.Items {
-		if s, ok := r.keySource(c, it, identity); ok {
+		if s, ok := r.keySource(c.Service, it, identity); ok {
 			all = append(all, s)
 		}
 	}
@@ -61,8 +61,9 @@ func (r *reader) keySources(
 // keySchemes are the kinds of source.
 var keySchemes = []string{"keyring", "env", "file", "cmd", "age"}
 
+// keySource is one place that the key of a service, or a secret for a variable, may be in.
 func (r *reader) keySource(
-	c *policy.Credential, it language.Item, identity *language.Value,
+	of string, it language.Item, identity *language.Value,
 ) (policy.KeySource, bool) {
 	scheme, rest, ok := strings.Cut(it.Text, "://")
 	s := policy.KeySource{Type: policy.KeySourceType(scheme), Name: rest}
@@ -89,7 +90,7 @@ func (r *reader) keySource(
 	case policy.KeyringSource:
 		if rest == "" || len(rest) > 200 || !isLine(rest) {
 			return bad(problem(it.Source, "a key in the keyring has a name").
-				Try("write keyring://%s", c.Service))
+				Try("write keyring://%s", of))
 		}
 	case policy.VariableSource:
 		if !isVariable(rest) {
@@ -97,25 +98,25 @@ func (r *reader) keySource(
 				Try("write env://NAME"))
 		}
 	case policy.FileSource:
-		return s, r.keyFile(c, it, &s)
+		return s, r.keyFile(of, it, &s)
 	case policy.CommandSource:
-		return s, r.keyCommand(c, it, &s)
+		return s, r.keyCommand(of, it, &s)
 	case policy.AgeSource:
 		if identity != nil {
 			to := policy.KeySource{Name: identity.Items[0].Text}
-			if !r.keyFile(c, identity.Items[0], &to) {
+			if !r.keyFile(of, identity.Items[0], &to) {
 				return s, false
 			}
 			s.Args = []string{to.Name}
 		}
-		return s, r.keyFile(c, it, &s)
+		return s, r.keyFile(of, it, &s)
 	}
 	return s, true
 }
 
 // keyFile is a file's path without links. One that is not there is no mistake: another source may
 // have the key.
-func (r *reader) keyFile(c *policy.Credential, it language.Item, s *policy.KeySource) bool {
+func (r *reader) keyFile(of string, it language.Item, s *policy.KeySource) bool {
 	path, bad := r.expand(s.Name)
 	switch {
 	case bad != nil:
@@ -135,12 +136,12 @@ func (r *reader) keyFile(c *policy.Credential, it language.Item, s *policy.KeySo
 		return false
 	}
 	s.Name = to.Path
-	r.keyFiles = append(r.keyFiles, keyFile{c.Service, to, it.Source})
+	r.keyFiles = append(r.keyFiles, keyFile{of, to, it.Source})
 	return true
 }
 
 // keyCommand finds the program of a command, as a shell would, and by what interpreter it is run.
-func (r *reader) keyCommand(c *policy.Credential, it language.Item, s *policy.KeySource) bool {
+func (r *reader) keyCommand(of string, it language.Item, s *policy.KeySource) bool {
 	var argv []string
 	decoder := json.NewDecoder(strings.NewReader(s.Name))
 	if err := decoder.Decode(&argv); err != nil || decoder.More() || len(argv) == 0 ||
@@ -154,7 +155,7 @@ func (r *reader) keyCommand(c *policy.Credential, it language.Item, s *policy.Ke
 		return false
 	}
 	s.Name, s.Args = to.Path, argv[1:]
-	what := "the command for the key of " + c.Service
+	what := "the command for the key of " + of
 	r.programs = append(r.programs, program{what, to, it.Source})
 	named := interpreters(to.Path)
 	for _, a := range argv[1:] {
@@ -217,7 +218,7 @@ func (r *reader) keysOutside(all *policy.Decider) {
 				op = policy.OpRead
 			}
 			if d := all.Path(name, op); d.Allowed && d.Rule != nil {
-				r.add(problem(k.at, "the key of %s lies in %s, which the agent may %s (%s)", k.service,
+				r.add(problem(k.at, "the key of %s lies in %s, which the agent may %s (%s)", k.of,
 					r.homely(d.Rule.Path), op, d.Rule.Source).
 					Try("keep it outside of every grant, or deny the file"))
 				break

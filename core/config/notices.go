@@ -20,6 +20,7 @@ func (r *reader) tell(cfg *Config) {
 	r.uselessGrants()
 	all := policy.NewDecider(&cfg.Policy)
 	r.deniedVariables(all, cfg.Policy.Environment)
+	r.tellSecrets(cfg.Policy.Environment)
 	// The same decisions as of the rules alone: what is granted, whether or not anything holds it.
 	granted := r.decider()
 	r.foreignGit(granted)

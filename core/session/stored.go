@@ -88,6 +88,12 @@ func (r *run) record() error {
 			for _, p := range r.policy.Snapshot.Paths {
 				rec.Recorded = append(rec.Recorded, p.Path)
 			}
+			for i := range r.policy.Credentials {
+				rec.Services = append(rec.Services, r.policy.Credentials[i].Service)
+			}
+			for _, s := range r.policy.Secrets() {
+				rec.Secrets = append(rec.Secrets, s.Name+" from "+s.From.String())
+			}
 		})
 	}
 	r.recorded = err == nil

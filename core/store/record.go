@@ -40,6 +40,10 @@ type Record struct {
 	// snapshot.
 	Trees    []string `json:"trees,omitempty"`
 	Recorded []string `json:"recorded,omitempty"`
+	// Services are those that are used with a key which stays outside.
+	Services []string `json:"services,omitempty"`
+	// Secrets are the variables in which the agent has a real key, each with where that is from.
+	Secrets []string `json:"secrets,omitempty"`
 	// Processes are those of the session, nono's own first. While it lives, they do.
 	Processes []Process `json:"processes"`
 	Layers    []Layer   `json:"layers,omitempty"`

@@ -64,7 +64,7 @@ func (l *layer) test(ctx context.Context, req *sdk.SubcommandRequest) error {
 	}
 	reader := readerOf(req.HostVariables, os.Getuid())
 	reader.Passphrases = &agefile.Passphrases{Ask: req.AskHidden}
-	found := find(ctx, reader, req.Policy.Credentials)
+	found := find(ctx, reader, sourcesOf(req.Policy.Credentials))
 	all := make([]tested, len(found))
 	var wg sync.WaitGroup
 	for i, f := range found {

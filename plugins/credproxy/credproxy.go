@@ -6,9 +6,12 @@
 // (package proxy) takes the token and sends on the key, over TLS, to that service's host and no
 // other. The variables that the services' clients read lead there, so no client needs to know.
 //
-// The keys are in this process and nowhere else: core is told the tokens only. Its memory is closed
-// to the user's other processes before the first key is read, and before anything of the agent's
-// arrives the process gives up all files but those that names are looked up in.
+// For a secret that the policy gives the agent in a variable, Plan reads the key in the same way,
+// and hands it over: that key is inside, and this package is where it comes from, no more.
+//
+// The other keys are in this process and nowhere else: core is told the tokens only. Its memory is
+// closed to the user's other processes before the first key is read, and before anything of the
+// agent's arrives the process gives up all files but those that names are looked up in.
 //
 //	request := &sdk.PlanRequest{Host: host, Policy: policy, HostVariables: variables}
 //	response, err := credproxy.New().Plan(ctx, request)
@@ -114,8 +117,12 @@ func (l *layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 	if req.Session != nil {
 		reader.Passphrases = &agefile.Passphrases{Ask: req.Session.AskHidden}
 	}
-	found := find(ctx, reader, req.Policy.Credentials)
+	secrets := req.Policy.Secrets()
+	found := find(ctx, reader, slices.Concat(sourcesOf(req.Policy.Credentials), sourcesFor(secrets)))
 	answer := &sdk.PlanResponse{Secrets: map[string]sdk.Secret{}}
+	for i := range secrets {
+		hand(answer, &secrets[i], found[len(req.Policy.Credentials)+i], req.DryRun)
+	}
 	decide := policy.NewDecider(&req.Policy)
 	for i := range req.Policy.Credentials {
 		c := &req.Policy.Credentials[i]
@@ -157,18 +164,27 @@ func readerOf(variables map[string]string, uid int) *source.Reader {
 	return reader
 }
 
-// find looks for all keys at the same time.
-func find(ctx context.Context, reader *source.Reader, credentials []policy.Credential) []outcome {
-	all := make([]outcome, len(credentials))
+// find looks for all keys at the same time, each in its own places.
+func find(ctx context.Context, reader *source.Reader, places [][]policy.KeySource) []outcome {
+	all := make([]outcome, len(places))
 	var wg sync.WaitGroup
 	for i := range all {
 		wg.Go(func() {
 			o := &all[i]
-			o.key, o.from, o.err = reader.Find(ctx, credentials[i].Keys)
+			o.key, o.from, o.err = reader.Find(ctx, places[i])
 		})
 	}
 	wg.Wait()
 	return all
+}
+
+// sourcesOf are the places in which the key of each service may be.
+func sourcesOf(credentials []policy.Credential) [][]policy.KeySource {
+	places := make([][]policy.KeySource, len(credentials))
+	for i := range credentials {
+		places[i] = credentials[i].Keys
+	}
+	return places
 }
 
 // ringOf is the keyring of the user who has these variables.
@@ -294,19 +310,9 @@ func lack(answer *sdk.PlanResponse, c *policy.Credential, err error) {
 // advice is where was looked, and how to put a key there.
 func advice(c *policy.Credential, absent *source.Absent) string {
 	var lines []string
-	for _, t := range absent.Tried {
-		lines = append(lines, fmt.Sprintf("looked in %s: %s", t.Source, t.Why))
-	}
+	lines = append(lines, tried(absent)...)
 	for _, k := range c.Keys {
-		switch k.Type {
-		case policy.KeyringSource:
-			lines = append(lines, "to store it: nono credential set "+k.Name)
-		case policy.VariableSource:
-			lines = append(lines, "or for this run: read -rs "+k.Name+" && export "+k.Name)
-		case policy.AgeSource:
-			lines = append(lines, "to store it: nono credential set "+c.Service+" --age "+k.Name)
-		case policy.FileSource, policy.CommandSource:
-		}
+		lines = append(lines, toStore(c.Service, k)...)
 	}
 	if f := c.Fallback; f != nil && !f.StandsIn() {
 		for _, r := range f.Filesystem {
@@ -315,6 +321,29 @@ func advice(c *policy.Credential, absent *source.Absent) string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// tried is where was looked, a line each.
+func tried(absent *source.Absent) []string {
+	var lines []string
+	for _, t := range absent.Tried {
+		lines = append(lines, fmt.Sprintf("looked in %s: %s", t.Source, t.Why))
+	}
+	return lines
+}
+
+// toStore is how to put a key where it is looked for; nothing where that is the user's own affair.
+func toStore(name string, k policy.KeySource) []string {
+	switch k.Type {
+	case policy.KeyringSource:
+		return []string{"to store it: nono credential set " + k.Name}
+	case policy.VariableSource:
+		return []string{"or for this run: read -rs " + k.Name + " && export " + k.Name}
+	case policy.AgeSource:
+		return []string{"to store it: nono credential set " + name + " --age " + k.Name}
+	case policy.FileSource, policy.CommandSource:
+	}
+	return nil
 }
 
 // give gives the agent a token in the key's place.

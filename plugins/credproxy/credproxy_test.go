@@ -420,3 +420,59 @@ func TestPlanGit(t *testing.T) {
 		t.Errorf("%d listeners, and told is %v", listeners, answer.Diagnostics)
 	}
 }
+
+// A secret for the agent's environment is handed over, with whose rule it is; in a dry run a stand-in
+// is, and no command is run. What none has is told with where was looked.
+func TestSecrets(t *testing.T) {
+	secret := func(n int, name string, from policy.KeySource) policy.EnvRule {
+		return policy.EnvRule{
+			ID: policy.RuleID(fmt.Sprintf("credentials.environment.%d", n)), Action: policy.EnvSecret, Name: name, From: from,
+			Source: policy.Source{Origin: policy.OriginFlag, Flag: "--env-credential " + name},
+		}
+	}
+	dir := t.TempDir()
+	touched := filepath.Join(dir, "touched")
+	if err := os.WriteFile(dir+"/key", []byte(key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	touch := policy.KeySource{Type: policy.CommandSource, Name: "/bin/sh", Args: []string{"-c", ": > " + touched + "; cat " + dir + "/key"}}
+	req := request(map[string]string{"KEY": key, "PATH": "/usr/bin:/bin"})
+	req.Policy.Environment = []policy.EnvRule{
+		secret(0, "A", variable("KEY")), secret(1, "B", touch), secret(2, "C", variable("NONE")),
+	}
+	for _, dry := range []bool{true, false} {
+		req.DryRun = dry
+		answer := layertest.New(t, open()).Plan(req)
+		if all := fmt.Sprint(answer.Fragment, answer.Coverage, answer.Facts, answer.Diagnostics); strings.Contains(all, key) {
+			t.Errorf("the key is told: %s", all)
+		}
+		want := []fragment.Step{
+			fragment.Env{For: "credentials.environment.0", Name: "A", Value: fragment.Value{fragment.SecretValue("environment.A")}},
+			fragment.Env{For: "credentials.environment.1", Name: "B", Value: fragment.Value{fragment.SecretValue("environment.B")}},
+		}
+		severity, held := sdk.SeverityError, sdk.Unavailable
+		if dry {
+			want = append(want, fragment.Env{For: "credentials.environment.2", Name: "C", Value: fragment.Value{fragment.SecretValue("environment.C")}})
+			severity, held = sdk.SeverityWarning, sdk.Enforced
+		}
+		if fmt.Sprint(answer.Fragment.Steps) != fmt.Sprint(want) {
+			t.Errorf("got  %v\nwant %v", answer.Fragment.Steps, want)
+		}
+		for _, name := range []string{"environment.A", "environment.B"} {
+			if got := string(answer.Secrets[name].Reveal()); (got == key) == dry {
+				t.Errorf("dry: %v, and %s is %q", dry, name, got)
+			}
+		}
+		if _, err := os.Stat(touched); (err == nil) == dry {
+			t.Errorf("dry: %v, and the command left %v", dry, err)
+		}
+		d := answer.Diagnostics
+		if len(d) != 1 || d[0].Severity != severity || d[0].Rule != "credentials.environment.2" ||
+			!strings.Contains(d[0].Summary, "no source has the secret C") || !strings.Contains(d[0].Detail, "env://NONE: it is not set") {
+			t.Errorf("got %+v", d)
+		}
+		if c := answer.Coverage; len(c) != 3 || c[0].Held != sdk.Enforced || c[2].Held != held {
+			t.Errorf("got %+v", c)
+		}
+	}
+}

@@ -454,6 +454,8 @@ const (
 	EnvAction_ENV_ACTION_PASS        EnvAction = 1
 	EnvAction_ENV_ACTION_SET         EnvAction = 2
 	EnvAction_ENV_ACTION_DENY        EnvAction = 3
+	// A real secret, which the layer of the credentials gives.
+	EnvAction_ENV_ACTION_SECRET EnvAction = 4
 )
 
 // Enum value maps for EnvAction.
@@ -463,12 +465,14 @@ var (
 		1: "ENV_ACTION_PASS",
 		2: "ENV_ACTION_SET",
 		3: "ENV_ACTION_DENY",
+		4: "ENV_ACTION_SECRET",
 	}
 	EnvAction_value = map[string]int32{
 		"ENV_ACTION_UNSPECIFIED": 0,
 		"ENV_ACTION_PASS":        1,
 		"ENV_ACTION_SET":         2,
 		"ENV_ACTION_DENY":        3,
+		"ENV_ACTION_SECRET":      4,
 	}
 )
 
@@ -2366,13 +2370,15 @@ func (x *Lift) GetSource() *Source {
 }
 
 type EnvRule struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Source        *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
-	Action        EnvAction              `protobuf:"varint,3,opt,name=action,proto3,enum=nono.layer.v1.EnvAction" json:"action,omitempty"`
-	Name          []byte                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
-	Value         []byte                 `protobuf:"bytes,5,opt,name=value,proto3" json:"value,omitempty"`
-	Secret        string                 `protobuf:"bytes,6,opt,name=secret,proto3" json:"secret,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Source *Source                `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	Action EnvAction              `protobuf:"varint,3,opt,name=action,proto3,enum=nono.layer.v1.EnvAction" json:"action,omitempty"`
+	Name   []byte                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	Value  []byte                 `protobuf:"bytes,5,opt,name=value,proto3" json:"value,omitempty"`
+	Secret string                 `protobuf:"bytes,6,opt,name=secret,proto3" json:"secret,omitempty"`
+	// from is where a secret is kept.
+	From          *KeySource `protobuf:"bytes,7,opt,name=from,proto3" json:"from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2447,6 +2453,13 @@ func (x *EnvRule) GetSecret() string {
 		return x.Secret
 	}
 	return ""
+}
+
+func (x *EnvRule) GetFrom() *KeySource {
+	if x != nil {
+		return x.From
+	}
+	return nil
 }
 
 type Disabled struct {
@@ -8132,14 +8145,15 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x06lifted\x18\a \x03(\v2\x13.nono.layer.v1.LiftR\x06lifted\"I\n" +
 	"\x04Lift\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\fR\x04path\x12-\n" +
-	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\"\xbc\x01\n" +
+	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\"\xea\x01\n" +
 	"\aEnvRule\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
 	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\x120\n" +
 	"\x06action\x18\x03 \x01(\x0e2\x18.nono.layer.v1.EnvActionR\x06action\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\fR\x04name\x12\x14\n" +
 	"\x05value\x18\x05 \x01(\fR\x05value\x12\x16\n" +
-	"\x06secret\x18\x06 \x01(\tR\x06secret\"b\n" +
+	"\x06secret\x18\x06 \x01(\tR\x06secret\x12,\n" +
+	"\x04from\x18\a \x01(\v2\x18.nono.layer.v1.KeySourceR\x04from\"b\n" +
 	"\bDisabled\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.nono.layer.v1.KindR\x04kind\x12-\n" +
 	"\x06source\x18\x02 \x01(\v2\x15.nono.layer.v1.SourceR\x06source\"\xbc\x01\n" +
@@ -8610,12 +8624,13 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x11FILE_TYPE_MISSING\x10\x01\x12\x15\n" +
 	"\x11FILE_TYPE_REGULAR\x10\x02\x12\x17\n" +
 	"\x13FILE_TYPE_DIRECTORY\x10\x03\x12\x15\n" +
-	"\x11FILE_TYPE_SPECIAL\x10\x04*e\n" +
+	"\x11FILE_TYPE_SPECIAL\x10\x04*|\n" +
 	"\tEnvAction\x12\x1a\n" +
 	"\x16ENV_ACTION_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fENV_ACTION_PASS\x10\x01\x12\x12\n" +
 	"\x0eENV_ACTION_SET\x10\x02\x12\x13\n" +
-	"\x0fENV_ACTION_DENY\x10\x03*n\n" +
+	"\x0fENV_ACTION_DENY\x10\x03\x12\x15\n" +
+	"\x11ENV_ACTION_SECRET\x10\x04*n\n" +
 	"\n" +
 	"HostAction\x12\x1b\n" +
 	"\x17HOST_ACTION_UNSPECIFIED\x10\x00\x12\x15\n" +
@@ -8872,136 +8887,137 @@ var file_nono_layer_v1_layer_proto_depIdxs = []int32{
 	32,  // 23: nono.layer.v1.Lift.source:type_name -> nono.layer.v1.Source
 	32,  // 24: nono.layer.v1.EnvRule.source:type_name -> nono.layer.v1.Source
 	7,   // 25: nono.layer.v1.EnvRule.action:type_name -> nono.layer.v1.EnvAction
-	0,   // 26: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
-	32,  // 27: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
-	32,  // 28: nono.layer.v1.HostRule.source:type_name -> nono.layer.v1.Source
-	8,   // 29: nono.layer.v1.HostRule.action:type_name -> nono.layer.v1.HostAction
-	32,  // 30: nono.layer.v1.PortRule.source:type_name -> nono.layer.v1.Source
-	9,   // 31: nono.layer.v1.PortRule.action:type_name -> nono.layer.v1.PortAction
-	32,  // 32: nono.layer.v1.Upstream.source:type_name -> nono.layer.v1.Source
-	10,  // 33: nono.layer.v1.KeySource.type:type_name -> nono.layer.v1.KeySourceType
-	11,  // 34: nono.layer.v1.KeyPlace.type:type_name -> nono.layer.v1.KeyPlaceType
-	32,  // 35: nono.layer.v1.Credential.source:type_name -> nono.layer.v1.Source
-	40,  // 36: nono.layer.v1.Credential.keys:type_name -> nono.layer.v1.KeySource
-	41,  // 37: nono.layer.v1.Credential.place:type_name -> nono.layer.v1.KeyPlace
-	44,  // 38: nono.layer.v1.Credential.fallback:type_name -> nono.layer.v1.Fallback
-	43,  // 39: nono.layer.v1.Credential.test:type_name -> nono.layer.v1.KeyTest
-	33,  // 40: nono.layer.v1.Fallback.filesystem:type_name -> nono.layer.v1.PathRule
-	34,  // 41: nono.layer.v1.Fallback.lifts:type_name -> nono.layer.v1.Lift
-	35,  // 42: nono.layer.v1.Fallback.environment:type_name -> nono.layer.v1.EnvRule
-	37,  // 43: nono.layer.v1.Fallback.hosts:type_name -> nono.layer.v1.HostRule
-	32,  // 44: nono.layer.v1.SnapshotPath.source:type_name -> nono.layer.v1.Source
-	32,  // 45: nono.layer.v1.SnapshotExclude.source:type_name -> nono.layer.v1.Source
-	32,  // 46: nono.layer.v1.SnapshotKeep.source:type_name -> nono.layer.v1.Source
-	45,  // 47: nono.layer.v1.Snapshot.paths:type_name -> nono.layer.v1.SnapshotPath
-	46,  // 48: nono.layer.v1.Snapshot.exclude:type_name -> nono.layer.v1.SnapshotExclude
-	47,  // 49: nono.layer.v1.Snapshot.keep:type_name -> nono.layer.v1.SnapshotKeep
-	32,  // 50: nono.layer.v1.TrustFile.source:type_name -> nono.layer.v1.Source
-	32,  // 51: nono.layer.v1.TrustUnsigned.source:type_name -> nono.layer.v1.Source
-	12,  // 52: nono.layer.v1.TrustUnsigned.is:type_name -> nono.layer.v1.Unsigned
-	32,  // 53: nono.layer.v1.TrustSigner.source:type_name -> nono.layer.v1.Source
-	32,  // 54: nono.layer.v1.TrustRevoked.source:type_name -> nono.layer.v1.Source
-	32,  // 55: nono.layer.v1.TrustRoot.source:type_name -> nono.layer.v1.Source
-	49,  // 56: nono.layer.v1.Trust.files:type_name -> nono.layer.v1.TrustFile
-	50,  // 57: nono.layer.v1.Trust.unsigned:type_name -> nono.layer.v1.TrustUnsigned
-	51,  // 58: nono.layer.v1.Trust.signers:type_name -> nono.layer.v1.TrustSigner
-	52,  // 59: nono.layer.v1.Trust.revoked:type_name -> nono.layer.v1.TrustRevoked
-	53,  // 60: nono.layer.v1.Trust.roots:type_name -> nono.layer.v1.TrustRoot
-	33,  // 61: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
-	35,  // 62: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
-	36,  // 63: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
-	37,  // 64: nono.layer.v1.Policy.hosts:type_name -> nono.layer.v1.HostRule
-	38,  // 65: nono.layer.v1.Policy.ports:type_name -> nono.layer.v1.PortRule
-	39,  // 66: nono.layer.v1.Policy.upstream:type_name -> nono.layer.v1.Upstream
-	42,  // 67: nono.layer.v1.Policy.credentials:type_name -> nono.layer.v1.Credential
-	48,  // 68: nono.layer.v1.Policy.snapshot:type_name -> nono.layer.v1.Snapshot
-	54,  // 69: nono.layer.v1.Policy.trust:type_name -> nono.layer.v1.Trust
-	13,  // 70: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
-	56,  // 71: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
-	57,  // 72: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
-	55,  // 73: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
-	70,  // 74: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
-	59,  // 75: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
-	22,  // 76: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
-	60,  // 77: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
-	58,  // 78: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
-	62,  // 79: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
-	63,  // 80: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
-	65,  // 81: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
-	66,  // 82: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
-	14,  // 83: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
-	6,   // 84: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
-	64,  // 85: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
-	15,  // 86: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
-	64,  // 87: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
-	77,  // 88: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
-	68,  // 89: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
-	70,  // 90: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
-	69,  // 91: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
-	112, // 92: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
-	16,  // 93: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
-	17,  // 94: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
-	71,  // 95: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
-	72,  // 96: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
-	73,  // 97: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
-	75,  // 98: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
-	74,  // 99: nono.layer.v1.Fact.resolver:type_name -> nono.layer.v1.Resolver
-	76,  // 100: nono.layer.v1.Fact.git_host:type_name -> nono.layer.v1.GitHost
-	78,  // 101: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
-	80,  // 102: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
-	81,  // 103: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
-	83,  // 104: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
-	84,  // 105: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
-	85,  // 106: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
-	86,  // 107: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
-	89,  // 108: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
-	90,  // 109: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
-	91,  // 110: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
-	82,  // 111: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
-	79,  // 112: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
-	18,  // 113: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
-	19,  // 114: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
-	87,  // 115: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
-	88,  // 116: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
-	20,  // 117: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
-	60,  // 118: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
-	113, // 119: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
-	93,  // 120: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
-	20,  // 121: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
-	21,  // 122: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
-	60,  // 123: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
-	95,  // 124: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
-	114, // 125: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
-	22,  // 126: nono.layer.v1.ForgetRequest.core:type_name -> nono.layer.v1.Core
-	103, // 127: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
-	107, // 128: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
-	109, // 129: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
-	111, // 130: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
-	103, // 131: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
-	104, // 132: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
-	105, // 133: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
-	106, // 134: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
-	108, // 135: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
-	110, // 136: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
-	102, // 137: nono.layer.v1.SessionResponse.rested:type_name -> nono.layer.v1.Rested
-	115, // 138: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
-	23,  // 139: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
-	61,  // 140: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
-	92,  // 141: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
-	96,  // 142: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
-	98,  // 143: nono.layer.v1.Layer.Forget:input_type -> nono.layer.v1.ForgetRequest
-	100, // 144: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
-	24,  // 145: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
-	67,  // 146: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
-	94,  // 147: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
-	97,  // 148: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
-	99,  // 149: nono.layer.v1.Layer.Forget:output_type -> nono.layer.v1.ForgetResponse
-	101, // 150: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
-	145, // [145:151] is the sub-list for method output_type
-	139, // [139:145] is the sub-list for method input_type
-	139, // [139:139] is the sub-list for extension type_name
-	139, // [139:139] is the sub-list for extension extendee
-	0,   // [0:139] is the sub-list for field type_name
+	40,  // 26: nono.layer.v1.EnvRule.from:type_name -> nono.layer.v1.KeySource
+	0,   // 27: nono.layer.v1.Disabled.kind:type_name -> nono.layer.v1.Kind
+	32,  // 28: nono.layer.v1.Disabled.source:type_name -> nono.layer.v1.Source
+	32,  // 29: nono.layer.v1.HostRule.source:type_name -> nono.layer.v1.Source
+	8,   // 30: nono.layer.v1.HostRule.action:type_name -> nono.layer.v1.HostAction
+	32,  // 31: nono.layer.v1.PortRule.source:type_name -> nono.layer.v1.Source
+	9,   // 32: nono.layer.v1.PortRule.action:type_name -> nono.layer.v1.PortAction
+	32,  // 33: nono.layer.v1.Upstream.source:type_name -> nono.layer.v1.Source
+	10,  // 34: nono.layer.v1.KeySource.type:type_name -> nono.layer.v1.KeySourceType
+	11,  // 35: nono.layer.v1.KeyPlace.type:type_name -> nono.layer.v1.KeyPlaceType
+	32,  // 36: nono.layer.v1.Credential.source:type_name -> nono.layer.v1.Source
+	40,  // 37: nono.layer.v1.Credential.keys:type_name -> nono.layer.v1.KeySource
+	41,  // 38: nono.layer.v1.Credential.place:type_name -> nono.layer.v1.KeyPlace
+	44,  // 39: nono.layer.v1.Credential.fallback:type_name -> nono.layer.v1.Fallback
+	43,  // 40: nono.layer.v1.Credential.test:type_name -> nono.layer.v1.KeyTest
+	33,  // 41: nono.layer.v1.Fallback.filesystem:type_name -> nono.layer.v1.PathRule
+	34,  // 42: nono.layer.v1.Fallback.lifts:type_name -> nono.layer.v1.Lift
+	35,  // 43: nono.layer.v1.Fallback.environment:type_name -> nono.layer.v1.EnvRule
+	37,  // 44: nono.layer.v1.Fallback.hosts:type_name -> nono.layer.v1.HostRule
+	32,  // 45: nono.layer.v1.SnapshotPath.source:type_name -> nono.layer.v1.Source
+	32,  // 46: nono.layer.v1.SnapshotExclude.source:type_name -> nono.layer.v1.Source
+	32,  // 47: nono.layer.v1.SnapshotKeep.source:type_name -> nono.layer.v1.Source
+	45,  // 48: nono.layer.v1.Snapshot.paths:type_name -> nono.layer.v1.SnapshotPath
+	46,  // 49: nono.layer.v1.Snapshot.exclude:type_name -> nono.layer.v1.SnapshotExclude
+	47,  // 50: nono.layer.v1.Snapshot.keep:type_name -> nono.layer.v1.SnapshotKeep
+	32,  // 51: nono.layer.v1.TrustFile.source:type_name -> nono.layer.v1.Source
+	32,  // 52: nono.layer.v1.TrustUnsigned.source:type_name -> nono.layer.v1.Source
+	12,  // 53: nono.layer.v1.TrustUnsigned.is:type_name -> nono.layer.v1.Unsigned
+	32,  // 54: nono.layer.v1.TrustSigner.source:type_name -> nono.layer.v1.Source
+	32,  // 55: nono.layer.v1.TrustRevoked.source:type_name -> nono.layer.v1.Source
+	32,  // 56: nono.layer.v1.TrustRoot.source:type_name -> nono.layer.v1.Source
+	49,  // 57: nono.layer.v1.Trust.files:type_name -> nono.layer.v1.TrustFile
+	50,  // 58: nono.layer.v1.Trust.unsigned:type_name -> nono.layer.v1.TrustUnsigned
+	51,  // 59: nono.layer.v1.Trust.signers:type_name -> nono.layer.v1.TrustSigner
+	52,  // 60: nono.layer.v1.Trust.revoked:type_name -> nono.layer.v1.TrustRevoked
+	53,  // 61: nono.layer.v1.Trust.roots:type_name -> nono.layer.v1.TrustRoot
+	33,  // 62: nono.layer.v1.Policy.filesystem:type_name -> nono.layer.v1.PathRule
+	35,  // 63: nono.layer.v1.Policy.environment:type_name -> nono.layer.v1.EnvRule
+	36,  // 64: nono.layer.v1.Policy.disabled:type_name -> nono.layer.v1.Disabled
+	37,  // 65: nono.layer.v1.Policy.hosts:type_name -> nono.layer.v1.HostRule
+	38,  // 66: nono.layer.v1.Policy.ports:type_name -> nono.layer.v1.PortRule
+	39,  // 67: nono.layer.v1.Policy.upstream:type_name -> nono.layer.v1.Upstream
+	42,  // 68: nono.layer.v1.Policy.credentials:type_name -> nono.layer.v1.Credential
+	48,  // 69: nono.layer.v1.Policy.snapshot:type_name -> nono.layer.v1.Snapshot
+	54,  // 70: nono.layer.v1.Policy.trust:type_name -> nono.layer.v1.Trust
+	13,  // 71: nono.layer.v1.Host.tier:type_name -> nono.layer.v1.Tier
+	56,  // 72: nono.layer.v1.Run.host:type_name -> nono.layer.v1.Host
+	57,  // 73: nono.layer.v1.Run.command:type_name -> nono.layer.v1.Command
+	55,  // 74: nono.layer.v1.Run.policy:type_name -> nono.layer.v1.Policy
+	70,  // 75: nono.layer.v1.Run.facts:type_name -> nono.layer.v1.Fact
+	59,  // 76: nono.layer.v1.Run.host_variables:type_name -> nono.layer.v1.Variable
+	22,  // 77: nono.layer.v1.Run.core:type_name -> nono.layer.v1.Core
+	60,  // 78: nono.layer.v1.PlanRequest.run:type_name -> nono.layer.v1.Run
+	58,  // 79: nono.layer.v1.PlanRequest.documents:type_name -> nono.layer.v1.Document
+	62,  // 80: nono.layer.v1.PlanRequest.places:type_name -> nono.layer.v1.Places
+	63,  // 81: nono.layer.v1.Places.places:type_name -> nono.layer.v1.Place
+	65,  // 82: nono.layer.v1.Places.links:type_name -> nono.layer.v1.PlaceLink
+	66,  // 83: nono.layer.v1.Places.rules:type_name -> nono.layer.v1.PlaceRule
+	14,  // 84: nono.layer.v1.Place.shows:type_name -> nono.layer.v1.Shows
+	6,   // 85: nono.layer.v1.Place.type:type_name -> nono.layer.v1.FileType
+	64,  // 86: nono.layer.v1.Place.rights:type_name -> nono.layer.v1.Rights
+	15,  // 87: nono.layer.v1.PlaceRule.is:type_name -> nono.layer.v1.Standing
+	64,  // 88: nono.layer.v1.PlaceRule.rights:type_name -> nono.layer.v1.Rights
+	77,  // 89: nono.layer.v1.PlanResponse.steps:type_name -> nono.layer.v1.Step
+	68,  // 90: nono.layer.v1.PlanResponse.coverage:type_name -> nono.layer.v1.Coverage
+	70,  // 91: nono.layer.v1.PlanResponse.facts:type_name -> nono.layer.v1.Fact
+	69,  // 92: nono.layer.v1.PlanResponse.diagnostics:type_name -> nono.layer.v1.Diagnostic
+	112, // 93: nono.layer.v1.PlanResponse.secrets:type_name -> nono.layer.v1.PlanResponse.SecretsEntry
+	16,  // 94: nono.layer.v1.Coverage.held:type_name -> nono.layer.v1.Held
+	17,  // 95: nono.layer.v1.Diagnostic.severity:type_name -> nono.layer.v1.Severity
+	71,  // 96: nono.layer.v1.Fact.verified_file:type_name -> nono.layer.v1.VerifiedFile
+	72,  // 97: nono.layer.v1.Fact.credential_missing:type_name -> nono.layer.v1.CredentialMissing
+	73,  // 98: nono.layer.v1.Fact.proxy:type_name -> nono.layer.v1.Proxy
+	75,  // 99: nono.layer.v1.Fact.bound_host:type_name -> nono.layer.v1.BoundHost
+	74,  // 100: nono.layer.v1.Fact.resolver:type_name -> nono.layer.v1.Resolver
+	76,  // 101: nono.layer.v1.Fact.git_host:type_name -> nono.layer.v1.GitHost
+	78,  // 102: nono.layer.v1.Step.env:type_name -> nono.layer.v1.Env
+	80,  // 103: nono.layer.v1.Step.bind:type_name -> nono.layer.v1.Bind
+	81,  // 104: nono.layer.v1.Step.link:type_name -> nono.layer.v1.Link
+	83,  // 105: nono.layer.v1.Step.tmpfs:type_name -> nono.layer.v1.Tmpfs
+	84,  // 106: nono.layer.v1.Step.mask:type_name -> nono.layer.v1.Mask
+	85,  // 107: nono.layer.v1.Step.file:type_name -> nono.layer.v1.File
+	86,  // 108: nono.layer.v1.Step.landlock:type_name -> nono.layer.v1.Landlock
+	89,  // 109: nono.layer.v1.Step.seccomp:type_name -> nono.layer.v1.Seccomp
+	90,  // 110: nono.layer.v1.Step.listener:type_name -> nono.layer.v1.Listener
+	91,  // 111: nono.layer.v1.Step.dialer:type_name -> nono.layer.v1.Dialer
+	82,  // 112: nono.layer.v1.Step.copy:type_name -> nono.layer.v1.Copy
+	79,  // 113: nono.layer.v1.Env.value:type_name -> nono.layer.v1.Part
+	18,  // 114: nono.layer.v1.Landlock.rights:type_name -> nono.layer.v1.Right
+	19,  // 115: nono.layer.v1.Comparison.op:type_name -> nono.layer.v1.Op
+	87,  // 116: nono.layer.v1.Condition.comparisons:type_name -> nono.layer.v1.Comparison
+	88,  // 117: nono.layer.v1.Seccomp.when:type_name -> nono.layer.v1.Condition
+	20,  // 118: nono.layer.v1.Listener.network:type_name -> nono.layer.v1.Network
+	60,  // 119: nono.layer.v1.StartRequest.run:type_name -> nono.layer.v1.Run
+	113, // 120: nono.layer.v1.StartRequest.secrets:type_name -> nono.layer.v1.StartRequest.SecretsEntry
+	93,  // 121: nono.layer.v1.StartRequest.listeners:type_name -> nono.layer.v1.Descriptor
+	20,  // 122: nono.layer.v1.Descriptor.network:type_name -> nono.layer.v1.Network
+	21,  // 123: nono.layer.v1.End.reason:type_name -> nono.layer.v1.EndReason
+	60,  // 124: nono.layer.v1.FinishRequest.run:type_name -> nono.layer.v1.Run
+	95,  // 125: nono.layer.v1.FinishRequest.end:type_name -> nono.layer.v1.End
+	114, // 126: nono.layer.v1.FinishRequest.secrets:type_name -> nono.layer.v1.FinishRequest.SecretsEntry
+	22,  // 127: nono.layer.v1.ForgetRequest.core:type_name -> nono.layer.v1.Core
+	103, // 128: nono.layer.v1.SessionRequest.beat:type_name -> nono.layer.v1.Beat
+	107, // 129: nono.layer.v1.SessionRequest.answer:type_name -> nono.layer.v1.Answer
+	109, // 130: nono.layer.v1.SessionRequest.dialled:type_name -> nono.layer.v1.DialResult
+	111, // 131: nono.layer.v1.SessionRequest.stopping:type_name -> nono.layer.v1.Stopping
+	103, // 132: nono.layer.v1.SessionResponse.beat:type_name -> nono.layer.v1.Beat
+	104, // 133: nono.layer.v1.SessionResponse.event:type_name -> nono.layer.v1.Event
+	105, // 134: nono.layer.v1.SessionResponse.progress:type_name -> nono.layer.v1.Progress
+	106, // 135: nono.layer.v1.SessionResponse.question:type_name -> nono.layer.v1.Question
+	108, // 136: nono.layer.v1.SessionResponse.dial:type_name -> nono.layer.v1.Dial
+	110, // 137: nono.layer.v1.SessionResponse.stop:type_name -> nono.layer.v1.Stop
+	102, // 138: nono.layer.v1.SessionResponse.rested:type_name -> nono.layer.v1.Rested
+	115, // 139: nono.layer.v1.Event.fields:type_name -> nono.layer.v1.Event.FieldsEntry
+	23,  // 140: nono.layer.v1.Layer.Describe:input_type -> nono.layer.v1.DescribeRequest
+	61,  // 141: nono.layer.v1.Layer.Plan:input_type -> nono.layer.v1.PlanRequest
+	92,  // 142: nono.layer.v1.Layer.Start:input_type -> nono.layer.v1.StartRequest
+	96,  // 143: nono.layer.v1.Layer.Finish:input_type -> nono.layer.v1.FinishRequest
+	98,  // 144: nono.layer.v1.Layer.Forget:input_type -> nono.layer.v1.ForgetRequest
+	100, // 145: nono.layer.v1.Layer.Session:input_type -> nono.layer.v1.SessionRequest
+	24,  // 146: nono.layer.v1.Layer.Describe:output_type -> nono.layer.v1.DescribeResponse
+	67,  // 147: nono.layer.v1.Layer.Plan:output_type -> nono.layer.v1.PlanResponse
+	94,  // 148: nono.layer.v1.Layer.Start:output_type -> nono.layer.v1.StartResponse
+	97,  // 149: nono.layer.v1.Layer.Finish:output_type -> nono.layer.v1.FinishResponse
+	99,  // 150: nono.layer.v1.Layer.Forget:output_type -> nono.layer.v1.ForgetResponse
+	101, // 151: nono.layer.v1.Layer.Session:output_type -> nono.layer.v1.SessionResponse
+	146, // [146:152] is the sub-list for method output_type
+	140, // [140:146] is the sub-list for method input_type
+	140, // [140:140] is the sub-list for extension type_name
+	140, // [140:140] is the sub-list for extension extendee
+	0,   // [0:140] is the sub-list for field type_name
 }
 
 func init() { file_nono_layer_v1_layer_proto_init() }

@@ -261,7 +261,7 @@ func (c *computer) tmpdir() string {
 	switch {
 	case !d.Allowed:
 		return ""
-	case d.Rule.Action == policy.EnvSet:
+	case d.Rule.Gives():
 		return d.Rule.Value
 	}
 	dir, _ := c.Lookup("TMPDIR")

@@ -36,4 +36,10 @@ func (p Policy) With(paths []PathRule, variables []EnvRule) Policy {
 // prefix is what the ids of rules of one access begin with.
 func (r *PathRule) prefix() RuleID { return RuleID("filesystem." + string(r.Access)) }
 
-func (r *EnvRule) prefix() RuleID { return RuleID("environment." + string(r.Action)) }
+// A secret is held by the layer of the credentials, and the others by core.
+func (r *EnvRule) prefix() RuleID {
+	if r.Action == EnvSecret {
+		return secrets
+	}
+	return RuleID("environment." + string(r.Action))
+}

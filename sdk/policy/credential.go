@@ -118,6 +118,17 @@ type KeyPlace struct {
 // password alone.
 const UserAndPassword = "{}"
 
+// Secrets are the variables in which the agent has a real key.
+func (p *Policy) Secrets() []EnvRule {
+	var all []EnvRule
+	for _, r := range p.Environment {
+		if r.Action == EnvSecret {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
 // Uses reports whether a key is used.
 func (p *Policy) Uses() bool { return len(p.Credentials) > 0 }
 
@@ -141,6 +152,11 @@ func (p *Policy) KeySources() []string {
 			if k.Type == VariableSource {
 				names = append(names, k.Name)
 			}
+		}
+	}
+	for _, r := range p.Secrets() {
+		if r.From.Type == VariableSource {
+			names = append(names, r.From.Name)
 		}
 	}
 	return names

@@ -261,8 +261,8 @@ func sharper(a, b *PathRule) *PathRule {
 
 // VariableDecision is the answer to "does the agent get this variable".
 type VariableDecision struct {
-	// Allowed means that the agent has the variable: inherited, or with the value of Rule where its
-	// action is [EnvSet].
+	// Allowed means that the agent has the variable: inherited, or with the value that Rule gives
+	// ([EnvRule.Gives]).
 	Allowed bool
 	// Rule decided; it points into the policy. It is nil where no rule speaks of the name.
 	Rule *EnvRule
@@ -277,7 +277,7 @@ type variableEntry struct {
 
 func (e *variableEntry) add(r *EnvRule) {
 	switch r.Action {
-	case EnvSet:
+	case EnvSet, EnvSecret:
 		e.set = stronger(e.set, r)
 	case EnvPass:
 		e.passed = stronger(e.passed, r)
@@ -367,7 +367,7 @@ func (r *EnvRule) Matches(name string) bool {
 // pattern is what stands before the "*" of a pattern.
 func (r *EnvRule) pattern() (prefix string, ok bool) {
 	prefix, ok = strings.CutSuffix(r.Name, "*")
-	return prefix, ok && r.Action != EnvSet
+	return prefix, ok && !r.Gives()
 }
 
 // stronger returns the rule to name out of two that say the same about a variable: the later

@@ -103,7 +103,7 @@ func (s Source) Liftable() bool {
 type RuleID string
 
 // Kind is the part before the first dot: who answers for the rule in coverage. Environment rules
-// are core's.
+// are core's, but for secrets, which whoever has the keys gives: theirs begin with "credentials".
 func (id RuleID) Kind() Kind {
 	head, _, _ := strings.Cut(string(id), ".")
 	if head == "environment" {
@@ -111,6 +111,12 @@ func (id RuleID) Kind() Kind {
 	}
 	return Kind(head)
 }
+
+// secrets is what the ids of secrets in the environment begin with.
+const secrets RuleID = "credentials.environment"
+
+// IsSecret reports whether the rule is a secret of the environment block's.
+func (id RuleID) IsSecret() bool { return strings.HasPrefix(string(id), string(secrets)+".") }
 
 // Access is what a filesystem rule does to its path.
 type Access string
@@ -183,6 +189,9 @@ const (
 	EnvPass EnvAction = "pass" // inherit from the user's environment
 	EnvSet  EnvAction = "set"  // give this value
 	EnvDeny EnvAction = "deny" // never inherit
+	// EnvSecret gives a real secret, which the layer of the credentials reads from where the user
+	// keeps it.
+	EnvSecret EnvAction = "secret"
 )
 
 // EnvRule is one name of an environment block, or of --env.
@@ -197,6 +206,20 @@ type EnvRule struct {
 	// policy: it is in core's memory, under Secret.
 	Value  string `json:"value,omitempty"`
 	Secret string `json:"secret,omitempty"`
+	// From is where a secret is kept.
+	From KeySource `json:"from,omitzero"`
+}
+
+// Gives reports whether the rule gives the variable a value of its own.
+func (r *EnvRule) Gives() bool { return r.Action == EnvSet || r.Action == EnvSecret }
+
+// says is the rule in a few words.
+func (r *EnvRule) says() string {
+	words := string(r.Action) + " " + Printable(r.Name)
+	if r.Action == EnvSecret {
+		words += " from " + r.From.String()
+	}
+	return words
 }
 
 // Policy is everything a run allows. Its zero value allows nothing.
@@ -243,7 +266,7 @@ func (p *Policy) Rules() []Rule {
 		rules = append(rules, Rule{r.ID, r.Source, r.says()})
 	}
 	for _, r := range p.Environment {
-		rules = append(rules, Rule{r.ID, r.Source, string(r.Action) + " " + Printable(r.Name)})
+		rules = append(rules, Rule{r.ID, r.Source, r.says()})
 	}
 	rules = append(rules, p.Network.rules()...)
 	for i := range p.Credentials {

@@ -21,16 +21,25 @@ func encodeCredential(c policy.Credential) (*layerpb.Credential, error) {
 		m.Test = &layerpb.KeyTest{Path: c.Test.Path, Header: c.Test.Header}
 	}
 	err := First(sourceErr, At(placeErr, "place"))
-	for _, k := range c.Keys {
-		t, typeErr := keySourceTypes.Encode(k.Type)
-		err = First(err, At(typeErr, "source"))
-		m.Keys = append(m.Keys, &layerpb.KeySource{
-			Type: t, Name: []byte(k.Name), Args: EncodeStrings(k.Args),
-		})
-	}
+	var keysErr error
+	m.Keys, keysErr = each("key", c.Keys, encodeKeySource)
 	var fallbackErr error
 	m.Fallback, fallbackErr = encodeFallback(c.Fallback)
-	return m, First(err, At(fallbackErr, "fallback"))
+	return m, First(err, keysErr, At(fallbackErr, "fallback"))
+}
+
+func encodeKeySource(k policy.KeySource) (*layerpb.KeySource, error) {
+	t, err := keySourceTypes.Encode(k.Type)
+	return &layerpb.KeySource{
+		Type: t, Name: []byte(k.Name), Args: EncodeStrings(k.Args),
+	}, At(err, "source")
+}
+
+func decodeKeySource(m *layerpb.KeySource) (policy.KeySource, error) {
+	t, err := keySourceTypes.Decode(m.GetType())
+	return policy.KeySource{
+		Type: t, Name: string(m.GetName()), Args: DecodeStrings(m.GetArgs()),
+	}, At(err, "source")
 }
 
 func decodeCredential(m *layerpb.Credential) (policy.Credential, error) {
@@ -50,16 +59,11 @@ func decodeCredential(m *layerpb.Credential) (policy.Credential, error) {
 		Test: policy.KeyTest{Path: m.GetTest().GetPath(), Header: m.GetTest().GetHeader()},
 	}
 	err := First(sourceErr, At(placeErr, "place"))
-	for _, k := range m.GetKeys() {
-		t, typeErr := keySourceTypes.Decode(k.GetType())
-		err = First(err, At(typeErr, "source"))
-		c.Keys = append(c.Keys, policy.KeySource{
-			Type: t, Name: string(k.GetName()), Args: DecodeStrings(k.GetArgs()),
-		})
-	}
+	var keysErr error
+	c.Keys, keysErr = each("key", m.GetKeys(), decodeKeySource)
 	var fallbackErr error
 	c.Fallback, fallbackErr = decodeFallback(m.GetFallback())
-	return c, First(err, At(fallbackErr, "fallback"))
+	return c, First(err, keysErr, At(fallbackErr, "fallback"))
 }
 
 func encodeFallback(f *policy.Fallback) (*layerpb.Fallback, error) {

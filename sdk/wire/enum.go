@@ -99,6 +99,7 @@ var envActions = Enum[policy.EnvAction, layerpb.EnvAction]{
 	{policy.EnvPass, layerpb.EnvAction_ENV_ACTION_PASS},
 	{policy.EnvSet, layerpb.EnvAction_ENV_ACTION_SET},
 	{policy.EnvDeny, layerpb.EnvAction_ENV_ACTION_DENY},
+	{policy.EnvSecret, layerpb.EnvAction_ENV_ACTION_SECRET},
 }
 
 var hostActions = Enum[policy.HostAction, layerpb.HostAction]{

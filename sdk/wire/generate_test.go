@@ -172,15 +172,29 @@ var (
 	lifts = rapid.Custom(func(t *rapid.T) policy.Lift {
 		return policy.Lift{Path: paths.Draw(t, "path"), Source: source(t)}
 	})
+	keySources = rapid.Custom(func(t *rapid.T) policy.KeySource {
+		return policy.KeySource{
+			Type: rapid.SampledFrom([]policy.KeySourceType{
+				policy.KeyringSource, policy.VariableSource, policy.FileSource,
+				policy.CommandSource, policy.AgeSource,
+			}).Draw(t, "type"),
+			Name: anyBytes("", 1, 20).Draw(t, "name"),
+			Args: rapid.SliceOfN(anyBytes("", 0, 20), 1, 3).Draw(t, "args"),
+		}
+	})
 	envRules = rapid.Custom(func(t *rapid.T) policy.EnvRule {
-		return policy.EnvRule{
+		r := policy.EnvRule{
 			ID: rules.Draw(t, "id"), Source: source(t), Name: variables.Draw(t, "name"),
 			Value: anyBytes("", 0, 20).Draw(t, "value"),
 			Action: rapid.SampledFrom([]policy.EnvAction{
-				policy.EnvPass, policy.EnvSet, policy.EnvDeny,
+				policy.EnvPass, policy.EnvSet, policy.EnvDeny, policy.EnvSecret,
 			}).Draw(t, "action"),
 			Secret: names.Draw(t, "secret"),
 		}
+		if r.Action == policy.EnvSecret {
+			r.From = keySources.Draw(t, "from")
+		}
+		return r
 	})
 	hostRules = rapid.Custom(func(t *rapid.T) policy.HostRule {
 		return policy.HostRule{
@@ -231,16 +245,7 @@ func policies() *rapid.Generator[policy.Policy] {
 					ID: rules.Draw(t, "id"), Source: source(t), Service: names.Draw(t, "service"),
 					Upstream: names.Draw(t, "upstream"), Prefix: names.Draw(t, "prefix"),
 					KeyVariable: names.Draw(t, "key"), URLVariable: names.Draw(t, "url"),
-					Keys: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.KeySource {
-						return policy.KeySource{
-							Type: rapid.SampledFrom([]policy.KeySourceType{
-								policy.KeyringSource, policy.VariableSource, policy.FileSource,
-								policy.CommandSource, policy.AgeSource,
-							}).Draw(t, "type"),
-							Name: anyBytes("", 1, 20).Draw(t, "name"),
-							Args: rapid.SliceOfN(anyBytes("", 0, 20), 1, 3).Draw(t, "args"),
-						}
-					}), 1, 3).Draw(t, "keys"),
+					Keys: rapid.SliceOfN(keySources, 1, 3).Draw(t, "keys"),
 					Place: policy.KeyPlace{
 						Type: rapid.SampledFrom([]policy.KeyPlaceType{
 							policy.HeaderPlace, policy.QueryPlace, policy.BasicPlace, policy.PathPlace,

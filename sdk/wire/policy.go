@@ -129,19 +129,29 @@ func decodeLift(m *layerpb.Lift) (policy.Lift, error) {
 func encodeEnvRule(r policy.EnvRule) (*layerpb.EnvRule, error) {
 	source, sourceErr := encodeSource(r.Source)
 	action, actionErr := envActions.Encode(r.Action)
-	return &layerpb.EnvRule{
+	m := &layerpb.EnvRule{
 		Id: string(r.ID), Source: source, Action: action, Name: []byte(r.Name), Value: []byte(r.Value),
 		Secret: r.Secret,
-	}, First(sourceErr, At(actionErr, "action"))
+	}
+	var fromErr error
+	if r.Action == policy.EnvSecret {
+		m.From, fromErr = encodeKeySource(r.From)
+	}
+	return m, First(sourceErr, At(actionErr, "action"), fromErr)
 }
 
 func decodeEnvRule(m *layerpb.EnvRule) (policy.EnvRule, error) {
 	source, sourceErr := decodeSource(m.GetSource())
 	action, actionErr := envActions.Decode(m.GetAction())
-	return policy.EnvRule{
+	r := policy.EnvRule{
 		ID: policy.RuleID(m.GetId()), Source: source, Action: action, Name: string(m.GetName()),
 		Value: string(m.GetValue()), Secret: m.GetSecret(),
-	}, First(sourceErr, At(actionErr, "action"))
+	}
+	var fromErr error
+	if r.Action == policy.EnvSecret {
+		r.From, fromErr = decodeKeySource(m.GetFrom())
+	}
+	return r, First(sourceErr, At(actionErr, "action"), fromErr)
 }
 
 func encodeSource(s policy.Source) (*layerpb.Source, error) {

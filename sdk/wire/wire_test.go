@@ -173,6 +173,7 @@ func rule(o layerpb.Origin, a layerpb.Access, f layerpb.FileType) error {
 func envRule(n int32) error {
 	_, err := wire.DecodePolicy(&layerpb.Policy{Environment: []*layerpb.EnvRule{{
 		Source: &layerpb.Source{Origin: 1}, Action: layerpb.EnvAction(n),
+		From: &layerpb.KeySource{Type: 1},
 	}}})
 	return err
 }

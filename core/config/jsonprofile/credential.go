@@ -159,24 +159,47 @@ var managers = map[string]string{ //nolint:gosec // they name no key
 
 // keySource is where the key is.
 func (r *reader) keySource(g given, one func(string, language.Item)) {
-	scheme, rest, isURL := strings.Cut(g.item.Text, "://")
-	switch {
-	case !isURL && account.MatchString(g.item.Text):
-		g.item.Text = "keyring://" + g.item.Text
-	case managers[scheme] != "":
-		r.add(r.report(g.member, "names a key by %s://, which is not supported", scheme).
-			Try("write %s", managers[scheme]))
-		return
-	case scheme == "keyring" && strings.Contains(rest, "/"):
-		r.add(r.report(g.member, "names a key of another program's in the keyring").
-			Try("store it as nono's own: nono credential set NAME, and keyring://NAME"))
-		return
-	case scheme == "cmd" && !strings.HasPrefix(rest, "["):
-		r.add(r.report(g.member, "names a command of credential_capture, which is not supported").
-			Try(`write the command itself: "cmd://[\"program\", \"argument\"]"`))
-		return
+	if it, ok := r.sourceOfKey(g.member, g.item); ok {
+		one("source", it)
 	}
-	one("source", g.item)
+}
+
+// sourceOfKey is a key's source in the words of a policy; false where there are none, which is
+// reported.
+func (r *reader) sourceOfKey(m member, it language.Item) (language.Item, bool) {
+	scheme, rest, isURL := strings.Cut(it.Text, "://")
+	switch {
+	case !isURL && account.MatchString(it.Text):
+		it.Text = "keyring://" + it.Text
+	case managers[scheme] != "":
+		r.add(r.report(m, "names a key by %s://, which is not supported", scheme).
+			Try("write %s", managers[scheme]))
+		return it, false
+	case scheme == "keyring" && strings.Contains(rest, "/"):
+		r.add(r.report(m, "names a key of another program's in the keyring").
+			Try("store it as nono's own: nono credential set NAME, and keyring://NAME"))
+		return it, false
+	case scheme == "cmd" && !strings.HasPrefix(rest, "["):
+		r.add(r.report(m, "names a command of credential_capture, which is not supported").
+			Try(`write the command itself: "cmd://[\"program\", \"argument\"]"`))
+		return it, false
+	}
+	return it, true
+}
+
+// secrets are real keys in the agent's environment: the name of each, and the variable.
+func secrets(r *reader, m member) {
+	for _, in := range r.members(m) {
+		variable, ok := r.string(in, in.value)
+		if !ok {
+			continue
+		}
+		from := language.Item{Text: in.name, Source: in.at}
+		if from, ok = r.sourceOfKey(in, from); ok {
+			from.Key = variable.Text
+			r.put(m, "environment", "secret", []language.Item{from})
+		}
+	}
 }
 
 // keyVariables are the agent's variables, by the names that the other tool gives them.

@@ -70,8 +70,8 @@ var keys = map[string]key{
 		"external_proxy":        {read: upstreamProxy},
 		"external_proxy_bypass": {read: upstreamBypass},
 	}},
-	"env_credentials": keyInside,
-	"secrets":         keyInside,
+	"env_credentials": {read: secrets},
+	"secrets":         {read: secrets},
 	"credential_capture": cannot("is not supported",
 		"write the command where the key is named: "+
 			`"credential_key": "cmd://[\"program\", \"argument\"]"`),
@@ -113,11 +113,6 @@ var (
 		"no command is told by its name here: deny the file, or what it would do")
 	noHooks = cannot("is not supported", "nothing that a profile names is run outside")
 )
-
-// keyInside is a real key in the agent's environment.
-var keyInside = cannot("is not built yet",
-	`remove it: "network": {"credentials": [SERVICE]} keeps the key outside; `+
-		`"environment": {"allow_vars": [NAME]} passes a variable, and the agent sees its value`)
 
 // cannot is a name that has no meaning here.
 func cannot(why, instead string) key { return key{why: why, instead: instead} }

@@ -79,6 +79,9 @@ func (e Environment) Variables() (asked, defaults []Variable, problems diag.Prob
 	}
 	for name := range names {
 		d := e.Decide.Variable(name)
+		if d.Allowed && d.Rule.Action == policy.EnvSecret {
+			continue // the layer with the keys gives it, or nobody does
+		}
 		if d.Allowed && d.Rule.Action == policy.EnvSet {
 			if err := fragment.CheckVariable(name); err != nil {
 				problems = append(problems,

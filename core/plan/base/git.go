@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/nono-run/nono/sdk/fragment"
-	"github.com/nono-run/nono/sdk/policy"
 )
 
 // GitHost is a host whose repositories git reaches at a listener inside, which a layer serves and
@@ -39,7 +38,7 @@ func (e Environment) gitSettings(host map[string]string) []Variable {
 	theirs := ""
 	if d := e.Decide.Variable(gitCount); d.Allowed {
 		theirs = host[gitCount]
-		if d.Rule.Action == policy.EnvSet {
+		if d.Rule.Gives() {
 			theirs = d.Rule.Value
 		}
 	}

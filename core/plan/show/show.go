@@ -393,7 +393,11 @@ func (pr *printer) environment() {
 		} else if v.Layer == plan.Core {
 			from = "nono"
 		}
-		rows = append(rows, []string{v.Name, from, v.Text()}) // the value last: PATH is long
+		text := v.Text()
+		if v.Rule.IsSecret() {
+			text += ", " + rule.By
+		}
+		rows = append(rows, []string{v.Name, from, text}) // the value last: PATH is long
 	}
 	if len(inherited) > 0 {
 		rows = append(rows, []string{"inherited: " + strings.Join(inherited, " ")})

@@ -90,6 +90,9 @@ func (p Printer) Session(w io.Writer, e store.Entry) error {
 	for _, tree := range r.Trees {
 		add("writes", p.short(tree))
 	}
+	for _, secret := range r.Secrets {
+		add("real key", "inside, in the variable "+secret)
+	}
 	add("tier", string(r.Tier))
 	for _, l := range r.Layers {
 		text := fmt.Sprintf("%s %s (%s)", l.Name, l.Version, l.Kind)
@@ -127,10 +130,8 @@ func (p Printer) Session(w io.Writer, e store.Entry) error {
 // requests is a line for each credential of a session that is over.
 func requests(e store.Entry) []string {
 	end := e.Record.End
-	holds := slices.ContainsFunc(e.Record.Layers, func(l store.Layer) bool {
-		return l.Kind == policy.KindCredentials
-	})
-	if e.State != store.Finished || end == nil || !holds || end.Reason == sdk.EndStartFailed {
+	if e.State != store.Finished || end == nil || len(e.Record.Services) == 0 ||
+		end.Reason == sdk.EndStartFailed {
 		return nil
 	}
 	if len(end.Credentials) == 0 {

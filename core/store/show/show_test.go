@@ -34,6 +34,8 @@ func whole() store.Entry {
 				{Kind: "custom", Name: "acme/egress", Version: "2.1.0", Owed: true},
 				{Kind: "credentials", Name: "credproxy", Version: "1.0.0"},
 			},
+			Services:  []string{"openai" + hostile, "github"},
+			Secrets:   []string{"DEPLOY_TOKEN from keyring://deploy" + hostile},
 			Processes: []store.Process{{Is: "nono", PID: 42}},
 			Events:    &events.Chain{Count: 12},
 			End: &store.End{
@@ -58,6 +60,7 @@ directory  ~/proj
 command    sh -c $'echo \x1b[2J\xe2\x80\xae\x0a'
 policy     ~/proj/agent.hcl
 writes     ~/proj
+real key   inside, in the variable DEPLOY_TOKEN from keyring://deploy\x1b[2J\u202e\x0a
 tier       A
 layer      landlock 1.0.0 (filesystem)
 layer      acme/egress 2.1.0 (custom), has not cleaned up
@@ -88,7 +91,7 @@ func TestRequestsNotKnown(t *testing.T) {
 		"core was killed":      {func(e *store.Entry) { e.Record.End = &store.End{Reason: sdk.EndCoreLost} }, true},
 		"live":                 {func(e *store.Entry) { e.State, e.Record.End = store.Live, nil }, false},
 		"never began":          {func(e *store.Entry) { e.Record.End.Reason = sdk.EndStartFailed }, false},
-		"no key":               {func(e *store.Entry) { e.Record.Layers = nil }, false},
+		"no key":               {func(e *store.Entry) { e.Record.Services = nil }, false},
 	} {
 		e := whole()
 		e.Record.End.Credentials = nil
