@@ -3,7 +3,9 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/base64"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -88,6 +90,9 @@ func (b blots) beginning(text []byte) int {
 
 // modify looks at the head of an answer, and sees to it that the body is looked at.
 func (p *Proxy) modify(res *http.Response) error {
+	if res.StatusCode < 100 || res.StatusCode > 999 { // the library's server would panic
+		return errors.New("its answer has no status")
+	}
 	pass := passing(res.Request.Context())
 	pass.Status = res.StatusCode
 	h := res.Header
@@ -214,6 +219,7 @@ func (b *blotted) Close() error { return b.body.Close() }
 // answer is where an answer goes to.
 type answer struct {
 	http.ResponseWriter
+	ctx   context.Context // the request's
 	blots blots
 }
 
@@ -238,12 +244,13 @@ func (a *answer) WriteHeader(status int) {
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // Hijack takes the connection over. What the client sent together with its request has been read
-// already, and the library would lose it.
+// already, and the library would lose it. When the proxy is closed, nobody else closes it.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(a.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
+	context.AfterFunc(a.ctx, func() { _ = conn.Close() })
 	return &begun{conn, rw.Reader}, rw, nil
 }
 

@@ -18,14 +18,14 @@
 // length is known; and silence has no limit: a model may think for minutes. What the service
 // repeats of the key is blotted out (answer.go).
 //
-// It is the library's reverse proxy (net/http/httputil) with what that leaves open made strict. A
-// connection that was upgraded to WebSocket, and a body that the service compressed though nobody
-// asked it to, are not looked into.
+// It is the library's reverse proxy (net/http/httputil) with what that leaves open made strict, and
+// by HTTP/1.1 with a way to the service of its own (package http1). A connection that was upgraded
+// to WebSocket, and a body that the service compressed though nobody asked it to, are not looked
+// into.
 package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -47,18 +47,13 @@ import (
 const (
 	// headTime is how long a client inside has for the head of a request. It is beside us.
 	headTime = 30 * time.Second
-	// idleTime is how long a connection may be kept that nobody uses: with the service less long than
-	// services keep it.
-	idleTime         = 5 * time.Minute
-	upstreamIdleTime = 50 * time.Second
+	// idleTime is how long a connection may be kept that nobody uses.
+	idleTime = 5 * time.Minute
 	// mostHead is how large the head of a request or of an answer may be.
 	mostHead = 256 << 10
 	// holdTime is how long an answer may be held whose length is known, so that its head and its body
 	// are written at once. Of one whose length is not known, and of events, nothing is held.
 	holdTime = time.Millisecond
-	// pingTime is after how much silence a connection of HTTP/2 is asked whether it is still there;
-	// else all its streams would wait for a dead one.
-	pingTime = 30 * time.Second
 	// lastTime is how long requests have to be over when the proxy is closed. All they wait for is
 	// closed by then.
 	lastTime = 2 * time.Second
@@ -106,18 +101,18 @@ type Request struct {
 
 // Proxy serves one service.
 type Proxy struct {
-	service   Service
-	upstream  *url.URL
-	host      string // of the upstream, with its port
-	paths     []glob
-	blots     blots
-	options   Options
-	transport *http.Transport
-	reverse   *httputil.ReverseProxy
-	server    *http.Server
-	passages  *passages
-	cut       context.CancelFunc // ends all requests
-	address   string             // the listener's
+	service  Service
+	upstream *url.URL
+	host     string // of the upstream, with its port
+	paths    []glob
+	blots    blots
+	options  Options
+	to       *upstream
+	reverse  *httputil.ReverseProxy
+	server   *http.Server
+	passages *passages
+	cut      context.CancelFunc // ends all requests
+	address  string             // the listener's
 }
 
 // New makes a proxy.
@@ -140,10 +135,10 @@ func New(s Service, o Options) (*Proxy, error) {
 		return nil, fmt.Errorf("the key of %s: %w", s.Name, err)
 	}
 	p.blots = newBlots(s.Place, s.Key.Reveal())
-	p.transport = p.newTransport()
+	p.to = p.newUpstream()
 	quiet := hclog.NewNullLogger().StandardLogger(nil) // what went wrong is in the event
 	p.reverse = &httputil.ReverseProxy{
-		Rewrite: p.rewrite, Transport: once{p.transport}, FlushInterval: holdTime, BufferPool: buffers,
+		Rewrite: p.rewrite, Transport: p.to, FlushInterval: holdTime, BufferPool: buffers,
 		ModifyResponse: p.modify, ErrorHandler: p.failed, ErrorLog: quiet,
 	}
 	ctx, cut := context.WithCancel(context.Background())
@@ -165,29 +160,6 @@ func protocols() *http.Protocols {
 	return &p
 }
 
-// newTransport makes the way to the service.
-func (p *Proxy) newTransport() *http.Transport {
-	port := p.upstream.Port()
-	if port == "" {
-		port = "443"
-	}
-	return &http.Transport{
-		// Whatever address the transport thinks of, there is one host.
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return p.options.Dial(ctx, p.host, port)
-		},
-		TLSClientConfig:        &tls.Config{RootCAs: p.options.Roots, MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:      true,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingTime},
-		DisableCompression:     true,
-		MaxIdleConnsPerHost:    64,
-		IdleConnTimeout:        upstreamIdleTime,
-		TLSHandshakeTimeout:    headTime,
-		ExpectContinueTimeout:  time.Second,
-		MaxResponseHeaderBytes: mostHead,
-	}
-}
-
 // Name is the service's.
 func (p *Proxy) Name() string { return p.service.Name }
 
@@ -206,7 +178,7 @@ func (p *Proxy) Close() error {
 	p.passages.close()
 	p.cut()
 	err := p.server.Close()
-	p.transport.CloseIdleConnections()
+	p.to.CloseIdleConnections()
 	select {
 	case <-p.passages.over:
 		return err
@@ -257,7 +229,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil && r.Body != http.NoBody {
 		in.Body = &counted{r.Body, &pass.sent}
 	}
-	p.reverse.ServeHTTP(&answer{ResponseWriter: w, blots: p.blots}, in)
+	p.reverse.ServeHTTP(&answer{ResponseWriter: w, ctx: r.Context(), blots: p.blots}, in)
 }
 
 // endOnPanic ends the process where a handler panics, which the library would go on from: a layer
@@ -308,22 +280,6 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	p.answer(w, pass,
 		refusal{http.StatusBadGateway, "the service " + p.service.Name + " was not reached: " + why})
-}
-
-// once sends a request once. The library would send one again that has an idempotency key and no
-// body; whether that is right is for the client to say. It knows the header by the usual spelling
-// of its name alone, and to the service any spelling is the same.
-type once struct{ http.RoundTripper }
-
-// RoundTrip implements http.RoundTripper.
-func (o once) RoundTrip(r *http.Request) (*http.Response, error) {
-	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
-		if values, ok := r.Header[name]; ok {
-			delete(r.Header, name)
-			r.Header[strings.ToLower(name)] = values
-		}
-	}
-	return o.RoundTripper.RoundTrip(r)
 }
 
 // counted counts what is read.

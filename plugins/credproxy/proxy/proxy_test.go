@@ -558,6 +558,26 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
+// An answer without a status that can be handed on is none. By HTTP/2 the library takes it.
+func TestNoStatus(t *testing.T) {
+	for _, status := range []int{-1, 0, 99, 1000} {
+		a := start(t, Service{}, nil)
+		a.proxy.reverse.Transport = answers{StatusCode: status, Header: http.Header{}, Body: http.NoBody}
+		if res, body := a.get("/v1/x", auth); res.StatusCode != http.StatusBadGateway {
+			t.Errorf("%d: %s: %s", status, res.Status, body)
+		}
+	}
+}
+
+// answers has one answer to everything.
+type answers http.Response
+
+func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	res := http.Response(a)
+	res.Request = r
+	return &res, nil
+}
+
 // A service that has another certificate gets nothing.
 func TestAnotherHost(t *testing.T) {
 	a := start(t, Service{Upstream: "https://api.test/v1"}, nil)

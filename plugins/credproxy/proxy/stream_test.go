@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -307,8 +309,8 @@ func TestWebSocket(t *testing.T) {
 	}
 }
 
-// When a proxy is closed all is told: of an answer that would go on for ever, and of a WebSocket
-// that both sides keep open. Nothing begins after that.
+// When a proxy is closed all is told: of an answer that would go on for ever, of a WebSocket that
+// both sides keep open, and of one that the client alone does. Nothing begins after that.
 func TestClose(t *testing.T) {
 	a := start(t, Service{}, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") == "" {
@@ -325,9 +327,12 @@ func TestClose(t *testing.T) {
 		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" +
 			"Connection: Upgrade\r\n\r\none\n")
 		_ = rw.Flush()
-		_, _ = io.Copy(io.Discard, conn)
+		if r.Header.Get("Ends") == "" {
+			_, _ = io.Copy(io.Discard, conn)
+		}
 	})
-	for _, upgrade := range []string{"", "Upgrade: websocket\r\nConnection: Upgrade\r\n"} {
+	const upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+	for _, header := range []string{"", upgrade, upgrade + "Ends: 1\r\n"} {
 		conn, err := net.Dial("tcp", a.address)
 		if err != nil {
 			t.Fatal(err)
@@ -335,11 +340,15 @@ func TestClose(t *testing.T) {
 		defer func() { _ = conn.Close() }()
 		_ = conn.SetDeadline(time.Now().Add(limit))
 		_, _ = fmt.Fprintf(conn, "GET /v1/x HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n%s\r\n",
-			a.address, token, upgrade)
-		for lines := bufio.NewScanner(conn); lines.Text() != "one"; {
+			a.address, token, header)
+		lines := bufio.NewScanner(conn)
+		for lines.Text() != "one" {
 			if !lines.Scan() {
 				t.Fatal(lines.Err())
 			}
+		}
+		if strings.Contains(header, "Ends") && (lines.Scan() || lines.Err() != nil) {
+			t.Errorf("its end is not told: %q, %v", lines.Text(), lines.Err())
 		}
 	}
 	if err := a.proxy.Close(); err != nil {
@@ -348,7 +357,8 @@ func TestClose(t *testing.T) {
 	a.mu.Lock()
 	told := slices.Clone(a.told)
 	a.mu.Unlock()
-	if len(told) != 2 || told[0].Received != 4 || told[1].Received != 4 {
+	if len(told) != 3 ||
+		slices.ContainsFunc(told, func(r Request) bool { return r.Received != int64(len("one\n")) }) {
 		t.Errorf("told: %+v", told)
 	}
 	if a.proxy.passages.begin() {
@@ -381,5 +391,51 @@ func TestOnce(t *testing.T) {
 		if got := requests.Load(); got != want {
 			t.Errorf("sent %d times, want %d: %s", got, want, res.Status)
 		}
+	}
+}
+
+// A request is sent on by the version of HTTP that it came by, and by the second where the service
+// speaks no other.
+func TestVersions(t *testing.T) {
+	for name, test := range map[string]struct {
+		service []string // what the service speaks
+		version int      // what the client speaks
+		want    string
+	}{
+		"the first":               {[]string{"h2", "http/1.1"}, 1, "HTTP/1.1"},
+		"the second":              {[]string{"h2", "http/1.1"}, 2, "HTTP/2.0"},
+		"there is no second":      {[]string{"http/1.1"}, 2, "HTTP/1.1"},
+		"there is no first":       {[]string{"h2"}, 1, "HTTP/2.0"},
+		"no version is agreed on": {nil, 1, "HTTP/1.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := startVersion(t, Service{}, func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				_, _ = fmt.Fprintf(w, "%s %s", r.Proto, body)
+			}, 2)
+			a.service.TLS.NextProtos = test.service
+			a.service.TLS.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+				// The library's server would talk to a client that wants another version.
+				if slices.Equal(test.service, []string{"h2"}) && !slices.Contains(hello.SupportedProtos, "h2") {
+					return nil, errors.New("there is no such version")
+				}
+				return nil, nil
+			}
+			for range 2 {
+				res, err := client(t, test.version).Do(
+					a.request(t.Context(), http.MethodPost, "/v1/x", strings.NewReader("body")))
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(res.Body)
+				_ = res.Body.Close()
+				if err != nil || string(body) != test.want+" body" {
+					t.Errorf("%s: %q, %v", res.Status, body, err)
+				}
+			}
+			if known := a.proxy.to.noFirst.Load(); known != (name == "there is no first") {
+				t.Errorf("it is known that there is no first: %t", known)
+			}
+		})
 	}
 }
