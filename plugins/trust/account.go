@@ -14,7 +14,6 @@ import (
 	"github.com/nono-run/nono/plugins/trust/keys"
 	"github.com/nono-run/nono/plugins/trust/memory"
 	"github.com/nono-run/nono/plugins/trust/roots"
-	"github.com/nono-run/nono/plugins/trust/scope"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -172,19 +171,21 @@ func open(
 	if a.memory, err = memory.Load(stateDir); err != nil {
 		return nil, err
 	}
-	a.authority, err = authorityOf(ctx, p.Roots)
+	a.authority, err = authorityOf(ctx, p.Roots, o.UID)
 	return a, err
 }
 
 // authorityOf checks certificates against the roots that the policy names. What does that is looked
 // for only where a signature has one.
-func authorityOf(ctx context.Context, named []policy.TrustRoot) (bundle.Authority, error) {
+func authorityOf(ctx context.Context, named []policy.TrustRoot, uid int) (
+	bundle.Authority, error,
+) {
 	if len(named) == 0 {
 		return nil, nil
 	}
 	var texts [][]byte
 	for _, r := range named {
-		text, err := scope.Read(r.Path, roots.MaxRoot)
+		text, err := roots.Read(r.Path, uid)
 		if err != nil {
 			return nil, fmt.Errorf("reading the authorities in %s (%s): %s", policy.Printable(r.Path),
 				r.Source, plainly(err))

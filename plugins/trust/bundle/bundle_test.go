@@ -505,6 +505,9 @@ func FuzzParse(f *testing.F) {
 	f.Add(message(f, []byte("be kind\n"), key, id).text(f))
 	f.Add([]byte(`{"base64Signature":"MEUC"}`))
 	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle+json;version=0.1","verificationMaterial":{"x509CertificateChain":{"certificates":[{"rawBytes":"AAAA"}]}},"messageSignature":{}}`))
+	for _, name := range []string{"attested.json", "signed.json"} {
+		f.Add(recorded(f, name))
+	}
 	other, otherID := newKey(f)
 	v := bundle.Verifier{Keys: map[keyid.ID]*ecdsa.PublicKey{otherID: &other.PublicKey}}
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -17,7 +17,7 @@ import (
 	"github.com/nono-run/nono/plugins/trust/statement"
 )
 
-func recorded(t *testing.T, name string) []byte {
+func recorded(t testing.TB, name string) []byte {
 	t.Helper()
 	text, err := os.ReadFile("testdata/cosign/" + name)
 	if err != nil {

@@ -1,8 +1,9 @@
 // Package roots asks whether a bundle that was signed with a certificate is one that a trusted root
 // vouches for, and never connects to anything for it.
 //
+//	text, err := roots.Read(path, uid)
 //	program, err := roots.Beside()
-//	asker := roots.Asker{Program: program, Roots: texts}
+//	asker := roots.Asker{Program: program, Roots: [][]byte{text}}
 //	signed, err := b.Verify(bundle.Verifier{
 //		Identities: identities,
 //		Authority:  func(text []byte) (bundle.Certified, error) { return asker.Verify(ctx, text) },
@@ -34,6 +35,7 @@ import (
 
 	"github.com/nono-run/nono/plugins/trust/bundle"
 	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/ownfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -98,6 +100,21 @@ type Asker struct {
 	Roots [][]byte
 }
 
+// Read reads a root. A file that others than the user or root can write to is refused: who can
+// change it can vouch for anybody. The error does not name it.
+func Read(path string, uid int) ([]byte, error) {
+	text, err := ownfile.Read(path, ownfile.Guard{
+		UID: uid, Closed: 0o022, Could: "vouch for anybody", Most: MaxRoot,
+	})
+	if err == nil && len(text) > MaxRoot {
+		err = fmt.Errorf("it is longer than the %d bytes that are read", MaxRoot)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRoot, err)
+	}
+	return text, nil
+}
+
 // Beside finds nono-trust-roots beside the running program, as all of nono's programs are.
 func Beside() (string, error) {
 	exe, err := os.Executable()
@@ -128,7 +145,7 @@ func beside(exe string) (string, error) {
 	return program, nil
 }
 
-// Verify is an [bundle.Authority], but for the context.
+// Verify asks about the text of one bundle.
 func (a *Asker) Verify(ctx context.Context, text []byte) (bundle.Certified, error) {
 	certified, err := a.ask(ctx, text)
 	if err != nil {

@@ -187,3 +187,36 @@ func TestBeside(t *testing.T) {
 	}
 	refused("others may write")
 }
+
+func TestRead(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := file("good.json", "{}", 0o644)
+	if text, err := roots.Read(good, os.Getuid()); err != nil || string(text) != "{}" {
+		t.Errorf("read %q, %v", text, err)
+	}
+	link := filepath.Join(dir, "link.json")
+	if err := os.Symlink(good, link); err != nil {
+		t.Fatal(err)
+	}
+	for path, says := range map[string]string{
+		file("shared.json", "{}", 0o666): "its mode 0666 lets others vouch for anybody",
+		link:                             "symbolic links",
+		filepath.Join(dir, "no.json"):    "no such file",
+		dir:                              "no file",
+		file("long.json", strings.Repeat(" ", roots.MaxRoot+1), 0o600): "longer than",
+	} {
+		if text, err := roots.Read(path, os.Getuid()); !errors.Is(err, roots.ErrRoot) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: read %q, %v, want %q", path, text, err, says)
+		}
+	}
+}
