@@ -66,6 +66,12 @@ func (*layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 		s.close()
 		return nil, err
 	}
+	// Where nothing changed there is nothing to keep the agent waiting for.
+	safe, err := s.store.Synced()
+	if err != nil {
+		s.close()
+		return nil, err
+	}
 	synced := make(chan error, 1)
 	rest := context.WithoutCancel(ctx)
 	go func() {
@@ -73,14 +79,19 @@ func (*layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 		s.close()
 	}()
 	answer := &sdk.StartResponse{State: state}
-	select {
-	case err := <-synced:
-		return answer, err
-	case <-time.After(syncPatience):
+	if !safe {
+		select {
+		case err := <-synced:
+			return answer, err
+		case <-time.After(syncPatience):
+		}
 	}
 	session := req.Session
 	answer.Rest = func(context.Context) {
 		err := <-synced
+		if safe && err == nil {
+			return
+		}
 		took := map[string]string{"after": time.Since(started).Round(time.Millisecond).String()}
 		if err != nil {
 			took["why"] = err.Error()

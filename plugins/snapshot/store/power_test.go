@@ -190,3 +190,25 @@ func TestAListWhosePieceIsLost(t *testing.T) {
 		t.Errorf("when the file was read again: %v", err)
 	}
 }
+
+// Whether anything is left to be synced is told by the names.
+func TestSynced(t *testing.T) {
+	s := on(t, newMemory(), 1)
+	want := func(want bool) {
+		t.Helper()
+		if got, err := s.Synced(); got != want || err != nil {
+			t.Errorf("all is synced: %t, %v", got, err)
+		}
+	}
+	want(true)
+	snapshot(t, s, false, []byte("content"))
+	want(false)
+	if err := s.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(true)
+	snapshot(t, s, false, []byte("content")) // the same once more
+	want(true)
+	snapshot(t, s, true, []byte("another"))
+	want(true)
+}
