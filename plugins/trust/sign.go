@@ -284,7 +284,7 @@ func (a *account) key(ctx context.Context, req *sdk.SubcommandRequest) (*keys.Pr
 	if named := req.Flags["key"]; len(named) > 0 {
 		name = named[len(named)-1]
 	}
-	_ = sdk.HideMemory() // as far as the system lets it be hidden; the key is there for a moment
+	hide()
 	key, err := a.ring.Private(ctx, name)
 	switch {
 	case errors.Is(err, keys.ErrNone) && name == defaultKey:

@@ -33,6 +33,8 @@ func (*layer) Describe() sdk.Description {
 		Lifetime:  sdk.Ephemeral,
 		StateDir:  true,
 		ConfigDir: true,
+
+		HostVariables: variables,
 	}
 	for _, c := range commands {
 		d.Subcommands = append(d.Subcommands, c.Subcommand)
@@ -47,7 +49,7 @@ func (*layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse
 
 // Run implements sdk.Commander.
 func (*layer) Run(ctx context.Context, req *sdk.SubcommandRequest) error {
-	for _, c := range commands {
+	for _, c := range slices.Concat(commands, logCommands) {
 		if c.Path == req.Path {
 			return c.run(ctx, req)
 		}

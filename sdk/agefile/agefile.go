@@ -139,6 +139,13 @@ type Passphrases struct {
 	known []sdk.Secret
 }
 
+// Know has a passphrase tried before anybody is asked: one that was just chosen, for instance.
+func (p *Passphrases) Know(phrase sdk.Secret) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known = append(p.known, phrase)
+}
+
 // passphrased finds out whether a file has a passphrase, before anybody is asked for it.
 type passphrased struct{}
 

@@ -571,6 +571,22 @@ func TestHalvesThatDoNotFit(t *testing.T) {
 	works(t, ring, "two") // the control
 }
 
+// Whoever has just chosen a passphrase is not asked for it.
+func TestAPassphraseIsAskedForOnce(t *testing.T) {
+	asked := 0
+	ring := open(t, newDir(t), keys.Options{Ask: func(ctx context.Context, question string) (sdk.Secret, error) {
+		asked++
+		return always("correct horse")(ctx, question)
+	}})
+	if _, err := ring.Generate(t.Context(), "mine", keys.Place{Where: keys.Age}); err != nil {
+		t.Fatal(err)
+	}
+	works(t, ring, "mine")
+	if asked != 2 { // and once more
+		t.Errorf("asked %d times", asked)
+	}
+}
+
 // Whoever gives up at the passphrase has made nothing.
 func TestGivingUpAtThePassphrase(t *testing.T) {
 	dir := newDir(t)
@@ -589,16 +605,6 @@ func TestGivingUpAtThePassphrase(t *testing.T) {
 		}
 		if left := files(t, dir); len(left) > 0 {
 			t.Errorf("%s: there is %q", name, left)
-		}
-	}
-}
-
-func TestDir(t *testing.T) {
-	for config, want := range map[string]string{
-		"": "/home/ada/.config/nono/trust", "/etc/xdg": "/etc/xdg/nono/trust", "here": "/home/ada/.config/nono/trust",
-	} {
-		if got := keys.Dir(map[string]string{"XDG_CONFIG_HOME": config}, "/home/ada"); got != want {
-			t.Errorf("%q: %s", config, got)
 		}
 	}
 }

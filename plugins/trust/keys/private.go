@@ -206,11 +206,7 @@ func (r *Ring) open(ctx context.Context, name string, place Place) ([]byte, erro
 		file := agefile.File{
 			Path: r.path(name + ageEnd), Identity: place.Identity, UID: r.options.UID,
 		}
-		var phrases *agefile.Passphrases
-		if r.options.Ask != nil {
-			phrases = &agefile.Passphrases{Ask: r.options.Ask}
-		}
-		return file.Open(ctx, phrases)
+		return file.Open(ctx, r.phrases)
 	}
 	return nil, fmt.Errorf("nobody knows what a place of the kind %q is", place.Where)
 }
@@ -374,13 +370,14 @@ func (r *Ring) seal(
 	if place.Identity != "" {
 		return agefile.Seal(key, place.Identity, r.options.UID)
 	}
-	if r.options.Ask == nil {
+	if r.phrases == nil {
 		return nil, agefile.ErrUnasked
 	}
 	phrase, err := agefile.NewPassphrase(ctx, r.options.Ask, r.path(name+ageEnd))
 	if err != nil {
 		return nil, err
 	}
+	r.phrases.Know(phrase)
 	return agefile.SealBy(key, phrase)
 }
 

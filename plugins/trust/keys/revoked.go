@@ -54,6 +54,16 @@ func (r Revoked) IDs() map[ID]bool {
 	return ids
 }
 
+// SortedKeys are the revoked keys, in an order that is always the same.
+func (r Revoked) SortedKeys() []ID { return slices.Sorted(maps.Keys(r.Keys)) }
+
+// SortedDigests are the digests of revoked files, in an order that is always the same.
+func (r Revoked) SortedDigests() []Digest {
+	return slices.SortedFunc(maps.Keys(r.Digests), func(a, b Digest) int {
+		return bytes.Compare(a[:], b[:])
+	})
+}
+
 // revokedText is the content of the file.
 type revokedText struct {
 	Version int             `json:"version"`
@@ -114,15 +124,12 @@ func readRevoked(path string, uid int) (Revoked, error) {
 // text is the file.
 func (r Revoked) text() ([]byte, error) {
 	t := revokedText{Version: revokedVersion}
-	for _, id := range slices.Sorted(maps.Keys(r.Keys)) {
+	for _, id := range r.SortedKeys() {
 		t.Keys = append(t.Keys, revokedKey{id, r.Keys[id].Name, r.Keys[id].Since})
 	}
-	for digest, what := range r.Digests {
-		t.Digests = append(t.Digests, revokedDigest{digest.String(), what.Since})
+	for _, digest := range r.SortedDigests() {
+		t.Digests = append(t.Digests, revokedDigest{digest.String(), r.Digests[digest].Since})
 	}
-	slices.SortFunc(t.Digests, func(a, b revokedDigest) int {
-		return strings.Compare(a.SHA256, b.SHA256)
-	})
 	text, err := json.MarshalIndent(t, "", "  ")
 	if err == nil && len(text) >= mostRevoked {
 		err = errors.New("more is revoked than nono reads")

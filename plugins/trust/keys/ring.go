@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/agefile"
 	"github.com/nono-run/nono/sdk/keyring"
 	"github.com/nono-run/nono/sdk/loghead"
 	"github.com/nono-run/nono/sdk/ownfile"
@@ -51,7 +52,8 @@ type Options struct {
 type Ring struct {
 	dir     string
 	options Options
-	keys    []Public // with a file of their own, by name
+	phrases *agefile.Passphrases // nil where nobody is asked
+	keys    []Public             // with a file of their own, by name
 	own     map[string]Place
 	revoked Revoked
 }
@@ -62,19 +64,13 @@ type Own struct {
 	Place
 }
 
-// Dir is the directory of the ring of a user with these variables, whose home this is.
-func Dir(variables map[string]string, home string) string {
-	config := variables["XDG_CONFIG_HOME"]
-	if !filepath.IsAbs(config) {
-		config = filepath.Join(home, ".config")
-	}
-	return filepath.Join(config, "nono", "trust")
-}
-
 // Open reads a ring. A directory that is not there is an empty one.
 func Open(dir string, o Options) (*Ring, error) {
 	o.Keyring.Service = service
 	r := &Ring{dir: dir, options: o}
+	if o.Ask != nil {
+		r.phrases = &agefile.Passphrases{Ask: o.Ask}
+	}
 	if err := r.read(); err != nil {
 		return nil, r.doing(err)
 	}
