@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,8 @@ import (
 	"github.com/nono-run/nono/core/events"
 	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/core/store"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/loghead"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -20,8 +23,11 @@ const changed exitCode = 1
 
 // auditOptions are what `nono audit verify` is told.
 type auditOptions struct {
-	Sessions  []string
-	All, JSON bool
+	Sessions []string
+	All      bool
+	// Signed says that a log without a signature is not good enough.
+	Signed bool
+	JSON   bool
 }
 
 func (a *App) newAudit(do actions) *cobra.Command {
@@ -36,7 +42,9 @@ one, so a log that was cut at its end is noticed as well.
 
 This finds mistakes, broken disks, and whoever changed one place and not all of them. Who may write
 your files can also write a whole new log that fits. Agents cannot: their sandbox never holds nono's
-own files. To be able to tell all the same, keep the hashes that nono audit list prints elsewhere.`,
+own files. To be able to tell all the same, have the logs signed: nono trust keygen makes a key, and
+from then on the end of each log is signed with it. Or keep the hashes that nono audit list prints
+elsewhere.`,
 		Example: "  nono audit list\n  nono audit verify --all\n  nono audit show --json",
 	})
 	cmd.AddCommand(
@@ -69,7 +77,7 @@ func newAuditShow(
 }
 
 func newAuditVerify(
-	verify func(auditOptions) error, complete cobra.CompletionFunc,
+	verify func(context.Context, auditOptions) error, complete cobra.CompletionFunc,
 ) *cobra.Command {
 	var o auditOptions
 	cmd := &cobra.Command{
@@ -79,17 +87,27 @@ func newAuditVerify(
 		Long: `Verify that logs are what was written, from the first event to the last.
 
 Of a session that is not over, the end is not known yet: a cut there cannot be noticed, and is said.
-The exit code is 1 if one of the logs is not what was written.` + sessionLong,
-		Example: "  nono audit verify\n  nono audit verify --all --json",
+
+Where the log is signed, the signature says that it was written to this end, by whom a key of yours
+or one that you trust has said so. A log is signed when its session ends, if you have a key called
+default that opens without asking: one in a keyring that is unlocked, or encrypted to an identity.
+Who may write your files can take a signature away, so that a log is unsigned says nothing for it:
+--signed takes that for a fault.
+
+The exit code is 1 if one of the logs is not what was written, or its signature is not good.` +
+			sessionLong,
+		Example: "  nono audit verify\n  nono audit verify --all --json\n" +
+			"  nono audit verify --signed nightly",
 		Args: func(cmd *cobra.Command, args []string) error {
 			return allOrNamed(cmd, o.All, args)
 		},
 		ValidArgsFunction: complete,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Sessions = args
-			return verify(o)
+			return verify(cmd.Context(), o)
 		},
 	}
+	cmd.Flags().BoolVar(&o.Signed, "signed", false, "a log that is not signed is a fault")
 	cmd.Flags().BoolVar(&o.All, "all", false, "every session that is stored")
 	cmd.Flags().BoolVar(&o.JSON, "json", false, "print as JSON")
 	return cmd
@@ -158,9 +176,31 @@ type verifiedLog struct {
 	// Whole says that the end is where it was written.
 	Whole   bool   `json:"whole"`
 	Problem string `json:"problem,omitempty"`
+	// Signature is nil where the log is not what was written, or is not over.
+	Signature *signature `json:"signature,omitempty"`
+
+	plan string // the hash of what the agent was held to
 }
 
-func (a *App) verifyAudits(o auditOptions) error {
+// signature is what a log's signature says.
+type signature struct {
+	State signatureState `json:"state"`
+	// By is the name of the key, and Key its ID.
+	By  string `json:"by,omitempty"`
+	Key string `json:"key,omitempty"`
+	// Why is what is wrong with it, or why there is none, as far as that is known.
+	Why string `json:"why,omitempty"`
+}
+
+type signatureState string
+
+const (
+	signed   signatureState = "signed"
+	unsigned signatureState = "unsigned"
+	bad      signatureState = "bad"
+)
+
+func (a *App) verifyAudits(ctx context.Context, o auditOptions) error {
 	s, err := a.sessions()
 	if err != nil {
 		return err
@@ -172,21 +212,101 @@ func (a *App) verifyAudits(o auditOptions) error {
 		}
 	}
 	all := make([]verifiedLog, 0, len(picked))
-	bad := false
 	for _, e := range picked {
-		v := verifyLog(e)
-		bad = bad || v.Problem != ""
-		all = append(all, v)
+		all = append(all, verifyLog(e))
 	}
+	if err := a.verifySignatures(ctx, picked, all); err != nil {
+		return err
+	}
+	faulty := slices.ContainsFunc(all, func(v verifiedLog) bool {
+		return v.Problem != "" || v.Signature != nil && v.Signature.State == bad ||
+			o.Signed && (v.Signature == nil || v.Signature.State != signed)
+	})
 	if o.JSON {
 		err = a.printJSON(all)
 	} else {
 		err = a.printVerified(all)
 	}
-	if err == nil && bad {
+	if err == nil && faulty {
 		return changed
 	}
 	return err
+}
+
+// verifySignatures verifies the signatures of those logs that are what was written, all at once.
+func (a *App) verifySignatures(
+	ctx context.Context, entries []store.Entry, all []verifiedLog,
+) error {
+	var claims []loghead.Claim
+	var claimed []*signature
+	for i, e := range entries {
+		v := &all[i]
+		if v.Problem != "" || !v.Whole {
+			continue
+		}
+		v.Signature = &signature{State: bad}
+		bundle, err := e.Signature()
+		switch {
+		case err != nil:
+			v.Signature.Why = "it cannot be read: " + err.Error()
+		case len(bundle) > loghead.MaxBundle:
+			v.Signature.Why = fmt.Sprintf("it is longer than %d bytes", loghead.MaxBundle)
+		case bundle == nil:
+			*v.Signature = signature{State: unsigned, Why: whyUnsigned(e)}
+		default:
+			claims = append(claims, loghead.Claim{Head: loghead.Head{
+				Session: e.ID, Events: v.Count, Last: v.Head.String(), Plan: v.plan,
+			}, Bundle: bundle})
+			claimed = append(claimed, v.Signature)
+		}
+	}
+	if len(claims) == 0 {
+		return nil
+	}
+	layers, err := a.layerCommands()
+	if err != nil {
+		return err
+	}
+	verdicts, err := layers.VerifyLogs(ctx, claims)
+	if err != nil {
+		for _, s := range claimed {
+			s.Why = "it could not be verified: " + err.Error()
+		}
+		return nil
+	}
+	for i, s := range claimed {
+		s.By, s.Key, s.Why = verdicts[i].By, verdicts[i].Key, verdicts[i].Problem
+		if s.Why == "" {
+			s.State = signed
+		}
+	}
+	return nil
+}
+
+// whyUnsigned is why the log of a session that is over was not signed, as far as that is known.
+func whyUnsigned(e store.Entry) string {
+	if why := e.Unsigned(); why != "" {
+		return why
+	}
+	if end := e.Record.End; end != nil && end.Reason == sdk.EndCoreLost {
+		return "its nono was killed, and a later start closed the log"
+	}
+	return ""
+}
+
+// String is what is printed.
+func (s *signature) String() string {
+	switch {
+	case s == nil:
+		return ""
+	case s.State == signed:
+		return fmt.Sprintf("; signed with %s (%s)", s.By, s.Key)
+	case s.State == bad:
+		return "; its signature is NOT good: " + s.Why
+	case s.Why != "":
+		return "; unsigned: " + s.Why
+	}
+	return "; unsigned"
 }
 
 // pickAll is the sessions that some words mean; without one, the last of this directory.
@@ -220,17 +340,16 @@ func verifyLog(e store.Entry) verifiedLog {
 		return v
 	}
 	log, err := e.OpenEvents()
-	plan := ""
 	if err == nil {
 		v.Chain, err = events.Verify(log, e.ID, kept, func(r events.Record) {
 			if r.Layer == events.Core && r.Name == session.EventGate {
-				plan = r.Fields["plan"]
+				v.plan = r.Fields["plan"]
 			}
 		})
 		_ = log.Close()
 	}
-	if err == nil && plan != "" {
-		err = verifyPlan(e, plan)
+	if err == nil && v.plan != "" {
+		err = verifyPlan(e, v.plan)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -257,7 +376,7 @@ func verifyPlan(e store.Entry, hash string) error {
 
 func (a *App) printVerified(all []verifiedLog) error {
 	for _, v := range all {
-		text := fmt.Sprintf("%d events, as they were written", v.Count)
+		text := fmt.Sprintf("%d events, as they were written%s", v.Count, v.Signature)
 		switch {
 		case v.Problem != "":
 			text = "NOT what was written: " + v.Problem

@@ -189,7 +189,7 @@ type actions struct {
 	stop           func(context.Context, stopOptions) error
 	listAudits     func(asJSON bool) error
 	showAudit      func(context.Context, sessionOptions) error
-	verifyAudits   func(auditOptions) error
+	verifyAudits   func(context.Context, auditOptions) error
 
 	listProfiles   func(asJSON bool) error
 	showProfile    func(profileOptions) error

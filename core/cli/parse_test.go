@@ -66,7 +66,7 @@ func understoodWith(commands []sdk.Subcommand, args ...string) (any, *App, error
 		stop:           func(_ context.Context, o stopOptions) error { return take(o) },
 		listAudits:     func(asJSON bool) error { return take(listed(asJSON)) },
 		showAudit:      func(_ context.Context, o sessionOptions) error { return take(o) },
-		verifyAudits:   func(o auditOptions) error { return take(o) },
+		verifyAudits:   func(_ context.Context, o auditOptions) error { return take(o) },
 
 		listProfiles:   func(asJSON bool) error { return take(profilesListed(asJSON)) },
 		showProfile:    func(o profileOptions) error { return take(o) },
@@ -230,7 +230,8 @@ func TestUnderstood(t *testing.T) {
 		{"audit show x --json", sessionOptions{"x", true}},
 		{"audit verify", auditOptions{Sessions: []string{}}},
 		{"audit verify a b", auditOptions{Sessions: []string{"a", "b"}}},
-		{"audit verify --all --json", auditOptions{[]string{}, true, true}},
+		{"audit verify --signed a", auditOptions{Sessions: []string{"a"}, Signed: true}},
+		{"audit verify --all --json", auditOptions{Sessions: []string{}, All: true, JSON: true}},
 		{"profiles list", profilesListed(false)},
 		{"profile list --json", profilesListed(true)},
 		{"profile show --json x", profileOptions{"x", true}},

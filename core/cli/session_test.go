@@ -275,7 +275,7 @@ func TestAuditVerify(t *testing.T) {
 		change func(lines []string) []string
 		says   string
 	}{
-		{"nothing", func(l []string) []string { return l }, "3 events, as they were written"},
+		{"nothing", func(l []string) []string { return l }, "3 events, as they were written; unsigned"},
 		{
 			"the end cut off", func(l []string) []string { return l[:3] },
 			"NOT what was written: line 4: the end is missing: 3 events were written, and 2 are there",

@@ -16,7 +16,7 @@ import (
 	"github.com/nono-run/nono/sdk/wire"
 )
 
-// commandGrace is how long a command may take to end once it was asked to.
+// commandGrace is how long a command may take to end once it was asked to, unless it says else.
 const commandGrace = 5 * time.Second
 
 // Command is one of a layer's own commands, to be run in a process of its own.
@@ -33,6 +33,8 @@ type Command struct {
 	// Foreground says that the command has nono's terminal: it stays in nono's process group, so that
 	// Ctrl-C and Ctrl-Z are for it too. Else it gets a group of its own, and ends with all of it.
 	Foreground bool
+	// Grace is how long the command may take to end once it was asked to; zero is some seconds.
+	Grace time.Duration
 	// The streams; nil is /dev/null.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -89,6 +91,9 @@ func (c *Command) command(ctx context.Context, request *os.File) *exec.Cmd {
 	cmd.SysProcAttr = childAttributes()
 	cmd.SysProcAttr.Setpgid = !c.Foreground
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = commandGrace
+	cmd.WaitDelay = c.Grace
+	if c.Grace == 0 {
+		cmd.WaitDelay = commandGrace
+	}
 	return cmd
 }

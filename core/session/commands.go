@@ -113,21 +113,35 @@ func (c *Commands) Run(
 	if err != nil {
 		return 0, err
 	}
-	places, err := c.places()
-	if err != nil {
-		return 0, err
-	}
-	d, err := c.describe(ctx, layer, places)
-	if err != nil {
-		return 0, err
-	}
-	binary, err := layerhost.Find(layer, places)
+	binary, req, err := c.prepare(ctx, layer, command, about)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = binary.Close() }()
+	req.Args, req.Flags = args, flags
+	ctx, sig := commandSignals(ctx)
+	defer sig.Stop()
+	return (&layerhost.Command{
+		Binary: binary, Request: req, Session: stored,
+		Environ: terminalVariables(c.Environ), Foreground: true,
+		Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr,
+	}).Run(ctx)
+}
+
+// prepare finds a layer's program, and is what its command is told. The caller closes the program.
+func (c *Commands) prepare(
+	ctx context.Context, layer string, command sdk.Subcommand, about About,
+) (*layerhost.Binary, *sdk.SubcommandRequest, error) {
+	places, err := c.places()
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := c.describe(ctx, layer, places)
+	if err != nil {
+		return nil, nil, err
+	}
 	req := &sdk.SubcommandRequest{
-		Path: command.Path, Args: args, Flags: flags, Dir: c.Dir, HostVariables: map[string]string{},
+		Path: command.Path, Dir: c.Dir, HostVariables: map[string]string{},
 		Policy: about.Policy, UpstreamAuth: about.UpstreamAuth,
 	}
 	names := slices.Clone(d.HostVariables)
@@ -145,16 +159,11 @@ func (c *Commands) Run(
 	if d.StateDir {
 		req.StateDir = c.Dirs.Layer(layer)
 		if err := c.Dirs.MakeLayer(layer); err != nil {
-			return 0, err
+			return nil, nil, err
 		}
 	}
-	ctx, sig := commandSignals(ctx)
-	defer sig.Stop()
-	return (&layerhost.Command{
-		Binary: binary, Request: req, Session: stored,
-		Environ: terminalVariables(c.Environ), Foreground: true,
-		Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr,
-	}).Run(ctx)
+	binary, err := layerhost.Find(layer, places)
+	return binary, req, err
 }
 
 // storedFor is what a layer is told of a session that is over.

@@ -66,6 +66,7 @@ type run struct {
 	plan     *plan.Plan
 	// planHash is that of the plan as it is stored.
 	planHash events.Hash
+	heldTo   string        // the same, once the agent may run
 	opened   chan struct{} // closed when the gate is open: the agent runs
 	// created is when the command was given, began when the gate was opened, and ended when the agent
 	// was gone; over says how the run ended, once it is over.

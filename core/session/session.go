@@ -131,7 +131,8 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 	}
 	r.time.Lap("arming")
 	foreground := r.yieldTerminal()
-	r.log.tell(EventGate, map[string]string{"plan": r.planHash.String()})
+	r.heldTo = r.planHash.String()
+	r.log.tell(EventGate, map[string]string{"plan": r.heldTo})
 	if err := r.init.Go(ctx, foreground); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, execProblem(err)
 	}

@@ -209,7 +209,7 @@ func (r *run) settle() {
 		return
 	}
 	var logged error
-	_, err := r.stored.End(func(rec *store.Record) {
+	finished, err := r.stored.End(func(rec *store.Record) {
 		logged = r.log.close(rec, eventFinished, r.ending)
 		rec.End, rec.Started, rec.Ended = r.over, r.began.UTC(), r.ended.UTC()
 		for i := range rec.Layers {
@@ -223,6 +223,9 @@ func (r *run) settle() {
 	}
 	if logged != nil {
 		r.req.Out.Problem(logProblem(r.stored.ID(), logged))
+	}
+	if finished && logged == nil {
+		r.sign(r.stored.Record())
 	}
 }
 

@@ -6,6 +6,8 @@
 //	    session.json     a [Record]
 //	    plan.json        the plan, as `nono plan --json` has it
 //	    events.jsonl     what happened (core/events)
+//	    events.jsonl.sigstore.json   the signature of its end; or
+//	    unsigned.txt     why there is none, where it should have been signed
 //	    layers/NAME/     a directory of a layer's own
 //	    layers/NAME.json what Finish of the layer needs, a [Kept]
 //
@@ -56,6 +58,9 @@ const (
 	RecordFile = "session.json"
 	PlanFile   = "plan.json"
 	EventsFile = "events.jsonl"
+	// SignatureFile is a bundle, as package sdk/loghead has it, and UnsignedFile a line of text.
+	SignatureFile = EventsFile + ".sigstore.json"
+	UnsignedFile  = "unsigned.txt"
 )
 
 // maxFile bounds what is read of one file. What is kept of a layer is two messages in base64.
