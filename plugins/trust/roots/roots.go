@@ -57,11 +57,10 @@ const (
 
 // Why a certificate does not count. What [Asker.Verify] and package certify say wraps one of them.
 var (
-	ErrRoot    = errors.New("a trusted root cannot be read")
-	ErrChain   = errors.New("no trusted root vouches for its certificate")
-	ErrUsage   = errors.New("its certificate is not one for signing code")
-	ErrExpired = errors.New("its certificate was not valid when it was signed, as far as a" +
-		" trusted root vouches for that time")
+	ErrRoot      = errors.New("a trusted root cannot be read")
+	ErrChain     = errors.New("no trusted root vouches for its certificate")
+	ErrUsage     = errors.New("its certificate is not one for signing code")
+	ErrExpired   = errors.New("its certificate was not valid when it was signed")
 	ErrTimestamp = errors.New("it says when it was signed, and no trusted root vouches for that")
 	ErrNames     = errors.New("its certificate does not say who signed, one person or machine," +
 		" and who found that out")

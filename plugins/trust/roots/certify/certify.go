@@ -57,7 +57,11 @@ func Verify(rootText, text []byte) (bundle.Certified, error) {
 	if err != nil {
 		return bundle.Certified{}, err
 	}
-	if err := validAt(certificate, times); err != nil {
+	told := len(times) > 0
+	if !told {
+		times, options = []time.Time{time.Now()}, []verify.VerifierOption{verify.WithCurrentTime()}
+	}
+	if err := validAt(certificate, times, told); err != nil {
 		return bundle.Certified{}, err
 	}
 	signed, err := signedBy(&b, trusted, options)
@@ -73,7 +77,7 @@ func Verify(rootText, text []byte) (bundle.Certified, error) {
 }
 
 // whenSigned is each time at which somebody whom the root knows saw the signature, and what the
-// library is to insist on. Without anything in the bundle that tells it is now.
+// library is to insist on. There is none where nothing in the bundle tells.
 func whenSigned(b *sigstore.Bundle, trusted *root.TrustedRoot) ([]time.Time,
 	[]verify.VerifierOption, error,
 ) {
@@ -86,8 +90,7 @@ func whenSigned(b *sigstore.Bundle, trusted *root.TrustedRoot) ([]time.Time,
 		return nil, nil, fmt.Errorf("%w: %w", roots.ErrTimestamp, err)
 	}
 	if len(stamps) == 0 && len(entries) == 0 {
-		now := []time.Time{time.Now()}
-		return now, []verify.VerifierOption{verify.WithCurrentTime()}, nil
+		return nil, nil, nil
 	}
 	options := []verify.VerifierOption{verify.WithObserverTimestamps(1)}
 	seen, faults, err := verify.VerifySignedTimestamp(b, trusted)
@@ -118,13 +121,18 @@ func whenSigned(b *sigstore.Bundle, trusted *root.TrustedRoot) ([]time.Time,
 }
 
 // validAt holds a certificate to each time. The library does too, and does not say what was wrong.
-func validAt(certificate *x509.Certificate, times []time.Time) error {
+func validAt(certificate *x509.Certificate, times []time.Time, told bool) error {
+	say := func(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 	for _, at := range times {
-		if at.Before(certificate.NotBefore) || at.After(certificate.NotAfter) {
-			return fmt.Errorf("%w: it was valid from %s to %s, and the time is %s",
-				roots.ErrExpired, certificate.NotBefore.UTC().Format(time.RFC3339),
-				certificate.NotAfter.UTC().Format(time.RFC3339), at.UTC().Format(time.RFC3339))
+		if !at.Before(certificate.NotBefore) && !at.After(certificate.NotAfter) {
+			continue
 		}
+		signed := "that was at " + say(at)
+		if !told {
+			signed = "nothing shows that it was signed in that time"
+		}
+		return fmt.Errorf("%w: it was valid from %s to %s, and %s", roots.ErrExpired,
+			say(certificate.NotBefore), say(certificate.NotAfter), signed)
 	}
 	return nil
 }

@@ -95,8 +95,8 @@ func TestTampering(t *testing.T) {
 		want       error
 		says       string
 	}{
-		"expired, without a timestamp": {world.Bundle(t, short, payload(t)), plain, roots.ErrExpired, "was not valid"},
-		"expired, stamped later":       {world.Bundle(t, short, payload(t), rootstest.Stamped(after)), plain, roots.ErrExpired, "was not valid"},
+		"expired, without a timestamp": {world.Bundle(t, short, payload(t)), plain, roots.ErrExpired, "nothing shows that it was signed in that time"},
+		"expired, stamped later":       {world.Bundle(t, short, payload(t), rootstest.Stamped(after)), plain, roots.ErrExpired, "and that was at"},
 		"expired, logged later":        {world.Bundle(t, short, payload(t), rootstest.Logged(after)), plain, roots.ErrExpired, "was not valid"},
 		"stamped in time, logged later": {
 			world.Bundle(t, short, payload(t), rootstest.Stamped(during), rootstest.Logged(after)), plain, roots.ErrExpired, "was not valid",
