@@ -15,10 +15,11 @@ type protector struct {
 	writable pathSet          // every writable grant
 	roots    []rule           // the grants that a project may lie in or around
 	lifts    map[string][]int // the user's own write rules, by the path that they name
-	lifted   map[string]bool  // the paths of those that may lift; nil until that is settled
-	told     map[string]bool  // the directories that were reported
-	named    map[string]bool  // what is in names
-	names    []string         // the places of the protections, by the names that others know
+	// lifted are the paths of those that may lift, with their lines; nil until that is settled.
+	lifted map[string]policy.Source
+	told   map[string]bool // the directories that were reported
+	named  map[string]bool // what is in names
+	names  []string        // the places of the protections, by the names that others know
 }
 
 // protections makes a rule for what exists of the default protections in each project that the user
@@ -48,14 +49,23 @@ func (r *reader) protections() *protector {
 // settleLifts decides which write rules lift what is found later. What a file of a stranger's lifts
 // has to be asked for, and then it is too late to ask: only what was found until now will be.
 func (p *protector) settleLifts() {
-	p.lifted = map[string]bool{}
+	p.lifted = map[string]policy.Source{}
 	for path, rules := range p.lifts {
 		for _, i := range rules {
 			g := &p.rules[i]
-			p.lifted[path] = p.lifted[path] || g.lifts || p.Approve ||
-				!p.isForeign(g.Source)
+			if g.lifts || p.Approve || !p.isForeign(g.Source) {
+				p.lifted[path] = g.Source
+			}
 		}
 	}
+}
+
+// Lifts is the line by which the user wants a path written whatever protects it; false where there
+// is none. What a file from elsewhere says of a path that nothing protected when it was approved is
+// none.
+func (c *Config) Lifts(path string) (policy.Source, bool) {
+	at, ok := c.protector.lifted[path]
+	return at, ok
 }
 
 // each protects the places that each name relative to a project has.
@@ -106,7 +116,7 @@ func (p *protector) protect(path string, is pattern) {
 	missing := to.Entry.Type == policy.Missing
 	switch {
 	case !missing && to.Entry.Type != is.typ, p.stated[statement{policy.Protect, to.Path}]:
-	case p.lifted[to.Path]:
+	case p.lifted[to.Path] != (policy.Source{}):
 	case p.lifted == nil && len(p.lifts[to.Path]) > 0:
 		for _, i := range p.lifts[to.Path] {
 			p.rules[i].lifts = true

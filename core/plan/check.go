@@ -9,7 +9,6 @@ import (
 	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/launch/filter"
 	"github.com/nono-run/nono/core/plan/view"
-	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -149,6 +148,9 @@ func (m *maker) checkRule(id policy.RuleID) error {
 }
 
 func (m *maker) checkBind(b fragment.Bind) error {
+	if b.SHA256 != "" {
+		return errors.New("only nono itself may ask for one content of a file")
+	}
 	// The host's processes and the kernel's settings, wherever the layer would have them shown. It
 	// may be mounted at other places, too.
 	host, err := m.in.Look("/proc")
@@ -179,32 +181,6 @@ func (m *maker) checkEnv(s Share, e fragment.Env) error {
 		}
 	}
 	return nil
-}
-
-// collectDiagnostics turns what the layers said about settings and rules into problems and notices
-// with their lines.
-func (m *maker) collectDiagnostics() {
-	for _, s := range m.layers {
-		if s.Response == nil {
-			continue
-		}
-		for _, d := range s.Response.Diagnostics {
-			at := m.sourceOf(d.Rule)
-			if d.Attribute != "" && s.Setting != nil {
-				at = s.Setting(d.Attribute)
-			}
-			text := d.Summary
-			if at == (policy.Source{}) {
-				text = "layer " + s.Name + ": " + text
-			}
-			if d.Severity == sdk.SeverityWarning {
-				m.notice(at, d.Detail, "%s", text)
-				continue
-			}
-			// An unknown severity is an error: what nobody understands does not start.
-			m.problem(diag.Problem{Severity: diag.Error, Summary: text, Detail: d.Detail}, at)
-		}
-	}
 }
 
 // checkDirectory holds the filesystem layer to a current directory that exists, which is one of the

@@ -152,14 +152,14 @@ func (m *maker) looksAtSignatures() bool {
 	return needed
 }
 
-// required reports whether the run is refused unless the rule is enforced: what the user wrote, and
-// a default denial that lies inside a grant. A rule of a kind that the user has disabled is
+// required reports whether the run is refused unless the rule is enforced: what the user wrote, the
+// protection of a verified file, and a default denial that lies inside a grant. A rule of a kind that the user has disabled is
 // overridden, and announced.
 func (m *maker) required(id policy.RuleID) bool {
 	if m.disabled(id.Kind()) {
 		return false
 	}
-	if m.asked(id) {
+	if m.asked(id) || m.verified[id] {
 		return true
 	}
 	r, ok := m.paths[id]

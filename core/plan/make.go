@@ -53,6 +53,8 @@ func Make(in Input) (*Plan, error) {
 
 		Credentials: in.Policy.Credentials,
 		Snapshot:    in.Policy.Snapshot,
+		Trust:       in.Policy.Trust,
+		Verified:    in.Verified,
 		Through:     m.through(),
 	}
 	v := m.mounts(p)
@@ -95,7 +97,9 @@ type maker struct {
 	decide *policy.Decider
 	grants map[string]bool // the paths of all grants that are there
 	base   base.Share
-	closed bool // nothing leads out of the session's network
+	// verified are the protections of verified files.
+	verified map[policy.RuleID]bool
+	closed   bool // nothing leads out of the session's network
 	// own and steps are the steps of core and of the layers by what they do.
 	own, steps merge.Steps
 	merger     merge.Merger
@@ -112,6 +116,11 @@ func newMaker(in Input) (*maker, error) {
 		paths:  map[policy.RuleID]policy.PathRule{},
 		decide: policy.NewDecider(&in.Policy),
 		grants: map[string]bool{},
+
+		verified: map[policy.RuleID]bool{},
+	}
+	for _, f := range in.Verified {
+		m.verified[f.Rule] = true
 	}
 	m.merger.Asked = m.asked
 	// The order in which layers were started means nothing. Their own order is that of the Plan
@@ -225,7 +234,7 @@ func (m *maker) mounts(p *Plan) view.View {
 		m.report(found)
 	}
 	m.reportConflicts()
-	v = protected.View.Collapse()
+	v = m.freeze(protected.View.Collapse())
 	p.Make = m.toMake(protected.Make, v)
 	m.checkSize(v)
 	m.checkDirectory(v)

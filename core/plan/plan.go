@@ -83,10 +83,13 @@ type Plan struct {
 	Credentials []policy.Credential `json:"credentials,omitempty"`
 	// Snapshot is what is recorded before the agent starts.
 	Snapshot policy.Snapshot `json:"snapshot,omitzero"`
-	Rules    []Rule          `json:"rules"`
-	Mounts   view.Mounts     `json:"mounts"`
-	Env      []Variable      `json:"env"`
-	Landlock []merge.Grant   `json:"landlock,omitempty"`
+	// Trust is whose signatures are looked at, and Verified what was found to be as it was signed.
+	Trust    policy.Trust  `json:"trust,omitzero"`
+	Verified []Verified    `json:"verified,omitempty"`
+	Rules    []Rule        `json:"rules"`
+	Mounts   view.Mounts   `json:"mounts"`
+	Env      []Variable    `json:"env"`
+	Landlock []merge.Grant `json:"landlock,omitempty"`
 	// Calls are the system calls that exist for the agent, by name; Seccomp are rules that refuse,
 	// some of these in part and others with an error of their own.
 	Calls     []string       `json:"calls"`
@@ -173,6 +176,15 @@ type Share struct {
 	Setting func(attribute string) policy.Source
 }
 
+// Verified is a file whose content was verified.
+type Verified struct {
+	Path string `json:"path"`
+	// SHA256 is the content's, in hexadecimal.
+	SHA256 string `json:"sha256"`
+	// Rule is the protection that keeps it from being written.
+	Rule policy.RuleID `json:"rule"`
+}
+
 // Input is all that a plan is made from.
 type Input struct {
 	Session string
@@ -206,6 +218,8 @@ type Input struct {
 	Lent []base.Lent
 	// Limits are the user's rules about what a run may use, which core holds.
 	Limits []base.Limit
+	// Verified are files of which the agent is to see one content alone.
+	Verified []Verified
 	// Notices are warnings from before: of the policy, of the toolchain.
 	Notices []diag.Problem
 	// Controls are directories that are never shown, as [base.Controls] finds them.

@@ -78,6 +78,8 @@ type run struct {
 
 	problems diag.Problems // warnings, to be shown with the plan's
 
+	verified []plan.Verified // what the agent is to see as it was verified
+
 	around config.Around   // what is protected beyond the roots of the grants
 	before *remains.Before // what stood there when the run began; nil where nobody protects anything
 
@@ -315,6 +317,11 @@ func (r *run) makePlan(ctx context.Context) error {
 				facts = append(facts, m.share.Facts...)
 			}
 		}
+		if slices.Contains(row, policy.KindTrust) {
+			if err := r.takeTrust(facts, look); err != nil {
+				return err
+			}
+		}
 		if slices.Contains(row, policy.KindCredentials) {
 			r.settleFallbacks(facts)
 		}
@@ -371,6 +378,7 @@ func (r *run) planInput(look hostfile.Look) plan.Input {
 		PathPrefix: r.tool.PathPrepend,
 		Instead:    r.path.Instead,
 		Links:      r.around.Links,
+		Verified:   r.verified,
 		Look:       look,
 		Reach:      hostfile.ReachOf,
 	}

@@ -166,6 +166,11 @@ func (s Bind) check() error {
 	if err := CheckPath(s.Source()); err != nil {
 		return field("from", err)
 	}
+	if s.SHA256 != "" {
+		if sum, err := policy.ParseSHA256(s.SHA256); err != nil || sum != s.SHA256 {
+			return field("sha256", fmt.Errorf("%q is no digest", s.SHA256))
+		}
+	}
 	return looked(s.Device, s.Inode)
 }
 

@@ -102,6 +102,10 @@ type Bind struct {
 	// else. Zero means that the layer did not look, and is refused.
 	Device uint64 `json:"device"`
 	Inode  uint64 `json:"inode"`
+	// SHA256 is the one content that a file may be shown with, as 64 hexadecimal digits. nono-init
+	// shows a copy that has it, and nothing else: whoever changes the file later changes nothing
+	// inside, and nobody writes to it, whatever Writable says. Only core itself may ask for that.
+	SHA256 string `json:"sha256,omitempty"`
 }
 
 // Copy is a copy of a file of the host's, writable, in a tmpfs. Programs save a file by writing

@@ -21,7 +21,7 @@ var every = fragment.List{
 	},
 	fragment.Bind{
 		For: "r", Path: "/a", From: "/b", Writable: true, NoExec: true, Devices: true, Device: 1 << 63,
-		Inode: 1<<64 - 1,
+		Inode: 1<<64 - 1, SHA256: strings.Repeat("0a", 32),
 	},
 	fragment.Link{For: "r", Path: "/l", Target: "a/../b"},
 	fragment.Tmpfs{For: "r", Path: "/t", Size: 1 << 40, Mode: 0o777 | fs.ModeSticky, Report: true},

@@ -35,6 +35,9 @@ func encodeStep(m *layerpb.Step, s fragment.Step) error {
 	case fragment.Env:
 		m.Step = &layerpb.Step_Env{Env: &layerpb.Env{Name: []byte(s.Name), Value: encodeValue(s.Value)}}
 	case fragment.Bind:
+		if s.SHA256 != "" {
+			return errors.New("only nono itself may ask for one content of a file")
+		}
 		m.Step = &layerpb.Step_Bind{Bind: &layerpb.Bind{
 			Path: []byte(s.Path), From: []byte(s.From), Writable: s.Writable, NoExec: s.NoExec,
 			Devices: s.Devices, Device: s.Device, Inode: s.Inode,

@@ -3,6 +3,7 @@ package inside
 import (
 	"errors"
 	"fmt"
+	"io"
 	"path"
 
 	"golang.org/x/sys/unix"
@@ -11,12 +12,13 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
+// reading opens a file without waiting, should a pipe have come to stand there.
+const reading = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY
+
 // copy puts a copy of a file of the host's into a tmpfs, where the agent can replace it by rename
 // as it can outside, and hands core the directory that it is in. What becomes of it is brought back
 // by core, after the end: nothing in here can reach the host's file.
 func (l *launcher) copy(s fragment.Copy) error {
-	// Without waiting, should a pipe have come to stand there.
-	const reading = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY
 	source, st, err := openPlanned(s.Path, s.Device, s.Inode, reading)
 	if err != nil {
 		return err
@@ -33,7 +35,7 @@ func (l *launcher) copy(s fragment.Copy) error {
 	if s.NoExec {
 		mode &^= 0o111
 	}
-	if err := fill(parent, path.Base(s.Path), mode, source, st); err != nil {
+	if err := fill(parent, path.Base(s.Path), mode, source, st, io.Discard); err != nil {
 		return fail("copying "+s.Path, err)
 	}
 	// The directory's own descriptor names a place and reads nothing.
@@ -47,8 +49,11 @@ func (l *launcher) copy(s fragment.Copy) error {
 	return nil
 }
 
-// fill makes a file with the content and the time of another one.
-func fill(dir int, name string, mode uint32, source int, st unix.Stat_t) error {
+// fill makes a file with the content and the time of another one. What is copied goes to seen as
+// well.
+func fill(
+	dir int, name string, mode uint32, source int, st unix.Stat_t, seen io.Writer,
+) error {
 	to, err := unix.Openat(
 		dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode,
 	)
@@ -67,6 +72,9 @@ func fill(dir int, name string, mode uint32, source int, st unix.Stat_t) error {
 		}
 		if total += n; total > fragment.MaxCopy {
 			return fmt.Errorf("it has grown, and at most %d bytes are copied", fragment.MaxCopy)
+		}
+		if _, err := seen.Write(buffer[:n]); err != nil {
+			return err
 		}
 		for rest := buffer[:n]; len(rest) > 0; {
 			n, err := unix.Write(to, rest)

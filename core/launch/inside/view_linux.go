@@ -1,6 +1,8 @@
 package inside
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,6 +38,10 @@ type parent struct {
 	path string
 	ours bool // in a tmpfs that was mounted here
 }
+
+// mostVerified bounds what is copied of verified files, all together: what it takes stays in memory
+// for as long as the session.
+const mostVerified = 256 << 20
 
 // Names in the stage. The view's root is mounted there as well, because pivot_root wants it
 // attached somewhere.
@@ -118,7 +124,7 @@ func (l *launcher) rootTree(s fragment.Step) (int, error) {
 func (l *launcher) openStage() error {
 	const plain = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
 	stage, err := newMount("tmpfs", plain,
-		option{"mode", "0700"}, option{"size", strconv.Itoa(recipe.MaxRecipe)})
+		option{"mode", "0700"}, option{"size", strconv.Itoa(recipe.MaxRecipe + mostVerified)})
 	if err != nil {
 		return fail("mounting the stage", err)
 	}
@@ -170,11 +176,53 @@ func (l *launcher) mount(m fragment.Mount) error {
 }
 
 func (l *launcher) bind(s fragment.Bind) error {
+	if s.SHA256 != "" {
+		return l.verified(s)
+	}
 	tree, directory, err := cloneSource(s)
 	if err != nil {
 		return err
 	}
 	return l.put(tree, s.Path, directory)
+}
+
+// verified shows a copy of a file of the host's, if that has the content that was verified. Of the
+// file itself anybody outside could change what is read inside.
+func (l *launcher) verified(s fragment.Bind) error {
+	source, st, err := openPlanned(s.Source(), s.Device, s.Inode, reading)
+	if err != nil {
+		return err
+	}
+	defer closeFD(source)
+	doing := "copying " + s.Source()
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return fail(doing, errors.New("it is not a regular file"))
+	}
+	name := l.nextFile()
+	sum := sha256.New()
+	// Whose it is and which group may read it does not carry over: who runs nono could read it.
+	mode := st.Mode&0o555 | 0o400
+	if err := fill(l.view.stage, name, mode, source, st, sum); err != nil {
+		return fail(doing, err)
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != s.SHA256 && !omitted("verified") {
+		return fail("showing "+s.Source()+" as it was verified", errors.New("it was changed since"))
+	}
+	set := uint64(readOnly)
+	if !s.NoExec {
+		set &^= unix.MOUNT_ATTR_NOEXEC
+	}
+	tree, err := clone(l.view.stage, name, set, 0)
+	if err != nil {
+		return err
+	}
+	return l.put(tree, s.Path, false)
+}
+
+// nextFile is a name in the stage that is not taken.
+func (l *launcher) nextFile() string {
+	l.view.files++
+	return "file-" + strconv.Itoa(l.view.files)
 }
 
 // hold mounts a link onto itself. A mount point cannot be renamed, removed or replaced, and a link
@@ -326,8 +374,7 @@ const readOnly = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID |
 // file shows content that came with the recipe. It is bound rather than written in place, so that
 // it is read-only where its directory is not.
 func (l *launcher) file(s fragment.File) error {
-	name := "file-" + strconv.Itoa(l.view.files)
-	l.view.files++
+	name := l.nextFile()
 	fd, err := unix.Openat(
 		l.view.stage, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, uint32(s.Mode.Perm()),
 	)

@@ -33,6 +33,7 @@ func Print(w io.Writer, p *plan.Plan, verbose, colour bool) error {
 	pr.credentials()
 	pr.network()
 	pr.snapshot()
+	pr.trust()
 	pr.limits()
 	pr.base()
 	pr.notices()
@@ -57,10 +58,17 @@ type page struct {
 	view view.View
 	// grants are the user's own, denials anyone's, by path.
 	grants, denials rules
+	// verified are the protections of verified files.
+	verified map[policy.RuleID]bool
 }
 
 func read(p *plan.Plan) *page {
-	g := &page{Plan: p, view: p.View(), grants: rules{}, denials: rules{}}
+	g := &page{
+		Plan: p, view: p.View(), grants: rules{}, denials: rules{}, verified: map[policy.RuleID]bool{},
+	}
+	for _, f := range p.Verified {
+		g.verified[f.Rule] = true
+	}
 	for _, r := range p.Rules {
 		switch {
 		case r.Type == policy.Missing:
@@ -200,6 +208,9 @@ func (pr *printer) layers() {
 	pr.section("layers", rows)
 }
 
+// mostVerified is how many verified files are listed where nobody asks for all.
+const mostVerified = 20
+
 // paths prints the filesystem rules in three groups. What every run has is counted and shown with
 // -v.
 func (pr *printer) paths() {
@@ -212,7 +223,7 @@ func (pr *printer) paths() {
 		{"protected", func(a policy.Access) bool { return a == policy.Protect }},
 	} {
 		var asked, rest [][]string
-		standard := 0
+		standard, verified := 0, 0
 		for _, r := range pr.plan.Rules {
 			row := []string{string(r.Access), pr.named(r), pr.source(r), pr.held(r)}
 			switch {
@@ -221,9 +232,19 @@ func (pr *printer) paths() {
 				asked = append(asked, row)
 			case !pr.verbose && pr.standard(r):
 				standard++
+			case pr.plan.verified[r.ID] && verified >= mostVerified && !pr.verbose:
+				verified++
 			default:
 				rest = append(rest, row)
+				if pr.plan.verified[r.ID] {
+					verified++
+				}
 			}
+		}
+		if more := verified - mostVerified; more > 0 && !pr.verbose {
+			rest = append(rest, []string{
+				fmt.Sprintf("and %d more verified files (-v lists them)", more),
+			})
 		}
 		rows := append(asked, rest...) // what the user wrote is what the user looks for
 		if group.title == "protected" {

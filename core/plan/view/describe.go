@@ -21,6 +21,9 @@ func Describe(s fragment.Mount) string {
 		if s.NoExec {
 			text += ", no programs"
 		}
+		if s.SHA256 != "" {
+			text += ", as it was verified"
+		}
 		return text
 	case fragment.Copy:
 		return "a copy of the host's, brought back at the end"
