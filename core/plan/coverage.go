@@ -153,8 +153,8 @@ func (m *maker) looksAtSignatures() bool {
 }
 
 // required reports whether the run is refused unless the rule is enforced: what the user wrote, the
-// protection of a verified file, and a default denial that lies inside a grant. A rule of a kind that the user has disabled is
-// overridden, and announced.
+// protection of a verified file, and a default denial that lies inside a grant. A rule of a kind
+// that the user has disabled is overridden, and announced.
 func (m *maker) required(id policy.RuleID) bool {
 	if m.disabled(id.Kind()) {
 		return false
