@@ -191,6 +191,7 @@ func (p *Proxy) Close() error {
 type passage struct {
 	Request
 	sent, received atomic.Int64
+	broken         atomic.Pointer[error] // why the client's body could not be read to its end
 	// path and query are what is sent on.
 	path, rawPath, query string
 	protocols            []string // of a WebSocket
@@ -227,7 +228,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	// r stays as the library knows it.
 	in := r.WithContext(context.WithValue(r.Context(), passageKey{}, pass))
 	if r.Body != nil && r.Body != http.NoBody {
-		in.Body = &counted{r.Body, &pass.sent}
+		in.Body = &incoming{r.Body, pass}
 	}
 	p.reverse.ServeHTTP(&answer{ResponseWriter: w, ctx: r.Context(), blots: p.blots}, in)
 }
@@ -275,11 +276,35 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	pass := passing(r.Context())
 	why := p.blots.text(err.Error())
-	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+	broken := pass.broken.Load()
+	switch {
+	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
 		why = "the client went away"
+	case broken != nil:
+		p.answer(w, pass, refusal{
+			http.StatusBadRequest, "the body of the request cannot be read: " + (*broken).Error(),
+		})
+		return
 	}
 	p.answer(w, pass,
 		refusal{http.StatusBadGateway, "the service " + p.service.Name + " was not reached: " + why})
+}
+
+// incoming is the body of a request. It is counted, and known to be broken where it is.
+type incoming struct {
+	io.ReadCloser
+	pass *passage
+}
+
+// Read implements io.Reader.
+func (i *incoming) Read(p []byte) (int, error) {
+	n, err := i.ReadCloser.Read(p)
+	i.pass.sent.Add(int64(n))
+	// It is closed where nobody wants the rest, which is no fault of the client's.
+	if err != nil && err != io.EOF && !errors.Is(err, http.ErrBodyReadAfterClose) {
+		i.pass.broken.CompareAndSwap(nil, &err)
+	}
+	return n, err
 }
 
 // counted counts what is read.

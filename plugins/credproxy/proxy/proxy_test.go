@@ -468,6 +468,33 @@ func TestSmuggling(t *testing.T) {
 	}
 }
 
+// A body that cannot be read is the client's fault, and is told so: in the answer, and in what is
+// told of the request.
+func TestBrokenBody(t *testing.T) {
+	for _, version := range []int{1, 2} {
+		a := startVersion(t, Service{}, nil, version)
+		const head = "POST /v1/x HTTP/1.1\r\nHost: HOST\r\n" + auth + "\r\nTransfer-Encoding: chunked\r\n\r\n"
+		for name, text := range map[string]string{
+			"no size":          head + "zz\r\nab\r\n0\r\n\r\n",
+			"no end of chunk":  head + "2\r\nabcd\r\n0\r\n\r\n",
+			"after some of it": head + "3\r\nabc\r\n-1\r\n\r\n",
+		} {
+			res, body := a.raw(text)
+			told := a.events(1)
+			last := told[len(told)-1]
+			if res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "the body of the request cannot be read") {
+				t.Errorf("%s: %s: %s", name, res.Status, body)
+			}
+			if last.Status != http.StatusBadRequest || !strings.Contains(last.Refused, "the body of the request cannot be read") {
+				t.Errorf("%s: told is %+v", name, last)
+			}
+		}
+		if res, _ := a.raw(head + "2\r\nab\r\n0\r\n\r\n"); res.StatusCode != http.StatusOK { // the control
+			t.Errorf("a whole body: %s", res.Status)
+		}
+	}
+}
+
 // What is no credential arrives as it was sent, and what was not sent is not added.
 func TestUnchanged(t *testing.T) {
 	a := start(t, Service{}, func(w http.ResponseWriter, _ *http.Request) {
