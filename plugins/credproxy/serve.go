@@ -35,6 +35,7 @@ func (l *layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 			p, err := proxy.New(proxy.Service{
 				Name: s.Service, Upstream: e.upstream, Place: e.place, Key: s.key,
 				Token: req.Secrets[s.Service], Methods: s.Methods, Paths: s.Paths, Git: e.git != "",
+				Index: e.git == "" && s.LoginVariable != "",
 			}, proxy.Options{
 				Dial: e.dialer(decide, through).to, Roots: roots, Tell: l.teller.of(s.ID),
 			})

@@ -21,12 +21,16 @@ import (
 	"github.com/nono-run/nono/test/internet"
 )
 
+// cdn is another host, from which a registry may have its files fetched.
+const cdn = "cdn.corp.example"
+
 // registries is a host of private packages, which lets in whoever has the key as a password: npm's
 // below /npm, with absolute addresses of its tarballs as such registries give them, and Python's
 // below /simple.
 func registries(t *testing.T, host, key string) http.Handler {
 	t.Helper()
-	tarball, wheel := packed(t)
+	tarball, wheel := packed(t, "hello")
+	_, far := packed(t, "far")
 	sum := sha512.Sum512(tarball)
 	files := map[string]string{
 		"/npm/hello": fmt.Sprintf(`{"name": "hello", "dist-tags": {"latest": "1.2.3"}, "versions": {"1.2.3": {
@@ -35,8 +39,9 @@ func registries(t *testing.T, host, key string) http.Handler {
 		"/npm/hello/-/hello-1.2.3.tgz":        string(tarball),
 		"/simple/hello/":                      `<!DOCTYPE html><a href="/files/hello-1.2.3-py3-none-any.whl">hello-1.2.3-py3-none-any.whl</a>`,
 		"/simple/far/":                        `<!DOCTYPE html><a href="https://` + host + `/files/far-1.2.3-py3-none-any.whl">far-1.2.3-py3-none-any.whl</a>`,
+		"/simple/cdn/":                        `<!DOCTYPE html><a href="https://` + cdn + `/cdn-1.2.3-py3-none-any.whl">cdn-1.2.3-py3-none-any.whl</a>`,
 		"/files/hello-1.2.3-py3-none-any.whl": string(wheel),
-		"/files/far-1.2.3-py3-none-any.whl":   string(wheel),
+		"/files/far-1.2.3-py3-none-any.whl":   string(far),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, password, _ := r.BasicAuth()
@@ -55,13 +60,13 @@ func registries(t *testing.T, host, key string) http.Handler {
 	})
 }
 
-// packed is the package hello, for npm and for Python.
-func packed(t *testing.T) (tarball, wheel []byte) {
+// packed is a package of a name, for npm and for Python.
+func packed(t *testing.T, name string) (tarball, wheel []byte) {
 	t.Helper()
 	var npm, python bytes.Buffer
 	compressed := gzip.NewWriter(&npm)
 	archive := tar.NewWriter(compressed)
-	const about = `{"name": "hello", "version": "1.2.3"}`
+	about := fmt.Sprintf(`{"name": %q, "version": "1.2.3"}`, name)
 	err := archive.WriteHeader(&tar.Header{Name: "package/package.json", Mode: 0o644, Size: int64(len(about))})
 	if err == nil {
 		_, err = archive.Write([]byte(about))
@@ -70,12 +75,13 @@ func packed(t *testing.T) (tarball, wheel []byte) {
 		t.Fatal("a tarball could not be made: ", err)
 	}
 	z := zip.NewWriter(&python)
-	for name, content := range map[string]string{
-		"hello.py": "", "hello-1.2.3.dist-info/METADATA": "Metadata-Version: 2.1\nName: hello\nVersion: 1.2.3\n",
-		"hello-1.2.3.dist-info/WHEEL":  "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-		"hello-1.2.3.dist-info/RECORD": "",
+	dir := name + "-1.2.3.dist-info/"
+	for file, content := range map[string]string{
+		name + ".py": "", dir + "METADATA": "Metadata-Version: 2.1\nName: " + name + "\nVersion: 1.2.3\n",
+		dir + "WHEEL":  "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+		dir + "RECORD": "",
 	} {
-		w, err := z.Create(name)
+		w, err := z.Create(file)
 		if err == nil {
 			_, err = w.Write([]byte(content))
 		}
@@ -97,6 +103,14 @@ func TestRegistries(t *testing.T) {
 	i := internet.Here(t)
 	i.Authority.Set(host, netip.MustParseAddr("6.6.6.80"))
 	i.Web.Handle(host, registries(t, host, key))
+	i.Authority.Set(cdn, netip.MustParseAddr("6.6.6.81"))
+	i.Web.Handle(cdn, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			t.Errorf("another host was given %s", r.Header.Get("Authorization"))
+		}
+		_, wheel := packed(t, "cdn")
+		_, _ = w.Write(wheel)
+	}))
 	u := newUser(t)
 	u.Env = append(u.Env, "PACKAGES_KEY="+key)
 	u.write(".config/nono/config.hcl", `
@@ -136,19 +150,28 @@ environment {
 		if out, err := exec.Command("/usr/bin/python3", "-m", "venv", u.Project+"/venv").CombinedOutput(); err != nil {
 			t.Skipf("python3 makes no environment with pip here: %v\n%s", err, out)
 		}
-		pip := func(name string) result {
-			return u.finish(u.inside("", u.Project+"/venv/bin/python", "-m", "pip", "download", "-q",
-				"--disable-pip-version-check", "--no-cache-dir", "--no-deps", "-d", "got", name))
+		pip := func(flags, name string) result {
+			return u.finish(u.inside(flags, u.Project+"/venv/bin/python", "-m", "pip", "download", "-q",
+				"--disable-pip-version-check", "--no-cache-dir", "--no-deps", "--retries=0", "-d", "got", name))
 		}
-		if r := pip("hello"); r.Code != 0 {
-			t.Errorf("pip fetched nothing: %s", r)
+		for _, fetch := range []struct{ name, flags string }{
+			{"hello", ""},                  // by a relative address
+			{"far", ""},                    // by an absolute one of the same host
+			{"cdn", "--allow-host " + cdn}, // by one of another host, which the network allows
+		} {
+			if r := pip(fetch.flags, fetch.name); r.Code != 0 {
+				t.Errorf("pip did not fetch %s: %s", fetch.name, r)
+			}
+			if _, err := os.Stat(u.Project + "/got/" + fetch.name + "-1.2.3-py3-none-any.whl"); err != nil {
+				t.Error(err)
+			}
 		}
-		if _, err := os.Stat(u.Project + "/got/hello-1.2.3-py3-none-any.whl"); err != nil {
-			t.Error(err)
+		// The control: of another host the credential gives nothing.
+		if err := os.RemoveAll(u.Project + "/got"); err != nil {
+			t.Fatal(err)
 		}
-		// A limit that is written down: pip takes an absolute address as it is.
-		if r := pip("far"); r.Code == 0 {
-			t.Errorf("an absolute address is reached: %s", r)
+		if r := pip("", "cdn"); r.Code == 0 || !strings.Contains(r.Stdout+r.Stderr, cdn) {
+			t.Errorf("another host is reached: %s", r)
 		}
 	})
 }

@@ -112,6 +112,9 @@ func (p *Proxy) modify(res *http.Response) error {
 	res.Body = &counted{&blotted{body: res.Body, blots: p.blots, end: func() {
 		p.blots.header(res.Trailer)
 	}}, &pass.received}
+	if p.service.Index {
+		p.turnLinks(res)
+	}
 	return nil
 }
 

@@ -74,6 +74,9 @@ type Service struct {
 	Methods, Paths []string
 	// Git says that the upstream is a host of repositories, and requests are git's alone (git.go).
 	Git bool
+	// Index says that the service has an index of packages, whose links to itself are to lead to the
+	// proxy (pages.go).
+	Index bool
 }
 
 // Options are what the proxy is connected with.
