@@ -49,14 +49,19 @@ func newBlots(place policy.KeyPlace, key []byte) blots {
 func (b blots) bytes(text []byte) {
 	for _, form := range b {
 		for at := 0; ; {
-			i := bytes.Index(text[at:], form)
+			i := bytes.Index(text[at:], form[:shortest]) // much of it would be slow
 			if i < 0 {
 				break
 			}
-			for j := range form {
-				text[at+i+j] = '*'
+			at += i
+			if !bytes.HasPrefix(text[at:], form) {
+				at++
+				continue
 			}
-			at += i + len(form)
+			for range form {
+				text[at] = '*'
+				at++
+			}
 		}
 	}
 }
@@ -198,9 +203,7 @@ func (b *blotted) fill(scratch []byte) error {
 	n, err := b.body.Read(scratch)
 	// Of what was let through, only what may be the beginning of the key is still looked at.
 	keep := min(b.blots.beginning(b.window[:b.passed]), b.passed)
-	rest := b.window[b.passed:]
-	b.window = append(append(append([]byte(nil), b.window[b.passed-keep:b.passed]...), rest...),
-		scratch[:n]...)
+	b.window = append(append(b.window[:0], b.window[b.passed-keep:]...), scratch[:n]...)
 	b.passed = keep
 	b.blots.bytes(b.window)
 	if err != nil {

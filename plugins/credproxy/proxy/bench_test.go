@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -67,5 +68,27 @@ func BenchmarkRequest(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// BenchmarkBlotted is a large body that is looked at for a key of a usual length.
+func BenchmarkBlotted(b *testing.B) {
+	text := make([]byte, 1<<20)
+	for i := range text {
+		text[i] = "it is a secret, so says the server\n"[i%35]
+	}
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	buffer := make([]byte, 32<<10)
+	for b.Loop() {
+		body := &blotted{
+			body: io.NopCloser(bytes.NewReader(text)), end: func() {},
+			blots: newBlots(bearer, []byte("sk-"+strings.Repeat("0123456789", 16))),
+		}
+		for {
+			if _, err := body.Read(buffer); err != nil {
+				break
+			}
+		}
 	}
 }
