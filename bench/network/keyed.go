@@ -14,10 +14,12 @@ import (
 // keyed are requests with a key, to a service that is reached by TLS: straight with the key, by
 // nono's credential layer with a token, and by an nginx that takes a token and sends on the key.
 type keyed struct {
-	// Requests are by how many at once, Large those with a large answer, and Streams those of events.
+	// Requests are by how many at once, Large those with a large answer, Streams those of events, and
+	// Beside the same with an answer beside them that has no end.
 	Requests map[int][]figures
 	Large    []figures
 	Streams  []figures
+	Beside   []figures
 }
 
 // What the parts measure.
@@ -26,6 +28,8 @@ const (
 	streams     = 20
 	events      = 100
 	everyEvent  = 10 * time.Millisecond
+	// endless is more than passes while the events do.
+	endless = 1 << 40
 )
 
 func measureKeyed(proxies []*proxy, o options) (k *keyed, err error) {
@@ -44,6 +48,10 @@ func measureKeyed(proxies []*proxy, o options) (k *keyed, err error) {
 		return nil, err
 	}
 	k.Streams, err = turns(proxies, o.rounds, kind{"events", streams, events, load.Ask{}})
+	if err != nil {
+		return nil, err
+	}
+	k.Beside, err = turns(proxies, o.rounds, kind{"events", streams, events, load.Ask{Down: endless}})
 	return k, err
 }
 
@@ -156,6 +164,13 @@ nothing either; both verify whom they talk to.
 		}
 		fmt.Fprintf(&b, "| %s | %s | %.2f ms | %.2f ms | %.2f ms |\n", f.Way, used,
 			milliseconds(f.Median), milliseconds(f.Late), milliseconds(f.First))
+	}
+	fmt.Fprintf(&b, "\n### The same beside one large answer\n\nIt comes as fast as it can, by another "+
+		"connection of the same client.\n\n| | median | 99 of 100 | first | of the large answer |\n"+
+		"| --- | --- | --- | --- | --- |\n")
+	for _, f := range k.Beside {
+		fmt.Fprintf(&b, "| %s | %.2f ms | %.2f ms | %.2f ms | %.0f MiB a second |\n", f.Way,
+			milliseconds(f.Median), milliseconds(f.Late), milliseconds(f.First), f.Large/(1<<20))
 	}
 	return b.String()
 }

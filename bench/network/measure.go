@@ -24,6 +24,8 @@ type figures struct {
 	Median, Late time.Duration
 	// First is the time to the first byte of a stream.
 	First time.Duration
+	// Large is how many bytes a second came beside streams.
+	Large float64
 }
 
 // kind is one kind of work.
@@ -134,6 +136,7 @@ func turns(proxies []*proxy, rounds int, k kind) ([]figures, error) {
 			Median: time.Duration(median(c.all, func(f figures) float64 { return float64(f.Median) })),
 			Late:   time.Duration(median(c.all, func(f figures) float64 { return float64(f.Late) })),
 			First:  time.Duration(median(c.all, func(f figures) float64 { return float64(f.First) })),
+			Large:  median(c.all, func(f figures) float64 { return f.Large }),
 		})
 	}
 	return result, nil
@@ -161,6 +164,7 @@ func (p *proxy) once(how load.Way, k kind) (f figures, err error) {
 		CPU:  (after[0] - before[0]) / time.Duration(k.n),
 		Core: (after[1] - before[1]) / time.Duration(k.n),
 		Rate: float64(k.n) / o.Wall.Seconds(), Median: o.Median, Late: o.Late, First: o.First,
+		Large: float64(o.Large),
 	}, err
 }
 

@@ -18,8 +18,9 @@ import (
 // Command is what a client is told to do, a line of JSON.
 type Command struct {
 	// Do is "tunnels" or "requests": N of them, so many beside each other; "events": so many streams
-	// beside each other, with N events each, one after each Every; "hold": N tunnels are opened and
-	// stay as they are; "finish": they have what they asked for; "release": they end.
+	// beside each other, with N events each, one after each Every, and beside them an answer where Ask
+	// asks for one, which is broken off in the end; "hold": N tunnels are opened and stay as they are;
+	// "finish": they have what they asked for; "release": they end.
 	Do     string
 	Every  time.Duration
 	Way    Way
@@ -36,6 +37,8 @@ type Outcome struct {
 	Wall, Median, Late time.Duration
 	// First is the median of the time from a request to the first byte of its stream.
 	First time.Duration
+	// Large is how many bytes a second came of the answer beside events.
+	Large int64
 }
 
 // ProxyFromHere is a proxy that the client finds in its environment.

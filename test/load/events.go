@@ -5,6 +5,7 @@ package load
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -36,6 +37,14 @@ func Events(w http.ResponseWriter, r *http.Request) {
 
 // events reads streams beside each other, and returns how long each event was on its way.
 func (c Command) events(o *Outcome) (took []time.Duration, err error) {
+	if c.Ask.Down > 0 {
+		large, err := c.large()
+		if err != nil {
+			return nil, err
+		}
+		began := time.Now()
+		defer func() { o.Large = int64(float64(large()) / time.Since(began).Seconds()) }()
+	}
 	var mu sync.Mutex
 	var firsts []time.Duration
 	_, err = Many(c.Beside, c.Beside, func(int, int) error {
@@ -47,6 +56,35 @@ func (c Command) events(o *Outcome) (took []time.Duration, err error) {
 	})
 	o.First = time.Duration(Quantile(firsts, 0.5))
 	return took, err
+}
+
+// large begins to read an answer, on a connection of its own, and returns when it has begun. What
+// it returns ends that, and says how many bytes came until then.
+func (c Command) large() (end func() int64, err error) {
+	r := &Requests{Way: c.Way}
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	target := fmt.Sprintf("/?down=%d", c.Ask.Down)
+	if err := r.begin(http.MethodGet, target, c.Way.host(), "\r\n"); err != nil {
+		return nil, err
+	}
+	answer, err := http.ReadResponse(r.reader, &http.Request{Method: http.MethodGet})
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("answered %s", answer.Status)
+	}
+	came := make(chan int64, 1)
+	go func() {
+		n, _ := io.Copy(io.Discard, answer.Body)
+		came <- n
+	}()
+	return func() int64 {
+		_ = r.conn.Close()
+		return <-came
+	}, nil
 }
 
 // stream reads one.
