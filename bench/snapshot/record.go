@@ -165,7 +165,7 @@ func (r recording) undo(ctx context.Context, s *store.Store) error {
 	if err != nil {
 		return err
 	}
-	if n := plan.Changes(); n != undone {
+	if n := len(plan.Changes()); n != undone {
 		return fmt.Errorf("%d changes are to be undone", n)
 	}
 	dir, err := os.MkdirTemp(r.state, "journal")

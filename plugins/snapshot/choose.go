@@ -71,20 +71,16 @@ func (c *command) choose(ctx context.Context) ([]*restore.Plan, error) {
 	}
 	var plans []*restore.Plan
 	for i := range c.of.Roots {
-		for _, part := range []func(*restore.Request) bool{
-			func(r *restore.Request) bool { r.Paths = paths[i]; return len(paths[i]) > 0 },
-			func(r *restore.Request) bool { r.Contents = contents[i]; return len(contents[i]) > 0 },
-		} {
-			req := c.request(i)
-			if !part(&req) {
-				continue
-			}
-			p, err := c.make(ctx, req)
-			if err != nil {
-				return nil, err
-			}
-			plans = append(plans, p)
+		if len(paths[i]) == 0 && len(contents[i]) == 0 {
+			continue
 		}
+		req := c.request(i)
+		req.Paths, req.Contents = paths[i], contents[i]
+		p, err := c.make(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		plans = append(plans, p)
 	}
 	return plans, nil
 }

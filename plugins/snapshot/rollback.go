@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/plugins/snapshot/compare"
@@ -169,8 +170,7 @@ func (c *command) carryOut(ctx context.Context, plans []*restore.Plan) error {
 	todo, left := 0, 0
 	var doing []*restore.Plan
 	for _, p := range plans {
-		c.show(p)
-		todo += p.Changes()
+		todo += c.show(p)
 		left += len(p.Conflicts)
 		for _, n := range p.Permanent {
 			if n.Why != compare.Excluded { // that it stays was chosen before the session
@@ -252,27 +252,31 @@ func (c *command) confirm(ctx context.Context, paths int) error {
 // mostShown is how many paths of a plan are listed.
 const mostShown = 200
 
-// show says what a plan would do.
-func (c *command) show(p *restore.Plan) {
-	word := map[bool]string{true: "remove   ", false: "put back "}
-	shown := 0
-	for _, o := range p.Operations {
-		if o.Now != nil && o.Want != nil && compare.Entries(o.Now, o.Want)&^compare.Times == 0 {
-			continue
+// show says what a plan would do, and counts it.
+func (c *command) show(p *restore.Plan) (paths int) {
+	changes := p.Changes()
+	for _, change := range changes[:min(len(changes), mostShown)] {
+		says := "put back " + c.name(p.Root.Path, change.Path)
+		switch {
+		case change.InGit:
+			says += ", as a whole"
+		case change.From != "":
+			says = "put back " + c.name(p.Root.Path, change.From) + " -> " +
+				c.name(p.Root.Path, change.Path)
+		case change.After == nil:
+			says = "remove   " + c.name(p.Root.Path, change.Path)
 		}
-		if shown++; shown <= mostShown {
-			fmt.Fprintf(os.Stdout, "%s%s\n", word[o.Want == nil],
-				policy.Printable(c.name(p.Root.Path, o.Path)))
-		}
+		fmt.Fprintln(os.Stdout, policy.Printable(says))
 	}
-	if shown > mostShown {
-		fmt.Fprintf(os.Stdout, "and %d more\n", shown-mostShown)
+	if more := len(changes) - mostShown; more > 0 {
+		fmt.Fprintf(os.Stdout, "and %d more\n", more)
 	}
 	c.list(p.Root.Path, "changed since, and left (--force overwrites it): ", p.Conflicts)
 	c.list(p.Root.Path, "cannot be put back: ", p.Permanent)
 	for _, g := range p.Git {
 		c.showGit(p.Root.Path, g)
 	}
+	return len(changes)
 }
 
 func (c *command) showGit(root string, g restore.Repository) {
@@ -304,6 +308,21 @@ func (c *command) list(root, says string, notes []restore.Note) {
 	}
 }
 
+// done counts the paths that are as they were to be.
+func done(j *restore.Journal, r *restore.Report) int {
+	failed := map[string]bool{}
+	for _, n := range slices.Concat(r.Conflicts, r.Failed) {
+		failed[n.Path] = true
+	}
+	n := 0
+	for _, c := range j.Changes() {
+		if !failed[c.Path] && (c.From == "" || !failed[c.From]) {
+			n++
+		}
+	}
+	return n
+}
+
 // apply does what a journal says, and tells what became of it.
 func (c *command) apply(ctx context.Context, j *restore.Journal) error {
 	report, err := j.Apply(ctx)
@@ -318,7 +337,7 @@ func (c *command) apply(ctx context.Context, j *restore.Journal) error {
 			c.name(j.Root.Path, report.Aside))
 	}
 	fmt.Fprintf(os.Stdout, "%s: %s as before; nono session rollback --undo %s takes that back\n",
-		policy.Printable(j.Root.Path), plural(report.Done, "path"), c.of.ID)
+		policy.Printable(j.Root.Path), plural(done(j, report), "path"), c.of.ID)
 	if !report.Whole() {
 		return &sdk.ExitError{Code: 1, Err: fmt.Errorf("%s could not be put back; the snapshot is kept",
 			plural(len(report.Conflicts)+len(report.Failed), "path"))}

@@ -369,23 +369,27 @@ func TestRollbackChooses(t *testing.T) {
 	}
 	u.write("text", strings.Join(lines, ""))
 	u.write("other", "x")
-	u.succeeds(u.nono("run", "--allow-cwd", "--snapshot", "--", "sed", "-i",
-		"-e", "s/^line 2$/AGENT 2/", "-e", "s/^line 35$/AGENT 35/", "text"))
+	u.succeeds(u.nono("run", "--allow-cwd", "--snapshot", "--", "sh", "-c",
+		"sed -i -e 's/^line 2$/AGENT 2/' -e 's/^line 35$/AGENT 35/' text; mv other elsewhere"))
 	y := newTTY(t)
 	cmd := u.command("session", "rollback", "--choose")
 	y.start(cmd)
 	y.expect("Which to put back?")
-	y.enter("1h\n")
+	y.enter("1 2h\n")
 	y.expect("+AGENT 2")
 	y.expect("Take this back? 1 of 2")
 	y.enter("y\n")
 	y.expect("Take this back? 2 of 2")
 	y.enter("n\n")
-	y.expect("Put back 1 path?")
+	y.expect("put back elsewhere -> other")
+	y.expect("Put back 2 paths?")
 	y.enter("y\n")
 	y.expect("as before")
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
+	}
+	if u.read("other") != "x" || u.exists("elsewhere") {
+		t.Error("what was renamed is not back")
 	}
 	if got := u.read("text"); !strings.Contains(got, "line 2\n") || !strings.Contains(got, "AGENT 35\n") {
 		t.Errorf("got %q", got)

@@ -199,8 +199,8 @@ func TestARepositoryIsUndoneToo(t *testing.T) {
 	p.git("status")
 	plan := p.plan(Request{Before: before, After: after})
 	p.clean(plan)
-	if plan.Git[0].Left || plan.Changes() > 0 {
-		t.Errorf("%+v, %d changes", plan.Git, plan.Changes())
+	if plan.Git[0].Left || len(plan.Changes()) > 0 {
+		t.Errorf("%+v, %d changes", plan.Git, len(plan.Changes()))
 	}
 	p.undo(j)
 	index := func(d map[string]string) map[string]string {

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/plugins/snapshot/beneath"
+	"github.com/nono-run/nono/plugins/snapshot/compare"
 	"github.com/nono-run/nono/plugins/snapshot/store"
 	"github.com/nono-run/nono/plugins/snapshot/tree"
 	"github.com/nono-run/nono/sdk/bytejson"
@@ -253,6 +254,9 @@ func (j *Journal) decode(from io.Reader) error {
 	}
 	return lines.Err()
 }
+
+// Changes are what the user would call the changes, as those of a [Plan].
+func (j *Journal) Changes() []*compare.Change { return changesIn(j.Operations) }
 
 // Contents calls a function with each digest of the store that the journal needs, now or to be
 // undone.

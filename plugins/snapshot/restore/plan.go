@@ -49,16 +49,33 @@ type Plan struct {
 	store *store.Store
 }
 
-// Changes counts the operations that the user would call one: not those that only keep the times of
-// a directory in which something is done.
-func (p *Plan) Changes() int {
-	n := 0
-	for _, o := range p.Operations {
-		if o.Now == nil || o.Want == nil || compare.Entries(o.Now, o.Want)&^compare.Times != 0 {
-			n++
+// Changes are what the user would call the changes, in order of their paths: what is renamed is
+// one, and so is a git directory; that a directory in which something is done keeps its times is
+// none.
+func (p *Plan) Changes() []*compare.Change { return changesIn(p.Operations) }
+
+// changesIn are the changes that operations make. Those are made anew at each call.
+func changesIn(ops []*Operation) []*compare.Change {
+	var paths, units []*compare.Change
+	seen := map[string]bool{}
+	for _, o := range ops {
+		c := &compare.Change{Path: o.Path, Before: o.Now, After: o.Want}
+		if o.Now != nil && o.Want != nil {
+			if c.What = compare.Entries(o.Now, o.Want); c.What&^compare.Times == 0 {
+				continue
+			}
+		}
+		switch {
+		case !o.InGit:
+			paths = append(paths, c)
+		case !seen[o.Git]:
+			seen[o.Git] = true
+			units = append(units, &compare.Change{Path: o.Git, Git: o.Git, InGit: true})
 		}
 	}
-	return n
+	all := append(compare.Renames(paths), units...)
+	slices.SortFunc(all, func(a, b *compare.Change) int { return tree.Compare(a.Path, b.Path) })
+	return all
 }
 
 // Make looks at the tree and says what is to be done. It changes nothing, but that directories

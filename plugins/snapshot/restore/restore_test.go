@@ -5,6 +5,7 @@ package restore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -258,6 +259,59 @@ func TestBytesOfTheUsersChoice(t *testing.T) {
 	}
 }
 
+// The user is asked about paths, and not about operations: a rename is one, and so is a git
+// directory. What is chosen of a file's content and what is put back as a whole are one plan.
+func TestChangesAreCountedAsTheUserDoes(t *testing.T) {
+	p := newPlace(t)
+	for _, path := range []string{"moved", "d/one", "d/two", "gone", "text", ".git/config"} {
+		p.write(path, "this is "+path)
+	}
+	p.write(".git/HEAD", "ref: refs/heads/main\n")
+	p.must(os.MkdirAll(p.at(".git/objects"), 0o755))
+	p.must(os.MkdirAll(p.at(".git/refs/heads"), 0o755))
+	was, before := p.describe(), p.record()
+	p.must(os.Rename(p.at("moved"), p.at("elsewhere")))
+	p.must(os.Rename(p.at("d"), p.at("e")))
+	p.must(os.Remove(p.at("gone")))
+	p.write("new", "new")
+	p.write("text", "another")
+	p.write(".git/config", "changed")
+	p.write(".git/hooks/x", "new")
+	after := p.record()
+	says := func(plan *Plan) string {
+		var all []string
+		for _, c := range plan.Changes() {
+			all = append(all, fmt.Sprintf("%v %s<%s", c.Kind(), c.Path, c.From))
+			if c.InGit {
+				all[len(all)-1] = "git " + c.Path
+			}
+		}
+		return strings.Join(all, "\n")
+	}
+	part := p.plan(Request{
+		Before: before, After: after, Paths: Selection{"moved", "elsewhere", "gone"},
+		Contents: map[string][]byte{"text": []byte("half")},
+	})
+	if want := "added gone<\nrenamed moved<elsewhere\nchanged text<"; says(part) != want {
+		t.Errorf("a part:\n%s\nwant\n%s", says(part), want)
+	}
+	all := p.plan(Request{Before: before, After: after})
+	want := "git .git\nrenamed d<e\nrenamed d/one<e/one\nrenamed d/two<e/two\nadded gone<\n" +
+		"renamed moved<elsewhere\nremoved new<\nchanged text<"
+	if says(all) != want {
+		t.Errorf("all:\n%s\nwant\n%s", says(all), want)
+	}
+	_, r := p.apply(part)
+	p.whole(r)
+	if p.read("text") != "half" || p.read("moved") != "this is moved" {
+		t.Errorf("%q, %q", p.read("text"), p.read("moved"))
+	}
+	plan := p.plan(Request{Before: before, After: after, Force: true})
+	_, r = p.apply(plan)
+	p.whole(r)
+	p.want("all", was)
+}
+
 func TestARootThatWasReplaced(t *testing.T) {
 	p := newPlace(t)
 	p.write("a", "before")
@@ -345,8 +399,8 @@ func TestAModeIsNotChangedElsewhere(t *testing.T) {
 	}
 }
 
-// What nobody may read is known by its inode alone, and to the undo that is enough to make two names
-// one file again. (Root may read it, so for root it is a file like any other.)
+// What nobody may read is known by its inode alone, and to the undo that is enough to make two
+// names one file again. (Root may read it, so for root it is a file like any other.)
 func TestNamesOfAFileThatNobodyMayReadAreOneAgain(t *testing.T) {
 	p := newPlace(t)
 	p.write("a", "was")
