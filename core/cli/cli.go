@@ -35,6 +35,7 @@ import (
 	"github.com/nono-run/nono/core/limits"
 	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/progress"
 )
 
 // Main runs nono with the process's own arguments, streams and environment, and returns its exit
@@ -258,12 +259,12 @@ func (a *App) printer() *diag.Printer {
 }
 
 // progress is where long things show how far they have come: a terminal that can take a line away.
-func (a *App) progress() *diag.Progress {
+func (a *App) progress() *progress.Bar {
 	kind, _ := a.Lookup("TERM")
 	if a.silent || kind == "dumb" || !term.IsTerminal(int(a.Stderr.Fd())) {
 		return nil
 	}
-	return diag.NewProgress(a.held())
+	return progress.New(a.held().Status)
 }
 
 // held is standard error, which waits while the agent has the terminal.

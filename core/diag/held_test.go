@@ -31,6 +31,36 @@ func TestHeld(t *testing.T) {
 	}
 }
 
+// TestHeldStatus: the next line of any kind takes the place of a passing one, and while lines are
+// held none is shown.
+func TestHeldStatus(t *testing.T) {
+	var screen bytes.Buffer
+	h := diag.NewHeld(&screen)
+	shows := func(want string) {
+		t.Helper()
+		if screen.String() != want {
+			t.Errorf("got %q, want %q", screen.String(), want)
+		}
+		screen.Reset()
+	}
+	h.Status("one")
+	shows("one")
+	h.Status("two")
+	shows("\r\x1b[Ktwo")
+	_, _ = io.WriteString(h, "a line\n")
+	shows("\r\x1b[Ka line\n")
+	h.Status("three")
+	shows("three")
+	h.Hold()
+	shows("\r\x1b[K")
+	h.Status("four")
+	shows("")
+	h.Release(0)
+	h.Status("five")
+	h.Status("")
+	shows("five\r\x1b[K")
+}
+
 // TestHeldTooMuch: there is a bound, and what was lost is said.
 func TestHeldTooMuch(t *testing.T) {
 	var out bytes.Buffer

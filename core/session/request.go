@@ -22,6 +22,7 @@ import (
 	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/core/terminal"
 	"github.com/nono-run/nono/sdk/policy"
+	"github.com/nono-run/nono/sdk/progress"
 )
 
 // Request is what to run and as whom.
@@ -66,7 +67,7 @@ type Request struct {
 	// Out prints nono's own lines; Log carries what layers log.
 	Out *diag.Printer
 	// Progress shows how far layers have come with what is long; nil shows nothing.
-	Progress *diag.Progress
+	Progress *progress.Bar
 	Log      hclog.Logger
 	// The agent's streams.
 	Stdin, Stdout, Stderr *os.File

@@ -13,12 +13,15 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/term"
+
 	"github.com/nono-run/nono/plugins/snapshot/sessions"
 	"github.com/nono-run/nono/plugins/snapshot/show"
 	"github.com/nono-run/nono/plugins/snapshot/store"
 	"github.com/nono-run/nono/plugins/snapshot/tree"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/policy"
+	"github.com/nono-run/nono/sdk/progress"
 )
 
 // The commands.
@@ -74,6 +77,10 @@ func (*layer) Run(ctx context.Context, req *sdk.SubcommandRequest) error {
 		return err
 	}
 	c := &command{SubcommandRequest: req, state: s, of: of}
+	if term.IsTerminal(int(os.Stderr.Fd())) && c.lookup("TERM") != "dumb" {
+		c.bar = progress.On(os.Stderr)
+	}
+	defer c.bar.Done()
 	switch req.Path {
 	case commandDiff:
 		return c.diff(ctx)
@@ -90,7 +97,8 @@ type command struct {
 	*sdk.SubcommandRequest
 	*state
 
-	of *sessions.Session
+	of  *sessions.Session
+	bar *progress.Bar
 }
 
 func (c *command) has(flag string) bool {
@@ -105,6 +113,13 @@ func (c *command) lookup(name string) string {
 	}
 	//nolint:forbidigo // a command's own process has those of the terminal, and no others
 	return os.Getenv(name)
+}
+
+// shows has the bar show how far something has come.
+func (c *command) shows(text string) func(done, total int64) {
+	return func(done, total int64) {
+		c.bar.Show(text, uint64(max(done, 0)), uint64(max(total, 0)))
+	}
 }
 
 // say tells the person something that was not asked for.
@@ -340,7 +355,10 @@ func (c *command) diffJSON(changes []rooted) error {
 
 // verify reads all that the session's snapshots hold.
 func (c *command) verify(ctx context.Context) error {
-	found, err := c.store.Verify(ctx, store.Verify{Manifests: c.of.Manifests(), Refs: refs})
+	found, err := c.store.Verify(ctx, store.Verify{
+		Manifests: c.of.Manifests(), Refs: refs, Progress: c.shows("reading session " + c.of.ID),
+	})
+	c.bar.Done()
 	if err != nil {
 		return err
 	}

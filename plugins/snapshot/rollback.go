@@ -134,7 +134,9 @@ func (c *command) plan(ctx context.Context) ([]*restore.Plan, error) {
 }
 
 func (c *command) make(ctx context.Context, req restore.Request) (*restore.Plan, error) {
+	req.Progress = c.shows("looking at what changed in " + req.Root.Path)
 	p, err := restore.Make(ctx, req)
+	c.bar.Done()
 	if errors.Is(err, restore.ErrReplaced) {
 		return nil, fmt.Errorf("%s: %w", policy.Printable(req.Root.Path), err)
 	}
@@ -210,7 +212,10 @@ func (c *command) carryOut(ctx context.Context, plans []*restore.Plan) error {
 	// All are written before any is applied: an interrupted one is finished as a whole.
 	journals := make([]*restore.Journal, len(doing))
 	for i, p := range doing {
-		if journals[i], err = p.Write(ctx, dirs[i]); err != nil {
+		p.Progress = c.shows("keeping what is in " + p.Root.Path + " now")
+		journals[i], err = p.Write(ctx, dirs[i])
+		c.bar.Done()
+		if err != nil {
 			return full(err, c.dir)
 		}
 	}
@@ -325,7 +330,9 @@ func done(j *restore.Journal, r *restore.Report) int {
 
 // apply does what a journal says, and tells what became of it.
 func (c *command) apply(ctx context.Context, j *restore.Journal) error {
+	j.Progress = c.shows("putting back " + j.Root.Path)
 	report, err := j.Apply(ctx)
+	c.bar.Done()
 	if err != nil {
 		return fmt.Errorf("%w\nthe next `nono session rollback %s` goes on from there", err, c.of.ID)
 	}

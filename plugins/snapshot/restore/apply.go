@@ -43,6 +43,7 @@ type applier struct {
 	live    *live
 	staging *beneath.Dir
 	report  Report
+	meter   meter
 	failed  map[*Operation]bool // nothing more is done for it
 	kept    map[*Operation]bool // a directory that was to go is there still
 }
@@ -66,6 +67,7 @@ func (j *Journal) Apply(ctx context.Context) (_ *Report, err error) {
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	a := j.newApplier(l)
+	a.weigh()
 	if len(j.Operations) == 0 {
 		return &a.report, a.done()
 	}
@@ -87,6 +89,18 @@ func (j *Journal) Apply(ctx context.Context) (_ *Report, err error) {
 		return nil, err
 	}
 	return &a.report, nil
+}
+
+// weigh finds out how much there is to do: what is written is made ready, and then put in its
+// place.
+func (a *applier) weigh() {
+	a.meter.tell = a.Progress
+	for _, o := range a.Operations {
+		a.meter.total += perOperation
+		if o.puts() {
+			a.meter.total += weightOf(o.Want)
+		}
+	}
 }
 
 // before is called before each change on a disk.
@@ -139,6 +153,11 @@ func (a *applier) makeReady(ctx context.Context) error {
 		return err
 	}
 	if staged {
+		for _, o := range a.Operations {
+			if o.puts() {
+				a.meter.done += weightOf(o.Want)
+			}
+		}
 		return a.settle(ctx)
 	}
 	if err := a.stage(ctx); err != nil {
@@ -203,6 +222,7 @@ func (a *applier) act(ctx context.Context) error {
 			if err := a.fail(o, do(o)); err != nil {
 				return err
 			}
+			a.meter.add(perOperation)
 		}
 		return nil
 	}
@@ -259,6 +279,7 @@ func (a *applier) end() error {
 			}
 		}
 	}
+	a.meter.add(a.meter.total)
 	a.report.Done = len(a.Operations) - len(a.failed) - len(a.kept)
 	return a.done()
 }

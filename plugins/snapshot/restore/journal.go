@@ -56,6 +56,9 @@ type Journal struct {
 	// Conflicts are what was changed between the plan and the journal.
 	Conflicts []Note
 
+	// Progress, if not nil, is called by Apply now and then with how much was done, of how much.
+	Progress Progress
+
 	dir   string
 	store *store.Store
 	// step is called before each thing that changes something on a disk. A test has it fail, and
@@ -92,6 +95,33 @@ func (p *Plan) Write(ctx context.Context, dir string) (*Journal, error) {
 	return j, nil
 }
 
+// Progress is called with how much was done, of how much. The two are weights, and no bytes that
+// anybody could count.
+type Progress func(done, total int64)
+
+// perOperation is what an operation weighs beside the bytes that are read or written for it.
+const perOperation = 16 << 10
+
+// weightOf is what an operation weighs with the bytes of one of its sides.
+func weightOf(e *tree.Entry) int64 {
+	if isFile(e) {
+		return perOperation + e.Size
+	}
+	return perOperation
+}
+
+// meter adds up what was done. What was done beyond what was expected is not told.
+type meter struct {
+	tell        Progress
+	done, total int64
+}
+
+func (m *meter) add(weight int64) {
+	if m.done = min(m.done+weight, m.total); m.tell != nil {
+		m.tell(m.done, m.total)
+	}
+}
+
 // keepPresent puts into the store what the operations take away. Operations for which that cannot
 // be done are taken out of the plan.
 func (p *Plan) keepPresent(ctx context.Context) (conflicts []Note, err error) {
@@ -105,11 +135,16 @@ func (p *Plan) keepPresent(ctx context.Context) (conflicts []Note, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, pack.Discard()) }() // after Seal it does nothing
+	m := meter{tell: p.Progress}
+	for _, o := range p.Operations {
+		m.total += weightOf(o.Now)
+	}
 	operations := p.Operations[:0]
 	for _, o := range p.Operations {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
+		m.add(weightOf(o.Now))
 		if o.bytes != nil {
 			d, err := pack.Put(o.bytes)
 			if err != nil {

@@ -32,6 +32,8 @@ type Request struct {
 	Contents map[string][]byte
 	// Force gives back also what was changed since the session.
 	Force bool
+	// Progress, if not nil, is called by Make now and then with how much was done, of how much.
+	Progress Progress
 }
 
 // Plan is what would be done. Nothing was done yet.
@@ -45,6 +47,8 @@ type Plan struct {
 	Permanent []Note
 	// Git says what happens to the git directories in which something changed.
 	Git []Repository
+	// Progress, if not nil, is called by Write now and then with how much was done, of how much.
+	Progress Progress
 
 	store *store.Store
 }
@@ -162,10 +166,12 @@ func (p *planner) permanent(path, why string) {
 // changes plans what is chosen of a session's changes.
 func (p *planner) changes(ctx context.Context, r Request, all []*compare.Change) error {
 	units := map[string][]*compare.Change{}
+	m := meter{tell: r.Progress, total: int64(len(all))}
 	for _, c := range all {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
+		m.add(1)
 		if c.InGit {
 			units[c.Git] = append(units[c.Git], c)
 			continue

@@ -312,6 +312,46 @@ func TestChangesAreCountedAsTheUserDoes(t *testing.T) {
 	p.want("all", was)
 }
 
+// Whoever waits is told how far it has come: always further, and to the end.
+func TestProgressIsTold(t *testing.T) {
+	p := newPlace(t)
+	p.write("big", strings.Repeat("before", 1<<20))
+	p.write("small", "before")
+	p.write("d/gone", "before")
+	before := p.record()
+	p.write("big", strings.Repeat("after", 1<<20))
+	p.write("new/file", "after")
+	p.must(os.Chmod(p.at("small"), 0o600))
+	p.must(os.RemoveAll(p.at("d")))
+	after := p.record()
+	var calls int
+	var last, whole int64
+	tell := func(done, total int64) {
+		calls++
+		if done < last || done > total || whole != 0 && total != whole {
+			t.Errorf("%d of %d after %d of %d", done, total, last, whole)
+		}
+		last, whole = done, total
+	}
+	ended := func(what string, least int) {
+		t.Helper()
+		if last != whole || calls < least {
+			t.Errorf("%s ended at %d of %d, after %d calls", what, last, whole, calls)
+		}
+		calls, last, whole = 0, 0, 0
+	}
+	plan := p.plan(Request{Before: before, After: after, Progress: tell})
+	ended("the plan", 5)
+	plan.Progress = tell
+	j := p.journal(plan)
+	ended("the journal", 5)
+	j.Progress = tell
+	r, err := j.Apply(context.Background())
+	p.must(err)
+	p.whole(r)
+	ended("the rollback", 20)
+}
+
 func TestARootThatWasReplaced(t *testing.T) {
 	p := newPlace(t)
 	p.write("a", "before")

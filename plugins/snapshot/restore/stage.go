@@ -33,6 +33,7 @@ func (a *applier) stage(ctx context.Context) error {
 		if err := a.fail(o, a.stageOne(o, names)); err != nil {
 			return err
 		}
+		a.meter.add(perOperation)
 	}
 	return nil
 }
@@ -136,10 +137,23 @@ func (a *applier) fill(f *os.File, content io.Reader) error {
 		return err
 	}
 	w := &sparse{f: f}
-	if _, err := io.Copy(w, content); err != nil {
+	if _, err := io.Copy(w, &metered{content, &a.meter}); err != nil {
 		return err
 	}
 	return w.end()
+}
+
+// metered counts what is read as done.
+type metered struct {
+	from  io.Reader
+	meter *meter
+}
+
+// Read implements io.Reader.
+func (m *metered) Read(b []byte) (int, error) {
+	n, err := m.from.Read(b)
+	m.meter.add(int64(n))
+	return n, err
 }
 
 // part notes that something beside the content could not be given back.
