@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,11 +14,10 @@ import (
 	"github.com/nono-run/nono/plugins/trust/scope"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fact"
-	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// plan verifies what a run would go by, and answers with the very bytes that were verified.
+// plan verifies what a run would go by, and answers with what it has verified.
 func plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
 	a, err := open(ctx, &req.Policy.Trust, req.ConfigDir, req.StateDir,
 		keys.Options{UID: req.Host.UID})
@@ -45,7 +43,7 @@ func plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) 
 	if hasErrors(answer.Diagnostics) {
 		return answer, nil
 	}
-	s.freeze(answer, policy.NewDecider(&req.Policy))
+	s.tell(answer)
 	if !req.DryRun {
 		err = s.remember(ctx, req.StateDir)
 	}
@@ -186,34 +184,14 @@ func (s *survey) diagnostics() []sdk.Diagnostic {
 	return all
 }
 
-const (
-	// mostInline is the longest content that a step may have.
-	mostInline = 64 << 10
-	// mostInlineTogether bounds the answer, which is one message. What goes beyond is held by its
-	// digest alone.
-	mostInlineTogether = 2 << 20
-)
-
-// freeze tells which files are verified, and gives the agent their very bytes where it may read
-// them.
-func (s *survey) freeze(answer *sdk.PlanResponse, may *policy.Decider) {
-	left := mostInlineTogether
+// tell tells which files are verified. Core shows the agent what has these digests and nothing else,
+// so that no content is in the answer.
+func (s *survey) tell(answer *sdk.PlanResponse) {
 	for _, it := range s.items {
-		if it.verdict.Status != check.Verified {
-			continue
+		if it.verdict.Status == check.Verified {
+			answer.Facts = append(answer.Facts,
+				fact.VerifiedFile{Path: it.Path, SHA256: it.verdict.SHA256})
 		}
-		answer.Facts = append(answer.Facts,
-			fact.VerifiedFile{Path: it.Path, SHA256: it.verdict.SHA256})
-		size := len(it.content)
-		if it.verdict.Link != "" || size > min(mostInline, left) ||
-			!may.Path(it.Path, policy.OpRead).Allowed {
-			continue
-		}
-		left -= size
-		answer.Fragment.Steps = append(answer.Fragment.Steps, fragment.File{
-			Path: it.Path, Mode: 0o444, Content: it.content,
-			For: cmp.Or(it.Rule, policy.RuleID("trust.verified")),
-		})
 	}
 }
 

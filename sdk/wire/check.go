@@ -14,7 +14,7 @@ import (
 const (
 	MaxSteps       = 32768 // for each of the mounts that a plan may have a bind and a Landlock rule
 	MaxCoverage    = 16384
-	MaxFacts       = 4096
+	MaxFacts       = 8192 // a verified file each, for each of the rules that a plan may have
 	MaxDiagnostics = 1024
 	MaxSecrets     = 1024
 	MaxSubcommands = 64
