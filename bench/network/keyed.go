@@ -165,9 +165,9 @@ nothing either; both verify whom they talk to.
 		fmt.Fprintf(&b, "| %s | %s | %.2f ms | %.2f ms | %.2f ms |\n", f.Way, used,
 			milliseconds(f.Median), milliseconds(f.Late), milliseconds(f.First))
 	}
-	fmt.Fprintf(&b, "\n### The same beside one large answer\n\nIt comes as fast as it can, by another "+
-		"connection of the same client.\n\n| | median | 99 of 100 | first | of the large answer |\n"+
-		"| --- | --- | --- | --- | --- |\n")
+	b.WriteString("\n### The same beside one large answer\n\n" +
+		"It comes as fast as it can, by another connection of the same client.\n\n" +
+		"| | median | 99 of 100 | first | of the large answer |\n| --- | --- | --- | --- | --- |\n")
 	for _, f := range k.Beside {
 		fmt.Fprintf(&b, "| %s | %.2f ms | %.2f ms | %.2f ms | %.0f MiB a second |\n", f.Way,
 			milliseconds(f.Median), milliseconds(f.Late), milliseconds(f.First), f.Large/(1<<20))

@@ -4,6 +4,7 @@ package load
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -67,17 +68,20 @@ func (c Command) large() (end func() int64, err error) {
 	}
 	target := fmt.Sprintf("/?down=%d", c.Ask.Down)
 	if err := r.begin(http.MethodGet, target, c.Way.host(), "\r\n"); err != nil {
+		r.Close()
 		return nil, err
 	}
 	answer, err := http.ReadResponse(r.reader, &http.Request{Method: http.MethodGet})
-	if err != nil {
-		return nil, err
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = errors.Join(fmt.Errorf("answered %s", answer.Status), answer.Body.Close())
 	}
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("answered %s", answer.Status)
+	if err != nil {
+		r.Close()
+		return nil, err
 	}
 	came := make(chan int64, 1)
 	go func() {
+		defer answer.Body.Close()
 		n, _ := io.Copy(io.Discard, answer.Body)
 		came <- n
 	}()
