@@ -71,7 +71,8 @@ func (c Command) large() (end func() int64, err error) {
 		r.Close()
 		return nil, err
 	}
-	answer, err := http.ReadResponse(r.reader, &http.Request{Method: http.MethodGet})
+	asked := &http.Request{Method: http.MethodGet}
+	answer, err := http.ReadResponse(r.reader, asked) //nolint:bodyclose // whoever reads it does
 	if err == nil && answer.StatusCode != http.StatusOK {
 		err = errors.Join(fmt.Errorf("answered %s", answer.Status), answer.Body.Close())
 	}
