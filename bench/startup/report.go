@@ -184,7 +184,8 @@ func (r report) markdown() string {
 		"is no peer: it sees the host's files as they are, and shows what the filesystem layer and\n"+
 		"its process cost. Those with hosts, and with hosts and a key, are none either: they reach\n"+
 		"language models, and show what the network layer and the credential layer, processes that\n"+
-		"stay, cost.\n\n", r.Runs, r.Warmup, r.Machine)
+		"stay, cost. The one with a snapshot records that directory before and after, of few files.\n\n",
+		r.Runs, r.Warmup, r.Machine)
 	markdownTable(&b, r.rows())
 	b.WriteString("\n" +
 		"CPU is user and system time of every process that the run waited for; peak memory is that\n" +

@@ -27,6 +27,7 @@ const (
 	nonoBareName = "nono, no layer"
 	nonoNetName  = "nono, with hosts"
 	nonoKeyName  = "nono, with hosts and a key"
+	nonoSnapName = "nono, with a snapshot"
 	codexName    = "Codex sandbox"
 )
 
@@ -67,6 +68,10 @@ func find(o options, at place) (found []sandbox, missing []string) {
 					"--credential", "openai", "--",
 				},
 				env: []string{"OPENAI_API_KEY=no key of anybody's"},
+			},
+			sandbox{
+				Name: nonoSnapName, Shown: "nono run -s --allow-cwd --snapshot -- true", Sandboxed: true,
+				args: []string{path, "run", "-s", "--allow-cwd", "--snapshot", "--"},
 			},
 			sandbox{
 				Name: nonoBareName, Shown: "nono run -s --disable filesystem -- true", Sandboxed: true,
