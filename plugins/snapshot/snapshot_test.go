@@ -4,6 +4,8 @@ package snapshot_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -11,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -139,23 +142,7 @@ func TestSummary(t *testing.T) {
 // diffHead is the first line that nono session diff says.
 func (p *place) diffHead() string {
 	p.t.Helper()
-	out, err := os.Create(filepath.Join(p.t.TempDir(), "out"))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer out.Close()
-	stdout := os.Stdout
-	os.Stdout = out
-	err = snapshot.New().(sdk.Commander).Run(p.t.Context(), &sdk.SubcommandRequest{
-		Path: "session diff", Dir: p.root, StateDir: p.run.StateDir,
-		Session: &sdk.StoredSession{Run: p.run},
-	})
-	os.Stdout = stdout
-	text, readErr := os.ReadFile(out.Name())
-	if err != nil || readErr != nil {
-		p.t.Fatal(err, readErr)
-	}
-	head, _, _ := strings.Cut(string(text), "\n")
+	head, _, _ := strings.Cut(p.command("session diff"), "\n")
 	return head
 }
 
@@ -314,6 +301,164 @@ func TestNoSecretIsStored(t *testing.T) {
 		if p.stored("outside-" + secret) {
 			t.Error("a link was followed")
 		}
+	}
+}
+
+// What is denied under one name, and lies in the recorded directory under another, is a file of
+// that directory: the agent reads and changes it there, so it is recorded, or could not be undone.
+// Where it has no name there it is nowhere in the store.
+func TestAnotherNameOfWhatIsDenied(t *testing.T) {
+	for _, linked := range []bool{true, false} {
+		p := newPlace(t)
+		p.write("keys/secret", secret)
+		p.write("other", "x")
+		p.run.Policy.Filesystem = []policy.PathRule{{
+			ID: "filesystem.deny.0", Access: policy.Deny, Path: p.root + "/keys", Type: policy.Directory,
+			Source: flag,
+		}}
+		name := filepath.Join(p.root, "public")
+		if linked {
+			if err := os.Link(filepath.Join(p.root, "keys/secret"), name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		state := p.start()
+		p.write("public", "changed")
+		p.finish(state, sdk.EndExited)
+		if p.stored(secret) != linked {
+			t.Errorf("linked: %t; in the store: %t", linked, !linked)
+		}
+		p.command("session rollback", "yes")
+		text, err := os.ReadFile(name)
+		if linked && string(text) != secret || !linked && !os.IsNotExist(err) {
+			t.Errorf("linked: %t; %q, %v", linked, text, err)
+		}
+	}
+}
+
+// command carries out one of the layer's commands, and returns what it prints.
+func (p *place) command(path string, flags ...string) string {
+	p.t.Helper()
+	out, err := os.Create(filepath.Join(p.t.TempDir(), "out"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer out.Close()
+	given := map[string][]string{}
+	for _, name := range flags {
+		given[name] = []string{""}
+	}
+	stdout := os.Stdout
+	os.Stdout = out
+	err = snapshot.New().(sdk.Commander).Run(p.t.Context(), &sdk.SubcommandRequest{
+		Path: path, Dir: p.root, StateDir: p.run.StateDir, Flags: given,
+		Session: &sdk.StoredSession{Run: p.run},
+	})
+	os.Stdout = stdout
+	text, readErr := os.ReadFile(out.Name())
+	if err != nil || readErr != nil {
+		p.t.Fatalf("%s: %v, %v\n%s", path, err, readErr, text)
+	}
+	return string(text)
+}
+
+// Who is kept waiting at the end may end it with Ctrl-C. Nothing is lost by that: a later Finish
+// takes the second snapshot.
+func TestFinishThatIsCalledOff(t *testing.T) {
+	p := newPlace(t)
+	for i := range 300 {
+		p.write(fmt.Sprintf("d%d/f", i), fmt.Sprint("before", i))
+	}
+	state := p.start()
+	for i := range 300 {
+		p.write(fmt.Sprintf("d%d/f", i), fmt.Sprint("after", i))
+	}
+	calledOff := 0
+	for after := time.Duration(0); after < 50*time.Millisecond; after += 5 * time.Millisecond {
+		kit := layertest.New(t, snapshot.New())
+		ctx, end := context.WithTimeout(t.Context(), after)
+		_, err := kit.Host.Finish(ctx, &sdk.FinishRequest{
+			Run: p.run, End: sdk.End{Reason: sdk.EndExited}, State: state,
+		})
+		end()
+		if err != nil {
+			calledOff++
+		}
+	}
+	if calledOff == 0 {
+		t.Error("it was never called off")
+	}
+	if got := p.finish(state, sdk.EndExited); !strings.Contains(got, "300 paths changed") {
+		t.Errorf("got %s", got)
+	}
+	p.command("session verify")
+	p.command("session rollback", "yes")
+	if text, err := os.ReadFile(filepath.Join(p.root, "d7/f")); string(text) != "before7" {
+		t.Errorf("%q, %v", text, err)
+	}
+	left, err := filepath.Glob(filepath.Join(p.run.StateDir, "store", "*", "*.tmp"))
+	if len(left) > 0 || err != nil {
+		t.Errorf("left: %q, %v", left, err)
+	}
+}
+
+// Sessions begin and end while others are forgotten, again and again: what is not forgotten is
+// whole.
+func TestForgetWhileSessionsRun(t *testing.T) {
+	const workers, sessionsEach = 3, 8
+	p := newPlace(t)
+	p.write("shared", "shared-"+secret)
+	kept := make([][]string, workers)
+	var work sync.WaitGroup
+	for w := range workers {
+		work.Go(func() {
+			root := fmt.Sprintf("%s-%d", p.root, w)
+			run := p.run
+			run.Policy.Snapshot.Paths = []policy.SnapshotPath{{ID: "snapshot.path.0", Path: root, Source: flag}}
+			layer := snapshot.New()
+			for n := range sessionsEach {
+				run.SessionID = fmt.Sprintf("w%dn%d", w, n)
+				file := filepath.Join(root, fmt.Sprint("file", n%3))
+				err := errors.Join(os.MkdirAll(root, 0o700),
+					os.WriteFile(file, []byte(run.SessionID+secret), 0o600))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				kit := layertest.New(t, layer)
+				started, err := kit.Host.Start(t.Context(), &sdk.StartRequest{Run: run}, nil)
+				if err != nil {
+					t.Errorf("%s: %v", run.SessionID, err)
+					return
+				}
+				if err := os.WriteFile(file, []byte("changed by "+run.SessionID), 0o600); err != nil {
+					t.Error(err)
+				}
+				_, err = kit.Host.Finish(t.Context(), &sdk.FinishRequest{
+					Run: run, End: sdk.End{Reason: sdk.EndExited}, State: started.State,
+				})
+				if err != nil {
+					t.Errorf("%s: %v", run.SessionID, err)
+				}
+				if n%2 == 0 {
+					kept[w] = append(kept[w], run.SessionID)
+					continue
+				}
+				_, err = layertest.New(t, layer).Host.Forget(t.Context(), &sdk.ForgetRequest{
+					StateDir: run.StateDir, Sessions: []string{run.SessionID},
+				})
+				if err != nil {
+					t.Errorf("forgetting %s: %v", run.SessionID, err)
+				}
+			}
+		})
+	}
+	work.Wait()
+	all := slices.Concat(kept...)
+	p.wantKept(all...)
+	for _, id := range all {
+		p.run.SessionID = id
+		p.command("session verify")
 	}
 }
 
