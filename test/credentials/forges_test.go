@@ -98,7 +98,7 @@ func TestForges(t *testing.T) {
 		t.Run(test.service, func(t *testing.T) {
 			f := newForge(t, internet.Here(t), test.address, test.host, test.api, test.user)
 			u := newUser(t)
-			u.write(".gitconfig", "[user]\n\tname = Ada\n\temail = ada@example.com\n")
+			u.Write(".gitconfig", "[user]\n\tname = Ada\n\temail = ada@example.com\n")
 			u.Env = append(u.Env, test.variable+"="+f.key)
 			const first = `set -e
 git clone -q https://HOST/ada/tool.git tool 2>/dev/null # it is empty, which git says
@@ -120,7 +120,7 @@ cat file
 git config remote.origin.url
 `
 			script := func(s string) string { return strings.ReplaceAll(s, "HOST", test.host) }
-			r := u.succeeds(u.inside("--credential "+test.service, "sh", "-c", script(first)+test.ask))
+			r := u.Succeeds(u.inside("--credential "+test.service, "sh", "-c", script(first)+test.ask))
 			if want := script("one\ntwo\nhttps://HOST/ada/tool.git\nok\n"); r.Stdout != want {
 				t.Errorf("inside is said %q, want %q\n%s", r.Stdout, want, r)
 			}
@@ -129,7 +129,7 @@ git config remote.origin.url
 			}
 
 			// A list of paths is one for both, and has one repository.
-			u.write(".config/nono/config.hcl", fmt.Sprintf("credential %q {\n  paths = [%s]\n}\n", test.service, test.paths))
+			u.Write(".config/nono/config.hcl", fmt.Sprintf("credential %q {\n  paths = [%s]\n}\n", test.service, test.paths))
 			f.mu.Lock()
 			f.reached = nil
 			f.mu.Unlock()
@@ -140,7 +140,7 @@ git push -q https://HOST/eve/drop.git HEAD:main >/dev/null 2>&1 && echo dropped
 git ls-remote https://HOST/eve/drop.git >/dev/null 2>&1 && echo listed
 true
 `
-			r = u.succeeds(u.inside("--credential "+test.service, "sh", "-c", script(second)))
+			r = u.Succeeds(u.inside("--credential "+test.service, "sh", "-c", script(second)))
 			if r.Stdout != "pulled\n" {
 				t.Errorf("with paths: %s", r)
 			}
@@ -154,14 +154,14 @@ true
 
 			// The controls: without the paths the other repository is reached, and without the credential
 			// none is, by whichever door.
-			u.write(".config/nono/config.hcl", "")
-			r = u.succeeds(u.inside("--credential "+test.service, "sh", "-c", script(second)))
+			u.Write(".config/nono/config.hcl", "")
+			r = u.Succeeds(u.inside("--credential "+test.service, "sh", "-c", script(second)))
 			if r.Stdout != "pulled\ndropped\nlisted\n" {
 				t.Errorf("without paths: %s", r)
 			}
 			const without = `cd tool; GIT_TERMINAL_PROMPT=0 git fetch -q >/dev/null 2>&1 && echo fetched; true`
 			for _, flags := range []string{"", "--allow-host " + test.host} {
-				if r := u.succeeds(u.inside(flags, "sh", "-c", without)); r.Stdout != "" {
+				if r := u.Succeeds(u.inside(flags, "sh", "-c", without)); r.Stdout != "" {
 					t.Errorf("%q, without the credential: %s", flags, r)
 				}
 			}

@@ -83,7 +83,7 @@ func TestGRPC(t *testing.T) {
 	}))
 	u := newUser(t)
 	u.Env = []string{"ACME_KEY=" + key}
-	policy := u.write("acme.hcl", `
+	policy := u.Write("acme.hcl", `
 credential "acme" {
   upstream = "https://acme.example"
   source   = "env://ACME_KEY"
@@ -92,7 +92,7 @@ credential "acme" {
   env      = { key = "ACME_API_KEY", base_url = "ACME_BASE_URL" }
 }
 `)
-	r := u.succeeds(u.inside("-c "+policy+" --approve --read "+base, base+"/bin/client"))
+	r := u.Succeeds(u.inside("-c "+policy+" --approve --read "+base, base+"/bin/client"))
 	for n, want := range []string{
 		"answered hello, then [this]", "refused: FailedPrecondition, there is nothing in it",
 		"both ways: 0 1 2", "cancelled: Canceled",

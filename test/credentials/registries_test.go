@@ -113,7 +113,7 @@ func TestRegistries(t *testing.T) {
 	}))
 	u := newUser(t)
 	u.Env = append(u.Env, "PACKAGES_KEY="+key)
-	u.write(".config/nono/config.hcl", `
+	u.Write(".config/nono/config.hcl", `
 credential "npm" {
   upstream = "https://packages.corp.example/npm"
   source   = "env://PACKAGES_KEY"
@@ -138,7 +138,7 @@ environment {
 			t.Skip(err)
 		}
 		const install = `mkdir js && cd js && npm install --no-audit --no-fund --silent hello && cat node_modules/hello/package.json`
-		if r := u.finish(u.inside("", "sh", "-c", install)); !strings.Contains(r.Stdout, "1.2.3") {
+		if r := u.Finish(u.inside("", "sh", "-c", install)); !strings.Contains(r.Stdout, "1.2.3") {
 			t.Errorf("npm fetched nothing: %s", r)
 		}
 		lock, err := os.ReadFile(u.Project + "/js/package-lock.json")
@@ -151,7 +151,7 @@ environment {
 			t.Skipf("python3 makes no environment with pip here: %v\n%s", err, out)
 		}
 		pip := func(flags, name string) result {
-			return u.finish(u.inside(flags, u.Project+"/venv/bin/python", "-m", "pip", "download", "-q",
+			return u.Finish(u.inside(flags, u.Project+"/venv/bin/python", "-m", "pip", "download", "-q",
 				"--disable-pip-version-check", "--no-cache-dir", "--no-deps", "--retries=0", "-d", "got", name))
 		}
 		for _, fetch := range []struct{ name, flags string }{

@@ -43,10 +43,10 @@ func installed(t *testing.T) (dir string, agents map[string][]string) {
 // keyring runs a command of the user's on a session bus of his own, on which a keyring has both
 // keys. They were stored by nono's own command, and stand in no argument and no variable.
 func (u *user) keyring(llm *testllm.Server, cmd *exec.Cmd) *exec.Cmd {
-	u.t.Helper()
+	u.T.Helper()
 	for _, program := range []string{"dbus-run-session", "gnome-keyring-daemon"} {
 		if _, err := exec.LookPath(program); err != nil {
-			u.t.Skip("there is no ", program)
+			u.T.Skip("there is no ", program)
 		}
 	}
 	const script = `
@@ -57,7 +57,7 @@ for service in openai anthropic; do
 done
 exec </dev/null "$@"`
 	args := append([]string{"dbus-run-session", "--", "bash", "-e", "-c", script, "bash"}, cmd.Args...)
-	wrapped := u.command(args...)
+	wrapped := u.Command(args...)
 	wrapped.Stdin = strings.NewReader(llm.Keys.OpenAI + "\n" + llm.Keys.Anthropic + "\n")
 	return wrapped
 }
@@ -82,7 +82,7 @@ func TestSDKs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, llm := providers(t, testllm.Options{})
 			u := newUser(t)
-			r := u.succeeds(u.keyring(llm, u.inside(both+" --read "+dir+" --read "+u.sources(), agent...)))
+			r := u.Succeeds(u.keyring(llm, u.inside(both+" --read "+dir+" --read "+u.sources(), agent...)))
 			var answers map[string]string
 			if err := json.Unmarshal([]byte(r.Stdout), &answers); err != nil {
 				t.Fatalf("%v\n%s", err, r)
@@ -125,7 +125,7 @@ func TestSDKs(t *testing.T) {
 		_, llm := providers(t, testllm.Options{})
 		u := newUser(t)
 		u.Env = []string{"OPENAI_API_KEY=" + llm.Keys.OpenAI}
-		u.write("proj/notes/key", llm.Keys.Anthropic)
+		u.Write("proj/notes/key", llm.Keys.Anthropic)
 		found, _ := u.look(u.looking("--env OPENAI_API_KEY"))
 		for _, what := range []string{"/environ", "/mem", "/notes/key"} {
 			if !slices.ContainsFunc(found, func(path string) bool { return strings.HasSuffix(path, what) }) {
@@ -137,10 +137,10 @@ func TestSDKs(t *testing.T) {
 
 // sources is where the agents lie.
 func (u *user) sources() string {
-	u.t.Helper()
+	u.T.Helper()
 	here, err := filepath.Abs("sdks")
 	if err != nil {
-		u.t.Fatal(err)
+		u.T.Fatal(err)
 	}
 	return here
 }
@@ -152,14 +152,14 @@ func (u *user) looking(flags string) *exec.Cmd {
 }
 
 func (u *user) look(cmd *exec.Cmd) (found []string, environ map[string]string) {
-	u.t.Helper()
-	r := u.succeeds(cmd)
+	u.T.Helper()
+	r := u.Succeeds(cmd)
 	var told struct {
 		Found       []string
 		Environment map[string]string
 	}
 	if err := json.Unmarshal([]byte(r.Stdout), &told); err != nil {
-		u.t.Fatalf("%v\n%s", err, r)
+		u.T.Fatalf("%v\n%s", err, r)
 	}
 	return told.Found, told.Environment
 }

@@ -161,11 +161,11 @@ func TestThreats(t *testing.T) {
 				}
 				args = append(args, a.encoded(n, token))
 			}
-			cmd := u.command(args...)
+			cmd := u.Command(args...)
 			if inside {
 				cmd = u.inside(both+" --read "+attackers(t), args...)
 			}
-			r := u.succeeds(cmd)
+			r := u.Succeeds(cmd)
 			var answers []string
 			if err := json.Unmarshal([]byte(r.Stdout), &answers); err != nil || len(answers) != len(attempts) {
 				t.Fatalf("%v\n%s", err, r)
@@ -227,11 +227,11 @@ func TestRedirect(t *testing.T) {
 		}))
 		u := newUser(t)
 		u.having(llm)
-		cmd := u.command("sh", "-c", lead)
+		cmd := u.Command("sh", "-c", lead)
 		if inside {
 			cmd = u.inside(both+" --allow-host evil.example", "sh", "-c", lead)
 		}
-		if r := u.succeeds(cmd); r.Stdout != "mine" || len(caught) != 1 {
+		if r := u.Succeeds(cmd); r.Stdout != "mine" || len(caught) != 1 {
 			t.Fatalf("the other host was not reached: %s", r)
 		}
 		if got := caught[0] == llm.Keys.OpenAI; got == inside || caught[0] == "" {
@@ -245,8 +245,8 @@ func TestRedirect(t *testing.T) {
 
 // status is how a request with a key is answered, sent by another process of the user's.
 func (u *user) status(url, key string) string {
-	u.t.Helper()
-	return u.finish(u.command("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "20",
+	u.T.Helper()
+	return u.Finish(u.Command("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "20",
 		"-H", "Authorization: Bearer "+key, url)).Stdout
 }
 
@@ -268,7 +268,7 @@ func TestStolenToken(t *testing.T) {
 	}
 	token, here, there := first[0], first[1], first[2]
 	otherSession := func() string {
-		return u.succeeds(u.inside(both, "sh", "-c",
+		return u.Succeeds(u.inside(both, "sh", "-c",
 			"curl -s -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer "+token+"' $OPENAI_BASE_URL/models")).Stdout
 	}
 	for what, try := range map[string]struct{ got, want string }{
@@ -307,11 +307,11 @@ func TestRebinding(t *testing.T) {
 			i.Authority.Set("api.openai.com", to)
 			u := newUser(t)
 			u.having(llm)
-			cmd := u.command("sh", "-c", ask)
+			cmd := u.Command("sh", "-c", ask)
 			if inside {
 				cmd = u.inside(both, "sh", "-c", ask)
 			}
-			r := u.finish(cmd)
+			r := u.Finish(cmd)
 			sent, err := i.Tap.Sent()
 			if err != nil {
 				t.Fatal(err)

@@ -32,11 +32,11 @@ const sentToOpenAI = len(`{"model":"m","stream":true,"messages":[{"role":"user",
 
 // shown is what `nono session show --json` says of the last session.
 func (u *user) shown() *store.Record {
-	u.t.Helper()
-	r := u.succeeds(u.command(base+"/bin/nono", "session", "show", "--json"))
+	u.T.Helper()
+	r := u.Succeeds(u.Command(base+"/bin/nono", "session", "show", "--json"))
 	var told struct{ Session *store.Record }
 	if err := json.Unmarshal([]byte(r.Stdout), &told); err != nil || told.Session == nil {
-		u.t.Fatalf("%v\n%s", err, r)
+		u.T.Fatalf("%v\n%s", err, r)
 	}
 	return told.Session
 }
@@ -47,7 +47,7 @@ func TestTotals(t *testing.T) {
 	_, llm := providers(t, testllm.Options{})
 	u := newUser(t)
 	u.having(llm)
-	r := u.succeeds(u.inside(both, "bash", "-c", counts))
+	r := u.Succeeds(u.inside(both, "bash", "-c", counts))
 	received := uint64(0)
 	sizes := strings.Fields(r.Stdout)
 	for _, size := range sizes {
@@ -60,7 +60,7 @@ func TestTotals(t *testing.T) {
 	if seen := len(llm.Requests()); len(sizes) != 42 || seen != 44 {
 		t.Fatalf("the agent had %d answers, and the providers saw %d requests\n%s", len(sizes), seen, r)
 	}
-	if log := u.succeeds(u.command(base+"/bin/nono", "logs")).Stdout; !strings.Contains(log, " requests=") ||
+	if log := u.Succeeds(u.Command(base+"/bin/nono", "logs")).Stdout; !strings.Contains(log, " requests=") ||
 		strings.Count(log, "credential.used") >= 44 {
 		t.Errorf("nothing is folded in the log:\n%s", log)
 	}
@@ -79,7 +79,7 @@ func TestTotals(t *testing.T) {
 	if other.Requests != 2 || other.Refused != 0 || other.Sent != 100000 || other.Received == 0 {
 		t.Errorf("got %+v", other)
 	}
-	text := u.succeeds(u.command(base+"/bin/nono", "session", "show")).Stdout
+	text := u.Succeeds(u.Command(base+"/bin/nono", "session", "show")).Stdout
 	if !strings.Contains(text, "openai: 43, of which 1 refused; "+strconv.Itoa(sentToOpenAI)+" bytes sent, ") {
 		t.Error(text)
 	}
@@ -110,7 +110,7 @@ func TestTotalsNotKnown(t *testing.T) {
 	if end := u.shown().End; end == nil || end.Credentials != nil {
 		t.Errorf("the session ended so: %+v", end)
 	}
-	text := u.succeeds(u.command(base+"/bin/nono", "session", "show")).Stdout
+	text := u.Succeeds(u.Command(base+"/bin/nono", "session", "show")).Stdout
 	if !strings.Contains(text, "requests   not known") {
 		t.Error(text)
 	}

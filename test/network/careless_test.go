@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/nono-run/nono/test/account"
 )
 
 // serveCareless is a proxy that takes no care: it connects to whatever it is asked for, reads names
@@ -146,7 +148,7 @@ func sloppily(asked, port string) (net.Conn, error) {
 	if address, ok := asNumber(host); ok {
 		host = address.String()
 	}
-	return net.DialTimeout("tcp", net.JoinHostPort(host, port), patience)
+	return net.DialTimeout("tcp", net.JoinHostPort(host, port), account.Patience)
 }
 
 // withoutBrackets takes what stands behind the last colon of an IPv6 address for a port.

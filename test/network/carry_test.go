@@ -47,7 +47,7 @@ func TestStream(t *testing.T) {
 		follow() { curl -sSN -m 30 "$@" | while read -r line; do case $line in *end) echo whole ;; data*) curl -sS -m 10 http://api.good.example/seen ;; esac; done; }
 		follow http://api.good.example/; follow https://api.good.example/
 		follow --noproxy '*' http://api.good.example/; follow --noproxy '*' https://api.good.example/`
-	if r := u.finish(u.inside(threatPolicy, "sh", "-c", script)); r.Stdout != strings.Repeat("whole\n", 4) {
+	if r := u.Finish(u.inside(threatPolicy, "sh", "-c", script)); r.Stdout != strings.Repeat("whole\n", 4) {
 		t.Error(r)
 	}
 }
@@ -121,7 +121,7 @@ func TestRebinding(t *testing.T) {
 		return n
 	}
 	rebind()
-	u.finish(u.command(append([]string{base + "/bin/agent", "get"}, urls...)...))
+	u.Finish(u.Command(append([]string{base + "/bin/agent", "get"}, urls...)...))
 	sent, err := i.Tap.Sent()
 	if err != nil {
 		t.Fatal(err)
@@ -265,7 +265,7 @@ func TestUpstream(t *testing.T) {
 	if direct != 2 || sent[internet.Packet{Protocol: "tcp", To: netip.MustParseAddrPort("6.6.6.80:3128")}] == 0 {
 		t.Errorf("%d requests went past the proxy, and %v was sent", direct, sent)
 	}
-	if r := u.finish(u.inside(policy, "sh", "-c", "env; cat /dev/nono.json")); strings.Contains(r.Stdout, "hunter2") {
+	if r := u.Finish(u.inside(policy, "sh", "-c", "env; cat /dev/nono.json")); strings.Contains(r.Stdout, "hunter2") {
 		t.Errorf("the agent finds the password: %s", r)
 	}
 }

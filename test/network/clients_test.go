@@ -232,7 +232,7 @@ func TestClients(t *testing.T) {
 			name(i)
 			serveLoopback(t, i)
 			u := newUser(t)
-			control := u.command(c.through(composed, urls)...)
+			control := u.Command(c.through(composed, urls)...)
 			control.Env = append(control.Env,
 				"NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt",
 				"REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt",
@@ -265,11 +265,11 @@ func TestClients(t *testing.T) {
 
 // lines runs a command that prints one line for each thing it was told.
 func (u *user) lines(cmd *exec.Cmd, n int) []string {
-	u.t.Helper()
-	r := u.finish(cmd)
+	u.T.Helper()
+	r := u.Finish(cmd)
 	lines := strings.Split(strings.TrimSuffix(r.Stdout, "\n"), "\n")
 	if len(lines) != n {
-		u.t.Fatalf("%s: %d lines and not %d: %s", cmd, len(lines), n, r)
+		u.T.Fatalf("%s: %d lines and not %d: %s", cmd, len(lines), n, r)
 	}
 	return lines
 }

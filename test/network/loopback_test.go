@@ -57,7 +57,7 @@ func TestLoopback(t *testing.T) {
 		}
 	}
 	u := newUser(t)
-	control := u.command(base+"/bin/agent", "try")
+	control := u.Command(base+"/bin/agent", "try")
 	control.Env = append(control.Env, "HTTP_PROXY=http://"+serveCareless(t))
 	for n, outcome := range u.try(control, append(allowed, denied...)) {
 		if !strings.Contains(outcome, "reached") {

@@ -7,17 +7,13 @@
 package network
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/nono-run/nono/test/account"
 	"github.com/nono-run/nono/test/internet"
 	"github.com/nono-run/nono/test/machine"
 )
@@ -97,110 +93,31 @@ func makeEnvironment(dir string) error {
 }
 
 // A user is somebody who runs agents on the machine.
-type user struct {
-	t       *testing.T
-	Home    string
-	Project string
-	runtime string
-	// Env is what the user's environment holds besides HOME and PATH.
-	Env []string
-}
+type user struct{ *account.User }
+
+type result = account.Result
 
 func newUser(t *testing.T) *user {
 	t.Helper()
-	home, err := os.MkdirTemp(machine.Base(), ".nt-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	runtime, err := os.MkdirTemp("/tmp", "ntr-") // short: it becomes part of a socket's path
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		for _, dir := range []string{home, runtime} {
-			if err := machine.RemoveAll(dir); err != nil {
-				t.Errorf("removing %s: %v", dir, err)
-			}
-		}
-	})
-	if home, err = filepath.EvalSymlinks(home); err != nil {
-		t.Fatal(err)
-	}
-	u := &user{t: t, Home: home, Project: home + "/proj", runtime: runtime}
-	u.write("proj/.keep", "")
-	return u
-}
-
-// write makes a file beneath the home.
-func (u *user) write(name, content string) string {
-	u.t.Helper()
-	name = filepath.Join(u.Home, name)
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		u.t.Fatal(err)
-	}
-	if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
-		u.t.Fatal(err)
-	}
-	return name
-}
-
-// A result is how a command ended.
-type result struct {
-	Stdout, Stderr string
-	Code           int
-}
-
-// String implements fmt.Stringer.
-func (r result) String() string {
-	return fmt.Sprintf("exit code %d\n--- stdout\n%s--- stderr\n%s", r.Code, r.Stdout, r.Stderr)
-}
-
-// patience is how long any run here may take.
-const patience = 2 * time.Minute
-
-// command is a program that the user starts in the project.
-func (u *user) command(args ...string) *exec.Cmd {
-	u.t.Helper()
-	ctx, cancel := context.WithTimeout(u.t.Context(), patience)
-	u.t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Dir = u.Project
-	cmd.Env = append([]string{
-		"HOME=" + u.Home, "PATH=/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TERM=dumb",
-		"XDG_RUNTIME_DIR=" + u.runtime,
-	}, u.Env...)
-	return cmd
+	return &user{account.New(t, "/usr/local/go/bin")}
 }
 
 // inside is the command that runs a program in the sandbox. A policy is the blocks besides the
 // filesystem's.
 func (u *user) inside(policy string, args ...string) *exec.Cmd {
-	u.t.Helper()
+	u.T.Helper()
 	return u.insideReading(nil, policy, args...)
 }
 
 // insideReading grants directories to be read.
 func (u *user) insideReading(dirs []string, policy string, args ...string) *exec.Cmd {
-	u.t.Helper()
+	u.T.Helper()
 	var reads strings.Builder
 	for _, dir := range append(dirs, base) {
 		fmt.Fprintf(&reads, "%q, ", dir)
 	}
 	policy = fmt.Sprintf("filesystem {\n  allow = [%q]\n  read  = [%s]\n}\n%s", u.Project, reads.String(), policy)
-	file := u.write("agent.hcl", policy)
+	file := u.Write("agent.hcl", policy)
 	run := []string{base + "/bin/nono", "run", "-s", "-c", file, "--approve", "--"}
-	return u.command(append(run, args...)...)
-}
-
-// finish runs a command to its end.
-func (u *user) finish(cmd *exec.Cmd) result {
-	u.t.Helper()
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		u.t.Fatal(err)
-	}
-	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+	return u.Command(append(run, args...)...)
 }

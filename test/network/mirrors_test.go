@@ -45,13 +45,13 @@ func TestMirrors(t *testing.T) {
 			i.Authority.Set(host, netip.MustParseAddr("6.6.6.15"))
 			u := newUser(t)
 			k.serve(u, i, host)
-			u.write(k.settings, k.says)
+			u.Write(k.settings, k.says)
 			const policy = "network {\n  groups = [\"packages\"]\n}\n"
-			if r := u.finish(u.inside(policy, "sh", "-c", k.script)); strings.TrimSpace(r.Stdout) != k.prints {
+			if r := u.Finish(u.inside(policy, "sh", "-c", k.script)); strings.TrimSpace(r.Stdout) != k.prints {
 				t.Errorf("the user's own mirror: %s", r)
 			}
 			control := policy + "environment {\n  deny = [\"" + k.unset + "\"]\n}\n"
-			if r := u.finish(u.inside(control, "sh", "-c", k.script)); r.Code == 0 || strings.Contains(r.Stdout, k.prints) {
+			if r := u.Finish(u.inside(control, "sh", "-c", k.script)); r.Code == 0 || strings.Contains(r.Stdout, k.prints) {
 				t.Errorf("without being told it is found: %s", r)
 			}
 			expectOnly(t, i, map[string]bool{

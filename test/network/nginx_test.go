@@ -26,7 +26,7 @@ const nginx = "/usr/sbin/nginx"
 // serveNginx lets nginx serve a file at nginx.good.example and at nginx.evil.example, on ports that
 // the internet's own server leaves free. It takes its sockets over as it does from an older nginx.
 func serveNginx(u *user, i *internet.Internet, file []byte) {
-	u.t.Helper()
+	u.T.Helper()
 	var config, sockets strings.Builder
 	if os.Getuid() == 0 {
 		config.WriteString("user root root;\n") // there is no other in the namespace
@@ -44,21 +44,21 @@ http {
   uwsgi_temp_path %[1]s/nginx/uwsgi;
   scgi_temp_path %[1]s/nginx/scgi;
 `, u.Home)
-	u.write("nginx/site/file", string(file))
-	cmd := exec.CommandContext(u.t.Context(), nginx, "-e", "stderr", "-c", u.Home+"/nginx/config")
+	u.Write("nginx/site/file", string(file))
+	cmd := exec.CommandContext(u.T.Context(), nginx, "-e", "stderr", "-c", u.Home+"/nginx/config")
 	for host, address := range map[string]string{
 		"nginx.good.example": "6.6.6.16", "nginx.evil.example": "6.6.6.67",
 	} {
 		i.Authority.Set(host, netip.MustParseAddr(address))
 		cert, err := i.CA.Issue(host)
 		if err != nil {
-			u.t.Fatal(err)
+			u.T.Fatal(err)
 		}
 		key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
 		if err != nil {
-			u.t.Fatal(err)
+			u.T.Fatal(err)
 		}
-		at := u.write("nginx/"+host, string(pem.EncodeToMemory(
+		at := u.Write("nginx/"+host, string(pem.EncodeToMemory(
 			&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}))+string(pem.EncodeToMemory(
 			&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
 		fmt.Fprintf(&config, `  server {
@@ -71,27 +71,27 @@ http {
   }
 `, address, host, at, u.Home)
 		for _, port := range []string{"8080", "8443"} {
-			socket, err := i.Listen(u.t, net.JoinHostPort(address, port)).(*net.TCPListener).File()
+			socket, err := i.Listen(u.T, net.JoinHostPort(address, port)).(*net.TCPListener).File()
 			if err != nil {
-				u.t.Fatal(err)
+				u.T.Fatal(err)
 			}
 			defer socket.Close()
 			fmt.Fprintf(&sockets, "%d;", 3+len(cmd.ExtraFiles))
 			cmd.ExtraFiles = append(cmd.ExtraFiles, socket)
 		}
 	}
-	u.write("nginx/config", config.String()+"}\n")
+	u.Write("nginx/config", config.String()+"}\n")
 	cmd.Env = append(os.Environ(), "NGINX="+sockets.String())
 	var says bytes.Buffer
 	cmd.Stderr = &says
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) } // which ends its worker too
 	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Start(); err != nil {
-		u.t.Fatal(err)
+		u.T.Fatal(err)
 	}
-	u.t.Cleanup(func() { // the context has ended it
-		if _ = cmd.Wait(); u.t.Failed() {
-			u.t.Logf("nginx: %s", &says)
+	u.T.Cleanup(func() { // the context has ended it
+		if _ = cmd.Wait(); u.T.Failed() {
+			u.T.Logf("nginx: %s", &says)
 		}
 	})
 }
@@ -125,16 +125,16 @@ func TestNginx(t *testing.T) {
 	part := strings.Repeat("whole\n", 4) + "0123456789abcdef\n404\n"
 	want := part + part
 	for _, host := range []string{"nginx.good.example", "nginx.evil.example"} {
-		if r := u.finish(u.command(script(host)...)); r.Stdout != want {
+		if r := u.Finish(u.Command(script(host)...)); r.Stdout != want {
 			t.Fatalf("outside, %s: %s", host, r)
 		}
 	}
 	policy := `network { allow = ["nginx.good.example:8080", "nginx.good.example:8443"] }`
 	site := []string{u.Home + "/nginx/site"}
-	if r := u.finish(u.insideReading(site, policy, script("nginx.good.example")...)); r.Stdout != want {
+	if r := u.Finish(u.insideReading(site, policy, script("nginx.good.example")...)); r.Stdout != want {
 		t.Errorf("what is allowed: %s", r)
 	}
-	if r := u.finish(u.insideReading(site, policy, script("nginx.evil.example")...)); strings.Contains(r.Stdout, "whole") || strings.Contains(r.Stdout, "01234") {
+	if r := u.Finish(u.insideReading(site, policy, script("nginx.evil.example")...)); strings.Contains(r.Stdout, "whole") || strings.Contains(r.Stdout, "01234") {
 		t.Errorf("what is denied: %s", r)
 	}
 }

@@ -65,7 +65,7 @@ func TestMinimal(t *testing.T) {
 	begin()
 	serveLoopback(t, i)
 	u := newUser(t)
-	u.write("proj/my_agent.py", myAgent)
+	u.Write("proj/my_agent.py", myAgent)
 	everything := []string{
 		"a provider", "another provider", "another host", "the metadata service", "a service of the host", "UDP",
 		"a name as a message", "the same, asked directly",
@@ -80,9 +80,9 @@ func TestMinimal(t *testing.T) {
 			t.Error(r)
 		}
 	}
-	expect(u.finish(u.command("python3", "my_agent.py")), len(everything))
+	expect(u.Finish(u.Command("python3", "my_agent.py")), len(everything))
 	begin()
-	r := u.finish(u.command(base+"/bin/nono", "run", "--allow-cwd", "--network-profile", "minimal", "--", "python3", "my_agent.py"))
+	r := u.Finish(u.Command(base+"/bin/nono", "run", "--allow-cwd", "--network-profile", "minimal", "--", "python3", "my_agent.py"))
 	expect(r, 2)
 	if !strings.Contains(r.Stderr, "network: 16 hosts by profile minimal") {
 		t.Error(r)
@@ -100,7 +100,7 @@ func TestEmptyListAllowsNothing(t *testing.T) {
 	for _, policy := range []string{"", "network {}", "network { allow = [] }", "network { groups = [] }", `network { deny = ["evil.example"] }`} {
 		i := internet.Here(t)
 		u := newUser(t)
-		r := u.finish(u.inside(policy, base+"/bin/agent", "try", "tcp=6.6.6.10:80", "udp=6.6.6.10:443", "tcp=evil.example:80"))
+		r := u.Finish(u.inside(policy, base+"/bin/agent", "try", "tcp=6.6.6.10:80", "udp=6.6.6.10:443", "tcp=evil.example:80"))
 		if strings.Contains(r.Stdout, "reached") || strings.Contains(r.Stdout, "ok\n") {
 			t.Errorf("%q: %s", policy, r)
 		}
@@ -111,7 +111,7 @@ func TestEmptyListAllowsNothing(t *testing.T) {
 	}
 	// The control.
 	u := newUser(t)
-	r := u.finish(u.inside(`network { allow = ["6.6.6.10"] }`, base+"/bin/agent", "try", "tcp=6.6.6.10:80"))
+	r := u.Finish(u.inside(`network { allow = ["6.6.6.10"] }`, base+"/bin/agent", "try", "tcp=6.6.6.10:80"))
 	if !strings.Contains(r.Stdout, "reached 6.6.6.10") {
 		t.Error(r)
 	}
@@ -122,7 +122,7 @@ func TestEmptyListAllowsNothing(t *testing.T) {
 func TestWhy(t *testing.T) {
 	internet.Here(t)
 	u := newUser(t)
-	file := u.write("agent.hcl", policy)
+	file := u.Write("agent.hcl", policy)
 	for _, p := range places {
 		parsed, err := url.Parse(p.url)
 		if err != nil {
@@ -132,7 +132,7 @@ func TestWhy(t *testing.T) {
 		if port == "" {
 			port = map[string]string{"http": "80", "https": "443"}[parsed.Scheme]
 		}
-		r := u.finish(u.command(base+"/bin/nono", "why", "-c", file, "--approve", "--json", "--host", parsed.Hostname(), "--port", port))
+		r := u.Finish(u.Command(base+"/bin/nono", "why", "-c", file, "--approve", "--json", "--host", parsed.Hostname(), "--port", port))
 		var said struct {
 			Hosts []struct{ Allowed bool }
 		}

@@ -60,9 +60,9 @@ func TestStorm(t *testing.T) {
 	t.Run("outside", func(t *testing.T) {
 		i := openStorm(t)
 		u := newUser(t)
-		cmd := u.command(stormArgs(time.Second)...)
+		cmd := u.Command(stormArgs(time.Second)...)
 		cmd.Env = append(cmd.Env, "HTTP_PROXY=http://"+serveCareless(t))
-		u.ways(u.finish(cmd))
+		u.ways(u.Finish(cmd))
 		sent, err := i.Tap.Sent()
 		if err != nil {
 			t.Fatal(err)
@@ -91,7 +91,7 @@ func TestStorm(t *testing.T) {
 	}
 	devices := devicesInside(t, cmd.Process.Pid)
 	err := cmd.Wait()
-	u.ways(result{out.String(), errs.String(), cmd.ProcessState.ExitCode()})
+	u.ways(result{Stdout: out.String(), Stderr: errs.String(), Code: cmd.ProcessState.ExitCode()})
 	if err != nil {
 		t.Errorf("%v\n%s", err, errs.String())
 	}
@@ -121,14 +121,14 @@ func keys(sent map[internet.Packet]int) []internet.Packet {
 
 // ways fails where a storm did not try each way.
 func (u *user) ways(r result) {
-	u.t.Helper()
+	u.T.Helper()
 	lines := strings.Fields(r.Stdout)
 	if len(lines) != 2*12 {
-		u.t.Fatalf("a storm of %d ways: %s", len(lines)/2, r)
+		u.T.Fatalf("a storm of %d ways: %s", len(lines)/2, r)
 	}
 	for i := 0; i < len(lines); i += 2 {
 		if n, err := strconv.Atoi(lines[i+1]); err != nil || n == 0 {
-			u.t.Errorf("a storm did not try %s", lines[i])
+			u.T.Errorf("a storm did not try %s", lines[i])
 		}
 	}
 }

@@ -360,7 +360,7 @@ func otherTries() []string {
 }
 
 func (u *user) try(cmd *exec.Cmd, tries []string) []string {
-	u.t.Helper()
+	u.T.Helper()
 	cmd.Args = append(cmd.Args, tries...)
 	return u.lines(cmd, len(tries))
 }
@@ -389,7 +389,7 @@ func worksOutside(t *testing.T, all []attempt) {
 				tries, numbers = append(tries, k.filled(n)), append(numbers, n)
 			}
 		}
-		cmd := u.command(base+"/bin/agent", "try")
+		cmd := u.Command(base+"/bin/agent", "try")
 		cmd.Env = append(cmd.Env, "HTTP_PROXY=http://"+serveCareless(t))
 		for i, outcome := range u.try(cmd, tries) {
 			outcomes[numbers[i]] = outcome
@@ -405,7 +405,7 @@ func worksOutside(t *testing.T, all []attempt) {
 
 // heldInside makes the attempts in a run with a policy, after others that have to work.
 func heldInside(u *user, a *arena, all []attempt, policy string, allowed []string) {
-	t := u.t
+	t := u.T
 	tries := slices.Clone(allowed)
 	for n, k := range all {
 		tries = append(tries, k.filled(n))

@@ -127,9 +127,9 @@ func TestTools(t *testing.T) {
 			}
 			serve()
 			for _, host := range []string{"tool.good.example", "tool.evil.example"} {
-				cmd := u.command("sh", "-c", script(host))
+				cmd := u.Command("sh", "-c", script(host))
 				cmd.Env = append(cmd.Env, "NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt", "PIP_CERT=/etc/ssl/certs/ca-certificates.crt")
-				if r := u.finish(cmd); strings.TrimSpace(r.Stdout) != k.prints {
+				if r := u.Finish(cmd); strings.TrimSpace(r.Stdout) != k.prints {
 					t.Fatalf("outside, %s: %s", host, r)
 				}
 			}
@@ -137,10 +137,10 @@ func TestTools(t *testing.T) {
 			serve()
 			policy := "network {\n  allow = [\"tool.good.example:443\", \"tool.good.example:22\"]\n  " +
 				strings.ReplaceAll(k.policy, "HOST", "tool.good.example") + "\n}\n"
-			if r := u.finish(u.insideReading(k.reads, policy, "sh", "-c", script("tool.good.example"))); strings.TrimSpace(r.Stdout) != k.prints {
+			if r := u.Finish(u.insideReading(k.reads, policy, "sh", "-c", script("tool.good.example"))); strings.TrimSpace(r.Stdout) != k.prints {
 				t.Errorf("what is allowed: %s", r)
 			}
-			if r := u.finish(u.insideReading(k.reads, policy, "sh", "-c", script("tool.evil.example"))); r.Code == 0 || strings.Contains(r.Stdout, k.prints) {
+			if r := u.Finish(u.insideReading(k.reads, policy, "sh", "-c", script("tool.evil.example"))); r.Code == 0 || strings.Contains(r.Stdout, k.prints) {
 				t.Errorf("what is denied: %s", r)
 			}
 			if i.Authority.Asked("evil.example") {
@@ -155,20 +155,20 @@ func TestTools(t *testing.T) {
 
 // repository is one with a file, in a form that is served.
 func (u *user) repository() string {
-	u.t.Helper()
+	u.T.Helper()
 	dir := u.Home + "/repo.git"
 	if _, err := os.Stat(dir); err == nil {
 		return dir
 	}
-	u.write("work/file", "fetched\n")
+	u.Write("work/file", "fetched\n")
 	for _, args := range [][]string{
 		{"init", "-q", u.Home + "/work"},
 		{"-C", u.Home + "/work", "add", "."},
 		{"-C", u.Home + "/work", "-c", "user.name=u", "-c", "user.email=u@example.com", "commit", "-qm", "one"},
 		{"clone", "-q", "--bare", u.Home + "/work", dir},
 	} {
-		if r := u.finish(u.command(append([]string{"git"}, args...)...)); r.Code != 0 {
-			u.t.Fatal(r)
+		if r := u.Finish(u.Command(append([]string{"git"}, args...)...)); r.Code != 0 {
+			u.T.Fatal(r)
 		}
 	}
 	return dir
@@ -178,7 +178,7 @@ func serveGit(u *user, i *internet.Internet, host string) {
 	u.repository()
 	git, err := exec.LookPath("git")
 	if err != nil {
-		u.t.Fatal(err)
+		u.T.Fatal(err)
 	}
 	i.Web.Handle(host, &cgi.Handler{
 		Path: git, Args: []string{"http-backend"}, InheritEnv: []string{"PATH"},
@@ -207,14 +207,14 @@ func serveSSH(u *user, i *internet.Internet, host string) {
 		if _, err := os.Stat(file); err == nil {
 			continue
 		}
-		if r := u.finish(u.command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", file)); r.Code != 0 {
-			u.t.Fatal(r)
+		if r := u.Finish(u.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", file)); r.Code != 0 {
+			u.T.Fatal(r)
 		}
 	}
-	config := u.write("sshd_config", fmt.Sprintf("HostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM no\nPidFile none\n",
+	config := u.Write("sshd_config", fmt.Sprintf("HostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM no\nPidFile none\n",
 		u.Home+"/hostkey", u.Project+"/key.pub"))
 	address := map[string]string{"tool.good.example": "6.6.6.15:22", "tool.evil.example": "6.6.6.66:22"}[host]
-	l := i.Listen(u.t, address)
+	l := i.Listen(u.T, address)
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -262,11 +262,11 @@ func servePython(u *user, i *internet.Internet, host string) {
 			_, err = w.Write([]byte(content))
 		}
 		if err != nil {
-			u.t.Fatal(err)
+			u.T.Fatal(err)
 		}
 	}
 	if err := z.Close(); err != nil {
-		u.t.Fatal(err)
+		u.T.Fatal(err)
 	}
 	const file = "hello-1.2.3-py3-none-any.whl"
 	i.Web.Handle(host, site{
@@ -306,14 +306,14 @@ func serveCrates(u *user, i *internet.Internet, host string) {
 			_, err = archive.Write([]byte(content))
 		}
 		if err != nil {
-			u.t.Fatal(err)
+			u.T.Fatal(err)
 		}
 	}
 	if err := archive.Close(); err != nil {
-		u.t.Fatal(err)
+		u.T.Fatal(err)
 	}
 	if err := compressed.Close(); err != nil {
-		u.t.Fatal(err)
+		u.T.Fatal(err)
 	}
 	i.Web.Handle(host, site{
 		"/config.json": `{"dl": "https://` + host + `/crates/{crate}-{version}"}`,

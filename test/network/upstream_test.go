@@ -17,6 +17,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/nono-run/nono/test/account"
 	"github.com/nono-run/nono/test/internet"
 )
 
@@ -63,7 +64,7 @@ func (p *corporate) answer(c net.Conn) {
 	if tunnel {
 		port = "443"
 	}
-	out, err := net.DialTimeout("tcp", net.JoinHostPort(p.leads, port), patience)
+	out, err := net.DialTimeout("tcp", net.JoinHostPort(p.leads, port), account.Patience)
 	if err != nil {
 		fmt.Fprint(c, "HTTP/1.1 502 Nobody there\r\nContent-Length: 0\r\n\r\n")
 		return
@@ -146,15 +147,15 @@ func TestUpstreamLooksUp(t *testing.T) {
 		t.Error("the control, a name that goes past the proxy, was not looked up")
 	}
 
-	if got := u.finish(u.inside(policy, "env")); got.Code != 0 || strings.Contains(got.Stdout+got.Stderr, "hunter2") {
+	if got := u.Finish(u.inside(policy, "env")); got.Code != 0 || strings.Contains(got.Stdout+got.Stderr, "hunter2") {
 		t.Errorf("the password is inside: %s", got)
 	}
-	for _, dir := range []string{u.Home, u.runtime} {
+	for _, dir := range []string{u.Home, u.Runtime} {
 		if where := containing(t, dir, "hunter2"); where != "" {
 			t.Errorf("the password is in %s", where)
 		}
 	}
-	if u.write("x", "hunter2"); containing(t, u.Home, "hunter2") == "" {
+	if u.Write("x", "hunter2"); containing(t, u.Home, "hunter2") == "" {
 		t.Error("the control, a file with the password, is not found")
 	}
 }

@@ -19,11 +19,11 @@ plugin "acme/gateway" { path = %q }
 
 // withVendor is a policy with the gateway, which the user has locked.
 func (u *user) withVendor(policy string) string {
-	u.t.Helper()
+	u.T.Helper()
 	gateway := base + "/bin/nono-layer-gateway"
-	r := u.finish(u.command(base+"/bin/nono", "plugin", "lock", "acme/gateway", gateway))
+	r := u.Finish(u.Command(base+"/bin/nono", "plugin", "lock", "acme/gateway", gateway))
 	if r.Code != 0 {
-		u.t.Fatal(r)
+		u.T.Fatal(r)
 	}
 	return policy + fmt.Sprintf(vendor, gateway)
 }
@@ -40,7 +40,7 @@ func TestVendor(t *testing.T) {
 func TestVendorVerified(t *testing.T) {
 	internet.Here(t)
 	u := newUser(t)
-	r := u.finish(u.command(base+"/bin/nono", "plugin", "verify", base+"/bin/nono-layer-gateway"))
+	r := u.Finish(u.Command(base+"/bin/nono", "plugin", "verify", base+"/bin/nono-layer-gateway"))
 	if r.Code != 0 {
 		t.Error(r)
 	}
