@@ -230,10 +230,11 @@ func ParseSigner(s string) (TrustSigner, error) {
 	return TrustSigner{Key: s}, nil
 }
 
-// ParseSHA256 reads a key's id, or a digest, in hexadecimal digits; "sha256:" may stand before it.
+// ParseSHA256 reads a key's id, or a digest, in hexadecimal digits; "key:" or "sha256:" may stand
+// before it.
 func ParseSHA256(s string) (string, error) {
 	const digits = 64
-	s = strings.ToLower(strings.TrimPrefix(s, "sha256:"))
+	s = strings.ToLower(strings.TrimPrefix(strings.TrimPrefix(s, "key:"), "sha256:"))
 	if len(s) != digits || strings.Trim(s, "0123456789abcdef") != "" {
 		return "", fmt.Errorf("it has not %d hexadecimal digits", digits)
 	}
