@@ -55,8 +55,8 @@ type item struct {
 	scope.File
 
 	document *sdk.Document
-	content  []byte // where it was read
-	needed   bool   // it is read whatever is known of it
+	read     bool // its content is known
+	needed   bool // it is read whatever is known of it
 	file     check.File
 	verdict  check.Verdict
 }
@@ -241,7 +241,7 @@ func (s *survey) lookAtAll() {
 			continue
 		}
 		to := s.add(scope.File{Path: path.Join(path.Dir(link.Path), link.file.Link)})
-		if to.file.Path == "" || to.content == nil {
+		if !to.read {
 			to.needed = true
 			to.file.Sets = s.setsOf(path.Dir(to.Path))
 			s.lookAt(to)
@@ -263,7 +263,7 @@ func (s *survey) lookAt(it *item) {
 		f.Remembered = &e
 	}
 	if it.document != nil {
-		f.State, f.SHA256, it.content = check.Present, it.document.SHA256, it.document.Content
+		f.State, f.SHA256, it.read = check.Present, it.document.SHA256, true
 		return
 	}
 	if !it.needed && len(f.Own) == 0 && f.Remembered == nil && !f.Claimed() && !s.revokesContents() {
@@ -276,7 +276,7 @@ func (s *survey) lookAt(it *item) {
 	var linked *scope.LinkedError
 	switch {
 	case err == nil:
-		f.State, f.SHA256, it.content = check.Present, sha256.Sum256(content), content
+		f.State, f.SHA256, it.read = check.Present, sha256.Sum256(content), true
 	case errors.Is(err, fs.ErrNotExist):
 		f.State = check.Absent
 	case errors.As(err, &linked):
@@ -305,7 +305,7 @@ func (s *survey) lead(link, to *item) {
 	f := &link.file
 	switch {
 	case to.file.State == check.Present && to.file.Link == "":
-		f.SHA256, link.content = to.file.SHA256, to.content
+		f.SHA256 = to.file.SHA256
 		return
 	case to.file.State == check.Absent:
 		f.Why = fmt.Sprintf("it is a link to %s, which is not there", s.show(to.Path))

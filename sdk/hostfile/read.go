@@ -48,12 +48,21 @@ func OpenDirect(name string) (*os.File, error) {
 //
 // What somebody has put in its place is an error and is not waited for.
 func List(dir string, most int) ([]fs.DirEntry, error) {
+	return listed(dir, func(f *os.File) ([]fs.DirEntry, error) { return f.ReadDir(most) })
+}
+
+// Names is List without a look at what the names are.
+func Names(dir string, most int) ([]string, error) {
+	return listed(dir, func(f *os.File) ([]string, error) { return f.Readdirnames(most) })
+}
+
+func listed[E any](dir string, read func(*os.File) ([]E, error)) ([]E, error) {
 	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	entries, err := f.ReadDir(most)
+	entries, err := read(f)
 	if errors.Is(err, io.EOF) {
 		err = nil // it is empty
 	}

@@ -46,13 +46,17 @@ func isASCII(s string) bool {
 func Lookalikes(names []string, of []string) map[string]string {
 	genuine := make(map[string]bool, len(of))
 	folded := make(map[string]string, len(of))
+	lengths := map[int]bool{}
 	for _, name := range of {
 		genuine[name] = true
-		folded[Fold(name)] = name
+		fold := Fold(name)
+		folded[fold] = name
+		lengths[len(fold)] = true
 	}
 	found := map[string]string{}
 	for _, name := range names {
-		if genuine[name] {
+		// Of nearly all names that is enough to know: folded, they are as long.
+		if !lengths[len(name)] && isASCII(name) || genuine[name] {
 			continue
 		}
 		if of, ok := folded[Fold(name)]; ok {

@@ -186,16 +186,9 @@ func (e *TooManyError) Error() string {
 
 // Names are the names in a directory that is no link, at most so many as one is looked through for.
 func Names(dir string) ([]string, error) {
-	entries, err := hostfile.List(dir, maxNames)
-	if err != nil {
-		return nil, err
+	names, err := hostfile.Names(dir, maxNames)
+	if err == nil && len(names) == maxNames {
+		err = &TooManyError{Dir: dir}
 	}
-	if len(entries) == maxNames {
-		return nil, &TooManyError{Dir: dir}
-	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
-	}
-	return names, nil
+	return names, err
 }
