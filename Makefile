@@ -74,8 +74,8 @@ $(COSIGN):
 	@echo "building cosign $(COSIGN_VERSION), which takes minutes"
 	@GOBIN="$(CURDIR)/$(@D)" $(GO) install -trimpath github.com/sigstore/cosign/v3/cmd/cosign@$(COSIGN_VERSION)
 
-interop: $(COSIGN) ## cosign verifies what nono signs, and nono what cosign signs, with keys and without a connection
-	@$(GO) run ./test/interop -cosign $(COSIGN)
+interop: build $(COSIGN) ## cosign verifies what nono signs, and nono what cosign signs, with keys and without a connection
+	@$(GO) run ./test/interop -nono bin/nono -cosign $(COSIGN)
 
 SOAKFLAGS ?=
 QUESTIONS ?= 100000

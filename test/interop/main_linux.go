@@ -1,6 +1,6 @@
 // Command interop has cosign verify what nono signs, and nono what cosign signs.
 //
-//	go run ./test/interop -cosign bin/cosign/cosign
+//	go run ./test/interop -nono bin/nono -cosign bin/cosign/cosign
 //
 // Each must accept what the other made, and refuse it once a byte of the file was changed. cosign
 // is run with a key and offline: the kernel kills it for making a socket of any kind.
@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"filippo.io/age"
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/plugins/trust/bundle"
@@ -40,10 +41,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "interop:", become(os.Args[2:]))
 		os.Exit(1)
 	}
+	nono := flag.String("nono", "bin/nono", "nono's program, with its layers beside it")
 	cosign := flag.String("cosign", "bin/cosign/cosign", "cosign's program")
 	record := flag.String("record", "", "a directory for what cosign made")
 	flag.Parse()
-	if err := run(*cosign, *record); err != nil {
+	if err := run(*nono, *cosign, *record); err != nil {
 		fmt.Fprintln(os.Stderr, "interop:", err)
 		os.Exit(1)
 	}
@@ -58,11 +60,15 @@ func become(args []string) error {
 
 // bench is where both tools work.
 type bench struct {
-	self, cosign, dir string
+	self, nono, cosign, dir string
 }
 
-func run(cosign, record string) error {
-	cosign, err := filepath.Abs(cosign)
+func run(nono, cosign, record string) error {
+	nono, err := filepath.Abs(nono)
+	if err != nil {
+		return err
+	}
+	cosign, err = filepath.Abs(cosign)
 	if err != nil {
 		return err
 	}
@@ -75,7 +81,7 @@ func run(cosign, record string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	b := bench{self: self, cosign: cosign, dir: dir}
+	b := bench{self: self, nono: nono, cosign: cosign, dir: dir}
 	if err := b.write("CLAUDE.md", []byte("be kind\n")); err != nil {
 		return err
 	}
@@ -92,6 +98,9 @@ func run(cosign, record string) error {
 	}
 	if err := b.cosignsToOurs(); err != nil {
 		return fmt.Errorf("what cosign signs: %w", err)
+	}
+	if err := b.byCommand(); err != nil {
+		return fmt.Errorf("nono's commands: %w", err)
 	}
 	if record == "" {
 		return nil
@@ -278,4 +287,69 @@ func (b bench) verified(name string, v bundle.Verifier) (bundle.Signed, error) {
 		return bundle.Signed{}, err
 	}
 	return parsed.Verify(v)
+}
+
+// byCommand does both once more as a user does: with `nono trust`.
+func (b bench) byCommand() error {
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		return err
+	}
+	if err := b.write("identity.txt", []byte(identity.String()+"\n")); err != nil {
+		return err
+	}
+	var public string
+	for _, args := range [][]string{
+		{"keygen", "default", "--identity", "identity.txt"},
+		{"sign", "CLAUDE.md"},
+		{"export-key"},
+	} {
+		if public, err = b.trust(args...); err != nil {
+			return err
+		}
+	}
+	if err := b.write("exported.pub", []byte(public)); err != nil {
+		return err
+	}
+	err = b.accepts("verify-blob-attestation", "--key", "exported.pub",
+		"--bundle", "CLAUDE.md.sigstore.json", "--insecure-ignore-tlog=true",
+		"--type", statement.Predicate, "CLAUDE.md")
+	if err != nil {
+		return err
+	}
+	fmt.Println("cosign accepts what `nono trust sign` wrote, with the key of `nono trust export-key`")
+	if _, err := b.trust("add", "cosign.pub", "--name", "cosign"); err != nil {
+		return err
+	}
+	for _, name := range []string{"attested.json", "signed.json"} {
+		text, err := os.ReadFile(filepath.Join(b.dir, name))
+		if err != nil {
+			return err
+		}
+		if err := b.write("CLAUDE.md.sigstore.json", text); err != nil {
+			return err
+		}
+		out, err := b.trust("verify", "CLAUDE.md")
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(out, `verified: CLAUDE.md, signed by key "cosign"`) {
+			return fmt.Errorf("nono trust verify said %q", out)
+		}
+	}
+	fmt.Println("`nono trust verify` accepts both of cosign's, once its key was added")
+	return nil
+}
+
+// trust runs one of the layer's commands, which has to work, and returns what it printed.
+func (b bench) trust(args ...string) (string, error) {
+	cmd := exec.Command(b.nono, append([]string{"trust"}, args...)...)
+	cmd.Dir = b.dir
+	cmd.Env = []string{"HOME=" + b.dir, "PATH=" + os.Getenv("PATH")}
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("nono trust %s: %w\n%s", strings.Join(args, " "), err, &said)
+	}
+	return out.String(), nil
 }
