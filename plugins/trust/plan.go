@@ -184,8 +184,8 @@ func (s *survey) diagnostics() []sdk.Diagnostic {
 	return all
 }
 
-// tell tells which files are verified. Core shows the agent what has these digests and nothing else,
-// so that no content is in the answer.
+// tell tells which files are verified. Core shows the agent what has these digests and nothing
+// else, so that no content is in the answer.
 func (s *survey) tell(answer *sdk.PlanResponse) {
 	for _, it := range s.items {
 		if it.verdict.Status == check.Verified {
