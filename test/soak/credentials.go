@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,10 +16,9 @@ import (
 // every event and every byte comes, and the layer's memory has a bound that nothing of this
 // exceeds.
 type credentialSoak struct {
-	client *load.Running
-	layer  []int // its process
-	way    load.Way
-	most   int64 // of private memory, at any time
+	*layer
+
+	way load.Way
 }
 
 // The bounds, of the layer's private memory.
@@ -30,35 +28,21 @@ const (
 )
 
 func soakCredentials(nono string) error {
-	nono, err := filepath.Abs(nono)
-	if err != nil {
-		return err
-	}
-	u, err := newUser()
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(u.home)
-	defer os.RemoveAll(u.runtime)
 	service, err := load.ServeService()
 	if err != nil {
 		return err
 	}
-	authority := filepath.Join(u.home, "authority.pem")
-	if err := os.WriteFile(authority, service.Authority, 0o600); err != nil {
-		return err
+	begin := func(nono string, u *user) (*load.Agent, error) {
+		authority := filepath.Join(u.home, "authority.pem")
+		if err := os.WriteFile(authority, service.Authority, 0o600); err != nil {
+			return nil, err
+		}
+		environ := append(u.environ(), "LOAD_KEY="+service.Key, "SSL_CERT_FILE="+authority)
+		return load.InsideWith(nono, u.project(), environ, service.Policy(), "nono-layer-credproxy")
 	}
-	environ := append(u.environ(), "LOAD_KEY="+service.Key, "SSL_CERT_FILE="+authority)
-	agent, err := load.InsideWith(nono, u.project(), environ, service.Policy(), "nono-layer-credproxy")
-	if err != nil {
-		return err
-	}
-	c := credentialSoak{client: agent.Running, layer: []int{agent.Layer}, way: service.Inside()}
-	if err := errors.Join(c.soak(), agent.Stop()); err != nil {
-		return err
-	}
-	fmt.Printf("soak: at most %.1f MiB of the layer's own memory\n", mebibytes(c.most))
-	return nil
+	return soakLayer(nono, begin, func(l *layer) error {
+		return (&credentialSoak{l, service.Inside()}).soak()
+	})
 }
 
 func (c *credentialSoak) soak() error {
@@ -100,23 +84,22 @@ func (c *credentialSoak) do(what string, bound int64, command load.Command) erro
 		o, err := c.client.Do(command)
 		over <- done{o, err}
 	}()
-	look := time.NewTicker(200 * time.Millisecond)
-	defer look.Stop()
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
 	var most int64
 	for {
-		now, err := load.Holdings(c.layer)
+		now, err := c.look()
 		if err != nil {
 			return err
 		}
 		most = max(most, now.Private)
 		select {
-		case <-look.C:
+		case <-again.C:
 			continue
 		case end := <-over:
 			if end.err != nil {
 				return fmt.Errorf("%s: %w", what, end.err)
 			}
-			c.most = max(c.most, most)
 			fmt.Printf("soak: %-60s %6s  %5.1f MiB at most; median %s, 99 of 100 %s\n", what,
 				time.Since(began).Round(100*time.Millisecond), mebibytes(most),
 				end.outcome.Median.Round(10*time.Microsecond), end.outcome.Late.Round(10*time.Microsecond))

@@ -3,10 +3,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/nono-run/nono/test/load"
@@ -16,11 +13,9 @@ import (
 // network of the program's own. What must hold: every byte is the one that was sent, the layer's
 // memory has a bound that nothing of this exceeds, and at the end it holds no connection.
 type networkSoak struct {
-	client *load.Running
-	layer  []int // its process
+	*layer
 
 	atFirst load.Holding
-	most    int64 // of private memory, at any time
 }
 
 // The bounds, of the layer's private memory.
@@ -44,30 +39,14 @@ func byProxy() load.Way {
 
 // soakNetwork runs it.
 func soakNetwork(nono string) error {
-	nono, err := filepath.Abs(nono)
-	if err != nil {
-		return err
+	begin := func(nono string, u *user) (*load.Agent, error) {
+		return load.Inside(nono, u.project(), u.environ())
 	}
-	u, err := newUser()
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(u.home)
-	defer os.RemoveAll(u.runtime)
-	agent, err := load.Inside(nono, u.project(), u.environ())
-	if err != nil {
-		return err
-	}
-	n := networkSoak{client: agent.Running, layer: []int{agent.Layer}}
-	if err := errors.Join(n.soak(), agent.Stop()); err != nil {
-		return err
-	}
-	fmt.Printf("soak: at most %.1f MiB of the layer's own memory\n", mebibytes(n.most))
-	return nil
+	return soakLayer(nono, begin, func(l *layer) error { return (&networkSoak{layer: l}).soak() })
 }
 
 func (n *networkSoak) soak() (err error) {
-	if n.atFirst, err = load.Holdings(n.layer); err != nil {
+	if n.atFirst, err = n.look(); err != nil {
 		return err
 	}
 	for _, part := range []func() error{n.many, n.idle, n.slow, n.large, n.nothingLeft} {
@@ -84,11 +63,10 @@ func (n *networkSoak) do(what string, c load.Command) error {
 	if _, err := n.client.Do(c); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	now, err := load.Holdings(n.layer)
+	now, err := n.look()
 	if err != nil {
 		return err
 	}
-	n.most = max(n.most, now.Private)
 	fmt.Printf("soak: %-60s %6s  %5.1f MiB, %5d descriptors, %d pipes\n", what,
 		time.Since(began).Round(100*time.Millisecond), mebibytes(now.Private), now.Descriptors, now.Pipes)
 	if now.Private > allMost {
@@ -117,7 +95,7 @@ func (n *networkSoak) many() error {
 // idle are tunnels in which nothing is said, beside others in which it is.
 func (n *networkSoak) idle() error {
 	small := load.Ask{Up: 1, Down: 1 << 10}
-	before, err := load.Holdings(n.layer)
+	before, err := n.look()
 	if err != nil {
 		return err
 	}
@@ -128,7 +106,7 @@ func (n *networkSoak) idle() error {
 			return err
 		}
 	}
-	with, err := load.Holdings(n.layer)
+	with, err := n.look()
 	if err != nil {
 		return err
 	}
@@ -186,7 +164,7 @@ func (n *networkSoak) large() error {
 func (n *networkSoak) nothingLeft() error {
 	const limit = 30 * time.Second
 	for deadline := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) {
-		now, err := load.Holdings(n.layer)
+		now, err := n.look()
 		if err != nil {
 			return err
 		}
@@ -200,5 +178,3 @@ func (n *networkSoak) nothingLeft() error {
 		}
 	}
 }
-
-func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
