@@ -103,7 +103,14 @@ A copy of %s: %d files, %d directories, %d MiB, in the page cache.
 
 The same tree, and what keeps it, on a file system of their own in an image. Cold: it was mounted
 anew before each run. That empties the cache of its files; what the block device, and a virtual
-machine's disk, have in memory may stay, so the cold figures are a lower bound.
+machine's disk, have in memory may stay, so the cold figures are a lower bound. All of it stays
+where a process in a mount namespace of its own still has the file system: then cold is as fast as
+warm.
+
+Where the first time goes, by profiles: of the processor's time in memory on ext4, compressing is
+three tenths, SHA-256 a fifth, the kernel a third. On btrfs the kernel takes 0.2 s more, to write.
+With nothing in memory, on an image as here, half of the time is that of reading alone, with 16
+readers and nothing else done.
 `)
 	}
 	for _, s := range r.Systems {
