@@ -134,7 +134,7 @@ func (a *account) here(ctx context.Context) (*survey, error) {
 	}})
 }
 
-// lookAt looks at files and nothing else.
+// only looks at files that are named, and at nothing else.
 func (a *account) only(ctx context.Context, files []string) (*survey, error) {
 	return a.look(ctx, request{Request: scope.Request{Dir: a.dir, Remembered: files}})
 }
