@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/plugins/snapshot/beneath"
 	"github.com/nono-run/nono/plugins/snapshot/sessions"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/policy"
@@ -49,7 +50,7 @@ func (*layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 	of := &sessions.Session{ID: req.SessionID, Began: started.UTC()}
 	for _, t := range before {
 		of.Roots = append(of.Roots, sessions.Root{
-			Path: t.path, Device: t.Root.Device, Inode: t.Root.Inode, Before: t.manifest,
+			Path: t.path, Identity: t.Root, Before: t.manifest,
 			Unreadable: [2]int64{t.Unreadable, 0},
 		})
 		event(req.Session, eventRecorded, map[string]string{
@@ -169,7 +170,7 @@ func (s *state) finish(ctx context.Context, req *sdk.FinishRequest, of *sessions
 		case err != nil:
 			return err
 		}
-		if after[0].Root.Device != root.Device || after[0].Root.Inode != root.Inode {
+		if !after[0].Root.Same(root.Identity) {
 			root.Gone = "another directory stands in its place"
 			continue
 		}
@@ -182,8 +183,7 @@ func (s *state) finish(ctx context.Context, req *sdk.FinishRequest, of *sessions
 // openUp gives the owner all rights to a recorded directory again, if the agent took them away: it
 // could not be recorded, and nothing in it could be undone. Another one in its place is left alone.
 func openUp(root *sessions.Root) (opened bool, err error) {
-	const path = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	fd, err := unix.Open(root.Path, path, 0)
+	fd, is, err := standing(root.Path)
 	if err != nil {
 		return false, nil // it is gone, or cannot be reached: to record it says so
 	}
@@ -192,8 +192,7 @@ func openUp(root *sessions.Root) (opened bool, err error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return false, err
 	}
-	if st.Dev != root.Device || st.Ino != root.Inode || int(st.Uid) != os.Geteuid() ||
-		st.Mode&0o700 == 0o700 {
+	if !is.Same(root.Identity) || int(st.Uid) != os.Geteuid() || st.Mode&0o700 == 0o700 {
 		return false, nil
 	}
 	// The descriptor's own name leads to the directory that was looked at, and nowhere else.
@@ -203,8 +202,25 @@ func openUp(root *sessions.Root) (opened bool, err error) {
 
 // isGone reports whether the recorded directory is not at its path any more.
 func isGone(root *sessions.Root) bool {
-	at, err := identities(root.Path)
-	return err != nil || at[0].Device != root.Device || at[0].Inode != root.Inode
+	fd, is, err := standing(root.Path)
+	if err != nil {
+		return true
+	}
+	_ = unix.Close(fd)
+	return !is.Same(root.Identity)
+}
+
+// standing holds the directory that stands at a path, whatever its mode is, and says which one it
+// is.
+func standing(path string) (fd int, is beneath.Identity, err error) {
+	const how = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	if fd, err = unix.Open(path, how, 0); err != nil {
+		return -1, is, err
+	}
+	if is, err = beneath.IdentityOf(fd); err != nil {
+		_ = unix.Close(fd)
+	}
+	return fd, is, err
 }
 
 // syncFor has the disk take what was sealed, for as long as somebody may be kept waiting. What is

@@ -100,7 +100,7 @@ func (c *command) journals(rollback string) ([]*restore.Journal, error) {
 func (c *command) request(i int) restore.Request {
 	root := &c.of.Roots[i]
 	return restore.Request{
-		Root:  restore.Root{Path: root.Path, Device: root.Device, Inode: root.Inode},
+		Root:  restore.Root{Path: root.Path, Identity: root.Identity},
 		Store: c.store, Before: c.opener(root.Before), After: c.opener(root.After),
 		Force: c.has("force"),
 	}

@@ -55,7 +55,7 @@ type Progress struct {
 // Result is what was recorded.
 type Result struct {
 	// Root is the directory that was recorded.
-	Root Identity
+	Root beneath.Identity
 	// Entries are all names, Files the regular files among them whose content the store has, of so
 	// many Bytes.
 	Entries, Files, Bytes int64
@@ -113,8 +113,8 @@ func Record(ctx context.Context, q Request) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("recording %s: %w", q.Root, err)
 	}
-	result.Root = Identity{at.Device, at.Inode}
-	return result, nil
+	result.Root, err = root.Identity()
+	return result, err
 }
 
 const (

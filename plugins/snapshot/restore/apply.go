@@ -316,7 +316,7 @@ func (a *applier) remove(o *Operation) error {
 	if err != nil {
 		return err
 	}
-	at, err := lookIn(d, name)
+	at, err := a.live.lookIn(d, name)
 	switch {
 	case err != nil:
 		return err
@@ -352,7 +352,7 @@ func unable(err error) bool {
 // check looks at what was taken away, and puts it back if it is not what was planned: it came there
 // between the look and the call.
 func (a *applier) check(o *Operation, d *beneath.Dir, name, taken string) error {
-	old, err := lookIn(a.staging, taken)
+	old, err := a.live.lookIn(a.staging, taken)
 	switch {
 	case err != nil:
 		return err
@@ -366,7 +366,7 @@ func (a *applier) check(o *Operation, d *beneath.Dir, name, taken string) error 
 	if err := a.before("put back"); err != nil {
 		return err
 	}
-	at, err := lookIn(d, name)
+	at, err := a.live.lookIn(d, name)
 	if err != nil {
 		return err
 	}
@@ -431,7 +431,7 @@ func (a *applier) mkdir(o *Operation) error {
 	}
 	err = unix.Mkdirat(d.Fd(), name, 0o700)
 	if errors.Is(err, unix.EEXIST) {
-		at, err := lookIn(d, name)
+		at, err := a.live.lookIn(d, name)
 		if err == nil && !isDir(at) {
 			a.conflict(o, "something else came to stand there")
 		}
@@ -449,7 +449,7 @@ func (a *applier) put(o *Operation) error {
 	if d == nil {
 		return err
 	}
-	at, err := lookIn(d, name)
+	at, err := a.live.lookIn(d, name)
 	if err != nil {
 		return err
 	}
@@ -469,7 +469,7 @@ func (a *applier) put(o *Operation) error {
 		a.conflict(o, "something else came to stand there")
 		return nil
 	}
-	ready, err := lookIn(a.staging, slot)
+	ready, err := a.live.lookIn(a.staging, slot)
 	if err != nil {
 		return err
 	}
@@ -543,7 +543,7 @@ func (a *applier) finishDirectory(o *Operation) error {
 	if err != nil {
 		return err
 	}
-	at, err := lookIn(d, name)
+	at, err := a.live.lookIn(d, name)
 	if err != nil {
 		return err
 	}

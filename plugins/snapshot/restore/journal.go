@@ -68,10 +68,10 @@ type Journal struct {
 
 // header is the first line of a journal.
 type header struct {
-	Version    int       `json:"version"`
-	Root       string    `json:"root"`
-	Device     uint64    `json:"device"`
-	Inode      uint64    `json:"inode"`
+	Version int    `json:"version"`
+	Root    string `json:"root"`
+	beneath.Identity
+
 	Staging    string    `json:"staging"`
 	Made       time.Time `json:"made"`
 	Operations int       `json:"operations"`
@@ -209,7 +209,7 @@ func keepOne(l *live, pack *store.Pack, o *Operation) error {
 			return err
 		}
 		after, err := f.Stat()
-		if err == nil && !same(entryOf(after), o.Now) {
+		if err == nil && !same(l.entryOf(after), o.Now) {
 			err = errors.New("it is being changed")
 		}
 		o.Now.Content = content
@@ -229,7 +229,7 @@ func (j *Journal) encode(to io.Writer) error {
 		return err
 	}
 	if err := write(header{
-		Version: version, Root: j.Root.Path, Device: j.Root.Device, Inode: j.Root.Inode,
+		Version: version, Root: j.Root.Path, Identity: j.Root.Identity,
 		Staging: j.Staging, Made: j.Made, Operations: len(j.Operations), Conflicts: j.Conflicts,
 	}); err != nil {
 		return err
@@ -272,7 +272,7 @@ func (j *Journal) decode(from io.Reader) error {
 	if h.Version != version {
 		return fmt.Errorf("it is of version %d, and this nono knows %d", h.Version, version)
 	}
-	j.Root = Root{Path: h.Root, Device: h.Device, Inode: h.Inode}
+	j.Root = Root{Path: h.Root, Identity: h.Identity}
 	j.Staging, j.Made, j.Conflicts = h.Staging, h.Made, h.Conflicts
 	for range h.Operations {
 		o := &Operation{}

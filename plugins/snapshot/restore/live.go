@@ -5,6 +5,7 @@ package restore
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"io"
@@ -26,6 +27,8 @@ import (
 type live struct {
 	root  *beneath.Dir
 	store *store.Store
+	// device is the number that the root's device has now, and recorded the one that it had.
+	device, recorded uint64
 	// opened are directories that had to be given rights for their owner, and what they were before.
 	opened map[string]tree.Entry
 	// at is the directory that was used last.
@@ -39,11 +42,12 @@ func openLive(root Root, st *store.Store) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &live{root: dir, store: st, opened: map[string]tree.Entry{}}
-	self, err := dir.Self()
-	if err == nil && (self.Device != root.Device || self.Inode != root.Inode) {
+	l := &live{root: dir, store: st, opened: map[string]tree.Entry{}, recorded: root.Device}
+	is, err := dir.Identity()
+	if err == nil && !is.Same(root.Identity) {
 		err = ErrReplaced
 	}
+	l.device = is.Device
 	if err != nil {
 		_ = l.close()
 		return nil, doing("opening", root.Path, err)
@@ -140,7 +144,7 @@ func (l *live) openUp(path string) error {
 
 func (l *live) remember(path string, s beneath.Stat) {
 	if _, ok := l.opened[path]; !ok {
-		l.opened[path] = *entryOf(s)
+		l.opened[path] = *l.entryOf(s)
 	}
 }
 
@@ -170,8 +174,12 @@ func (l *live) giveBack() error {
 	return all
 }
 
-// entryOf is what stat tells, without content, target or attributes.
-func entryOf(s beneath.Stat) *tree.Entry {
+// entryOf is what stat tells, without content, target or attributes. The root's device has the
+// number in it that was recorded, so that the two can be compared.
+func (l *live) entryOf(s beneath.Stat) *tree.Entry {
+	if s.Device == l.device {
+		s.Device = l.recorded
+	}
 	e := &tree.Entry{
 		Mode: s.Mode, UID: s.UID, GID: s.GID, Links: s.Links, Device: s.Device, Inode: s.Inode,
 		Size: s.Size, MTime: s.MTime, CTime: s.CTime,
@@ -200,7 +208,7 @@ func (l *live) look(path string) (*tree.Entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		return l.asItWas(path, entryOf(self)), nil
+		return l.asItWas(path, l.entryOf(self)), nil
 	}
 	parent, name := split(path)
 	d, err := l.dir(parent)
@@ -210,7 +218,7 @@ func (l *live) look(path string) (*tree.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := lookIn(d, name)
+	e, err := l.lookIn(d, name)
 	if e == nil || err != nil {
 		return nil, err
 	}
@@ -218,7 +226,7 @@ func (l *live) look(path string) (*tree.Entry, error) {
 }
 
 // lookIn is look, in a directory that is open.
-func lookIn(d *beneath.Dir, name string) (*tree.Entry, error) {
+func (l *live) lookIn(d *beneath.Dir, name string) (*tree.Entry, error) {
 	s, err := d.Stat(name)
 	switch {
 	case absent(err):
@@ -228,7 +236,7 @@ func lookIn(d *beneath.Dir, name string) (*tree.Entry, error) {
 	case s.Mount:
 		return nil, errMounted
 	}
-	e := entryOf(s)
+	e := l.entryOf(s)
 	if e.Type == tree.Link {
 		if e.Target, err = d.Readlink(name); err != nil {
 			return nil, err
@@ -249,6 +257,43 @@ func (l *live) list(path string) (*tree.Entry, []string, error) {
 	}
 	names, err := d.List()
 	return e, names, err
+}
+
+// walk calls a function with whatever stands in the tree, until that has enough. What cannot be
+// looked into is passed over.
+func (l *live) walk(ctx context.Context, each func(string, *tree.Entry) (more bool)) error {
+	_, err := l.walkIn(ctx, "", each)
+	return err
+}
+
+func (l *live) walkIn(
+	ctx context.Context, dir string, each func(string, *tree.Entry) bool,
+) (more bool, err error) {
+	_, names, err := l.list(dir)
+	if err != nil {
+		return true, nil //nolint:nilerr // it is passed over
+	}
+	var dirs []string
+	for _, name := range names {
+		if err := context.Cause(ctx); err != nil {
+			return false, err
+		}
+		path := tree.Join(dir, name)
+		e, err := l.look(path)
+		switch {
+		case e == nil || err != nil:
+		case !each(path, e):
+			return false, nil
+		case isDir(e):
+			dirs = append(dirs, path)
+		}
+	}
+	for _, path := range dirs {
+		if more, err := l.walkIn(ctx, path, each); !more || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // asItWas takes away what was done here to a directory to look into it.
@@ -397,7 +442,7 @@ func (l *live) reading(
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	if !same(entryOf(s), now) {
+	if !same(l.entryOf(s), now) {
 		return errors.New("it is being changed")
 	}
 	return do(f)

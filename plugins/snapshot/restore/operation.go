@@ -12,14 +12,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/plugins/snapshot/beneath"
 	"github.com/nono-run/nono/plugins/snapshot/tree"
 )
 
-// Root is the tree that is given back. Device and Inode say which directory was recorded: another
-// one that stands at its path today is refused.
+// Root is the tree that is given back, and which directory was recorded: another one that stands at
+// its path today is refused.
 type Root struct {
-	Path          string
-	Device, Inode uint64
+	Path string
+	beneath.Identity
 }
 
 // ErrReplaced says that the root is not the directory that was recorded.

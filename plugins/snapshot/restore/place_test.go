@@ -19,9 +19,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/plugins/snapshot/beneath"
 	"github.com/nono-run/nono/plugins/snapshot/exclude"
 	"github.com/nono-run/nono/plugins/snapshot/record"
 	"github.com/nono-run/nono/plugins/snapshot/store"
+	"github.com/nono-run/nono/plugins/snapshot/tree"
 )
 
 // tester is what a test and a property have in common.
@@ -103,9 +105,12 @@ func (p *place) read(path string) string {
 
 func (p *place) identity() Root {
 	p.t.Helper()
-	var st unix.Stat_t
-	p.must(unix.Stat(p.root, &st))
-	return Root{Path: p.root, Device: st.Dev, Inode: st.Ino}
+	dir, err := beneath.Open(p.root)
+	p.must(err)
+	defer dir.Close()
+	is, err := dir.Identity()
+	p.must(err)
+	return Root{Path: p.root, Identity: is}
 }
 
 // record takes a snapshot.
@@ -121,6 +126,46 @@ func (p *place) record() Manifest {
 	})
 	p.must(err)
 	p.must(pack.Seal(false))
+	return func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(to.Bytes())), nil
+	}
+}
+
+// renumbered is a manifest that was taken when the device had another number.
+func (p *place) renumbered(m Manifest, device uint64) Manifest {
+	p.t.Helper()
+	here := p.identity().Device
+	as := func(e tree.Entry) tree.Entry {
+		if e.Device == here {
+			e.Device = device
+		}
+		return e
+	}
+	var to bytes.Buffer
+	p.must(m.read(func(r *tree.Reader) error {
+		w, err := tree.NewWriter(&to, tree.Head{Path: r.Head.Path, Root: as(r.Head.Root)})
+		for err == nil {
+			var d *tree.Directory
+			if d, err = r.NextDirectory(); err != nil {
+				break
+			}
+			err = w.Directory(d)
+			for err == nil {
+				var e *tree.Entry
+				if e, err = r.Next(); err == nil {
+					other := as(*e)
+					err = w.Entry(&other)
+				}
+			}
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			err = w.Close()
+		}
+		return err
+	}))
 	return func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(to.Bytes())), nil
 	}

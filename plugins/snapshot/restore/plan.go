@@ -10,8 +10,6 @@ import (
 	"os"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/nono-run/nono/plugins/snapshot/compare"
 	"github.com/nono-run/nono/plugins/snapshot/gitdir"
 	"github.com/nono-run/nono/plugins/snapshot/store"
@@ -105,7 +103,7 @@ func Make(ctx context.Context, r Request) (_ *Plan, err error) {
 	if err := p.contents(r.Contents); err != nil {
 		return nil, err
 	}
-	if err := p.finish(r.Before, r.After); err != nil {
+	if err := p.finish(ctx, r.Before); err != nil {
 		return nil, err
 	}
 	return p.plan, nil
@@ -369,14 +367,14 @@ func (p *planner) contents(contents map[string][]byte) error {
 }
 
 // finish completes the plan: hard links, and the directories in which something is done.
-func (p *planner) finish(before, after Manifest) error {
+func (p *planner) finish(ctx context.Context, before Manifest) error {
 	if before != nil {
-		if err := p.peers(before, false); err != nil {
+		if err := p.peers(before); err != nil {
 			return err
 		}
-		if err := p.peers(after, true); err != nil {
-			return err
-		}
+	}
+	if err := p.peersNow(ctx); err != nil {
+		return err
 	}
 	p.dropLinked()
 	p.inPlace()
@@ -390,41 +388,61 @@ func (p *planner) finish(before, after Manifest) error {
 	return nil
 }
 
-// peers finds, for files that have several names, one that is not touched: a name that the manifest
-// has, that the session did not change, and that is still the same file. A file that could not be
-// read was recorded by what stat says, and that is enough to know it by.
-func (p *planner) peers(m Manifest, now bool) error {
-	wanted := map[file][]*Operation{}
-	for _, o := range p.ops {
-		e := o.Want
-		if now {
-			e = o.Now
+// peers finds, for files that shall have several names, one that is not touched: a name that the
+// manifest has, that the session did not change, and that is still the same file.
+func (p *planner) peers(before Manifest) error {
+	wanted := p.linked(func(o *Operation) *tree.Entry { return o.Want })
+	if len(wanted) == 0 {
+		return nil
+	}
+	return before.entries(func(path string, e *tree.Entry) error {
+		ops := wanted[fileOf(e)]
+		if len(ops) == 0 || e.Type != tree.File || p.ops[path] != nil || p.changed[path] != nil {
+			return nil
 		}
-		if isFile(e) && e.Links > 1 {
-			wanted[fileOf(e)] = append(wanted[fileOf(e)], o)
+		at, err := p.live.look(path)
+		if err != nil || !same(at, e) {
+			return nil //nolint:nilerr // then it is no peer
+		}
+		for _, o := range ops {
+			o.WantPeer = path
+		}
+		return nil
+	})
+}
+
+// peersNow finds, for files that have several names, one that is not touched. The tree itself is
+// looked through: no manifest has a name that was made since, or that nobody could look at.
+func (p *planner) peersNow(ctx context.Context) error {
+	wanted := p.linked(func(o *Operation) *tree.Entry { return o.Now })
+	for f, ops := range wanted {
+		if len(ops) >= int(ops[0].Now.Links) {
+			delete(wanted, f) // all of its names are in the plan
 		}
 	}
 	if len(wanted) == 0 {
 		return nil
 	}
-	return m.entries(func(path string, e *tree.Entry) error {
-		ops := wanted[fileOf(e)]
-		if len(ops) == 0 || e.Mode&unix.S_IFMT != unix.S_IFREG || p.ops[path] != nil {
-			return nil
-		}
-		at, err := p.live.look(path)
-		if err != nil || !same(at, e) || p.changed[path] != nil && !now {
-			return nil //nolint:nilerr // then it is no peer
-		}
-		for _, o := range ops {
-			if now {
+	return p.live.walk(ctx, func(path string, e *tree.Entry) (more bool) {
+		if ops := wanted[fileOf(e)]; isFile(e) && len(ops) > 0 && p.ops[path] == nil {
+			for _, o := range ops {
 				o.NowPeer = path
-			} else {
-				o.WantPeer = path
 			}
+			delete(wanted, fileOf(e))
 		}
-		return nil
+		return len(wanted) > 0
 	})
+}
+
+// linked are the operations on files that have several names, by those files.
+func (p *planner) linked(side func(*Operation) *tree.Entry) map[file][]*Operation {
+	all := map[file][]*Operation{}
+	for _, o := range p.ops {
+		if e := side(o); isFile(e) && e.Links > 1 {
+			all[fileOf(e)] = append(all[fileOf(e)], o)
+		}
+	}
+	return all
 }
 
 // dropLinked takes out what only looks as if names had to be joined: they are one file already, of
@@ -476,17 +494,21 @@ func sameFile(o *Operation) bool {
 }
 
 // directories adds those in which names change, for their times, and those that have to be opened
-// up, for their modes.
+// up, for their modes: for what is in them, or for another name of it.
 func (p *planner) directories() error {
 	changes := map[string]bool{} // whether a name in it does
-	for _, o := range p.ops {
-		for at := o.Path; at != ""; at, _ = split(at) {
+	reached := func(path string, moves bool) {
+		for at := path; at != ""; at, _ = split(at) {
 			dir, _ := split(at)
-			if _, seen := changes[dir]; seen && at != o.Path {
+			if _, seen := changes[dir]; seen && at != path {
 				break
 			}
-			changes[dir] = changes[dir] || at == o.Path && o.moves()
+			changes[dir] = changes[dir] || at == path && moves
 		}
+	}
+	for _, o := range p.ops {
+		reached(o.Path, o.moves())
+		reached(o.WantPeer, false)
 	}
 	if len(p.ops) > 0 {
 		changes[""] = true // the staging directory comes and goes in it

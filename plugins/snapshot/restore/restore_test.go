@@ -376,6 +376,76 @@ func TestARootThatWasReplaced(t *testing.T) {
 	}
 }
 
+// An inode that was given up goes to the next directory that is made, perhaps at the same path: it
+// is another one all the same. And one on another file system may have the number, too.
+func TestARootOfTheSameNumber(t *testing.T) {
+	p := newPlace(t)
+	p.write("a", "before")
+	before := p.record()
+	p.write("a", "after")
+	after := p.record()
+	request := func(change func(*Root)) error {
+		root := p.identity()
+		change(&root)
+		_, err := Make(context.Background(), Request{
+			Root: root, Store: p.store, Before: before, After: after,
+		})
+		return err
+	}
+	if is := p.identity(); is.Born == 0 || is.FileSystem == 0 {
+		t.Fatalf("the file system here tells too little: %+v", is)
+	}
+	for name, change := range map[string]func(*Root){
+		"born at another time":  func(r *Root) { r.Born-- },
+		"on another filesystem": func(r *Root) { r.Device, r.FileSystem = r.Device+1, r.FileSystem+1 },
+		"on one without a name": func(r *Root) { r.Device, r.FileSystem = r.Device+1, 0 },
+		"of another number":     func(r *Root) { r.Inode++ },
+	} {
+		if err := request(change); !errors.Is(err, ErrReplaced) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := request(func(r *Root) { r.Born = 0 }); err != nil {
+		t.Errorf("recorded where that was not kept: %v", err)
+	}
+}
+
+// The machine was started again, and the device has another number. All is as if it had not.
+func TestADeviceOfAnotherNumber(t *testing.T) {
+	p := newPlace(t)
+	project(p)
+	p.write("linked/one", "linked")
+	p.must(os.Link(p.at("linked/one"), p.at("other")))
+	was, before := p.describe(), p.record()
+	attack(p, filepath.Join(t.TempDir(), "secret"))
+	p.must(os.Chmod(p.at("locked/in"), 0o755)) // or what is in it is not known
+	p.write("linked/two", "new")
+	p.must(os.Remove(p.at("linked/one")))
+	is, after := p.describe(), p.record()
+	inode := func(path string) uint64 {
+		var st unix.Stat_t
+		p.must(unix.Lstat(p.at(path), &st))
+		return st.Ino
+	}
+	run := inode("run")
+	root := p.identity()
+	root.Device += 7
+	plan, err := Make(context.Background(), Request{
+		Root: root, Store: p.store,
+		Before: p.renumbered(before, root.Device), After: p.renumbered(after, root.Device),
+	})
+	p.must(err)
+	p.clean(plan)
+	j, r := p.apply(plan)
+	p.whole(r)
+	p.want("rollback", was)
+	if inode("run") != run {
+		t.Error("a file of which only the mode changed was written anew")
+	}
+	p.undo(p.resume(j))
+	p.want("undo", is)
+}
+
 func TestWhatCannotComeBack(t *testing.T) {
 	p := newPlace(t)
 	p.exclude = []string{"node_modules/"}
@@ -439,26 +509,50 @@ func TestAModeIsNotChangedElsewhere(t *testing.T) {
 	}
 }
 
-// What nobody may read is known by its inode alone, and to the undo that is enough to make two
-// names one file again. (Root may read it, so for root it is a file like any other.)
-func TestNamesOfAFileThatNobodyMayReadAreOneAgain(t *testing.T) {
-	p := newPlace(t)
-	p.write("a", "was")
-	p.write("d/b", "b")
-	was, before := p.describe(), p.record()
-	p.must(os.Remove(p.at("d/b")))
-	p.write("a", "is")
-	p.must(os.Link(p.at("a"), p.at("d/b")))
-	p.must(os.Chmod(p.at("a"), 0))
-	is, after := p.describe(), p.record()
-	j, r := p.apply(p.plan(Request{Before: before, After: after, Paths: Selection{"a"}}))
-	p.whole(r)
-	if got := p.describe(); content(got["a"]) != content(was["a"]) ||
-		content(got["d/b"]) != content(is["d/b"]) {
-		t.Fatalf("a part: %s", difference(is, got))
+// Two names of a file, of which one is given back, are one file again after the undo. That is so
+// where no manifest could tell: nobody may read the file, or look into the other name's directory,
+// or the other name was made since. (Root may read all, so for root these are files like any
+// other.)
+func TestTwoNamesAreOneAgain(t *testing.T) {
+	for name, test := range map[string]struct{ left, since func(*place) error }{
+		"a file like any other": {},
+		"a file that nobody may read": {
+			left: func(p *place) error { return os.Chmod(p.at("a"), 0) },
+		},
+		"a directory that nobody may look into": {
+			left: func(p *place) error { return os.Chmod(p.at("d"), 0) },
+		},
+		"a name that was made since": {
+			left:  func(p *place) error { return os.Remove(p.at("d/b")) },
+			since: func(p *place) error { return os.Link(p.at("a"), p.at("d/b")) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t)
+			p.write("a", "was")
+			p.write("d/b", "b")
+			was, before := p.describe(), p.record()
+			p.must(os.Remove(p.at("d/b")))
+			p.write("a", "is")
+			p.must(os.Link(p.at("a"), p.at("d/b")))
+			if test.left != nil {
+				p.must(test.left(p))
+			}
+			after := p.record()
+			if test.since != nil {
+				p.must(test.since(p))
+			}
+			is := p.describe()
+			j, r := p.apply(p.plan(Request{Before: before, After: after, Paths: Selection{"a"}}))
+			p.whole(r)
+			if got := p.describe(); content(got["a"]) != content(was["a"]) ||
+				content(got["d/b"]) != content(is["d/b"]) {
+				t.Fatalf("a part: %s", difference(is, got))
+			}
+			p.undo(j)
+			p.want("undo", is)
+		})
 	}
-	p.undo(j)
-	p.want("undo", is)
 }
 
 func TestUntouchedFilesKeepTheirTimes(t *testing.T) {

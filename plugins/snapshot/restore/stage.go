@@ -71,7 +71,7 @@ func (a *applier) stageName(o *Operation, slot string, names map[file]string) (b
 		if err != nil {
 			return false, nil //nolint:nilerr // it is gone: the file is made anew
 		}
-		at, err := lookIn(d, base)
+		at, err := a.live.lookIn(d, base)
 		if err != nil || !isFile(at) || at.Size != o.Want.Size || at.MTime != o.Want.MTime {
 			return false, nil //nolint:nilerr // the same
 		}
@@ -290,7 +290,7 @@ func (a *applier) settle(ctx context.Context) error {
 			return err
 		}
 		for _, name := range []string{a.slot(o), a.taken(o)} {
-			at, err := lookIn(a.staging, name)
+			at, err := a.live.lookIn(a.staging, name)
 			if err != nil {
 				return err
 			}
@@ -333,7 +333,7 @@ func (a *applier) clear() error {
 			a.report.Aside = a.Staging
 			continue
 		}
-		at, err := lookIn(a.staging, name)
+		at, err := a.live.lookIn(a.staging, name)
 		if err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ func (j *Journal) Undo(ctx context.Context, force bool) (_ *Plan, err error) {
 	if err := p.peersIn(j); err != nil {
 		return nil, err
 	}
-	return p.plan, p.finish(nil, nil)
+	return p.plan, p.finish(ctx, nil)
 }
 
 // peersIn finds files that are to be another name of one that the journal has, and that nothing has

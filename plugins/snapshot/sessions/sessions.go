@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nono-run/nono/plugins/snapshot/beneath"
 	"github.com/nono-run/nono/plugins/snapshot/store"
 	"github.com/nono-run/nono/sdk/bytejson"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -48,9 +49,9 @@ type Session struct {
 
 // Root is one directory that was recorded.
 type Root struct {
-	Path   string `json:"path"`
-	Device uint64 `json:"device"`
-	Inode  uint64 `json:"inode"`
+	Path string `json:"path"`
+	beneath.Identity
+
 	// Before and After are the two snapshots.
 	Before store.ManifestID `json:"before"`
 	After  store.ManifestID `json:"after,omitzero"`

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nono-run/nono/plugins/snapshot/beneath"
 	"github.com/nono-run/nono/plugins/snapshot/sessions"
 	"github.com/nono-run/nono/plugins/snapshot/store"
 )
@@ -31,8 +32,9 @@ func TestPutAndGet(t *testing.T) {
 	began := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	want := &sessions.Session{
 		Version: 1, ID: "k3v9", Began: began, Late: true, Kept: true, Roots: []sessions.Root{{
-			Path: "/a\xff", Device: 1, Inode: 2, Before: store.ManifestID{Digest: store.Digest{1}},
-			After: store.ManifestID{Digest: store.Digest{2}}, Unreadable: [2]int64{3, 4},
+			Path: "/a\xff", Before: store.ManifestID{Digest: store.Digest{1}},
+			Identity: beneath.Identity{Device: 1, Inode: 2, FileSystem: 3, Born: 4},
+			After:    store.ManifestID{Digest: store.Digest{2}}, Unreadable: [2]int64{3, 4},
 		}},
 	}
 	if err := s.Put(want); err != nil {
