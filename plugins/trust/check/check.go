@@ -24,7 +24,8 @@
 // whom the user does not trust: it says no more than none, and whoever could put it there could
 // have left it out; only it is not passed over in silence.
 //
-// A remembered file that is gone is no danger: what is not there instructs nobody, and projects
+// A file that is gone while its own signature lies there is refused: it may be back a moment later,
+// and another one. A remembered file that is gone with its signature is no danger: what is not there instructs nobody, and projects
 // drop files. If it comes back it has to be signed. A closed set says more, that these files
 // together are what was meant, and misses it.
 package check
@@ -226,6 +227,10 @@ func (c *decision) decide() {
 	case Absent:
 		if b := c.missing(); b != nil {
 			c.refuse(Missing, b)
+			return
+		}
+		if len(c.Own) > 0 {
+			c.refuse(Lost, c.Own[0])
 			return
 		}
 		c.v.Status, c.v.Reason = Allowed, Gone

@@ -32,6 +32,7 @@ const (
 	BadTarget      Reason = "target"           // what it leads to is refused
 	OfStranger     Reason = "untrusted signer" // signed by somebody who is not trusted; never else
 	Unsigned       Reason = "unsigned"         // never signed
+	Lost           Reason = "lost"             // nothing is there, and its own signature is
 	Gone           Reason = "gone"             // nothing is there
 )
 
@@ -106,6 +107,9 @@ func (c *decision) sentences(reason Reason, b *Bundle) (says, try string) {
 				file, by, bundle),
 			"put it back; or, where it is meant to be gone, sign the others again: " +
 				"nono trust sign --all"
+	case Lost:
+		return fmt.Sprintf("%s is missing, and its signature is there (%s)", file, bundle),
+			"put it back; or, where it is meant to be gone, remove its signature as well"
 	case Lookalike:
 		return fmt.Sprintf("%s may be taken for %s, which is signed, and is another file", file, bundle),
 			"remove it, or give it another name"
