@@ -32,6 +32,7 @@ func main() {
 	flag.IntVar(&o.grown, "grown", 9, "runs of nono for each size of policy")
 	flag.IntVar(&o.watched, "watched", 20,
 		"runs of nono that are watched for the CPU time of each process")
+	flag.IntVar(&o.signed, "signed", 5, "runs of nono for each number of signed files")
 	asJSON := flag.Bool("json", false, "print JSON instead of a table")
 	markdown := flag.String("markdown", "", "also write the table to this file")
 	inside := flag.Bool("calls", false, "measure system calls here and now, and print that only")
@@ -52,13 +53,14 @@ func main() {
 
 // options are the flags.
 type options struct {
-	nono, codex                  string
-	runs, warmup, watched, grown int
+	nono, codex                          string
+	runs, warmup, watched, grown, signed int
 }
 
 func run(o options, asJSON bool, markdown string) error {
-	if o.runs < 1 || o.warmup < 0 || o.watched < 0 || o.grown < 0 {
-		return fmt.Errorf("-n is at least 1, and -warmup, -watched and -grown are not negative")
+	if o.runs < 1 || o.warmup < 0 || o.watched < 0 || o.grown < 0 || o.signed < 0 {
+		return fmt.Errorf(
+			"-n is at least 1, and -warmup, -watched, -grown and -signed are not negative")
 	}
 	where, err := newPlace()
 	if err != nil {
@@ -84,14 +86,13 @@ func run(o options, asJSON bool, markdown string) error {
 		return err
 	}
 	for _, s := range measured {
-		if s.Name == nonoName && o.watched > 0 {
-			if r.Processes, err = watch(s, where.work, o.watched); err != nil {
+		if (s.Name == nonoName || s.Name == fiveName) && o.watched > 0 {
+			inside, err := lookInto(s, where.work, o.watched)
+			if err != nil {
 				return err
 			}
+			r.Inside = append(r.Inside, inside)
 			r.Watched = o.watched
-			if r.Phases, err = phases(s.args[0], where.work, o.watched); err != nil {
-				return err
-			}
 		}
 	}
 	nono, err := filepath.Abs(o.nono)
@@ -102,6 +103,12 @@ func run(o options, asJSON bool, markdown string) error {
 		if r.Stored, err = stored(nono, where, o.runs, o.warmup); err != nil {
 			return err
 		}
+	}
+	if exists(nono) && o.signed > 0 {
+		if r.SignedFiles, err = signed(nono, where, o.signed); err != nil {
+			return err
+		}
+		r.Signed = o.signed
 	}
 	if exists(nono) && o.grown > 0 {
 		if r.Growth, err = grow(nono, where.root, o.grown); err != nil {

@@ -33,6 +33,11 @@ func measure(sandboxes []sandbox, dir string, n, warmup int) ([]result, error) {
 	for round := range warmup + n {
 		for i := range sandboxes {
 			which := (i + round) % len(sandboxes)
+			if before := sandboxes[which].before; before != nil {
+				if err := before(); err != nil {
+					return nil, err
+				}
+			}
 			s, err := once(sandboxes[which].command(dir, "true"))
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", sandboxes[which].Name, err)

@@ -5,9 +5,8 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -37,13 +36,13 @@ var (
 	onePhase    = regexp.MustCompile(`([a-z]+) ([0-9.]+)`)
 )
 
-// phases runs nono n times with -v.
-func phases(path, dir string, n int) ([]phase, error) {
+// phases runs nono n times, with -v where it has -s otherwise.
+func phases(s sandbox, dir string, n int) ([]phase, error) {
 	var order []string
 	times := map[string][]float64{}
 	for range n {
-		cmd := exec.Command(path, "run", "-v", "--allow-cwd", "--", "true")
-		cmd.Dir, cmd.Env = dir, os.Environ()
+		cmd := s.command(dir, "true")
+		cmd.Args[slices.Index(cmd.Args, "-s")] = "-v"
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		if err := cmd.Run(); err != nil {

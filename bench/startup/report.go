@@ -15,19 +15,20 @@ import (
 
 // report is everything that one run of the command found.
 type report struct {
-	Machine   string    `json:"machine"`
-	Runs      int       `json:"runs"`
-	Warmup    int       `json:"warmup"`
-	Results   []result  `json:"results"`
-	Watched   int       `json:"watched,omitempty"`
-	Processes []process `json:"processes,omitempty"`
-	Phases    []phase   `json:"phases,omitempty"`
-	Grown     int       `json:"grown,omitempty"`
-	Growth    []growth  `json:"growth,omitempty"`
-	Refusal   string    `json:"refusal,omitempty"`
-	Stored    []result  `json:"stored,omitempty"`
-	Calls     []calls   `json:"calls,omitempty"`
-	Missing   []string  `json:"missing,omitempty"`
+	Machine     string   `json:"machine"`
+	Runs        int      `json:"runs"`
+	Warmup      int      `json:"warmup"`
+	Results     []result `json:"results"`
+	Watched     int      `json:"watched,omitempty"`
+	Inside      []inside `json:"inside,omitempty"`
+	Signed      int      `json:"signed,omitempty"`
+	SignedFiles []result `json:"signed_files,omitempty"`
+	Grown       int      `json:"grown,omitempty"`
+	Growth      []growth `json:"growth,omitempty"`
+	Refusal     string   `json:"refusal,omitempty"`
+	Stored      []result `json:"stored,omitempty"`
+	Calls       []calls  `json:"calls,omitempty"`
+	Missing     []string `json:"missing,omitempty"`
 }
 
 // thisMachine is the class of the machine: enough to know whether two tables may be compared.
@@ -67,10 +68,33 @@ func (r report) rows() [][]string {
 	return rows
 }
 
+// inside is where the time and the memory of one sandbox go.
+type inside struct {
+	Name      string    `json:"name"`
+	Shown     string    `json:"command"`
+	Processes []process `json:"processes"`
+	Phases    []phase   `json:"phases"`
+	Held      []holding `json:"held"`
+}
+
+// lookInto watches so many runs of nono for each.
+func lookInto(s sandbox, dir string, runs int) (in inside, err error) {
+	in.Name = s.Name
+	in.Shown = strings.Replace(s.Shown, "run -s", "run -v", 1)
+	if in.Processes, err = watch(s, dir, runs); err != nil {
+		return in, err
+	}
+	if in.Phases, err = phases(s, dir, runs); err != nil {
+		return in, err
+	}
+	in.Held, err = hold(s, dir, runs)
+	return in, err
+}
+
 // processRows is the table of nono's processes, its header first.
-func (r report) processRows() [][]string {
+func (in inside) processRows() [][]string {
 	rows := [][]string{{"nono's processes", "CPU", "peak memory"}}
-	for _, p := range r.Processes {
+	for _, p := range in.Processes {
 		rows = append(rows, []string{
 			p.Name, fmt.Sprintf("%.1f ms", p.CPU), fmt.Sprintf("%.1f MiB", p.Peak),
 		})
@@ -78,17 +102,32 @@ func (r report) processRows() [][]string {
 	return rows
 }
 
+// heldRows is the table of what processes have while the command runs, its header first.
+func (in inside) heldRows() [][]string {
+	rows := [][]string{{"while the command runs", "own memory", "of files"}}
+	row := func(h holding) []string {
+		return []string{h.Name, fmt.Sprintf("%.1f MiB", h.Own), fmt.Sprintf("%.1f MiB", h.Files)}
+	}
+	all := holding{Name: "all"}
+	for _, h := range in.Held {
+		rows = append(rows, row(h))
+		all.Own += h.Own
+		all.Files += h.Files
+	}
+	return append(rows, row(all))
+}
+
 // phaseRows is the table of the phases of nono's start, its header first. What is left of the whole
 // is before main and after the command's end.
-func (r report) phaseRows() [][]string {
+func (r report) phaseRows(in inside) [][]string {
 	rows := [][]string{{"phase", "median", "what is done"}}
 	var rest float64
 	for _, x := range r.Results {
-		if x.Name == nonoName {
+		if x.Name == in.Name {
 			rest = x.Median
 		}
 	}
-	for _, p := range r.Phases {
+	for _, p := range in.Phases {
 		rest -= p.Time
 		rows = append(rows, []string{p.Name, fmt.Sprintf("%.1f ms", p.Time), p.What})
 	}
@@ -126,10 +165,10 @@ func (r report) growthRows() [][]string {
 	return rows
 }
 
-// storedRows is the table of stored sessions, its header first.
-func (r report) storedRows() [][]string {
-	rows := [][]string{{"stored", "median", "p10 to p90", "CPU"}}
-	for _, x := range r.Stored {
+// countedRows is a table of starts against the number of something, its header first.
+func countedRows(what string, results []result) [][]string {
+	rows := [][]string{{what, "median", "p10 to p90", "CPU"}}
+	for _, x := range results {
 		rows = append(rows, []string{
 			x.Name, fmt.Sprintf("%.1f ms", x.Median), fmt.Sprintf("%.1f to %.1f", x.P10, x.P90),
 			fmt.Sprintf("%.1f ms", x.CPU),
@@ -143,11 +182,17 @@ func (r report) text() string {
 	fmt.Fprintf(&b, "start-up of `true`: %d runs each, interleaved, after %d to warm up; %s\n\n",
 		r.Runs, r.Warmup, r.Machine)
 	table(&b, r.rows())
-	if len(r.Processes) > 0 {
-		fmt.Fprintf(&b, "\nCPU time by process, medians of %d watched runs\n\n", r.Watched)
-		table(&b, r.processRows())
-		fmt.Fprintf(&b, "\nphases of nono's start, medians of %d runs\n\n", r.Watched)
-		table(&b, r.phaseRows())
+	for _, in := range r.Inside {
+		fmt.Fprintf(&b, "\n%s: CPU time by process, medians of %d watched runs\n\n", in.Name, r.Watched)
+		table(&b, in.processRows())
+		fmt.Fprintf(&b, "\n%s: memory while the command runs, medians of %d runs\n\n", in.Name, r.Watched)
+		table(&b, in.heldRows())
+		fmt.Fprintf(&b, "\n%s: phases of the start, medians of %d runs\n\n", in.Name, r.Watched)
+		table(&b, r.phaseRows(in))
+	}
+	if len(r.SignedFiles) > 0 {
+		fmt.Fprintf(&b, "\nstart-up against the number of signed files, %d runs each\n\n", r.Signed)
+		table(&b, countedRows(signedHeader, r.SignedFiles))
 	}
 	if len(r.Growth) > 0 {
 		fmt.Fprintf(&b, "\nstart-up against the size of the policy, medians of %d runs\n\n", r.Grown)
@@ -156,7 +201,7 @@ func (r report) text() string {
 	}
 	if len(r.Stored) > 0 {
 		fmt.Fprintf(&b, "\nstart-up against the number of stored sessions, %d runs each\n\n", r.Runs)
-		table(&b, r.storedRows())
+		table(&b, countedRows("stored", r.Stored))
 	}
 	if len(r.Calls) > 0 {
 		fmt.Fprintf(&b, "\nsystem calls, medians of %d runs\n\n", r.Watched)
@@ -184,7 +229,10 @@ func (r report) markdown() string {
 		"is no peer: it sees the host's files as they are, and shows what the filesystem layer and\n"+
 		"its process cost. Those with hosts, and with hosts and a key, are none either: they reach\n"+
 		"language models, and show what the network layer and the credential layer, processes that\n"+
-		"stay, cost. The one with a snapshot records that directory before and after, of few files.\n\n",
+		"stay, cost. The one with a snapshot records that directory before and after, of few files.\n"+
+		"With all five layers `CLAUDE.md` is signed, by a key in a file of age's that opens unasked,\n"+
+		"and so is the log of each session, but where that is said; the project was recorded before,\n"+
+		"but where that is said.\n\n",
 		r.Runs, r.Warmup, r.Machine)
 	markdownTable(&b, r.rows())
 	b.WriteString("\n" +
@@ -209,17 +257,32 @@ func (r report) markdown() string {
 		fmt.Fprintf(&b, "\n## Against the number of stored sessions\n\n"+
 			"%d runs each, in turn. A start looks at the sessions that are not finished, and at no\n"+
 			"other.\n\n", r.Runs)
-		markdownTable(&b, r.storedRows())
+		markdownTable(&b, countedRows("stored", r.Stored))
 	}
-	if len(r.Processes) > 0 {
-		fmt.Fprintf(&b, "\n## Where nono's CPU time goes\n\n"+
+	if len(r.SignedFiles) > 0 {
+		fmt.Fprintf(&b, "\n## Against the number of signed files\n\n"+
+			"%d runs each, in turn, with the filesystem layer and the trust layer. Each file is signed\n"+
+			"by itself, but where that is said; all of them are verified, and the agent has them as they\n"+
+			"were verified. Where nothing was ever signed the trust layer is not started.\n\n", r.Signed)
+		markdownTable(&b, countedRows(signedHeader, r.SignedFiles))
+	}
+	for _, in := range r.Inside {
+		fmt.Fprintf(&b, "\n## Where the CPU time goes: %s\n\n"+
 			"Medians of %d runs of their own, in which each process's CPU clock was read without\n"+
-			"pause.\n\n", r.Watched)
-		markdownTable(&b, r.processRows())
-		fmt.Fprintf(&b, "\n## Where nono's milliseconds go\n\n"+
-			"Medians of %d runs of `nono run -v --allow-cwd -- true`, which tells them. Processes run\n"+
-			"beside each other, on all cores.\n\n", r.Watched)
-		markdownTable(&b, r.phaseRows())
+			"pause.\n\n", in.Name, r.Watched)
+		markdownTable(&b, in.processRows())
+		fmt.Fprintf(&b, "\n## Where the memory goes: %s\n\n"+
+			"Medians of %d runs of `cat`, while it waits for input. A process's own memory is what is\n"+
+			"mapped of no file; what is mapped of files is the programs, above all, of which all\n"+
+			"processes on the machine have one copy.\n\n", in.Name, r.Watched)
+		markdownTable(&b, in.heldRows())
+		fmt.Fprintf(&b, "\n## Where the milliseconds go: %s\n\n"+
+			"Medians of %d runs of `%s`,\n"+
+			"which tells them. Processes run beside each other, on all cores.\n\n",
+			in.Name, r.Watched, in.Shown)
+		markdownTable(&b, r.phaseRows(in))
+	}
+	if len(r.Inside) > 0 {
 		b.WriteString(costs)
 	}
 	if len(r.Calls) > 0 {
@@ -232,6 +295,8 @@ func (r report) markdown() string {
 	}
 	return b.String()
 }
+
+const signedHeader = "signed files"
 
 // costs says what the figures above come from. It has no figures of its own.
 const costs = `

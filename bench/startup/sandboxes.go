@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,6 +20,10 @@ type sandbox struct {
 
 	args []string
 	env  []string
+	// dir is where it runs, if that is a place of its own.
+	dir string
+	// before is done before each run, if there is something to do; it is not measured.
+	before func() error
 }
 
 // The names that the report treats in a way of their own.
@@ -36,7 +41,7 @@ const (
 func (s sandbox) command(dir string, program ...string) *exec.Cmd {
 	args := slices.Concat(s.args, program)
 	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Dir = dir
+	cmd.Dir = cmp.Or(s.dir, dir)
 	cmd.Env = append(os.Environ(), s.env...)
 	return cmd
 }
@@ -77,6 +82,11 @@ func find(o options, at place) (found []sandbox, missing []string) {
 				Name: nonoBareName, Shown: "nono run -s --disable filesystem -- true", Sandboxed: true,
 				args: []string{path, "run", "-s", "--disable", "filesystem", "--"},
 			})
+		five, err := allFive(path, at)
+		if err != nil {
+			missing = append(missing, fiveName+": "+err.Error())
+		}
+		found = append(found, five...)
 	} else {
 		missing = append(missing, "nono: no program at "+o.nono+": make build")
 	}

@@ -45,6 +45,21 @@ func TestWatchTellsProcessesApart(t *testing.T) {
 	}
 }
 
+// Memory that a process has for itself is found with that process, while the command waits.
+func TestHoldTellsProcessesApart(t *testing.T) {
+	const large = `x=$(head -c 20000000 /dev/zero | tr '\0' x); "$@"; exit $?`
+	held, err := hold(sandbox{args: []string{"sh", "-c", large, "sh"}}, t.TempDir(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(held) != 2 || held[0].Name != "sh" || held[1].Name != "cat" {
+		t.Fatalf("there is %v", held)
+	}
+	if sh, cat := held[0], held[1]; sh.Own < 19 || cat.Own > 5 || cat.Files == 0 {
+		t.Errorf("the large process has %v and the small one %v", sh, cat)
+	}
+}
+
 // A sandbox that runs nothing, or leaves the network open, is not measured.
 func TestCheckRefuses(t *testing.T) {
 	open := sandbox{Name: "open", Sandboxed: true, args: []string{"env"}}
