@@ -282,7 +282,7 @@ func unknownKey(name string) error {
 }
 
 // addKey trusts another's public key.
-func addKey(_ context.Context, req *sdk.SubcommandRequest) error {
+func addKey(ctx context.Context, req *sdk.SubcommandRequest) error {
 	name, err := one(req, "name")
 	if err != nil {
 		return err
@@ -293,7 +293,7 @@ func addKey(_ context.Context, req *sdk.SubcommandRequest) error {
 	}
 	text, err := readKey(req)
 	if err != nil {
-		return err
+		return fmt.Errorf("the key in %s: %s", policy.Printable(req.Args[0]), plainly(err))
 	}
 	key, err := keys.ParsePublic(text)
 	if err != nil {
@@ -303,7 +303,7 @@ func addKey(_ context.Context, req *sdk.SubcommandRequest) error {
 	if err != nil {
 		return err
 	}
-	public, err := ring.Add(name, key)
+	public, err := ring.Add(ctx, name, key)
 	if err != nil {
 		return err
 	}
@@ -357,7 +357,7 @@ func revoke(ctx context.Context, req *sdk.SubcommandRequest) error {
 	}
 	for _, t := range targets {
 		if t.key == "" {
-			err = ring.RevokeDigest(t.digest)
+			err = ring.RevokeDigest(ctx, t.digest)
 		} else {
 			err = ring.RevokeKey(ctx, t.key)
 		}

@@ -91,7 +91,7 @@ func (p *place) state() string  { return p.root + "/state" }
 func (p *place) trust(name string) *ecdsa.PrivateKey {
 	p.t.Helper()
 	key := newKey(p.t)
-	if _, err := p.ring.Add(name, &key.PublicKey); err != nil {
+	if _, err := p.ring.Add(p.t.Context(), name, &key.PublicKey); err != nil {
 		p.t.Fatal(err)
 	}
 	return key
@@ -409,7 +409,7 @@ func TestTampered(t *testing.T) {
 			"CLAUDE.md is signed with a key that was revoked (CLAUDE.md.sigstore.json)",
 		},
 		"the content is revoked": {
-			func(p *place) { p.must(p.ring.RevokeDigest(sha256.Sum256([]byte("be kind")))) },
+			func(p *place) { p.must(p.ring.RevokeDigest(p.t.Context(), sha256.Sum256([]byte("be kind")))) },
 			fmt.Sprintf("CLAUDE.md has a content that was revoked: sha256:%x", sha256.Sum256([]byte("be kind"))),
 		},
 		"the policy names other signers": {

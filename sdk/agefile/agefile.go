@@ -39,6 +39,8 @@ const (
 // ErrUnasked says that a passphrase is needed, and that nobody is there who could be asked for it.
 var ErrUnasked = errors.New("nobody can be asked for its passphrase")
 
+var errEmpty = errors.New("a passphrase is not empty")
+
 // File is a file that age encrypts.
 type File struct {
 	Path string
@@ -99,6 +101,9 @@ func NewPassphrase(
 	}
 	if err != nil {
 		return phrase, err
+	}
+	if len(phrase.Reveal()) == 0 {
+		return phrase, errEmpty
 	}
 	again, err := ask(ctx, "And once more:")
 	if err == nil && !phrase.Equal(again) {
@@ -230,7 +235,7 @@ func decrypt(sealed []byte, identities ...age.Identity) ([]byte, error) {
 func SealBy(key, phrase sdk.Secret) ([]byte, error) {
 	to, err := age.NewScryptRecipient(string(phrase.Reveal()))
 	if err != nil {
-		return nil, errors.New("a passphrase is not empty")
+		return nil, errEmpty
 	}
 	return encrypt(key, to)
 }

@@ -125,7 +125,10 @@ func Read(path string, g Guard) ([]byte, error) {
 func reason(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		return path.Err
+		err = path.Err
+	}
+	if errors.Is(err, syscall.ELOOP) {
+		return errors.New("it is a link, and the file itself is wanted")
 	}
 	return err
 }
@@ -160,7 +163,7 @@ func replace(dir *os.Root, name string, content []byte, written func(*os.File) e
 	beside := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"."+rand.Text())
 	f, err := dir.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "write", Path: filepath.Join(dir.Name(), name), Err: reason(err)}
 	}
 	_, err = f.Write(content)
 	if err == nil {

@@ -82,7 +82,7 @@ func TestFind(t *testing.T) {
 		"a file that others may read":  {sources: []policy.KeySource{file("bad", "sk", 0o640), env("KEY")}, err: "chmod 600"},
 		"a file that others may write": {sources: []policy.KeySource{file("bad2", "sk", 0o602), env("KEY")}, err: "chmod 600"},
 		"an empty file":                {sources: []policy.KeySource{file("empty", "", 0o600), env("KEY")}, err: "empty"},
-		"a link":                       {sources: []policy.KeySource{link, env("KEY")}, err: "symbolic links"},
+		"a link":                       {sources: []policy.KeySource{link, env("KEY")}, err: "it is a link"},
 		"a directory":                  {sources: []policy.KeySource{{Type: policy.FileSource, Name: dir}, env("KEY")}, err: "it is no file"},
 		"a pipe":                       {sources: []policy.KeySource{fifo, env("KEY")}, err: "it is no file"},
 		"a command that fails":         {sources: []policy.KeySource{command("/bin/sh", "-c", "echo 'not\x1b[1m logged in' >&2; exit 3"), env("KEY")}, err: `exit status 3: not\x1b[1m logged in`},

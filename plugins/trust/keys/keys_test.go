@@ -22,8 +22,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"filippo.io/age"
+	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/plugins/trust/keys"
 	"github.com/nono-run/nono/sdk"
@@ -177,7 +179,7 @@ func TestNothingIsOverwritten(t *testing.T) {
 	if _, err := ring.Generate(t.Context(), "mine", place); !errors.Is(err, keys.ErrTaken) {
 		t.Errorf("a second key of the name: %v", err)
 	}
-	if _, err := ring.Add("mine", &other.PublicKey); !errors.Is(err, keys.ErrTaken) {
+	if _, err := ring.Add(t.Context(), "mine", &other.PublicKey); !errors.Is(err, keys.ErrTaken) {
 		t.Errorf("another's key of the name: %v", err)
 	}
 	if after := files(t, dir); !slices.Equal(before, after) {
@@ -189,8 +191,39 @@ func TestNothingIsOverwritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = open(t, dir, keys.Options{}).Generate(t.Context(), "mine", place)
-	if !errors.Is(err, keys.ErrTaken) || !strings.Contains(err.Error(), "mine.age") {
+	half := filepath.Join(dir, "mine.age") + " " + filepath.Join(dir, "mine.identity")
+	if !errors.Is(err, keys.ErrTaken) || !strings.Contains(err.Error(), "mine.pem is missing") ||
+		!strings.HasSuffix(err.Error(), "rm "+half) {
 		t.Errorf("over a private half: %v", err)
+	}
+}
+
+// A process that was stopped while it changed the keys keeps nobody waiting for ever.
+func TestKeysThatAreLocked(t *testing.T) {
+	dir, place := newDir(t), identity(t)
+	ring := open(t, dir, keys.Options{})
+	if _, err := ring.Generate(t.Context(), "mine", place); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := ring.Generate(ctx, "more", place); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("while it is locked: %v", err)
+	}
+	works(t, open(t, dir, keys.Options{}), "mine") // whoever only reads does not wait
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ring.Generate(t.Context(), "more", place); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -251,7 +284,7 @@ func TestRevoke(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := ring.Add("theirs", &theirs.PublicKey)
+	other, err := ring.Add(t.Context(), "theirs", &theirs.PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +301,7 @@ func TestRevoke(t *testing.T) {
 		}
 	}
 	digest := keys.Digest(sha256.Sum256([]byte("be evil")))
-	if err := ring.RevokeDigest(digest); err != nil {
+	if err := ring.RevokeDigest(t.Context(), digest); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range []*keys.Ring{ring, open(t, dir, keys.Options{})} {
@@ -288,7 +321,7 @@ func TestRevoke(t *testing.T) {
 			t.Errorf("the revoked key: %v", err)
 		}
 	}
-	if _, err := ring.Add("again", &theirs.PublicKey); !errors.Is(err, keys.ErrRevoked) {
+	if _, err := ring.Add(t.Context(), "again", &theirs.PublicKey); !errors.Is(err, keys.ErrRevoked) {
 		t.Errorf("a revoked key is trusted again: %v", err)
 	}
 	names := files(t, dir)
@@ -348,7 +381,7 @@ func TestDirectoryThatCannotBeTrusted(t *testing.T) {
 		"no key":           {func(d string) error { return os.WriteFile(filepath.Join(d, "x.pem"), []byte("x"), 0o600) }, "x.pem: it is no public key"},
 		"a key of no name": {func(d string) error { return os.WriteFile(filepath.Join(d, "A\x1b.pem"), nil, 0o600) }, `A\x1b.pem: a key has a name`},
 		"a directory":      {func(d string) error { return os.Mkdir(filepath.Join(d, "x.pem"), 0o700) }, "it is no file"},
-		"a link":           {func(d string) error { return os.Symlink("theirs.pem", filepath.Join(d, "x.pem")) }, "too many levels"},
+		"a link":           {func(d string) error { return os.Symlink("theirs.pem", filepath.Join(d, "x.pem")) }, "x.pem: it is a link"},
 		"a list of another form": {func(d string) error {
 			return os.WriteFile(filepath.Join(d, "revoked.json"), []byte(`{"version":2}`), 0o600)
 		}, "version 2"},
@@ -358,6 +391,9 @@ func TestDirectoryThatCannotBeTrusted(t *testing.T) {
 		"a list that was cut": {func(d string) error {
 			return os.WriteFile(filepath.Join(d, "revoked.json"), []byte(`{"version":1,"keys":[`), 0o600)
 		}, "cannot be read"},
+		"two lists": {func(d string) error {
+			return os.WriteFile(filepath.Join(d, "revoked.json"), []byte(`{"version":1}{"version":1}`), 0o600)
+		}, "more than one list"},
 		"a list with no ID": {func(d string) error {
 			return os.WriteFile(filepath.Join(d, "revoked.json"), []byte(`{"version":1,"keys":[{"id":"AB"}]}`), 0o600)
 		}, "no ID of a key"},
@@ -372,7 +408,7 @@ func TestDirectoryThatCannotBeTrusted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := newDir(t)
 			ring := open(t, dir, keys.Options{})
-			if _, err := ring.Add("theirs", &key.PublicKey); err != nil {
+			if _, err := ring.Add(t.Context(), "theirs", &key.PublicKey); err != nil {
 				t.Fatal(err)
 			}
 			if err := test.spoil(dir); err != nil {
@@ -389,7 +425,7 @@ func TestDirectoryThatCannotBeTrusted(t *testing.T) {
 				return
 			}
 			// And nothing is changed there either.
-			if err := ring.RevokeDigest(keys.Digest{}); err == nil {
+			if err := ring.RevokeDigest(t.Context(), keys.Digest{}); err == nil {
 				t.Error("it is written to")
 			}
 		})
@@ -398,7 +434,7 @@ func TestDirectoryThatCannotBeTrusted(t *testing.T) {
 		return
 	}
 	dir := newDir(t)
-	if _, err := open(t, dir, keys.Options{}).Add("theirs", &key.PublicKey); err != nil {
+	if _, err := open(t, dir, keys.Options{}).Add(t.Context(), "theirs", &key.PublicKey); err != nil {
 		t.Fatal(err)
 	}
 	_, err = keys.Open(dir, keys.Options{UID: os.Geteuid() + 1})
@@ -510,7 +546,7 @@ func TestNames(t *testing.T) {
 		if _, err := ring.Private(t.Context(), name); !errors.Is(err, keys.ErrName) {
 			t.Errorf("%q is a name: %v", name, err)
 		}
-		if _, err := ring.Add(name, nil); !errors.Is(err, keys.ErrName) {
+		if _, err := ring.Add(t.Context(), name, nil); !errors.Is(err, keys.ErrName) {
 			t.Errorf("%q is a name: %v", name, err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/nono-run/nono/sdk"
@@ -282,7 +283,7 @@ func (r *Ring) generate(ctx context.Context, name string, place Place) (Own, err
 	if err != nil {
 		return Own{}, err
 	}
-	err = r.change(func(dir *os.Root) error {
+	err = r.change(ctx, func(dir *os.Root) error {
 		if err := r.free(name); err != nil {
 			return err
 		}
@@ -300,12 +301,21 @@ func (r *Ring) generate(ctx context.Context, name string, place Place) (Own, err
 
 // free refuses a name of which there is anything already.
 func (r *Ring) free(name string) error {
+	var there []string
 	for _, end := range ends {
 		if r.has(name + end) {
-			return fmt.Errorf("%w: %s", ErrTaken, policy.Printable(r.path(name+end)))
+			there = append(there, policy.Printable(r.path(name+end)))
 		}
 	}
-	return nil
+	switch {
+	case len(there) == 0:
+		return nil
+	case r.has(name + publicEnd):
+		return fmt.Errorf("%w: %s", ErrTaken, there[0])
+	}
+	return fmt.Errorf("%w: its public half %s is missing. Put that back; or, if the key was never "+
+		"made to its end: rm %s", ErrTaken, policy.Printable(r.path(name+publicEnd)),
+		strings.Join(there, " "))
 }
 
 // storing asks what has to be asked, and returns what stores the key, which asks nothing.
@@ -329,7 +339,8 @@ func (r *Ring) inKeyring(
 	_, err := r.options.Keyring.Get(within, name)
 	switch {
 	case err == nil:
-		return nil, fmt.Errorf("%w: the keyring has one that is not listed here (service %s, name %s)",
+		return nil, fmt.Errorf("%w: the keyring has one that is not listed here. Take another name; or, "+
+			"if it signs nothing any more: secret-tool clear service %s username %s",
 			ErrTaken, service, name)
 	case !errors.Is(err, keyring.ErrNotFound):
 		return nil, err
@@ -392,15 +403,15 @@ func (r *Ring) write(dir *os.Root, public Public) error {
 
 // Add trusts a public key, under a name. It overwrites nothing; a key that is there under this name
 // already stays.
-func (r *Ring) Add(name string, key *ecdsa.PublicKey) (Public, error) {
-	public, err := r.add(name, key)
+func (r *Ring) Add(ctx context.Context, name string, key *ecdsa.PublicKey) (Public, error) {
+	public, err := r.add(ctx, name, key)
 	if err != nil {
 		return Public{}, fmt.Errorf("trusting the key %s: %w", policy.Printable(name), err)
 	}
 	return public, nil
 }
 
-func (r *Ring) add(name string, key *ecdsa.PublicKey) (Public, error) {
+func (r *Ring) add(ctx context.Context, name string, key *ecdsa.PublicKey) (Public, error) {
 	if err := CheckName(name); err != nil {
 		return Public{}, err
 	}
@@ -408,7 +419,7 @@ func (r *Ring) add(name string, key *ecdsa.PublicKey) (Public, error) {
 	if err != nil {
 		return Public{}, err
 	}
-	return public, r.change(func(dir *os.Root) error {
+	return public, r.change(ctx, func(dir *os.Root) error {
 		if _, revoked := r.revoked.Keys[public.ID]; revoked {
 			return fmt.Errorf("%w, as %s says", ErrRevoked, policy.Printable(r.path(revokedFile)))
 		}
@@ -430,7 +441,9 @@ func (r *Ring) add(name string, key *ecdsa.PublicKey) (Public, error) {
 
 // removePrivate removes the private half of a key.
 func (r *Ring) removePrivate(ctx context.Context, own *Own) error {
-	return r.change(func(dir *os.Root) error { return r.forget(ctx, dir, own.Name, own.Place) })
+	return r.change(ctx, func(dir *os.Root) error {
+		return r.forget(ctx, dir, own.Name, own.Place)
+	})
 }
 
 // forget removes what there is of the private half of a key, and its public one.

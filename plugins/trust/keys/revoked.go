@@ -102,7 +102,10 @@ func readRevoked(path string, uid int) (Revoked, error) {
 	if err := in.Decode(&t); err != nil {
 		return r, fmt.Errorf("it cannot be read: %w", err)
 	}
-	if t.Version != revokedVersion || in.More() {
+	if in.More() {
+		return r, errors.New("it holds more than one list")
+	}
+	if t.Version != revokedVersion {
 		return r, fmt.Errorf("it has version %d, and this nono reads %d", t.Version, revokedVersion)
 	}
 	for _, k := range t.Keys {
@@ -157,7 +160,7 @@ func ParseID(text string) (ID, bool) {
 // free again. Where that fails, the key is revoked all the same, and the error is a [*KeptError].
 func (r *Ring) RevokeKey(ctx context.Context, id ID) error {
 	var own *Own
-	err := r.change(func(dir *os.Root) error {
+	err := r.change(ctx, func(dir *os.Root) error {
 		known := r.NameOf(id)
 		if _, already := r.revoked.Keys[id]; !already {
 			r.revoked.Keys[id] = Revocation{Since: now(), Name: known}
@@ -187,8 +190,8 @@ func (r *Ring) RevokeKey(ctx context.Context, id ID) error {
 }
 
 // RevokeDigest makes a file one that is not trusted.
-func (r *Ring) RevokeDigest(digest Digest) error {
-	err := r.change(func(dir *os.Root) error {
+func (r *Ring) RevokeDigest(ctx context.Context, digest Digest) error {
+	err := r.change(ctx, func(dir *os.Root) error {
 		if _, already := r.revoked.Digests[digest]; !already {
 			r.revoked.Digests[digest] = Revocation{Since: now()}
 		}

@@ -244,9 +244,17 @@ func (r *Ring) Find(name string) (Public, bool) {
 	return r.keys[i], true
 }
 
+// Reread reads the ring anew, once nobody else changes it.
+func (r *Ring) Reread(ctx context.Context) error {
+	if err := r.change(ctx, func(*os.Root) error { return nil }); err != nil {
+		return r.doing(err)
+	}
+	return nil
+}
+
 // change changes the ring while nobody else does, with what is there now, and reads it again. The
 // directory is made if it is missing.
-func (r *Ring) change(change func(dir *os.Root) error) error {
+func (r *Ring) change(ctx context.Context, change func(dir *os.Root) error) error {
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		return err
 	}
@@ -260,8 +268,8 @@ func (r *Ring) change(change func(dir *os.Root) error) error {
 		return err
 	}
 	defer func() { _ = lock.Close() }() // and with it the lock is gone
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return fmt.Errorf("locking it: %w", err)
+	if err := ownfile.Lock(ctx, lock); err != nil {
+		return err
 	}
 	if err := r.read(); err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -111,15 +110,6 @@ func (m *Memory) store(root *os.Root, change func(*Memory) error) error {
 	return nil
 }
 
-// How long another process may hold the lock, which takes it milliseconds, and how often is asked.
-const (
-	patience = 10 * time.Second
-	interval = 5 * time.Millisecond
-)
-
-// ErrBusy says that another process does not let go of the memory.
-var ErrBusy = errors.New("another nono writes what was signed, and does not come to an end")
-
 // locked does something while this process holds the lock.
 func locked(ctx context.Context, dir string, do func(*os.Root) error) error {
 	root, err := os.OpenRoot(dir)
@@ -132,22 +122,8 @@ func locked(ctx context.Context, dir string, do func(*os.Root) error) error {
 		return err
 	}
 	defer func() { _ = lock.Close() }()
-	deadline := time.Now().Add(patience)
-	for {
-		err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		switch {
-		case err == nil:
-			return do(root)
-		case errors.Is(err, unix.EINTR):
-		case !errors.Is(err, unix.EWOULDBLOCK):
-			return fmt.Errorf("locking what was signed: %w", err)
-		case time.Now().After(deadline):
-			return ErrBusy
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(interval):
-		}
+	if err := ownfile.Lock(ctx, lock); err != nil {
+		return fmt.Errorf("remembering what is signed, in %s: %w", policy.Printable(dir), err)
 	}
+	return do(root)
 }

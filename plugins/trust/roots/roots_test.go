@@ -210,7 +210,7 @@ func TestRead(t *testing.T) {
 	}
 	for path, says := range map[string]string{
 		file("shared.json", "{}", 0o666): "its mode 0666 lets others vouch for anybody",
-		link:                             "symbolic links",
+		link:                             "it is a link",
 		filepath.Join(dir, "no.json"):    "no such file",
 		dir:                              "no file",
 		file("long.json", strings.Repeat(" ", roots.MaxRoot+1), 0o600): "longer than",
