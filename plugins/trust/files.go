@@ -82,10 +82,6 @@ func accountOf(ctx context.Context, req *sdk.SubcommandRequest) (*account, error
 		return nil, errors.New("there is no policy to go by")
 	}
 	a, err := open(ctx, &req.Policy.Trust, req.ConfigDir, req.StateDir, ringOptions(req))
-	var damaged *memory.DamagedError
-	if errors.As(err, &damaged) {
-		return nil, fmt.Errorf("%w\n  %s", err, damaged.Try())
-	}
 	if err != nil {
 		return nil, err
 	}

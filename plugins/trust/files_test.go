@@ -421,6 +421,8 @@ func TestADamagedMemory(t *testing.T) {
 	for _, line := range []string{"sign --key=mine CLAUDE.md", "verify", "list", "show CLAUDE.md", "forget CLAUDE.md"} {
 		if got := p.typed(line); !strings.Contains(got, "error: what was ever signed here cannot be read from ROOT/state/memory") {
 			t.Errorf("%s: %s", line, got)
+		} else if strings.Count(got, "or begin anew with `nono trust forget --all`") != 1 {
+			t.Errorf("%s does not say what to do: %s", line, got)
 		}
 	}
 	p.expect("forget --all", `

@@ -288,13 +288,7 @@ func (a *account) key(ctx context.Context, req *sdk.SubcommandRequest) (*keys.Pr
 	key, err := a.ring.Private(ctx, name)
 	switch {
 	case errors.Is(err, keys.ErrNone) && name == defaultKey:
-		made, err := a.ring.GenerateAnywhere(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		fmt.Fprintf(os.Stderr, "made the key %q, %s, and trust it: %s\n", name, made.Place, made.ID)
-		key, err = a.ring.Private(ctx, name)
-		if err != nil {
+		if key, err = a.firstKey(ctx, name); err != nil {
 			return nil, err
 		}
 	case errors.Is(err, keys.ErrNone):
@@ -310,6 +304,25 @@ func (a *account) key(ctx context.Context, req *sdk.SubcommandRequest) (*keys.Pr
 		return nil, fmt.Errorf("the key %s does not count, as %s says", policy.Printable(name), at)
 	}
 	return key, nil
+}
+
+// firstKey makes a key and opens it. Where another command makes one of this name meanwhile, it is
+// that.
+func (a *account) firstKey(ctx context.Context, name string) (*keys.Private, error) {
+	made, err := a.ring.GenerateAnywhere(ctx, name)
+	if errors.Is(err, keys.ErrTaken) {
+		if err := a.ring.Reread(ctx); err != nil {
+			return nil, err
+		}
+		if key, openErr := a.ring.Private(ctx, name); !errors.Is(openErr, keys.ErrNone) {
+			return key, openErr
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(os.Stderr, "made the key %q, %s, and trust it: %s\n", name, made.Place, made.ID)
+	return a.ring.Private(ctx, name)
 }
 
 func signerOf(key *keys.Private) memory.Signer {

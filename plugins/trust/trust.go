@@ -2,9 +2,11 @@ package trust
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/nono-run/nono/plugins/trust/memory"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -51,10 +53,20 @@ func (*layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse
 func (*layer) Run(ctx context.Context, req *sdk.SubcommandRequest) error {
 	for _, c := range slices.Concat(commands, logCommands) {
 		if c.Path == req.Path {
-			return c.run(ctx, req)
+			return hinted(c.run(ctx, req))
 		}
 	}
 	return fmt.Errorf("there is no command %q", req.Path)
+}
+
+// hinted is an error of a command's with what to do about it, where that is the same whatever the
+// command was.
+func hinted(err error) error {
+	var damaged *memory.DamagedError
+	if errors.As(err, &damaged) {
+		return fmt.Errorf("%w\n  %s", err, damaged.Try())
+	}
+	return err
 }
 
 // Interface guards.
