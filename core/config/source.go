@@ -13,6 +13,7 @@ import (
 	"github.com/nono-run/nono/core/config/jsonprofile"
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
+	ranout "github.com/nono-run/nono/core/limits"
 	"github.com/nono-run/nono/core/profile"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -102,7 +103,7 @@ const ofNoProject = "the directory of your profiles is no project"
 func sourced(err error, at policy.Source) diag.Problem {
 	var p diag.Problem
 	if !errors.As(err, &p) {
-		p = diag.Errorf("%v", err)
+		p = diag.Errorf("%v", err).Try("%s", ranout.Advice(err))
 	}
 	return p.At(at)
 }

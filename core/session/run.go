@@ -23,6 +23,7 @@ import (
 	"github.com/nono-run/nono/core/launch/streams"
 	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/core/limits"
+	"github.com/nono-run/nono/core/namewatch"
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/proof"
@@ -78,7 +79,9 @@ type run struct {
 
 	problems diag.Problems // warnings, to be shown with the plan's
 
-	verified []plan.Verified // what the agent is to see as it was verified
+	verified []plan.Verified  // what the agent is to see as it was verified
+	leading  []namewatch.Name // the names that lead to it
+	steady   *namewatch.Watch // notices when they lead elsewhere
 
 	around config.Around   // what is protected beyond the roots of the grants
 	before *remains.Before // what stood there when the run began; nil where nobody protects anything
@@ -459,6 +462,9 @@ func (r *run) prepare(ctx context.Context) error {
 		todo.Processes = r.req.Config.Limits.Processes
 	}
 	todo.Terminal = r.req.Terminal != nil
+	if err := r.watchVerified(); err != nil {
+		return err
+	}
 	ready, err := r.init.Prepare(ctx, todo)
 	if err != nil {
 		return r.stepProblem(err)
@@ -548,6 +554,7 @@ func (r *run) close() {
 		_ = r.inUse.Close()
 	}
 	r.names.close()
+	r.steady.Close()
 	if r.stored != nil {
 		r.settle()
 	}

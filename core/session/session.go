@@ -124,6 +124,9 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 	if err := r.lost(); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
+	if err := r.replaced(); err != nil {
+		return sdk.EndStartFailed, launch.Exit{}, err
+	}
 	// From here on there may be an agent, long before we hear of it: the next signal is for it.
 	sig.Hold()
 	if err := context.Cause(ctx); err != nil {
@@ -175,11 +178,16 @@ func (r *run) watch(ctx context.Context, sig *signals) (sdk.EndReason, launch.Ex
 		if lost := r.lost(); lost != nil {
 			return sdk.EndLayerLost, launch.Exit{}, lost
 		}
+		if replaced := r.replaced(); replaced != nil {
+			return sdk.EndStopped, launch.Exit{}, replaced
+		}
 		return sdk.EndExited, e.exit, e.err
 	case err = <-r.losses:
 		reason = sdk.EndLayerLost
 	case err = <-r.stops:
 		reason = sdk.EndStopped
+	case <-r.steady.Done():
+		reason, err = sdk.EndStopped, r.replaced()
 	case <-timeUp:
 		reason, err = sdk.EndStopped, r.outOfTime()
 	case why := <-overdue:

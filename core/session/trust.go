@@ -3,8 +3,10 @@ package session
 import (
 	"encoding/hex"
 	"slices"
+	"strings"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/namewatch"
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -51,6 +53,7 @@ func (r *run) keepVerified(facts []fact.Fact, look hostfile.Look) error {
 		}
 		for _, link := range way.Links() {
 			r.around.Links = append(r.around.Links, link.Path)
+			r.nameVerified(link.Path)
 		}
 		if known[way.Path] {
 			continue
@@ -68,6 +71,7 @@ func (r *run) keepVerified(facts []fact.Fact, look hostfile.Look) error {
 			rule.Name = f.Path
 		}
 		rules = append(rules, rule)
+		r.nameVerified(way.Path)
 		files = append(files, plan.Verified{Path: way.Path, SHA256: hex.EncodeToString(f.SHA256[:])})
 	}
 	if len(rules) == 0 {
@@ -79,4 +83,44 @@ func (r *run) keepVerified(facts []fact.Fact, look hostfile.Look) error {
 	}
 	r.verified = files
 	return r.boundRules()
+}
+
+// nameVerified has a name watched that leads to a verified file, as far as it is the host's own
+// directories by which it is found. In those that nono makes nobody outside can rename anything.
+func (r *run) nameVerified(path string) {
+	shown := ""
+	if r.policy.IsDisabled(policy.KindFilesystem) {
+		shown = "/"
+	}
+	for _, rule := range r.policy.Filesystem {
+		beneath := strings.HasPrefix(path, strings.TrimSuffix(rule.Path, "/")+"/")
+		if rule.Access.Grants() && beneath && (shown == "" || len(rule.Path) < len(shown)) {
+			shown = rule.Path
+		}
+	}
+	if shown != "" {
+		r.leading = append(r.leading, namewatch.Name{Path: path, Beneath: shown})
+	}
+}
+
+// watchVerified notices from here on when somebody outside puts another file in the place of a
+// verified one. It begins before nono-init holds the files to what was verified.
+func (r *run) watchVerified() (err error) {
+	r.steady, err = namewatch.Begin(r.leading)
+	return err
+}
+
+// replaced is the reason to end where that has happened. A mount goes with the file that it is over,
+// so from then on the agent reads what nobody has verified.
+func (r *run) replaced() error {
+	path, changed := r.steady.Changed()
+	if !changed {
+		return nil
+	}
+	what := "a verified file"
+	if path != "" {
+		what = diag.Homely(path, r.host.Home)
+	}
+	return diag.Errorf("%s was replaced from outside, so the agent would read what was not verified",
+		what).Try("start again; where what is there now is right, sign it first (nono trust sign)")
 }
