@@ -267,14 +267,21 @@ func attach(
 	}
 }
 
-// layerExample is how a layer's command is typed: plainly, and with each flag that takes no value.
+// layerExample is how a layer's command is typed: with its arguments, and with each flag that takes
+// no value. Beside a flag, arguments that may be left out are: often it stands in their place.
 func layerExample(layer string, c sdk.Subcommand) string {
 	typed := "  nono "
 	if strings.Contains(layer, "/") {
 		typed += "x " + layer + " "
 	}
-	typed = strings.TrimRight(typed+c.Path+" "+c.Arguments, " ")
-	lines := []string{typed}
+	typed += c.Path
+	full := strings.TrimRight(typed+" "+c.Arguments, " ")
+	if strings.HasPrefix(c.Arguments, "[") && strings.HasSuffix(c.Arguments, "]") {
+		full = typed + " " + strings.Trim(c.Arguments, "[]")
+	} else {
+		typed = full
+	}
+	lines := []string{full}
 	for _, f := range c.Flags {
 		if f.Value == "" {
 			lines = append(lines, typed+" --"+f.Name)

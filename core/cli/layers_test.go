@@ -103,3 +103,19 @@ func TestIsOwn(t *testing.T) {
 		}
 	}
 }
+
+// TestLayerExamples: an argument that may be left out is, beside the flag that stands in its place.
+func TestLayerExamples(t *testing.T) {
+	flags := []sdk.Flag{{Name: "all", Help: "a"}, {Name: "key", Value: "NAME", Help: "k"}}
+	for arguments, want := range map[string]string{
+		"":             "  nono trust sign\n  nono trust sign --all",
+		"FILE":         "  nono trust sign FILE\n  nono trust sign FILE --all",
+		"[FILE...]":    "  nono trust sign FILE...\n  nono trust sign --all",
+		"FILE [OTHER]": "  nono trust sign FILE [OTHER]\n  nono trust sign FILE [OTHER] --all",
+	} {
+		c := sdk.Subcommand{Path: "trust sign", Arguments: arguments, Flags: flags}
+		if got := layerExample("trust", c); got != want {
+			t.Errorf("%q:\n%s", arguments, got)
+		}
+	}
+}

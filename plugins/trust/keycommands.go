@@ -64,7 +64,7 @@ var keyCommands = []command{
 	},
 	{
 		Subcommand: sdk.Subcommand{
-			Path: "trust add", Arguments: "FILE", Completion: sdk.CompleteFiles,
+			Path: "trust add", Arguments: "FILE --name NAME", Completion: sdk.CompleteFiles,
 			Help:  "Trust another's public key, from a file or, for -, from standard input",
 			Flags: []sdk.Flag{{Name: "name", Value: "NAME", Help: "what to call it"}},
 		},
