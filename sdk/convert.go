@@ -116,8 +116,11 @@ func decodePlanRequest(m *layerpb.PlanRequest) (*PlanRequest, error) {
 		if err != nil {
 			return nil, wire.At(err, "document %d", i)
 		}
-		r.Documents = append(r.Documents,
-			Document{Path: string(d.GetPath()), SHA256: sum, Content: d.GetContent()})
+		read := Document{Path: string(d.GetPath()), SHA256: sum, Content: d.GetContent()}
+		for _, link := range d.GetLinks() {
+			read.Links = append(read.Links, string(link))
+		}
+		r.Documents = append(r.Documents, read)
 	}
 	return r, nil
 }

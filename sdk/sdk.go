@@ -195,6 +195,9 @@ type Document struct {
 	Path    string
 	SHA256  [32]byte
 	Content []byte
+	// Links are the links that were followed to it: one that has its name, and those in the place of
+	// directories.
+	Links []string
 }
 
 // Core is what a layer is told of its host.

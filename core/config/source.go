@@ -26,6 +26,8 @@ type source struct {
 	tree *language.Tree // none for the flags
 	// named is the path that it was found by, path the real one; empty where it is no file.
 	named, path string
+	// links are those that were followed from the one to the other.
+	links []string
 	// dir is what relative paths are relative to; "" where they are not allowed.
 	dir string
 	// builtIn is true for a profile that is part of nono. It is for every machine: of what does not
@@ -220,6 +222,9 @@ func (h *host) load(s *source, path string) error {
 		return errors.New("it is larger than 64 KiB")
 	}
 	s.named, s.path = path, at.Path
+	for _, link := range at.Links() {
+		s.links = append(s.links, link.Path)
+	}
 	return nil
 }
 
@@ -263,5 +268,7 @@ func allBlocks(t *language.Tree) []*language.Tree {
 
 // document is the file as layers are shown it.
 func (s *source) document() sdk.Document {
-	return sdk.Document{Path: s.path, SHA256: sha256.Sum256(s.Content), Content: s.Content}
+	return sdk.Document{
+		Path: s.path, SHA256: sha256.Sum256(s.Content), Content: s.Content, Links: s.links,
+	}
 }

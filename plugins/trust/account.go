@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -72,7 +73,7 @@ func (a *account) verifier() bundle.Verifier {
 
 // judge says what the content of a bundle is worth, and what it says.
 func (a *account) judge(name string, text []byte, v bundle.Verifier) *check.Bundle {
-	b := &check.Bundle{Path: name, Worth: check.Broken}
+	b := &check.Bundle{Path: name, SHA256: sha256.Sum256(text), Worth: check.Broken}
 	if len(text) == 0 {
 		b.Why = "it is empty"
 		return b

@@ -126,13 +126,16 @@ func paths(req *sdk.SubcommandRequest) ([]string, error) {
 // here looks at all that a run here would look at. What it would see elsewhere is up to its grants.
 func (a *account) here(ctx context.Context) (*survey, error) {
 	return a.look(ctx, request{Request: scope.Request{
-		Dir: a.dir, Patterns: patternsOf(a.policy), Remembered: rememberedAt(a.memory.All(), a.dir),
+		Dir: a.dir, Home: a.home, Patterns: patternsOf(a.policy),
+		Remembered: rememberedAt(a.memory.All(), a.dir),
 	}})
 }
 
 // only looks at files that are named, and at nothing else.
 func (a *account) only(ctx context.Context, files []string) (*survey, error) {
-	return a.look(ctx, request{Request: scope.Request{Dir: a.dir, Remembered: files}})
+	return a.look(ctx, request{Request: scope.Request{
+		Dir: a.dir, Home: a.home, Remembered: files,
+	}})
 }
 
 // told is a verdict as a program reads it.

@@ -220,7 +220,7 @@ func TestSignAll(t *testing.T) {
 		signed with key "mine": .claude/settings.json, CLAUDE.md, prompts/a.md (.nono-trust.sigstore.json)
 		nothing else may lie beside them that matches .claude/**, prompts/*
 	`)
-	p.starts(".claude/settings.json CLAUDE.md prompts/a.md")
+	p.starts(".nono-trust.sigstore.json .claude/settings.json CLAUDE.md prompts/a.md")
 	p.write(".claude/hooks/evil.sh", "rm -r ~")
 	p.expect("verify", `
 		refused: .claude/hooks/evil.sh is none of the files that key "mine" signed, and nothing else may lie there (.nono-trust.sigstore.json says so of .claude/**)
@@ -237,7 +237,7 @@ func TestSignAll(t *testing.T) {
 		signed with key "mine": .claude/settings.json, CLAUDE.md (.nono-trust.sigstore.json)
 		nothing else may lie beside them that matches .claude/**
 	`)
-	p.starts(".claude/settings.json CLAUDE.md")
+	p.starts(".nono-trust.sigstore.json .claude/settings.json CLAUDE.md")
 	// One by itself, where the set does not have it.
 	p.write(".claude/new.md", "new")
 	p.expect("sign --key=mine .claude/new.md", `
@@ -257,7 +257,10 @@ func TestSignAll(t *testing.T) {
 
 // TestSignLinks: the file is signed, and the link is remembered with it.
 func TestSignLinks(t *testing.T) {
-	for _, line := range []string{"sign --key=mine CLAUDE.md", "sign --all --key=mine --closed=*.md"} {
+	for line, verified := range map[string]string{
+		"sign --key=mine CLAUDE.md":           "AGENTS.md CLAUDE.md",
+		"sign --all --key=mine --closed=*.md": ".nono-trust.sigstore.json AGENTS.md CLAUDE.md",
+	} {
 		p := withKeys(t, "mine")
 		p.write("AGENTS.md", "be kind")
 		p.link("AGENTS.md", "CLAUDE.md")
@@ -267,7 +270,7 @@ func TestSignLinks(t *testing.T) {
 		if got := p.remembered(); got != "AGENTS.md CLAUDE.md" {
 			t.Errorf("%s: remembered: %s", line, got)
 		}
-		p.starts("AGENTS.md CLAUDE.md")
+		p.starts(verified)
 		p.remove("CLAUDE.md")
 		p.write("CLAUDE.md", "be evil")
 		if _, said := p.plan(); !strings.HasPrefix(said, "E CLAUDE.md is not ") {

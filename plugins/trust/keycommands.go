@@ -470,7 +470,7 @@ func instructions(ctx context.Context, req *sdk.SubcommandRequest) ([]string, er
 	if err != nil {
 		return nil, err
 	}
-	look := scope.Request{Dir: dir}
+	look := scope.Request{Dir: dir, Home: req.HostVariables["HOME"]}
 	for _, f := range req.Policy.Trust.Files {
 		look.Patterns = append(look.Patterns, scope.Pattern{Rule: f.ID, Text: f.Pattern})
 	}

@@ -31,7 +31,7 @@ func plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) 
 	a.dir, a.home = req.Command.Dir, req.Host.Home
 	s, err := a.look(ctx, request{
 		Request: scope.Request{
-			Dir: a.dir, Patterns: patternsOf(&req.Policy.Trust),
+			Dir: a.dir, Home: a.home, Patterns: patternsOf(&req.Policy.Trust),
 			Remembered: inSight(a.memory.All(), req),
 		},
 		documents: req.Documents,
@@ -136,7 +136,7 @@ const mostTold = 20
 // diagnostics are what refuses the run and what is warned of, each root cause once.
 func (s *survey) diagnostics() []sdk.Diagnostic {
 	var all []sdk.Diagnostic
-	for _, p := range s.unfinished {
+	if p := s.unfinished; p != nil {
 		all = append(all, sdk.Diagnostic{
 			Severity: sdk.SeverityError, Rule: p.Rule,
 			Summary: fmt.Sprintf("the pattern %q means more files than can be looked through",
@@ -185,8 +185,12 @@ func (s *survey) diagnostics() []sdk.Diagnostic {
 }
 
 // tell tells which files are verified. Core shows the agent what has these digests and nothing
-// else, so that no content is in the answer.
+// else, so that no content is in the answer. The closed sets are among them: who put an older one
+// of the same signer there, one that says less, would open what is closed.
 func (s *survey) tell(answer *sdk.PlanResponse) {
+	for _, b := range s.closed {
+		answer.Facts = append(answer.Facts, fact.VerifiedFile{Path: b.Path, SHA256: b.SHA256})
+	}
 	for _, it := range s.items {
 		if it.verdict.Status == check.Verified {
 			answer.Facts = append(answer.Facts,

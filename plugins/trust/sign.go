@@ -233,7 +233,7 @@ func (a *account) subjectsHere(ctx context.Context, closed []glob.Pattern) ([]su
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range s.unfinished {
+	if p := s.unfinished; p != nil {
 		return nil, fmt.Errorf("the pattern %q means more files than can be looked through",
 			policy.Printable(p.Text))
 	}

@@ -46,8 +46,9 @@ type survey struct {
 	sets     map[string][]*check.Bundle // those that lie in a directory
 	known    map[string]bool            // directories with sets that are remembered
 	expanded map[*check.Bundle]bool     // the closed sets whose files are among the items
+	closed   []*check.Bundle            // those of them that can be held to what they say
 
-	unfinished []scope.Pattern
+	unfinished *scope.Pattern
 }
 
 // item is one file that is looked at.
@@ -57,6 +58,7 @@ type item struct {
 	document *sdk.Document
 	read     bool // its content is known
 	needed   bool // it is read whatever is known of it
+	linked   bool // core has met a link here, or above it, on the way to a document
 	file     check.File
 	verdict  check.Verdict
 }
@@ -92,6 +94,7 @@ func (a *account) look(ctx context.Context, req request) (*survey, error) {
 		d := &req.documents[i]
 		it := s.add(scope.File{Path: canonical(d.Path), Document: true})
 		it.document = d
+		s.led(d)
 	}
 	if err := s.close(found.Dirs); err != nil {
 		return nil, err
@@ -100,6 +103,16 @@ func (a *account) look(ctx context.Context, req request) (*survey, error) {
 	s.lookAtAll()
 	s.decideAll()
 	return s, nil
+}
+
+// led adds what is remembered at the links that led to a document: a file that was signed there, or
+// in a directory there, was meant to be it.
+func (s *survey) led(d *sdk.Document) {
+	for _, link := range d.Links {
+		for _, e := range s.memory.Beneath(link) {
+			s.add(scope.File{Path: e.Path, Remembered: true}).linked = true
+		}
+	}
 }
 
 // canonical is a path without links, as far as that can be told.
@@ -146,13 +159,19 @@ func (s *survey) expand(sets []*check.Bundle) error {
 		dir := path.Dir(b.Path)
 		names, err := scope.Beneath(s.ctx, dir, b.Closed)
 		var tooMany *scope.TooManyError
+		var hidden *scope.HiddenError
 		switch {
+		case errors.As(err, &hidden):
+			b.Worth, b.Why = check.Broken, fmt.Sprintf("nobody can tell what else lies there: %s %s",
+				s.show(hidden.Path), hidden.Why)
+			continue
 		case errors.As(err, &tooMany):
 			b.Worth, b.Why = check.Broken, "nobody can tell what else lies there: "+err.Error()
 			continue
 		case err != nil:
 			return err
 		}
+		s.closed = append(s.closed, b)
 		for _, name := range names {
 			s.add(scope.File{Path: name})
 		}
@@ -185,15 +204,16 @@ func isSignature(name string, is func(path string) bool) bool {
 	return false
 }
 
-// root is the root of the repository that a directory is in; "" outside of one.
+// root is the root of the repository that a directory is in, as scope.Dirs has it; "" outside of
+// one.
 func (s *survey) root(dir string) string {
 	root, ok := s.roots[dir]
 	if !ok {
-		switch {
-		case scope.IsRoot(dir):
-			root = dir
-		case dir != "/":
+		if dir != "/" {
 			root = s.root(path.Dir(dir))
+		}
+		if (root == "" || policy.Within(s.home, root)) && scope.IsRoot(dir) {
+			root = dir
 		}
 		s.roots[dir] = root
 	}
@@ -275,6 +295,8 @@ func (s *survey) lookAt(it *item) {
 	content, err := scope.Read(it.Path, scope.MaxFile)
 	var linked *scope.LinkedError
 	switch {
+	case err == nil && it.linked:
+		f.State, f.Why = check.Unfit, "a link was in its place when the policy was read"
 	case err == nil:
 		f.State, f.SHA256, it.read = check.Present, sha256.Sum256(content), true
 	case errors.Is(err, fs.ErrNotExist):

@@ -37,7 +37,7 @@ func verify(ctx context.Context, req *sdk.SubcommandRequest) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range s.unfinished {
+	if p := s.unfinished; p != nil {
 		return fmt.Errorf("the pattern %q means more files than can be looked through",
 			policy.Printable(p.Text))
 	}

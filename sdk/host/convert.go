@@ -314,8 +314,11 @@ func encodePlanRequest(r *sdk.PlanRequest) (*layerpb.PlanRequest, error) {
 		Run: run, DryRun: r.DryRun, Places: view, UpstreamAuth: r.UpstreamAuth.Reveal(),
 	}
 	for _, d := range r.Documents {
-		m.Documents = append(m.Documents,
-			&layerpb.Document{Path: []byte(d.Path), Sha256: d.SHA256[:], Content: d.Content})
+		read := &layerpb.Document{Path: []byte(d.Path), Sha256: d.SHA256[:], Content: d.Content}
+		for _, link := range d.Links {
+			read.Links = append(read.Links, []byte(link))
+		}
+		m.Documents = append(m.Documents, read)
 	}
 	return m, nil
 }

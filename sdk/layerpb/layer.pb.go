@@ -4121,10 +4121,12 @@ func (x *Command) GetDir() []byte {
 }
 
 type Document struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Path          []byte                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	Sha256        []byte                 `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
-	Content       []byte                 `protobuf:"bytes,3,opt,name=content,proto3" json:"content,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Path    []byte                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Sha256  []byte                 `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	Content []byte                 `protobuf:"bytes,3,opt,name=content,proto3" json:"content,omitempty"`
+	// The links that were followed to it.
+	Links         [][]byte `protobuf:"bytes,4,rep,name=links,proto3" json:"links,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4176,6 +4178,13 @@ func (x *Document) GetSha256() []byte {
 func (x *Document) GetContent() []byte {
 	if x != nil {
 		return x.Content
+	}
+	return nil
+}
+
+func (x *Document) GetLinks() [][]byte {
+	if x != nil {
+		return x.Links
 	}
 	return nil
 }
@@ -8289,11 +8298,12 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\n" +
 	"executable\x18\x02 \x01(\fR\n" +
 	"executable\x12\x10\n" +
-	"\x03dir\x18\x03 \x01(\fR\x03dir\"P\n" +
+	"\x03dir\x18\x03 \x01(\fR\x03dir\"f\n" +
 	"\bDocument\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\fR\x04path\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x12\x18\n" +
-	"\acontent\x18\x03 \x01(\fR\acontent\"4\n" +
+	"\acontent\x18\x03 \x01(\fR\acontent\x12\x14\n" +
+	"\x05links\x18\x04 \x03(\fR\x05links\"4\n" +
 	"\bVariable\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\"\xac\x03\n" +

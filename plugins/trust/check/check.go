@@ -25,9 +25,9 @@
 // have left it out; only it is not passed over in silence.
 //
 // A file that is gone while its own signature lies there is refused: it may be back a moment later,
-// and another one. A remembered file that is gone with its signature is no danger: what is not there instructs nobody, and projects
-// drop files. If it comes back it has to be signed. A closed set says more, that these files
-// together are what was meant, and misses it.
+// and another one. A remembered file that is gone with its signature is no danger: what is not
+// there instructs nobody, and projects drop files. If it comes back it has to be signed. A closed
+// set says more, that these files together are what was meant, and misses it.
 package check
 
 import (
@@ -65,8 +65,10 @@ const (
 
 // Bundle is a signature that was found, and what it says.
 type Bundle struct {
-	Path  string
-	Worth Worth
+	Path string
+	// SHA256 is the digest of the bundle itself.
+	SHA256 [32]byte
+	Worth  Worth
 	// Why is why it is not good, in words that follow a colon; and Rule the line of the policy by
 	// which its key does not count, if it is one.
 	Why  string

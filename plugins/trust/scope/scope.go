@@ -42,7 +42,9 @@ import (
 // Request is what is to be looked at.
 type Request struct {
 	// Dir is the current directory. Every path here is absolute, clean and free of links.
-	Dir      string
+	Dir string
+	// Home is the user's.
+	Home     string
 	Patterns []Pattern
 	// Remembered are the paths of files that were signed once.
 	Remembered []string
@@ -64,8 +66,9 @@ type Scope struct {
 	Dirs []string
 	// Files are in the order of their paths, each once.
 	Files []File
-	// Unfinished are the patterns that would have had to look at too much.
-	Unfinished []Pattern
+	// Unfinished is the pattern with which it would have been too much to look at; nil if it was not.
+	// Those after it were not looked for.
+	Unfinished *Pattern
 }
 
 // File is one that is looked at. Something stands there, but for one that is only remembered; what
@@ -80,7 +83,7 @@ type File struct {
 
 // Find finds the files.
 func Find(ctx context.Context, req Request) (*Scope, error) {
-	s := &Scope{Dirs: Dirs(req.Dir)}
+	s := &Scope{Dirs: Dirs(req.Dir, req.Home)}
 	at := map[string]int{} // a path's place in Files
 	add := func(name string) *File {
 		i, ok := at[name]
@@ -113,8 +116,8 @@ func Find(ctx context.Context, req Request) (*Scope, error) {
 			return nil, err
 		}
 		if left = w.left; left <= 0 {
-			s.Unfinished = append(s.Unfinished, p)
-			left = maxNames // the next one is not to blame
+			s.Unfinished = &p
+			break // each further one could take as long
 		}
 	}
 	for _, name := range req.Remembered {
@@ -129,17 +132,22 @@ func Find(ctx context.Context, req Request) (*Scope, error) {
 
 // Dirs are a directory and those above it, up to the root of the repository that it is in; outside
 // of a repository, and where that cannot be told, it is the directory alone.
-func Dirs(dir string) []string {
-	dirs := []string{dir}
-	for {
-		if IsRoot(dir) {
-			return dirs
+//
+// A repository in another one does not end the way up: whoever can write in a directory can make it
+// one. Only that of a whole home, in which some keep their settings, is not for the repositories in
+// it.
+func Dirs(dir, home string) []string {
+	dirs, count := []string{dir}, 1
+	inside := false
+	for at := dir; ; {
+		if IsRoot(at) && !(inside && policy.Within(home, at)) {
+			count, inside = len(dirs), true
 		}
-		if dir == "/" {
-			return dirs[:1]
+		if at == "/" {
+			return dirs[:count]
 		}
-		dir = path.Dir(dir)
-		dirs = append(dirs, dir)
+		at = path.Dir(at)
+		dirs = append(dirs, at)
 	}
 }
 
@@ -154,7 +162,7 @@ func IsRoot(dir string) bool {
 const gitDir = ".git"
 
 // Beneath finds what patterns mean beneath a directory, in the order of the paths. It is an error
-// where that would take a look at too much.
+// where that would take a look at too much, or at what nobody can look into.
 func Beneath(ctx context.Context, dir string, patterns []glob.Pattern) ([]string, error) {
 	seen := map[string]bool{}
 	var found []string
@@ -171,8 +179,19 @@ func Beneath(ctx context.Context, dir string, patterns []glob.Pattern) ([]string
 	if w.left <= 0 {
 		return nil, &TooManyError{Dir: dir}
 	}
+	if w.hidden != nil {
+		return nil, w.hidden
+	}
 	slices.Sort(found)
 	return found, nil
+}
+
+// HiddenError says that nobody can tell what lies in a place where patterns mean something.
+type HiddenError struct{ Path, Why string }
+
+// Error implements error.
+func (e *HiddenError) Error() string {
+	return fmt.Sprintf("%s %s", policy.Printable(e.Path), e.Why)
 }
 
 // TooManyError says that patterns would have had to look at more than is looked at.

@@ -206,6 +206,26 @@ func TestBeneath(t *testing.T) {
 	}
 }
 
+// TestWhatNobodyCanLookInto is an error where all has to be known; a link that leads nowhere else is
+// none.
+func TestWhatNobodyCanLookInto(t *testing.T) {
+	for text, hidden := range map[string]string{
+		"a/b.md": "", "**/c.md": "", "in/**/c.md": "", "*.md": "", "to/*": "to", "*/c.md": "to", "in/t*/*": "in/to",
+		"far/**/c.md": "far/to", "o*/**/c.md": "",
+	} {
+		root := plant(t, "a/b.md", "in/d/", "in/to -> d", "to -> in/d", "far/to -> ../a", "file -> a/b.md", "gone -> x")
+		p, err := glob.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = scope.Beneath(t.Context(), root, []glob.Pattern{p})
+		var got *scope.HiddenError
+		if errors.As(err, &got) != (hidden != "") || got != nil && got.Path != root+"/"+hidden {
+			t.Errorf("%s: %v, want %s", text, err, hidden)
+		}
+	}
+}
+
 func TestRead(t *testing.T) {
 	root := plant(t, "file", "empty", "sub/file", "link -> file", "up -> ../file", "dir -> sub", "loop -> loop")
 	if err := errors.Join(

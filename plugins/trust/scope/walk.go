@@ -6,9 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/nono-run/nono/sdk/glob"
 	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // maxNames is how many names of files the patterns of a policy are compared with, all together, and
@@ -19,7 +21,10 @@ const maxNames = 1 << 20
 type walk struct {
 	ctx   context.Context
 	found func(path string)
-	left  int // how many names may still be looked at
+	base  string // the directory in which the patterns begin
+	left  int    // how many names may still be looked at
+	// hidden is the first place in which something may lie that was not looked at.
+	hidden *HiddenError
 }
 
 func newWalk(ctx context.Context, left int, found func(path string)) *walk {
@@ -35,6 +40,7 @@ func (w *walk) from(dir string, patterns ...glob.Pattern) {
 	for i := range patterns {
 		states[i] = state{i, 0}
 	}
+	w.base = dir
 	w.in(dir, patterns, states)
 }
 
@@ -76,7 +82,7 @@ func (w *walk) in(dir string, patterns []glob.Pattern, states []state) {
 	case errors.Is(err, fs.ErrNotExist):
 		return
 	case err != nil:
-		w.found(dir) // what lies in it nobody knows
+		w.hide(dir, "cannot be looked into")
 		w.named(dir, patterns, plain)
 		return
 	}
@@ -137,10 +143,52 @@ func (w *walk) entry(
 		if len(deeper) > 0 {
 			w.in(join(dir, name), patterns, deeper)
 		}
-	case means, wants && typ&fs.ModeSymlink != 0:
-		// A link in the place of a directory counts: what lies behind it is not looked at.
+	case means:
 		w.found(join(dir, name))
+	case typ&fs.ModeSymlink != 0 && (wants || w.leadsAway(dir, name, patterns, deeper)):
+		w.hide(join(dir, name), "is a link, and what it leads to is not looked at")
 	}
+}
+
+// leadsAway reports whether a link stands for a directory beneath which patterns go on, and to
+// which the walk does not come without it.
+func (w *walk) leadsAway(dir, name string, patterns []glob.Pattern, deeper []state) bool {
+	if len(deeper) == 0 {
+		return false
+	}
+	to, err := hostfile.Follow(hostfile.Host, join(dir, name))
+	switch {
+	case err != nil:
+		return true
+	case to.Entry.Type != policy.Directory:
+		return false
+	}
+	return slices.ContainsFunc(deeper, func(s state) bool {
+		return !w.comesTo(to.Path, dir, patterns[s.pattern], s.next)
+	})
+}
+
+// comesTo reports whether a pattern that is at its first ** in a directory means the same beneath
+// another one: both lie where that ** begins.
+func (w *walk) comesTo(to, dir string, pattern glob.Pattern, next int) bool {
+	if next != slices.Index(pattern, glob.AnyDepth) {
+		return false
+	}
+	begins := w.base
+	names := strings.Split(strings.TrimPrefix(strings.TrimPrefix(dir, w.base), "/"), "/")
+	for _, name := range names[:next] {
+		begins = join(begins, name)
+	}
+	return policy.Within(to, begins) &&
+		!slices.Contains(strings.Split(to[len(begins):], "/"), gitDir)
+}
+
+// hide notes a place in which nobody knows what lies. It counts as a file itself.
+func (w *walk) hide(name, why string) {
+	if w.hidden == nil {
+		w.hidden = &HiddenError{Path: name, Why: why}
+	}
+	w.found(name)
 }
 
 func join(dir, name string) string {
