@@ -14,12 +14,14 @@
 // layers took is released.
 //
 // With -network it is one run instead, whose agent puts load on the network (network.go), and with
-// -credentials one whose agent uses a service with a key (credentials.go).
+// -credentials one whose agent uses a service with a key (credentials.go). With -signed somebody
+// outside swaps the content of a signed file while nono starts (swaps.go).
 //
 //	make soak
 //	go run ./test/soak -nono bin/nono -layers bin/soak -runs 1000 -kills 200 -seed 7
 //	go run ./test/soak -nono bin/nono -network
 //	go run ./test/soak -nono bin/nono -credentials
+//	go run ./test/soak -nono bin/nono -signed -swaps 100
 package main
 
 import (
@@ -54,6 +56,8 @@ func main() {
 	network := flag.Bool("network", false, "put load on the network instead")
 	credentials := flag.Bool("credentials", false, "put load on a service with a key instead")
 	undo := flag.Bool("snapshots", false, "kill runs with a snapshot, and rollbacks, instead")
+	signed := flag.Bool("signed", false, "swap a signed file's content while nono starts, instead")
+	swaps := flag.Int("swaps", 1000, "how many starts that are, for each way to swap")
 	client := flag.Bool("client", false, "be the agent that does it")
 	flag.Parse()
 	soak := s.soak
@@ -62,6 +66,8 @@ func main() {
 		soak = load.Client
 	case *undo:
 		soak = func() error { return soakSnapshots(s.nono, s.kills, s.seed) }
+	case *signed:
+		soak = func() error { return soakSwaps(s.nono, *swaps) }
 	case *network:
 		soak = func() error { return load.Alone(func() error { return soakNetwork(s.nono) }) }
 	case *credentials:
