@@ -47,6 +47,9 @@ func allFive(nono string, at place) ([]sandbox, error) {
 			recorded := filepath.Join(u.home, ".local", "state", "nono", "layers", "snapshot")
 			s.before = func() error { return os.RemoveAll(recorded) }
 		}
+		if err := u.signsLogs(name != fiveUnsignedName); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
 		all = append(all, s)
 	}
 	return all, nil

@@ -69,5 +69,8 @@ func (u user) signs(files int, together bool, others int) error {
 	if err := u.does(sign...); err != nil {
 		return err
 	}
-	return u.losesKey()
+	if err := u.losesKey(); err != nil {
+		return err
+	}
+	return u.signsLogs(false)
 }

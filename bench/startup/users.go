@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -65,8 +66,30 @@ func (u user) makeKey() error {
 	return u.does("trust", "keygen", "--identity", path)
 }
 
-// losesKey takes the private key away. What it has signed is verified as before, and logs are no
-// longer signed.
+// losesKey takes the private key away, and the note of what opens it. What it has signed is
+// verified as before, and for logs no process starts.
 func (u user) losesKey() error {
-	return os.Remove(filepath.Join(u.home, ".config", "nono", "trust", "default.age"))
+	key := filepath.Join(u.home, ".config", "nono", "trust", "default")
+	return errors.Join(os.Remove(key+".age"), os.Remove(key+".identity"))
+}
+
+// signsLogs looks at the log of a run: it is signed, or nobody tried to. A row that is not what it
+// is called would be compared for nothing.
+func (u user) signsLogs(want bool) error {
+	if err := u.does("run", "-s", "--allow-cwd", "--", "true"); err != nil {
+		return err
+	}
+	session := filepath.Join(u.home, ".local", "state", "nono", "sessions", "*")
+	signed, err := filepath.Glob(filepath.Join(session, "events.jsonl.sigstore.json"))
+	if err != nil {
+		return err
+	}
+	if want != (len(signed) > 0) {
+		return fmt.Errorf("of the logs %d are signed, which is not what is to be measured", len(signed))
+	}
+	if failed, err := filepath.Glob(filepath.Join(session, "*unsigned*")); err != nil ||
+		len(failed) > 0 {
+		return errors.Join(err, fmt.Errorf("a log could not be signed: %v", failed))
+	}
+	return nil
 }

@@ -39,7 +39,7 @@ func watch(s sandbox, dir string, runs int) ([]process, error) {
 		if err := cmd.Wait(); err != nil {
 			return nil, fmt.Errorf("%v: %w", cmd.Args, err)
 		}
-		for _, p := range seen {
+		for _, p := range byProgram(seen) {
 			if _, known := cpu[p.Name]; !known {
 				order = append(order, p.Name)
 			}
@@ -52,6 +52,21 @@ func watch(s sandbox, dir string, runs int) ([]process, error) {
 		processes = append(processes, process{name, quantile(cpu[name], 0.5), quantile(peak[name], 0.5)})
 	}
 	return processes, nil
+}
+
+// byProgram adds up the processes of each program: some layers' is started again at the end.
+func byProgram(seen []process) []process {
+	var all []process
+	for _, p := range seen {
+		i := slices.IndexFunc(all, func(q process) bool { return q.Name == p.Name })
+		if i < 0 {
+			all = append(all, p)
+			continue
+		}
+		all[i].CPU += p.CPU
+		all[i].Peak = max(all[i].Peak, p.Peak)
+	}
+	return all
 }
 
 // follow looks at a started command and its descendants until the command has ended, and returns
