@@ -73,8 +73,7 @@ var flagRules = []flagRule{
 	{name: "env", value: "NAME[=VALUE]", help: "pass a variable, or set it"},
 	{
 		name: "env-credential", value: "VARIABLE=SOURCE",
-		help: "give it a real key of yours in a variable: SOURCE is as in a credential block, " +
-			"or NAME alone, of one in your keyring",
+		help: "give it a real key in a variable: a credential's SOURCE, or a NAME in your keyring",
 	},
 	{
 		name: "network-profile", value: "NAME",

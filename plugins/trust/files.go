@@ -43,8 +43,7 @@ var fileCommands = []command{
 	{
 		Subcommand: sdk.Subcommand{
 			Path: "trust verify", Arguments: "[FILE...]", Policy: true, Completion: sdk.CompleteFiles,
-			Help: "Verify files, or all that are looked at here; the exit code is 1 if one is refused, " +
-				"or one that is named is not signed",
+			Help:  "Verify files, or all that are looked at here; the exit code is 1 if not all is well",
 			Flags: []sdk.Flag{asJSON},
 		},
 		run: verify,
@@ -68,8 +67,7 @@ var fileCommands = []command{
 	{
 		Subcommand: sdk.Subcommand{
 			Path: "trust forget", Arguments: "[FILE...]", Completion: sdk.CompleteFiles,
-			Help: "Forget that files were signed, or all beneath a directory: from then on they may be " +
-				"unsigned, or signed by somebody else",
+			Help:  "Forget that files were signed: then they may be unsigned, or signed by somebody else",
 			Flags: []sdk.Flag{{Name: "all", Help: "all that were ever signed"}, asJSON},
 		},
 		run: forget,

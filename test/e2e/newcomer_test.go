@@ -54,7 +54,7 @@ func TestExamplesOfTheReference(t *testing.T) {
 			continue // a layer that nobody has
 		}
 		u := newUser(t)
-		for _, name := range []string{"secrets/x", "deploy/x", "~/data/x", "~/out/x", "~/.kube/config", "my_agent.py"} {
+		for _, name := range []string{"secrets/x", "deploy/x", "~/data/x", "~/out/x", "~/.kube/config", "~/trusted_root.json", "my_agent.py"} {
 			u.write(name, "")
 		}
 		u.mkdir("~/run")

@@ -253,6 +253,7 @@ func TestVersionAndPlugins(t *testing.T) {
 		`landlock +filesystem +1\.0\.0 +ephemeral +` + regexp.QuoteMeta(programs) + "/nono-layer-landlock",
 		`netfilter +network +1\.0\.0 +resident +` + regexp.QuoteMeta(programs) + "/nono-layer-netfilter",
 		`snapshot +snapshot +1\.0\.0 +bracket +` + regexp.QuoteMeta(programs) + "/nono-layer-snapshot",
+		`trust +trust +1\.0\.0 +ephemeral +` + regexp.QuoteMeta(programs) + "/nono-layer-trust",
 		`test/echo +custom +1\.0\.0 +resident +~/\.local/share/nono/plugins/test/echo/nono-layer-echo`,
 		`acme/broken +- +- +- +~/\.local/share/nono/plugins/acme/broken/nono-layer-broken`,
 	} {
@@ -262,7 +263,7 @@ func TestVersionAndPlugins(t *testing.T) {
 	}
 	u.says(r, "nono: acme/broken cannot be used: layer acme/broken, start: it exited with code 1")
 	var list []struct{ Name, Path, Kind, Error string }
-	if r := u.succeeds(u.nono("plugin", "list", "--json")); json.Unmarshal([]byte(r.Stdout), &list) != nil || len(list) != 6 {
+	if r := u.succeeds(u.nono("plugin", "list", "--json")); json.Unmarshal([]byte(r.Stdout), &list) != nil || len(list) != 7 {
 		t.Errorf("%s", r)
 	}
 

@@ -163,7 +163,7 @@ func TestRefused(t *testing.T) {
 		`{"network": {"listen_port": [1.5]}}`:               `x.json:1:30: "network.listen_port" must hold whole numbers`,
 		`{"network": {"upstream_proxy": 1}}`:                `x.json:1:32: "network.upstream_proxy" must hold strings`,
 		`{"network": {"block": true, "open_port": [1]}}`:    `x.json:1:14: "network.block" is true, and this profile opens some of the network`,
-		`{"env_credentials": {"a": "B"}}`:                   `x.json:1:2: "env_credentials" is not built yet`,
+		`{"env_credentials": {"a": 1}}`:                     `x.json:1:27: "env_credentials.a" must hold strings`,
 		`{"credential_capture": {"a": {"command": ["x"]}}}`: `x.json:1:2: "credential_capture" is not supported`,
 		`{"security": {"groups": ["a"]}}`:                   `x.json:1:2: "security" is not supported`,
 		`{"groups": {"include": ["a"]}}`:                    `x.json:1:13: "groups.include" names groups of another tool's`,
