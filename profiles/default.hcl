@@ -411,12 +411,14 @@ trust {
   # what an agent does before you have said a word.
   files = [
     # What agents take for the user's own instructions.
-    "CLAUDE.md", "CLAUDE.local.md", "AGENTS.md", "AGENTS.override.md", "GEMINI.md", ".cursorrules", ".windsurfrules", ".clinerules",
-    ".github/copilot-instructions.md", ".github/instructions/**",
+    "CLAUDE.md", "CLAUDE.local.md", "AGENTS.md", "AGENTS.override.md", "AGENT.md", "GEMINI.md", "QWEN.md", "CRUSH.md", "WARP.md",
+    ".cursorrules", ".windsurfrules", ".clinerules", ".rules", ".goosehints",
+    ".github/copilot-instructions.md", ".github/instructions/**", ".github/prompts/**", ".github/agents/**",
 
     # What each of them keeps in a project: instructions, commands, skills and sub-agents, and settings that name programs to run.
-    ".claude/**", ".codex/**", ".gemini/**", ".cursor/**", ".opencode/**", ".agents/**",
-    "opencode.json", "opencode.jsonc",
+    ".claude/**", ".codex/**", ".gemini/**", ".cursor/**", ".opencode/**", ".agents/**", ".qwen/**", ".clinerules/**", ".windsurf/**",
+    ".continue/**", ".junie/**", ".kiro/**", ".roo/**",
+    "opencode.json", "opencode.jsonc", ".aider.conf.yml",
 
     # Skills that lie elsewhere: a file that says when it is to be followed.
     "SKILL.md", "skills/**/SKILL.md",

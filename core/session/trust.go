@@ -110,8 +110,8 @@ func (r *run) watchVerified() (err error) {
 	return err
 }
 
-// replaced is the reason to end where that has happened. A mount goes with the file that it is over,
-// so from then on the agent reads what nobody has verified.
+// replaced is the reason to end where that has happened. A mount goes with the file that it is
+// over, so from then on the agent reads what nobody has verified.
 func (r *run) replaced() error {
 	path, changed := r.steady.Changed()
 	if !changed {

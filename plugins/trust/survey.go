@@ -44,6 +44,7 @@ type survey struct {
 
 	roots    map[string]string          // the repository's root of a directory; "" outside of one
 	sets     map[string][]*check.Bundle // those that lie in a directory
+	above    map[string][]*check.Bundle // those that may speak of the files in a directory
 	known    map[string]bool            // directories with sets that are remembered
 	expanded map[*check.Bundle]bool     // the closed sets whose files are among the items
 	closed   []*check.Bundle            // those of them that can be held to what they say
@@ -74,7 +75,8 @@ type request struct {
 func (a *account) look(ctx context.Context, req request) (*survey, error) {
 	s := &survey{
 		account: a, ctx: ctx, rules: a.rules(), shelf: newShelf(a), at: map[string]*item{},
-		roots: map[string]string{}, sets: map[string][]*check.Bundle{}, known: map[string]bool{},
+		roots: map[string]string{}, sets: map[string][]*check.Bundle{},
+		above: map[string][]*check.Bundle{}, known: map[string]bool{},
 		expanded: map[*check.Bundle]bool{},
 	}
 	for _, e := range a.memory.All() {
@@ -224,6 +226,9 @@ func (s *survey) root(dir string) string {
 // its own, those above it up to the repository's root or the current directory, and those that are
 // remembered.
 func (s *survey) setsOf(dir string) []*check.Bundle {
+	if all, ok := s.above[dir]; ok { // a directory may be deep, and hold many files
+		return all
+	}
 	var all []*check.Bundle
 	root := s.root(dir)
 	for at := dir; ; at = path.Dir(at) {
@@ -231,6 +236,7 @@ func (s *survey) setsOf(dir string) []*check.Bundle {
 			all = append(all, s.setsIn(at)...)
 		}
 		if at == "/" {
+			s.above[dir] = slices.Clip(all)
 			return all
 		}
 	}

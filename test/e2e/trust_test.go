@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"filippo.io/age"
+
+	"golang.org/x/sys/unix"
 )
 
 // hasKey gives the user a key of the name default that opens unasked, without a keyring.
