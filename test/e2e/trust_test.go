@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"filippo.io/age"
-
 	"golang.org/x/sys/unix"
 )
 
