@@ -62,8 +62,9 @@ func Begin(names []Name) (*Watch, error) {
 }
 
 // add watches the directories from the outermost on: one that is replaced while this goes on is
-// then noticed in the one above it.
+// then noticed in the one above it. What many names have in common is asked for once.
 func (w *Watch) add(fd int, names []Name) error {
+	watched := map[string]map[string]entry{}
 	for _, n := range names {
 		rest, err := filepath.Rel(n.Beneath, n.Path)
 		if err != nil || rest == "." || strings.HasPrefix(rest, "..") {
@@ -71,16 +72,16 @@ func (w *Watch) add(fd int, names []Name) error {
 		}
 		dir := n.Beneath
 		for name := range strings.SplitSeq(rest, "/") {
-			const how = moves | unix.IN_ONLYDIR | unix.IN_DONT_FOLLOW
-			id, err := unix.InotifyAddWatch(fd, dir, how)
-			if err != nil {
-				return fmt.Errorf("asking to be told of what is renamed in %s: %w", dir, err)
+			here := watched[dir]
+			if here == nil {
+				if here, err = w.directory(fd, dir); err != nil {
+					return err
+				}
+				watched[dir] = here
 			}
 			dir = filepath.Join(dir, name)
-			here := w.entries[int32(id)]
-			if here == nil {
-				here = map[string]entry{}
-				w.entries[int32(id)] = here
+			if _, ok := here[name]; ok {
+				continue
 			}
 			e := entry{at: dir, path: n.Path}
 			if e.device, e.inode, err = identity(dir); err != nil {
@@ -90,6 +91,20 @@ func (w *Watch) add(fd int, names []Name) error {
 		}
 	}
 	return nil
+}
+
+// directory has the kernel tell of a directory; it returns the names in it that are watched.
+func (w *Watch) directory(fd int, dir string) (map[string]entry, error) {
+	id, err := unix.InotifyAddWatch(fd, dir, moves|unix.IN_ONLYDIR|unix.IN_DONT_FOLLOW)
+	if err != nil {
+		return nil, fmt.Errorf("asking to be told of what is renamed in %s: %w", dir, err)
+	}
+	here := w.entries[int32(id)]
+	if here == nil {
+		here = map[string]entry{}
+		w.entries[int32(id)] = here
+	}
+	return here, nil
 }
 
 // Done is closed when a name has another file.

@@ -3,7 +3,6 @@ package session
 import (
 	"encoding/hex"
 	"slices"
-	"strings"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/namewatch"
@@ -93,7 +92,7 @@ func (r *run) nameVerified(path string) {
 		shown = "/"
 	}
 	for _, rule := range r.policy.Filesystem {
-		beneath := strings.HasPrefix(path, strings.TrimSuffix(rule.Path, "/")+"/")
+		beneath := rule.Path != path && policy.Within(path, rule.Path)
 		if rule.Access.Grants() && beneath && (shown == "" || len(rule.Path) < len(shown)) {
 			shown = rule.Path
 		}
