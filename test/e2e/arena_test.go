@@ -39,11 +39,11 @@ const (
 	landlock   arenaKind = "landlock"
 	binds      arenaKind = "binds"
 	wholeDisk  arenaKind = "filesystem disabled"
-	hosts      arenaKind = "a host allowed"
+	oneHost    arenaKind = "a host allowed"
 	secretName           = "HOST_TOKEN"
 )
 
-var arenaKinds = []arenaKind{bare, landlock, binds, wholeDisk, hosts}
+var arenaKinds = []arenaKind{bare, landlock, binds, wholeDisk, oneHost}
 
 // arenas are the kinds in which an attack is tried; what a filesystem layer does not hold must hold
 // without one too.
@@ -51,7 +51,7 @@ func (k attack) arenas() []arenaKind {
 	if k.kernel {
 		return arenaKinds
 	}
-	return []arenaKind{bare, landlock, binds, hosts}
+	return []arenaKind{bare, landlock, binds, oneHost}
 }
 
 // attempt is an attack made ready in one arena: what the attacker tries, and what else shows that
@@ -131,7 +131,7 @@ func (a *arena) attacker(tries []string) *exec.Cmd {
 		policy += fmt.Sprintf("layer \"filesystem\" { plugin = \"test/binds\" }\nplugin \"test/binds\" { path = %q }\n", layers+"/nono-layer-binds")
 	case wholeDisk:
 		flags = append(flags, "--disable", "filesystem")
-	case hosts: // which nobody asks for: it is there so that the network layer is
+	case oneHost: // which nobody asks for: it is there so that the network layer is
 		flags = append(flags, "--allow-host", "host.example")
 	case landlock:
 	}

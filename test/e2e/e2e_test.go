@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nono-run/nono/test/hosts"
 	"github.com/nono-run/nono/test/machine"
 )
 
@@ -30,6 +31,7 @@ var programs, layers string
 var prober string
 
 func TestMain(m *testing.M) {
+	hosts.Arrange()
 	if mode := os.Getenv("E2E_HELPER"); mode != "" {
 		os.Exit(helper(mode, os.Args[1:]))
 	}

@@ -18,16 +18,15 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/test/hosts"
 )
 
-// Some threats need surroundings that a test cannot give the machine: another network, a kernel
-// that refuses. It can make them for itself, in a user namespace of its own, where the helpers
-// below arrange them and then run a command.
+// Some threats need surroundings that a test cannot give the machine: another network. It can make
+// them for itself, in a user namespace of its own, where the helper below arranges them and then
+// runs a command. A kernel that refuses is package hosts'.
 
-var (
-	_ = addHelper("elsewhere", elsewhere)
-	_ = addHelper("no-namespaces", withoutNamespaces)
-)
+var _ = addHelper("elsewhere", elsewhere)
 
 // surrounded is a command in surroundings of its own.
 func surrounded(t *testing.T, helper string, namespaces uintptr, cmd *exec.Cmd) *exec.Cmd {
@@ -202,32 +201,19 @@ func TestPlacesElsewhere(t *testing.T) {
 	}
 }
 
-// withoutNamespaces is a host on which no user may make namespaces, if it is told "never"; told
-// "sure", it is one like all.
-func withoutNamespaces(args []string) int {
-	if os.Getenv("E2E_NAMESPACES") == "never" {
-		// In the initial namespace this would be the machine's own setting; the test has made one for it.
-		if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 2
-		}
-	}
-	return runPlainly(args)
-}
-
 // TestNoSandboxNoAgent is E80: where the host gives no namespaces, nothing is started, whatever
 // layer is on.
 func TestNoSandboxNoAgent(t *testing.T) {
 	for _, flags := range [][]string{nil, {"--disable", "filesystem"}, {"--disable", "network"}} {
-		for _, namespaces := range []string{"sure", "never"} {
+		for _, never := range []bool{false, true} {
 			u := newUser(t)
-			u.Env = append(u.Env, "E2E_NAMESPACES="+namespaces)
-			args := slices.Concat([]string{"run", "--allow-cwd"}, flags, []string{"--", "touch", "ran"})
-			out, err := surrounded(t, "no-namespaces", 0, u.command(args...)).CombinedOutput()
+			cmd := u.command(slices.Concat([]string{"run", "--allow-cwd"}, flags, []string{"--", "touch", "ran"})...)
+			hosts.On(t, cmd, hosts.Host{NoNamespaces: never})
+			out, err := cmd.CombinedOutput()
 			var exit *exec.ExitError
 			refused := errors.As(err, &exit) && exit.ExitCode() == 125
-			if never := namespaces == "never"; refused != never || u.exists("ran") == never {
-				t.Errorf("%v, namespaces %s: %v, the agent ran: %v\n%s", flags, namespaces, err, u.exists("ran"), out)
+			if refused != never || u.exists("ran") == never {
+				t.Errorf("%v, no namespaces: %v: %v, the agent ran: %v\n%s", flags, never, err, u.exists("ran"), out)
 			}
 		}
 	}

@@ -1,0 +1,4 @@
+//go:build !linux
+
+// Package hosts is about Linux.
+package hosts
