@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/await"
 	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/sdk/fragment"
 )
@@ -34,7 +35,7 @@ func SealDescriptors() error {
 type Init struct {
 	deadline time.Duration
 	pipes    *plumbing
-	lifeline int
+	lifeline *os.File // does not block
 	process  *os.Process
 
 	// answers are the replies that the protocol has one of at a time: at most one is unread.
@@ -74,18 +75,23 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting nono-init: making the lifeline: %w", err)
 	}
+	if err := unix.SetNonblock(pair[0], true); err != nil {
+		recipe.CloseAll(pair[:])
+		return nil, fmt.Errorf("starting nono-init: %w", err)
+	}
+	ours := os.NewFile(uintptr(pair[0]), "lifeline")
 	theirs := os.NewFile(uintptr(pair[1]), "lifeline")
 	// With a copy of it here, the end of nono-init would not be the end of the file.
 	defer theirs.Close()
 	pipes, err := lay(o.Streams)
 	if err != nil {
-		recipe.CloseAll(pair[:1])
+		_ = ours.Close()
 		return nil, fmt.Errorf("starting nono-init: %w", err)
 	}
 	files, closeFiles, err := opened(pipes.files)
 	if err != nil {
 		pipes.close()
-		recipe.CloseAll(pair[:1])
+		_ = ours.Close()
 		return nil, fmt.Errorf("starting nono-init: %w", err)
 	}
 	defer closeFiles()
@@ -93,7 +99,7 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 	i := &Init{
 		deadline: o.Deadline,
 		pipes:    pipes,
-		lifeline: pair[0],
+		lifeline: ours,
 		answers:  make(chan answer, 1),
 		stopped:  make(chan recipe.Stopped, 1),
 		done:     make(chan recipe.Job, 1),
@@ -111,7 +117,7 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 	pipes.handed()
 	if err != nil {
 		pipes.close()
-		recipe.CloseAll(pair[:1])
+		_ = ours.Close()
 		return nil, startError(o.Path, err)
 	}
 	go i.listen()
@@ -193,6 +199,7 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	if err != nil {
 		return
 	}
+	_ = await.End(i.process) // Wait waits as well, and holds a processor
 	state, err := i.process.Wait()
 	if err == nil {
 		i.state = state
@@ -212,7 +219,11 @@ func (i *Init) listen() {
 	for {
 		var a answer
 		var err error
-		if a.fds, err = recipe.Receive(i.lifeline, &a.Reply); err != nil {
+		err = await.Read(i.lifeline, func(fd int) (err error) {
+			a.fds, err = recipe.Receive(fd, &a.Reply)
+			return err
+		})
+		if err != nil {
 			i.Kill() // it is gone already, or says something that cannot be read: then it must go
 			return
 		}
@@ -523,7 +534,7 @@ func (i *Init) Close() error {
 		recipe.CloseAll(a.fds)
 	default:
 	}
-	return unix.Close(i.lifeline)
+	return i.lifeline.Close()
 }
 
 // ask sends a request, unless the lifeline has been closed: its number may be someone else's by
@@ -534,7 +545,7 @@ func (i *Init) ask(r recipe.Request, fds ...int) error {
 	if i.closed {
 		return os.ErrClosed
 	}
-	return recipe.Send(i.lifeline, r, fds...)
+	return await.Write(i.lifeline, func(fd int) error { return recipe.Send(fd, r, fds...) })
 }
 
 // answer waits for the next reply. A step that failed is its error.

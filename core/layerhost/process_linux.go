@@ -1,11 +1,10 @@
 package layerhost
 
 import (
-	"errors"
 	"os/exec"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/nono-run/nono/core/await"
 )
 
 // childAttributes gives the child a process group of its own, so that a terminal's Ctrl-C is not
@@ -16,10 +15,5 @@ func childAttributes() *syscall.SysProcAttr {
 
 // awaitExit waits until the child has ended, and leaves it to be reaped.
 func awaitExit(cmd *exec.Cmd) {
-	for {
-		err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if !errors.Is(err, unix.EINTR) {
-			return
-		}
-	}
+	_ = await.End(cmd.Process) // who reaps it waits as well
 }
