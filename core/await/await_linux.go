@@ -1,6 +1,7 @@
 package await
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -22,7 +23,7 @@ func end(p *os.Process) error {
 	var waitErr error
 	err = raw.Read(func(fd uintptr) bool {
 		waitErr = ended(unix.P_PIDFD, int(fd), unix.WNOHANG)
-		return waitErr != errRunning
+		return !errors.Is(waitErr, errRunning)
 	})
 	if err != nil { // this kind of descriptor cannot be polled here
 		return ended(unix.P_PID, p.Pid, 0)
@@ -39,7 +40,7 @@ func ended(kind, id, options int) error {
 		var info unix.Siginfo
 		err := unix.Waitid(kind, id, &info, unix.WEXITED|unix.WNOWAIT|options, nil)
 		switch {
-		case err == unix.EINTR:
+		case errors.Is(err, unix.EINTR):
 		case err == nil && info.Signo == 0:
 			return errRunning
 		case err != nil:
@@ -61,7 +62,7 @@ func Read(f *os.File, read func(fd int) error) error {
 	var said error
 	err = raw.Read(func(fd uintptr) bool {
 		said = read(int(fd))
-		return said != syscall.EAGAIN
+		return !errors.Is(said, syscall.EAGAIN)
 	})
 	if err != nil {
 		return err
@@ -78,7 +79,7 @@ func Write(f *os.File, write func(fd int) error) error {
 	var said error
 	err = raw.Write(func(fd uintptr) bool {
 		said = write(int(fd))
-		return said != syscall.EAGAIN
+		return !errors.Is(said, syscall.EAGAIN)
 	})
 	if err != nil {
 		return err

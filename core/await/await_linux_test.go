@@ -119,7 +119,7 @@ func TestRead(t *testing.T) {
 	for err == nil { // until there is no room
 		err = unix.Send(pair[0], []byte("more"), unix.MSG_NOSIGNAL)
 	}
-	if err != syscall.EAGAIN {
+	if !errors.Is(err, syscall.EAGAIN) {
 		t.Fatal(err)
 	}
 	go func() { done <- await.Write(one, write) }()

@@ -218,8 +218,7 @@ func (i *Init) listen() {
 	defer close(i.silent)
 	for {
 		var a answer
-		var err error
-		err = await.Read(i.lifeline, func(fd int) (err error) {
+		err := await.Read(i.lifeline, func(fd int) (err error) {
 			a.fds, err = recipe.Receive(fd, &a.Reply)
 			return err
 		})
