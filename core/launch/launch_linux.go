@@ -21,14 +21,20 @@ import (
 // of all: what it was started with by mistake then reaches neither a layer nor the agent. nono-init
 // does the same once more.
 func SealDescriptors() error {
-	err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
-	if errors.Is(err, unix.ENOSYS) {
-		return withoutCall("close_range", host)
+	return sealed(unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC), host)
+}
+
+// sealed says what it means that close_range answered with an error.
+func sealed(err error, on surroundings) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ENOSYS):
+		return withoutCall("close_range", on)
+	case errors.Is(err, unix.EINVAL): // as Linux 5.9 and 5.10 answer, which have no flag for it
+		return withoutCall("close_range with CLOSE_RANGE_CLOEXEC", on)
 	}
-	if err != nil {
-		return fmt.Errorf("marking inherited descriptors close-on-exec: %w", err)
-	}
-	return nil
+	return fmt.Errorf("marking inherited descriptors close-on-exec: %w", err)
 }
 
 // Init is a running nono-init.

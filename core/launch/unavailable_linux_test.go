@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"errors"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,5 +49,25 @@ func TestExplain(t *testing.T) {
 				t.Errorf("got %+v, want %q and %q", u, test.reason, test.try)
 			}
 		})
+	}
+}
+
+// TestSealed: a kernel that cannot mark descriptors is told by what it lacks, also one that has the
+// call and not the flag, as Linux 5.10.
+func TestSealed(t *testing.T) {
+	on := surroundings{setting: func(string) string { return "5.10.0-46-amd64" }}
+	for _, errno := range []syscall.Errno{syscall.ENOSYS, syscall.EINVAL} {
+		var u *UnavailableError
+		if err := sealed(errno, on); !errors.As(err, &u) ||
+			!strings.Contains(u.Reason, "close_range") || !strings.Contains(u.Try, "use Linux 5.13 or later") {
+			t.Errorf("%v: got %v", errno, err)
+		}
+	}
+	var u *UnavailableError
+	if err := sealed(syscall.EMFILE, on); err == nil || errors.As(err, &u) {
+		t.Errorf("what is not the kernel's: got %v", err)
+	}
+	if err := sealed(nil, on); err != nil {
+		t.Error(err)
 	}
 }
