@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/lifeline"
 	"github.com/nono-run/nono/sdk/peer"
+	"github.com/nono-run/nono/sdk/ticket"
 	"github.com/nono-run/nono/sdk/wire"
 )
 
@@ -280,8 +282,18 @@ func (s *server) takeListener(ctx context.Context, d *layerpb.Descriptor) (Socke
 	if err != nil {
 		return Socket{}, err
 	}
-	file, err := s.descriptors.Take(ctx, token)
-	return Socket{Network: network, file: file}, err
+	socket := Socket{Network: network}
+	if len(d.GetSecret()) > 0 {
+		socket.shared = true
+		if socket.secret, err = ticket.Parse(d.GetSecret()); err != nil {
+			return Socket{}, err
+		}
+		if socket.address, err = netip.ParseAddrPort(d.GetAddress()); err != nil {
+			return Socket{}, err
+		}
+	}
+	socket.file, err = s.descriptors.Take(ctx, token)
+	return socket, err
 }
 
 // own marks an error as the layer's own words. Without it gRPC would take a wrapped context error

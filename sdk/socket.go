@@ -4,21 +4,36 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/ticket"
 )
 
 // Socket is the socket of a listener step: nono-init opened it inside, the layer serves it from
 // outside. Listener, PacketConn and Close each use it up.
+//
+// In tier B there is no inside: core opened it on the host's loopback, and leads the agent's
+// connections there. The layer sees no difference: it accepts the agent's connections and no
+// others, each with the address that the agent dialled as its own.
 type Socket struct {
 	Network fragment.Network
 	file    *os.File
+	// shared says that others can connect; then the agent's connections show a ticket of this secret,
+	// and address is how the agent knows the socket.
+	shared  bool
+	secret  ticket.Secret
+	address netip.AddrPort
 }
 
 // Listener is the socket of a tcp listener, listening.
 func (s Socket) Listener() (net.Listener, error) {
-	return using(s, fragment.TCP, net.FileListener)
+	l, err := using(s, fragment.TCP, net.FileListener)
+	if err != nil || !s.shared {
+		return l, err
+	}
+	return s.secret.Listen(l, s.address), nil
 }
 
 // PacketConn is the socket of a udp listener.

@@ -305,7 +305,7 @@ func (l *Layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 // Start arms the layer; listeners are the sockets of its listener steps, by name, and stay the
 // caller's.
 func (l *Layer) Start(
-	ctx context.Context, req *sdk.StartRequest, listeners map[string]*os.File,
+	ctx context.Context, req *sdk.StartRequest, listeners map[string]host.Listener,
 ) (*sdk.StartResponse, error) {
 	limit := l.spec.Deadlines.StartCall
 	return call(ctx, l, "Start", limit, func(ctx context.Context) (*sdk.StartResponse, error) {

@@ -20,6 +20,7 @@ import (
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fact"
+	"github.com/nono-run/nono/sdk/host"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -37,7 +38,7 @@ type member struct {
 	known       sdk.Run                       // what every call of the run is told
 	sent        atomic.Pointer[policy.Policy] // the policy in it, for whoever hears of the rules
 	share       *sdk.PlanResponse
-	listeners   map[string]*os.File
+	listeners   map[string]host.Listener
 
 	// armed says that Start was called, so that Finish is owed; state is what Start returned, and
 	// finished says that all was released. told is known as it is stored.
@@ -87,7 +88,7 @@ func findLayer(block config.Layer, cfg *config.Config, places layerhost.Places) 
 			Try("name a program in a block layer %q: plugin = \"VENDOR/NAME\"; "+
 				"or run without one: --disable %s", block.Name, block.Name)
 	}
-	m := &member{block: block, plugin: cfg.Plugin(name), listeners: map[string]*os.File{}}
+	m := &member{block: block, plugin: cfg.Plugin(name), listeners: map[string]host.Listener{}}
 	var err error
 	m.binary, err = findBinary(m.plugin, places)
 	return m, err
@@ -346,8 +347,8 @@ func (m *member) isLost() bool {
 }
 
 func (m *member) closeListeners() {
-	for name, f := range m.listeners {
-		_ = f.Close()
+	for name, l := range m.listeners {
+		_ = l.File.Close()
 		delete(m.listeners, name)
 	}
 }

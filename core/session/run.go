@@ -33,6 +33,7 @@ import (
 	"github.com/nono-run/nono/core/toolchain"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fact"
+	"github.com/nono-run/nono/sdk/host"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/places"
 	"github.com/nono-run/nono/sdk/policy"
@@ -498,7 +499,7 @@ func (r *run) hand(listeners map[string]*os.File) error {
 		}
 		for _, m := range r.members {
 			if m.description.Name == l.Layer {
-				m.listeners[l.Name] = listeners[l.ID()]
+				m.listeners[l.Name] = host.Listener{File: listeners[l.ID()]}
 			}
 		}
 	}

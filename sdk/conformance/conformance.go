@@ -33,7 +33,7 @@ type Host interface {
 	OpenSession(ctx context.Context, h host.Handler) error
 	Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error)
 	Start(
-		ctx context.Context, req *sdk.StartRequest, listeners map[string]*os.File,
+		ctx context.Context, req *sdk.StartRequest, listeners map[string]host.Listener,
 	) (*sdk.StartResponse, error)
 	Finish(ctx context.Context, req *sdk.FinishRequest) (*sdk.FinishResponse, error)
 	Forget(ctx context.Context, req *sdk.ForgetRequest) (*sdk.ForgetResponse, error)

@@ -37,7 +37,7 @@ func (f *fake) Plan(context.Context, *sdk.PlanRequest) (*sdk.PlanResponse, error
 }
 
 func (f *fake) Start(
-	context.Context, *sdk.StartRequest, map[string]*os.File,
+	context.Context, *sdk.StartRequest, map[string]host.Listener,
 ) (*sdk.StartResponse, error) {
 	if f.slow != nil {
 		f.slow()

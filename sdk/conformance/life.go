@@ -93,7 +93,8 @@ func (t *trial) startWith(
 	if err := os.MkdirAll(req.Dir, 0o700); err != nil {
 		return nil, &Nothing{Why: err.Error(), Untried: true}
 	}
-	started, err := l.Start(t.ctx, &sdk.StartRequest{Run: req.Run, Secrets: planned.Secrets}, sockets)
+	start := &sdk.StartRequest{Run: req.Run, Secrets: planned.Secrets}
+	started, err := l.Start(t.ctx, start, sockets.handed())
 	if err != nil {
 		return nil, fmt.Errorf("calling Start: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/host"
 )
 
 // Sockets are the sockets of listener steps, by name.
@@ -31,6 +32,15 @@ func Open(f fragment.Fragment) (Sockets, error) {
 		sockets[l.Name] = socket
 	}
 	return sockets, nil
+}
+
+// handed is the sockets as a layer is given them: nobody else can reach them.
+func (s Sockets) handed() map[string]host.Listener {
+	all := map[string]host.Listener{}
+	for name, f := range s {
+		all[name] = host.Listener{File: f}
+	}
+	return all
 }
 
 // Close closes what is still open.

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
 
@@ -28,6 +29,7 @@ import (
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/lifeline"
 	"github.com/nono-run/nono/sdk/peer"
+	"github.com/nono-run/nono/sdk/ticket"
 	"github.com/nono-run/nono/sdk/wire"
 )
 
@@ -169,10 +171,26 @@ func fits(m proto.Message) error {
 	return nil
 }
 
+// Listener is the socket of a listener step.
+type Listener struct {
+	File *os.File
+	// Shared is there where the socket lies on the host's loopback: how the agent's connections are
+	// told from all others.
+	Shared *Shared
+}
+
+// Shared is a socket that anybody may connect to.
+type Shared struct {
+	// Secret is in the ticket that each connection of the agent's begins with.
+	Secret ticket.Secret
+	// Address is how the agent knows the socket.
+	Address netip.AddrPort
+}
+
 // Start arms the layer and hands it the sockets of its listener steps, which stay the caller's as
 // well. req.Listeners and req.Session are not used.
 func (c *Client) Start(
-	ctx context.Context, req *sdk.StartRequest, listeners map[string]*os.File,
+	ctx context.Context, req *sdk.StartRequest, listeners map[string]Listener,
 ) (*sdk.StartResponse, error) {
 	m, err := encodeStartRequest(req)
 	if err != nil {
@@ -258,8 +276,8 @@ func (c *Client) FinishStored(
 }
 
 // send passes a listening socket on, and names it for the call that follows.
-func (c *Client) send(name string, f *os.File) (*layerpb.Descriptor, error) {
-	kind, err := networkOf(f)
+func (c *Client) send(name string, l Listener) (*layerpb.Descriptor, error) {
+	kind, err := networkOf(l.File)
 	if err != nil {
 		return nil, err
 	}
@@ -267,8 +285,12 @@ func (c *Client) send(name string, f *os.File) (*layerpb.Descriptor, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := c.lifeline.Send(f)
-	return &layerpb.Descriptor{Name: name, Token: token[:], Network: network}, err
+	token, err := c.lifeline.Send(l.File)
+	d := &layerpb.Descriptor{Name: name, Token: token[:], Network: network}
+	if s := l.Shared; s != nil {
+		d.Secret, d.Address = s.Secret[:], s.Address.String()
+	}
+	return d, err
 }
 
 // networkOf asks a socket whether it is tcp or udp.

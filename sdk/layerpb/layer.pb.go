@@ -6784,10 +6784,17 @@ func (x *StartRequest) GetListeners() []*Descriptor {
 
 // Descriptor names a file descriptor that was sent over the lifeline before this message.
 type Descriptor struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Token         []byte                 `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"` // 16 bytes
-	Network       Network                `protobuf:"varint,3,opt,name=network,proto3,enum=nono.layer.v1.Network" json:"network,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Token   []byte                 `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"` // 16 bytes
+	Network Network                `protobuf:"varint,3,opt,name=network,proto3,enum=nono.layer.v1.Network" json:"network,omitempty"`
+	// secret is there in tier B, where the socket lies on the host's loopback and anybody can connect.
+	// Each connection of the agent's begins with these 32 bytes and then the address that was dialled:
+	// 16 bytes, IPv4 as IPv6 maps it, and 2 of port. Core says that, and the agent does not know it.
+	// Whatever does not begin so is to be closed without a word.
+	Secret []byte `protobuf:"bytes,4,opt,name=secret,proto3" json:"secret,omitempty"`
+	// address is ADDRESS:PORT as the agent knows the socket; it comes with secret.
+	Address       string `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6841,6 +6848,20 @@ func (x *Descriptor) GetNetwork() Network {
 		return x.Network
 	}
 	return Network_NETWORK_UNSPECIFIED
+}
+
+func (x *Descriptor) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *Descriptor) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
 }
 
 type StartResponse struct {
@@ -8495,12 +8516,14 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\tlisteners\x18\x03 \x03(\v2\x19.nono.layer.v1.DescriptorR\tlisteners\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"h\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x9a\x01\n" +
 	"\n" +
 	"Descriptor\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\fR\x05token\x120\n" +
-	"\anetwork\x18\x03 \x01(\x0e2\x16.nono.layer.v1.NetworkR\anetwork\"\\\n" +
+	"\anetwork\x18\x03 \x01(\x0e2\x16.nono.layer.v1.NetworkR\anetwork\x12\x16\n" +
+	"\x06secret\x18\x04 \x01(\fR\x06secret\x12\x18\n" +
+	"\aaddress\x18\x05 \x01(\tR\aaddress\"\\\n" +
 	"\rStartResponse\x12\x1b\n" +
 	"\thas_state\x18\x01 \x01(\bR\bhasState\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\fR\x05state\x12\x18\n" +

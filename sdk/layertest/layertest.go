@@ -126,7 +126,11 @@ func placed(req *sdk.PlanRequest, kind policy.Kind) *sdk.PlanRequest {
 // Start calls Start.
 func (k *Kit) Start(req *sdk.StartRequest, listeners map[string]*os.File) *sdk.StartResponse {
 	k.t.Helper()
-	resp, err := k.Host.Start(k.t.Context(), req, listeners)
+	sockets := map[string]host.Listener{}
+	for name, f := range listeners {
+		sockets[name] = host.Listener{File: f}
+	}
+	resp, err := k.Host.Start(k.t.Context(), req, sockets)
 	if err != nil {
 		k.t.Fatalf("Start: %v", err)
 	}
