@@ -5,6 +5,7 @@ import (
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/places"
 	"github.com/nono-run/nono/sdk/policy"
@@ -50,10 +51,14 @@ func (r *run) findPlaces(look hostfile.Look) error {
 	if !slices.ContainsFunc(r.members, ofFiles) {
 		return nil
 	}
+	additive, err := r.additive()
+	if err != nil {
+		return err
+	}
 	var found []places.Problem
 	r.places, found = places.Compute(places.Input{
 		Policy: &r.policy, Home: r.host.Home, Dir: r.req.Dir, DirName: r.req.DirName,
-		Lookup: r.req.Lookup, Look: look,
+		Lookup: r.req.Lookup, Look: look, Additive: additive,
 	})
 	lines := map[policy.RuleID]policy.Source{}
 	for _, rule := range r.policy.Filesystem {
@@ -63,6 +68,9 @@ func (r *run) findPlaces(look hostfile.Look) error {
 		return err
 	}
 	for _, p := range found {
+		if p.Yields && r.req.Config.BestEffort {
+			continue // its rule's coverage says what is missing, and is told
+		}
 		told := diag.Problem{
 			Severity: diag.Warning, Summary: p.Summary, Detail: p.Detail, Source: lines[p.Rule],
 		}
@@ -72,4 +80,20 @@ func (r *run) findPlaces(look hostfile.Look) error {
 		r.problems = append(r.problems, told)
 	}
 	return r.problems.Err()
+}
+
+// additive is what places are made from besides where they only ever add; nil in tier A.
+func (r *run) additive() (*places.Additive, error) {
+	if r.host.Tier != sdk.TierB {
+		return nil, nil
+	}
+	hidden, err := controls()
+	if err != nil {
+		return nil, err
+	}
+	return &places.Additive{
+		List:   hostfile.Names,
+		Hidden: append(hidden, r.req.Dirs.All()...),
+		Fixed:  r.ownPrograms(),
+	}, nil
 }

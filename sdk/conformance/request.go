@@ -169,12 +169,16 @@ func Request(home string) *sdk.PlanRequest {
 
 // Places is what core would have worked out from a request's policy and this machine's files.
 func Places(req *sdk.PlanRequest) places.View {
-	view, _ := places.Compute(places.Input{
+	in := places.Input{
 		Policy: &req.Policy, Home: req.Host.Home, Dir: req.Command.Dir, Look: hostfile.Host,
 		Lookup: func(name string) (string, bool) {
 			value, ok := req.HostVariables[name]
 			return value, ok
 		},
-	})
+	}
+	if req.Host.Tier == sdk.TierB {
+		in.Additive = &places.Additive{List: hostfile.Names}
+	}
+	view, _ := places.Compute(in)
 	return view
 }

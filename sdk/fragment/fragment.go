@@ -188,6 +188,10 @@ type Landlock struct {
 	For    policy.RuleID `json:"rule"`
 	Path   string        `json:"path"`
 	Rights []Right       `json:"rights"`
+	// Device and Inode say which file of the host is meant. Where no mount does, as on a host without
+	// user namespaces, another one that came to stand there is not granted. Zero is any.
+	Device uint64 `json:"device,omitempty"`
+	Inode  uint64 `json:"inode,omitempty"`
 }
 
 // Seccomp adds rules to the agent's system-call filter, in names rather than instructions, so that

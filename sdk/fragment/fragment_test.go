@@ -27,7 +27,7 @@ var every = fragment.List{
 	fragment.Tmpfs{For: "r", Path: "/t", Size: 1 << 40, Mode: 0o777 | fs.ModeSticky, Report: true},
 	fragment.Mask{For: "r", Path: "/m", Directory: true, Readable: true},
 	fragment.File{For: "r", Path: "/f", Mode: 0o444, Content: []byte{0, 0xff, '\n'}},
-	fragment.Landlock{For: "r", Path: "/", Rights: []fragment.Right{
+	fragment.Landlock{For: "r", Path: "/", Device: 1, Inode: 2, Rights: []fragment.Right{
 		fragment.RightList, fragment.RightRead, fragment.RightExecute, fragment.RightWrite,
 		fragment.RightDevice,
 	}},

@@ -892,6 +892,10 @@ const (
 	Standing_STANDING_UNSEEN      Standing = 8
 	Standing_STANDING_READ_ONLY   Standing = 9
 	Standing_STANDING_UNKNOWN     Standing = 10
+	// a denial of what a grant would give: no place gives it. In the additive form only.
+	Standing_STANDING_SPARED Standing = 11
+	// a protection that places which only add cannot hold.
+	Standing_STANDING_ASIDE Standing = 12
 )
 
 // Enum value maps for Standing.
@@ -908,6 +912,8 @@ var (
 		8:  "STANDING_UNSEEN",
 		9:  "STANDING_READ_ONLY",
 		10: "STANDING_UNKNOWN",
+		11: "STANDING_SPARED",
+		12: "STANDING_ASIDE",
 	}
 	Standing_value = map[string]int32{
 		"STANDING_UNSPECIFIED": 0,
@@ -921,6 +927,8 @@ var (
 		"STANDING_UNSEEN":      8,
 		"STANDING_READ_ONLY":   9,
 		"STANDING_UNKNOWN":     10,
+		"STANDING_SPARED":      11,
+		"STANDING_ASIDE":       12,
 	}
 )
 
@@ -4456,7 +4464,9 @@ type Places struct {
 	Places []*Place     `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
 	Links  []*PlaceLink `protobuf:"bytes,2,rep,name=links,proto3" json:"links,omitempty"`
 	// rules says of every filesystem rule how it stands, in the order of the policy.
-	Rules         []*PlaceRule `protobuf:"bytes,3,rep,name=rules,proto3" json:"rules,omitempty"`
+	Rules []*PlaceRule `protobuf:"bytes,3,rep,name=rules,proto3" json:"rules,omitempty"`
+	// additive: places only ever add, and what none gives is not given.
+	Additive      bool `protobuf:"varint,4,opt,name=additive,proto3" json:"additive,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4512,6 +4522,13 @@ func (x *Places) GetRules() []*PlaceRule {
 	return nil
 }
 
+func (x *Places) GetAdditive() bool {
+	if x != nil {
+		return x.Additive
+	}
+	return false
+}
+
 type Place struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Path  []byte                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
@@ -4535,7 +4552,9 @@ type Place struct {
 	Report bool `protobuf:"varint,13,opt,name=report,proto3" json:"report,omitempty"`
 	// copy: a single file that may be written lies in a private directory, and a copy step can take
 	// the place of a bind.
-	Copy          bool `protobuf:"varint,14,opt,name=copy,proto3" json:"copy,omitempty"`
+	Copy bool `protobuf:"varint,14,opt,name=copy,proto3" json:"copy,omitempty"`
+	// list: the names in the place and beneath it may be listed. In the additive form only.
+	List          bool `protobuf:"varint,15,opt,name=list,proto3" json:"list,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4668,6 +4687,13 @@ func (x *Place) GetCopy() bool {
 	return false
 }
 
+func (x *Place) GetList() bool {
+	if x != nil {
+		return x.List
+	}
+	return false
+}
+
 type Rights struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Read          bool                   `protobuf:"varint,1,opt,name=read,proto3" json:"read,omitempty"`
@@ -4795,7 +4821,11 @@ type PlaceRule struct {
 	Is     Standing               `protobuf:"varint,3,opt,name=is,proto3,enum=nono.layer.v1.Standing" json:"is,omitempty"`
 	Rights *Rights                `protobuf:"bytes,4,opt,name=rights,proto3" json:"rights,omitempty"`
 	// replaceable: a program outside can replace the file by rename, and the new one is not held.
-	Replaceable   bool `protobuf:"varint,5,opt,name=replaceable,proto3" json:"replaceable,omitempty"`
+	Replaceable bool `protobuf:"varint,5,opt,name=replaceable,proto3" json:"replaceable,omitempty"`
+	// opened is the first path in a grant for whose sake it was opened up.
+	Opened []byte `protobuf:"bytes,6,opt,name=opened,proto3" json:"opened,omitempty"`
+	// unlisted: its directory cannot be listed, because a directory that is denied could be, too.
+	Unlisted      bool `protobuf:"varint,7,opt,name=unlisted,proto3" json:"unlisted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4861,6 +4891,20 @@ func (x *PlaceRule) GetRights() *Rights {
 func (x *PlaceRule) GetReplaceable() bool {
 	if x != nil {
 		return x.Replaceable
+	}
+	return false
+}
+
+func (x *PlaceRule) GetOpened() []byte {
+	if x != nil {
+		return x.Opened
+	}
+	return nil
+}
+
+func (x *PlaceRule) GetUnlisted() bool {
+	if x != nil {
+		return x.Unlisted
 	}
 	return false
 }
@@ -6378,9 +6422,12 @@ func (x *File) GetContent() []byte {
 }
 
 type Landlock struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Path          []byte                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	Rights        []Right                `protobuf:"varint,2,rep,packed,name=rights,proto3,enum=nono.layer.v1.Right" json:"rights,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Path   []byte                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Rights []Right                `protobuf:"varint,2,rep,packed,name=rights,proto3,enum=nono.layer.v1.Right" json:"rights,omitempty"`
+	// device and inode say which file of the host is meant; 0 where any that stands there is.
+	Device        uint64 `protobuf:"varint,3,opt,name=device,proto3" json:"device,omitempty"`
+	Inode         uint64 `protobuf:"varint,4,opt,name=inode,proto3" json:"inode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6427,6 +6474,20 @@ func (x *Landlock) GetRights() []Right {
 		return x.Rights
 	}
 	return nil
+}
+
+func (x *Landlock) GetDevice() uint64 {
+	if x != nil {
+		return x.Device
+	}
+	return 0
+}
+
+func (x *Landlock) GetInode() uint64 {
+	if x != nil {
+		return x.Inode
+	}
+	return 0
 }
 
 type Comparison struct {
@@ -8348,11 +8409,12 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\tdocuments\x18\x02 \x03(\v2\x17.nono.layer.v1.DocumentR\tdocuments\x12\x17\n" +
 	"\adry_run\x18\x03 \x01(\bR\x06dryRun\x12-\n" +
 	"\x06places\x18\x04 \x01(\v2\x15.nono.layer.v1.PlacesR\x06places\x12#\n" +
-	"\rupstream_auth\x18\x05 \x01(\fR\fupstreamAuth\"\x96\x01\n" +
+	"\rupstream_auth\x18\x05 \x01(\fR\fupstreamAuth\"\xb2\x01\n" +
 	"\x06Places\x12,\n" +
 	"\x06places\x18\x01 \x03(\v2\x14.nono.layer.v1.PlaceR\x06places\x12.\n" +
 	"\x05links\x18\x02 \x03(\v2\x18.nono.layer.v1.PlaceLinkR\x05links\x12.\n" +
-	"\x05rules\x18\x03 \x03(\v2\x18.nono.layer.v1.PlaceRuleR\x05rules\"\x83\x03\n" +
+	"\x05rules\x18\x03 \x03(\v2\x18.nono.layer.v1.PlaceRuleR\x05rules\x12\x1a\n" +
+	"\badditive\x18\x04 \x01(\bR\badditive\"\x97\x03\n" +
 	"\x05Place\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\fR\x04path\x12*\n" +
 	"\x05shows\x18\x02 \x01(\x0e2\x14.nono.layer.v1.ShowsR\x05shows\x12\x12\n" +
@@ -8368,7 +8430,8 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\breadable\x18\v \x01(\bR\breadable\x12\x12\n" +
 	"\x04mode\x18\f \x01(\rR\x04mode\x12\x16\n" +
 	"\x06report\x18\r \x01(\bR\x06report\x12\x12\n" +
-	"\x04copy\x18\x0e \x01(\bR\x04copy\"L\n" +
+	"\x04copy\x18\x0e \x01(\bR\x04copy\x12\x12\n" +
+	"\x04list\x18\x0f \x01(\bR\x04list\"L\n" +
 	"\x06Rights\x12\x12\n" +
 	"\x04read\x18\x01 \x01(\bR\x04read\x12\x14\n" +
 	"\x05write\x18\x02 \x01(\bR\x05write\x12\x18\n" +
@@ -8376,13 +8439,15 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\tPlaceLink\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\fR\x04path\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\fR\x06target\x12\x12\n" +
-	"\x04rule\x18\x03 \x01(\tR\x04rule\"\xad\x01\n" +
+	"\x04rule\x18\x03 \x01(\tR\x04rule\"\xe1\x01\n" +
 	"\tPlaceRule\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\fR\x04path\x12'\n" +
 	"\x02is\x18\x03 \x01(\x0e2\x17.nono.layer.v1.StandingR\x02is\x12-\n" +
 	"\x06rights\x18\x04 \x01(\v2\x15.nono.layer.v1.RightsR\x06rights\x12 \n" +
-	"\vreplaceable\x18\x05 \x01(\bR\vreplaceable\"\xd6\x02\n" +
+	"\vreplaceable\x18\x05 \x01(\bR\vreplaceable\x12\x16\n" +
+	"\x06opened\x18\x06 \x01(\fR\x06opened\x12\x1a\n" +
+	"\bunlisted\x18\a \x01(\bR\bunlisted\"\xd6\x02\n" +
 	"\fPlanResponse\x12)\n" +
 	"\x05steps\x18\x01 \x03(\v2\x13.nono.layer.v1.StepR\x05steps\x123\n" +
 	"\bcoverage\x18\x02 \x03(\v2\x17.nono.layer.v1.CoverageR\bcoverage\x12)\n" +
@@ -8486,10 +8551,12 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x04File\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\fR\x04path\x12\x12\n" +
 	"\x04mode\x18\x02 \x01(\rR\x04mode\x12\x18\n" +
-	"\acontent\x18\x03 \x01(\fR\acontent\"L\n" +
+	"\acontent\x18\x03 \x01(\fR\acontent\"z\n" +
 	"\bLandlock\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\fR\x04path\x12,\n" +
-	"\x06rights\x18\x02 \x03(\x0e2\x14.nono.layer.v1.RightR\x06rights\"m\n" +
+	"\x06rights\x18\x02 \x03(\x0e2\x14.nono.layer.v1.RightR\x06rights\x12\x16\n" +
+	"\x06device\x18\x03 \x01(\x04R\x06device\x12\x14\n" +
+	"\x05inode\x18\x04 \x01(\x04R\x05inode\"m\n" +
 	"\n" +
 	"Comparison\x12\x10\n" +
 	"\x03arg\x18\x01 \x01(\rR\x03arg\x12\x12\n" +
@@ -8705,7 +8772,7 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"SHOWS_HOST\x10\x01\x12\x11\n" +
 	"\rSHOWS_PRIVATE\x10\x02\x12\x10\n" +
 	"\fSHOWS_HIDDEN\x10\x03\x12\x0f\n" +
-	"\vSHOWS_EMPTY\x10\x04*\xf5\x01\n" +
+	"\vSHOWS_EMPTY\x10\x04*\x9e\x02\n" +
 	"\bStanding\x12\x18\n" +
 	"\x14STANDING_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTANDING_ABSENT\x10\x01\x12\x10\n" +
@@ -8718,7 +8785,9 @@ const file_nono_layer_v1_layer_proto_rawDesc = "" +
 	"\x0fSTANDING_UNSEEN\x10\b\x12\x16\n" +
 	"\x12STANDING_READ_ONLY\x10\t\x12\x14\n" +
 	"\x10STANDING_UNKNOWN\x10\n" +
-	"*W\n" +
+	"\x12\x13\n" +
+	"\x0fSTANDING_SPARED\x10\v\x12\x12\n" +
+	"\x0eSTANDING_ASIDE\x10\f*W\n" +
 	"\x04Held\x12\x14\n" +
 	"\x10HELD_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rHELD_ENFORCED\x10\x01\x12\x10\n" +

@@ -27,12 +27,15 @@ type Input struct {
 	Lookup func(name string) (string, bool)
 	// Look looks at the host's files.
 	Look hostfile.Look
+	// Additive asks for the additive form; nil where the host lets a view be composed.
+	Additive *Additive
 }
 
 // Problem is something to tell the user, at the line of a rule.
 type Problem struct {
-	// Fatal problems end the start.
-	Fatal bool
+	// Fatal problems end the start. One that yields does not where the user gives up the promise of
+	// its rule: then the rule's coverage says what is missing.
+	Fatal, Yields bool
 	// Rule is the rule at fault; empty if there is none.
 	Rule policy.RuleID
 	// Summary says what is wrong; Detail what to do about it.
@@ -49,6 +52,9 @@ func Compute(in Input) (View, []Problem) {
 		granted: map[string]bool{}, lifted: map[string]bool{}, byDefault: map[string]bool{},
 		private: map[string]fs.FileMode{}, pins: map[string]policy.RuleID{},
 		view: map[string]Place{"/": {}, "/proc": {}, "/dev": {}}, // core's own, whatever layers run
+	}
+	if in.Additive != nil {
+		return c.additive()
 	}
 	c.lookAtRules()
 	c.findPrivate()
@@ -474,16 +480,21 @@ func (c *computer) findLinks() {
 // showDir sees to it that the command's current directory exists. Where nothing grants it, it is
 // empty and cannot be written: a result that the agent left there would be lost without a word.
 func (c *computer) showDir() {
-	if !path.IsAbs(c.Dir) {
-		return
-	}
-	if d := c.denial(c.Dir); d != nil {
-		c.fail(d, "cannot start in "+c.Dir+": it is denied", "start in another directory")
-		return
-	}
-	if !c.shown(c.Dir) {
+	if path.IsAbs(c.Dir) && c.checkDir() && !c.shown(c.Dir) {
 		c.view[c.Dir] = Place{Path: c.Dir, Shows: Empty, Type: policy.Missing}
 	}
+}
+
+// checkDir refuses to start in a directory that is denied.
+func (c *computer) checkDir() bool {
+	if !path.IsAbs(c.Dir) {
+		return true
+	}
+	d := c.denial(c.Dir)
+	if d != nil {
+		c.fail(d, "cannot start in "+c.Dir+": it is denied", "start in another directory")
+	}
+	return d == nil
 }
 
 // shown reports whether p exists inside: in what is the host's, as a place, or as a directory that
@@ -515,9 +526,9 @@ func (c *computer) places() []Place {
 const again = "run the command again"
 
 func (c *computer) fail(r *policy.PathRule, summary, detail string) {
-	c.problems = append(c.problems, Problem{true, r.ID, summary, detail})
+	c.problems = append(c.problems, Problem{Fatal: true, Rule: r.ID, Summary: summary, Detail: detail})
 }
 
 func (c *computer) warn(r *policy.PathRule, summary, detail string) {
-	c.problems = append(c.problems, Problem{false, r.ID, summary, detail})
+	c.problems = append(c.problems, Problem{Rule: r.ID, Summary: summary, Detail: detail})
 }

@@ -18,6 +18,24 @@
 //     is in the rule's Is: what [Absent] or [Unseen] says holds by itself once the places are as
 //     they say.
 //
+// # The additive form
+//
+// Where a host lets nobody compose a view, as one without user namespaces, the agent sees the
+// host's own files, and all that can be done is to give rights at paths ([View.Additive]). Then
+//
+//   - what no place gives is not given, and what a place gives it gives of all beneath it. There is
+//     no hidden place, none that gives less than one above it, and no pin: where a grant has
+//     something in it that is not to be given, it was opened up, and what lies beside that has
+//     places of its own;
+//   - a place with List has its names listed, and so has every directory beneath it, whatever its
+//     Rights are;
+//   - the file that a place gives is the one that Device and Inode name, or the run does not start;
+//   - a private place is the directory that the session has for itself. Core makes it.
+//
+// In a directory that was opened up nothing can be made, renamed or removed, and what comes to lie
+// in it later is not given. A grant for writing that would have to be is a problem, at its line.
+// The protections that nono brings itself are not held inside such a grant ([Aside]).
+//
 // A filesystem layer looks at no file of the host. What it answers follows from its request
 // alone; it says so in its description (sdk.Description.Pure), and the test kit holds it to that.
 package places
@@ -30,6 +48,8 @@ import (
 
 // View is what the agent sees of the files.
 type View struct {
+	// Additive says that places only ever add.
+	Additive bool
 	// Places are the paths at which something changes, sorted, so that parents come first.
 	Places []Place
 	// Links are the symbolic links that have to work inside and that no place shows, sorted.
@@ -63,8 +83,11 @@ type Place struct {
 	Inode  uint64
 	Names  uint64
 
-	// Rights are what the policy gives of the host's own.
+	// Rights are what the policy gives of the host's own. In the additive form they are what this
+	// place and those above it give of it and of all beneath it.
 	Rights Rights
+	// List, in the additive form, says that the names in the place and beneath it may be listed.
+	List bool
 	// Copy says that the place is a single file which may be written and which lies in a private
 	// directory, so that programs can be let save it as they do outside, by rename: shown as a
 	// [fragment.Copy] and not as a mount.
@@ -106,6 +129,11 @@ type Rule struct {
 	// Replaceable says that the rule is about a single file. A program outside that saves such a
 	// file by rename puts a new one in its place, which a mount over the old one does not hold.
 	Replaceable bool
+	// Opened says of a grant in the additive form that it was opened up, for the sake of this path in
+	// it first of all. Unlisted says that its directory cannot be listed then, because a directory
+	// that is denied could be, too.
+	Opened   string
+	Unlisted bool
 }
 
 // Standing is how a rule stands.
@@ -122,5 +150,7 @@ const (
 	Stub      Standing = "stub"      // a denial of what no grant shows: a hidden place all the same
 	Unseen    Standing = "unseen"    // a denial or a protection of what no grant shows
 	ReadOnly  Standing = "read-only" // a protection: no place gives writing there
+	Spared    Standing = "spared"    // a denial of what a grant would give: no place gives it
+	Aside     Standing = "aside"     // a protection that places which only add cannot hold
 	Unknown   Standing = "unknown"   // nobody knows what the rule wants
 )

@@ -21,7 +21,7 @@ func (c *computer) rules() []Rule {
 				all[i].Replaceable = !c.isDirectory(r.Path)
 				c.warnOfNames(r, "changed")
 			}
-		case Absent, Own, Kept, Overruled, Stub, Unseen, Unknown:
+		case Absent, Own, Kept, Overruled, Stub, Unseen, Spared, Aside, Unknown:
 		}
 	}
 	return all

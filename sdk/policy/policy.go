@@ -14,6 +14,7 @@ package policy
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"unicode"
 )
@@ -91,6 +92,12 @@ func (s Source) Asked() bool {
 		return false
 	}
 	return true // an origin nobody knows is held to the stricter standard
+}
+
+// BuiltIn reports a rule that nono brought itself: with the default profile or another built-in
+// one, or for what it found.
+func (s Source) BuiltIn() bool {
+	return !s.Asked() || s.Origin == OriginProfile && !path.IsAbs(s.File)
 }
 
 // Liftable reports whether a lift may take back a denial from here: what the user denied himself

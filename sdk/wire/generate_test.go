@@ -82,6 +82,7 @@ func steps() *rapid.Generator[[]fragment.Step] {
 			return fragment.Landlock{
 				For: rules.Draw(t, "for"), Path: paths.Draw(t, "path"),
 				Rights: rapid.Permutation(all).Draw(t, "rights")[:rapid.IntRange(1, 5).Draw(t, "n")],
+				Device: rapid.Uint64().Draw(t, "device"), Inode: rapid.Uint64().Draw(t, "inode"),
 			}
 		}),
 		step(func(t *rapid.T) fragment.Step {

@@ -26,11 +26,13 @@ var standings = Enum[places.Standing, layerpb.Standing]{
 	{places.Unseen, layerpb.Standing_STANDING_UNSEEN},
 	{places.ReadOnly, layerpb.Standing_STANDING_READ_ONLY},
 	{places.Unknown, layerpb.Standing_STANDING_UNKNOWN},
+	{places.Spared, layerpb.Standing_STANDING_SPARED},
+	{places.Aside, layerpb.Standing_STANDING_ASIDE},
 }
 
 // EncodePlaces is what the agent sees of the files, as the filesystem layer gets it.
 func EncodePlaces(v places.View) (*layerpb.Places, error) {
-	m := &layerpb.Places{}
+	m := &layerpb.Places{Additive: v.Additive}
 	for i, p := range v.Places {
 		place, err := encodePlace(p)
 		if err != nil {
@@ -50,6 +52,7 @@ func EncodePlaces(v places.View) (*layerpb.Places, error) {
 		m.Rules = append(m.Rules, &layerpb.PlaceRule{
 			Rule: string(r.ID), Path: []byte(r.Path), Is: is,
 			Rights: encodeRights(r.Rights), Replaceable: r.Replaceable,
+			Opened: []byte(r.Opened), Unlisted: r.Unlisted,
 		})
 	}
 	return m, nil
@@ -63,7 +66,7 @@ func encodePlace(p places.Place) (*layerpb.Place, error) {
 		Type: fileType, Device: p.Device, Inode: p.Inode, Names: p.Names,
 		Rights: encodeRights(p.Rights), Devices: p.Devices, Pin: string(p.Pin),
 		Readable: p.Readable, Mode: encodeMode(p.Mode), Report: p.Report,
-		Copy: p.Copy,
+		Copy: p.Copy, List: p.List,
 	}, First(showsErr, At(typeErr, "type"))
 }
 
@@ -73,7 +76,7 @@ func encodeRights(r places.Rights) *layerpb.Rights {
 
 // DecodePlaces is the view as core sent it.
 func DecodePlaces(m *layerpb.Places) (places.View, error) {
-	var v places.View
+	v := places.View{Additive: m.GetAdditive()}
 	for i, p := range m.GetPlaces() {
 		place, err := decodePlace(p)
 		if err != nil {
@@ -94,6 +97,7 @@ func DecodePlaces(m *layerpb.Places) (places.View, error) {
 		v.Rules = append(v.Rules, places.Rule{
 			ID: policy.RuleID(r.GetRule()), Path: string(r.GetPath()), Is: is,
 			Rights: decodeRights(r.GetRights()), Replaceable: r.GetReplaceable(),
+			Opened: string(r.GetOpened()), Unlisted: r.GetUnlisted(),
 		})
 	}
 	return v, nil
@@ -108,7 +112,7 @@ func decodePlace(m *layerpb.Place) (places.Place, error) {
 		Type: fileType, Device: m.GetDevice(), Inode: m.GetInode(), Names: m.GetNames(),
 		Rights: decodeRights(m.GetRights()), Devices: m.GetDevices(), Pin: policy.RuleID(m.GetPin()),
 		Readable: m.GetReadable(), Mode: mode, Report: m.GetReport(),
-		Copy: m.GetCopy(),
+		Copy: m.GetCopy(), List: m.GetList(),
 	}, First(showsErr, At(typeErr, "type"), At(modeErr, "mode"))
 }
 

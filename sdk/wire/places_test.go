@@ -18,7 +18,8 @@ import (
 func TestPlacesSurvive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := places.View{
-			Places: rapid.SliceOf(rapid.Custom(place)).Draw(t, "places"),
+			Additive: rapid.Bool().Draw(t, "additive"),
+			Places:   rapid.SliceOf(rapid.Custom(place)).Draw(t, "places"),
 			Links: rapid.SliceOf(rapid.Custom(func(t *rapid.T) places.Link {
 				return places.Link{Path: octets(t), Target: octets(t), Rule: "filesystem.read.0"}
 			})).Draw(t, "links"),
@@ -27,9 +28,10 @@ func TestPlacesSurvive(t *testing.T) {
 					ID: "filesystem.deny.1", Path: octets(t),
 					Is: rapid.SampledFrom([]places.Standing{
 						places.Absent, places.Own, places.Kept, places.Shown, places.Overruled, places.Masked,
-						places.Stub, places.Unseen, places.ReadOnly, places.Unknown,
+						places.Stub, places.Unseen, places.ReadOnly, places.Spared, places.Aside, places.Unknown,
 					}).Draw(t, "is"),
 					Rights: rightsOf(t), Replaceable: rapid.Bool().Draw(t, "replaceable"),
+					Opened: octets(t), Unlisted: rapid.Bool().Draw(t, "unlisted"),
 				}
 			})).Draw(t, "rules"),
 		}
@@ -59,6 +61,7 @@ func place(t *rapid.T) places.Place {
 		Devices: rapid.Bool().Draw(t, "devices"), Pin: "filesystem.protect.2",
 		Readable: rapid.Bool().Draw(t, "readable"), Report: rapid.Bool().Draw(t, "report"),
 		Mode: rapid.SampledFrom(modes).Draw(t, "mode"),
+		Copy: rapid.Bool().Draw(t, "copy"), List: rapid.Bool().Draw(t, "list"),
 	}
 }
 

@@ -114,7 +114,7 @@ func encodeMode(m fs.FileMode) uint32 {
 }
 
 func encodeLandlock(m *layerpb.Step, s fragment.Landlock) error {
-	out := &layerpb.Landlock{Path: []byte(s.Path)}
+	out := &layerpb.Landlock{Path: []byte(s.Path), Device: s.Device, Inode: s.Inode}
 	for _, r := range s.Rights {
 		w, err := rights.Encode(r)
 		if err != nil {
@@ -277,7 +277,9 @@ func decodeMode(bits uint32) (fs.FileMode, error) {
 }
 
 func decodeLandlock(m *layerpb.Landlock, rule policy.RuleID) (fragment.Step, error) {
-	s := fragment.Landlock{For: rule, Path: string(m.GetPath())}
+	s := fragment.Landlock{
+		For: rule, Path: string(m.GetPath()), Device: m.GetDevice(), Inode: m.GetInode(),
+	}
 	for _, w := range m.GetRights() {
 		r, err := rights.Decode(w)
 		if err != nil {

@@ -79,6 +79,20 @@ func (t Tree) Look(p string) (hostfile.Entry, error) {
 	return hostfile.Entry{Type: policy.Missing}, nil
 }
 
+// List names what is in a directory, as hostfile.Names does.
+func (t Tree) List(dir string, most int) ([]string, error) {
+	if t[dir].Type != policy.Directory || t[dir].Closed {
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: fs.ErrPermission}
+	}
+	var names []string
+	for p := range t {
+		if p != "/" && path.Dir(p) == dir && len(names) < most {
+			names = append(names, path.Base(p))
+		}
+	}
+	return names, nil
+}
+
 // Policy makes filesystem rules of lines such as "allow /home/ada/proj", with "default" in front
 // for one of the default profile, and behind it "as NAME" for a path that was asked for by another
 // name, or "but PATH" for what was lifted out of a denial. The id is the line's access and number:
