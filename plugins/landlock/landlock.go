@@ -7,6 +7,11 @@
 //     memory, and a single file that is written in one is a copy, which core brings back;
 //   - Landlock rules on top of the view, which give each granted path its rights.
 //
+// On a host without user namespaces there is no view, and the rules are all that there is. They
+// only ever give, and what one gives holds beneath its path. So core has worked out places that do
+// the same (the additive form of package places), and each is a rule. A rule binds to the file that
+// stands at its path when it is made, and not to the name: what takes that name later is not given.
+//
 // The layer is ephemeral and pure: it answers with data that follow from its request alone, and is
 // gone before the agent starts.
 //
@@ -27,6 +32,8 @@
 //     and the new file is bare. The coverage of a rule about a single file says so. Directories are
 //     safe against that.
 //   - A file that has several names is denied or protected by one of them only. Core warns of that.
+//   - Without user namespaces, what nono itself protects inside a grant for writing; and nobody is
+//     kept from a path's existence, nor from the target of a link.
 //   - A grant without execution keeps programs from being started from there. It does not keep an
 //     interpreter from reading them.
 package landlock
@@ -34,7 +41,6 @@ package landlock
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/nono-run/nono/sdk"
@@ -81,9 +87,12 @@ const (
 
 // Plan implements sdk.Layer.
 func (l layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
-	if req.Host.Tier != sdk.TierA {
-		return nil, errors.New("cannot hold the filesystem rules: " +
-			"this layer needs user namespaces, which the host does not give")
+	switch additive := req.Places.Additive; {
+	case req.Host.Tier == sdk.TierB && additive:
+		return planAdditive(req)
+	case req.Host.Tier != sdk.TierA || additive:
+		return nil, fmt.Errorf("cannot hold the filesystem rules: the places are not those of a host "+
+			"of tier %q", req.Host.Tier)
 	}
 	size, problems := readSizes(req.Settings)
 	if len(problems) > 0 {

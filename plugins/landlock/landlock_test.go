@@ -50,9 +50,11 @@ func TestPlan(t *testing.T) {
 		t.Errorf("no writable bind of %s: %v", project, response.Fragment.Steps)
 	}
 
+	// Places that a view is composed from would give what is denied, where nothing can hide it.
 	req.Host.Tier = sdk.TierB
-	if _, err := layertest.New(t, New()).Host.Plan(t.Context(), req); err == nil || !strings.Contains(err.Error(), "user namespaces") {
-		t.Errorf("without user namespaces: %v, want a refusal that names them", err)
+	req.Places.Places = []places.Place{{Path: project, Shows: places.Host, Type: policy.Directory}}
+	if _, err := New().Plan(t.Context(), req); err == nil || !strings.Contains(err.Error(), `tier "B"`) {
+		t.Errorf("without user namespaces: %v, want a refusal that names the tier", err)
 	}
 }
 

@@ -66,6 +66,7 @@ func rightsOf(p places.Place) rights {
 			{p.Rights.Execute, execute},
 			{p.Rights.Write, write},
 			{p.Devices, device},
+			{p.List, list},
 		} {
 			if has.it {
 				r |= has.right

@@ -1,6 +1,7 @@
 package inside
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -79,6 +80,9 @@ func pathRule(s fragment.Landlock, handled landlock.AccessFSSet) (int, landlock.
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return fd, nil, err
+	}
+	if s.Inode != 0 && (st.Dev != s.Device || st.Ino != s.Inode) && !omitted("source") {
+		return fd, nil, errors.New("it is no longer what stood there when it was planned")
 	}
 	access, err := accessRights(s.Rights, st.Mode&unix.S_IFMT == unix.S_IFDIR)
 	if err != nil {

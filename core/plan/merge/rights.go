@@ -41,6 +41,7 @@ func (m *Merger) Rights(rights []Right, v view.View) []Grant {
 			m.Lost = append(m.Lost, Loss{r.Path, of, claim(over)})
 		}
 		m.grant(all, r.Path, kept, Origin{r.For, r.Layer})
+		m.identify(all, r)
 	}
 	for _, s := range v.Mounts() {
 		root := s.At() == "/" && empty(s.Mount)
@@ -80,6 +81,19 @@ func (m *Merger) grant(all map[string]*Grant, at string, rights []fragment.Right
 	g.Rights = uniteRights(g.Rights, rights)
 	if !slices.Contains(g.Layers, from.Layer) {
 		g.Layers = append(g.Layers, from.Layer)
+	}
+}
+
+// identify notes which file a grant is for, where its step says so.
+func (m *Merger) identify(all map[string]*Grant, r Right) {
+	g, ok := all[r.Path]
+	switch {
+	case !ok || r.Inode == 0:
+	case g.Inode == 0:
+		g.Device, g.Inode = r.Device, r.Inode
+	case g.Device != r.Device || g.Inode != r.Inode:
+		m.conflict(Origin{g.For, g.Layers[0]}, Origin{r.For, r.Layer},
+			"two steps disagree about which file %s is", r.Path)
 	}
 }
 
