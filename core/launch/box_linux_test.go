@@ -97,7 +97,7 @@ func newBox(t testing.TB, tries ...string) *box {
 	t.Helper()
 	project := t.TempDir()
 	b := &box{
-		options: launch.Options{Path: built.init},
+		options: launch.Options{Tier: recipe.TierA, Path: built.init},
 		project: project,
 		recipe: &recipe.Recipe{
 			Mounts: fragment.List{
@@ -276,7 +276,7 @@ func runHost(spec string) {
 	ctx := context.Background()
 	set, err := streams.Examine(nil, os.Stdout, os.Stderr)
 	must(err)
-	i, err := launch.Start(ctx, launch.Options{Path: init, Streams: set})
+	i, err := launch.Start(ctx, launch.Options{Tier: recipe.TierA, Path: init, Streams: set})
 	must(err)
 	_, err = i.Tier(ctx)
 	must(err)

@@ -2,7 +2,9 @@
 // is core's half of the launcher; the other half, which runs in the sandbox, is package inside.
 //
 //	set, err := streams.Examine(os.Stdin, os.Stdout, os.Stderr)
-//	init, err := launch.Start(ctx, launch.Options{Path: "/usr/bin/nono-init", Streams: set})
+//	init, err := launch.Start(ctx, launch.Options{
+//		Path: "/usr/bin/nono-init", Tier: recipe.TierA, Streams: set,
+//	})
 //	defer init.Close()
 //	host, err := init.Tier(ctx)             // how far this host goes: tier, Landlock version
 //	ready, err := init.Prepare(ctx, recipe) // all stands but the agent, also the layers' sockets
@@ -12,6 +14,20 @@
 // The calls come in this order. Start is called as early as possible, before there is a plan:
 // cloning into new namespaces is slow from a large process, and everything that depends on the plan
 // comes later anyway.
+//
+// # Tiers
+//
+// In tier A the agent is in namespaces of its own, and what they do not show does not exist for it.
+// Where a host has none for an ordinary user, Start or Tier fails with an [UnavailableError], and
+// Next of that says whether tier B does without what was refused. Then nono-init is started again,
+// with [recipe.TierB]: starting it is how one finds out.
+//
+// In tier B the agent is among the user's other processes. Landlock closes files, signals and
+// sockets to it and the filter closes calls; the recipe has no mounts, no listeners and no dialers
+// ([recipe.Recipe.Check] says what it must be). nono-init is two processes there, one that stays
+// and one that becomes the agent (package inside says why). What of system calls core must decide
+// itself, it is asked with notifications: Host.Notify says whether the host has that, the recipe's
+// Notify which calls, and [Ready.Notify] is the listener that somebody must serve.
 //
 // # Ends
 //
@@ -32,6 +48,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/core/launch/streams"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -40,6 +57,9 @@ import (
 type Options struct {
 	// Path is nono-init's own.
 	Path string
+	// Tier says which kind of sandbox is wanted: [recipe.TierA] first, and [recipe.TierB] where an
+	// [UnavailableError] says so.
+	Tier recipe.Tier
 	// HostNetwork leaves the agent in the host's network.
 	HostNetwork bool
 	// Streams become the agent's, each as what it is. They stay the caller's to close.
@@ -66,6 +86,9 @@ type Ready struct {
 	// Copies are the directories that the files of the recipe's copy steps were put in, by the path of
 	// the file. They can be read after the end, and what is in them is the agent's too.
 	Copies map[string]*os.File
+	// Notify is the listener of the recipe's notifications, if it asks for them. While the agent runs
+	// somebody must answer: each call that is told waits for that.
+	Notify *os.File
 }
 
 // Close closes all files.
@@ -75,8 +98,10 @@ func (r *Ready) Close() {
 			_ = f.Close()
 		}
 	}
-	if r.Terminal != nil {
-		_ = r.Terminal.Close()
+	for _, f := range []*os.File{r.Terminal, r.Notify} {
+		if f != nil {
+			_ = f.Close()
+		}
 	}
 }
 
@@ -129,6 +154,8 @@ type UnavailableError struct {
 	Reason string
 	// Try is what to do about it; it may have several lines.
 	Try string
+	// Next is the tier that does without what is refused; empty if there is none.
+	Next recipe.Tier
 }
 
 // Error implements error.

@@ -71,11 +71,14 @@ type answer struct {
 	fds []int
 }
 
-// Start clones nono-init into new namespaces and returns as soon as it runs; what it finds out is
-// told by [Init.Tier].
+// Start starts nono-init, in tier A in new namespaces, and returns as soon as it runs; what it
+// finds out is told by [Init.Tier].
 func Start(ctx context.Context, o Options) (*Init, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if o.Tier != recipe.TierA && o.Tier != recipe.TierB {
+		return nil, fmt.Errorf("starting nono-init: there is no tier %q", o.Tier)
 	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -89,7 +92,7 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 	theirs := os.NewFile(uintptr(pair[1]), "lifeline")
 	// With a copy of it here, the end of nono-init would not be the end of the file.
 	defer theirs.Close()
-	pipes, err := lay(o.Streams)
+	pipes, err := lay(o.Streams, o.Tier)
 	if err != nil {
 		_ = ours.Close()
 		return nil, fmt.Errorf("starting nono-init: %w", err)
@@ -169,12 +172,12 @@ func opened(some [3]*os.File) (files []*os.File, closeOwn func(), err error) {
 func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
 	args := []string{"nono-init"}
-	namespaces := uintptr(unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID |
-		unix.CLONE_NEWIPC | unix.CLONE_NEWUTS)
 	if o.HostNetwork {
 		args = append(args, recipe.HostNetwork)
-	} else {
-		namespaces |= unix.CLONE_NEWNET
+	}
+	attributes := namespaced(o)
+	if o.Tier == recipe.TierB {
+		args, attributes = append(args, recipe.NoNamespaces), plain()
 	}
 	var err error
 	i.process, err = os.StartProcess(o.Path, args, &os.ProcAttr{
@@ -184,22 +187,7 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 		// tells a failure over the lifeline, and not by a dump there.
 		Env:   []string{"GOMAXPROCS=2", "GOTRACEBACK=none"},
 		Files: files,
-		Sys: &syscall.SysProcAttr{
-			Cloneflags: namespaces,
-			// The user keeps his own number inside, and there is no other.
-			UidMappings:                itself(os.Getuid()),
-			GidMappings:                itself(os.Getgid()),
-			GidMappingsEnableSetgroups: false,
-			Pdeathsig:                  unix.SIGKILL,
-			// An exec by anyone but root drops all capabilities, in a new user namespace too, except the
-			// ambient ones: to drop what is left (SETPCAP), to set up the network, to mount, to set the
-			// limits on namespaces.
-			AmbientCaps: []uintptr{
-				unix.CAP_SETPCAP, unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_SYS_RESOURCE,
-			},
-			// The terminal's signals are core's to pass on.
-			Setsid: true,
-		},
+		Sys:   attributes,
 	})
 	started <- err
 	if err != nil {
@@ -213,6 +201,36 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	<-i.silent // what it said last was read
 	close(i.ended)
 }
+
+// namespaced is how nono-init is made in tier A: in namespaces of its own, in which it may do what
+// it takes to build the view.
+func namespaced(o Options) *syscall.SysProcAttr {
+	namespaces := uintptr(unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID |
+		unix.CLONE_NEWIPC | unix.CLONE_NEWUTS)
+	if !o.HostNetwork {
+		namespaces |= unix.CLONE_NEWNET
+	}
+	return &syscall.SysProcAttr{
+		Cloneflags: namespaces,
+		// The user keeps his own number inside, and there is no other.
+		UidMappings:                itself(os.Getuid()),
+		GidMappings:                itself(os.Getgid()),
+		GidMappingsEnableSetgroups: false,
+		Pdeathsig:                  unix.SIGKILL,
+		// An exec by anyone but root drops all capabilities, in a new user namespace too, except the
+		// ambient ones: to drop what is left (SETPCAP), to set up the network, to mount, to set the
+		// limits on namespaces.
+		AmbientCaps: []uintptr{
+			unix.CAP_SETPCAP, unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_SYS_RESOURCE,
+		},
+		// The terminal's signals are core's to pass on.
+		Setsid: true,
+	}
+}
+
+// plain is how nono-init is made in tier B. No signal tells it of core's end: it must not go before
+// those that it started, and learns of that end from the lifeline.
+func plain() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
 // itself maps one number to itself, and no other.
 func itself(id int) []syscall.SysProcIDMap {
@@ -343,6 +361,12 @@ func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
 			return nil, fmt.Errorf("preparing the sandbox: nono-init did not hand over %s", c.Path)
 		}
 	}
+	if len(r.Notify) > 0 && ready.Notify == nil {
+		ready.Close()
+		return nil, errors.New(
+			"preparing the sandbox: nono-init did not hand over the listener of notifications",
+		)
+	}
 	return ready, nil
 }
 
@@ -364,6 +388,9 @@ func (i *Init) add(r *Ready, a answer) error {
 			continue
 		case recipe.TerminalDescriptor:
 			r.Terminal = f
+			continue
+		case recipe.NotifyDescriptor:
+			r.Notify = f
 			continue
 		case recipe.CopyDescriptor:
 			files = r.Copies

@@ -629,11 +629,11 @@ func TestDeadline(t *testing.T) {
 
 // TestNoInit: what is not nono-init, or not there.
 func TestNoInit(t *testing.T) {
-	_, err := launch.Start(deadline(t), launch.Options{Path: filepath.Join(t.TempDir(), "nono-init")})
+	_, err := launch.Start(deadline(t), launch.Options{Tier: recipe.TierA, Path: filepath.Join(t.TempDir(), "nono-init")})
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing nono-init: %v", err)
 	}
-	init, err := launch.Start(deadline(t), launch.Options{Path: "/bin/true"})
+	init, err := launch.Start(deadline(t), launch.Options{Tier: recipe.TierA, Path: "/bin/true"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,10 +38,13 @@ type plumbing struct {
 // only read, unless nono-init can make a view of it, which it tells later. What is left goes
 // through as it is: a file that is written to, which its holder may truncate anyway. Terminals and
 // devices are nono-init's to replace.
-func lay(set streams.Set) (*plumbing, error) {
+func lay(set streams.Set, tier recipe.Tier) (*plumbing, error) {
 	p := &plumbing{user: set, hurry: make(chan struct{})}
 	for n, s := range set {
 		p.told[n], p.files[n] = s.Stream, s.File
+		if tier == recipe.TierB && s.Kind == recipe.FileStream {
+			p.told[n].Path = "" // nono-init can make no view
+		}
 		var err error
 		switch s.Kind {
 		case recipe.PipeStream, recipe.SocketStream:

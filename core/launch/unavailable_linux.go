@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/nono-run/nono/core/launch/recipe"
 )
 
 // Settings of the kernel that take user namespaces, or their use, from ordinary users.
@@ -20,6 +23,13 @@ const (
 type surroundings struct {
 	setting  func(name string) string
 	chrooted func() bool
+}
+
+// older reports whether the kernel is older than a release, or does not tell.
+func (s surroundings) older(major, minor int) bool {
+	var itsMajor, itsMinor int
+	_, err := fmt.Sscanf(s.setting(settingRelease), "%d.%d", &itsMajor, &itsMinor)
+	return err != nil || itsMajor < major || itsMajor == major && itsMinor < minor
 }
 
 // host are the real ones.
@@ -69,6 +79,7 @@ const (
 	stepPropagation = "propagation"
 	stepProc        = "proc"
 	stepCalls       = "calls"
+	stepLandlock    = "landlock-here"
 )
 
 // explain says what about this host stands in the way of a step, or nil if the failure is not the
@@ -76,12 +87,15 @@ const (
 func explain(step, about string, errno syscall.Errno, on surroundings) *UnavailableError {
 	refused := errno == syscall.EPERM || errno == syscall.EACCES
 	switch {
+	case step == stepLandlock:
+		return withoutLandlock(errno, on)
 	case errno == syscall.ENOSYS && step == stepCalls:
 		return withoutCall(about, on)
 	case errno == syscall.ENOSYS:
 		return withoutCall("", on)
 	case step == stepProc && refused:
 		return &UnavailableError{
+			Next: recipe.TierB,
 			Reason: "a fresh /proc cannot be mounted here: " +
 				"part of the host's own is covered, as in most containers",
 			Try: "run nono outside the container, or start that with its /proc whole " +
@@ -92,6 +106,7 @@ func explain(step, about string, errno syscall.Errno, on surroundings) *Unavaila
 		return withoutRights(on.setting)
 	case step == stepClone && refused && on.chrooted():
 		return &UnavailableError{
+			Next:   recipe.TierB,
 			Reason: "nono runs in a chroot, and the kernel lets nobody make user namespaces in one",
 			Try: "run it outside, or in a container or with pivot_root where chroot was used " +
 				"(systemd-nspawn, bwrap, unshare --root is a chroot too)",
@@ -105,20 +120,30 @@ func explain(step, about string, errno syscall.Errno, on surroundings) *Unavaila
 // needed is the first kernel that has every call that a sandbox is made with.
 const neededMajor, neededMinor = 5, 13
 
+// shared are the calls that every tier is made with. Without one of the others there is no view,
+// and tier B has none.
+var shared = []string{"close_range", "memfd_create", "openat2", "seccomp"}
+
 // withoutCall is for a system call that is answered with ENOSYS. Its name is empty where several
 // may be meant.
 func withoutCall(name string, on surroundings) *UnavailableError {
+	u := missing(name, on)
+	if !slices.Contains(shared, name) {
+		u.Next = recipe.TierB
+	}
+	return u
+}
+
+func missing(name string, on surroundings) *UnavailableError {
 	what := "a system call that the sandbox is made with"
 	if name != "" {
 		what = "the system call " + name + ", which the sandbox is made with"
 	}
-	release := on.setting(settingRelease)
-	var major, minor int
-	_, err := fmt.Sscanf(release, "%d.%d", &major, &minor)
-	if err != nil || major < neededMajor || major == neededMajor && minor < neededMinor {
+	if on.older(neededMajor, neededMinor) {
 		return &UnavailableError{
 			Reason: "this kernel lacks " + what,
-			Try:    fmt.Sprintf("use Linux %d.%d or later; this is %s", neededMajor, neededMinor, release),
+			Try: fmt.Sprintf("use Linux %d.%d or later; this is %s",
+				neededMajor, neededMinor, on.setting(settingRelease)),
 		}
 	}
 	return &UnavailableError{
@@ -130,7 +155,9 @@ func withoutCall(name string, on surroundings) *UnavailableError {
 
 // withoutRights is for user namespaces that can be made and are of no use.
 func withoutRights(setting func(string) string) *UnavailableError {
-	u := &UnavailableError{Reason: "user namespaces give no rights on this host"}
+	u := &UnavailableError{
+		Reason: "user namespaces give no rights on this host", Next: recipe.TierB,
+	}
 	if setting(settingAppArmor) == "1" {
 		u.Reason += ": AppArmor restricts them"
 		u.Try = "give nono-init an AppArmor profile that has `userns`, or, for all programs:\n" +
@@ -147,32 +174,69 @@ func withoutNamespaces(errno syscall.Errno, setting func(string) string) *Unavai
 	switch {
 	case setting(settingLimit) == "0":
 		return &UnavailableError{
+			Next:   recipe.TierB,
 			Reason: "user namespaces are switched off on this host: user.max_user_namespaces is 0",
 			Try:    "sudo sysctl -w user.max_user_namespaces=15000",
 		}
 	case setting(settingDebian) == "0":
 		return &UnavailableError{
+			Next: recipe.TierB,
 			Reason: "user namespaces are kept from ordinary users on this host: " +
 				"kernel.unprivileged_userns_clone is 0",
 			Try: "sudo sysctl -w kernel.unprivileged_userns_clone=1",
 		}
 	case errno == syscall.EPERM || errno == syscall.EACCES:
 		return &UnavailableError{
+			Next:   recipe.TierB,
 			Reason: "user namespaces cannot be made here, as in most containers",
 			Try: "run nono outside the container, or start that with a seccomp profile " +
 				"that lets clone make namespaces (docker: --security-opt seccomp=unconfined)",
 		}
 	case errno == syscall.ENOSPC || errno == syscall.EUSERS:
 		return &UnavailableError{
+			Next: recipe.TierB,
 			Reason: "no more namespaces can be made here: " +
 				"a limit is reached, or this is already inside a sandbox",
 			Try: "look at the limits in /proc/sys/user, and do not run nono inside nono",
 		}
 	case errno == syscall.EINVAL:
 		return &UnavailableError{
+			Next:   recipe.TierB,
 			Reason: "this kernel was built without the namespaces that the sandbox is made of",
 			Try: "use a kernel with CONFIG_USER_NS, CONFIG_PID_NS, CONFIG_NET_NS, " +
 				"CONFIG_IPC_NS and CONFIG_UTS_NS",
+		}
+	}
+	return nil
+}
+
+// withoutLandlock is for a kernel, or a filter, that has none for us. Nothing else closes a file to
+// an agent where there are no namespaces, so there is no tier below.
+func withoutLandlock(errno syscall.Errno, on surroundings) *UnavailableError {
+	switch {
+	case errno == syscall.EOPNOTSUPP:
+		return &UnavailableError{
+			Reason: "Landlock is switched off on this host",
+			Try: "add landlock to the kernel's list of security modules, at the boot: " +
+				"lsm=landlock,... (what is there now is in /sys/kernel/security/lsm)",
+		}
+	case errno == syscall.ENOSYS && on.older(neededMajor, neededMinor):
+		return &UnavailableError{
+			Reason: "this kernel has no Landlock",
+			Try: fmt.Sprintf("use Linux %d.%d or later; this is %s",
+				neededMajor, neededMinor, on.setting(settingRelease)),
+		}
+	case errno == syscall.ENOSYS:
+		return &UnavailableError{
+			Reason: "this kernel was built without Landlock, or a filter that nono runs under keeps it away",
+			Try: "use a kernel with CONFIG_SECURITY_LANDLOCK; in a container: a newer seccomp profile " +
+				"or runtime (docker 23 or later, or --security-opt seccomp=unconfined)",
+		}
+	case errno == syscall.EPERM || errno == syscall.EACCES:
+		return &UnavailableError{
+			Reason: "a filter that nono runs under keeps Landlock away",
+			Try: "in a container: a newer seccomp profile or runtime " +
+				"(docker 23 or later, or --security-opt seccomp=unconfined)",
 		}
 	}
 	return nil

@@ -5,7 +5,39 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/nono-run/nono/core/launch/recipe"
 )
+
+// TestNext: what tier B does without is a reason to try it, and what it needs itself is none.
+func TestNext(t *testing.T) {
+	for _, test := range []struct {
+		step, about string
+		errno       syscall.Errno
+		want        recipe.Tier
+	}{
+		{stepClone, "", syscall.EPERM, recipe.TierB},
+		{stepClone, "", syscall.ENOSPC, recipe.TierB},
+		{stepClone, "", syscall.EINVAL, recipe.TierB},
+		{stepPropagation, "", syscall.EACCES, recipe.TierB},
+		{stepProc, "", syscall.EPERM, recipe.TierB},
+		{stepProc, "", syscall.ENOSYS, recipe.TierB},
+		{stepCalls, "move_mount", syscall.ENOSYS, recipe.TierB},
+		{stepCalls, "openat2", syscall.ENOSYS, ""},
+		{stepCalls, "seccomp", syscall.ENOSYS, ""},
+		{stepLandlock, "", syscall.EOPNOTSUPP, ""},
+		{stepLandlock, "", syscall.ENOSYS, ""},
+	} {
+		for _, chrooted := range []bool{false, true} {
+			u := explain(test.step, test.about, test.errno, surroundings{
+				setting: func(string) string { return "" }, chrooted: func() bool { return chrooted },
+			})
+			if u == nil || u.Next != test.want {
+				t.Errorf("%s %s %v: got %+v, want the tier %q", test.step, test.about, test.errno, u, test.want)
+			}
+		}
+	}
+}
 
 // TestExplain: every way in which a host says no is told by its cause, with what to do; what is not
 // the host's is not.
@@ -32,6 +64,10 @@ func TestExplain(t *testing.T) {
 		{"a kernel that lacks one call", stepCalls, syscall.ENOSYS, map[string]string{settingRelease: "5.10.0-8-amd64"}, "lacks the system call openat2", "this is 5.10.0"},
 		{"a filter", stepCalls, syscall.ENOSYS, map[string]string{settingRelease: "6.1.0"}, "a filter that nono runs under keeps away the system call openat2", "RestrictSUIDSGID=no"},
 		{"a chroot", stepClone, syscall.EPERM, map[string]string{"chroot": "yes"}, "in a chroot", "outside"},
+		{"no Landlock at the boot", stepLandlock, syscall.EOPNOTSUPP, nil, "switched off", "lsm=landlock"},
+		{"an old kernel without Landlock", stepLandlock, syscall.ENOSYS, map[string]string{settingRelease: "5.10.0-8-amd64"}, "no Landlock", "Linux 5.13"},
+		{"Docker's filter of old", stepLandlock, syscall.ENOSYS, map[string]string{settingRelease: "6.1.0"}, "or a filter", "docker 23"},
+		{"a filter that says so", stepLandlock, syscall.EPERM, nil, "a filter that nono runs under keeps Landlock away", "docker 23"},
 		{"not the host", stepProc, syscall.ENOMEM, nil, "", ""},
 		{"not the host either", "init", 0, nil, "", ""},
 		{"out of memory", stepClone, syscall.ENOMEM, nil, "", ""},

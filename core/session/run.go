@@ -268,6 +268,7 @@ func (r *run) matchPatterns() error {
 func (r *run) startInit(ctx context.Context) error {
 	init, err := launch.Start(ctx, launch.Options{
 		Path:        r.bin + "/nono-init",
+		Tier:        recipe.TierA,
 		HostNetwork: r.policy.IsDisabled(policy.KindNetwork),
 		Streams:     r.streams,
 	})

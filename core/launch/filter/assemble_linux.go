@@ -44,18 +44,23 @@ func assemble(m Machine, allowed []string, refused []fragment.Seccomp) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	instructions := compile(audit, fixed, looked)
+	instructions := compile(audit, fixed, looked, refuse(unix.ENOSYS))
 	if len(instructions) > unix.BPF_MAXINSNS {
 		return nil, fmt.Errorf("the system-call filter has %d instructions, "+
 			"and the kernel takes %d: use fewer seccomp steps", len(instructions), unix.BPF_MAXINSNS)
 	}
+	return encode(instructions), nil
+}
+
+// encode writes instructions as the kernel reads them.
+func encode(instructions []unix.SockFilter) []byte {
 	program := make([]byte, 0, 8*len(instructions))
 	for _, i := range instructions {
 		program = binary.NativeEndian.AppendUint16(program, i.Code)
 		program = append(program, i.Jt, i.Jf)
 		program = binary.NativeEndian.AppendUint32(program, i.K)
 	}
-	return program, nil
+	return program
 }
 
 // Check refuses a step that the assembler would refuse.

@@ -31,8 +31,8 @@ const (
 	longestCondition = math.MaxUint8 // how far a conditional jump reaches
 )
 
-// compile writes the program.
-func compile(audit uint32, fixed []uint32, looked []call) []unix.SockFilter {
+// compile writes the program. What is beyond the numbers of fixed has the answer rest.
+func compile(audit uint32, fixed []uint32, looked []call, rest uint32) []unix.SockFilter {
 	var p program
 	// The architecture first: everything after it reads numbers, and these mean another call
 	// elsewhere.
@@ -49,7 +49,7 @@ func compile(audit uint32, fixed []uint32, looked []call) []unix.SockFilter {
 		p.judge(c.refusals)
 		p.place(next)
 	}
-	p.search(ranges(fixed, looked))
+	p.search(ranges(fixed, looked, rest))
 	return p.instructions()
 }
 
@@ -58,7 +58,7 @@ type span struct{ first, answer uint32 }
 
 // ranges covers all numbers there are. What was looked at never comes here, and so takes the answer
 // of its neighbours.
-func ranges(fixed []uint32, looked []call) []span {
+func ranges(fixed []uint32, looked []call, rest uint32) []span {
 	seen := make([]bool, len(fixed))
 	for _, c := range looked {
 		seen[c.number] = true
@@ -74,7 +74,7 @@ func ranges(fixed []uint32, looked []call) []span {
 			extend(number, answer)
 		}
 	}
-	extend(len(fixed), refuse(unix.ENOSYS))
+	extend(len(fixed), rest)
 	return spans
 }
 

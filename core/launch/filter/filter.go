@@ -2,6 +2,7 @@
 // runs at each system call.
 //
 //	program, err := filter.Assemble(allowed, refused) // of core, and refusals of all layers
+//	asking, err := filter.AssembleNotices(notices)    // in tier B: the calls that core answers for
 //
 // Core assembles; nono-init only loads the bytes. What is not allowed by name fails with ENOSYS, as
 // if the kernel did not have it: so does every number without a name, a call that is newer than
@@ -33,6 +34,17 @@
 // list, whatever its flags"; and it walks the rules one after another. Its tables of numbers were
 // maps of all architectures, made at each start; see [Names].
 package filter
+
+import "github.com/nono-run/nono/sdk/fragment"
+
+// Notice names system calls that a supervisor answers for: the kernel holds the caller until it
+// has.
+type Notice struct {
+	// Calls are names as in the kernel's table; one that this architecture lacks is skipped.
+	Calls []string
+	// When lists alternatives: the supervisor is asked if one of them holds. Empty: always.
+	When []fragment.Condition
+}
 
 // Done stands in the place of an error's name in a rule of core's: the call is not made, and its
 // caller is told that it was. No layer may ask for that.

@@ -13,10 +13,7 @@ import (
 //
 // Every argument is one that no call takes, so nothing is done. Any answer but ENOSYS is a yes.
 func requireCalls(*launcher) error {
-	for _, call := range []struct {
-		name   string
-		number uintptr
-	}{
+	return require([]systemCall{
 		{"openat2", unix.SYS_OPENAT2},
 		{"open_tree", unix.SYS_OPEN_TREE},
 		{"move_mount", unix.SYS_MOVE_MOUNT},
@@ -26,7 +23,24 @@ func requireCalls(*launcher) error {
 		{"fsmount", unix.SYS_FSMOUNT},
 		{"pivot_root", unix.SYS_PIVOT_ROOT},
 		{"seccomp", unix.SYS_SECCOMP},
-	} {
+	})
+}
+
+// requireShared asks for the calls that tier B is made with.
+func requireShared(*launcher) error {
+	return require([]systemCall{
+		{"openat2", unix.SYS_OPENAT2},
+		{"seccomp", unix.SYS_SECCOMP},
+	})
+}
+
+type systemCall struct {
+	name   string
+	number uintptr
+}
+
+func require(calls []systemCall) error {
+	for _, call := range calls {
 		const none = ^uintptr(0)
 		_, _, errno := syscall.RawSyscall6(call.number, none, none, none, none, none, none)
 		if errno == unix.ENOSYS {

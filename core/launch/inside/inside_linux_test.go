@@ -118,7 +118,7 @@ func TestDependencies(t *testing.T) {
 	const own, goLandlock = "github.com/nono-run/nono/", "github.com/landlock-lsm/go-landlock/landlock"
 	allowed := []string{
 		own + "cmd/nono-init", own + "core/launch/inside", own + "core/launch/recipe",
-		own + "core/copies", own + "core/terminal/keeper",
+		own + "core/launch/descendants", own + "core/copies", own + "core/terminal/keeper",
 		own + "sdk/bytejson",
 		own + "sdk/fragment", own + "sdk/policy", own + "sdk/hostname",
 		goLandlock, goLandlock + "/internal", goLandlock + "/syscall",

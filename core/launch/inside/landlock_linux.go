@@ -9,6 +9,7 @@ import (
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
@@ -21,26 +22,10 @@ func applyLandlock(l *launcher) error {
 		return nil
 	}
 	handled := handledRights(l.recipe.LandlockABI)
-	var rules []landlock.Rule
-	var open []int
-	defer func() {
-		for _, fd := range open {
-			closeFD(fd)
-		}
-	}()
-	for _, s := range l.recipe.Landlock {
-		fd, rule, err := pathRule(s, handled)
-		if fd >= 0 {
-			open = append(open, fd)
-		}
-		if err != nil {
-			return &failure{
-				rule: s.For, step: fragment.Kind(s), path: s.Path, doing: "granting " + s.Path, err: err,
-			}
-		}
-		if rule != nil {
-			rules = append(rules, rule)
-		}
+	rules, open, err := l.pathRules(handled)
+	defer recipe.CloseAll(open)
+	if err != nil {
+		return err
 	}
 	rules = append(rules, l.streamRules(handled)...)
 	config, err := landlock.NewConfig(handled)
@@ -50,12 +35,32 @@ func applyLandlock(l *launcher) error {
 	return fail("applying Landlock", config.RestrictPaths(rules...))
 }
 
+// pathRules are the recipe's rules, and the descriptors by which they name their paths.
+func (l *launcher) pathRules(
+	handled landlock.AccessFSSet,
+) (rules []landlock.Rule, open []int, err error) {
+	for _, s := range l.recipe.Landlock {
+		fd, rule, err := pathRule(s, handled)
+		if fd >= 0 {
+			open = append(open, fd)
+		}
+		if err != nil {
+			return nil, open, &failure{
+				rule: s.For, step: fragment.Kind(s), path: s.Path, doing: "granting " + s.Path, err: err,
+			}
+		}
+		if rule != nil {
+			rules = append(rules, rule)
+		}
+	}
+	return rules, open, nil
+}
+
 // closeAbstractSockets keeps the agent from Unix sockets that have a name and no file: they belong
 // to the network namespace, and so in the host's network the agent would reach the user's X server,
 // which types for whoever asks. Where Landlock is too old for it, it is not held; what such a run
 // was started for, the host's whole network, has been said.
 func closeAbstractSockets(l *launcher) error {
-	const firstWithScopes = 6
 	if !l.hostNetwork || l.host().LandlockABI < firstWithScopes {
 		return nil
 	}

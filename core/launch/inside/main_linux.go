@@ -17,6 +17,7 @@ import (
 
 // launcher is what the steps work on.
 type launcher struct {
+	tier        recipe.Tier
 	hostNetwork bool
 	recipe      *recipe.Recipe
 
@@ -30,6 +31,8 @@ type launcher struct {
 	terminal *terminal
 	// hand are the descriptors for core.
 	hand []handed
+	// notify says that a listener of notifications can be had here.
+	notify bool
 }
 
 // handed is a descriptor for core.
@@ -107,15 +110,23 @@ func Main() int {
 	// What the agent inherits is this thread's; see the package.
 	runtime.LockOSThread()
 	l := &launcher{
-		proc: -1, sys: -1, streams: [3]int{0, 1, 2}, terminal: &terminal{slave: -1},
+		tier: recipe.TierA,
+		proc: -1, sys: -1, streams: [3]int{0, 1, 2}, terminal: &terminal{slave: -1, inside: namespace{}},
 	}
+	life := l.run
 	for _, arg := range os.Args[1:] {
-		if arg != recipe.HostNetwork {
+		switch arg {
+		case recipe.HostNetwork:
+			l.hostNetwork = true
+		case recipe.NoNamespaces:
+			l.tier, life = recipe.TierB, l.guard
+		case nascent:
+			l.tier, life = recipe.TierB, l.become
+		default:
 			return 2
 		}
-		l.hostNetwork = true
 	}
-	if err := l.run(); err != nil {
+	if err := life(); err != nil {
 		var f *failure
 		if !errors.As(err, &f) {
 			f = &failure{doing: "running nono-init", err: err}
@@ -129,7 +140,7 @@ func Main() int {
 	return 0
 }
 
-// run is the life of nono-init up to the agent's start; from there serve has it.
+// run is the life of nono-init in tier A up to the agent's start; from there serve has it.
 func (l *launcher) run() error {
 	if err := l.apply(arrival); err != nil {
 		return err
@@ -182,7 +193,7 @@ func (l *launcher) host() *recipe.Host {
 	if err != nil {
 		abi = 0 // not built in or not switched on
 	}
-	return &recipe.Host{Tier: recipe.TierA, LandlockABI: abi}
+	return &recipe.Host{Tier: l.tier, LandlockABI: abi, Notify: l.notify}
 }
 
 func (l *launcher) receiveRecipe() error {
@@ -198,7 +209,7 @@ func (l *launcher) receiveRecipe() error {
 	if l.recipe, err = recipe.Open(fds[0]); err != nil {
 		return fail("taking the recipe", err)
 	}
-	return recipeFailure(l.recipe.Check())
+	return recipeFailure(l.recipe.Check(l.tier))
 }
 
 func recipeFailure(err error) error {
@@ -262,12 +273,22 @@ func closeInherited(*launcher) error {
 // requireInit refuses to run anywhere but where core puts it, as the first process of a pid
 // namespace with a lifeline: what follows changes the process's surroundings.
 func requireInit(*launcher) error {
+	if os.Getpid() != 1 {
+		return fail("starting", errByHand)
+	}
+	return requireLifeline(nil)
+}
+
+// requireLifeline refuses to run for anyone but core.
+func requireLifeline(*launcher) error {
 	kind, err := unix.GetsockoptInt(recipe.Lifeline, unix.SOL_SOCKET, unix.SO_TYPE)
-	if os.Getpid() != 1 || err != nil || kind != unix.SOCK_SEQPACKET {
-		return fail("starting", errors.New("nono-init is started by nono, and does nothing by itself"))
+	if err != nil || kind != unix.SOCK_SEQPACKET {
+		return fail("starting", errByHand)
 	}
 	return nil
 }
+
+var errByHand = errors.New("nono-init is started by nono, and does nothing by itself")
 
 // leavePeers stops mounts made here from appearing on the host.
 func leavePeers(*launcher) error {

@@ -122,6 +122,15 @@ func forbidCores(*launcher) error {
 // threads would cost as much as all of them on one. The other threads never exec; should one be
 // made to, it has no capability and, under no-new-privs (see there), gets none.
 func dropPrivileges(*launcher) error {
+	if err := dropForExec(); err != nil {
+		return err
+	}
+	return dropCapabilities()
+}
+
+// dropForExec keeps this thread's capabilities from coming back at an exec. Only who may set
+// capabilities can do it.
+func dropForExec() error {
 	for c := uintptr(0); ; c++ { // the kernel, not a constant of this build's, says which is the last
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
 		if errors.Is(err, unix.EINVAL) && c > 0 {
@@ -131,9 +140,12 @@ func dropPrivileges(*launcher) error {
 			return fail("emptying the bounding set", err)
 		}
 	}
-	if err := unix.Prctl(unix.PR_SET_SECUREBITS, lockedDown, 0, 0, 0); err != nil {
-		return fail("locking the security settings", err)
-	}
+	return fail("locking the security settings",
+		unix.Prctl(unix.PR_SET_SECUREBITS, lockedDown, 0, 0, 0))
+}
+
+// dropCapabilities gives up those of every thread.
+func dropCapabilities() error {
 	// Effective, permitted and inheritable; the ambient set follows the last two by itself.
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
@@ -167,18 +179,26 @@ func hideMemory(*launcher) error {
 // by guesses; the agent may read that anyway. SPEC_ALLOW leaves this as it is for the user's other
 // programs.
 func applySeccomp(l *launcher) error {
-	filter := parseFilter(l.recipe.Seccomp)
-	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		unix.SECCOMP_FILTER_FLAG_TSYNC|unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW,
-		uintptr(unsafe.Pointer(&program)))
+	const flags = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW
+	thread, err := loadFilter(l.recipe.Seccomp, flags)
+	if err == nil && thread != 0 {
+		err = fmt.Errorf("thread %d has another one", thread)
+	}
+	return fail("loading the system-call filter", err)
+}
+
+// loadFilter puts a filter on this thread, with more according to the flags, which also say what is
+// returned.
+func loadFilter(program []byte, flags uintptr) (int, error) {
+	filter := parseFilter(program)
+	whole := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	answer, _, errno := unix.Syscall(
+		unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&whole)),
+	)
 	if errno != 0 {
-		return fail("loading the system-call filter", errno)
+		return -1, errno
 	}
-	if thread != 0 {
-		return fail("loading the system-call filter", fmt.Errorf("thread %d has another one", thread))
-	}
-	return nil
+	return int(answer), nil
 }
 
 // parseFilter reads instructions of eight bytes.

@@ -12,7 +12,11 @@ import (
 // the run: it ends the rest, tells core, and ends the process. stopped is called when a signal has
 // stopped the agent.
 func waitForAgent(agent int, stopped func(unix.Signal)) {
-	go endTracer(agent)
+	go func() {
+		if endedBehindUs(agent) {
+			_ = unix.Kill(-1, unix.SIGKILL)
+		}
+	}()
 	status, err := reapUntil(agent, stopped)
 	if err != nil {
 		os.Exit(1) // core sees a nono-init that ended without a word, and says so
@@ -71,27 +75,25 @@ func endOthers() int {
 	}
 }
 
-// endTracer ends everything where the main process has ended and the kernel keeps it from us: the
-// end of a process that something inside traces is told to the tracer alone, until that has taken
-// note of it or is gone. A pidfd tells it to whoever asks.
-func endTracer(agent int) {
+// endedBehindUs waits for the end of the main process, and reports whether the kernel keeps it from
+// us: the end of a process that something inside traces is told to the tracer alone, until that has
+// taken note of it or is gone. A pidfd tells it to whoever asks.
+func endedBehindUs(agent int) bool {
 	fd, err := unix.PidfdOpen(agent, 0)
 	if err != nil {
-		return // it has ended and was reaped
+		return false // it has ended and was reaped
 	}
 	defer closeFD(fd)
 	ended := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	for ended[0].Revents == 0 {
 		if _, err := unix.Poll(ended, -1); err != nil && err != unix.EINTR {
-			return
+			return false
 		}
 	}
 	var info unix.Siginfo
 	const look = unix.WEXITED | unix.WNOHANG | unix.WNOWAIT
 	err = unix.Waitid(unix.P_PIDFD, fd, &info, look, nil)
-	if err == nil && info.Signo == 0 { // it is our child, and there is no news of it
-		_ = unix.Kill(-1, unix.SIGKILL)
-	}
+	return err == nil && info.Signo == 0 // it is our child, and there is no news of it
 }
 
 // reap waits for a child, or for any with -1. WALL: also for those that were cloned to end without

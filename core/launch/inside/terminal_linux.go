@@ -1,16 +1,14 @@
 package inside
 
 import (
-	"bytes"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/launch/descendants"
 	"github.com/nono-run/nono/core/launch/recipe"
 )
 
@@ -26,6 +24,8 @@ type terminal struct {
 	// here it is kept for asking and setting the foreground.
 	slave int
 	agent int
+	// inside are the processes that job control is about.
+	inside population
 
 	// mu orders what core asks and what the kernel reports.
 	mu sync.Mutex
@@ -43,34 +43,58 @@ func openTerminal(l *launcher) error {
 	if !l.recipe.Terminal {
 		return nil
 	}
-	const doing = "opening the session's terminal"
-	master, err := unix.Open("/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	master, slave, err := newTerminal("/dev/pts/ptmx")
 	if err != nil {
-		return fail(doing, err)
+		return err
 	}
+	l.terminal.slave = slave
+	if err := l.useTerminal(master); err != nil {
+		return err
+	}
+	return control(slave)
+}
+
+// useTerminal takes the session's terminal in the place of the user's.
+func (l *launcher) useTerminal(master int) error {
 	l.hand = append(l.hand, handed{master, recipe.Descriptor{Kind: recipe.TerminalDescriptor}})
-	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
-		return fail("unlocking the session's terminal", err)
-	}
-	// Not by its name: the other end of this master, whatever stands in /dev/pts.
-	slave, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(master), unix.TIOCGPTPEER,
-		unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
-	if errno != 0 {
-		return fail(doing, errno)
-	}
-	l.terminal.slave = int(slave)
 	for n, s := range l.recipe.Streams {
 		if s.Kind != recipe.TerminalStream {
 			continue
 		}
 		// A copy each, which go when the agent has them.
-		l.streams[n], err = unix.FcntlInt(slave, unix.F_DUPFD_CLOEXEC, 3)
+		var err error
+		l.streams[n], err = unix.FcntlInt(uintptr(l.terminal.slave), unix.F_DUPFD_CLOEXEC, 3)
 		if err != nil {
-			return fail(doing, err)
+			return fail("opening the session's terminal", err)
 		}
 	}
-	return fail("making it the controlling terminal of the session",
-		unix.IoctlSetInt(l.terminal.slave, unix.TIOCSCTTY, 0))
+	return nil
+}
+
+// newTerminal makes a terminal by the device that makes them.
+func newTerminal(by string) (master, slave int, err error) {
+	const doing = "opening the session's terminal"
+	master, err = unix.Open(by, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, -1, fail(doing, err)
+	}
+	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
+		return -1, -1, fail("unlocking the session's terminal", err)
+	}
+	// Not by its name: the other end of this master, whatever stands in /dev/pts.
+	peer, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(master), unix.TIOCGPTPEER,
+		unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
+	if errno != 0 {
+		return -1, -1, fail(doing, errno)
+	}
+	return master, int(peer), nil
+}
+
+// control makes a terminal the controlling one of the session that this process leads.
+func control(slave int) error {
+	return fail(
+		"making it the controlling terminal of the session", unix.IoctlSetInt(slave, unix.TIOCSCTTY, 0),
+	)
 }
 
 // adopt is told of the agent when it has been executed, by the thread that will be asked for steps
@@ -159,15 +183,15 @@ func (t *terminal) freeze() {
 	if !t.frozen {
 		t.frozen = true
 		t.asleep = map[int]bool{}
-		for _, p := range processes() {
-			if p.stopped() && p.group != t.agent {
-				t.asleep[p.pid] = true
+		for _, p := range t.inside.list() {
+			if p.Stopped() && p.Group != t.agent {
+				t.asleep[p.PID] = true
 			}
 		}
 	}
 	for end := time.Now().Add(freezeLimit); ; {
-		_ = unix.Kill(-1, unix.SIGSTOP) // again, for those that were being made
-		if !slices.ContainsFunc(processes(), process.runs) || time.Now().After(end) {
+		t.inside.signal(unix.SIGSTOP) // again, for those that were being made
+		if !slices.ContainsFunc(t.inside.list(), descendants.Process.Runs) || time.Now().After(end) {
 			return
 		}
 		time.Sleep(200 * time.Microsecond) //nolint:forbidigo // nobody tells when all stand still
@@ -180,11 +204,11 @@ func (t *terminal) thaw() {
 	if !t.frozen {
 		return
 	}
-	all := processes()
-	slices.SortFunc(all, func(a, b process) int { return b.pid - a.pid })
+	all := t.inside.list()
+	slices.SortFunc(all, func(a, b descendants.Process) int { return b.PID - a.PID })
 	for _, p := range all {
-		if p.pid != 1 && !t.asleep[p.pid] {
-			_ = unix.Kill(p.pid, unix.SIGCONT)
+		if !t.asleep[p.PID] {
+			_ = unix.Kill(p.PID, unix.SIGCONT)
 		}
 	}
 	t.frozen, t.asleep = false, nil
@@ -198,64 +222,10 @@ func (t *terminal) stopped(by unix.Signal) {
 	if t.frozen {
 		return
 	}
-	if p, err := look(t.agent); err != nil || !p.stopped() {
+	if p, err := descendants.Look(t.agent); err != nil || !p.Stopped() {
 		return
 	}
 	_ = send(recipe.Reply{Stopped: &recipe.Stopped{Signal: int(by), Behind: !t.front}})
-}
-
-// process is one process inside, as /proc has it.
-type process struct {
-	pid, group int
-	state      byte
-}
-
-// stopped says that a signal has stopped it, and no debugger.
-func (p process) stopped() bool { return p.state == 'T' }
-
-// runs says that it may do something. One that waits in the kernel (D), as a parent does for its
-// child in vfork, stops before it does anything else.
-func (p process) runs() bool {
-	return p.pid != 1 && !bytes.ContainsRune([]byte("TtDZX"), rune(p.state))
-}
-
-// processes are all that are inside.
-func processes() []process {
-	dir, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = dir.Close() }() // nothing was written to it
-	names, _ := dir.Readdirnames(-1)
-	var all []process
-	for _, name := range names {
-		if pid, err := strconv.Atoi(name); err == nil {
-			if p, err := look(pid); err == nil { // else it has just ended
-				all = append(all, p)
-			}
-		}
-	}
-	return all
-}
-
-// look looks at one process.
-func look(pid int) (process, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return process{}, err
-	}
-	return parseStat(pid, stat)
-}
-
-// parseStat reads the line: the number, the name in parentheses, which may hold any byte, the
-// state, the parent, the group.
-func parseStat(pid int, stat []byte) (process, error) {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 3 {
-		return process{}, fmt.Errorf("the state of process %d cannot be read: %q", pid, stat)
-	}
-	group, err := strconv.Atoi(string(fields[2]))
-	return process{pid: pid, group: group, state: fields[0][0]}, err
 }
 
 // blockSignal keeps a signal from this thread.

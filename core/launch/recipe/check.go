@@ -8,16 +8,24 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// Check refuses a recipe that leaves something open that nono-init would have to guess. It runs
-// inside nono-init, so that what core forgot is an error and never a weaker sandbox.
-func (r *Recipe) Check() error {
+// Check refuses a recipe that leaves something open that nono-init would have to guess, or that is
+// not for its tier. It runs inside nono-init, so that what core forgot is an error and never a
+// weaker sandbox.
+func (r *Recipe) Check(tier Tier) error {
 	if err := r.checkSteps(); err != nil {
+		return err
+	}
+	if err := r.checkTier(tier); err != nil {
 		return err
 	}
 	switch {
 	case len(r.Seccomp) == 0 || len(r.Seccomp)%8 != 0:
 		return fmt.Errorf(
 			"the recipe's system-call filter has %d bytes, which is no filter", len(r.Seccomp),
+		)
+	case len(r.Notify)%8 != 0:
+		return fmt.Errorf(
+			"the recipe's filter of notifications has %d bytes, which is no filter", len(r.Notify),
 		)
 	case len(r.Landlock) > 0 && r.LandlockABI < 1:
 		return errors.New("the recipe has Landlock rules but no Landlock version to apply them with")
@@ -41,10 +49,36 @@ func (r *Recipe) Check() error {
 	return nil
 }
 
-func (r *Recipe) checkSteps() error {
-	if len(r.Mounts) == 0 {
-		return errors.New("the recipe has no root")
+// checkTier refuses what a tier has no way to do, and in tier B what it cannot be without.
+func (r *Recipe) checkTier(tier Tier) error {
+	switch tier {
+	case TierA:
+		if len(r.Mounts) == 0 {
+			return errors.New("the recipe has no root")
+		}
+		if len(r.BindTCP) > 0 {
+			return errors.New("the recipe names ports of the host's, and the agent has a network of its own")
+		}
+	case TierB:
+		switch {
+		case len(r.Landlock) == 0:
+			return errors.New("the recipe has no Landlock rules, and in tier B nothing else closes files")
+		case len(r.Mounts) > 0:
+			return fmt.Errorf("the recipe mounts %s, and in tier B nothing can be mounted",
+				r.Mounts[0].(fragment.Mount).At())
+		case len(r.Listeners) > 0 || len(r.Dial) > 0:
+			return errors.New("the recipe has listeners or dialers, which core opens itself in tier B")
+		case r.Processes > 0:
+			return errors.New("the recipe limits the processes inside, " +
+				"and in tier B the kernel counts all of the user's with them")
+		}
+	default:
+		return fmt.Errorf("there is no tier %q", tier)
 	}
+	return nil
+}
+
+func (r *Recipe) checkSteps() error {
 	for i, s := range r.Mounts {
 		if err := checkStep(s); err != nil {
 			return err

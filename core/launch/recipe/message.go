@@ -6,6 +6,10 @@ import "github.com/nono-run/nono/sdk/policy"
 // namespace.
 const HostNetwork = "host-network"
 
+// NoNamespaces is the argument that tells nono-init that it was left in all of the host's
+// namespaces, which is tier B.
+const NoNamespaces = "no-namespaces"
+
 // Request is what core asks nono-init. Exactly one field is set. In a run they come in this order:
 // Prepare, Go, then any number of Signal, Job and Dial.
 type Request struct {
@@ -73,14 +77,22 @@ type Reply struct {
 // Tier is what a host can enforce with.
 type Tier string
 
-// TierA is a host with user namespaces, on which a fresh /proc can be mounted.
-const TierA Tier = "A"
+// The tiers.
+const (
+	// TierA is a host with user namespaces, on which a fresh /proc can be mounted.
+	TierA Tier = "A"
+	// TierB is a host without them, which has Landlock.
+	TierB Tier = "B"
+)
 
 // Host is what nono-init found out by getting as far as it has come.
 type Host struct {
 	Tier Tier `json:"tier"`
 	// LandlockABI is the kernel's Landlock version, 0 where it has none.
 	LandlockABI int `json:"landlock_abi"`
+	// Notify says that a recipe may ask for a listener of notifications. A chain of filters has one,
+	// and where nono runs under a filter that has it, there is no other. It is asked in tier B alone.
+	Notify bool `json:"notify,omitempty"`
 }
 
 // Failed says which step went wrong.
@@ -123,6 +135,7 @@ const (
 	TerminalDescriptor DescriptorKind = "terminal"
 	StreamDescriptor   DescriptorKind = "stream" // the view of a stream that is a file
 	CopyDescriptor     DescriptorKind = "copy"   // the directory that a copy was put in
+	NotifyDescriptor   DescriptorKind = "notify" // the listener of notifications
 )
 
 // Started says how the agent's exec went: Errno is 0 when it runs, and Path what could not be

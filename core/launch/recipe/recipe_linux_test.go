@@ -160,7 +160,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil || !cmp.Equal(first, second, cmpopts.EquateEmpty()) {
 			t.Fatalf("%v\nread  %+v\nagain %+v", err, first, second)
 		}
-		_ = first.Check()
+		_ = first.Check(TierA)
 	})
 }
 
@@ -176,7 +176,7 @@ func TestUnsealed(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	if err := sample().Check(); err != nil {
+	if err := sample().Check(TierA); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
@@ -217,8 +217,43 @@ func TestCheck(t *testing.T) {
 	} {
 		r := sample()
 		test.change(r)
-		if err := r.Check(); err == nil || !strings.Contains(err.Error(), test.want) {
+		if err := r.Check(TierA); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("got %v, want %q", err, test.want)
+		}
+	}
+}
+
+func TestCheckTierB(t *testing.T) {
+	plain := func() *Recipe {
+		r := sample()
+		r.Mounts, r.Listeners, r.Dial, r.Processes = nil, nil, nil, 0
+		r.LandlockABI, r.Landlock = 7, []fragment.Landlock{
+			{Path: "/usr", Rights: []fragment.Right{fragment.RightRead}},
+		}
+		return r
+	}
+	if err := plain().Check(TierB); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		tier   Tier
+		change func(*Recipe)
+		want   string
+	}{
+		{TierB, func(r *Recipe) { r.Mounts = sample().Mounts }, "mounts /, and in tier B nothing"},
+		{TierB, func(r *Recipe) { r.Landlock = nil }, "no Landlock rules"},
+		{TierB, func(r *Recipe) { r.LandlockABI = 0 }, "no Landlock version"},
+		{TierB, func(r *Recipe) { r.Listeners = []fragment.Listener{{Name: "x", Network: fragment.TCP, Port: 1}} }, "core opens itself"},
+		{TierB, func(r *Recipe) { r.Dial = []uint16{1} }, "core opens itself"},
+		{TierB, func(r *Recipe) { r.Processes = 7 }, "limits the processes"},
+		{TierB, func(r *Recipe) { r.Notify = make([]byte, 9) }, "filter of notifications has 9 bytes"},
+		{TierA, func(r *Recipe) { r.Mounts, r.BindTCP = sample().Mounts, []uint16{1} }, "ports of the host's"},
+		{"", func(*Recipe) {}, `no tier ""`},
+	} {
+		r := plain()
+		test.change(r)
+		if err := r.Check(test.tier); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("tier %s: got %v, want %q", test.tier, err, test.want)
 		}
 	}
 }
