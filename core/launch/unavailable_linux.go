@@ -122,7 +122,9 @@ const neededMajor, neededMinor = 5, 13
 
 // shared are the calls that every tier is made with. Without one of the others there is no view,
 // and tier B has none.
-var shared = []string{"close_range", "memfd_create", "openat2", "seccomp"}
+var shared = []string{
+	"close_range", "close_range with CLOSE_RANGE_CLOEXEC", "memfd_create", "openat2", "seccomp",
+}
 
 // withoutCall is for a system call that is answered with ENOSYS. Its name is empty where several
 // may be meant.
