@@ -13,7 +13,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 
 # The build id tells nono that a layer beside it was built from the same sources. It is their digest, so two builds of one tree
 # agree and a changed file shows, with git or without.
-SOURCES := cmd core plugins profiles sdk testllm go.mod go.sum
+SOURCES := cmd core packaging plugins profiles sdk testllm go.mod go.sum
 BUILD_ID = $$(LC_ALL=C find $(SOURCES) -type f ! -name '*_test.go' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
 
 # -count=1: the tests look at the kernel and at other programs, which go's cache of results does not know.

@@ -102,6 +102,7 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	root := a.newRoot(actions{
 		run: a.run, shell: a.shell, plan: a.plan, why: a.why, init: a.writeStarter,
 		approve:     a.approve,
+		doctor:      a.examine,
 		version:     a.version,
 		listPlugins: a.listPlugins, lockPlugin: a.lockPlugin, removePlugin: a.removePlugin,
 		newPlugin:  a.newPlugin,
@@ -171,6 +172,7 @@ type actions struct {
 	listPlugins func(ctx context.Context, asJSON bool) error
 	version     func(asJSON bool) error
 	approve     func(approveOptions) error
+	doctor      func(context.Context, doctorOptions) error
 
 	lockPlugin     func(lockOptions) error
 	newPlugin      func(newPluginOptions) error
@@ -236,6 +238,7 @@ in which a file says what is granted.`,
 		newWhy(do.why, names),
 		newApprove(do.approve),
 		newInit(do.init),
+		newDoctor(do.doctor),
 		newProfiles(do, a.completeProfiles),
 		newPlugin(do),
 		newGit(do),

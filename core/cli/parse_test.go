@@ -45,6 +45,7 @@ func understoodWith(commands []sdk.Subcommand, args ...string) (any, *App, error
 		init:        func(_ context.Context, o starterOptions) error { return take(o) },
 		why:         func(_ context.Context, o whyOptions) error { return take(o) },
 		approve:     func(o approveOptions) error { return take(o) },
+		doctor:      func(_ context.Context, o doctorOptions) error { return take(o) },
 		listPlugins: func(_ context.Context, asJSON bool) error { return take(listed(asJSON)) },
 		version:     func(asJSON bool) error { return take(shown(asJSON)) },
 
@@ -209,6 +210,10 @@ func TestUnderstood(t *testing.T) {
 		{"plugin verify --json", compared(true)},
 		{"plugin verify ./x", verifyOptions{Program: "./x"}},
 		{"plugin verify acme/x -c x.hcl --json", verifyOptions{"acme/x", "x.hcl", true}},
+		{"doctor", doctorOptions{}},
+		{"doctor --json", doctorOptions{JSON: true}},
+		{"doctor --apparmor", doctorOptions{AppArmor: true}},
+		{"setup --check-only", doctorOptions{}},
 		{"version", shown(false)},
 		{"run --name nightly --json-events x", runOptions{
 			policyOptions: policyOptions{Command: []string{"x"}}, liveOptions: liveOptions{"nightly", 2},
@@ -253,7 +258,7 @@ func TestUnderstood(t *testing.T) {
 
 // The whole text of each mistake, as it is shown.
 func TestNotUnderstood(t *testing.T) {
-	const own = "nono's own are: approve, audit, completion, git, help, init, inspect, logs, plan, plugin, profiles, ps, run, session, shell, stop, version, why, x\n"
+	const own = "nono's own are: approve, audit, completion, doctor, git, help, init, inspect, logs, plan, plugin, profiles, ps, run, session, shell, stop, version, why, x\n"
 	for args, want := range map[string]string{
 		"run --allow-cwd=false -- true": "--allow-cwd takes no value, and was given \"false\"\n  `nono help run` lists the flags\n",
 		"run --read":                    "--read needs a value\n  `nono help run` shows which\n",

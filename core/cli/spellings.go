@@ -33,7 +33,6 @@ type spelling struct {
 const (
 	networkNone = "the network is closed without any flag"
 	planShows   = "`nono plan` shows every rule and the line it comes from"
-	triesHost   = "`nono run -- true` says why, where this host lacks something"
 	always      = "every run has it without any flag"
 )
 
@@ -47,7 +46,7 @@ var commandSpellings = []spelling{
 	{words: []string{"rollback restore", "rollback", "undo"}, is: "session rollback"},
 
 	{words: []string{"wrap"}, later: true, answer: "`nono run` does it"},
-	{words: []string{"doctor", "setup"}, later: true, answer: triesHost},
+	{words: []string{"setup"}, is: "doctor"},
 	{words: []string{"learn"}, later: true, answer: "`nono logs` shows what a run did"},
 }
 

@@ -128,6 +128,41 @@ func (c *Commands) Run(
 	}).Run(ctx)
 }
 
+// Said is what a layer's command wrote, as far as anybody wants it, and its exit code.
+type Said struct {
+	Out, Err string
+	Code     int
+}
+
+// mostSaid is how much a command may write that is asked for an answer.
+const mostSaid = 1 << 20
+
+// Ask runs a layer's command that asks nobody anything, and returns what it wrote.
+func (c *Commands) Ask(
+	ctx context.Context, layer string, command sdk.Subcommand, flags map[string][]string,
+) (Said, error) {
+	binary, req, err := c.prepare(ctx, layer, command, About{})
+	if err != nil {
+		return Said{}, err
+	}
+	defer func() { _ = binary.Close() }()
+	req.Flags = flags
+	var out, wrong bounded
+	code, err := (&layerhost.Command{
+		Binary: binary, Request: req, Stdout: &out, Stderr: &wrong,
+	}).Run(ctx)
+	return Said{Out: out.String(), Err: wrong.String(), Code: code}, err
+}
+
+// bounded keeps the beginning of what is written.
+type bounded struct{ strings.Builder }
+
+// Write implements io.Writer.
+func (b *bounded) Write(p []byte) (int, error) {
+	_, _ = b.Builder.Write(p[:min(len(p), mostSaid-b.Len())])
+	return len(p), nil
+}
+
 // prepare finds a layer's program, and is what its command is told. The caller closes the program.
 func (c *Commands) prepare(
 	ctx context.Context, layer string, command sdk.Subcommand, about About,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/nono-run/nono/core/diag"
@@ -42,11 +43,26 @@ func asProblems(err error) diag.Problems {
 	return diag.Problems{problemOf(err, policy.Source{})}
 }
 
+// hostRefuses begins the problem of a host without a sandbox.
+const hostRefuses = "this host cannot enforce the sandbox: "
+
+// RefusedByHost is the problem of a host on which there is no sandbox, without the words that all
+// of them begin with, if an error of this package's says so.
+func RefusedByHost(err error) (diag.Problem, bool) {
+	for _, p := range asProblems(err) {
+		if reason, ok := strings.CutPrefix(p.Summary, hostRefuses); ok {
+			p.Summary = reason
+			return p, true
+		}
+	}
+	return diag.Problem{}, false
+}
+
 // HostProblem says why there is no sandbox on this host, where an error is about that.
 func HostProblem(err error) error {
 	var unavailable *launch.UnavailableError
 	if errors.As(err, &unavailable) {
-		return diag.Errorf("this host cannot enforce the sandbox: %s", unavailable.Reason).
+		return diag.Errorf("%s%s", hostRefuses, unavailable.Reason).
 			Try("%s", unavailable.Try)
 	}
 	return err
