@@ -29,10 +29,10 @@ var ErrHeld = errors.New("a living process holds it")
 // Lease is a directory that this process holds.
 type Lease struct{ lock *os.File }
 
-// beingMade begins the name of a directory that its process may not have locked yet. It is renamed
+// BeingMade begins the name of a directory that its process may not have locked yet. It is renamed
 // when that is done, so that nobody finds a directory between its making and its locking and takes
 // it for abandoned.
-const beingMade = "new-"
+const BeingMade = "new-"
 
 // makingTime is far more than what that takes. What is older was left by a process that was killed
 // in the middle.
@@ -52,7 +52,7 @@ func IsID(name string) bool {
 
 // Make makes a directory in base and holds it from the moment in which it has its name.
 func Make(base *os.Root, name string) (*Lease, error) {
-	making := beingMade + name
+	making := BeingMade + name
 	if err := base.Mkdir(making, 0o700); err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func Take(base *os.Root, name string) (*Lease, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	// Before it is locked, for whoever makes it would find it so.
-	if strings.HasPrefix(name, beingMade) && time.Since(mine.ModTime()) < makingTime {
+	if strings.HasPrefix(name, BeingMade) && time.Since(mine.ModTime()) < makingTime {
 		return nil, errors.Join(ErrHeld, lock.Close())
 	}
 	if err := take(lock); err != nil {

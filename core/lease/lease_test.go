@@ -22,7 +22,7 @@ func root(t *testing.T) *os.Root {
 func TestALeaseEndsWithItsProcess(t *testing.T) {
 	base := root(t)
 	name := NewID()
-	if !IsID(name) || IsID(beingMade+name) || IsID("") || IsID("../../etcx") {
+	if !IsID(name) || IsID(BeingMade+name) || IsID("") || IsID("../../etcx") {
 		t.Errorf("what a name is: %s", name)
 	}
 	l, err := Make(base, name)
@@ -60,7 +60,7 @@ func TestALeaseEndsWithItsProcess(t *testing.T) {
 // left alone while it may still be wanted.
 func TestADirectoryThatIsBeingMade(t *testing.T) {
 	base := root(t)
-	making := beingMade + NewID()
+	making := BeingMade + NewID()
 	if err := base.Mkdir(making, 0o700); err != nil {
 		t.Fatal(err)
 	}
