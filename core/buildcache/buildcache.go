@@ -56,8 +56,10 @@ type Store struct {
 // Cache is the cache of one tool.
 type Cache struct {
 	Tool string
-	// Dir is the directory on the host, Inside where the tool looks for it.
+	// Dir is the directory on the host, Inside where the tool looks for it, unless Variable names
+	// another place.
 	Dir, Inside string
+	Variable    string
 }
 
 // tool is a program with a cache of what it built.
@@ -94,7 +96,7 @@ func Find(req Request) Store {
 	}
 	for _, t := range tools {
 		if inside, ok := f.inside(t); ok && req.Has(t.program) {
-			s.Caches = append(s.Caches, Cache{t.program, path.Join(s.Dir, t.directory), inside})
+			s.Caches = append(s.Caches, Cache{t.program, path.Join(s.Dir, t.directory), inside, t.variable})
 		}
 	}
 	if len(s.Caches) == 0 {

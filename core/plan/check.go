@@ -9,6 +9,7 @@ import (
 	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/launch/filter"
 	"github.com/nono-run/nono/core/plan/view"
+	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -98,6 +99,11 @@ func (m *maker) checkStep(s Share, step fragment.Step) error {
 	}
 	if err := m.checkRule(step.Rule()); err != nil {
 		return err
+	}
+	if m.in.Host.Tier == sdk.TierB {
+		if err := unmountable(step); err != nil {
+			return err
+		}
 	}
 	switch step := step.(type) {
 	case fragment.Env:

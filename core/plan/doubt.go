@@ -19,13 +19,14 @@ import (
 // way. A protection it cannot hold alone: it does not see who changes a file's mode, times or
 // attributes.
 func (m *maker) doubt(p *Plan) {
-	played, err := proof.Play(p.Mounts)
+	reach, err := p.reach()
 	if err != nil {
 		return // Prove says so
 	}
-	var walled proof.Reach = played
-	if len(p.Landlock) > 0 {
-		walled = proof.Behind(played, proof.NewRights(p.rights()))
+	behind := func(r proof.Reach) proof.Reach { return r }
+	if len(p.Landlock) > 0 && !p.walled() {
+		wall := proof.NewRights(p.rights())
+		behind = func(r proof.Reach) proof.Reach { return proof.Behind(r, wall) }
 	}
 	var doubted diag.Problems
 	for _, r := range p.Rules {
@@ -37,9 +38,9 @@ func (m *maker) doubt(p *Plan) {
 		if err != nil || way.Path != r.Path {
 			continue // it changed meanwhile; nono-init refuses to mount what is not what was planned with
 		}
-		t, reach := proof.Target{Route: way, Hidden: true, What: "denied"}, walled
+		t := proof.Target{Route: way, Hidden: true, What: "denied"}
 		if r.Access == policy.Protect {
-			t, reach = proof.Target{Route: way, What: "protected"}, proof.Reach(played)
+			t = proof.Target{Route: way, What: "protected"}
 		}
 		if !r.Source.Asked() {
 			t.Lent = m.in.Own.Lent // of what is denied by default, core lends these
@@ -47,7 +48,11 @@ func (m *maker) doubt(p *Plan) {
 		for _, l := range r.Lifted {
 			t.Lent = append(slices.Clone(t.Lent), l.Path)
 		}
-		if err := proof.Hold(reach, t); err != nil {
+		has := reach(t)
+		if r.Access == policy.Deny {
+			has = behind(has)
+		}
+		if err := proof.Hold(has, t); err != nil {
 			doubted = append(doubted, diag.Errorf(
 				"layer %s says that %q is enforced, and it is not: %s", r.Layer, r.Says, err).
 				Try("narrow the grant that shows it there; if there is none, it is a flaw of a layer").

@@ -46,6 +46,7 @@ func Make(in Input) (*Plan, error) {
 	p := &Plan{
 		Session:  in.Session,
 		Host:     in.Host,
+		Fallback: in.Fallback,
 		Command:  in.Command,
 		Layers:   m.layerList(),
 		Disabled: in.Policy.Disabled,
@@ -57,15 +58,14 @@ func Make(in Input) (*Plan, error) {
 		Verified:    in.Verified,
 		Through:     m.through(),
 	}
-	v := m.mounts(p)
+	sight := m.files(p)
 	if m.problems.Failed() {
 		return nil, m.problems // what follows asks what is in the view
 	}
-	p.Mounts = v.Mounts()
-	p.Landlock = m.merger.Rights(m.steps.Rights, v)
+	v := p.View()
 	p.Listeners = m.listeners()
 	p.Dialers = merge.Dialers(m.steps.Dialers)
-	p.Env = m.environment(v, p.Listeners)
+	p.Env = m.environment(sight, p.Listeners)
 	p.Command.Args = slices.Concat(p.Command.Args, m.arguments(p))
 	p.Calls = m.base.Calls
 	p.Seccomp = merge.Filters(m.own.Filters, m.steps.Filters)
@@ -133,6 +133,7 @@ func newMaker(in Input) (*maker, error) {
 		Host: in.Host, Policy: &in.Policy, Through: m.through(), GitIdentity: in.GitIdentity,
 		Known: in.Known, Hosts: in.Hosts,
 		Lent: in.Lent, Links: in.Links, Limits: in.Limits, Look: in.Look,
+		Directories: in.Directories,
 	}
 	own.Resolver, own.Port53 = m.resolver()
 	m.closed = own.Closed()
@@ -208,6 +209,20 @@ func (m *maker) through() []string {
 
 func (m *maker) disabled(k policy.Kind) bool { return m.in.Policy.IsDisabled(k) }
 
+// files settles what the agent has of the files.
+func (m *maker) files(p *Plan) view.Sight {
+	if p.walled() {
+		return m.walledFiles(p)
+	}
+	v := m.mounts(p)
+	if m.problems.Failed() {
+		return v
+	}
+	p.Mounts = v.Mounts()
+	p.Landlock = m.merger.Rights(m.steps.Rights, v)
+	return v
+}
+
 // mounts merges all mount steps into the view, and adds what protects nono's own files to it.
 func (m *maker) mounts(p *Plan) view.View {
 	m.gather()
@@ -247,15 +262,21 @@ func (m *maker) toMake(dirs []string, v view.View) []string {
 		if at, ok := v.At(l.Inside); !ok || at.Rule() != base.RuleCaches {
 			continue
 		}
-		for dir := l.Dir; dir != "/"; dir = path.Dir(dir) {
-			if e, err := m.in.Look(dir); err != nil || e.Type != policy.Missing {
-				break
-			}
-			dirs = append(dirs, dir)
-		}
+		dirs = m.missing(dirs, l.Dir)
 	}
 	slices.SortFunc(dirs, view.ComparePaths)
 	return slices.Compact(dirs)
+}
+
+// missing adds a directory that does not exist yet, with those above it.
+func (m *maker) missing(dirs []string, dir string) []string {
+	for ; dir != "/"; dir = path.Dir(dir) {
+		if e, err := m.in.Look(dir); err != nil || e.Type != policy.Missing {
+			break
+		}
+		dirs = append(dirs, dir)
+	}
+	return dirs
 }
 
 // checkSize refuses a view of too many mounts, and names the layer that most of them come from if
@@ -332,14 +353,17 @@ func (m *maker) listeners() []Listener {
 
 // environment is every variable the agent gets, sorted: what the policy passes and sets, what core
 // composes, what layers add.
-func (m *maker) environment(v view.View, listeners []Listener) []Variable {
+func (m *maker) environment(sight view.Sight, listeners []Listener) []Variable {
 	asked, defaults, problems := base.Environment{
 		Policy: &m.in.Policy, Decide: m.decide, Environ: m.in.Environ, Home: m.in.Host.Home,
 		PathPrefix: m.in.PathPrefix, Instead: m.in.Instead,
 		Dir: m.in.Command.Dir, DirName: m.in.DirName,
-		Writable: func(dir string) bool { return writable(v, dir) },
-		Closed:   m.closed, Doors: m.doors(listeners), Bundle: m.in.Bundle,
-		Visible: func(file string) bool { return m.visible(v, file) },
+		Writable: func(dir string) bool {
+			return fragment.CheckPath(dir) == nil && sight.Writes(dir)
+		},
+		Closed: m.closed, Doors: m.doors(listeners), Bundle: m.in.Bundle,
+		Visible:     func(file string) bool { return m.visible(sight, file) },
+		Directories: m.in.Directories, Lent: m.in.Lent, Reaches: m.layersReach(),
 	}.Variables()
 	for _, p := range problems {
 		m.report(p)
@@ -368,22 +392,8 @@ func variables(steps []base.Variable) []Variable {
 	return vars
 }
 
-// writable reports whether the agent can write in a directory: it is the session's own, or granted.
-func writable(v view.View, dir string) bool {
-	if fragment.CheckPath(dir) != nil {
-		return false
-	}
-	switch s := v.Cover(dir).Mount.(type) {
-	case fragment.Tmpfs:
-		return s.Path == dir && dir != "/"
-	case fragment.Bind:
-		return s.Writable
-	}
-	return false
-}
-
 // visible reports whether a file or a directory of the host is there inside, by its name.
-func (m *maker) visible(v view.View, name string) bool {
+func (m *maker) visible(sight view.Sight, name string) bool {
 	if fragment.CheckPath(name) != nil {
 		return false
 	}
@@ -392,21 +402,18 @@ func (m *maker) visible(v view.View, name string) bool {
 		return false
 	}
 	for _, link := range route.Links() {
-		over := v.Cover(link.Path)
-		_, made := over.Mount.(fragment.Link)
-		_, held := over.Mount.(fragment.Hold)
-		if shown, _ := view.OfHost(over.Mount); !shown && !made && !held {
+		if !sight.Leads(link.Path) {
 			return false
 		}
 	}
-	shown, _ := view.OfHost(v.Cover(route.Path).Mount)
+	shown, _ := sight.Shows(route.Path)
 	return shown
 }
 
 // authorize holds what the layers give the agent against what the policy does.
 func (m *maker) authorize(v view.View) {
 	m.problems = append(m.problems, authorize.Check(authorize.Input{
-		View: v, Rights: m.steps.Rights, Variables: m.steps.Variables,
+		View: v, Rights: m.steps.Rights, Own: m.own.Rights, Variables: m.steps.Variables,
 		Core: Core, Decide: m.decide, Home: m.in.Host.Home,
 		Told: func(layer, name string) bool {
 			return slices.Contains(m.share(layer).HostVariables, name)

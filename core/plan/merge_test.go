@@ -383,8 +383,8 @@ func TestFlawsOfTheSet(t *testing.T) {
 			},
 			"answered with nothing",
 		},
-		{"another tier", func(in *plan.Input) { in.Host.Tier = sdk.TierB }, "only tier A is built"},
-		{"no tier", func(in *plan.Input) { in.Host.Tier = "" }, "only tier A is built"},
+		{"another tier", func(in *plan.Input) { in.Host.Tier = sdk.TierB }, "nothing can be mounted"},
+		{"no tier", func(in *plan.Input) { in.Host.Tier = "" }, `its tier is ""`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -72,8 +72,10 @@ const Core = "nono"
 
 // Plan is what a run will do, complete and in order, with nothing secret in it.
 type Plan struct {
-	Session  string            `json:"session"`
-	Host     sdk.Host          `json:"host"`
+	Session string   `json:"session"`
+	Host    sdk.Host `json:"host"`
+	// Fallback is why the host is one of tier B; nil in tier A.
+	Fallback *Fallback         `json:"fallback,omitempty"`
 	Command  sdk.Command       `json:"command"`
 	Layers   []Layer           `json:"layers"`
 	Disabled []policy.Disabled `json:"disabled,omitempty"`
@@ -102,8 +104,10 @@ type Plan struct {
 	Lost []merge.Loss `json:"lost,omitempty"`
 	// Make are directories of nono's own that do not exist yet and that a grant would let the agent
 	// make, or that it is lent: parents first.
-	Make    []string `json:"make,omitempty"`
-	Notices []Notice `json:"notices,omitempty"`
+	Make []string `json:"make,omitempty"`
+	// Written are files of core's that the agent reads where none can be mounted.
+	Written []fragment.File `json:"written,omitempty"`
+	Notices []Notice        `json:"notices,omitempty"`
 }
 
 // Layer is one layer that took part.
@@ -189,7 +193,10 @@ type Verified struct {
 type Input struct {
 	Session string
 	Host    sdk.Host
-	Command sdk.Command
+	// Fallback is why the host is one of tier B, and Directories are the session's own there.
+	Fallback    *Fallback
+	Directories base.Directories
+	Command     sdk.Command
 	// DirName is the name by which the user came to the command's directory.
 	DirName string
 	Policy  policy.Policy
@@ -267,18 +274,24 @@ func (p *Plan) LayerOf(step, about string) (string, bool) {
 // Prove shows that nothing of nono's own can be changed, replaced, or (for its directories) read
 // from inside, whatever else the plan says: it plays the mounts in their order and asks what an
 // agent could reach.
+//
+// In tier B policy files are left out: what lies in a directory that the agent may write nothing
+// can hold there, and [base.RuleDocuments] says so.
 func (p *Plan) Prove(own proof.Own, look hostfile.Look) error {
+	if p.walled() {
+		own.Documents = nil
+	}
 	targets, err := own.Targets(look)
 	if err != nil {
 		return fmt.Errorf("finding nono's own files: %w", err)
 	}
-	reach, err := proof.Play(p.Mounts)
+	reach, err := p.reach()
 	if err != nil {
 		return err
 	}
 	for _, t := range targets {
 		t.Made = func(path string) bool { return slices.Contains(p.Make, path) }
-		if err := proof.Hold(reach, t); err != nil {
+		if err := proof.Hold(reach(t), t); err != nil {
 			return err
 		}
 	}

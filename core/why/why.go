@@ -235,6 +235,9 @@ func (q *question) follow() (lost string, err error) {
 
 // shows reports whether a link of the host's is there inside.
 func (q *question) shows(link string) bool {
+	if q.walledIn() {
+		return true // Landlock does not ask who follows a link
+	}
 	switch m := q.view.Cover(link).Mount.(type) {
 	case fragment.Bind:
 		return m.Source() == m.Path
@@ -287,6 +290,10 @@ func (q *question) decision(decide *policy.Decider) policy.Decision {
 
 // see holds an answer against the mounts.
 func (q *question) see() {
+	if q.walledIn() {
+		q.seeRules()
+		return
+	}
 	if q.ofCore() {
 		return
 	}

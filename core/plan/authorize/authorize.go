@@ -38,6 +38,9 @@ type Input struct {
 	// Rights and Variables are the layers' own steps, none of core's.
 	Rights    []merge.Right
 	Variables []merge.Variable
+	// Own are core's own rules, by which the session has something of its own where nothing can be
+	// mounted.
+	Own []merge.Right
 	// Core is the name under which core's own mounts stand in the view.
 	Core string
 	// Told reports whether a layer declared one of the user's variables, and so was told its value.
@@ -238,6 +241,8 @@ func (c *checker) right(r merge.Right) {
 		if over.Layer == c.Core {
 			own = merge.Given(s) // the session's devices
 		}
+	case nil:
+		own = c.own(r.Path)
 	default:
 		own = merge.Given(s)
 	}
@@ -261,6 +266,17 @@ func (c *checker) right(r merge.Right) {
 		c.report(merge.Origin{Rule: r.For, Layer: r.Layer}, c.grants(asked, name, why),
 			"asks Landlock to let %s and all beneath it be %s: %s", r.Path, over.words(), reason(why))
 	}
+}
+
+// own is what core's rules give at a path.
+func (c *checker) own(name string) []fragment.Right {
+	var rights []fragment.Right
+	for _, r := range c.Own {
+		if policy.Within(name, r.Path) {
+			rights = append(rights, r.Rights...)
+		}
+	}
+	return rights
 }
 
 // variable refuses to pass on what is denied.

@@ -59,6 +59,8 @@ type Share struct {
 	// Fill are mounts for directories that the layers left empty. Their rules are there only where
 	// they are.
 	Fill []fragment.Mount
+	// Written are files that core writes for the agent to read, where none can be mounted.
+	Written []fragment.File
 }
 
 // Input is what the base fragment depends on.
@@ -86,7 +88,9 @@ type Input struct {
 	Limits []Limit
 	// Links are symbolic links that are held in their places.
 	Links []string
-	Look  hostfile.Look
+	// Directories are the session's own in tier B.
+	Directories Directories
+	Look        hostfile.Look
 }
 
 // Limit is a rule about how much of something a run may use, and by what it is held; Why says what
@@ -98,15 +102,24 @@ type Limit struct {
 
 // Lent is a directory of nono's own that this session has for writing, and where it is seen. What
 // lies in it is the agent's: nono believes nothing of it.
-type Lent struct{ Dir, Inside string }
+type Lent struct {
+	Dir, Inside string
+	// Variable tells the tool where its directory is, where nothing can be shown at Inside.
+	Variable string
+}
 
 // Compose makes core's share for the tier of the host.
 func Compose(in Input) (Share, error) {
-	if in.Host.Tier != sdk.TierA {
-		return Share{}, diag.Errorf("cannot make a plan for this host: "+
-			"its tier is %q, and only tier A is built", in.Host.Tier).
-			Try("allow unprivileged user namespaces")
+	switch in.Host.Tier {
+	case sdk.TierA:
+		return compose(in)
+	case sdk.TierB:
+		return composeWalled(in)
 	}
+	return Share{}, diag.Errorf("cannot make a plan for this host: its tier is %q", in.Host.Tier)
+}
+
+func compose(in Input) (Share, error) {
 	c := &composer{in: in}
 	c.rules()
 	if err := c.mounts(); err != nil {
@@ -168,6 +181,15 @@ func (c *composer) rules() {
 	c.hold(RuleEnvironment, "", "variables by allowlist", "composed by nono")
 	c.hold(RuleSelf, "", "nono's own files cannot be changed from inside",
 		"masks, read-only binds, pinned ancestors")
+	c.limits()
+	if len(c.in.Links) > 0 {
+		c.hold(RuleLinks, "", "a link on the way to a denied or protected name stays what it is",
+			"mounted onto itself, pinned ancestors")
+	}
+}
+
+// limits are the user's rules about what a run may use.
+func (c *composer) limits() {
 	for _, l := range c.in.Limits {
 		c.share.Rules = append(c.share.Rules, l.Rule)
 		held := sdk.Coverage{Rule: l.ID, Held: sdk.Enforced, By: l.By}
@@ -175,10 +197,6 @@ func (c *composer) rules() {
 			held = sdk.Coverage{Rule: l.ID, Held: sdk.Unavailable, Why: l.Why}
 		}
 		c.share.Coverage = append(c.share.Coverage, held)
-	}
-	if len(c.in.Links) > 0 {
-		c.hold(RuleLinks, "", "a link on the way to a denied or protected name stays what it is",
-			"mounted onto itself, pinned ancestors")
 	}
 }
 
@@ -277,9 +295,7 @@ func (c *composer) root() error {
 // deliberately not; and a mount point made in a bind would be made on the host.
 func (c *composer) fill() error {
 	if len(c.in.GitIdentity) > 0 {
-		c.hold(RuleIdentity, "",
-			"git knows the user's name and email, and nothing else of the user's git settings",
-			"a file of nono's own")
+		c.holdIdentity()
 		c.share.Fill = append(c.share.Fill, fragment.File{
 			For: RuleIdentity, Path: path.Join(c.in.Host.Home, ".gitconfig"),
 			Mode: 0o444, Content: c.in.GitIdentity,
@@ -297,9 +313,19 @@ func (c *composer) fill() error {
 			Device: e.Device, Inode: e.Inode,
 		})
 	}
-	if len(names) > 0 {
-		c.hold(RuleCaches, "", "what tools build is kept, for this project alone: "+
-			strings.Join(names, ", "), "directories of nono's own cache")
-	}
+	c.holdCaches(names)
 	return nil
+}
+
+func (c *composer) holdIdentity() {
+	c.hold(RuleIdentity, "",
+		"git knows the user's name and email, and nothing else of the user's git settings",
+		"a file of nono's own")
+}
+
+func (c *composer) holdCaches(tools []string) {
+	if len(tools) > 0 {
+		c.hold(RuleCaches, "", "what tools build is kept, for this project alone: "+
+			strings.Join(tools, ", "), "directories of nono's own cache")
+	}
 }

@@ -57,15 +57,17 @@ func (j Judgement) Verdict() string {
 // order in which agents call it.
 func Judgements() []Judgement {
 	return slices.Concat(
-		sometimes(), files(), processes(), exchange(), otherProcesses(), surroundings(), surface(),
-		machine(),
+		sometimes(sockets()), files(), processes(), exchange(ownQueues), otherProcesses(),
+		surroundings(), surface(), machine(),
 	)
 }
 
 // Calls is the filter as a plan has it: the names of the calls that are not always refused, sorted,
 // and the refusals.
-func Calls() (allowed []string, refused []fragment.Seccomp) {
-	for _, j := range Judgements() {
+func Calls() (allowed []string, refused []fragment.Seccomp) { return callsOf(Judgements()) }
+
+func callsOf(all []Judgement) (allowed []string, refused []fragment.Seccomp) {
+	for _, j := range all {
 		names := j.Names()
 		if j.Errno == "" || len(j.When) > 0 {
 			allowed = append(allowed, names...)
@@ -142,7 +144,7 @@ const (
 var optionsOfTables = []uint64{64, 65, 96, 97, 128, 129}
 
 // sometimes is what depends on arguments, in the order in which agents call it.
-func sometimes() []Judgement {
+func sometimes(sockets []Judgement) []Judgement {
 	return slices.Concat([]Judgement{
 		{
 			About: "leases", Errno: "EINVAL", Calls: "fcntl",
@@ -183,7 +185,7 @@ func sometimes() []Judgement {
 			Why:  "Its flags are another argument.",
 			When: alternatives(anyOf(2, messageFastOpen|messageOutOfBand)),
 		},
-	}, sockets(), []Judgement{
+	}, sockets, []Judgement{
 		{
 			About: "protocols inside UDP and TCP", Errno: "ENOPROTOOPT", Calls: "setsockopt",
 			Why: "ESP in UDP or TCP, TLS in the kernel, the packet filter's tables: each is a parser " +
@@ -429,8 +431,17 @@ func processes() []Judgement {
 	}
 }
 
+// ownQueues are means to talk that have no place in the file system (E32).
+var ownQueues = Judgement{
+	About: "queues, semaphores and shared memory",
+	Why:   "They are those of an IPC namespace of the session's own.",
+	Calls: "shmget shmat shmdt shmctl semget semop semtimedop semctl " +
+		"msgget msgsnd msgrcv msgctl mq_open mq_unlink mq_timedsend mq_timedreceive " +
+		"mq_notify mq_getsetattr",
+}
+
 // exchange is how processes talk to each other.
-func exchange() []Judgement {
+func exchange(queues Judgement) []Judgement {
 	return []Judgement{
 		{
 			About: "sockets that are open",
@@ -438,13 +449,7 @@ func exchange() []Judgement {
 			Calls: "connect bind listen accept accept4 shutdown getsockname getpeername getsockopt " +
 				"recvfrom recvmsg recvmmsg",
 		},
-		{ // E32
-			About: "queues, semaphores and shared memory",
-			Why:   "They are those of an IPC namespace of the session's own.",
-			Calls: "shmget shmat shmdt shmctl semget semop semtimedop semctl " +
-				"msgget msgsnd msgrcv msgctl mq_open mq_unlink mq_timedsend mq_timedreceive " +
-				"mq_notify mq_getsetattr",
-		},
+		queues,
 	}
 }
 

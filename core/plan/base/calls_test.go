@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,7 +81,9 @@ func TestHeaders(t *testing.T) {
 
 // TestReasons: each judgement says what it is about and why, in a line that a plan can print.
 func TestReasons(t *testing.T) {
-	for _, j := range base.Judgements() {
+	shared := base.Shared{LandlockABI: 1}.Judgements()
+	open := base.Shared{LandlockABI: 7, Network: true}.Judgements()
+	for _, j := range slices.Concat(base.Judgements(), shared, open) {
 		switch {
 		case j.About == "":
 			t.Error("one is about nothing")

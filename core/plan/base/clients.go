@@ -124,6 +124,7 @@ func (e Environment) composed(host map[string]string) map[string]Variable {
 			}
 		}
 	}
+	maps.Copy(texts, e.walled(host))
 	vars := map[string]Variable{}
 	for name, text := range texts {
 		vars[name] = ours(name, fragment.Text(text))

@@ -1,6 +1,7 @@
 package base
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -35,6 +36,11 @@ type Environment struct {
 	Bundle string
 	// Visible reports whether a file or a directory of the host is there inside, by its name.
 	Visible func(path string) bool
+	// Directories are the session's own in tier B; Lent is where tools keep what they built there,
+	// and Reaches reports whether something is granted at a path or beneath it.
+	Directories Directories
+	Lent        []Lent
+	Reaches     func(path string) bool
 }
 
 // Variable is one variable of the agent's.
@@ -121,7 +127,7 @@ func (e Environment) composes(name string, inherited bool, d policy.VariableDeci
 	case d.Allowed && d.Rule.Action == policy.EnvSet:
 		return false
 	case d.Allowed:
-		return !inherited || !e.Closed && ofProxies(name)
+		return !inherited || !e.Closed && ofProxies(name) || e.movesFrom(name, d)
 	}
 	return !d.Rule.Source.Asked() // what a default denies, it denies to be inherited
 }
@@ -155,7 +161,7 @@ func (e Environment) variable(
 	case "HOME":
 		v.Value = fragment.Text(e.Home)
 	case "TMPDIR":
-		v.Value = fragment.Text("/tmp")
+		v.Value = fragment.Text(cmp.Or(e.Directories.Scratch, "/tmp"))
 		if inherited && e.Writable(value) {
 			v.Value = fragment.Value{fragment.HostVariable(name)}
 		}

@@ -49,6 +49,20 @@ func (m *Merger) Rights(rights []Right, v view.View) []Grant {
 			m.grant(all, s.At(), Given(s.Mount), OriginOf(s))
 		}
 	}
+	return sorted(all)
+}
+
+// RightsAlone makes one grant a path of the Landlock rules where there are no mounts: the rules are
+// all there is, core's own among them.
+func (m *Merger) RightsAlone(rights []Right) []Grant {
+	all := map[string]*Grant{}
+	for _, r := range rights {
+		m.grant(all, r.Path, r.Rights, Origin{r.For, r.Layer})
+	}
+	return sorted(all)
+}
+
+func sorted(all map[string]*Grant) []Grant {
 	out := make([]Grant, 0, len(all))
 	for _, g := range all {
 		slices.Sort(g.Layers)

@@ -11,15 +11,6 @@ import (
 	"github.com/nono-run/nono/sdk/hostfile"
 )
 
-// open is the reach of an agent for which nothing is mounted: every file stands at its own path.
-type open struct{}
-
-func (open) To(_ hostfile.Route, hop hostfile.Hop) []proof.Place {
-	return []proof.Place{{Inside: hop.Path, Shows: hop.Path, Read: true, Write: true, Replace: true}}
-}
-
-func (open) Into(hostfile.Route) []proof.Place { return nil }
-
 // What Landlock's rules alone hold of a directory, on a host where nothing can be mounted, and what
 // they hold together with mounts: each wall must give for something to be reached.
 func TestBehindAWall(t *testing.T) {
@@ -47,14 +38,14 @@ func TestBehindAWall(t *testing.T) {
 		hidden bool
 		want   string // empty: it holds
 	}{
-		{"no rule at all", open{}, nil, true, ""},
-		{"a rule beside it", open{}, []fragment.Landlock{rule("/home/ada/proj", read, write)}, true, ""},
-		{"a rule for reading above it", open{}, []fragment.Landlock{rule("/home/ada", read)}, true, "can be read at /home/ada/.ssh"},
-		{"the same, and it is only protected", open{}, []fragment.Landlock{rule("/home/ada", read)}, false, ""},
-		{"a rule for listing is one for reading", open{}, []fragment.Landlock{rule("/", list)}, true, "can be read"},
-		{"a rule for writing above it", open{}, []fragment.Landlock{rule("/home/ada", write)}, false, "/home/ada/.ssh, /home/ada/.ssh, protected, can be replaced"},
-		{"a rule for writing it alone", open{}, []fragment.Landlock{rule("/home/ada/.ssh", write)}, false, "can be changed at /home/ada/.ssh"},
-		{"a rule for reading beneath it", open{}, []fragment.Landlock{rule("/home/ada/.ssh/id", read)}, true, "can be read at /home/ada/.ssh"},
+		{"no rule at all", proof.Host{}, nil, true, ""},
+		{"a rule beside it", proof.Host{}, []fragment.Landlock{rule("/home/ada/proj", read, write)}, true, ""},
+		{"a rule for reading above it", proof.Host{}, []fragment.Landlock{rule("/home/ada", read)}, true, "can be read at /home/ada/.ssh"},
+		{"the same, and it is only protected", proof.Host{}, []fragment.Landlock{rule("/home/ada", read)}, false, ""},
+		{"a rule for listing is one for reading", proof.Host{}, []fragment.Landlock{rule("/", list)}, true, "can be read"},
+		{"a rule for writing above it", proof.Host{}, []fragment.Landlock{rule("/home/ada", write)}, false, "/home/ada/.ssh, /home/ada/.ssh, protected, can be replaced"},
+		{"a rule for writing it alone", proof.Host{}, []fragment.Landlock{rule("/home/ada/.ssh", write)}, false, "can be changed at /home/ada/.ssh"},
+		{"a rule for reading beneath it", proof.Host{}, []fragment.Landlock{rule("/home/ada/.ssh/id", read)}, true, "can be read at /home/ada/.ssh"},
 		{"mounts without rules in front", whole, []fragment.Landlock{rule("/usr", read)}, true, ""},
 		{"mounts and a rule", whole, []fragment.Landlock{rule("/home", read, write)}, true, "can be replaced at /home/ada/.ssh"},
 		{"mounts that show nothing, and a rule", mounts(fragment.Tmpfs{Path: "/", Size: 1}), []fragment.Landlock{rule("/", read, write)}, true, ""},

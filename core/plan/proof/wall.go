@@ -3,6 +3,7 @@ package proof
 import (
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -44,6 +45,18 @@ func (b behind) narrow(places []Place) []Place {
 	}
 	return places
 }
+
+// Host is the reach of an agent for which nothing is mounted: every file stands at its own path.
+// Behind it there is no more than a [Wall].
+type Host struct{}
+
+// To implements Reach.
+func (Host) To(_ hostfile.Route, hop hostfile.Hop) []Place {
+	return []Place{{Inside: hop.Path, Shows: hop.Path, Read: true, Write: true, Replace: true}}
+}
+
+// Into implements Reach: the end itself is shown.
+func (Host) Into(hostfile.Route) []Place { return nil }
 
 // Rights is the wall that Landlock rules are. What none of them gives is refused.
 type Rights struct {
@@ -101,8 +114,34 @@ func upward(p string, f func(string)) {
 	}
 }
 
+// Walled is the reach of an agent on a host where nothing can be mounted: the host as it is, behind
+// Landlock's rules.
+type Walled struct {
+	rules []fragment.Landlock
+	// walls are those that were asked for, by what they leave out.
+	walls map[string]Reach
+}
+
+// NewWalled is the reach that these rules leave.
+func NewWalled(rules []fragment.Landlock) *Walled {
+	return &Walled{rules, map[string]Reach{}}
+}
+
+// For is the reach of a target, without the rules that give what is lent in it.
+func (w *Walled) For(t Target) Reach {
+	without := strings.Join(t.Lent, "\x00")
+	reach, ok := w.walls[without]
+	if !ok {
+		lent := func(l fragment.Landlock) bool { return t.lends(l.Path) }
+		reach = Behind(Host{}, NewRights(slices.DeleteFunc(slices.Clone(w.rules), lent)))
+		w.walls[without] = reach
+	}
+	return reach
+}
+
 // Interface guards.
 var (
+	_ Reach = Host{}
 	_ Reach = behind{}
 	_ Wall  = (*Rights)(nil)
 )

@@ -55,7 +55,8 @@ type printer struct {
 // page is a plan with what printing asks of it again and again.
 type page struct {
 	*plan.Plan
-	view view.View
+	view  view.View
+	sight view.Sight
 	// grants are the user's own, denials anyone's, by path.
 	grants, denials rules
 	// verified are the protections of verified files.
@@ -64,7 +65,8 @@ type page struct {
 
 func read(p *plan.Plan) *page {
 	g := &page{
-		Plan: p, view: p.View(), grants: rules{}, denials: rules{}, verified: map[policy.RuleID]bool{},
+		Plan: p, view: p.View(), sight: p.Sight(), grants: rules{}, denials: rules{},
+		verified: map[policy.RuleID]bool{},
 	}
 	for _, f := range p.Verified {
 		g.verified[f.Rule] = true
@@ -175,6 +177,12 @@ func (pr *printer) command() {
 		{"host", fmt.Sprintf("tier %s, kernel %s, Landlock %d",
 			p.Host.Tier, p.Host.Kernel, p.Host.LandlockABI)},
 	}
+	if p.Fallback != nil {
+		rows = append(rows, []string{"tier A", "not here: " + p.Fallback.Reason})
+		for line := range strings.SplitSeq(p.Fallback.Try, "\n") {
+			rows = append(rows, []string{"", line})
+		}
+	}
 	pr.section("plan", rows)
 }
 
@@ -265,6 +273,9 @@ func (pr *printer) paths() {
 
 // private are the directories that the session has for itself.
 func (pr *printer) private() [][]string {
+	if dirs := pr.plan.granted(base.RuleScratch); len(dirs) > 0 {
+		return [][]string{{"private", dirs[len(dirs)-1], "gone after the run"}}
+	}
 	var dirs []string
 	for _, s := range pr.plan.Mounts {
 		if t, ok := s.Mount.(fragment.Tmpfs); ok && t.Path != "/" && !policy.Within(t.Path, "/dev") &&
@@ -280,7 +291,7 @@ func (pr *printer) private() [][]string {
 
 // kept are the build caches.
 func (pr *printer) kept() [][]string {
-	var dirs []string
+	dirs := pr.plan.granted(base.RuleCaches)
 	for _, s := range pr.plan.Mounts {
 		if s.Rule() == base.RuleCaches {
 			dirs = append(dirs, pr.short(s.At()))
@@ -355,9 +366,8 @@ func (pr *printer) source(r plan.Rule) string {
 
 // held says how the rule is held, with -v; and always where it is not, or where it changes nothing.
 func (pr *printer) held(r plan.Rule) string {
-	over := pr.plan.view.Cover(r.Path).Mount
-	given, _ := view.OfHost(over)
-	_, copied := over.(fragment.Copy)
+	given, _ := pr.plan.sight.Shows(r.Path)
+	_, copied := pr.plan.view.Cover(r.Path).Mount.(fragment.Copy)
 	switch {
 	case r.Held != sdk.Enforced:
 		return strings.ToUpper(string(r.Held)) + ": " + r.Why
@@ -449,9 +459,11 @@ func (pr *printer) base() {
 		}
 	}
 	if !pr.verbose {
-		rows = append(rows, []string{
-			"private /proc and /dev, hardening, own processes only (-v lists all)",
-		})
+		all := "private /proc and /dev, hardening, own processes only (-v lists all)"
+		if pr.plan.walled() {
+			all = "hardening, no descriptors but the standard three (-v lists all)"
+		}
+		rows = append(rows, []string{all})
 	}
 	pr.section("always", rows)
 }
@@ -502,7 +514,7 @@ func (pr *printer) mounts() {
 // calls prints every system call with the reason why it is allowed or refused.
 func (pr *printer) calls() {
 	var rows [][]string
-	for _, j := range base.Judgements() {
+	for _, j := range base.JudgementsOn(pr.plan.Host, pr.plan.disabled(policy.KindNetwork)) {
 		rows = append(rows, []string{j.Verdict(), j.About + ": " + j.Why})
 		for _, line := range wrapped(j.Names()) {
 			rows = append(rows, []string{"", "  " + line})
@@ -550,7 +562,7 @@ func Summary(made *plan.Plan) string {
 		parts = append(parts, "current directory "+dir)
 	}
 	parts = append(parts, p.foreignText()...)
-	parts = append(parts, fmt.Sprintf("tier %s", p.Host.Tier))
+	parts = append(parts, p.tierText())
 	line := strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
 	if not := p.notHeld(); not != "" {
 		line += "\nnot held: " + not
@@ -585,8 +597,7 @@ func (p *page) grantsText() []string {
 	for _, r := range p.Rules {
 		// What is denied all the same, or is the session's own anyway, was asked for and is not
 		// given.
-		over := p.view.Cover(r.Path).Mount
-		given, writable := view.OfHost(over)
+		given, writable := p.sight.Shows(r.Path)
 		if !r.Access.Grants() || !r.Source.Asked() || r.Type == policy.Missing || !given {
 			continue
 		}
@@ -600,7 +611,7 @@ func (p *page) grantsText() []string {
 			word = "rw "
 		}
 		part := word + policy.Printable(p.short(r.Path))
-		if _, copied := over.(fragment.Copy); copied {
+		if _, copied := p.view.Cover(r.Path).Mount.(fragment.Copy); copied {
 			part += " (brought back at the end)"
 		}
 		if !slices.Contains(parts, part) {
@@ -637,14 +648,21 @@ func (p *page) foreignText() []string {
 
 // homeText says whose home directory the agent has.
 func (p *page) homeText() string {
-	if _, bound := p.view.Cover(p.Host.Home).Mount.(fragment.Bind); bound {
+	shared, _ := p.sight.Shows(p.Host.Home)
+	switch {
+	case shared:
 		return "home shared"
+	case p.walled():
+		return "home unreadable"
 	}
 	return "home private"
 }
 
 // dirText says, between two words, what is wrong with the current directory: nobody granted it.
 func (p *page) dirText(before, after string) string {
+	if shown, _ := p.sight.Shows(p.Command.Dir); p.walled() && !shown {
+		return before + "not granted" + after
+	}
 	if _, memory := p.view.Cover(p.Command.Dir).Mount.(fragment.Tmpfs); !memory {
 		return ""
 	}
@@ -662,10 +680,21 @@ func (p *page) notHeld() string {
 		overridden := p.disabled(r.ID.Kind()) ||
 			(r.ID == base.RuleMounts && p.disabled(policy.KindFilesystem)) ||
 			(r.ID == base.RuleNetwork && p.disabled(policy.KindNetwork))
-		if r.Held != sdk.Enforced && !overridden {
+		if r.Held == sdk.Enforced || overridden {
+			continue
+		}
+		text, known := inBrief[r.ID]
+		switch {
+		case p.walled() && known:
+			out = append(out, text)
+		case p.walled() && r.Access == policy.Protect && !r.Required: // gathered below
+		default:
 			out = append(out, fmt.Sprintf("%s (%s: %s)",
 				policy.Printable(r.Says), r.Held, policy.Printable(r.Why)))
 		}
+	}
+	if open := p.openText(); p.walled() && open != "" {
+		out = append(out, open)
 	}
 	return strings.Join(out, "; ")
 }

@@ -1,0 +1,165 @@
+package base
+
+import (
+	"slices"
+
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
+)
+
+// Shared is what a session shares with the host where it has no namespaces of its own, as far as
+// the filter has to know.
+type Shared struct {
+	// LandlockABI is the kernel's: what its Landlock does not see yet, the filter refuses.
+	LandlockABI int
+	// Network says that the user gave the agent the host's network as it is.
+	Network bool
+}
+
+// JudgementsOn are those of a run on this host.
+func JudgementsOn(host sdk.Host, network bool) []Judgement {
+	if host.Tier == sdk.TierB {
+		return Shared{LandlockABI: host.LandlockABI, Network: network}.Judgements()
+	}
+	return Judgements()
+}
+
+// Judgements is the filter of tier B. It is that of [Judgements] with three differences: what a
+// namespace would have kept apart is refused, what an older Landlock does not see is too, and
+// nobody outside can be told from somebody inside by a number, so that calls about other processes
+// are refused where the kernel asks for no more than the same user.
+func (s Shared) Judgements() []Judgement {
+	return slices.Concat(
+		s.unseen(), otherLimits(), sometimes(s.sockets()), files(), processes(), exchange(hostQueues),
+		otherProcesses(), surroundings(), surface(), machine(),
+	)
+}
+
+// Calls is the same as a plan has it.
+func (s Shared) Calls() (allowed []string, refused []fragment.Seccomp) {
+	return callsOf(s.Judgements())
+}
+
+// hostQueues are those of the host, and of all that the user runs (E32).
+var hostQueues = Judgement{
+	About: ownQueues.About, Errno: "ENOSYS", Calls: ownQueues.Calls,
+	Why: "They would be the host's, where there is no IPC namespace; a kernel can be built without.",
+}
+
+// otherLimits keeps the limits of the user's other processes as they are: to lower one is to end a
+// process, nono among them.
+func otherLimits() []Judgement {
+	return []Judgement{
+		{
+			About: "limits of other processes", Errno: "EPERM", Calls: "prlimit64",
+			Why: "The kernel asks for no more than the same user, and a limit on processor time " +
+				"ends what it is set for; of oneself the number is 0.",
+			When: alternatives(lower(0, fragment.OpNotIn, 0)),
+		},
+		{
+			About: "priorities of all of a user's processes", Errno: "EPERM", Calls: "setpriority",
+			Why:  "Most of them are outside.",
+			When: alternatives(lower(0, fragment.OpIn, priorityUser)),
+		},
+		{
+			About: "the same", Errno: "EPERM", Calls: "ioprio_set",
+			Why:  "Its classes have other numbers.",
+			When: alternatives(lower(0, fragment.OpIn, ioPriorityUser)),
+		},
+	}
+}
+
+// sockets are those whose reach is known without a network namespace: two ends of one pair, and
+// what tells of the interfaces.
+func (s Shared) sockets() []Judgement {
+	own := sockets()
+	if s.Network {
+		return append([]Judgement{s.withoutUnix()}, own...)
+	}
+	return append([]Judgement{{
+		About: "sockets", Errno: "EACCES", Calls: "socket",
+		Why: "They would be of the host's network, and reach every service of the user's; pairs stay, " +
+			"and netlink's routing, which getaddrinfo asks for the interfaces.",
+		When: alternatives(lower(0, fragment.OpNotIn, familyNetlink)),
+	}}, own...)
+}
+
+// withoutUnix is for a session in the host's network.
+func (Shared) withoutUnix() Judgement {
+	return Judgement{
+		About: "Unix sockets", Errno: "EACCES", Calls: "socket",
+		Why: "They reach the user's session bus, which starts programs for whoever asks, and Landlock " +
+			"does not see who connects to one by its path.",
+		When: alternatives(lower(0, fragment.OpIn, familyUnix)),
+	}
+}
+
+// Versions of Landlock, by what each is the first to see.
+const (
+	seesTruncation = 3
+	seesDevices    = 5
+	hasScopes      = 6
+)
+
+// unseen refuses what this version of Landlock lets through.
+func (s Shared) unseen() []Judgement {
+	var all []Judgement
+	if s.LandlockABI < seesTruncation {
+		emptying := func(flags int) []fragment.Condition {
+			return []fragment.Condition{{
+				{Arg: flags, Mask: accessMode, Op: fragment.OpIn, Values: []uint64{readOnly}},
+				anyOf(flags, openTruncate),
+			}}
+		}
+		all = append(all,
+			Judgement{
+				About: "emptying a file by its name", Errno: "EACCES", Calls: "truncate",
+				Why: "This kernel's Landlock does not see it; ftruncate takes a file that is open for writing.",
+			},
+			Judgement{
+				About: "the same", Errno: "EACCES", Calls: "openat", When: emptying(2),
+				Why: "To open a file for reading with O_TRUNC empties it.",
+			},
+			Judgement{
+				About: "the same", Errno: "EACCES", Calls: "open", When: emptying(1),
+				Why: "Its flags are another argument.",
+			},
+		)
+	}
+	if s.LandlockABI < seesDevices {
+		all = append(all,
+			Judgement{
+				About: "opening for neither reading nor writing", Errno: "EACCES", Calls: "openat",
+				Why:  "It is what only ioctl needs, and this kernel's Landlock asks for no right to it.",
+				When: alternatives(bothBits(2)),
+			},
+			Judgement{
+				About: "the same", Errno: "EACCES", Calls: "open",
+				Why:  "Its flags are another argument.",
+				When: alternatives(bothBits(1)),
+			},
+			Judgement{
+				About: "opening with flags in memory", Errno: "ENOSYS", Calls: "openat2",
+				Why: "No filter can look there, and programs fall back to openat.",
+			},
+		)
+	}
+	return all
+}
+
+// bothBits holds when an argument is flags for open with the access mode that is neither.
+func bothBits(flags int) fragment.Comparison {
+	return fragment.Comparison{
+		Arg: flags, Mask: accessMode, Op: fragment.OpIn, Values: []uint64{accessMode},
+	}
+}
+
+// Numbers of the kernel's interface, the same on all architectures that nono runs on.
+const (
+	accessMode   = 0x3
+	readOnly     = 0x0
+	openTruncate = 0x200
+
+	priorityUser   = 2
+	ioPriorityUser = 3
+)

@@ -1,0 +1,74 @@
+package show
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/nono-run/nono/core/plan/base"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// inBrief is what of core's own rules is not held in tier B, for the start line; `nono plan` prints
+// each with its reason.
+var inBrief = map[policy.RuleID]string{
+	base.RuleAttributes: "names, modes and times of other files",
+	base.RuleProcesses:  "other processes' command lines",
+	base.RuleProc:       "the host's /proc",
+	base.RuleEnds:       "processes that outrun the end",
+	base.RuleLinks:      "links on the way to denied names",
+	base.RuleDocuments:  "policy files",
+}
+
+// mostNamed is how many protections the start line names.
+const mostNamed = 2
+
+// walled reports whether nothing can be mounted on the plan's host.
+func (p *page) walled() bool { return p.Host.Tier == sdk.TierB }
+
+// tierText says which tier holds, and why no better one.
+func (p *page) tierText() string {
+	text := fmt.Sprintf("tier %s", p.Host.Tier)
+	if p.Fallback != nil {
+		text += " (" + policy.Printable(p.Fallback.Reason) + ")"
+	}
+	return text
+}
+
+// openText names nono's own protections that tier B does not hold.
+func (p *page) openText() string {
+	var names []string
+	for _, r := range p.Rules {
+		if r.Access == policy.Protect && r.Held != sdk.Enforced && !r.Required {
+			names = append(names, policy.Printable(p.inDir(r.Path)))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	more := ""
+	if n := len(names) - mostNamed; n > 0 {
+		names, more = names[:mostNamed], fmt.Sprintf(" and %d more", n)
+	}
+	return strings.Join(names, ", ") + more + " (kept aside)"
+}
+
+// inDir is a path as seen from the command's directory, where it lies in that.
+func (p *page) inDir(name string) string {
+	if policy.Within(name, p.Command.Dir) && name != p.Command.Dir {
+		return strings.TrimPrefix(name, path.Clean(p.Command.Dir)+"/")
+	}
+	return p.short(name)
+}
+
+// granted are the paths that core's own Landlock rules give for a rule.
+func (p *page) granted(id policy.RuleID) []string {
+	var all []string
+	for _, g := range p.Landlock {
+		if g.For == id {
+			all = append(all, p.short(g.Path))
+		}
+	}
+	return all
+}

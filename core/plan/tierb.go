@@ -1,0 +1,152 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/plan/base"
+	"github.com/nono-run/nono/core/plan/merge"
+	"github.com/nono-run/nono/core/plan/proof"
+	"github.com/nono-run/nono/core/plan/view"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// This file is what of a plan is another thing on a host without user namespaces: tier B. There is
+// no view of mounts; what an agent has of the files is what Landlock's rules give of the host's.
+
+// Fallback is why a run has no namespaces of its own, and what would give it some.
+type Fallback struct {
+	Reason string `json:"reason"`
+	Try    string `json:"try,omitempty"`
+}
+
+// walled reports whether the plan is for a host on which nothing can be mounted.
+func (p *Plan) walled() bool { return p.Host.Tier == sdk.TierB }
+
+// Sight is what the agent has of the host's files, by whatever holds it.
+func (p *Plan) Sight() view.Sight {
+	if p.walled() {
+		return view.Of(p.rights())
+	}
+	return p.View()
+}
+
+// reach is what the agent can do with the files of a target, as the plan will be carried out.
+func (p *Plan) reach() (func(proof.Target) proof.Reach, error) {
+	if p.walled() {
+		return proof.NewWalled(p.rights()).For, nil
+	}
+	played, err := proof.Play(p.Mounts)
+	if err != nil {
+		return nil, err
+	}
+	return func(proof.Target) proof.Reach { return played }, nil
+}
+
+// WriteOwn writes the files that the agent reads and that cannot be mounted, into the session's own
+// directory. That is there, and nobody else's.
+func (p *Plan) WriteOwn() error {
+	for _, f := range p.Written {
+		const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL | unix.O_NOFOLLOW
+		file, err := os.OpenFile(f.Path, flags, f.Mode)
+		if err == nil {
+			_, err = file.Write(f.Content)
+			err = errors.Join(err, file.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("writing a file for the agent to read: %w", err)
+		}
+	}
+	return nil
+}
+
+// walledFiles settles what the agent has of the host's files, where no mount can stand between.
+func (m *maker) walledFiles(p *Plan) view.Sight {
+	m.gather()
+	p.Landlock = m.merger.RightsAlone(slices.Concat(m.own.Rights, m.steps.Rights))
+	p.Written = m.base.Written
+	for _, l := range m.in.Lent {
+		p.Make = m.missing(p.Make, l.Dir)
+	}
+	slices.SortFunc(p.Make, view.ComparePaths)
+	p.Make = slices.Compact(p.Make)
+	if n := len(p.Landlock); n > MaxMounts {
+		m.problem(diag.Errorf("this plan needs %d Landlock rules, and at most %d can be made",
+			n, MaxMounts).Try("grant or deny whole directories rather than what lies in them"),
+			policy.Source{})
+	}
+	sight := view.Of(p.rights())
+	m.refuseControls(p.Landlock)
+	m.checkDocuments(sight)
+	return sight
+}
+
+// layersReach asks what the layers' rules give anything of, and core's own do not count.
+func (m *maker) layersReach() func(string) bool {
+	rules := make([]fragment.Landlock, len(m.steps.Rights))
+	for i, r := range m.steps.Rights {
+		rules[i] = r.Landlock
+	}
+	return view.Of(rules).Reaches
+}
+
+// refuseControls refuses to let the agent write where the kernel takes orders. As root it could do
+// so without any capability.
+func (m *maker) refuseControls(grants []merge.Grant) {
+	for _, control := range append([]string{"/proc", "/sys"}, m.in.Controls...) {
+		for _, g := range grants {
+			near := policy.Within(g.Path, control) || policy.Within(control, g.Path)
+			if near && slices.Contains(g.Rights, fragment.RightWrite) {
+				m.problem(diag.Errorf("%s cannot be granted for writing: the kernel takes orders in %s",
+					g.Path, control).Try("grant another directory"), m.sourceOf(g.For))
+			}
+		}
+	}
+}
+
+// checkDocuments says which policy files of this run the agent can write: nothing keeps one file in
+// a directory from a process that may write there.
+func (m *maker) checkDocuments(sight view.Sight) {
+	open := slices.DeleteFunc(slices.Clone(m.in.Own.Documents), func(doc string) bool {
+		_, writable := sight.Shows(doc)
+		return !writable && !sight.Writes(path.Dir(doc))
+	})
+	if len(open) == 0 {
+		return
+	}
+	m.base.Rules = append(m.base.Rules, policy.Rule{
+		ID: base.RuleDocuments, Source: policy.Source{Origin: policy.OriginBase},
+		Says: "a policy file of this run cannot be changed from inside",
+	})
+	m.base.Coverage = append(m.base.Coverage, sdk.Coverage{
+		Rule: base.RuleDocuments, Held: sdk.Partial, By: "kept aside",
+		Why: diag.Homely(open[0], m.in.Host.Home) + " lies in what is granted for writing; " +
+			"a change of it is told at the end",
+	})
+}
+
+// unmountable is why a layer's step cannot be carried out on a host where nothing can be mounted,
+// and there is no network of the session's own.
+func unmountable(step fragment.Step) error {
+	const without = "this host has no user namespaces (tier B), and without them "
+	switch s := step.(type) {
+	case fragment.Mount:
+		return errors.New(without + "nothing can be mounted")
+	case fragment.Dialer:
+		return errors.New(without + "there is nothing inside that could be dialled")
+	case fragment.Listener:
+		if s.Network != fragment.TCP || s.LocalPrefix != "" {
+			return errors.New(without + "a listener is for TCP, at one port")
+		}
+	default:
+	}
+	return nil
+}

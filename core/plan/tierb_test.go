@@ -1,0 +1,203 @@
+package plan_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/core/plan/base"
+	"github.com/nono-run/nono/core/plan/plantest"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/policy"
+)
+
+// Where nothing can be mounted a plan is Landlock's rules: the layer's, and what every session has.
+func TestWalled(t *testing.T) {
+	in := plantest.Walled(plantest.Machine())
+	in.Known, in.GitIdentity = []byte("{}"), []byte("[user]\n")
+	p := plantest.Make(t, in)
+	if len(p.Mounts) > 0 || len(p.Listeners) > 0 {
+		t.Errorf("there are mounts %v and listeners %v", p.Mounts, p.Listeners)
+	}
+	rights := map[string]string{}
+	for _, g := range p.Landlock {
+		words := make([]string, len(g.Rights))
+		for i, r := range g.Rights {
+			words[i] = string(r)
+		}
+		rights[g.Path] = strings.Join(words, " ")
+	}
+	for path, want := range map[string]string{
+		"/proc": "read", "/dev/null": "read write device", "/dev/tty": "read write device",
+		"/home/ada/proj": "read execute write", "/usr": "read execute",
+		plantest.Session.Scratch: "read execute write", plantest.Session.Own: "read",
+		"/": "", "/dev": "", "/tmp": "", "/home/ada": "", "/dev/pts": "", "/dev/shm": "",
+	} {
+		if rights[path] != want {
+			t.Errorf("%s is given %q, want %q", path, rights[path], want)
+		}
+	}
+	for name, want := range map[string]string{
+		"TMPDIR": plantest.Session.Scratch, "XDG_CACHE_HOME": plantest.Session.Scratch + "/cache",
+		"GIT_CONFIG_GLOBAL": plantest.Session.Own + "/gitconfig", "HOME": "/home/ada",
+		base.SessionVariable: plantest.Session.Own + "/nono.json",
+	} {
+		if v, _ := plantest.Value(p, name); len(v) != 1 || v[0].Literal != want {
+			t.Errorf("%s is %v, want %s", name, v, want)
+		}
+	}
+	if p.Fallback == nil || p.Fallback.Reason != in.Fallback.Reason {
+		t.Errorf("the plan does not say why: %v", p.Fallback)
+	}
+	partial := map[policy.RuleID]bool{}
+	for _, r := range p.Rules {
+		partial[r.ID] = r.Held == sdk.Partial
+	}
+	for _, id := range []policy.RuleID{base.RuleAttributes, base.RuleProcesses, base.RuleProc, base.RuleEnds, base.RuleDocuments} {
+		if !partial[id] {
+			t.Errorf("%s is said to be held", id)
+		}
+	}
+	for _, id := range []policy.RuleID{base.RuleNetwork, base.RuleIPC, base.RuleDevices, base.RuleSeccomp, base.RuleSelf} {
+		if partial[id] {
+			t.Errorf("%s is said not to be held", id)
+		}
+	}
+}
+
+// What is granted where a program keeps its things leaves them there.
+func TestWalledPlaces(t *testing.T) {
+	host := plantest.Machine()
+	host.Put("/home/ada/.config/app", "dir")
+	host.Put("/home/ada/go/bin/tool", "file")
+	host.Put("/home/ada/.gitconfig", "file")
+	in := plantest.Walled(host)
+	for i, path := range []string{"/home/ada/.config/app", "/home/ada/go/bin/tool", "/home/ada/.gitconfig"} {
+		id := policy.RuleID("filesystem.read." + string(rune('1'+i)))
+		in.Policy.Filesystem = append(in.Policy.Filesystem, plantest.Rule(id, plantest.At(6), policy.Read, path))
+	}
+	in.Layers = []plan.Share{plantest.Walls(in.Policy)}
+	in.Lent = []base.Lent{{Dir: lentDir, Inside: lentInside, Variable: "GOCACHE"}}
+	in.Own.Lent = []string{lentDir}
+	in.Environ = append(in.Environ, "XDG_DATA_HOME=/home/ada/elsewhere")
+	in.Policy.Environment = append(in.Policy.Environment,
+		policy.EnvRule{ID: "environment.pass.9", Source: plantest.ByDefault, Action: policy.EnvPass, Name: "XDG_DATA_HOME"})
+	p := plantest.Make(t, in)
+	for name, want := range map[string]string{
+		"XDG_CONFIG_HOME": "", "GOPATH": plantest.Session.Scratch + "/go", "GIT_CONFIG_GLOBAL": "",
+		"XDG_DATA_HOME": plantest.Session.Scratch + "/data", "GOCACHE": lentDir,
+		"XDG_CACHE_HOME": plantest.Session.Scratch + "/cache",
+	} {
+		v, there := plantest.Value(p, name)
+		if got := v; there != (want != "") || there && got[0].Literal != want {
+			t.Errorf("%s is %v, want %q", name, got, want)
+		}
+	}
+	if want := lentDir; !slices.Contains(p.Make, want) {
+		t.Errorf("%s is not made: %v", want, p.Make)
+	}
+}
+
+// The proof is about Landlock's rules: whatever a layer asks for, nono's own stays out of reach.
+func TestWalledProof(t *testing.T) {
+	host := plantest.Machine()
+	give := func(at string) func(*plan.Input) {
+		return func(in *plan.Input) {
+			id := policy.RuleID("filesystem.allow.1")
+			in.Policy.Filesystem = append(in.Policy.Filesystem, plantest.Rule(id, plantest.At(5), policy.Allow, at))
+			in.Layers = []plan.Share{plantest.Walls(in.Policy)}
+		}
+	}
+	tests := []struct {
+		name   string
+		change func(*plan.Input)
+		want   string // empty: it holds
+	}{
+		{"the project alone", func(*plan.Input) {}, ""},
+		{"a grant of the home", give("/home/ada"), "can be replaced at /home/ada/.ssh"},
+		{"a grant of what is above nono's own", give("/run"), "nono's own directory, can be replaced"},
+		{"a grant of the programs", give("/usr/bin"), "can be changed at /usr/bin"},
+		{"a grant beside both", give("/home/ada/data"), ""},
+		{"the kernel's settings", give("/sys"), "the kernel takes orders in /sys"},
+		{"a denied directory in a grant", func(in *plan.Input) {
+			id := policy.RuleID("filesystem.deny.1")
+			in.Policy.Filesystem = append(in.Policy.Filesystem, plantest.Rule(id, plantest.At(5), policy.Deny, "/home/ada/proj/.git"))
+			in.Layers = []plan.Share{plantest.Walls(in.Policy)}
+		}, "is enforced, and it is not"},
+		{"what is mounted", func(in *plan.Input) {
+			in.Layers = append(in.Layers, plantest.Custom("acme/x", fragment.Mask{Path: "/etc/hosts"}))
+		}, "nothing can be mounted"},
+		{"a socket for names", func(in *plan.Input) {
+			in.Layers = append(in.Layers, plantest.Custom("acme/x", fragment.Listener{Name: "n", Network: fragment.UDP, Port: 53}))
+		}, "a listener is for TCP"},
+		{"a dialer", func(in *plan.Input) {
+			in.Layers = append(in.Layers, plantest.Custom("acme/x", fragment.Dialer{Ports: []uint16{80}}))
+		}, "nothing inside that could be dialled"},
+		{"what the policy does not give", func(in *plan.Input) {
+			in.Layers = append(in.Layers, plantest.Custom("acme/x",
+				fragment.Landlock{Path: "/home/ada/data", Rights: []fragment.Right{fragment.RightRead}}))
+		}, "asks Landlock to let /home/ada/data"},
+		{"what is core's own", func(in *plan.Input) {
+			in.Layers = append(in.Layers, plantest.Custom("acme/x",
+				fragment.Landlock{Path: plantest.Session.Scratch, Rights: []fragment.Right{fragment.RightWrite}}))
+		}, ""},
+		{"no filesystem layer", func(in *plan.Input) {
+			in.Layers, in.Policy.Disabled = nil, []policy.Disabled{{Kind: policy.KindFilesystem, Source: plantest.At(1)}}
+		}, "needs user namespaces"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			in := plantest.Walled(host)
+			test.change(&in)
+			if test.want == "" {
+				plantest.Make(t, in)
+				return
+			}
+			if got := plantest.Refused(t, in); !strings.Contains(got, test.want) {
+				t.Errorf("the message lacks %q:\n%s", test.want, got)
+			}
+		})
+	}
+}
+
+// What is lent in nono's own directory is the agent's, and nothing beside it or above.
+func TestWalledLent(t *testing.T) {
+	host := plantest.Machine()
+	host.Put(lentDir, "dir")
+	in := plantest.Walled(host)
+	in.Lent = []base.Lent{{Dir: lentDir, Inside: lentInside, Variable: "GOCACHE"}}
+	in.Own.Lent = []string{lentDir}
+	plantest.Make(t, in)
+
+	in.Lent[0].Dir = filepath.Dir(lentDir)
+	if got := plantest.Refused(t, in); !strings.Contains(got, "nono's own directory") {
+		t.Errorf("more than what is lent: %s", got)
+	}
+}
+
+// Files that cannot be mounted are written once, where nothing stands.
+func TestWriteOwn(t *testing.T) {
+	dir := t.TempDir()
+	in := plantest.Walled(plantest.Machine())
+	in.Directories.Own, in.Known = dir, []byte("{}")
+	p := plantest.Make(t, in)
+	if err := p.WriteOwn(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "nono.json"))
+	if err != nil || string(text) != "{}" {
+		t.Errorf("written was %q, %v", text, err)
+	}
+	if err := p.WriteOwn(); err == nil {
+		t.Error("a file that is there is written again")
+	}
+	r, err := p.Recipe(nil, func(string) (string, bool) { return "", true }, hostfile.Host)
+	if err != nil || len(r.Mounts) > 0 || len(r.Landlock) == 0 {
+		t.Errorf("the recipe mounts %v, %v", r, err)
+	}
+}
