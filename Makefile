@@ -21,7 +21,7 @@ TESTFLAGS ?= -count=1 -timeout=20m
 PACKAGES ?= ./...
 REPORT := $(GO) run ./test/report -skips test/skips.txt
 
-.PHONY: help build install demo test sdks interop soak race fuzz vet lint fmt generate tools npm-for-buf bench bench-net bench-snapshot work agents clean
+.PHONY: help build install demo test sdks interop soak race fuzz vet lint fmt generate tools npm-for-buf bench bench-net bench-snapshot work agents kernels clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -161,6 +161,9 @@ work: build ## a day's work, outside and inside; ONLY=git for some of it, PAGE=1
 
 agents: build ## claude and codex, fetched by npm, do a piece of work inside; what is installed starts; needs tmux; PAGE=1 writes docs/agents.md
 	@$(GO) run ./test/agents -nono bin/nono -in bin/agents -only '$(ONLY)' $(if $(PAGE),-page docs/agents.md)
+
+kernels: build ## the kernels that Debian's packages offer, each booted under qemu: the demo, the table of attacks and the launcher's tests; ONLY='^6\.1$$' for some, PAGE=1 writes docs/kernels.md
+	@$(GO) run ./test/kernels -nono bin -in bin/kernels $(if $(ONLY),-only '$(ONLY)') $(if $(PAGE),-page docs/kernels.md)
 
 clean: ## remove what make made
 	rm -rf bin tools/node_modules bench/node_modules examples/demo/.demo

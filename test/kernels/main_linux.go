@@ -1,0 +1,200 @@
+// Command kernels boots the kernels that Debian's packages offer and tries nono on each.
+//
+//	go run ./test/kernels -nono bin                        # the newest of each series
+//	go run ./test/kernels -nono bin -only '^6\.1$'         # those whose series matches
+//	go run ./test/kernels -nono bin -page docs/kernels.md
+//
+// Packages are fetched by apt and unpacked, never installed. A kernel runs in a machine of its own
+// under an emulator, with a small Debian in memory and without disk or network; test/kernels/guest
+// is its first process, and tells what it finds on a serial line. All that is kept lies beneath
+// bin/kernels.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+type options struct {
+	nono, in, page string
+	only           *regexp.Regexp
+	accelerator    string
+	deadline       time.Duration
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.nono, "nono", "bin", "the directory of nono's programs")
+	flag.StringVar(&o.in, "in", "bin/kernels", "a directory for kernels and for what was found")
+	flag.StringVar(&o.page, "page", "", "also write the result to this file")
+	flag.StringVar(&o.accelerator, "accel", "tcg", "what the emulator runs the machine with")
+	flag.DurationVar(&o.deadline, "deadline", 20*time.Minute, "how long one kernel may take")
+	only := flag.String("only", `^[0-9.]+$|^6\.12 `, "a regular expression: the series to boot")
+	flag.Parse()
+	var err error
+	if o.only, err = regexp.Compile(*only); err == nil {
+		err = run(o)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "kernels:", err)
+		os.Exit(1)
+	}
+}
+
+// needed are the programs of the machine's own, and the packages of Debian's that have them.
+var needed = []struct{ program, from string }{
+	{emulator, "qemu-system-x86"}, {"apt-get", "apt"}, {"dpkg-deb", "dpkg"}, {"tar", "tar"},
+}
+
+func run(o options) error {
+	for _, n := range needed {
+		if _, err := exec.LookPath(n.program); err != nil {
+			return fmt.Errorf("%s is missing: apt-get install --no-install-recommends %s", n.program, n.from)
+		}
+	}
+	a, err := newArchive(filepath.Join(o.in, "apt"))
+	if err != nil {
+		return err
+	}
+	all, err := a.kernels()
+	if err != nil {
+		return err
+	}
+	root := filepath.Join(o.in, "root")
+	if err := makeRoot(a, root); err != nil {
+		return fmt.Errorf("making the host's system: %w", err)
+	}
+	guest := filepath.Join(o.in, "guest")
+	if err := goTool(".", "build", "-trimpath", "-o", guest, "./test/kernels/guest"); err != nil {
+		return err
+	}
+	tests := filepath.Join(o.in, "tests")
+	if err := buildTests(tests); err != nil {
+		return err
+	}
+	i := image{root: root, nono: o.nono, demo: "examples/demo", tests: tests, guest: guest}
+	var broken error
+	for _, k := range all {
+		if !o.only.MatchString(k.Series) {
+			continue
+		}
+		fmt.Printf("%s (%s)\n", k.Series, k.Package)
+		f, err := try(o, a, k, i)
+		if err != nil {
+			f.Broken = err.Error()
+		}
+		if f.Broken != "" {
+			broken = errors.Join(broken, fmt.Errorf("%s: %s", k.Series, f.Broken))
+		}
+		for _, r := range f.Results {
+			fmt.Print(outcomeOf(r).line(r))
+		}
+	}
+	if o.page == "" {
+		return broken
+	}
+	found, err := known(o.in, all)
+	if err != nil {
+		return errors.Join(broken, err)
+	}
+	return errors.Join(broken, os.WriteFile(o.page, []byte(markdown(all, found)), 0o644))
+}
+
+// findingsFile is where what was found of a kernel is kept, in its directory.
+const findingsFile = "findings.json"
+
+// known is what was found of kernels, now or earlier, by series.
+func known(in string, all []kernel) (map[string]findings, error) {
+	found := map[string]findings{}
+	for _, k := range all {
+		text, err := os.ReadFile(filepath.Join(in, k.directory(), findingsFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		var f findings
+		if err := json.Unmarshal(text, &f); err != nil {
+			return nil, fmt.Errorf("%s: %w", k.Series, err)
+		}
+		found[k.Series] = f
+	}
+	return found, nil
+}
+
+// try fetches one kernel, if it was not before, and boots it.
+func try(o options, a *archive, k kernel, i image) (findings, error) {
+	dir, err := filepath.Abs(filepath.Join(o.in, k.directory()))
+	if err != nil {
+		return findings{}, err
+	}
+	vmlinuz, err := fetch(a, k, dir)
+	if err != nil {
+		return findings{}, err
+	}
+	i.kernel = filepath.Dir(filepath.Dir(vmlinuz))
+	i.task = task()
+	first := filepath.Join(dir, "image.cpio")
+	if err := i.write(first); err != nil {
+		return findings{}, err
+	}
+	defer func() { _ = os.Remove(first) }()
+	m := machine{kernel: vmlinuz, image: first, dir: dir, deadline: o.deadline}
+	f := m.boot(o.accelerator)
+	f.Kernel, f.Day = k, time.Now().UTC().Format(time.DateOnly)
+	text, err := json.Marshal(f)
+	if err != nil {
+		return f, err
+	}
+	return f, os.WriteFile(filepath.Join(dir, findingsFile), text, 0o644)
+}
+
+// wanted are the files of a kernel's packages: itself, and the modules that programs without rights
+// can have loaded by asking for what is in them.
+var wanted = []string{
+	"./boot/vmlinuz-*", "*/modules/*/modules.*", "*/modules/*/kernel/net/*",
+	"*/modules/*/kernel/crypto/*", "*/modules/*/kernel/lib/*", "*/modules/*/kernel/fs/overlayfs/*",
+	"*/modules/*/kernel/fs/fuse/*", "*/modules/*/kernel/drivers/net/tun.*",
+}
+
+// fetch unpacks a kernel's files, and returns the path of the kernel itself.
+func fetch(a *archive, k kernel, dir string) (string, error) {
+	to := filepath.Join(dir, k.Package)
+	found := func() string {
+		names, err := filepath.Glob(filepath.Join(to, "boot", "vmlinuz-*"))
+		if err != nil || len(names) != 1 {
+			return ""
+		}
+		return names[0]
+	}
+	if name := found(); name != "" {
+		return name, nil
+	}
+	if err := os.RemoveAll(dir); err != nil { // an older one of the series
+		return "", err
+	}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return "", err
+	}
+	parts, err := a.parts(k)
+	if err != nil {
+		return "", err
+	}
+	if err := a.unpack(to, wanted, parts...); err != nil {
+		return "", err
+	}
+	if name := found(); name != "" {
+		return name, nil
+	}
+	return "", fmt.Errorf("there is no kernel in %s", strings.Join(parts, ", "))
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/nono-run/nono/test/kernels/serial"
+)
+
+// outcome is what a trial came to.
+type outcome struct {
+	// Short is it in a word or two, and Detail what there is to say about it, one thing a line.
+	Short  string
+	Detail []string
+	// Failed is that it is not as it should be.
+	Failed bool
+}
+
+func (o outcome) line(r serial.Result) string {
+	who := "user"
+	if r.Root {
+		who = "root"
+	}
+	line := fmt.Sprintf("  %-40s %-12s %-4s %6.1f s  %s\n",
+		r.Situation, r.Trial, who, r.Took.Seconds(), o.Short)
+	if o.Failed {
+		line += "    " + strings.Join(o.Detail, "\n    ") + "\n"
+	}
+	return line
+}
+
+// outcomeOf reads what a trial printed.
+func outcomeOf(r serial.Result) outcome {
+	switch {
+	case r.TimedOut:
+		return outcome{Short: "no end", Failed: true, Detail: last(r.Out + r.Err)}
+	case r.Trial == demo:
+		return demoOutcome(r)
+	case r.Trial == doctor:
+		return doctorOutcome(r)
+	case r.Trial == attack:
+		return attackOutcome(r)
+	}
+	return testsOutcome(r)
+}
+
+var (
+	startLine = regexp.MustCompile(`(?m)^nono: (?:rw|ro) .*; tier ([AB]).*$`)
+	errorLine = regexp.MustCompile(`(?m)^nono: error: (.*)$`)
+)
+
+// demoOutcome is the tier that nono had, or why it refused to start.
+func demoOutcome(r serial.Result) outcome {
+	if m := startLine.FindStringSubmatch(r.Err); m != nil {
+		o := outcome{Short: m[1], Detail: []string{strings.TrimPrefix(m[0], "nono: ")}}
+		if r.Code != 0 {
+			o.Failed = true
+			o.Short += ", not all held"
+			o.Detail = append(o.Detail, reached(r.Out)...)
+		}
+		return o
+	}
+	if m := errorLine.FindStringSubmatch(r.Err); m != nil && r.Code == 125 {
+		return outcome{Short: "refused", Detail: []string{m[1]}}
+	}
+	return outcome{
+		Short: fmt.Sprintf("exit code %d", r.Code), Detail: last(r.Out + r.Err), Failed: true,
+	}
+}
+
+var row = regexp.MustCompile(`(?m)^(.*\S) {2,}\S+ {2,}(\S.*)$`)
+
+// reached are the rows of the demo's table that say what the agent could do.
+func reached(table string) []string {
+	var all []string
+	for _, m := range row.FindAllStringSubmatch(table, -1) {
+		if m[2] == "yes" {
+			all = append(all, m[1])
+		}
+	}
+	return all
+}
+
+// doctorOutcome is whether nono could say what this host is.
+func doctorOutcome(r serial.Result) outcome {
+	if !json.Valid([]byte(r.Out)) {
+		return outcome{Short: "nothing", Detail: last(r.Err), Failed: true}
+	}
+	return outcome{Short: "said", Detail: []string{r.Out}}
+}
+
+// attackOutcome counts how the attacks ended.
+func attackOutcome(r serial.Result) outcome {
+	var report struct {
+		Tier     string
+		Findings []struct{ Threat, Tried, Result, Why, Outside, Inside string }
+	}
+	if err := json.Unmarshal([]byte(r.Out), &report); err != nil {
+		return outcome{Short: "nothing", Detail: last(r.Err), Failed: true}
+	}
+	count := map[string]int{}
+	var o outcome
+	for _, f := range report.Findings {
+		count[f.Result]++
+		switch f.Result {
+		case "held", "not applicable":
+		case "open":
+			o.Detail = append(o.Detail, fmt.Sprintf("open: %s %s: %s", f.Threat, f.Tried, f.Why))
+		default:
+			o.Failed = true
+			o.Detail = append(o.Detail, fmt.Sprintf("%s: %s %s: outside %q, inside %q: %s",
+				f.Result, f.Threat, f.Tried, f.Outside, f.Inside, f.Why))
+		}
+	}
+	o.Short = fmt.Sprintf("%d held, %d open, %d not applicable",
+		count["held"], count["open"], count["not applicable"])
+	if o.Failed {
+		other := len(report.Findings) - count["held"] - count["open"] - count["not applicable"]
+		o.Short += fmt.Sprintf(", **%d not held**", other)
+	}
+	return o
+}
+
+var testLine = regexp.MustCompile(`(?m)^\s*--- (PASS|FAIL|SKIP): (\S+)`)
+
+// testsOutcome counts how tests ended.
+func testsOutcome(r serial.Result) outcome {
+	count := map[string]int{}
+	var o outcome
+	for _, m := range testLine.FindAllStringSubmatch(r.Out, -1) {
+		count[m[1]]++
+		if m[1] == "FAIL" {
+			o.Failed = true
+			o.Detail = append(o.Detail, m[2])
+		}
+	}
+	o.Short = fmt.Sprintf("%d passed, %d skipped", count["PASS"], count["SKIP"])
+	if o.Failed {
+		o.Short += fmt.Sprintf(", **%d failed**", count["FAIL"])
+	} else if r.Code != 0 {
+		o.Failed, o.Detail = true, last(r.Out+r.Err)
+		o.Short += fmt.Sprintf(", exit code %d", r.Code)
+	}
+	return o
+}
+
+// last are the last lines of what was printed.
+func last(text string) []string {
+	const some = 5
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[max(0, len(lines)-some):]
+}
