@@ -255,7 +255,8 @@ var sigstore = []string{
 // from here too.
 var programs = map[string][]string{
 	// The launcher becomes the agent's pid 1: what is in it, the agent is closest to.
-	"nono-init": {"github.com/landlock-lsm/go-landlock", "golang.org/x/sys", "kernel.org/pub/linux/libs/security/libcap/psx"},
+	"nono-attack": {"golang.org/x/sys"},
+	"nono-init":   {"github.com/landlock-lsm/go-landlock", "golang.org/x/sys", "kernel.org/pub/linux/libs/security/libcap/psx"},
 	"nono": append([]string{
 		"github.com/agext/levenshtein",             // of hcl: did you mean
 		"github.com/apparentlymart/go-textseg/v15", // of go-cty: columns

@@ -1,6 +1,6 @@
 // Package e2e runs nono as a user does: the programs that `make build` builds, real commands, a
-// real kernel. Nothing of nono is imported but for building it, and bytejson, by which anybody
-// reads what nono prints as JSON.
+// real kernel. Nothing of nono is imported but for building it: bytejson, by which anybody
+// reads what nono prints as JSON, and the table of attacks, which is no part of what it attacks.
 //
 // Each test gets a user of its own, a home with nothing in it, and a project. Whoever runs the
 // tests runs them as an ordinary user and, for the few that say so, as root.
@@ -27,8 +27,8 @@ import (
 // nono-layer-binds, nono-layer-rogue, nono-layer-greedy, nono-layer-keeper.
 var programs, layers string
 
-// prober is the attacker of the attack tests.
-var prober string
+// attacker is the program that attacks.
+var attacker string
 
 func TestMain(m *testing.M) {
 	hosts.Arrange()
@@ -64,7 +64,8 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(base)
-	programs, layers, prober = filepath.Join(base, "bin"), filepath.Join(base, "layers"), filepath.Join(base, "prober")
+	programs, layers = filepath.Join(base, "bin"), filepath.Join(base, "layers")
+	attacker = filepath.Join(programs, "nono-attack")
 	for _, b := range [][]string{
 		{programs + "/", "./cmd/..."},
 		{programs + "/nono", "./cmd/nono", "-ldflags=-E main.entry"}, // as `make build` does
@@ -75,7 +76,6 @@ func buildAndRun(m *testing.M) int {
 		{layers + "/nono-layer-greedy", "./test/layers/greedy"},
 		{layers + "/nono-layer-keeper", "./test/layers/keeper"},
 		{layers + "/nono-layer-gate", "./test/layers/gate"},
-		{prober, "./test/e2e/prober"},
 	} {
 		if err := build(b[0], b[1], b[2:]...); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -11,12 +11,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/attack/arena"
 	"github.com/nono-run/nono/test/machine"
 )
 
@@ -65,9 +67,9 @@ func (u *user) pipe() (r, w *os.File) {
 
 // connection is the socket of a connection to a service of the user's, as inetd and systemd hand it
 // on.
-func (a *arena) connection(network string) *os.File {
+func (a *testArena) connection(network string) *os.File {
 	a.t.Helper()
-	at, _ := a.serve(network, "127.0.0.1:0")
+	at, _ := a.Serve(network, "127.0.0.1:0")
 	c, err := net.Dial(network, at)
 	if err != nil {
 		a.t.Fatal(err)
@@ -85,7 +87,7 @@ func (a *arena) connection(network string) *os.File {
 type streamAttack struct {
 	does string
 	// arrange makes the stream, which is standard input unless it is said that it is standard error.
-	arrange func(a *arena) (stream *os.File, try attempt)
+	arrange func(a *testArena) (stream *os.File, try arena.Attempt)
 	stderr  bool
 	// refused are the outcomes inside. "125" is a nono that does not start.
 	refused []string
@@ -115,10 +117,10 @@ func TestThreatsByStreams(t *testing.T) {
 			for _, kind := range []arenaKind{bare, landlock, wholeDisk} {
 				a := newArena(t, kind)
 				stream, try := k.arrange(a)
-				outcome := a.by(stream, k.stderr, try.try)
-				happened := try.happened != nil && try.happened()
+				outcome := a.by(stream, k.stderr, try.Try)
+				happened := try.Happened != nil && try.Happened()
 				switch {
-				case kind == bare && (outcome != works || try.happened != nil && !happened):
+				case kind == bare && (outcome != works || try.Happened != nil && !happened):
 					t.Errorf("control: with no sandbox: %s (happened: %v), want %s", outcome, happened, works)
 				case kind != bare && (happened || !slices.Contains(k.refused, outcome)):
 					t.Errorf("%s: %s (happened: %v), want one of %q", kind, outcome, happened, k.refused)
@@ -128,8 +130,26 @@ func TestThreatsByStreams(t *testing.T) {
 	}
 }
 
+// outsider is the number of a process of the user's.
+func (a *testArena) outsider() int {
+	a.t.Helper()
+	pid, err := strconv.Atoi(a.Outsider())
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return pid
+}
+
+// yama keeps a process from another that is not its child, with no sandbox.
+func yama(*testing.T) string {
+	if b, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); err == nil && strings.TrimSpace(string(b)) != "0" {
+		return "Yama keeps processes from each other here"
+	}
+	return ""
+}
+
 // by makes an attempt by a stream.
-func (a *arena) by(stream *os.File, stderr bool, try string) string {
+func (a *testArena) by(stream *os.File, stderr bool, try string) string {
 	a.t.Helper()
 	cmd := a.attacker([]string{try})
 	var said strings.Builder
@@ -160,34 +180,34 @@ func streamAttacks() []streamAttack {
 	refused := []string{"125"}
 	noSocket := []string{"disconnecting: ENOTSOCK"}
 	// onFile is an attempt on a file that is read as standard input.
-	onFile := func(try string) func(a *arena) (*os.File, attempt) {
-		return func(a *arena) (*os.File, attempt) {
+	onFile := func(try string) func(a *testArena) (*os.File, arena.Attempt) {
+		return func(a *testArena) (*os.File, arena.Attempt) {
 			a.write("~/in.txt", "input\n")
-			return a.opened("~/in.txt", os.O_RDONLY), attempt{try, a.changed("~/in.txt")}
+			return a.opened("~/in.txt", os.O_RDONLY), arena.Attempt{Try: try, Happened: a.Changed("~/in.txt")}
 		}
 	}
-	onNull := func(a *arena) (*os.File, attempt) {
-		return a.opened("/dev/null", os.O_RDONLY), attempt{try: "fd-chmod-same"}
+	onNull := func(a *testArena) (*os.File, arena.Attempt) {
+		return a.opened("/dev/null", os.O_RDONLY), arena.Attempt{Try: "fd-chmod-same"}
 	}
 	attacks := []streamAttack{
 		{
 			does: "a TCP socket, connected elsewhere", refused: noSocket,
-			arrange: func(a *arena) (*os.File, attempt) {
-				at, reached := a.serve("tcp4", "127.0.0.1:0")
-				return a.connection("tcp4"), attempt{"reconnect=" + at, reached}
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
+				at, reached := a.Serve("tcp4", "127.0.0.1:0")
+				return a.connection("tcp4"), arena.Attempt{Try: "reconnect=" + at, Happened: reached}
 			},
 		},
 		{
 			does: "a UDP socket, sent elsewhere", refused: []string{"ENOTSOCK"},
-			arrange: func(a *arena) (*os.File, attempt) {
-				at, reached := a.serve("udp4", "127.0.0.1:0")
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
+				at, reached := a.Serve("udp4", "127.0.0.1:0")
 				fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-				return a.descriptor(fd, err), attempt{"send-to=" + at, reached}
+				return a.descriptor(fd, err), arena.Attempt{Try: "send-to=" + at, Happened: reached}
 			},
 		},
 		{
 			does: "a socket that listens", refused: refused, works: "EAGAIN",
-			arrange: func(a *arena) (*os.File, attempt) {
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
 				l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 				if err != nil {
 					a.t.Fatal(err)
@@ -198,27 +218,27 @@ func streamAttacks() []streamAttack {
 					a.t.Fatal(err)
 				}
 				a.t.Cleanup(func() { f.Close() })
-				return f, attempt{try: "accept"}
+				return f, arena.Attempt{Try: "accept"}
 			},
 		},
 		{
 			does: "a descriptor that is sent over a Unix socket", refused: []string{"ENOTSOCK"},
-			arrange: func(a *arena) (*os.File, attempt) {
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
 				ours, theirs := a.pair()
 				secret := a.opened("~/notes.txt", os.O_RDWR)
 				rights := unix.UnixRights(int(secret.Fd()))
 				if err := unix.Sendmsg(int(ours.Fd()), []byte("x"), rights, nil, 0); err != nil {
 					a.t.Fatal(err)
 				}
-				return theirs, attempt{try: "take-descriptor"}
+				return theirs, arena.Attempt{Try: "take-descriptor"}
 			},
 		},
 		{
 			// As in `bash -s < commands` and `ssh host bash`: the shell reads on where nono has stood.
 			does: "type into a pipe that a shell goes on reading", refused: []string{"ok"},
-			arrange: func(a *arena) (*os.File, attempt) {
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
 				r, w := a.pipe()
-				return r, attempt{"type=touch /evil", func() bool {
+				return r, arena.Attempt{Try: "type=touch /evil", Happened: func() bool {
 					w.Close()
 					rest, _ := io.ReadAll(r)
 					return strings.Contains(string(rest), "evil")
@@ -227,12 +247,12 @@ func streamAttacks() []streamAttack {
 		},
 		{
 			does: "type into a FIFO", refused: []string{"ok"},
-			arrange: func(a *arena) (*os.File, attempt) {
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
 				if err := unix.Mkfifo(a.path("~/fifo"), 0o600); err != nil {
 					a.t.Fatal(err)
 				}
 				both := a.opened("~/fifo", os.O_RDWR)
-				return a.opened("~/fifo", os.O_RDONLY), attempt{"type=evil", func() bool {
+				return a.opened("~/fifo", os.O_RDONLY), arena.Attempt{Try: "type=evil", Happened: func() bool {
 					b := make([]byte, 10)
 					_ = both.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 					n, _ := both.Read(b)
@@ -243,28 +263,28 @@ func streamAttacks() []streamAttack {
 		{
 			does: "read what others write into the same pipe", stderr: true, works: `"a secret of another's"`,
 			refused: []string{"nothing: EAGAIN"},
-			arrange: func(a *arena) (*os.File, attempt) {
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
 				_, w := a.pipe()
 				if _, err := w.WriteString("a secret of another's"); err != nil {
 					a.t.Fatal(err)
 				}
-				return w, attempt{try: "read-back"}
+				return w, arena.Attempt{Try: "read-back"}
 			},
 		},
 		{
 			does: "read what stands in a file of output", stderr: true, works: `"what others wrote"`,
 			refused: []string{"EACCES", `"what others wrote"`}, // with the whole disk there is nothing to hide
-			arrange: func(a *arena) (*os.File, attempt) {
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
 				a.write("~/log", "what others wrote")
-				return a.opened("~/log", os.O_WRONLY|os.O_APPEND), attempt{try: "read-back"}
+				return a.opened("~/log", os.O_WRONLY|os.O_APPEND), arena.Attempt{Try: "read-back"}
 			},
 		},
 		{
 			does: "change a flag that all holders of a pipe share", refused: []string{"ok"},
-			arrange: func(a *arena) (*os.File, attempt) {
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
 				r, _ := a.pipe()
 				fd := int(r.Fd()) // which makes it block
-				return r, attempt{"fd-nonblock", func() bool {
+				return r, arena.Attempt{Try: "fd-nonblock", Happened: func() bool {
 					flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 					return err == nil && flags&unix.O_NONBLOCK != 0
 				}}
@@ -278,22 +298,22 @@ func streamAttacks() []streamAttack {
 		},
 		{
 			does: "open a file that is read for writing", refused: []string{"EROFS", "EACCES"},
-			arrange: func(a *arena) (*os.File, attempt) {
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
 				a.write("~/in.txt", "input\n")
-				return a.opened("~/in.txt", os.O_RDONLY), attempt{try: "reopen-stdin"}
+				return a.opened("~/in.txt", os.O_RDONLY), arena.Attempt{Try: "reopen-stdin"}
 			},
 		},
 		{
 			// A file without a name cannot be viewed, and comes through a pipe.
 			does: "the mode of a file that has no name", refused: []string{"ok"},
-			arrange: func(a *arena) (*os.File, attempt) {
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
 				a.write("~/gone.txt", "input\n")
 				f := a.opened("~/gone.txt", os.O_RDONLY)
 				if err := os.Remove(a.path("~/gone.txt")); err != nil {
 					a.t.Fatal(err)
 				}
 				before, _ := f.Stat()
-				return f, attempt{"fd-chmod", func() bool {
+				return f, arena.Attempt{Try: "fd-chmod", Happened: func() bool {
 					after, err := f.Stat()
 					return err == nil && after.Mode() != before.Mode()
 				}}
@@ -302,47 +322,47 @@ func streamAttacks() []streamAttack {
 		{does: "the mode of a device", arrange: onNull, refused: []string{"EROFS"}, root: true},
 		{
 			does: "out of a directory", refused: refused,
-			arrange: func(a *arena) (*os.File, attempt) {
-				return a.opened("~/ref", os.O_RDONLY), attempt{try: "walk=../notes.txt"}
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
+				return a.opened("~/ref", os.O_RDONLY), arena.Attempt{Try: "walk=../notes.txt"}
 			},
 		},
 		{
 			does: "out of a directory that is open by its path alone", refused: refused,
-			arrange: func(a *arena) (*os.File, attempt) {
-				return a.opened("~/ref", unix.O_PATH), attempt{try: "walk=../notes.txt"}
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
+				return a.opened("~/ref", unix.O_PATH), arena.Attempt{Try: "walk=../notes.txt"}
 			},
 		},
 		{
 			does: "what a path alone is open for", refused: refused,
-			arrange: func(a *arena) (*os.File, attempt) {
-				return a.opened("~/notes.txt", unix.O_PATH), attempt{try: "read=/proc/self/fd/0"}
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
+				return a.opened("~/notes.txt", unix.O_PATH), arena.Attempt{Try: "read=/proc/self/fd/0"}
 			},
 		},
 		{
 			does: "a process by its descriptor", refused: refused,
-			arrange: func(a *arena) (*os.File, attempt) {
-				fd, err := unix.PidfdOpen(a.canary.Process.Pid, 0)
-				return a.descriptor(fd, err), attempt{try: "signal-process"}
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
+				fd, err := unix.PidfdOpen(a.outsider(), 0)
+				return a.descriptor(fd, err), arena.Attempt{Try: "signal-process"}
 			},
 		},
 		{
 			does: "a namespace", refused: refused, root: true,
-			arrange: func(a *arena) (*os.File, attempt) {
-				return a.opened("/proc/self/ns/net", os.O_RDONLY), attempt{try: "enter-namespace"}
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
+				return a.opened("/proc/self/ns/net", os.O_RDONLY), arena.Attempt{Try: "enter-namespace"}
 			},
 		},
 		{
 			does: "the memory of a process, for writing", refused: refused, works: "ok", lacks: yama,
-			arrange: func(a *arena) (*os.File, attempt) {
-				f := a.opened(fmt.Sprintf("/proc/%d/mem", a.canary.Process.Pid), os.O_RDWR)
-				return f, attempt{try: "reopen-stdin"}
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
+				f := a.opened(fmt.Sprintf("/proc/%d/mem", a.outsider()), os.O_RDWR)
+				return f, arena.Attempt{Try: "reopen-stdin"}
 			},
 		},
 		{
 			does: "what is watched by others", refused: refused,
-			arrange: func(a *arena) (*os.File, attempt) {
+			arrange: func(a *testArena) (*os.File, arena.Attempt) {
 				fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
-				return a.descriptor(fd, err), attempt{try: "watch-more=/"}
+				return a.descriptor(fd, err), arena.Attempt{Try: "watch-more=/"}
 			},
 		},
 	}

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/attack/arena"
 	"github.com/nono-run/nono/test/hosts"
 )
 
@@ -114,7 +115,7 @@ func elsewhere(args []string) int {
 		}
 	}()
 	code := runPlainly(args)
-	fmt.Println("came:", settled(&came[0]), settled(&came[1]))
+	fmt.Println("came:", arena.Settled(&came[0]), arena.Settled(&came[1]))
 	return code
 }
 
@@ -169,21 +170,17 @@ func haveAddresses() error {
 // TestPlacesElsewhere is E57 and E58: in a network where the metadata service, private hosts and a
 // public one answer everybody, none is reached from inside, over TCP or UDP.
 func TestPlacesElsewhere(t *testing.T) {
-	var tries []attempt
+	var tries []string
 	for _, p := range places {
 		to := netip.AddrPortFrom(netip.MustParseAddr(p), placesPort).String()
-		tries = append(tries, attempt{try: "connect=" + to}, attempt{try: "udp=" + to})
+		tries = append(tries, "connect="+to, "udp="+to)
 		if a := netip.MustParseAddr(p); a.Is4() {
-			tries = append(tries, attempt{try: fmt.Sprintf("connect=[::ffff:%s]:%d", p, placesPort)})
+			tries = append(tries, fmt.Sprintf("connect=[::ffff:%s]:%d", p, placesPort))
 		}
 	}
 	for _, kind := range []arenaKind{bare, landlock, binds, wholeDisk} {
 		a := newArena(t, kind)
-		var args []string
-		for _, p := range tries {
-			args = append(args, p.try)
-		}
-		out, err := surrounded(t, "elsewhere", unix.CLONE_NEWNET, a.attacker(args)).Output()
+		out, err := surrounded(t, "elsewhere", unix.CLONE_NEWNET, a.attacker(tries)).Output()
 		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 		if err != nil || len(lines) != len(tries)+1 {
 			t.Fatalf("%s: %v\n%s", kind, err, out)
@@ -195,7 +192,7 @@ func TestPlacesElsewhere(t *testing.T) {
 			worked := lines[i] == "ok" || lines[i] == "no answer" // they have nothing to say to a datagram
 			refused := slices.Contains([]string{"ENETUNREACH", "EADDRNOTAVAIL", "EHOSTUNREACH"}, lines[i])
 			if kind == bare && !worked || kind != bare && !refused {
-				t.Errorf("%s: %s: %s", kind, p.try, lines[i])
+				t.Errorf("%s: %s: %s", kind, p, lines[i])
 			}
 		}
 	}
@@ -348,17 +345,17 @@ func TestHostsNetwork(t *testing.T) {
 	for _, layer := range []string{"", "filesystem"} {
 		for _, sandboxed := range []bool{false, true} {
 			a := newArena(t, landlock)
-			abstract, reached := a.serve("unix", fmt.Sprintf("@nono-host-%d-%s-%v", os.Getpid(), layer, sandboxed))
-			network, _ := a.serve("tcp4", "127.0.0.1:0")
+			abstract, reached := a.Serve("unix", fmt.Sprintf("@nono-host-%d-%s-%v", os.Getpid(), layer, sandboxed))
+			network, _ := a.Serve("tcp4", "127.0.0.1:0")
 			tries := []string{"unix=" + abstract, "connect=" + network, "socket=40,1,0", "mptcp=" + network}
 			want := []string{"EPERM", "ok", "EAFNOSUPPORT", "socket: EPROTONOSUPPORT"}
 			args := []string{"run", "-s", "--allow-cwd", "--disable", "network"}
 			if layer != "" {
 				args = append(args, "--disable", layer)
 			}
-			cmd := a.command(slices.Concat(args, []string{"--", "./prober"}, tries)...)
+			cmd := a.command(slices.Concat(args, []string{"--", "./" + arena.Program}, tries)...)
 			if !sandboxed {
-				cmd, want = exec.Command(a.path("prober"), tries...), []string{"ok", "ok"}
+				cmd, want = exec.Command(a.path(arena.Program), tries...), []string{"ok", "ok"}
 			}
 			out, err := cmd.Output()
 			got := strings.Split(strings.TrimSpace(string(out)), "\n")

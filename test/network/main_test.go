@@ -21,7 +21,7 @@ import (
 // baseVariable names the directory with what was built before the tests.
 const baseVariable = "NONO_NETWORK_TESTS"
 
-// base has bin/ with nono's programs, agent and prober, the attackers, nono-layer-gateway, the
+// base has bin/ with nono's programs, agent, the attacker, nono-layer-gateway, the
 // example of a vendor's layer; clients/ as it lies here; and venv/, Python with what people
 // install.
 var base = os.Getenv(baseVariable)
@@ -49,7 +49,6 @@ func prepare() (env []string, clean func(), err error) {
 		{"../..", dir + "/bin/", "./cmd/..."},
 		{"../..", dir + "/bin/nono", "./cmd/nono", "-ldflags=-E main.entry"}, // as `make build` does
 		{"../..", dir + "/bin/agent", "./test/network/agent"},
-		{"../..", dir + "/bin/prober", "./test/e2e/prober"},
 		{"../../examples/gateway", dir + "/bin/nono-layer-gateway", "."},
 	} {
 		if err := build(b[0], b[1], b[2], b[3:]...); err != nil {

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package attacker
 
 import (
 	"bytes"
@@ -41,6 +41,7 @@ var processes = tries{
 	"map-files":  func(pid string) string { _, err := os.ReadDir("/proc/" + pid + "/map_files"); return outcome(err) },
 	"cmdlines":   cmdlines,
 	"inherited":  inherited,
+	"namespaces": func(string) string { return namespaces() },
 }
 
 func number(s string) int {
@@ -129,6 +130,19 @@ func cmdlines(text string) string {
 	return "nowhere"
 }
 
+// namespaces are those that this process is in.
+func namespaces() string {
+	var in []string
+	for _, kind := range []string{"user", "mnt", "pid", "net", "ipc"} {
+		name, err := os.Readlink("/proc/self/ns/" + kind)
+		if err != nil {
+			return outcome(err)
+		}
+		in = append(in, name)
+	}
+	return strings.Join(in, " ")
+}
+
 // inherited writes to any descriptor beyond the standard three that leads to a file of this name.
 func inherited(p string) string {
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -180,7 +194,7 @@ func messageQueue(name string) string {
 
 // startIn starts a process in new namespaces.
 func startIn(flags uintptr) error {
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{"prober"}, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{"nono-attack"}, &syscall.ProcAttr{
 		Env: []string{}, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Cloneflags: flags},
 	})
 	if err != nil {

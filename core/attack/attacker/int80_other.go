@@ -1,5 +1,5 @@
 //go:build linux && !amd64
 
-package main
+package attacker
 
 func int80Try(string) string { return "this machine has no second table" }
