@@ -122,7 +122,8 @@ type Description struct {
 	// Forgets says that the layer is a [Forgetter]. It is filled in by the SDK.
 	Forgets bool
 	// Pure says that Plan looks at nothing but its request: at no file, no clock, no network. So it
-	// gives one answer to one request. Every filesystem layer is so.
+	// gives one answer to one request. Every filesystem layer is so. Core may then take an earlier
+	// answer to the very same request and not start the layer, if it is ephemeral.
 	Pure bool
 }
 

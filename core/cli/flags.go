@@ -17,6 +17,8 @@ type policyOptions struct {
 	Profiles []string
 	File     string
 	Approve  bool
+	// Fresh asks layers whose answer is remembered.
+	Fresh bool
 	// Workdir is where to begin, in the place of the current directory; empty: there.
 	Workdir string
 	Rules   []config.Flag
@@ -156,6 +158,8 @@ func (o *policyOptions) add(cmd *cobra.Command, names completers) {
 	flags.Var((*dirName)(&o.Workdir), "workdir", "as if nono were started in this directory")
 	flags.BoolVar(&o.Approve, "approve", false,
 		"grant what files ask for beyond their own directory, for this run alone")
+	flags.BoolVar(&o.Fresh, "fresh", false,
+		"ask every layer, also one that has answered the same request before")
 	completeFlags(cmd, names)
 	addSpellings(flags)
 }

@@ -164,6 +164,7 @@ func (a *App) request(verb string, o policyOptions) (*session.Request, error) {
 		Umask:      a.Umask,
 		Lookup:     a.Lookup,
 		Environ:    a.Environ,
+		Fresh:      o.Fresh,
 		Deadlines:  a.Deadlines,
 		Began:      a.began,
 		Grace:      a.Grace,

@@ -209,7 +209,7 @@ func (l *Layer) Describe(ctx context.Context) (sdk.Description, error) {
 	return call(ctx, l, "Describe", limit, func(ctx context.Context) (sdk.Description, error) {
 		d, err := l.client.Describe(ctx)
 		if err == nil {
-			err = l.meant(d)
+			err = l.spec.Meant(d)
 		}
 		return d, err
 	})
@@ -218,25 +218,29 @@ func (l *Layer) Describe(ctx context.Context) (sdk.Description, error) {
 // Said is what the layer answered to Describe, for [host.Recall].
 func (l *Layer) Said() ([]byte, error) { return l.client.Said() }
 
-func (l *Layer) meant(d sdk.Description) error {
+// Planned is what the layer answered to Plan, for [host.RecallPlan].
+func (l *Layer) Planned() ([]byte, error) { return l.client.Planned() }
+
+// Meant checks that a description is of the layer that was meant.
+func (s *Spec) Meant(d sdk.Description) error {
 	switch {
-	case !l.spec.Binary.Nameless && d.Name != l.spec.Name:
+	case !s.Binary.Nameless && d.Name != s.Name:
 		return &host.BadAnswer{Err: fmt.Errorf("it says that its name is %q", d.Name)}
-	case l.spec.Kind != "" && d.Kind != l.spec.Kind:
+	case s.Kind != "" && d.Kind != s.Kind:
 		return &host.BadAnswer{
-			Err: fmt.Errorf("it is a %s layer, and was to be the %s layer", d.Kind, l.spec.Kind),
+			Err: fmt.Errorf("it is a %s layer, and was to be the %s layer", d.Kind, s.Kind),
 		}
-	case l.spec.Binary.Builtin && d.Build != l.spec.Build:
-		return &Failure{Layer: l.spec.Name, Call: "Describe", What: fmt.Sprintf(
+	case s.Binary.Builtin && d.Build != s.Build:
+		return &Failure{Layer: s.Name, Call: "Describe", What: fmt.Sprintf(
 			"it is from another build (%s) than nono itself (%s); "+
-				"install all of nono's programs together", d.Build, l.spec.Build)}
+				"install all of nono's programs together", d.Build, s.Build)}
 	}
-	return l.suffices(d.NeedsNono)
+	return suffices(s.Name, d.NeedsNono)
 }
 
 // suffices reports a layer that needs a newer nono. A version that is not yet released counts as
 // the release.
-func (l *Layer) suffices(need string) error {
+func suffices(layer, need string) error {
 	if need == "" {
 		return nil
 	}
@@ -246,7 +250,7 @@ func (l *Layer) suffices(need string) error {
 	}
 	have, err := version.NewSemver(sdk.Version)
 	if err == nil && have.Core().LessThan(wanted) {
-		return &Failure{Layer: l.spec.Name, Call: "Describe", What: fmt.Sprintf(
+		return &Failure{Layer: layer, Call: "Describe", What: fmt.Sprintf(
 			"it needs nono %s or later, and this is nono %s", need, sdk.Version)}
 	}
 	return err

@@ -121,6 +121,8 @@ type Layer struct {
 	BuiltIn bool   `json:"built_in,omitempty"`
 	// Why says why the layer runs: "always", or the block that asked for it.
 	Why string `json:"why"`
+	// Remembered says that the layer was not asked: it answered the very same request before.
+	Remembered bool `json:"remembered,omitempty"`
 }
 
 // Rule is one rule of the policy or of the base fragment, with how far it is held.

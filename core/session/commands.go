@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/events"
 	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/core/remembered"
 	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/host"
@@ -289,7 +289,7 @@ func (c *Commands) describe(
 	if err != nil {
 		return sdk.Description{}, err
 	}
-	now, err := stampOf(path)
+	now, err := remembered.ProgramAt(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return sdk.Description{}, diag.Errorf("there is no layer %s: %s does not exist", name, path).
 			Try("`nono plugin list` shows those that are installed")
@@ -297,8 +297,8 @@ func (c *Commands) describe(
 	if err != nil {
 		return sdk.Description{}, fmt.Errorf("looking for layer %s: %w", name, err)
 	}
-	file := filepath.Join(c.Dirs.Cache, "layers", strings.ReplaceAll(name, "/", ".")+".json")
-	known, err := recall(file, name, now)
+	memory := remembered.In(c.Dirs)
+	known, err := memory.Description(name, now)
 	if err == nil {
 		return known, nil
 	}
@@ -308,7 +308,7 @@ func (c *Commands) describe(
 		return sdk.Description{}, err
 	}
 	// Looked at before it was asked: a program that was replaced meanwhile is asked again.
-	if err := remember(file, remembered{rememberedVersion, now, said}); err != nil {
+	if err := memory.Describe(name, now, said); err != nil {
 		c.Log.Debug("remembering what a layer said", "layer", name, "error", err)
 	}
 	return d, nil

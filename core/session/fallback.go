@@ -23,7 +23,7 @@ func (r *run) settleFallbacks(facts []fact.Fact) {
 	idle := func(m *member) bool { return m.block.Idle(&r.policy) }
 	for _, m := range r.members {
 		if idle(m) {
-			m.layer.Release()
+			m.release()
 			r.idle = append(r.idle, m)
 		}
 	}

@@ -39,6 +39,7 @@ type member struct {
 	sent        atomic.Pointer[policy.Policy] // the policy in it, for whoever hears of the rules
 	share       *sdk.PlanResponse
 	listeners   map[string]host.Listener
+	memory      memory
 
 	// armed says that Start was called, so that Finish is owed; state is what Start returned, and
 	// finished says that all was released. told is known as it is stored.
@@ -97,11 +98,15 @@ func findLayer(block config.Layer, cfg *config.Config, places layerhost.Places) 
 // start runs the layer, has it describe itself, and opens its session. forked is called when the
 // process exists.
 func (m *member) start(ctx context.Context, r *run, number int, forked func()) error {
+	m.number = number
+	if m.recall(r) {
+		return nil
+	}
 	layer, description, err := m.launch(ctx, r, forked)
 	if err != nil {
 		return err
 	}
-	m.layer, m.description, m.number = layer, description, number
+	m.layer, m.description = layer, description
 	if err := r.awaitPlace(); err != nil {
 		return err
 	}
@@ -126,16 +131,9 @@ func (m *member) makeDir(r *run) (err error) {
 func (m *member) launch(
 	ctx context.Context, r *run, forked func(),
 ) (*layerhost.Layer, sdk.Description, error) {
-	layer, err := layerhost.Start(ctx, layerhost.Spec{
-		Kind:      m.block.Kind,
-		Name:      m.binary.Name,
-		Binary:    m.binary,
-		Dir:       r.dir.Path,
-		Deadlines: r.req.Deadlines,
-		Build:     sdk.Build,
-		Forked:    forked,
-		Logger:    r.req.Log,
-	})
+	spec := m.spec(r)
+	spec.Forked = forked
+	layer, err := layerhost.Start(ctx, spec)
 	if err != nil {
 		return nil, sdk.Description{}, m.problem(err)
 	}
@@ -192,7 +190,10 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error
 			}
 		}
 	}
-	req := &sdk.PlanRequest{Run: m.known, Documents: r.req.Config.Documents, DryRun: r.dry}
+	req := &sdk.PlanRequest{
+		Run: m.known, Documents: r.req.Config.Documents,
+		DryRun: r.dry && !repeats(m.description), // one that asks nobody has no use for it
+	}
 	if m.block.Kind == policy.KindFilesystem {
 		req.Places = r.places
 	}
@@ -202,18 +203,25 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error
 	if m.block.Kind == policy.KindCredentials {
 		req.HostVariables = r.withKeys(req.HostVariables)
 	}
-	share, err := m.layer.Plan(ctx, req)
+	share, err := m.answer(ctx, r, req)
 	if err != nil {
-		return m.problem(err)
+		return err
 	}
 	m.share = share
 	if m.digest, err = m.binary.Digest(); err != nil {
 		return m.problem(err)
 	}
 	if m.description.Lifetime == sdk.Ephemeral {
-		m.layer.Release()
+		m.release()
 	}
 	return nil
+}
+
+// release ends the process of a layer that is not needed any more, and does not wait for it.
+func (m *member) release() {
+	if m.layer != nil {
+		m.layer.Release()
+	}
 }
 
 // withKeys adds the user's variables that the policy names as sources of keys. They are told to the
@@ -239,6 +247,8 @@ func (m *member) planShare(cfg *config.Config) plan.Share {
 			Digest:  m.digest,
 			BuiltIn: m.binary.Builtin,
 			Why:     m.why(cfg),
+
+			Remembered: m.memory.used,
 		},
 		Response:      m.share,
 		HostVariables: m.description.HostVariables,

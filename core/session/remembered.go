@@ -1,146 +1,209 @@
 package session
 
 import (
-	"encoding/json"
+	"bytes"
+	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"slices"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/core/remembered"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/host"
-	"github.com/nono-run/nono/sdk/hostfile"
-	"github.com/nono-run/nono/sdk/ownfile"
 )
 
-// This file is the memory of what layers said of themselves, a file for each. It is a cache: if
-// anything is wrong with a file, the layer is asked again and the file replaced.
+// This file is about a layer whose answer cannot differ: it is not started if core remembers what
+// it answered to the very same request.
 
-// stamp is what a layer's program was when it described itself: a file that was changed or
-// replaced differs in one of these.
-type stamp struct {
-	Path               string
-	Device, Inode      uint64
-	Size, MTime, CTime int64
-	Build              string // nono's own
+// memory is what a member has to do with what is remembered.
+type memory struct {
+	at      remembered.Place
+	program remembered.Program
+	request remembered.Digest
+	// answer is the one that may do; there is no process then.
+	answer *remembered.Answer
+	// used says that it did.
+	used bool
+	// described and planned are what the layer said this time, to be remembered.
+	described, planned []byte
 }
 
-func stampOf(path string) (stamp, error) {
-	path, err := hostfile.Resolve(path)
+// recall looks for an answer of the layer's that may do. Then the layer is not started yet, and
+// perhaps never.
+func (m *member) recall(r *run) bool {
+	known := remembered.In(r.req.Dirs)
+	m.memory.at = remembered.Place{Layer: m.binary.Name, Situation: r.situation(m)}
+	if r.req.Fresh || !known.Has(m.memory.at) {
+		return false
+	}
+	if err := m.binary.Permitted(); err != nil {
+		return false // it is told where the layer is started
+	}
+	program, err := m.program()
 	if err != nil {
-		return stamp{}, err
+		return false
 	}
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return stamp{}, &fs.PathError{Op: "stat", Path: path, Err: err}
+	answer, err := known.Answer(m.memory.at, program)
+	if err != nil {
+		r.req.Log.Debug("not known from before", "layer", m.binary.Name, "reason", err)
+		return false
 	}
-	device := uint64(st.Dev) //nolint:unconvert // the width differs between systems
-	return stamp{
-		Path: path, Device: device, Inode: st.Ino, Size: st.Size,
-		MTime: st.Mtim.Nano(), CTime: st.Ctim.Nano(), Build: sdk.Build,
-	}, nil
+	spec, d := m.spec(r), answer.Description
+	if !repeats(d) || spec.Meant(d) != nil || !m.plugin.Accepts(d.Version) {
+		return false
+	}
+	m.description, m.memory.answer = d, answer
+	return true
 }
 
-// rememberedVersion is that of the files. One of another version is as good as none.
-const rememberedVersion = 1
-
-// remembered is what the cache holds of a layer.
-type remembered struct {
-	Version int
-	Program stamp
-	Said    []byte // its answer, not yet checked
+// program is what the layer's program is now.
+func (m *member) program() (remembered.Program, error) {
+	if m.binary.Builtin {
+		return remembered.ProgramAt(m.binary.Path)
+	}
+	digest, err := m.binary.Digest()
+	return remembered.Program{Path: m.binary.Path, Digest: digest, Build: sdk.Build}, err
 }
 
-// maxRemembered bounds what is read back.
-const maxRemembered = 4 << 20
-
-// recall is what a layer said of itself when its program was this one.
-func recall(file, name string, program stamp) (sdk.Description, error) {
-	content, err := readOwn(file)
-	if err != nil {
-		return sdk.Description{}, err
-	}
-	var r remembered
-	if err := json.Unmarshal(content, &r); err != nil {
-		return sdk.Description{}, err
-	}
-	if r.Version != rememberedVersion {
-		return sdk.Description{}, fmt.Errorf("it has version %d", r.Version)
-	}
-	if r.Program != program {
-		return sdk.Description{}, errors.New("its program is another one since")
-	}
-	d, err := host.Recall(r.Said)
-	if err == nil && d.Name != name {
-		return sdk.Description{}, fmt.Errorf("it is about layer %s", d.Name)
-	}
-	return d, err
+// repeats reports whether a layer answers the same to the same request, and all that it reads is in
+// that: nothing secret among it.
+func repeats(d sdk.Description) bool {
+	secret := slices.ContainsFunc(d.Settings, isSensitive)
+	return d.Pure && d.Lifetime == sdk.Ephemeral && !secret &&
+		!d.StateDir && !d.ConfigDir && len(d.HostVariables) == 0
 }
 
-// readOwn reads a file that nobody but the user can have put there.
-func readOwn(file string) ([]byte, error) {
-	if err := checkDir(filepath.Dir(file)); err != nil {
-		return nil, err
-	}
-	there, err := os.Lstat(file)
-	if err != nil {
-		return nil, err
-	}
-	f, err := hostfile.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	opened, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !os.SameFile(there, opened):
-		return nil, fmt.Errorf("%s is a link, or was replaced meanwhile", file)
-	}
-	if err := ownfile.CheckWriters(file, opened, os.Geteuid()); err != nil {
-		return nil, err
-	}
-	return io.ReadAll(io.LimitReader(f, maxRemembered))
+func isSensitive(s sdk.Setting) bool {
+	return s.Sensitive || slices.ContainsFunc(s.Settings, isSensitive)
 }
 
-func checkDir(dir string) error {
-	info, err := os.Lstat(dir)
-	switch {
-	case err != nil:
-		return err
-	case !info.IsDir():
-		return fmt.Errorf("%s is not a directory", dir)
+// situation is a digest of what is known when the layers would be started. Two runs in one ask a
+// layer the same, unless the host's files have changed, or another layer says something else.
+func (r *run) situation(m *member) remembered.Digest {
+	sum := sha256.New()
+	say := func(words ...string) {
+		for _, w := range words {
+			fmt.Fprintf(sum, "%d %s\n", len(w), w)
+		}
 	}
-	return ownfile.CheckWriters(dir, info, os.Geteuid())
+	say(string(m.block.Kind), m.binary.Path, r.req.Dir, r.req.DirName, r.tool.Executable)
+	say(r.req.Args...)
+	for _, rule := range r.policy.Rules() {
+		say(string(rule.ID), rule.Says)
+	}
+	return remembered.Digest(sum.Sum(nil))
 }
 
-// remember replaces the file. A directory of another user's is left alone.
-func remember(file string, r remembered) error {
-	content, err := json.Marshal(r)
+// answer is the layer's share of the plan: as it is remembered, else from its process, which is
+// started if it was not yet.
+func (m *member) answer(
+	ctx context.Context, r *run, req *sdk.PlanRequest,
+) (*sdk.PlanResponse, error) {
+	again := repeats(m.description)
+	if again {
+		var err error
+		if m.memory.request, err = host.Same(req); err != nil {
+			return nil, fmt.Errorf("asking layer %s: %w", m.binary.Name, err)
+		}
+	}
+	if m.memory.answer != nil {
+		share, err := m.memory.answer.To(m.memory.request)
+		if err == nil {
+			m.memory.used = true
+			return share, nil
+		}
+		r.req.Log.Debug("not known from before", "layer", m.binary.Name, "reason", err)
+		if err := m.startLate(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	share, err := m.layer.Plan(ctx, req)
 	if err != nil {
-		return err
+		return nil, m.problem(err)
 	}
-	dir := filepath.Dir(file)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+	if again {
+		m.note(req)
 	}
-	err = checkDir(dir)
-	var fault *ownfile.Fault
-	if errors.As(err, &fault) && !fault.Foreign {
-		err = os.Chmod(dir, 0o700) //nolint:gosec // a directory of one's own is entered
-	}
-	if err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
+	return share, nil
+}
+
+// notAsked adds to the problems of a plan that there was an answer in it that nobody gave now.
+func (r *run) notAsked(err error) error {
+	var problems diag.Problems
+	if !errors.As(err, &problems) {
 		return err
 	}
-	defer root.Close()
-	return ownfile.Replace(root, filepath.Base(file), content)
+	for _, m := range r.members {
+		if m.memory.used {
+			problems = append(problems, diag.Warningf(
+				"layer %s was not asked: it answered the same request before", m.binary.Name).
+				Try("--fresh asks it, if its answer is what is wrong"))
+		}
+	}
+	return problems
+}
+
+// startLate starts a layer of which only the description was known.
+func (m *member) startLate(ctx context.Context, r *run) error {
+	layer, d, err := m.launch(ctx, r, nil)
+	if err != nil {
+		return err
+	}
+	m.layer = layer
+	if said, err := layer.Said(); err != nil || !host.Describes(said, m.description) {
+		return diag.Errorf("layer %s says something else of itself than it did before (version %s)",
+			m.binary.Name, d.Version).
+			Try("a layer says the same each time; run with --fresh, and tell whoever makes it")
+	}
+	return nil
+}
+
+// note takes down what the layer has said, to be remembered. An answer that names the session would
+// be wrong in another one.
+func (m *member) note(req *sdk.PlanRequest) {
+	program, err := m.program()
+	said, saidErr := m.layer.Said()
+	planned, plannedErr := m.layer.Planned()
+	if errors.Join(err, saidErr, plannedErr) != nil ||
+		bytes.Contains(planned, []byte(req.SessionID)) || bytes.Contains(planned, []byte(req.Dir)) {
+		return
+	}
+	m.memory.program, m.memory.described, m.memory.planned = program, said, planned
+}
+
+// remember writes down what layers said in this run, for the next one. It is done beside the agent:
+// nobody waits for it but the run's end.
+func (r *run) remember() func() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		known := remembered.In(r.req.Dirs)
+		for _, m := range r.members {
+			if m.memory.planned == nil {
+				continue
+			}
+			say := &m.memory
+			err := known.Keep(say.at, say.program, say.request, say.described, say.planned)
+			if err != nil {
+				r.req.Log.Debug("remembering what a layer said", "layer", m.binary.Name, "error", err)
+			}
+		}
+	}()
+	return func() { <-done }
+}
+
+// spec is how the layer is started.
+func (m *member) spec(r *run) layerhost.Spec {
+	return layerhost.Spec{
+		Kind:      m.block.Kind,
+		Name:      m.binary.Name,
+		Binary:    m.binary,
+		Dir:       r.dir.Path,
+		Deadlines: r.req.Deadlines,
+		Build:     sdk.Build,
+		Logger:    r.req.Log,
+	}
 }

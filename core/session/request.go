@@ -50,6 +50,9 @@ type Request struct {
 	Lookup  func(string) (string, bool)
 	Environ []string
 
+	// Fresh asks each layer anew, whatever is remembered of it.
+	Fresh bool
+
 	// Deadlines bound each layer's calls; zero means layerhost's own.
 	Deadlines layerhost.Deadlines
 	// Grace is how long the agent may take to end once it was asked to; zero means DefaultGrace.

@@ -344,7 +344,7 @@ func (r *run) makePlan(ctx context.Context) error {
 	made, err := plan.Make(in)
 	r.time.Lap("plan")
 	if err != nil {
-		return err
+		return r.notAsked(err)
 	}
 	r.plan = made
 	return nil

@@ -149,6 +149,7 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 	if err := r.serveTerminal(sig); err != nil {
 		return sdk.EndStopped, launch.Exit{}, err
 	}
+	defer r.remember()()
 	defer r.pruneCaches(ctx)()
 	return r.watch(ctx, sig)
 }

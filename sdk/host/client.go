@@ -12,11 +12,13 @@ package host
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -40,6 +42,8 @@ type Client struct {
 	// described is what the layer said of itself, and said is how.
 	described sdk.Description
 	said      *layerpb.DescribeResponse
+	// planned is its last answer to Plan.
+	planned *layerpb.PlanResponse
 }
 
 // NewClient speaks to the layer at the other end of conn, and passes it descriptors over the
@@ -101,6 +105,12 @@ func Recall(said []byte) (sdk.Description, error) {
 	return badAnswer(decodeDescription(m))
 }
 
+// Describes reports whether what a layer said of itself comes to this description.
+func Describes(said []byte, d sdk.Description) bool {
+	now, err := Recall(said)
+	return err == nil && reflect.DeepEqual(now, d)
+}
+
 // Plan asks for the layer's share of the plan. The session of a layer that is not ephemeral must be
 // open by then; req.Session and req.Core are not used.
 func (c *Client) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
@@ -115,35 +125,72 @@ func (c *Client) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespo
 	if err != nil {
 		return nil, err
 	}
+	c.planned = answer
+	return badAnswer(takePlan(c.described, answer))
+}
+
+// Planned is what the layer answered to Plan, for [RecallPlan]. One with secrets in it is not to be
+// had.
+func (c *Client) Planned() ([]byte, error) {
+	if len(c.planned.GetSecrets()) > 0 {
+		return nil, errors.New("there are secrets in it")
+	}
+	return proto.Marshal(c.planned)
+}
+
+// RecallPlan reads what the layer of this description answered to Plan another time, and believes
+// no more of it than if it were answered now.
+func RecallPlan(d sdk.Description, said []byte) (*sdk.PlanResponse, error) {
+	m := &layerpb.PlanResponse{}
+	if err := proto.Unmarshal(said, m); err != nil {
+		return nil, &BadAnswer{err}
+	}
+	return badAnswer(takePlan(d, m))
+}
+
+// Same is a digest of a Plan request: two that have the same differ in nothing but the session's
+// name and directory.
+func Same(req *sdk.PlanRequest) ([sha256.Size]byte, error) {
+	nameless := *req
+	nameless.SessionID, nameless.Dir = "", ""
+	m, err := encodePlanRequest(&nameless)
+	if err != nil {
+		return [sha256.Size]byte{}, fmt.Errorf("writing the request: %w", err)
+	}
+	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	return sha256.Sum256(text), err
+}
+
+func takePlan(d sdk.Description, answer *layerpb.PlanResponse) (*sdk.PlanResponse, error) {
 	resp, err := decodePlanResponse(answer)
 	if err == nil {
-		err = c.takeFacts(resp)
+		err = takeFacts(d, resp)
 	}
-	return badAnswer(resp, err)
+	return resp, err
 }
 
 // takeFacts checks that the layer said only what a layer of its kind may, of itself, and completes
 // it.
-func (c *Client) takeFacts(resp *sdk.PlanResponse) error {
+func takeFacts(d sdk.Description, resp *sdk.PlanResponse) error {
 	for i, f := range resp.Facts {
-		if f.Kind() != c.described.Kind {
+		if f.Kind() != d.Kind {
 			return fmt.Errorf("fact %d: only a %s layer says %s, and this is a %s layer",
-				i, f.Kind(), f.Name(), c.described.Kind)
+				i, f.Kind(), f.Name(), d.Kind)
 		}
 		var listener, layer string
 		switch of := f.(type) {
 		case fact.Proxy:
 			listener, layer = of.Listener, of.Layer
-			resp.Facts[i] = fact.Proxy{Listener: of.Listener, Layer: c.described.Name}
+			resp.Facts[i] = fact.Proxy{Listener: of.Listener, Layer: d.Name}
 		case fact.Resolver:
 			listener, layer = of.Listener, of.Layer
-			resp.Facts[i] = fact.Resolver{Listener: of.Listener, Layer: c.described.Name}
+			resp.Facts[i] = fact.Resolver{Listener: of.Listener, Layer: d.Name}
 		case fact.GitHost:
 			if _, ok := resp.Secrets[of.Secret]; !ok {
 				return fmt.Errorf("fact %d: there is no secret %q", i, of.Secret)
 			}
 			listener, layer = of.Listener, of.Layer
-			of.Layer = c.described.Name
+			of.Layer = d.Name
 			resp.Facts[i] = of
 		default:
 			continue

@@ -161,8 +161,8 @@ func TestLayerCommandsAreRemembered(t *testing.T) {
 		t.Errorf("with another program the layer was started %d times", n)
 	}
 	// What the memory holds is no more than a claim.
-	memory := "~/.cache/nono/layers/test.echo.json"
-	for i, content := range []string{"", strings.Replace(u.read(memory), `"Said":"`, `"Said":"AAAA`, 1)} {
+	memory := "~/.local/state/nono/remembered/layers/test.echo.json"
+	for i, content := range []string{"", strings.Replace(u.read(memory), `"Described":"`, `"Described":"AAAA`, 1)} {
 		u.write(memory, content)
 		for range 2 {
 			u.succeeds(u.nono("help", "x", "test/echo"))

@@ -208,7 +208,11 @@ func (pr *printer) layers() {
 				from += ", sha256 " + l.Digest[:12]
 			}
 		}
-		rows = append(rows, []string{string(l.Kind), l.Name + " " + l.Version, from, l.Why})
+		why := l.Why
+		if l.Remembered {
+			why += "; it answered the same request before, and was not asked (--fresh asks it)"
+		}
+		rows = append(rows, []string{string(l.Kind), l.Name + " " + l.Version, from, why})
 	}
 	for _, d := range pr.plan.Disabled {
 		rows = append(rows, []string{string(d.Kind), "disabled", "", d.Source.String()})

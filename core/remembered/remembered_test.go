@@ -1,4 +1,4 @@
-package session
+package remembered
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 	"github.com/nono-run/nono/sdk/layerpb"
 )
 
-var described = stamp{Path: "/p", Inode: 1, Size: 2, MTime: 3, CTime: 4, Build: "dev"}
+var described = Program{Path: "/p", Inode: 1, Size: 2, MTime: 3, CTime: 4, Build: "dev"}
 
 // answer is what a layer said, in the encoding of the contract's messages: each field is a tag, which
 // has the field's number, and a value.
@@ -48,7 +48,7 @@ func (a answer) encode() []byte {
 // remembers stores an answer of the layer's.
 func remembers(t *testing.T, file string, a answer) {
 	t.Helper()
-	if err := remember(file, remembered{rememberedVersion, described, a.encode()}); err != nil {
+	if err := write(file, entry{Program: described, Described: a.encode()}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -56,7 +56,7 @@ func remembers(t *testing.T, file string, a answer) {
 // known checks that what an honest layer said is believed.
 func known(t *testing.T, file string) {
 	t.Helper()
-	d, err := recall(file, "test/said", described)
+	d, err := Memory{filepath.Dir(filepath.Dir(file))}.Description("test/said", described)
 	if err != nil || len(d.Subcommands) != 1 || d.Subcommands[0].Help != "List" {
 		t.Errorf("got %+v, %v", d, err)
 	}
@@ -65,7 +65,7 @@ func known(t *testing.T, file string) {
 // forgotten checks that nothing is believed, for the reason that is wanted.
 func forgotten(t *testing.T, file, want string) {
 	t.Helper()
-	d, err := recall(file, "test/said", described)
+	d, err := Memory{filepath.Dir(filepath.Dir(file))}.Description("test/said", described)
 	if err == nil || !strings.Contains(err.Error(), want) || d.Name != "" {
 		t.Errorf("got %+v, %v, want %q", d, err, want)
 	}
@@ -109,12 +109,12 @@ func TestRememberedIsTheUsersOwn(t *testing.T) {
 			}
 			return os.Symlink("real", file)
 		},
-		"version 2": func(_, file string) error {
+		"version 3": func(_, file string) error {
 			text, err := os.ReadFile(file)
 			if err != nil {
 				return err
 			}
-			return os.WriteFile(file, bytes.Replace(text, []byte(`"Version":1`), []byte(`"Version":2`), 1), 0o600)
+			return os.WriteFile(file, bytes.Replace(text, []byte(`"Version":2`), []byte(`"Version":3`), 1), 0o600)
 		},
 		"JSON": func(_, file string) error { return os.Truncate(file, 20) },
 	} {
@@ -155,7 +155,7 @@ func TestRememberedOfAnotherUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	forgotten(t, file, "belongs to another user")
-	if err := remember(file, remembered{rememberedVersion, described, nil}); err == nil {
+	if err := write(file, entry{Program: described}); err == nil {
 		t.Error("it wrote into another user's directory")
 	}
 }

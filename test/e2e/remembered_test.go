@@ -1,0 +1,187 @@
+//go:build linux
+
+package e2e
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nono-run/nono/core/dirs"
+	"github.com/nono-run/nono/core/remembered"
+	"github.com/nono-run/nono/sdk/layerpb"
+)
+
+const countedBinds = "~/.local/share/nono/plugins/test/binds/nono-layer-binds"
+
+// countBinds puts test/binds in the place of landlock, as a script that counts its starts.
+func (u *user) countBinds() {
+	u.t.Helper()
+	u.write(countedBinds, fmt.Sprintf("#!/bin/sh\necho >> %s\nexec %s/nono-layer-binds\n", u.path("~/starts"), layers))
+	if err := os.Chmod(u.path(countedBinds), 0o755); err != nil {
+		u.t.Fatal(err)
+	}
+	u.locks(map[string]string{"test/binds": countedBinds})
+	u.write("~/.config/nono/config.hcl", "layer \"filesystem\" { plugin = \"test/binds\" }\n")
+}
+
+// answers are the files in which answers are remembered.
+func (u *user) answers() []string {
+	u.t.Helper()
+	files, err := filepath.Glob(u.path("~/.local/state/nono/remembered/answers/*.json"))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return files
+}
+
+// A layer that would give the same answer again is not asked for it: and it is asked where anything
+// differs, or something is wrong with what was remembered.
+func TestARememberedAnswer(t *testing.T) {
+	u := newUser(t)
+	u.countBinds()
+	u.write("file", "content")
+	want := 0
+	run := func(what string, asked bool, args ...string) {
+		t.Helper()
+		if asked {
+			want++
+		}
+		r := u.succeeds(u.nono(append(append([]string{"run"}, args...), "--", "cat", "file")...))
+		if r.Stdout != "content" {
+			t.Errorf("%s: the command saw %q", what, r.Stdout)
+		}
+		if n := u.starts(); n != want {
+			t.Errorf("%s: the layer was started %d times by now, wanted %d", what, n, want)
+			want = n
+		}
+	}
+	run("at first", true, "--allow-cwd")
+	run("now that nono's own directories are there", true, "--allow-cwd")
+	run("once more", false, "--allow-cwd")
+	run("with --fresh", true, "--allow-cwd", "--fresh")
+	run("and again", false, "--allow-cwd")
+	run("with another rule", true, "--allow-cwd", "--deny", "secret")
+	run("that again", false, "--allow-cwd", "--deny", "secret")
+	run("without that rule", false, "--allow-cwd")
+
+	u.write("secret", "something") // the rule is about a file by now
+	run("with a file that was not there", true, "--allow-cwd", "--deny", "secret")
+	run("with the same file", false, "--allow-cwd", "--deny", "secret")
+	if err := os.Rename(u.path("secret"), u.path("other")); err != nil {
+		t.Fatal(err)
+	}
+	u.write("secret", "something")
+	run("with another file in its place", true, "--allow-cwd", "--deny", "secret")
+
+	plan := u.succeeds(u.nono("plan", "--allow-cwd", "--json", "--", "cat", "file"))
+	var said struct {
+		Layers []struct {
+			Remembered bool `json:"remembered"`
+		} `json:"layers"`
+	}
+	if err := json.Unmarshal([]byte(plan.Stdout), &said); err != nil || len(said.Layers) != 1 || !said.Layers[0].Remembered {
+		t.Errorf("the plan does not say that the answer was remembered: %v\n%s", err, plan)
+	}
+	run("the plan asked nobody", false, "--allow-cwd")
+
+	for _, file := range u.answers() {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, content[:len(content)/2], 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("with damaged files", true, "--allow-cwd")
+	run("mended", false, "--allow-cwd")
+	for _, file := range u.answers() {
+		if err := os.Chmod(file, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("with files that others can write", true, "--allow-cwd")
+
+	// Another program asks again: here the same one with a comment more.
+	u.write(countedBinds, u.read(countedBinds)+"# changed\n")
+	u.locks(map[string]string{"test/binds": countedBinds})
+	run("with another program", true, "--allow-cwd")
+	// And one that nobody has permitted is not believed either.
+	u.write(countedBinds, u.read(countedBinds)+"# once more\n")
+	u.refused(u.nono("run", "--allow-cwd", "--", "cat", "file"), "test/binds")
+}
+
+// Whatever stands in the memory, it is held against the policy as what a layer says now: so who
+// could write there gains what who replaces the layer would, and no more.
+func TestAPoisonedAnswer(t *testing.T) {
+	u := newUser(t)
+	u.write("~/outside/secret", "of the user's")
+	info, err := os.Stat(u.path("~/outside"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := []string{"run", "--allow-cwd", "--", "ls", u.path("~/outside")}
+	u.succeeds(u.nono("run", "--allow-cwd", "--", "true")) // makes nono's own directories
+	for _, file := range u.answers() {
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := u.nono(run...); r.Code == 0 || r.Code == 125 {
+		t.Fatalf("control: it should run, and not see what was not granted\n%s", r)
+	}
+	files := u.answers()
+	if len(files) != 1 {
+		t.Fatalf("%d answers are remembered", len(files))
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var entry struct {
+		Program            remembered.Program
+		Request            []byte
+		Described, Planned []byte
+	}
+	if err := json.Unmarshal(text, &entry); err != nil {
+		t.Fatal(err)
+	}
+	answer := &layerpb.PlanResponse{}
+	if err := proto.Unmarshal(entry.Planned, answer); err != nil {
+		t.Fatal(err)
+	}
+	is := info.Sys().(*syscall.Stat_t)
+	answer.Steps = append(answer.Steps, &layerpb.Step{Step: &layerpb.Step_Bind{Bind: &layerpb.Bind{
+		Path: []byte(u.path("~/outside")), Device: is.Dev, Inode: is.Ino,
+	}}})
+	poisoned, err := proto.Marshal(answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := remembered.Place{Layer: "landlock"}
+	name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(files[0]), "landlock-"), ".json")
+	if _, err := hex.Decode(at.Situation[:], []byte(name)); err != nil {
+		t.Fatal(err)
+	}
+	memory := remembered.In(dirs.Dirs{State: u.path("~/.local/state/nono")})
+	if err := memory.Keep(at, entry.Program, remembered.Digest(entry.Request), entry.Described, poisoned); err != nil {
+		t.Fatal(err)
+	}
+	if r := u.refused(u.nono(run...), "~/outside", "--fresh"); strings.Contains(r.Stdout, "secret") {
+		t.Errorf("the agent saw it\n%s", r)
+	}
+	if r := u.nono(append([]string{"run", "--fresh"}, run[1:]...)...); r.Code == 125 {
+		t.Errorf("--fresh should have mended it\n%s", r)
+	}
+	if r := u.nono(run...); r.Code == 125 {
+		t.Errorf("it was mended, and is not\n%s", r)
+	}
+}
