@@ -240,8 +240,8 @@ func (b *box) want(t *testing.T, outcomes map[string]string) {
 const hostEnv = "NONO_LAUNCH_TEST_HOST"
 
 // runHost is a core with nothing else to do: "run PROBER INIT TRIES..." runs the prober in a
-// sandbox; "mount PROBER INIT" does, and mounts something beneath a grant in the meantime. It never
-// returns.
+// sandbox, and "plain PROBER INIT TRIES..." in one of tier B; "mount PROBER INIT" is like the first,
+// and mounts something beneath a grant in the meantime. It never returns.
 func runHost(spec string) {
 	f := strings.Fields(spec)
 	mode, prober, init, tries := f[0], f[1], f[2], f[3:]
@@ -272,14 +272,26 @@ func runHost(spec string) {
 		}
 	}
 	r.Args = append([]string{"prober"}, tries...)
+	tier := recipe.TierA
+	if mode == "plain" {
+		tier, r.Mounts, r.Executable = recipe.TierB, nil, prober
+		r.Landlock = []fragment.Landlock{
+			{Path: prober, Rights: []fragment.Right{fragment.RightRead, fragment.RightExecute}},
+			{Path: "/proc", Rights: []fragment.Right{fragment.RightRead}},
+			{Path: "/dev/null", Rights: []fragment.Right{fragment.RightRead, fragment.RightWrite}},
+		}
+	}
 
 	ctx := context.Background()
 	set, err := streams.Examine(nil, os.Stdout, os.Stderr)
 	must(err)
-	i, err := launch.Start(ctx, launch.Options{Tier: recipe.TierA, Path: init, Streams: set})
+	i, err := launch.Start(ctx, launch.Options{Tier: tier, Path: init, Streams: set})
 	must(err)
-	_, err = i.Tier(ctx)
+	found, err := i.Tier(ctx)
 	must(err)
+	if mode == "plain" {
+		r.LandlockABI = found.LandlockABI
+	}
 	_, err = i.Prepare(ctx, r)
 	must(err)
 	meanwhile()

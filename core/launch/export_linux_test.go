@@ -11,3 +11,9 @@ import (
 func (i *Init) CutLifeline() error {
 	return await.Write(i.lifeline, func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RDWR) })
 }
+
+// WithoutFence is a kernel whose Landlock has no scopes, to core, for as long as a test takes.
+func WithoutFence(t interface{ Cleanup(func()) }) {
+	useFence = false
+	t.Cleanup(func() { useFence = true })
+}

@@ -171,6 +171,19 @@ func opened(some [3]*os.File) (files []*os.File, closeOwn func(), err error) {
 // has gone.
 func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
+	if o.Tier == recipe.TierB {
+		if unix.Gettid() == os.Getpid() {
+			// A fence around the first thread would be one around core; and this one is kept from others.
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				i.run(o, files, started)
+			}()
+			<-ended
+			return
+		}
+		defer adopt()()
+	}
 	args := []string{"nono-init"}
 	if o.HostNetwork {
 		args = append(args, recipe.HostNetwork)
@@ -179,6 +192,7 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	if o.Tier == recipe.TierB {
 		args, attributes = append(args, recipe.NoNamespaces), plain()
 	}
+	fenced := o.Tier == recipe.TierB && fence()
 	var err error
 	i.process, err = os.StartProcess(o.Path, args, &os.ProcAttr{
 		Dir: "/", // not the user's directory: a mount held by it could not be left
@@ -194,11 +208,17 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 		return
 	}
 	_ = await.End(i.process) // Wait waits as well, and holds a processor
+	if o.Tier == recipe.TierB {
+		keepRunning(i.process.Pid)
+	}
 	state, err := i.process.Wait()
 	if err == nil {
 		i.state = state
 	}
 	<-i.silent // what it said last was read
+	if o.Tier == recipe.TierB && i.exited == nil {
+		endRemains(fenced)
+	}
 	close(i.ended)
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"time"
 
@@ -74,12 +73,21 @@ func parse(pid int, stat []byte) (Process, error) {
 
 // Of are the descendants of a process, without itself. Those that are made meanwhile may be
 // missing.
-func Of(pid int) []Process {
+func Of(pid int) []Process { return of(pid, nil) }
+
+// of are the descendants of a process by way of those children for which mine holds, if it is
+// given.
+func of(pid int, mine func(Process) bool) []Process {
 	children := map[int][]Process{}
 	for _, p := range All() {
 		children[p.Parent] = append(children[p.Parent], p)
 	}
-	found := slices.Clone(children[pid])
+	var found []Process
+	for _, p := range children[pid] {
+		if mine == nil || mine(p) {
+			found = append(found, p)
+		}
+	}
 	for n := 0; n < len(found); n++ {
 		found = append(found, children[found[n].PID]...)
 	}
@@ -87,8 +95,9 @@ func Of(pid int) []Process {
 }
 
 // End ends all descendants of this process, which must have adopted orphans since before the first
-// of them, and reaps them. It says how many of them this has killed, and whether some are left when
-// the time is up.
+// of them, and reaps them; where mine is given, only those children for which it holds, with all
+// that they started. It says how many of them this has killed, and whether some are left when the
+// time is up.
 //
 // Processes that go on forking are met in three ways. A signal to a process group reaches all of it
 // in one moment, and a fork fails in a process that has a signal waiting; so a chain of processes,
@@ -98,46 +107,77 @@ func Of(pid int) []Process {
 //
 // A number is used again only after all others have been, so that one which was read a moment ago
 // is nobody else's by now.
-func End(limit time.Duration) (killed int, left bool) {
-	self, own := os.Getpid(), unix.Getpgrp()
+func End(limit time.Duration, mine func(Process) bool) (killed int, left bool) {
+	self := os.Getpid()
 	for end := time.Now().Add(limit); ; {
-		more, none := reap()
-		if killed += more; none {
-			return killed, false
+		found := of(self, mine)
+		kill(found)
+		if mine == nil {
+			more, none := reapAll()
+			if killed += more; none {
+				return killed, false
+			}
+		} else {
+			for _, p := range found {
+				if p.Parent == self && reap(p.PID) {
+					killed++
+				}
+			}
+			if len(found) == 0 {
+				return killed, false
+			}
 		}
 		if time.Now().After(end) {
 			return killed, true
 		}
-		for _, p := range Of(self) {
-			if p.Ended() {
-				continue // its parent ends before long
-			}
-			none := unix.Rlimit{}
-			_ = unix.Prlimit(p.PID, unix.RLIMIT_NPROC, &none, nil)
-			// It may have joined this process's own group, where a signal would reach that too.
-			if p.Group != own {
-				_ = unix.Kill(-p.Group, unix.SIGKILL)
-			}
-			_ = unix.Kill(p.PID, unix.SIGKILL)
-		}
 	}
 }
 
-// reap takes note of all children that have ended, and says how many of them were killed, and
+// Kill is one round of End over all descendants, without taking note of any.
+func Kill() { kill(Of(os.Getpid())) }
+
+func kill(found []Process) {
+	own := unix.Getpgrp()
+	for _, p := range found {
+		none := unix.Rlimit{}
+		_ = unix.Prlimit(p.PID, unix.RLIMIT_NPROC, &none, nil)
+		// It may have joined this process's own group, where a signal would reach that too.
+		if p.Group != own {
+			_ = unix.Kill(-p.Group, unix.SIGKILL)
+		}
+		_ = unix.Kill(p.PID, unix.SIGKILL)
+	}
+}
+
+// reapAll takes note of all children that have ended. It says how many of them were killed, and
 // whether there is no child left.
-func reap() (killed int, none bool) {
+func reapAll() (killed int, none bool) {
 	for {
-		var status unix.WaitStatus
-		// WALL: also those that were cloned to end without SIGCHLD.
-		pid, err := unix.Wait4(-1, &status, unix.WALL|unix.WNOHANG, nil)
+		pid, status, err := wait(-1)
 		switch {
-		case err == unix.EINTR:
 		case err != nil:
 			return killed, true
 		case pid == 0:
 			return killed, false
 		case status.Signaled() && status.Signal() == unix.SIGKILL:
 			killed++
+		}
+	}
+}
+
+// reap takes note of a child that has ended, and says whether it was killed.
+func reap(child int) bool {
+	pid, status, err := wait(child)
+	return err == nil && pid == child && status.Signaled() && status.Signal() == unix.SIGKILL
+}
+
+// wait asks for a child that has ended, without waiting for one. WALL: also those that were cloned
+// to end without SIGCHLD.
+func wait(child int) (pid int, status unix.WaitStatus, err error) {
+	for {
+		pid, err = unix.Wait4(child, &status, unix.WALL|unix.WNOHANG, nil)
+		if err != unix.EINTR {
+			return pid, status, err
 		}
 	}
 }

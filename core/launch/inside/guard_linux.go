@@ -63,6 +63,8 @@ var guarding = []step{
 	// Before there is any child: the orphans of all that will run inside come to this process, which
 	// is how they are found and ended.
 	{"subreaper", adoptOrphans},
+	// As early: should this process be killed, core tells by it what it has to end.
+	{"brand", func(*launcher) error { return fail("marking what runs inside", descendants.Brand()) }},
 	// Before the capabilities are given up, or an exec by root would give them back.
 	{"no-new-privs", forbidPrivileges},
 	{"cores", forbidCores},
@@ -71,6 +73,8 @@ var guarding = []step{
 	// The agent has the same user as we: while our memory can be opened through /proc, it can make us
 	// do what it likes.
 	{"dumpable", hideMemory},
+	// While core is there: it is the process that a signal would reach without a fence.
+	{"fence", findFence},
 }
 
 // guarded is done by the guard when the nascent process needs nothing more of it that would be
@@ -109,11 +113,9 @@ func (l *launcher) guard() error {
 		// What ends the serving ends the run. Unlike the first process of a namespace, this one must not
 		// go before the others.
 		_ = l.serve(child, nil)
-		for {
-			endDescendants()
-		}
+		killOn()
 	}()
-	watchOver(child, l.terminal.stopped)
+	l.watchOver(child)
 	return nil
 }
 
@@ -195,6 +197,17 @@ func (l *launcher) prepareFor(talk int, p prepare) error {
 	return err
 }
 
+// findFence asks whether core started this process behind a fence, as it does where Landlock knows
+// scopes. Then all that is inside can be reached with one signal, and nobody else.
+func findFence(l *launcher) error {
+	core, err := unix.GetsockoptUcred(recipe.Lifeline, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return fail("looking who started nono-init", err)
+	}
+	l.fenced = descendants.Fenced(int(core.Pid), int(core.Uid))
+	return nil
+}
+
 // adoptOrphans makes this process the parent of every descendant whose own has ended.
 func adoptOrphans(*launcher) error {
 	return fail("adopting orphans", unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
@@ -250,22 +263,23 @@ func ignoreSignals(*launcher) error {
 	return nil
 }
 
-// watchOver is waitForAgent for a guard: what is left it ends one by one, and it goes last.
-func watchOver(agent int, stopped func(unix.Signal)) {
+// watchOver is waitForAgent for a guard. It is this thread's, which alone is behind the fence.
+func (l *launcher) watchOver(agent int) {
 	go func() {
-		// The news of its end may be its tracer's alone; see endedBehindUs.
 		if endedBehindUs(agent) {
-			for {
-				endDescendants()
-			}
+			killOn()
 		}
 	}()
-	status, err := reapUntil(agent, stopped)
+	end := endDescendants
+	if l.fenced {
+		end = endOthers // a signal to everybody; the fence makes it that
+	}
+	status, err := reapUntil(agent, l.terminal.stopped)
 	if err != nil {
-		endDescendants()
+		end()
 		os.Exit(1) // core sees a nono-init that ended without a word, and says so
 	}
-	e := &recipe.Exited{Code: status.ExitStatus(), Left: endDescendants()}
+	e := &recipe.Exited{Code: status.ExitStatus(), Left: end()}
 	if status.Signaled() {
 		e.Code, e.Signal = 0, int(status.Signal())
 	}
@@ -277,7 +291,16 @@ func watchOver(agent int, stopped func(unix.Signal)) {
 // forking in groups of their own come near it.
 const endingLimit = 10 * time.Second
 
+// killOn kills all descendants, again and again: watchOver takes note of their ends, and then ends
+// this process.
+func killOn() {
+	for {
+		descendants.Kill()
+		time.Sleep(time.Millisecond) //nolint:forbidigo // nobody tells when more have been made
+	}
+}
+
 func endDescendants() int {
-	killed, _ := descendants.End(endingLimit)
+	killed, _ := descendants.End(endingLimit, nil)
 	return killed
 }

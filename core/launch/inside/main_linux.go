@@ -33,6 +33,9 @@ type launcher struct {
 	hand []handed
 	// notify says that a listener of notifications can be had here.
 	notify bool
+	// fenced says that a signal of this thread's to everybody reaches what is inside and nobody else,
+	// in tier B.
+	fenced bool
 }
 
 // handed is a descriptor for core.

@@ -86,7 +86,8 @@ var tries = map[string]func(value string) string{
 	"close-output": func(string) string { os.Stdout.Close(); return "" },
 	"sleep":        func(v string) string { d, _ := time.ParseDuration(v); time.Sleep(d); return "ok" },
 	"leave":        leave,
-	"fork-on":      forkOn,
+	"fork-on":      func(v string) string { return forkOn(v, 0) },
+	"fork-apart":   func(v string) string { return forkOn(v, 1) },
 	"crowd":        crowd,
 	"bomb":         bomb,
 	"zombies":      func(string) string { return zombies() },
@@ -462,10 +463,11 @@ func leave(v string) string {
 
 // forkOn starts N chains of processes of which each makes the next and ends, without end. They are
 // children of pid 1 from the beginning.
-func forkOn(v string) string {
+// If they are apart, each is in a session of its own.
+func forkOn(v string, apart uintptr) string {
 	n, _ := strconv.Atoi(v)
 	for range n {
-		if err := startChain(); err != 0 {
+		if err := startChain(apart); err != 0 {
 			return outcome(err)
 		}
 	}
@@ -477,7 +479,7 @@ func forkOn(v string) string {
 //
 //go:nosplit
 //go:norace
-func startChain() syscall.Errno {
+func startChain(apart uintptr) syscall.Errno {
 	for first := true; ; first = false {
 		pid, _, err := syscall.RawSyscall6(
 			unix.SYS_CLONE, unix.CLONE_PARENT|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
@@ -486,6 +488,8 @@ func startChain() syscall.Errno {
 			return err
 		case pid != 0 && err == 0:
 			syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+		case apart != 0:
+			syscall.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
 		}
 	}
 }
