@@ -11,8 +11,8 @@ import (
 )
 
 // What nono-init leaves when it is killed, in tier A the kernel ends. In tier B it comes to core,
-// which adopts orphans for that, beside children of core's own: layers, and what these have left. So
-// nono-init, and with it all that is inside, has a brand.
+// which adopts orphans for that, beside children of core's own: layers, and what these have left.
+// So nono-init, and with it all that is inside, has a brand.
 
 // adopt makes this process the parent of every descendant whose own has ended, and returns what
 // puts an end to that.
@@ -27,8 +27,8 @@ func adopt() func() {
 var useFence = true
 
 // fence puts this thread, and so nono-init and the agent, behind a fence. It reports whether the
-// kernel has been seen to hold it: this thread could reach the process that started nono, and now it
-// cannot. Where that is another user's there is a fence, and it is not relied on here.
+// kernel has been seen to hold it: this thread could reach the process that started nono, and now
+// it cannot. Where that is another user's there is a fence, and it is not relied on here.
 func fence() bool {
 	if !useFence {
 		return false

@@ -7,8 +7,8 @@
 //
 // In tier B nothing but its parents tells a process of the agent's from any other of the user's: a
 // signal to everybody would reach the user's editor. What makes this enough is that a process whose
-// parent ends becomes the child of the next one above that adopts orphans (a subreaper), so that
-// no fork, no session of its own and no end of a parent leads out of the tree.
+// parent ends becomes the child of the next one above that adopts orphans (a subreaper), so that no
+// fork, no session of its own and no end of a parent leads out of the tree.
 //
 // # The fence
 //
@@ -17,8 +17,8 @@
 // signals to each other alone ([Fence]). There the signal to everybody is what it is in a namespace
 // of its own: it reaches the whole tree in one moment, and nobody else.
 //
-// It would be a disaster anywhere else. So whoever wants to send it must have seen the kernel refuse
-// a signal that is allowed without the fence.
+// It would be a disaster anywhere else. So whoever wants to send it must have seen the kernel
+// refuse a signal that is allowed without the fence.
 //
 // # The brand
 //

@@ -5,17 +5,17 @@
 //
 //	func main() { os.Exit(inside.Main()) }
 //
-// What it does is three lists of steps and a loop. The lists are arrival, meanwhile and
-// preparation (in tier B arrivalB, meanwhileB and preparationB); they are applied in order, and each step says why it stands where it does. A step
-// that fails ends nono-init, and with it all that was built: there is no agent yet, and the answer
-// names the rule that the step was there for.
+// What it does is three lists of steps and a loop. The lists are arrival, meanwhile and preparation
+// (in tier B arrivalB, meanwhileB and preparationB); they are applied in order, and each step says
+// why it stands where it does. A step that fails ends nono-init, and with it all that was built:
+// there is no agent yet, and the answer names the rule that the step was there for.
 //
 // # Tier B
 //
 // Where there are no namespaces, nono-init is two processes. The guard stays beside the agent: it
-// leads the session, adopts orphans, reaps, passes signals on, and ends what is left. Its child, the
-// nascent process, works through the lists, waits at the gate and becomes the agent by an exec. It
-// talks to core by the same lifeline until then, and so core need not know that there are two. A
+// leads the session, adopts orphans, reaps, passes signals on, and ends what is left. Its child,
+// the nascent process, works through the lists, waits at the gate and becomes the agent by an exec.
+// It talks to core by the same lifeline until then, and so core need not know that there are two. A
 // guard that forked the agent itself would be in the agent's Landlock domain, and whoever is in one
 // may send signals to the other.
 //
