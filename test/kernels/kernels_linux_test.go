@@ -155,7 +155,7 @@ func TestPage(t *testing.T) {
 	got := markdown(all, map[string]findings{
 		"6.1": {
 			Kernel: all[0], Host: &serial.Host{Landlock: 2, Settings: map[string]string{"a/b": "1"}},
-			Lacking: []serial.Lacking{{Situation: yama1, Why: "there is no Yama"}},
+			Lacking: []serial.Lacking{{Situation: "Yama's scope 1", Why: "there is no Yama"}},
 			Results: []serial.Result{{
 				Situation: asShipped, Trial: demo, Err: "nono: rw ~/demo; network closed; tier A",
 			}},

@@ -91,15 +91,15 @@ func (p *page) situations(booted []findings) {
 	p.printf("## Tiers, and what decides about them\n\n" +
 		"The tier in which an ordinary user's nono runs the demo, by the host's settings.\n\n")
 	var rows [][]string
-	for _, s := range task().Situations[1:] {
+	for _, s := range situations[1:] {
 		var changed []string
-		for _, set := range s.Settings {
+		for _, set := range s.settings {
 			name := strings.ReplaceAll(set.Path, "/", ".")
 			changed = append(changed, fmt.Sprintf("`%s=%s`", name, set.Value))
 		}
-		r := []string{s.Name, strings.Join(changed, " ")}
+		r := []string{s.name, strings.Join(changed, " ")}
 		for _, f := range booted {
-			r = append(r, f.short(s.Name, demo, false))
+			r = append(r, f.short(s.name, demo, false))
 		}
 		rows = append(rows, r)
 	}
@@ -177,12 +177,12 @@ func (p *page) settings(booted []findings) {
 func (p *page) attacks(booted []findings) {
 	p.printf("## The table of attacks\n\n")
 	var rows [][]string
-	for _, s := range task().Situations {
+	for _, s := range situations {
 		for _, root := range []bool{false, true} {
-			r := []string{s.Name + whose(root)}
+			r := []string{s.name + whose(root)}
 			some := false
 			for _, f := range booted {
-				short := f.short(s.Name, attack, root)
+				short := f.short(s.name, attack, root)
 				some = some || short != "-"
 				r = append(r, short)
 			}

@@ -6,49 +6,62 @@ import (
 	"github.com/nono-run/nono/test/kernels/serial"
 )
 
-// The situations, by the names that the page has for them.
+// The situations that the page speaks of by name.
 const (
-	asShipped   = "as Debian ships it"
-	yama1       = "Yama's scope 1"
-	yama2       = "Yama's scope 2"
-	without     = "no user namespaces"
-	withoutUser = "none for ordinary users"
-	without1    = "no user namespaces, Yama's scope 1"
-	without2    = "no user namespaces, Yama's scope 2"
+	asShipped = "as Debian ships it"
+	without   = "no user namespaces"
 )
 
-// task is what is tried on each kernel. The settings can all be changed while it runs, so one boot
-// is enough.
+// situations are the hosts that each kernel is made into: its settings can all be changed while it
+// runs, so one boot is enough.
+var situations = []struct {
+	name     string
+	settings []serial.Setting
+	root     bool // root is tried too
+	attacks  bool // the table of attacks is tried
+}{
+	{name: asShipped, root: true, attacks: true},
+	{name: "Yama's scope 1", settings: []serial.Setting{ancestors}},
+	{name: "Yama's scope 2", settings: []serial.Setting{nobody}},
+	{name: without, settings: []serial.Setting{none}, root: true, attacks: true},
+	{name: "none for ordinary users", settings: []serial.Setting{noneForUsers}},
+	{
+		name: "no user namespaces, Yama's scope 1", settings: []serial.Setting{none, ancestors},
+		attacks: true,
+	},
+	{name: "no user namespaces, Yama's scope 2", settings: []serial.Setting{none, nobody}},
+}
+
+var (
+	none = serial.Setting{Path: "user/max_user_namespaces", Value: "0"}
+	// noneForUsers is Debian's own.
+	noneForUsers = serial.Setting{Path: "kernel/unprivileged_userns_clone", Value: "0"}
+	// ancestors may look into a process; with nobody only root.
+	ancestors = serial.Setting{Path: "kernel/yama/ptrace_scope", Value: "1"}
+	nobody    = serial.Setting{Path: "kernel/yama/ptrace_scope", Value: "2"}
+)
+
+// task is what is tried on each kernel: in every situation what is short, and then what takes
+// minutes, so that a machine that is ended for its deadline has said the most.
 func task() serial.Task {
-	set := func(path, value string) serial.Setting { return serial.Setting{Path: path, Value: value} }
-	var (
-		none     = set("user/max_user_namespaces", "0")
-		ancestor = set("kernel/yama/ptrace_scope", "1")
-		nobody   = set("kernel/yama/ptrace_scope", "2")
-	)
 	const user, root = false, true
-	both := slices.Concat(trials(user), trials(root))
-	return serial.Task{Situations: []serial.Situation{
-		{Name: asShipped, Trials: slices.Concat(both, attacks(user), attacks(root), tests())},
-		{
-			Name: yama1, Settings: []serial.Setting{ancestor},
-			Trials: slices.Concat(trials(user), attacks(user)),
-		},
-		{Name: yama2, Settings: []serial.Setting{nobody}, Trials: trials(user)},
-		{
-			Name: without, Settings: []serial.Setting{none},
-			Trials: slices.Concat(both, attacks(user), attacks(root)),
-		},
-		{
-			Name: withoutUser, Trials: trials(user),
-			Settings: []serial.Setting{set("kernel/unprivileged_userns_clone", "0")},
-		},
-		{
-			Name: without1, Settings: []serial.Setting{none, ancestor},
-			Trials: slices.Concat(trials(user), attacks(user)),
-		},
-		{Name: without2, Settings: []serial.Setting{none, nobody}, Trials: trials(user)},
-	}}
+	var short, long []serial.Situation
+	for _, s := range situations {
+		first, then := trials(user), []serial.Trial(nil)
+		if s.root {
+			first = slices.Concat(first, trials(root))
+		}
+		if s.attacks {
+			then = attacks(user)
+		}
+		if s.attacks && s.root {
+			then = slices.Concat(then, attacks(root))
+		}
+		short = append(short, serial.Situation{Name: s.name, Settings: s.settings, Trials: first})
+		long = append(long, serial.Situation{Name: s.name, Settings: s.settings, Trials: then})
+	}
+	last := serial.Situation{Name: asShipped, Trials: tests()}
+	return serial.Task{Situations: append(slices.Concat(short, long), last)}
 }
 
 // The trials, by name; those of nono's own tests have their package's.
