@@ -8,7 +8,7 @@
 // the first place, which is never a pass.
 //
 // It does no harm: see package arena, where the attacks are arranged, and package attacker, which
-// makes them. What cannot be tried on a user's machine is listed in elsewhere.go, with its reason
+// makes them. What cannot be tried on a user's machine is listed in threats.go, with its reason
 // and the test that tries it. docs/threats.md is made of all that.
 package attack
 

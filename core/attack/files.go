@@ -15,6 +15,7 @@ func fileRows() []Row {
 	seen := open("that a file is there, its size and its times can be seen: Landlock does not hold that")
 	watched := open("what happens to a file that is not granted can be watched: Landlock does not hold that")
 	kept := by("nono, which changes modes, times and attributes for the agent where it may write", "EACCES", "EPERM")
+	memory := open("an agent runs the code it has: what may not be executed are the files of a grant")
 	rows := []Row{
 		{Threat: "E27", Tried: "read what is not granted", Arrange: at("read", "~/notes.txt"), A: absent, B: rules()},
 		{Threat: "E27", Tried: "see that it is there", Arrange: at("stat", "~/notes.txt"), A: absent, B: seen},
@@ -41,6 +42,11 @@ func fileRows() []Row {
 			a.Write("~/ref/t.txt", "reference")
 			return on("truncate", "~/ref/t.txt", "")(a)
 		}},
+		{Threat: "E30", Tried: "truncate it by opening it", A: fixed, B: by(theRules+", and before version 3 of its interface the filter", "EACCES", "EPERM"), Arrange: func(a *arena.Arena) arena.Attempt {
+			a.Write("~/ref/o.txt", "reference")
+			return on("open-trunc", "~/ref/o.txt", "")(a)
+		}},
+		{Threat: "E34", Tried: "start a program that is in memory alone", A: memory, B: memory, Arrange: just("memfd=/bin/true")},
 		{Threat: "E34", Tried: "start a program where nothing may be executed", A: by("a mount that executes nothing", "EACCES"), B: rules(), Arrange: func(a *arena.Arena) arena.Attempt {
 			return arena.Attempt{Try: "run=" + a.Copy("/bin/true", "~/out/true")}
 		}},
@@ -74,8 +80,6 @@ func fileRows() []Row {
 			}})
 	}
 	return append(rows,
-		Row{Threat: "E86", Tried: "a file system that a path rule does not reach", Arrange: just("stat=/"), A: rules(), Lacks: func(*arena.Arena) string {
-			return "a 9p mount, which needs a host that serves one"
-		}},
+		Row{Threat: "E26", Tried: "chown of what is not granted", Arrange: at("chown-same", "~/notes.txt"), A: absent, B: kept},
 	)
 }

@@ -15,6 +15,7 @@ import (
 func handOverRows() []Row {
 	fixed, pinned := by(readOnly, "EROFS", "EACCES"), by("a mount on the way, which nobody renames", "EBUSY")
 	aside := open("Landlock takes nothing back inside a grant: nono keeps it aside, says at the end what was changed, and puts it back when told to")
+	told := open("no placeholder is put on the user's disk for what is not there; the end of the run tells of what is new")
 	// spring is an attempt that sets a trap in a repository.
 	spring := func(name string, try func(a *arena.Arena, dir, command string) string) func(*arena.Arena) arena.Attempt {
 		return func(a *arena.Arena) arena.Attempt {
@@ -117,7 +118,25 @@ func handOverRows() []Row {
 			hook := dir + "/.git/hooks/pre-commit"
 			return arena.Attempt{Try: "run=git -C " + dir + " diff --output=" + hook, Happened: a.Appears(hook)}
 		}},
-		{Threat: "E76", Tried: "another case", Arrange: just("stat=/"), A: fixed, Lacks: caseMatters},
+		{Threat: "E71", Tried: "an agent's settings where there were none", A: told, B: told, Lacks: noGit, Arrange: func(a *arena.Arena) arena.Attempt {
+			name := a.Repository("fresh") + "/.mcp.json"
+			return arena.Attempt{Try: "create=" + name + ",{}", Happened: a.Appears(name)}
+		}},
+		{Threat: "E73", Tried: "a file that a tool of the user's runs", A: told, B: told, Arrange: func(a *arena.Arena) arena.Attempt {
+			return arena.Attempt{Try: "create=" + a.Path(".envrc") + ",evil", Happened: a.Appears(".envrc")}
+		}},
+		{Threat: "E79", Tried: "change the user's policy", A: by("a mask over nono's own directories", "EACCES", "ENOENT", "EROFS"), B: rules(), NoLayer: true, Arrange: func(a *arena.Arena) arena.Attempt {
+			a.Write("~/.config/nono/config.hcl", "")
+			return on("append", "~/.config/nono/config.hcl", ",# evil\n")(a)
+		}},
+		{Threat: "E79", Tried: "see other sessions' files", A: by("a mask over nono's own directories", "EACCES", "ENOENT"), B: rules(), NoLayer: true, Arrange: func(a *arena.Arena) arena.Attempt {
+			a.Mkdir("~/.local/state/nono")
+			return arena.Attempt{Try: "list=" + a.Path("~/.local/state/nono")}
+		}},
+		{Threat: "E76", Tried: "another case", A: fixed, B: aside, Lacks: caseMatters, Arrange: func(a *arena.Arena) arena.Attempt {
+			dir := a.Repository("case")
+			return arena.Attempt{Try: "append=" + dir + "/.GIT/config,# evil\n", Happened: a.Changed(dir + "/.git/config")}
+		}},
 		{Threat: "E78", Tried: "variables that load or run something", Arrange: injected, Works: "*", A: by("an environment of what is allowed alone", "none"), NoLayer: true},
 		{Threat: "E79", Tried: "start nono again, without its layer", NoLayer: true, A: by("the sandbox, in which nono finds no way to make another", "exit status 125"), Arrange: func(a *arena.Arena) arena.Attempt {
 			return arena.Attempt{Try: "run=" + a.Programs + "/nono run -s --disable filesystem -- cat " + a.Path("~/notes.txt")}

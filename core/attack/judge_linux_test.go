@@ -110,3 +110,24 @@ func TestReport(t *testing.T) {
 		t.Error("something is not held, and it is sound")
 	}
 }
+
+// TestWrite: a line for each, in one line whatever was answered, and what it comes to.
+func TestWrite(t *testing.T) {
+	r := Report{Tier: TierB, Landlock: 7, Findings: []Finding{
+		{Threat: "E01", Tried: "one", Result: Held, By: "a wall", Outside: "ok", Inside: "EACCES"},
+		{Threat: "E02", Tried: "two", Result: NotHeld, Why: "a host allowed: ok\n\x1b[2J"},
+	}}
+	var b strings.Builder
+	r.Write(&b)
+	for _, want := range []string{
+		"tier B, Landlock 7\n", "held            E01  one: a wall\n", "NOT HELD        E02  two: a host allowed: ok",
+		"1 held, 0 open in this tier, 0 not applicable here, 1 NOT HELD\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not in\n%s", want, b.String())
+		}
+	}
+	if strings.Contains(b.String(), "\x1b") || strings.Count(b.String(), "\n") != 4 {
+		t.Errorf("it is not in its lines:\n%q", b.String())
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 
@@ -111,6 +112,7 @@ func (t *trial) report() *Report {
 		report.Findings = append(report.Findings,
 			judge(r, r.In(report.Tier).in(report.Landlock), t.lacks[r.Name()], t.endings[bare][i], inside))
 	}
+	slices.SortStableFunc(report.Findings, func(a, b Finding) int { return strings.Compare(a.Threat, b.Threat) })
 	return report
 }
 

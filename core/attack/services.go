@@ -23,6 +23,7 @@ func serviceRows() []Row {
 	rows := []Row{
 		{Threat: "E10", Tried: "a Unix socket", Arrange: socket("~/s/s"), A: absent, B: closed},
 		{Threat: "E10", Tried: "a Unix socket, seqpacket", Arrange: contact("unixpacket", "unixpacket", "~/s/p"), A: absent, B: closed},
+		{Threat: "E10", Tried: "a Unix socket in the project", Arrange: contact("unix", "unix", "s"), A: open("a socket that lies in a grant can be connected to"), B: closed},
 		{Threat: "E11", Tried: "a Unix socket, datagram without connect", Arrange: contact("unixgram", "unixgram", "~/s/d"), A: absent, B: closed},
 		{Threat: "E42", Tried: "GVFS", A: absent, B: rules(), Arrange: func(a *arena.Arena) arena.Attempt {
 			a.Mkdir("~/.gvfs")

@@ -3,6 +3,7 @@
 package attacker
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -19,13 +20,14 @@ var files = tries{
 	"mkdir": func(p string) string { return outcome(os.MkdirAll(p, 0o755)) },
 	// open and open-w open without reading or writing anything: for devices, and for files that the
 	// host acts on.
-	"open":     func(p string) string { return opened(p, os.O_RDONLY) },
-	"open-w":   func(p string) string { return opened(p, os.O_WRONLY) },
-	"truncate": func(p string) string { return outcome(os.Truncate(p, 0)) },
-	"create":   create,
-	"append":   appendTo,
-	"remove":   func(p string) string { return outcome(os.Remove(p)) },
-	"rename":   func(v string) string { a, b, _ := strings.Cut(v, ","); return outcome(os.Rename(a, b)) },
+	"open":       func(p string) string { return opened(p, os.O_RDONLY) },
+	"open-w":     func(p string) string { return opened(p, os.O_WRONLY) },
+	"truncate":   func(p string) string { return outcome(os.Truncate(p, 0)) },
+	"open-trunc": func(p string) string { return opened(p, os.O_RDONLY|os.O_TRUNC) },
+	"create":     create,
+	"append":     appendTo,
+	"remove":     func(p string) string { return outcome(os.Remove(p)) },
+	"rename":     func(v string) string { a, b, _ := strings.Cut(v, ","); return outcome(os.Rename(a, b)) },
 	"exchange": func(v string) string {
 		a, b, _ := strings.Cut(v, ",")
 		return outcome(unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE))
@@ -53,6 +55,7 @@ var files = tries{
 		cmd := exec.Command(words[0], words[1:]...)
 		return outcome(cmd.Run())
 	},
+	"memfd": runFromMemory,
 	"env": func(v string) string {
 		var found []string
 		for name := range strings.SplitSeq(v, ",") {
@@ -65,6 +68,24 @@ var files = tries{
 		}
 		return strings.Join(found, ",")
 	},
+}
+
+// runFromMemory copies a program into memory that has no name, and starts it there.
+func runFromMemory(program string) string {
+	content, err := os.ReadFile(program)
+	if err != nil {
+		return outcome(err)
+	}
+	fd, err := unix.MemfdCreate("program", 0)
+	if err != nil {
+		return "memfd_create: " + outcome(err)
+	}
+	f := os.NewFile(uintptr(fd), "program")
+	defer f.Close()
+	if _, err := f.Write(content); err != nil {
+		return outcome(err)
+	}
+	return outcome(exec.Command(fmt.Sprintf("/proc/self/fd/%d", fd)).Run())
 }
 
 func opened(p string, flags int) string {
