@@ -38,6 +38,9 @@ func (r *run) noProcessLimit() string {
 	if r.req.Config.Limits.Processes == 0 {
 		return ""
 	}
+	if r.walled() {
+		return "without user namespaces the kernel counts all of your processes together"
+	}
 	return limits.NoProcessLimit(r.host.Kernel)
 }
 

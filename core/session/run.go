@@ -19,7 +19,6 @@ import (
 	"github.com/nono-run/nono/core/events"
 	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/launch"
-	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/core/launch/streams"
 	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/core/limits"
@@ -28,6 +27,7 @@ import (
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/proof"
 	"github.com/nono-run/nono/core/remains"
+	"github.com/nono-run/nono/core/scratch"
 	"github.com/nono-run/nono/core/self"
 	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/core/toolchain"
@@ -62,6 +62,11 @@ type run struct {
 	policy   policy.Policy // the configuration's, with what the command and PATH need
 	init     *launch.Init
 	host     sdk.Host
+	// fallback is why the host is one of tier B, where it is; scratch and directories are the session's
+	// own there.
+	fallback    *plan.Fallback
+	scratch     *scratch.Directory
+	directories scratch.Places
 	members  []*member
 	idle     []*member // those that turned out to have nothing to do, and are let go
 	places   places.View
@@ -248,6 +253,9 @@ func (r *run) startProcesses(ctx context.Context) error {
 	if err := r.matchPatterns(); err != nil {
 		return err
 	}
+	if err := r.makeScratch(); err != nil {
+		return err
+	}
 	// After nono-init was started: the maps of its user namespace are written through its /proc entry,
 	// which belongs to root for as long as a process is the image of an undumpable one. Before any
 	// layer's Plan, which brings secrets.
@@ -263,35 +271,6 @@ func (r *run) matchPatterns() error {
 	}
 	r.policy = r.policy.With(rules, nil)
 	return r.commandProblem(r.tool.Check(&r.policy))
-}
-
-func (r *run) startInit(ctx context.Context) error {
-	init, err := launch.Start(ctx, launch.Options{
-		Path:        r.bin + "/nono-init",
-		Tier:        recipe.TierA,
-		HostNetwork: r.policy.IsDisabled(policy.KindNetwork),
-		Streams:     r.streams,
-	})
-	if err != nil {
-		return HostProblem(err)
-	}
-	r.init = init
-	found, err := init.Tier(ctx)
-	if err != nil {
-		return HostProblem(err)
-	}
-	if found.Tier != recipe.TierA {
-		return diag.Errorf("this host offers tier %q, and only tier A is built", found.Tier)
-	}
-	r.host = sdk.Host{
-		Tier:        sdk.TierA,
-		LandlockABI: found.LandlockABI,
-		Kernel:      kernelRelease(),
-		UID:         r.req.UID,
-		GID:         r.req.GID,
-		Home:        r.req.Dirs.Home,
-	}
-	return nil
 }
 
 // makePlan asks the layers for their shares and merges them.
@@ -370,6 +349,7 @@ func (r *run) planInput(look hostfile.Look) plan.Input {
 	in := plan.Input{
 		Session:    r.dir.ID,
 		Host:       r.host,
+		Fallback:   r.fallback,
 		Command:    r.command(),
 		DirName:    req.DirName,
 		Policy:     r.policy,
@@ -391,11 +371,14 @@ func (r *run) planInput(look hostfile.Look) plan.Input {
 		in.Layers = append(in.Layers, m.planShare(req.Config))
 	}
 	for _, c := range r.caches.Caches {
-		in.Lent = append(in.Lent, base.Lent{Dir: c.Dir, Inside: c.Inside})
+		in.Lent = append(in.Lent, base.Lent{Dir: c.Dir, Inside: c.Inside, Variable: c.Variable})
 		in.Own.Lent = append(in.Own.Lent, c.Dir)
 	}
 	for _, n := range r.tool.Notices {
 		in.Notices = append(in.Notices, diag.Warningf("%s", n))
+	}
+	if r.walled() {
+		in.Directories = r.planDirectories()
 	}
 	in.Limits = r.limitRules()
 	if r.policy.Network.Reaches() {
@@ -444,7 +427,7 @@ func (r *run) command() sdk.Command {
 
 // prepare makes the sandbox stand, all but the agent.
 func (r *run) prepare(ctx context.Context) error {
-	if err := r.plan.MakeOwn(); err != nil {
+	if err := errors.Join(r.plan.MakeOwn(), r.plan.WriteOwn()); err != nil {
 		return err
 	}
 	secrets := plan.Secrets{plan.Core: r.req.Secrets}
@@ -549,6 +532,7 @@ func (r *run) close() {
 	}
 	wg.Wait()
 	r.letCopiesGo()
+	r.removeScratch()
 	for _, p := range r.private {
 		p.Close()
 	}
