@@ -5,7 +5,6 @@ import (
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/plan"
-	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/places"
 	"github.com/nono-run/nono/sdk/policy"
@@ -84,7 +83,7 @@ func (r *run) findPlaces(look hostfile.Look) error {
 
 // additive is what places are made from besides where they only ever add; nil in tier A.
 func (r *run) additive() (*places.Additive, error) {
-	if r.host.Tier != sdk.TierB {
+	if !r.walled() {
 		return nil, nil
 	}
 	hidden, err := controls()

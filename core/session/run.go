@@ -62,15 +62,15 @@ type run struct {
 	policy   policy.Policy // the configuration's, with what the command and PATH need
 	init     *launch.Init
 	host     sdk.Host
-	// fallback is why the host is one of tier B, where it is; scratch and directories are the session's
-	// own there.
+	// fallback is why the host is one of tier B, where it is; scratch and directories are the
+	// session's own there.
 	fallback    *plan.Fallback
 	scratch     *scratch.Directory
 	directories scratch.Places
-	members  []*member
-	idle     []*member // those that turned out to have nothing to do, and are let go
-	places   places.View
-	plan     *plan.Plan
+	members     []*member
+	idle        []*member // those that turned out to have nothing to do, and are let go
+	places      places.View
+	plan        *plan.Plan
 	// planHash is that of the plan as it is stored.
 	planHash events.Hash
 	heldTo   string        // the same, once the agent may run

@@ -58,6 +58,7 @@ func (m *Merger) RightsAlone(rights []Right) []Grant {
 	all := map[string]*Grant{}
 	for _, r := range rights {
 		m.grant(all, r.Path, r.Rights, Origin{r.For, r.Layer})
+		m.identify(all, r)
 	}
 	return sorted(all)
 }
