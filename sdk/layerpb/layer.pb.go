@@ -4538,8 +4538,9 @@ type Place struct {
 	Type   FileType `protobuf:"varint,4,opt,name=type,proto3,enum=nono.layer.v1.FileType" json:"type,omitempty"`
 	Device uint64   `protobuf:"varint,5,opt,name=device,proto3" json:"device,omitempty"`
 	Inode  uint64   `protobuf:"varint,6,opt,name=inode,proto3" json:"inode,omitempty"`
-	Names  uint64   `protobuf:"varint,7,opt,name=names,proto3" json:"names,omitempty"`
-	Rights *Rights  `protobuf:"bytes,8,opt,name=rights,proto3" json:"rights,omitempty"`
+	// names is how many names a file has; 0 of a directory.
+	Names  uint64  `protobuf:"varint,7,opt,name=names,proto3" json:"names,omitempty"`
+	Rights *Rights `protobuf:"bytes,8,opt,name=rights,proto3" json:"rights,omitempty"`
 	// devices: device files may be opened there.
 	Devices bool `protobuf:"varint,9,opt,name=devices,proto3" json:"devices,omitempty"`
 	// pin is the rule that would come to mean another file if the place were renamed.

@@ -203,7 +203,7 @@ func (o *opener) give(p string) {
 	given := united(above.Rights, all)
 	at := Place{
 		Path: p, Shows: Host, Rule: o.reason(p), Rights: given,
-		Type: e.Type, Device: e.Device, Inode: e.Inode, Names: e.Links,
+		Type: e.Type, Device: e.Device, Inode: e.Inode, Names: names(e),
 		Devices: e.Type == policy.Special && o.granted[p] || policy.Within(p, "/dev"),
 	}
 	lists := limited && may.Read && !l.unlisted && e.Type == policy.Directory
@@ -275,7 +275,7 @@ func (o *opener) giveScratch() {
 		Rights: Rights{Read: true, Write: true, Execute: true},
 	}
 	if e, err := o.look(p); err == nil && !e.IsLink() {
-		at.Type, at.Device, at.Inode, at.Names = e.Type, e.Device, e.Inode, e.Links
+		at.Type, at.Device, at.Inode, at.Names = e.Type, e.Device, e.Inode, names(e)
 	}
 	o.view[p] = at
 }

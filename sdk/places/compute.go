@@ -358,7 +358,7 @@ func (c *computer) settle(p string) {
 	}
 	e, may, deny := c.stands[p], c.rights(p), c.denial(p)
 	at := Place{
-		Path: p, Type: cmp.Or(e.Type, policy.Missing), Device: e.Device, Inode: e.Inode, Names: e.Links,
+		Path: p, Type: cmp.Or(e.Type, policy.Missing), Device: e.Device, Inode: e.Inode, Names: names(e),
 	}
 	switch {
 	case deny != nil && deny.Path == p && c.mustHide(deny, above):

@@ -77,7 +77,7 @@ type Place struct {
 	Rule policy.RuleID
 
 	// Type is what stands on the host at Path. For the host's own and for what is hidden, Device
-	// and Inode say which file that is, and Names how many names it has.
+	// and Inode say which file that is, and Names how many names it has; of a directory it is 0.
 	Type   policy.FileType
 	Device uint64
 	Inode  uint64

@@ -1,6 +1,7 @@
 package places
 
 import (
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -79,6 +80,15 @@ func (c *computer) protectionStanding(r *policy.PathRule) Standing {
 		return Unseen
 	}
 	return ReadOnly
+}
+
+// names is how many names a file has. What a directory says there changes with all that is made in
+// it, and means nothing to a layer.
+func names(e hostfile.Entry) uint64 {
+	if e.Type == policy.Directory {
+		return 0
+	}
+	return e.Links
 }
 
 // warnOfNames warns of a file with several names: the rule holds for this one.
