@@ -70,15 +70,13 @@ func demoOutcome(r serial.Result) outcome {
 	}
 }
 
-var row = regexp.MustCompile(`(?m)^(.*\S) {2,}\S+ {2,}(\S.*)$`)
+var marked = regexp.MustCompile(`(?m)^(\S.*?) {2,}\S+ {2,}.* <-- `)
 
-// reached are the rows of the demo's table that say what the agent could do.
+// reached are the rows of the demo's table that it marks as what should not be.
 func reached(table string) []string {
 	var all []string
-	for _, m := range row.FindAllStringSubmatch(table, -1) {
-		if m[2] == "yes" {
-			all = append(all, m[1])
-		}
+	for _, m := range marked.FindAllStringSubmatch(table, -1) {
+		all = append(all, "not held: "+m[1])
 	}
 	return all
 }

@@ -23,6 +23,13 @@ const (
 	userID = 1000
 )
 
+// Where programs are found: nono's before all others, and before them, for nono's own tests, what
+// stands in for a compiler.
+const (
+	programs = "/opt/nono:/usr/bin:/bin:/usr/sbin:/sbin"
+	testsDir = "/opt/tests"
+)
+
 // situation brings the kernel into it, runs its trials, and puts the settings back.
 func situation(say *json.Encoder, s serial.Situation) (failed error) {
 	for _, set := range s.Settings {
@@ -69,6 +76,9 @@ func run(t serial.Trial) serial.Result {
 	c.Stdout, c.Stderr = &out, &diagnostics
 	c.Cancel = func() error { return unix.Kill(-c.Process.Pid, unix.SIGKILL) }
 	c.WaitDelay = 5 * time.Second // somebody who got away may hold the pipes
+	if filepath.Dir(t.Command[0]) == testsDir {
+		c.Env = append(c.Env, "PATH="+testsDir+":"+programs)
+	}
 	start := time.Now()
 	err := c.Run()
 	r := serial.Result{
@@ -88,7 +98,7 @@ func run(t serial.Trial) serial.Result {
 func environment(name, home string) []string {
 	return []string{
 		"HOME=" + home, "USER=" + name, "LOGNAME=" + name, "SHELL=/bin/bash", "LANG=C.UTF-8",
-		"PATH=/opt/nono:/opt/tests:/usr/bin:/bin:/usr/sbin:/sbin", "TERM=dumb",
+		"PATH=" + programs, "TERM=dumb",
 	}
 }
 
