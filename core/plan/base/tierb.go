@@ -112,7 +112,7 @@ func (w *walled) rules() {
 func (w *walled) processes() {
 	const says = "only the session's own processes can be seen and signalled"
 	why := "the command lines of others can be seen, and their priorities be lowered"
-	if w.in.Host.LandlockABI < hasScopes {
+	if w.in.Host.LandlockABI < HasScopes {
 		why += "; this kernel's Landlock does not keep signals from the user's own"
 	}
 	w.partly(RuleProcesses, "", says, "Landlock", why)

@@ -98,8 +98,10 @@ func (Shared) withoutUnix() Judgement {
 const (
 	seesTruncation = 3
 	seesDevices    = 5
-	hasScopes      = 6
 )
+
+// HasScopes is the version of Landlock from which on it keeps signals inside.
+const HasScopes = 6
 
 // unseen refuses what this version of Landlock lets through.
 func (s Shared) unseen() []Judgement {

@@ -687,10 +687,10 @@ func (p *page) notHeld() string {
 		if r.Held == sdk.Enforced || overridden {
 			continue
 		}
-		text, known := inBrief[r.ID]
+		brief := p.brief(r.ID)
 		switch {
-		case p.walled() && known:
-			out = append(out, text)
+		case p.walled() && brief != "":
+			out = append(out, brief)
 		case p.walled() && r.Access == policy.Protect && !r.Required: // gathered below
 		default:
 			out = append(out, fmt.Sprintf("%s (%s: %s)",

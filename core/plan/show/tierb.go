@@ -21,6 +21,14 @@ var inBrief = map[policy.RuleID]string{
 	base.RuleDocuments:  "policy files",
 }
 
+// brief is the same for this plan's kernel; empty for a rule that the start line has no words for.
+func (p *page) brief(id policy.RuleID) string {
+	if id == base.RuleProcesses && p.Host.LandlockABI < base.HasScopes {
+		return "signals to other processes, and their command lines"
+	}
+	return inBrief[id]
+}
+
 // mostNamed is how many protections the start line names.
 const mostNamed = 2
 
