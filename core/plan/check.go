@@ -101,7 +101,7 @@ func (m *maker) checkStep(s Share, step fragment.Step) error {
 		return err
 	}
 	if m.in.Host.Tier == sdk.TierB {
-		if err := unmountable(step); err != nil {
+		if err := m.unmountable(step); err != nil {
 			return err
 		}
 	}

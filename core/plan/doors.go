@@ -5,6 +5,7 @@ import (
 
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/merge"
+	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
@@ -42,6 +43,9 @@ func (m *maker) resolver() (at string, served bool) {
 func (m *maker) doors(listeners []Listener) base.Doors {
 	var d base.Doors
 	d.Resolver, _ = m.resolver()
+	if m.in.Host.Tier == sdk.TierB && m.namesByTCP(listeners) == "" {
+		d.Resolver = "" // the agent has no socket to ask it with
+	}
 	for _, s := range m.layers {
 		for _, f := range s.Response.Facts {
 			switch f := f.(type) {

@@ -65,9 +65,11 @@ func Make(in Input) (*Plan, error) {
 	v := p.View()
 	p.Listeners = m.listeners()
 	p.Dialers = merge.Dialers(m.steps.Dialers)
+	p.Names = m.namesByTCP(p.Listeners)
+	m.checkSockets()
 	p.Env = m.environment(sight, p.Listeners)
 	p.Command.Args = slices.Concat(p.Command.Args, m.arguments(p))
-	p.Calls = m.base.Calls
+	p.Calls, p.Supervised = m.base.Calls, m.base.Supervised
 	p.Seccomp = merge.Filters(m.own.Filters, m.steps.Filters)
 	m.reportConflicts()
 	p.Rules = m.coverage(v)
@@ -133,7 +135,7 @@ func newMaker(in Input) (*maker, error) {
 		Host: in.Host, Policy: &in.Policy, Through: m.through(), GitIdentity: in.GitIdentity,
 		Known: in.Known, Hosts: in.Hosts,
 		Lent: in.Lent, Links: in.Links, Limits: in.Limits, Look: in.Look,
-		Directories: in.Directories,
+		Directories: in.Directories, Supervised: in.Supervised,
 	}
 	own.Resolver, own.Port53 = m.resolver()
 	m.closed = own.Closed()

@@ -100,6 +100,10 @@ type Plan struct {
 	Dialers   []Dialer       `json:"dialers,omitempty"`
 	// Through are the layers that carry traffic between the session and what lies outside it.
 	Through []string `json:"network_through,omitempty"`
+	// Supervised are the system calls that core makes in the agent's place, in tier B.
+	Supervised []string `json:"supervised,omitempty"`
+	// Names is the listener that answers questions for names by TCP, the only way to ask in tier B.
+	Names string `json:"names,omitempty"`
 	// Lost are the steps of layers that others took the place of.
 	Lost []merge.Loss `json:"lost,omitempty"`
 	// Make are directories of nono's own that do not exist yet and that a grant would let the agent
@@ -199,6 +203,8 @@ type Input struct {
 	Fallback    *Fallback
 	Directories base.Directories
 	Command     sdk.Command
+	// Supervised says that core can make system calls in the agent's place, in tier B.
+	Supervised bool
 	// DirName is the name by which the user came to the command's directory.
 	DirName string
 	Policy  policy.Policy

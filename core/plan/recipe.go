@@ -70,17 +70,26 @@ func (p *Plan) Recipe(
 	if len(p.Landlock) > 0 {
 		r.LandlockABI = p.Host.LandlockABI
 	}
+	if p.walled() {
+		return r, p.supervise(r)
+	}
 	for _, l := range p.Listeners {
 		step := l.Listener
 		step.Name = l.ID() // two layers may use one name
 		r.Listeners = append(r.Listeners, step)
 	}
-	for _, d := range p.Dialers {
-		r.Dial = append(r.Dial, d.Ports...)
-	}
-	slices.Sort(r.Dial)
-	r.Dial = slices.Compact(r.Dial)
+	r.Dial = p.Served()
 	return r, nil
+}
+
+// Served are the ports that the agent may serve: those that a layer dials.
+func (p *Plan) Served() []uint16 {
+	var ports []uint16
+	for _, d := range p.Dialers {
+		ports = append(ports, d.Ports...)
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
 }
 
 // rights are the Landlock rules without their layers.

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/launch/filter"
+	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/merge"
 	"github.com/nono-run/nono/core/plan/proof"
@@ -133,18 +135,68 @@ func (m *maker) checkDocuments(sight view.Sight) {
 	})
 }
 
+// supervise is what a recipe has in the place of listeners and dialers. Core opens the sockets
+// itself, and makes the calls that lead there.
+func (p *Plan) supervise(r *recipe.Recipe) error {
+	r.BindTCP = p.Served()
+	if len(p.Supervised) == 0 {
+		return nil
+	}
+	var err error
+	r.Notify, err = filter.AssembleNotices([]filter.Notice{{Calls: p.Supervised}})
+	return err
+}
+
+// namesByTCP is the listener at which questions for names are answered by TCP, by its identity. It
+// is beside the one for packets that the layer speaks of.
+func (m *maker) namesByTCP(listeners []Listener) string {
+	at, _ := m.resolver()
+	if at == "" || m.in.Host.Tier != sdk.TierB {
+		return ""
+	}
+	for _, l := range listeners {
+		if l.Network == fragment.TCP && l.Port == namesPort && l.Host() == at {
+			return l.ID()
+		}
+	}
+	return ""
+}
+
+// checkSockets says what cannot be where the agent has no network of its own.
+func (m *maker) checkSockets() {
+	if m.in.Host.Tier != sdk.TierB {
+		return
+	}
+	if !m.in.Supervised && (len(m.through()) > 0 || m.in.Policy.Uses()) {
+		m.problem(diag.Errorf("the agent cannot be connected to anything here: this host has no user "+
+			"namespaces, and a filter that nono was started under has the one listener of system calls "+
+			"that there can be").
+			Try("start nono outside of what has put that filter there, or without hosts and credentials"),
+			policy.Source{})
+	}
+}
+
 // unmountable is why a layer's step cannot be carried out on a host where nothing can be mounted,
 // and there is no network of the session's own.
-func unmountable(step fragment.Step) error {
+func (m *maker) unmountable(step fragment.Step) error {
 	const without = "this host has no user namespaces (tier B), and without them "
 	switch s := step.(type) {
 	case fragment.Mount:
 		return errors.New(without + "nothing can be mounted")
 	case fragment.Dialer:
-		return errors.New(without + "there is nothing inside that could be dialled")
+		for _, port := range s.Ports {
+			listens := func(r policy.PortRule) bool {
+				return r.Action == policy.PortListen && r.Port == port
+			}
+			if !slices.ContainsFunc(m.in.Policy.Network.Ports, listens) {
+				return fmt.Errorf(without+"what the agent serves at port %d everybody on this host "+
+					"would reach: only `listen = [%d]` allows that", port, port)
+			}
+		}
 	case fragment.Listener:
-		if s.Network != fragment.TCP || s.LocalPrefix != "" {
-			return errors.New(without + "a listener is for TCP, at one port")
+		// The answers to questions for names come by TCP as well.
+		if s.Network != fragment.TCP && s.Port != namesPort {
+			return errors.New(without + "the agent has no socket of UDP to send to a listener with")
 		}
 	default:
 	}

@@ -7,10 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/plantest"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
@@ -132,12 +134,17 @@ func TestWalledProof(t *testing.T) {
 		{"what is mounted", func(in *plan.Input) {
 			in.Layers = append(in.Layers, plantest.Custom("acme/x", fragment.Mask{Path: "/etc/hosts"}))
 		}, "nothing can be mounted"},
-		{"a socket for names", func(in *plan.Input) {
-			in.Layers = append(in.Layers, plantest.Custom("acme/x", fragment.Listener{Name: "n", Network: fragment.UDP, Port: 53}))
-		}, "a listener is for TCP"},
-		{"a dialer", func(in *plan.Input) {
+		{"a socket of packets", func(in *plan.Input) {
+			in.Supervised = true
+			in.Layers = append(in.Layers, plantest.Custom("acme/x", fragment.Listener{Name: "n", Network: fragment.UDP, Port: 54}))
+		}, "no socket of UDP"},
+		{"a socket that nobody can be connected to", func(in *plan.Input) {
+			in.Layers = append(in.Layers, plantest.Custom("acme/x", fragment.Listener{Name: "n", Network: fragment.TCP}))
+		}, "cannot be connected to anything here"},
+		{"a dialer of a port that the agent may not serve", func(in *plan.Input) {
+			in.Supervised = true
 			in.Layers = append(in.Layers, plantest.Custom("acme/x", fragment.Dialer{Ports: []uint16{80}}))
-		}, "nothing inside that could be dialled"},
+		}, "only `listen = [80]` allows that"},
 		{"what the policy does not give", func(in *plan.Input) {
 			in.Layers = append(in.Layers, plantest.Custom("acme/x",
 				fragment.Landlock{Path: "/home/ada/data", Rights: []fragment.Right{fragment.RightRead}}))
@@ -199,5 +206,58 @@ func TestWriteOwn(t *testing.T) {
 	r, err := p.Recipe(nil, func(string) (string, bool) { return "", true }, hostfile.Host)
 	if err != nil || len(r.Mounts) > 0 || len(r.Landlock) == 0 {
 		t.Errorf("the recipe mounts %v, %v", r, err)
+	}
+}
+
+// Where core makes the agent's connections, a plan's sockets are those of any host. What the recipe
+// has in their place is the calls that wait for core, and the ports that the agent may serve.
+func TestWalledSockets(t *testing.T) {
+	in := plantest.Walled(plantest.Machine())
+	in.Supervised = true
+	in.Policy.Network.Ports = []policy.PortRule{
+		{ID: "network.listen.0", Source: plantest.At(9), Action: policy.PortListen, Port: 3000},
+	}
+	names := plantest.Custom("net",
+		fragment.Listener{Name: "proxy", Network: fragment.TCP},
+		fragment.Listener{Name: "dns", Network: fragment.UDP, Port: 53},
+		fragment.Listener{Name: "dns-tcp", Network: fragment.TCP, Port: 53, LocalPrefix: "198.18.0.0/15"},
+		fragment.Listener{Name: "port-443", Network: fragment.TCP, Address: "0.0.0.0", Port: 443},
+		fragment.Dialer{Ports: []uint16{3000}})
+	names.Kind = policy.KindNetwork
+	names.Response.Facts = []fact.Fact{
+		fact.Proxy{Listener: "proxy", Layer: "net"}, fact.Resolver{Listener: "dns", Layer: "net"},
+	}
+	names.Response.Coverage = []sdk.Coverage{{Rule: "network.listen.0", Held: sdk.Enforced, By: "a test"}}
+	in.Layers = append(in.Layers, names)
+	p := plantest.Make(t, in)
+	if got := strings.Join(p.Supervised, " "); got != "connect listen" || p.Names != "net:dns-tcp" {
+		t.Errorf("core makes the calls %s, and names are asked at %s", got, p.Names)
+	}
+	for name, want := range map[string]string{"http_proxy": "http://127.0.0.1:61000", "RES_OPTIONS": "use-vc"} {
+		if v, _ := plantest.Value(p, name); len(v) != 1 || v[0].Literal != want {
+			t.Errorf("%s is %v, want %s", name, v, want)
+		}
+	}
+	r, err := p.Recipe(plan.Secrets{}, os.LookupEnv, in.Look)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Listeners) > 0 || len(r.Dial) > 0 || !slices.Equal(r.BindTCP, []uint16{3000}) || len(r.Notify) == 0 {
+		t.Errorf("the recipe has listeners %v, dialers %v, ports %v and %d bytes of a filter",
+			r.Listeners, r.Dial, r.BindTCP, len(r.Notify))
+	}
+	for i := range r.Streams {
+		r.Streams[i] = recipe.Stream{Kind: recipe.ClosedStream}
+	}
+	if err := r.Check(recipe.TierB); err != nil {
+		t.Error(err)
+	}
+
+	in.Supervised = false
+	in.Layers = in.Layers[:1]
+	in.Policy.Network.Ports = nil
+	p = plantest.Make(t, in)
+	if r, err := p.Recipe(plan.Secrets{}, os.LookupEnv, in.Look); err != nil || len(r.Notify) > 0 || len(p.Supervised) > 0 {
+		t.Errorf("without a listener of calls core makes %v, %v", p.Supervised, err)
 	}
 }

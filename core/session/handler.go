@@ -75,6 +75,9 @@ func (h *handler) Dial(ctx context.Context, port uint16) (*os.File, error) {
 	}
 	for _, d := range h.run.plan.Dialers {
 		if d.Layer == h.name() && slices.Contains(d.Ports, port) {
+			if h.run.sockets != nil {
+				return h.run.sockets.Dial(ctx, port)
+			}
 			return h.run.init.Dial(ctx, port)
 		}
 	}

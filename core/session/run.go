@@ -29,6 +29,7 @@ import (
 	"github.com/nono-run/nono/core/remains"
 	"github.com/nono-run/nono/core/scratch"
 	"github.com/nono-run/nono/core/self"
+	"github.com/nono-run/nono/core/sockets"
 	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/core/toolchain"
 	"github.com/nono-run/nono/sdk"
@@ -67,10 +68,14 @@ type run struct {
 	fallback    *plan.Fallback
 	scratch     *scratch.Directory
 	directories scratch.Places
-	members     []*member
-	idle        []*member // those that turned out to have nothing to do, and are let go
-	places      places.View
-	plan        *plan.Plan
+	// There too core makes some of the agent's calls, where it can: supervised says so.
+	supervised     bool
+	sockets        *sockets.Sockets
+	endSupervision context.CancelFunc
+	members        []*member
+	idle           []*member // those that turned out to have nothing to do, and are let go
+	places         places.View
+	plan           *plan.Plan
 	// planHash is that of the plan as it is stored.
 	planHash events.Hash
 	heldTo   string        // the same, once the agent may run
@@ -380,6 +385,7 @@ func (r *run) planInput(look hostfile.Look) plan.Input {
 	if r.walled() {
 		in.Directories = r.planDirectories()
 	}
+	in.Supervised = r.supervised
 	in.Limits = r.limitRules()
 	if r.policy.Network.Reaches() {
 		in.Hosts, _ = readConfiguration("/etc/hosts") // without it the session has names of its own alone
@@ -438,6 +444,9 @@ func (r *run) prepare(ctx context.Context) error {
 		}
 		secrets[m.description.Name] = own
 	}
+	if err := r.openSockets(); err != nil {
+		return err
+	}
 	todo, err := r.plan.Recipe(secrets, r.req.Lookup, hostfile.Host)
 	if err != nil {
 		return err
@@ -454,6 +463,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if err != nil {
 		return r.stepProblem(err)
 	}
+	r.supervise(ready.Notify)
 	if err := r.adoptTerminal(ready); err != nil {
 		return err
 	}
@@ -467,14 +477,17 @@ func (r *run) prepare(ctx context.Context) error {
 	if err := r.keepCopies(ready.Copies); err != nil {
 		return err
 	}
-	return r.hand(ready.Listeners)
+	if r.sockets != nil {
+		return r.hand(r.sockets.Listeners())
+	}
+	return r.hand(ofInit(ready.Listeners))
 }
 
 // hand gives each layer the sockets of its own listener steps, and core its one.
-func (r *run) hand(listeners map[string]*os.File) error {
+func (r *run) hand(listeners map[string]host.Listener) error {
 	for _, l := range r.plan.Listeners {
 		if l.Layer == plan.Core {
-			names, err := answerNames(listeners[l.ID()], r.log.tellAtWill)
+			names, err := answerNames(listeners[l.ID()].File, r.log.tellAtWill)
 			if err != nil {
 				return err
 			}
@@ -482,8 +495,9 @@ func (r *run) hand(listeners map[string]*os.File) error {
 			continue
 		}
 		for _, m := range r.members {
-			if m.description.Name == l.Layer {
-				m.listeners[l.Name] = host.Listener{File: listeners[l.ID()]}
+			given, opened := listeners[l.ID()]
+			if m.description.Name == l.Layer && opened {
+				m.listeners[l.Name] = given
 			}
 		}
 	}
@@ -532,6 +546,7 @@ func (r *run) close() {
 	}
 	wg.Wait()
 	r.letCopiesGo()
+	r.letSocketsGo()
 	r.removeScratch()
 	for _, p := range r.private {
 		p.Close()

@@ -28,6 +28,7 @@ func (r *run) startInit(ctx context.Context) error {
 	if err != nil {
 		return r.withoutTier(err)
 	}
+	r.supervised = found.Notify
 	r.host = sdk.Host{
 		Tier:        sdk.Tier(found.Tier),
 		LandlockABI: found.LandlockABI,

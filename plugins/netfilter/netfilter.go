@@ -32,7 +32,6 @@ package netfilter
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -94,16 +93,15 @@ func (*layer) Describe() sdk.Description {
 
 // Plan implements sdk.Layer.
 func (l *layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
-	if req.Host.Tier != sdk.TierA {
-		return nil, errors.New("cannot hold the network rules: " +
-			"this layer needs user namespaces, which the host does not give")
+	if req.Host.Tier != sdk.TierA && req.Host.Tier != sdk.TierB {
+		return nil, fmt.Errorf("cannot hold the network rules on a host of tier %q", req.Host.Tier)
 	}
 	l.auth = req.UpstreamAuth
 	network := &req.Policy.Network
 	answer := &sdk.PlanResponse{
 		Fragment: fragment.Fragment{Steps: listeners(network)},
 		Facts:    []fact.Fact{fact.Proxy{Listener: proxy}, fact.Resolver{Listener: dns}},
-		Coverage: coverage(network),
+		Coverage: coverage(network, req.Host.Tier),
 	}
 	answer.Diagnostics = twoWays(network.Ports)
 	if _, err := egress.UpstreamOf(network, l.auth); err != nil {
@@ -234,14 +232,14 @@ func ranges(n *policy.Network) []addresses {
 var loopback = netip.MustParsePrefix("127.0.0.0/8")
 
 // coverage says by what each rule is held.
-func coverage(n *policy.Network) []sdk.Coverage {
+func coverage(n *policy.Network, tier sdk.Tier) []sdk.Coverage {
 	var all []sdk.Coverage
 	for i := range n.Hosts {
 		r := &n.Hosts[i]
-		all = append(all, sdk.Coverage{Rule: r.ID, Held: sdk.Enforced, By: by(r.Action)})
+		all = append(all, sdk.Coverage{Rule: r.ID, Held: sdk.Enforced, By: by(r.Action, tier)})
 	}
 	for _, r := range n.Ports {
-		all = append(all, coverPort(r))
+		all = append(all, coverPort(r, tier))
 	}
 	if n.Upstream != nil {
 		all = append(all, sdk.Coverage{
@@ -251,22 +249,28 @@ func coverage(n *policy.Network) []sdk.Coverage {
 	return all
 }
 
-func coverPort(r policy.PortRule) sdk.Coverage {
+func coverPort(r policy.PortRule, tier sdk.Tier) sdk.Coverage {
 	held := sdk.Coverage{Rule: r.ID, Held: sdk.Enforced}
 	switch r.Action {
 	case policy.PortLoopback:
 		held.By = "a listener in its place"
 	case policy.PortListen:
 		held.By = "a listener on the host's loopback"
+		if tier == sdk.TierB {
+			held.By = "the agent's own socket, on the host's loopback alone"
+		}
 	default:
 		held.Held, held.Why = sdk.Unavailable, "the layer does not know this kind of rule"
 	}
 	return held
 }
 
-func by(action policy.HostAction) string {
+func by(action policy.HostAction, tier sdk.Tier) string {
 	switch action {
 	case policy.HostAllow:
+		if tier == sdk.TierB {
+			return "connections that core makes, to a proxy and a resolver"
+		}
 		return "a network of its own, a proxy and a resolver in it"
 	case policy.HostDeny:
 		return "not resolved, not connected to"

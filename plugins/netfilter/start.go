@@ -67,7 +67,8 @@ func (l *layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartRes
 		}
 	}
 	for _, r := range network.Ports {
-		if r.Action == policy.PortListen {
+		// In tier B the agent's socket is on the host's loopback itself.
+		if r.Action == policy.PortListen && req.Host.Tier == sdk.TierA {
 			if err := s.lead(ctx, r); err != nil {
 				return nil, err
 			}

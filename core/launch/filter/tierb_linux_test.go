@@ -14,12 +14,14 @@ import (
 func TestShared(t *testing.T) {
 	const (
 		unixFamily, inet, inet6, netlink, vsock = 1, 2, 10, 16, 40
-		stream, dgram, raw, cloexec             = 1, 2, 3, 0o2000000
+		stream, dgram, raw, packets, cloexec    = 1, 2, 3, 5, 0o2000000
 		mptcp                                   = 262
 		at                                      = 1<<64 - 100 // AT_FDCWD
 	)
 	newest, middle, oldest := base.Shared{LandlockABI: 7}, base.Shared{LandlockABI: 4}, base.Shared{LandlockABI: 2}
 	open := base.Shared{LandlockABI: 7, Network: true}
+	closed := base.Shared{LandlockABI: 7, Supervised: true}
+	led := base.Shared{LandlockABI: 7, Supervised: true, Connected: true}
 	truncated := uint64(unix.O_RDONLY | unix.O_TRUNC | unix.O_CLOEXEC)
 	tests := []struct {
 		name string
@@ -38,12 +40,35 @@ func TestShared(t *testing.T) {
 		{"the interfaces", newest, "socket", []uint64{netlink, raw | cloexec, 0}, "allow"},
 		{"other netlink", newest, "socket", []uint64{netlink, raw, 9}, "EPROTONOSUPPORT"},
 		{"a pair", newest, "socketpair", []uint64{unixFamily, stream | cloexec, 0}, "allow"},
+		{"a pair of datagrams", newest, "socketpair", []uint64{unixFamily, dgram | cloexec, 0}, "ESOCKTNOSUPPORT"},
+		{"a pair of datagrams by another name", newest, "socketpair", []uint64{unixFamily, raw, 0}, "ESOCKTNOSUPPORT"},
+		{"a pair of packets", newest, "socketpair", []uint64{unixFamily, packets, 0}, "allow"},
 		{"a pair of others", newest, "socketpair", []uint64{inet, stream, 0}, "allow"}, // the kernel has none
 
 		{"TCP in the host's network", open, "socket", []uint64{inet, stream, 0}, "allow"},
 		{"MPTCP in the host's network", open, "socket", []uint64{inet, stream, mptcp}, "EPROTONOSUPPORT"},
 		{"a Unix socket in the host's network", open, "socket", []uint64{unixFamily, stream, 0}, "EACCES"},
 		{"a pair in the host's network", open, "socketpair", []uint64{unixFamily, stream, 0}, "allow"},
+
+		{"a pair of datagrams in the host's network", open, "socketpair", []uint64{unixFamily, dgram, 0}, "ESOCKTNOSUPPORT"},
+
+		{"a Unix socket that core connects", closed, "socket", []uint64{unixFamily, stream | cloexec, 0}, "allow"},
+		{"one of packets", closed, "socket", []uint64{unixFamily, packets, 0}, "allow"},
+		{"one of datagrams", closed, "socket", []uint64{unixFamily, dgram, 0}, "EACCES"},
+		{"one of datagrams, with high bits", closed, "socket", []uint64{high | unixFamily, high | dgram, 0}, "EACCES"},
+		{"one of datagrams by another name", closed, "socket", []uint64{unixFamily, raw, 0}, "ESOCKTNOSUPPORT"},
+		{"a pair of datagrams", closed, "socketpair", []uint64{unixFamily, dgram, 0}, "ESOCKTNOSUPPORT"},
+		{"TCP, with nothing to connect to", closed, "socket", []uint64{inet, stream, 0}, "EACCES"},
+		{"TCP that core connects", led, "socket", []uint64{inet, stream | cloexec, 6}, "allow"},
+		{"TCP over IPv6 that core connects", led, "socket", []uint64{inet6, stream, 0}, "allow"},
+		{"UDP", led, "socket", []uint64{inet, dgram, 0}, "EACCES"},
+		{"UDP over IPv6", led, "socket", []uint64{inet6, dgram | cloexec, 17}, "EACCES"},
+		{"MPTCP", led, "socket", []uint64{inet, stream, mptcp}, "EPROTONOSUPPORT"},
+		{"raw", led, "socket", []uint64{inet, raw, 1}, "ESOCKTNOSUPPORT"},
+		{"a vsock", led, "socket", []uint64{vsock, stream, 0}, "EACCES"},
+		{"TCP that connects late", led, "setsockopt", []uint64{3, 6, 30}, "ENOPROTOOPT"},
+		{"the first packet with data", led, "sendto", []uint64{3, 0, 0, unix.MSG_FASTOPEN}, "ENOTSUP"},
+		{"TCP without delay", led, "setsockopt", []uint64{3, 6, 1}, "allow"},
 
 		{"shared memory", newest, "shmget", nil, "ENOSYS"},
 		{"semaphores", newest, "semget", nil, "ENOSYS"},
@@ -76,7 +101,7 @@ func TestShared(t *testing.T) {
 	}
 	for _, on := range []filter.Machine{filter.AMD64, filter.ARM64} {
 		programs := map[base.Shared]machine{}
-		for _, s := range []base.Shared{newest, middle, oldest, open} {
+		for _, s := range []base.Shared{newest, middle, oldest, open, closed, led} {
 			allowed, refused := s.Calls()
 			programs[s] = assemble(t, on, allowed, refused)
 		}

@@ -59,6 +59,8 @@ type Share struct {
 	// Fill are mounts for directories that the layers left empty. Their rules are there only where
 	// they are.
 	Fill []fragment.Mount
+	// Supervised are the system calls that core makes in the agent's place, by name.
+	Supervised []string
 	// Written are files that core writes for the agent to read, where none can be mounted.
 	Written []fragment.File
 }
@@ -88,6 +90,8 @@ type Input struct {
 	Limits []Limit
 	// Links are symbolic links that are held in their places.
 	Links []string
+	// Supervised says that core can make system calls in the agent's place, in tier B.
+	Supervised bool
 	// Directories are the session's own in tier B.
 	Directories Directories
 	Look        hostfile.Look

@@ -83,7 +83,8 @@ func TestHeaders(t *testing.T) {
 func TestReasons(t *testing.T) {
 	shared := base.Shared{LandlockABI: 1}.Judgements()
 	open := base.Shared{LandlockABI: 7, Network: true}.Judgements()
-	for _, j := range slices.Concat(base.Judgements(), shared, open) {
+	led := base.Shared{LandlockABI: 7, Supervised: true, Connected: true}.Judgements()
+	for _, j := range slices.Concat(base.Judgements(), shared, open, led) {
 		switch {
 		case j.About == "":
 			t.Error("one is about nothing")

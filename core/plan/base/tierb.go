@@ -59,7 +59,9 @@ func composeWalled(in Input) (Share, error) {
 	w.files()
 	on := Shared{
 		LandlockABI: in.Host.LandlockABI, Network: in.Policy.IsDisabled(policy.KindNetwork),
+		Supervised: in.Supervised, Connected: len(in.Through) > 0 || in.Policy.Uses(),
 	}
+	w.share.Supervised = on.Made()
 	allowed, refused := on.Calls()
 	w.share.Calls = allowed
 	for _, s := range refused {
@@ -80,14 +82,18 @@ func (w *walled) rules() {
 		"it is the host's: it tells of the machine and of other processes")
 	w.hold(RuleIPC, "", "no shared memory, semaphore or message queue of the host",
 		"seccomp, Landlock")
-	network := "no network, and no socket but pairs of them"
+	network, by := "no network, and no socket but pairs of them", "seccomp"
+	if w.in.Supervised {
+		network, by = "no network, and no service by a Unix socket but what is granted",
+			"seccomp, and core makes the connections"
+	}
 	if len(w.in.Through) > 0 {
 		network = "no network but what layer " + strings.Join(w.in.Through, " or ") + " lets through"
 	}
 	if w.in.Policy.Uses() {
 		network += ", and the services of the credentials"
 	}
-	w.hold(RuleNetwork, policy.KindNetwork, network, "seccomp")
+	w.hold(RuleNetwork, policy.KindNetwork, network, by)
 	w.hold(RuleDevices, "",
 		"only null, zero, full, random, urandom, tty and the session's own terminal", "Landlock")
 	w.hold(RuleSeccomp, "",

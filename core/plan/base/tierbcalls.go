@@ -14,12 +14,16 @@ type Shared struct {
 	LandlockABI int
 	// Network says that the user gave the agent the host's network as it is.
 	Network bool
+	// Supervised says that core can make system calls in the agent's place, and Connected that there
+	// is something for it to connect to.
+	Supervised, Connected bool
 }
 
 // JudgementsOn are those of a run on this host.
-func JudgementsOn(host sdk.Host, network bool) []Judgement {
+func JudgementsOn(host sdk.Host, on Shared) []Judgement {
 	if host.Tier == sdk.TierB {
-		return Shared{LandlockABI: host.LandlockABI, Network: network}.Judgements()
+		on.LandlockABI = host.LandlockABI
+		return on.Judgements()
 	}
 	return Judgements()
 }
@@ -69,19 +73,74 @@ func otherLimits() []Judgement {
 	}
 }
 
-// sockets are those whose reach is known without a network namespace: two ends of one pair, and
-// what tells of the interfaces.
+// Made are the calls that core makes: what a socket is connected to, and where it is served, no
+// filter can see.
+func (s Shared) Made() []string {
+	if !s.Supervised || s.Network {
+		return nil
+	}
+	return []string{"connect", "listen"}
+}
+
+// sockets are those whose reach is known without a network namespace: two ends of one pair, what
+// tells of the interfaces, and what core connects.
 func (s Shared) sockets() []Judgement {
-	own := sockets()
+	own := append([]Judgement{pairsOfDatagrams()}, sockets()...)
 	if s.Network {
 		return append([]Judgement{s.withoutUnix()}, own...)
 	}
-	return append([]Judgement{{
-		About: "sockets", Errno: "EACCES", Calls: "socket",
-		Why: "They would be of the host's network, and reach every service of the user's; pairs stay, " +
-			"and netlink's routing, which getaddrinfo asks for the interfaces.",
-		When: alternatives(lower(0, fragment.OpNotIn, familyNetlink)),
-	}}, own...)
+	families := []uint64{familyNetlink}
+	if s.Supervised {
+		families = append(families, familyUnix)
+	}
+	if s.Supervised && s.Connected {
+		families = append(families, familyInet, familyInet6)
+	}
+	return append([]Judgement{
+		{
+			About: "sockets", Errno: "EACCES", Calls: "socket",
+			Why: "They would be of the host's network, and reach every service of the user's. Pairs stay, " +
+				"and netlink's routing, which getaddrinfo asks for the interfaces; and what core connects.",
+			When: alternatives(lower(0, fragment.OpNotIn, families...)),
+		},
+		{ // E05
+			About: "sockets of datagrams", Errno: "EACCES", Calls: "socket",
+			Why: "They send to whomever they like, and are not connected first.",
+			When: []fragment.Condition{
+				{lower(0, fragment.OpIn, familyUnix, familyInet, familyInet6), ofType(typeDatagram)},
+			},
+		},
+		lateConnections(),
+	}, own...)
+}
+
+// pairsOfDatagrams are refused too: either end sends to any socket that has a path, whatever it is
+// connected to.
+func pairsOfDatagrams() Judgement {
+	return Judgement{
+		About: "pairs of datagrams", Errno: "ESOCKTNOSUPPORT", Calls: "socketpair",
+		Why:  "With an address given, each sends past its pair, to the services of the host.",
+		When: []fragment.Condition{{ofType(typeDatagram)}},
+	}
+}
+
+// lateConnections are made by the first data and not by connect, after that has answered.
+func lateConnections() Judgement {
+	return Judgement{
+		About: "data with the first packet", Errno: "ENOPROTOOPT", Calls: "setsockopt",
+		Why: "TCP Fast Open puts the connection off until something is sent.",
+		When: []fragment.Condition{{
+			lower(1, fragment.OpIn, levelTCP),
+			lower(2, fragment.OpIn, optionFastOpen, optionFastOpenConnect),
+		}},
+	}
+}
+
+// ofType holds for a socket of a type, whatever the flags beside that.
+func ofType(kind uint64) fragment.Comparison {
+	return fragment.Comparison{
+		Arg: 1, Mask: typeBits, Op: fragment.OpIn, Values: []uint64{kind},
+	}
 }
 
 // withoutUnix is for a session in the host's network.
@@ -161,6 +220,9 @@ const (
 	accessMode   = 0x3
 	readOnly     = 0x0
 	openTruncate = 0x200
+
+	optionFastOpen        = 23
+	optionFastOpenConnect = 30
 
 	priorityUser   = 2
 	ioPriorityUser = 3

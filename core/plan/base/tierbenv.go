@@ -52,6 +52,11 @@ func (e Environment) walled(host map[string]string) map[string]string {
 	if !e.Visible(path.Join(e.Home, ".gitconfig")) {
 		vars["GIT_CONFIG_GLOBAL"] = e.Directories.gitConfig()
 	}
+	if e.Doors.Resolver != "" {
+		// Whichever name server the host's settings name, core leads the question to the layer; and there
+		// are no packets.
+		vars["RES_OPTIONS"] = "use-vc"
+	}
 	vars[SessionVariable] = e.Directories.SessionFile()
 	return vars
 }

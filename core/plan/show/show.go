@@ -518,7 +518,7 @@ func (pr *printer) mounts() {
 // calls prints every system call with the reason why it is allowed or refused.
 func (pr *printer) calls() {
 	var rows [][]string
-	for _, j := range base.JudgementsOn(pr.plan.Host, pr.plan.disabled(policy.KindNetwork)) {
+	for _, j := range base.JudgementsOn(pr.plan.Host, pr.plan.shared()) {
 		rows = append(rows, []string{j.Verdict(), j.About + ": " + j.Why})
 		for _, line := range wrapped(j.Names()) {
 			rows = append(rows, []string{"", "  " + line})
@@ -526,6 +526,14 @@ func (pr *printer) calls() {
 	}
 	rows = append(rows, []string{"ENOSYS", "all others: They are newer than this nono."})
 	pr.section("system calls", rows)
+}
+
+// shared is what the filter of tier B was made for.
+func (p *page) shared() base.Shared {
+	return base.Shared{
+		Network: p.disabled(policy.KindNetwork), Supervised: len(p.Supervised) > 0,
+		Connected: len(p.Through) > 0 || len(p.Credentials) > 0,
+	}
 }
 
 // wrapped joins words to lines that a terminal has room for.

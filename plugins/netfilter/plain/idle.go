@@ -45,7 +45,7 @@ func quiet(conn net.Conn) bool {
 // peekable is the socket beneath a connection of which nothing has been read ahead.
 func peekable(conn net.Conn) (syscall.RawConn, bool) {
 	head, inner := replay.Open(conn)
-	socket, ok := inner.(*net.TCPConn)
+	socket, ok := inner.(syscall.Conn)
 	if len(head) > 0 || !ok {
 		return nil, false
 	}

@@ -83,14 +83,10 @@ func after(head []byte, conn net.Conn) source {
 
 // rawOf is the socket of a connection that is one and nothing more.
 func rawOf(conn net.Conn) (syscall.RawConn, error) {
-	switch conn := conn.(type) {
-	case *net.TCPConn:
-		return conn.SyscallConn()
-	case *net.UnixConn:
-		return conn.SyscallConn()
-	default:
-		return nil, errors.ErrUnsupported
+	if socket, ok := conn.(syscall.Conn); ok {
+		return socket.SyscallConn()
 	}
+	return nil, errors.ErrUnsupported
 }
 
 // socket reads without a buffer of its own: it takes one to try, and gives it back where nothing

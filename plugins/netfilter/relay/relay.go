@@ -156,7 +156,7 @@ func Reset(conn net.Conn) {
 		}
 		conn = over.NetConn() // TLS would say that it ends in order
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	if tcp, ok := conn.(interface{ SetLinger(sec int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()
