@@ -113,7 +113,8 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		diffProfiles: a.diffProfiles,
 		listSessions: a.listSessions, showSession: a.showSession,
 		removeSessions: a.removeSessions, pruneSessions: a.pruneSessions,
-		listRunning: a.listRunning, inspect: a.inspect, logs: a.logs, stop: a.stop,
+		restoreSession: a.restoreSession,
+		listRunning:    a.listRunning, inspect: a.inspect, logs: a.logs, stop: a.stop,
 		listAudits: a.listAudits, showAudit: a.showAudit, verifyAudits: a.verifyAudits,
 	})
 	args = paired(root, respelled(args))
@@ -186,6 +187,7 @@ type actions struct {
 	showSession    func(context.Context, sessionOptions) error
 	removeSessions func(context.Context, removeOptions) error
 	pruneSessions  func(context.Context, pruneOptions) error
+	restoreSession func(context.Context, restoreOptions) error
 	listRunning    func(asJSON bool) error
 	inspect        func(context.Context, sessionOptions) error
 	logs           func(context.Context, logOptions) error

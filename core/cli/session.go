@@ -48,6 +48,7 @@ policy, what happened and how it ended.`,
 		newSessionShow(do.showSession, a.completeSessions),
 		newSessionRemove(do.removeSessions, a.completeSessions),
 		newSessionPrune(do.pruneSessions),
+		newSessionRestore(do.restoreSession, a.completeSessions),
 	)
 	return cmd
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nono-run/nono/core/aside"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/events"
 	"github.com/nono-run/nono/core/lease"
@@ -465,5 +466,51 @@ func TestSessionsComplete(t *testing.T) {
 	out, _, _ := k.run("__complete", "logs", "")
 	if want := id + "\t~/proj\nnightly\t~/proj\n:4\n"; out != want {
 		t.Errorf("%s, want\n%s", out, want)
+	}
+}
+
+// What was kept aside is put back by the session's word, and the last one that kept anything is meant
+// without one.
+func TestSessionRestore(t *testing.T) {
+	k := newKeeper(t, map[string]string{"proj/.git/config": "settings", "proj/agent.hcl": "policy"})
+	config := filepath.Join(k.home, "proj/.git/config")
+	s, log := k.live("kept", "proj", noon)
+	kept, err := aside.Keep(s.AsideDir(), []aside.Want{{Path: config}, {Path: filepath.Join(k.home, "proj/agent.hcl")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, says, code := k.run("session", "restore", "kept"); code == 0 || !strings.Contains(says, "is live\n  wait for its end") {
+		t.Errorf("while it lives: %s, %d", says, code)
+	}
+	for _, name := range []string{config, filepath.Join(k.home, "proj/agent.hcl")} {
+		if err := os.WriteFile(name, []byte("the agent's"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := kept.End(); err != nil {
+		t.Fatal(err)
+	}
+	k.end(s, log, noon.Add(time.Minute))
+	k.ended("other", "proj", noon.Add(time.Hour))
+	if err := os.WriteFile(filepath.Join(k.home, "proj/agent.hcl"), []byte("the user's, later"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, tt := range []struct{ args, out, says, config string }{
+		{"session restore other", "", "kept nothing aside", "the agent's"},
+		{"session restore --dry-run", "", "/.git/config is as it was before the session\n", "the agent's"},
+		{"session restore", "", "agent.hcl is left as it is: it was changed after the session\n", "settings"},
+		{"session restore kept --json", `"result": "already"`, "not all is as it was before session", "settings"},
+	} {
+		out, says, code := k.run(strings.Fields(tt.args)...)
+		if code == 0 || !strings.Contains(out, tt.out) || !strings.Contains(says, tt.says) {
+			t.Errorf("%s: %s%s%d", tt.args, out, says, code)
+		}
+		if got, _ := os.ReadFile(config); string(got) != tt.config {
+			t.Errorf("%s: the file is %q", tt.args, got)
+		}
+	}
+	if got, _ := os.ReadFile(filepath.Join(k.home, "proj/agent.hcl")); string(got) != "the user's, later" {
+		t.Errorf("what was changed later is %q", got)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nono-run/nono/core/aside"
 	"github.com/nono-run/nono/core/copies"
 )
 
@@ -35,6 +36,8 @@ type Report struct {
 	Copies []copies.Outcome `json:"copies,omitempty"`
 	// Worktrees are git worktrees that were made where nothing was granted. They are gone.
 	Worktrees []string `json:"worktrees,omitempty"`
+	// Aside is what became of what was kept aside.
+	Aside Aside `json:"aside,omitzero"`
 	// Outside is what programs outside act on.
 	Outside Outside `json:"outside,omitzero"`
 	// Cut says that there was more than is listed; see [Report.Bounded].
@@ -117,6 +120,8 @@ type Run struct {
 	Private []*Private
 	// Copies is what became of the files that were copied into the session.
 	Copies []copies.Outcome
+	// Aside is what became of what was kept aside.
+	Aside Aside
 	// Writable are the directories that the agent could write.
 	Writable []string
 	// Began is when the agent began to run; zero if it did not.
@@ -127,7 +132,7 @@ type Run struct {
 
 // Of looks again, and says what remains.
 func Of(r Run) Report {
-	report := Report{Ended: r.Ended}
+	report := Report{Ended: r.Ended, Aside: r.Aside}
 	for _, p := range r.Private {
 		if left := p.left(); left.Files > 0 || left.Unread != "" {
 			report.Private = append(report.Private, left)
@@ -163,6 +168,9 @@ func (r Report) Bounded(bytes int) Report {
 	r.Copies = within(&b, r.Copies,
 		func(o copies.Outcome) int { return len(o.Path) + len(o.At) + len(o.Why) })
 	r.Worktrees = within(&b, r.Worktrees, text)
+	altered := func(c aside.Change) int { return len(c.Path) + len(c.Was.Target) + len(c.Is.Target) }
+	r.Aside.Policies = within(&b, r.Aside.Policies, altered)
+	r.Aside.Changes = within(&b, r.Aside.Changes, altered)
 	o := &r.Outside
 	o.New, o.Changed = within(&b, o.New, text), within(&b, o.Changed, change)
 	o.Repositories = within(&b, o.Repositories, func(r Repository) int { return len(r.Path) })

@@ -54,6 +54,7 @@ func (r Report) Lines(home string) []Line {
 			"or give it a directory first: mkdir "+shown+", and --allow "+shown,
 			"the git worktree %s lay outside of every grant and is gone", shown)
 	}
+	t.keptAside(r.Aside)
 	t.outside(r.Outside)
 	if r.Cut {
 		t.say("there was more, which is not listed")
@@ -91,8 +92,13 @@ func (t *teller) list(paths []string) string {
 	for _, p := range paths[:min(mostTold, len(paths))] {
 		shown = append(shown, t.short(p))
 	}
+	return listed(shown, len(paths)-len(shown))
+}
+
+// listed is a list of which more is not shown.
+func listed(shown []string, more int) string {
 	text := strings.Join(shown, ", ")
-	if more := len(paths) - len(shown); more > 0 {
+	if more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text

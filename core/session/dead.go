@@ -146,6 +146,9 @@ func (d *deadSession) finishLayers(ctx context.Context) (problems diag.Problems)
 	if err := d.awaitEnd(ctx); err != nil {
 		return d.problem(err)
 	}
+	if err := d.lookAside(); err != nil {
+		problems = append(problems, d.problem(err)...)
+	}
 	for _, row := range slices.Backward(kinds.PlanOrder()) {
 		for i, l := range d.record.Layers {
 			if !l.Owed || !slices.Contains(row, l.Kind) {

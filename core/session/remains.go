@@ -30,7 +30,8 @@ func (r *run) lookAround() error {
 // remains is what remains of the run, when all inside is over.
 func (r *run) remains(exit launch.Exit) remains.Report {
 	over := remains.Run{
-		Before: r.before, Private: r.private, Copies: r.returned, Began: r.began, Ended: exit.Left,
+		Before: r.before, Private: r.private, Copies: r.returned, Aside: r.lookAside(),
+		Began: r.began, Ended: exit.Left,
 	}
 	for _, g := range r.policy.Filesystem {
 		if g.Access.Writable() && g.Type == policy.Directory {

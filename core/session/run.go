@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/aside"
 	"github.com/nono-run/nono/core/buildcache"
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/copies"
@@ -108,7 +109,8 @@ type run struct {
 	copies   *copies.Set
 	keeper   *copies.Keeper
 	returned []copies.Outcome
-	lines    []string // of the layers' reports
+	aside    *aside.Kept // what cannot be protected here
+	lines    []string    // of the layers' reports
 
 	// losses and stops are what ends an agent that has not ended itself. Whoever comes first is the
 	// reason; nobody waits.

@@ -105,7 +105,7 @@ func joined(a, b error) error {
 func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit, error) {
 	// nono-init has the most to do, so what is to be kept is written beside it.
 	prepare := func() error { return r.prepare(ctx) }
-	if err := atOnce([]func() error{prepare, r.keep}); err != nil {
+	if err := atOnce([]func() error{prepare, r.keep, r.keepAside}); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
 	if err := r.record(); err != nil {

@@ -33,6 +33,15 @@ func (e Entry) OpenEvents() (*os.File, error) {
 // LayerDir is the directory of a layer's own. It need not exist.
 func (e Entry) LayerDir(layer string) string { return filepath.Join(e.Path, layerPath(layer)) }
 
+// asideDir is the directory in that of a session with what core keeps aside.
+const asideDir = "aside"
+
+// AsideDir is the directory with what core keeps aside. It need not exist.
+func (s *Session) AsideDir() string { return filepath.Join(s.Path(), asideDir) }
+
+// AsideDir is the directory with what core kept aside. It need not exist.
+func (e Entry) AsideDir() string { return filepath.Join(e.Path, asideDir) }
+
 // PlanHash is the hash of the file with the session's plan.
 func (e Entry) PlanHash() (events.Hash, error) {
 	text, err := hostfile.Read(filepath.Join(e.Path, PlanFile), maxFile)

@@ -1,0 +1,126 @@
+// Package aside keeps copies of files that a session may change and that programs outside act on,
+// tells what became of them, and puts them back if the user says so.
+//
+//	kept, err := aside.Keep(dir, wants) // before the agent starts
+//	...
+//	changes, err := kept.End()          // when all inside is over
+//
+//	kept, err := aside.Open(dir)        // later, in a command
+//	for _, o := range kept.Restore() { ... }
+//
+// On a host with user namespaces such files are read-only inside. Without, nothing can be taken out
+// of a grant for writing, and this is what stays.
+//
+// What stands at a path is the agent's work. No link is followed on the way to one, whoever made
+// it; what is looked at is bounded, and waits for nobody. Putting back touches only what was
+// recorded: a path is changed only if there is what was there when the session ended, it is changed
+// in one step, and what was found in its place after all is put back.
+package aside
+
+import (
+	"fmt"
+
+	"github.com/nono-run/nono/core/diag"
+)
+
+// The most that is kept. What goes beyond is noticed when it changes, and cannot be put back.
+const (
+	MostEntries = 8192
+	MostBytes   = 32 << 20
+	mostFile    = 8 << 20
+)
+
+// Want is a path to keep, with all beneath it if it is a directory.
+type Want struct {
+	Path string
+	// Content is what is to be kept of a file that was read before; nil where it is to be read.
+	Content []byte
+}
+
+// Kind is what stands at a path.
+type Kind string
+
+// The kinds.
+const (
+	Missing   Kind = "missing"
+	File      Kind = "file"
+	Directory Kind = "directory"
+	Link      Kind = "link"
+	Other     Kind = "pipe, socket or device"
+)
+
+// State is what stands at a path, as far as that matters.
+type State struct {
+	Kind Kind `json:"kind"`
+	// Mode are the permissions of a file or directory, Size is a file's length.
+	Mode uint32 `json:"mode,omitempty"`
+	Size int64  `json:"size,omitempty"`
+	// SHA256 is a file's content in hexadecimal; empty where it was not read.
+	SHA256 string `json:"sha256,omitempty"`
+	// Stamp is what the file system says of a file that was not read: when it changes, the file has.
+	Stamp string `json:"stamp,omitempty"`
+	// Target is where a link leads.
+	Target string `json:"target,omitempty"`
+}
+
+// restorable reports whether what stood there is known well enough to make it again.
+func (s State) restorable() bool {
+	return s.Kind == Missing || s.Kind == Directory || s.Kind == Link || s.Kind == File && s.SHA256 != ""
+}
+
+// Change is a path at which something else stands than did.
+type Change struct {
+	Path string `json:"path"`
+	Was  State  `json:"was"`
+	Is   State  `json:"is"`
+}
+
+// Text is the change in a few words.
+func (c Change) Text(home string) string {
+	name := diag.Homely(c.Path, home)
+	switch {
+	case c.Was.Kind == Missing:
+		return name + " (new)"
+	case c.Is.Kind == Missing:
+		return name + " (gone)"
+	case c.Was.Kind != c.Is.Kind:
+		return fmt.Sprintf("%s (a %s, and was a %s)", name, c.Is.Kind, c.Was.Kind)
+	case c.Is.Kind == Directory, c.Was.SHA256 != "" && c.Was.SHA256 == c.Is.SHA256:
+		return fmt.Sprintf("%s (its mode)", name)
+	}
+	return name
+}
+
+// Outcome is what became of putting back one path.
+type Outcome struct {
+	Path   string `json:"path"`
+	Result Result `json:"result"`
+	// Why says why it was left as it is.
+	Why string `json:"why,omitempty"`
+}
+
+// Result is how it went. The zero is none of them.
+type Result string
+
+// The results.
+const (
+	Restored Result = "restored" // it is as it was before the session
+	Removed  Result = "removed"  // it was made in the session, and is gone
+	Already  Result = "already"  // it is as it was, without anything done
+	Left     Result = "left"     // it is as it is
+)
+
+// Text is the outcome in a line.
+func (o Outcome) Text(home string) string {
+	name := diag.Homely(o.Path, home)
+	switch o.Result {
+	case Restored:
+		return name + " is as it was before the session"
+	case Removed:
+		return name + " was made in the session, and is removed"
+	case Already:
+		return name + " is as it was before the session already"
+	case Left:
+	}
+	return name + " is left as it is: " + o.Why
+}
