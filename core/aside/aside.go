@@ -65,7 +65,7 @@ type State struct {
 
 // restorable reports whether what stood there is known well enough to make it again.
 func (s State) restorable() bool {
-	return s.Kind == Missing || s.Kind == Directory || s.Kind == Link || s.Kind == File && s.SHA256 != ""
+	return s.Kind != Other && (s.Kind != File || s.SHA256 != "")
 }
 
 // Change is a path at which something else stands than did.
@@ -75,20 +75,19 @@ type Change struct {
 	Is   State  `json:"is"`
 }
 
-// Text is the change in a few words.
-func (c Change) Text(home string) string {
-	name := diag.Homely(c.Path, home)
+// How says in a few words what has changed.
+func (c Change) How() string {
 	switch {
 	case c.Was.Kind == Missing:
-		return name + " (new)"
+		return "new"
 	case c.Is.Kind == Missing:
-		return name + " (gone)"
+		return "gone"
 	case c.Was.Kind != c.Is.Kind:
-		return fmt.Sprintf("%s (a %s, and was a %s)", name, c.Is.Kind, c.Was.Kind)
+		return fmt.Sprintf("a %s, and was a %s", c.Is.Kind, c.Was.Kind)
 	case c.Is.Kind == Directory, c.Was.SHA256 != "" && c.Was.SHA256 == c.Is.SHA256:
-		return fmt.Sprintf("%s (its mode)", name)
+		return "its mode"
 	}
-	return name
+	return "changed"
 }
 
 // Outcome is what became of putting back one path.

@@ -67,7 +67,7 @@ func ended(t *testing.T, k *Kept) *Kept {
 func texts(k *Kept, root string) []string {
 	var all []string
 	for _, c := range k.Changes() {
-		all = append(all, strings.TrimPrefix(c.Text(""), root+"/"))
+		all = append(all, strings.TrimPrefix(c.Path, root+"/")+" ("+c.How()+")")
 	}
 	return all
 }
@@ -143,7 +143,7 @@ func TestRestore(t *testing.T) {
 
 	k = ended(t, k)
 	want := []string{
-		"git/config", "git/hooks (its mode)", "git/hooks/link (a directory, and was a link)", "git/hooks/link/in (new)",
+		"git/config (changed)", "git/hooks (its mode)", "git/hooks/link (a directory, and was a link)", "git/hooks/link/in (new)",
 		"git/hooks/new (new)", "git/hooks/new/er (new)", "git/hooks/new/er/post-checkout (new)", "git/hooks/pre-commit (its mode)",
 		"git/hooks/sub (gone)", "git/hooks/sub/deep (gone)",
 	}
@@ -274,7 +274,7 @@ func TestGivenContent(t *testing.T) {
 	root, _ := project(t)
 	k := keep(t, []Want{{Path: root + "/main", Content: []byte("as it was loaded")}})
 	k = ended(t, k)
-	if d := cmp.Diff([]string{"main"}, texts(k, root)); d != "" {
+	if d := cmp.Diff([]string{"main (changed)"}, texts(k, root)); d != "" {
 		t.Errorf("changes (-want +got):\n%s", d)
 	}
 	k.Restore(false)
@@ -301,7 +301,7 @@ func TestBounds(t *testing.T) {
 	must(t, os.Truncate(big, mostFile+2))
 	write(t, root+"/git/config", strings.Repeat("x", mostFile)) // larger than it was: not read again
 	k = ended(t, k)
-	if d := cmp.Diff([]string{"git/config", "git/hooks/big"}, texts(k, root)); d != "" {
+	if d := cmp.Diff([]string{"git/config (changed)", "git/hooks/big (changed)"}, texts(k, root)); d != "" {
 		t.Errorf("changes (-want +got):\n%s", d)
 	}
 	got := results(k.Restore(false), root)

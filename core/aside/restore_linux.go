@@ -132,7 +132,7 @@ func (k *Kept) put(dir int, name string, c Change) error {
 		return chmod(dir, name, c.Was.Mode)
 	}
 	if c.Is.Kind == Directory && c.Was.Kind == Missing {
-		return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) // which does nothing to one that holds something
+		return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) // one that holds something stays
 	}
 	beside := ".nono-" + strings.ToLower(rand.Text())
 	if c.Was.Kind == Missing {

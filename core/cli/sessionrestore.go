@@ -31,9 +31,9 @@ func newSessionRestore(
 		Long: `Put back what a session changed of what could not be protected in it.
 
 On a host without user namespaces git's hooks and settings, agents' own settings, signed files and
-the policy files of the run lie unprotected in what the agent may write. They are copied aside before
-it starts, and what has changed is told at the end. This puts it back. What was changed again since
-is left as it is, and told; no link is followed. For all else that a session changed there is
+the policy files of the run lie unprotected in what the agent may write. They are copied aside
+before it starts, and what has changed is told at the end. This puts it back. What was changed again
+since is left as it is, and told; no link is followed. For all else that a session changed there is
 nono session rollback.` + sessionLong,
 		Example: "  nono session restore --dry-run\n  nono session restore nightly",
 		Args:    oneSession, ValidArgsFunction: complete,
@@ -42,7 +42,7 @@ nono session rollback.` + sessionLong,
 			return act(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "say what would become of each path, and do nothing")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "say what would become of each path")
 	cmd.Flags().BoolVar(&o.JSON, "json", false, "print what became of each path as JSON")
 	return cmd
 }

@@ -22,7 +22,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nono-run/nono/core/aside"
 	"github.com/nono-run/nono/core/copies"
 )
 
@@ -168,7 +167,7 @@ func (r Report) Bounded(bytes int) Report {
 	r.Copies = within(&b, r.Copies,
 		func(o copies.Outcome) int { return len(o.Path) + len(o.At) + len(o.Why) })
 	r.Worktrees = within(&b, r.Worktrees, text)
-	altered := func(c aside.Change) int { return len(c.Path) + len(c.Was.Target) + len(c.Is.Target) }
+	altered := func(a Altered) int { return len(a.Path) + len(a.How) }
 	r.Aside.Policies = within(&b, r.Aside.Policies, altered)
 	r.Aside.Changes = within(&b, r.Aside.Changes, altered)
 	o := &r.Outside

@@ -19,6 +19,10 @@ func full() Report {
 		Private:   []Left{{Dir: "/home/ada", Files: 3, Gone: []Gone{{"/home/ada/\xff", 1, 5000}, {"/home/ada/d", 2, 0}}}},
 		Copies:    []copies.Outcome{{Path: "/home/ada/.c.json", Result: copies.Kept, At: "/home/ada/.c.json.nono-x", Why: "it was changed"}},
 		Worktrees: []string{"/home/ada/wt"},
+		Aside: Aside{
+			Session: "k3v9", Policies: []Altered{{"/home/ada/p/agent.hcl", "changed"}},
+			Changes: []Altered{{"/home/ada/p/.git/config", "changed"}, {"/home/ada/p/.git/hooks/x", "new"}},
+		},
 		Outside: Outside{
 			New:          []string{"/home/ada/p/.git/hooks"},
 			Changed:      []Change{{"/home/ada/p/.mcp.json", "a file", "a directory"}},
@@ -53,6 +57,8 @@ func TestReportIsAValue(t *testing.T) {
 		`"private":[{"dir":"/home/ada","files":3,"gone":[{"path":"/home/ada/%","files":1,"bytes":5000},{"path":"/home/ada/d","files":2,"bytes":0}]}],` +
 		`"copies":[{"path":"/home/ada/.c.json","result":"kept","at":"/home/ada/.c.json.nono-x","why":"it was changed"}],` +
 		`"worktrees":["/home/ada/wt"],` +
+		`"aside":{"session":"k3v9","changes":[{"path":"/home/ada/p/.git/config","how":"changed"},{"path":"/home/ada/p/.git/hooks/x","how":"new"}],` +
+		`"policies":[{"path":"/home/ada/p/agent.hcl","how":"changed"}]},` +
 		`"outside":{"new":["/home/ada/p/.git/hooks"],"changed":[{"path":"/home/ada/p/.mcp.json","was":"a file","is":"a directory"}],` +
 		`"repositories":[{"path":"/home/ada/p/sub"},{"path":"/home/ada/p/src","bare":true}],` +
 		`"entered":[{"repository":"/home/ada/p","paths":["vendor/x"]}],"unread":[{"repository":"/home/ada/p","why":"it ends too early"}],` +
@@ -90,6 +96,10 @@ nono: warning: ~/.c.json is as it was on the host: it was changed
   what the command made of it is in ~/.c.json.nono-x
 nono: warning: the git worktree ~/wt lay outside of every grant and is gone
   what was committed there is in the repository, and ` + "`git worktree prune`" + ` forgets the place; to work in one, make it in the project, or give it a directory first: mkdir ~/wt, and --allow ~/wt
+nono: warning: a policy file of this run was changed in it: ~/p/agent.hcl (changed)
+  ` + "`nono session restore k3v9`" + ` puts it back; look before the next run is made from it
+nono: warning: changed, and programs outside the sandbox act on it: ~/p/.git/config (changed), ~/p/.git/hooks/x (new)
+  ` + "`nono session restore k3v9`" + ` puts it back; look before you use git or an agent here
 nono: warning: new since the start: ~/p/.git/hooks
   programs outside the sandbox act on it: look before you use git or an agent here
 nono: warning: ~/p/.mcp.json was a file at the start, and is a directory
@@ -128,6 +138,7 @@ func TestBounded(t *testing.T) {
 	for range 1000 {
 		name := strings.Repeat("x", 1000)
 		long.Outside.New = append(long.Outside.New, name)
+		long.Aside.Changes = append(long.Aside.Changes, Altered{name, "changed"})
 		long.Outside.RunLater = append(long.Outside.RunLater, name)
 		long.Private = append(long.Private, Left{Dir: "/tmp", Files: 1, Gone: []Gone{{name, 1, 1}}})
 	}
