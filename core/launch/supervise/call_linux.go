@@ -67,10 +67,11 @@ func (c *Call) read(at uint64, to []byte) (int, error) {
 // Text copies a string, up to the zero byte at its end. One that is longer than most, that byte
 // included, is ENAMETOOLONG.
 func (c *Call) Text(at uint64, most int) (string, error) {
+	var room [256]byte // most are shorter
 	var text []byte
 	for page := uint64(os.Getpagesize()); len(text) < most; {
 		// Only as far as the page goes: the next one may not be there, nor be needed.
-		piece := make([]byte, min(page-at%page, uint64(most-len(text))))
+		piece := room[:min(page-at%page, uint64(most-len(text)), uint64(len(room)))]
 		n, err := c.read(at, piece)
 		if err != nil {
 			return "", err

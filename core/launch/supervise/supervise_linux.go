@@ -21,7 +21,7 @@ const (
 	// milliseconds. Programs that make many make them in a row.
 	linger = 1
 	// patience is how long a call may take before another thread takes over the listener.
-	patience = time.Millisecond
+	patience = 5 * time.Millisecond
 	// mostSlow is how many calls may take longer than that at once.
 	mostSlow = 64
 )

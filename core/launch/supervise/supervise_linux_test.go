@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
@@ -16,209 +15,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nono-run/nono/core/launch/filter"
-	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/core/launch/supervise"
+	"github.com/nono-run/nono/test/held"
 )
 
-// heldEnv makes the test binary a process whose calls are answered by another: it names them.
-const heldEnv = "NONO_SUPERVISE_CALLS"
-
-// ownChannel is the descriptor on which such a process hands its listener over.
-const ownChannel = 3
-
-func TestMain(m *testing.M) {
-	if calls := os.Getenv(heldEnv); calls != "" {
-		if err := held(strings.Fields(calls), os.Args[1:]); err != nil {
-			fmt.Println("error:", err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
-// held puts the filter on this process, hands over its listener, waits until it is served, and does
-// what its arguments say: something of its own that begins with a colon, or a program.
-func held(calls, args []string) error {
-	runtime.LockOSThread()
-	if err := dropRoot(); err != nil {
-		return err
-	}
-	listener, err := listen(calls)
-	if err != nil {
-		return err
-	}
-	if err := recipe.Send(ownChannel, "listener", listener); err != nil {
-		return fmt.Errorf("handing over the listener: %w", err)
-	}
-	_ = unix.Close(listener)
-	var word string
-	if _, err := recipe.Receive(ownChannel, &word); err != nil {
-		return fmt.Errorf("waiting to be served: %w", err)
-	}
-	_ = unix.Close(ownChannel)
-	if act, ok := acts[args[0]]; ok {
-		return act(args[1:])
-	}
-	path, err := exec.LookPath(args[0])
-	if err != nil {
-		return err
-	}
-	env := os.Environ()
-	for n, v := range env {
-		if strings.HasPrefix(v, heldEnv) {
-			env[n] = heldEnv + "="
-		}
-	}
-	return unix.Exec(path, args, env)
-}
-
-// dropRoot begins again without any capability, if there is one: an agent has none, and a process
-// that has one is closed to whoever answers its calls.
-func dropRoot() error {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var has, none [2]unix.CapUserData
-	if err := unix.Capget(&header, &has[0]); err != nil || has == none {
-		return err
-	}
-	const noRoot = 1<<0 | 1<<1 // SECBIT_NOROOT, and locked
-	if err := unix.Prctl(unix.PR_SET_SECUREBITS, noRoot, 0, 0, 0); err != nil {
-		return err
-	}
-	if err := unix.Capset(&header, &none[0]); err != nil {
-		return err
-	}
-	return unix.Exec("/proc/self/exe", os.Args, os.Environ())
-}
-
-// listen puts the filter on all threads, and is its listener.
-func listen(calls []string) (int, error) {
-	const load = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
-	const jump = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
-	const answer = unix.BPF_RET | unix.BPF_K
-	instructions := []unix.SockFilter{{Code: load}} // the number of the call
-	for n, name := range calls {
-		number, _ := filter.Number(filter.Native, name)
-		instructions = append(instructions,
-			unix.SockFilter{Code: jump, K: number, Jt: uint8(len(calls) - n)})
-	}
-	instructions = append(instructions,
-		unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_ALLOW},
-		unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_USER_NOTIF})
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return -1, err
-	}
-	fprog := unix.SockFprog{Len: uint16(len(instructions)), Filter: &instructions[0]}
-	const flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_TSYNC |
-		unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
-	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		flags, uintptr(unsafe.Pointer(&fprog)))
-	if errno != 0 {
-		return -1, fmt.Errorf("installing the filter: %w", errno)
-	}
-	return int(fd), nil
-}
-
-// child is a process whose calls are answered here.
-type child struct {
-	t      testing.TB
-	cmd    *exec.Cmd
-	out    *bufio.Reader
-	in     io.WriteCloser
-	cancel context.CancelFunc
-	served chan error
-}
-
-// start starts one that does what its arguments say, in a directory.
-func start(t testing.TB, calls string, handlers supervise.Handlers, dir string, args ...string) *child {
-	t.Helper()
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs := os.NewFile(uintptr(pair[1]), "channel")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &child{t: t, cmd: exec.Command(self, args...), served: make(chan error, 1)}
-	c.cmd.Env = append(os.Environ(), heldEnv+"="+calls)
-	c.cmd.Dir = dir
-	c.cmd.ExtraFiles = []*os.File{theirs}
-	c.cmd.Stderr = os.Stderr
-	stdout, err := c.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.out = bufio.NewReader(stdout)
-	if c.in, err = c.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	theirs.Close()
-	t.Cleanup(func() {
-		_ = c.cmd.Process.Kill() // most have ended by then
-		_ = c.cmd.Wait()
-	})
-	var word string
-	fds, err := recipe.Receive(pair[0], &word)
-	if err != nil || len(fds) != 1 {
-		t.Fatalf("no listener came: %v", err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	c.cancel = cancel
-	t.Cleanup(cancel)
-	listener := os.NewFile(uintptr(fds[0]), "listener")
-	go func() { c.served <- supervise.Serve(ctx, listener, handlers) }()
-	if err := recipe.Send(pair[0], "go"); err != nil {
-		t.Fatal(err)
-	}
-	unix.Close(pair[0])
-	return c
-}
-
-// line is what the child says next.
-func (c *child) line() string {
-	c.t.Helper()
-	line, err := c.out.ReadString('\n')
-	if err != nil {
-		c.t.Fatalf("the child said %q, and then: %v", line, err)
-	}
-	return strings.TrimSpace(line)
-}
-
-// wants fails the test unless the child says so next.
-func (c *child) wants(want string) {
-	c.t.Helper()
-	if got := c.line(); got != want {
-		c.t.Errorf("the child says %q, and not %q", got, want)
-	}
-}
-
-// say tells the child to go on.
-func (c *child) say(word string) { fmt.Fprintln(c.in, word) }
-
-// ends waits until the child has ended well and its listener has been let go of.
-func (c *child) ends() {
-	c.t.Helper()
-	if err := c.cmd.Wait(); err != nil {
-		c.t.Error("the child ended: ", err)
-	}
-	select {
-	case err := <-c.served:
-		if err != nil {
-			c.t.Error("serving ended: ", err)
-		}
-	case <-time.After(10 * time.Second):
-		c.t.Error("it is still served, and nobody is left to call")
-	}
-}
+func TestMain(m *testing.M) { os.Exit(held.Main(m, acts)) }
 
 // acts are what a child does that is no program.
-var acts = map[string]func(args []string) error{
+var acts = held.Acts{
 	// getppid of so many threads at once, each so many times.
 	":parent": func(args []string) error {
 		threads, times := number(args[0]), number(args[1])
@@ -324,9 +128,9 @@ func parent(*supervise.Call) supervise.Answer { return supervise.Value(4711) }
 
 // TestServe: calls of many threads get their answers, each its own.
 func TestServe(t *testing.T) {
-	c := start(t, "getppid", supervise.Handlers{"getppid": parent}, "", ":parent", "8", "500")
-	c.wants("done")
-	c.ends()
+	c := held.Start(t, supervise.Handlers{"getppid": parent}, "", ":parent", "8", "500")
+	c.Wants("done")
+	c.Ends()
 }
 
 // TestRefusals: whatever is no answer of a handler's refuses the call.
@@ -343,11 +147,10 @@ func TestRefusals(t *testing.T) {
 		"nobody":  {nil, "-1 38"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := start(t, "getppid", test.handlers, "", ":ask")
-			c.say("call")
-			c.wants(test.want)
-			c.in.Close()
-			c.ends()
+			c := held.StartHeld(t, []string{"getppid"}, test.handlers, "", ":ask")
+			c.Say("call")
+			c.Wants(test.want)
+			c.Ends()
 		})
 	}
 }
@@ -359,7 +162,7 @@ func refuse(err error) supervise.Handler {
 // TestMemory: a string is read up to its end, and not beyond what is there.
 func TestMemory(t *testing.T) {
 	read := make(chan string, 4)
-	c := start(t, "chdir", supervise.Handlers{"chdir": func(c *supervise.Call) supervise.Answer {
+	c := held.Start(t, supervise.Handlers{"chdir": func(c *supervise.Call) supervise.Answer {
 		text, err := c.Text(c.Arg(0), 100)
 		read <- text
 		return supervise.Result(err)
@@ -367,18 +170,18 @@ func TestMemory(t *testing.T) {
 	for _, want := range []struct{ text, errno string }{
 		{"hello", "0"}, {"lo", "0"}, {"", "14"}, {"", "14"},
 	} {
-		c.wants(want.errno)
+		c.Wants(want.errno)
 		if text := <-read; text != want.text {
 			t.Errorf("read %q, and not %q", text, want.text)
 		}
 	}
-	c.ends()
+	c.Ends()
 }
 
 // TestDescriptor: a duplicate is of what the calling thread has, and is let go of.
 func TestDescriptor(t *testing.T) {
 	read := make(chan string, 2)
-	c := start(t, "fchdir", supervise.Handlers{"fchdir": func(c *supervise.Call) supervise.Answer {
+	c := held.Start(t, supervise.Handlers{"fchdir": func(c *supervise.Call) supervise.Answer {
 		fd, err := c.Descriptor(c.Int(0))
 		if err != nil {
 			read <- ""
@@ -390,13 +193,13 @@ func TestDescriptor(t *testing.T) {
 		read <- string(b[:n])
 		return supervise.Value(0)
 	}}, "", ":descriptor")
-	if line := c.line(); !strings.HasSuffix(line, " <nil> bad file descriptor") {
+	if line := c.Line(); !strings.HasSuffix(line, " <nil> bad file descriptor") {
 		t.Error(line)
 	}
 	if text := <-read; text != "my own" {
 		t.Errorf("read %q through the duplicate", text)
 	}
-	c.ends()
+	c.Ends()
 }
 
 // TestReplace: what is put into the caller's table is there when the call returns.
@@ -410,12 +213,12 @@ func TestReplace(t *testing.T) {
 	if _, err := other.WriteString("another"); err != nil {
 		t.Fatal(err)
 	}
-	c := start(t, "fchdir", supervise.Handlers{"fchdir": func(c *supervise.Call) supervise.Answer {
+	c := held.Start(t, supervise.Handlers{"fchdir": func(c *supervise.Call) supervise.Answer {
 		return supervise.Result(c.Replace(c.Int(0), other, true))
 	}}, "", ":replaced")
-	c.line()
-	c.wants("another")
-	c.ends()
+	c.Line()
+	c.Wants("another")
+	c.Ends()
 }
 
 // TestSlow: a call that takes long keeps none of the others waiting, and too many of them only
@@ -424,7 +227,7 @@ func TestSlow(t *testing.T) {
 	const threads = 100 // more than may be slow at once
 	free := make(chan struct{})
 	entered := make(chan struct{}, 2*threads)
-	c := start(t, "getppid chdir", supervise.Handlers{
+	c := held.Start(t, supervise.Handlers{
 		"chdir":   parent,
 		"getppid": func(*supervise.Call) supervise.Answer { entered <- struct{}{}; <-free; return parent(nil) },
 	}, "", ":parent", strconv.Itoa(threads), "2")
@@ -432,15 +235,15 @@ func TestSlow(t *testing.T) {
 		<-entered
 	}
 	close(free)
-	c.wants("done")
-	c.ends()
+	c.Wants("done")
+	c.Ends()
 }
 
 // TestWaiting: a handler finds out that its caller has gone.
 func TestWaiting(t *testing.T) {
 	gone := make(chan bool)
 	entered := make(chan struct{})
-	c := start(t, "getppid", supervise.Handlers{"getppid": func(c *supervise.Call) supervise.Answer {
+	c := held.Start(t, supervise.Handlers{"getppid": func(c *supervise.Call) supervise.Answer {
 		if !c.Waiting() {
 			t.Error("nobody waits for the answer to a call that was just made")
 		}
@@ -451,13 +254,13 @@ func TestWaiting(t *testing.T) {
 		gone <- true
 		return supervise.Value(1)
 	}}, "", ":ask")
-	c.say("call")
+	c.Say("call")
 	<-entered
-	if err := c.cmd.Process.Kill(); err != nil {
+	if err := c.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	<-gone
-	if err := <-c.served; err != nil {
+	if err := <-c.Served; err != nil {
 		t.Error(err)
 	}
 }
@@ -466,39 +269,36 @@ func TestWaiting(t *testing.T) {
 func TestEnd(t *testing.T) {
 	entered, free := make(chan struct{}), make(chan struct{})
 	defer close(free)
-	c := start(t, "getppid", supervise.Handlers{"getppid": func(*supervise.Call) supervise.Answer {
+	c := held.Start(t, supervise.Handlers{"getppid": func(*supervise.Call) supervise.Answer {
 		close(entered)
 		<-free
 		return supervise.Value(1)
 	}}, "", ":ask")
-	c.say("call")
+	c.Say("call")
 	<-entered
-	c.cancel()
-	if err := <-c.served; err != nil {
+	c.Stop()
+	if err := <-c.Served; err != nil {
 		t.Error(err)
 	}
-	c.wants("-1 38") // ENOSYS
-	c.say("call")
-	c.wants("-1 38")
-	c.in.Close()
-	if err := c.cmd.Wait(); err != nil {
-		t.Error(err)
-	}
+	c.Wants("-1 38") // ENOSYS
+	c.Say("call")
+	c.Wants("-1 38")
+	c.Ends()
 }
 
 // TestNoDescriptorIsLeft: after a thousand calls with descriptors as many are open as before.
 func TestNoDescriptorIsLeft(t *testing.T) {
 	before := open(t)
 	for range 5 {
-		c := start(t, "fchdir", supervise.Handlers{"fchdir": func(c *supervise.Call) supervise.Answer {
+		c := held.Start(t, supervise.Handlers{"fchdir": func(c *supervise.Call) supervise.Answer {
 			fd, err := c.Descriptor(c.Int(0))
 			if err == nil {
 				unix.Close(fd)
 			}
 			return supervise.Result(err)
 		}}, "", ":descriptor")
-		c.line()
-		c.ends()
+		c.Line()
+		c.Ends()
 	}
 	if after := open(t); after > before {
 		t.Errorf("%d descriptors are open, and before it were %d", after, before)
@@ -535,12 +335,12 @@ func TestNames(t *testing.T) {
 // BenchmarkCall is what a call costs that core answers with a value, beside one that the kernel
 // answers.
 func BenchmarkCall(b *testing.B) {
-	for _, calls := range []string{"getpgid", "getppid"} {
-		b.Run(calls, func(b *testing.B) {
-			c := start(b, calls, supervise.Handlers{"getppid": parent, "getpgid": parent}, "", ":loop", strconv.Itoa(b.N))
+	for name, handlers := range map[string]supervise.Handlers{"kernel": nil, "core": {"getppid": parent}} {
+		b.Run(name, func(b *testing.B) {
+			c := held.Start(b, handlers, "", ":loop", strconv.Itoa(b.N))
 			b.ResetTimer()
-			c.say("go")
-			c.wants("done")
+			c.Say("go")
+			c.Wants("done")
 		})
 	}
 }
