@@ -25,6 +25,7 @@ import (
 )
 
 type options struct {
+	short          bool
 	nono, in, page string
 	only           *regexp.Regexp
 	accelerator    string
@@ -38,6 +39,7 @@ func main() {
 	flag.StringVar(&o.page, "page", "", "also write the result to this file")
 	flag.StringVar(&o.accelerator, "accel", "tcg", "what the emulator runs the machine with")
 	flag.DurationVar(&o.deadline, "deadline", 20*time.Minute, "how long one kernel may take")
+	flag.BoolVar(&o.short, "short", false, "leave out the attacks and the tests, which take minutes")
 	only := flag.String("only", `^[0-9.]+$|^6\.12 `, "a regular expression: the series to boot")
 	flag.Parse()
 	var err error
@@ -138,12 +140,12 @@ func try(o options, a *archive, k kernel, i image) (findings, error) {
 	if err != nil {
 		return findings{}, err
 	}
-	vmlinuz, err := fetch(a, k, dir)
+	vmlinuz, files, err := fetch(a, k, dir)
 	if err != nil {
 		return findings{}, err
 	}
-	i.kernel = filepath.Dir(filepath.Dir(vmlinuz))
-	i.task = task()
+	i.kernel = files
+	i.task = task(o.short)
 	first := filepath.Join(dir, "image.cpio")
 	if err := i.write(first); err != nil {
 		return findings{}, err
@@ -162,39 +164,43 @@ func try(o options, a *archive, k kernel, i image) (findings, error) {
 // wanted are the files of a kernel's packages: itself, and the modules that programs without rights
 // can have loaded by asking for what is in them.
 var wanted = []string{
-	"./boot/vmlinuz-*", "*/modules/*/modules.*", "*/modules/*/kernel/net/*",
+	"./boot/vmlinuz-*", "*/modules/*/vmlinuz", "*/modules/*/modules.*", "*/modules/*/kernel/net/*",
 	"*/modules/*/kernel/crypto/*", "*/modules/*/kernel/lib/*", "*/modules/*/kernel/fs/overlayfs/*",
 	"*/modules/*/kernel/fs/fuse/*", "*/modules/*/kernel/drivers/net/tun.*",
 }
 
-// fetch unpacks a kernel's files, and returns the path of the kernel itself.
-func fetch(a *archive, k kernel, dir string) (string, error) {
-	to := filepath.Join(dir, k.Package)
-	found := func() string {
-		names, err := filepath.Glob(filepath.Join(to, "boot", "vmlinuz-*"))
-		if err != nil || len(names) != 1 {
-			return ""
-		}
-		return names[0]
-	}
-	if name := found(); name != "" {
-		return name, nil
+// fetch unpacks a kernel's files, and returns the path of the kernel itself and where all of them
+// are.
+func fetch(a *archive, k kernel, dir string) (vmlinuz, to string, err error) {
+	to = filepath.Join(dir, k.Package)
+	if name := kernelIn(to); name != "" {
+		return name, to, nil
 	}
 	if err := os.RemoveAll(dir); err != nil { // an older one of the series
-		return "", err
+		return "", "", err
 	}
 	if err := os.MkdirAll(to, 0o755); err != nil {
-		return "", err
+		return "", "", err
 	}
 	parts, err := a.parts(k)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if err := a.unpack(to, wanted, parts...); err != nil {
-		return "", err
+		return "", "", err
 	}
-	if name := found(); name != "" {
-		return name, nil
+	if name := kernelIn(to); name != "" {
+		return name, to, nil
 	}
-	return "", fmt.Errorf("there is no kernel in %s", strings.Join(parts, ", "))
+	return "", "", fmt.Errorf("there is no kernel in %s", strings.Join(parts, ", "))
+}
+
+// kernelIn is the kernel itself; since 7.2 it lies beside its modules.
+func kernelIn(dir string) string {
+	for _, pattern := range []string{"boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz"} {
+		if names, err := filepath.Glob(filepath.Join(dir, pattern)); err == nil && len(names) == 1 {
+			return names[0]
+		}
+	}
+	return ""
 }

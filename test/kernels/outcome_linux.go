@@ -48,6 +48,7 @@ func outcomeOf(r serial.Result) outcome {
 
 var (
 	startLine = regexp.MustCompile(`(?m)^nono: (?:rw|ro) .*; tier ([AB]).*$`)
+	openLine  = regexp.MustCompile(`(?m)^nono: (not held: .*)$`)
 	errorLine = regexp.MustCompile(`(?m)^nono: error: (.*)$`)
 )
 
@@ -55,6 +56,9 @@ var (
 func demoOutcome(r serial.Result) outcome {
 	if m := startLine.FindStringSubmatch(r.Err); m != nil {
 		o := outcome{Short: m[1], Detail: []string{strings.TrimPrefix(m[0], "nono: ")}}
+		if open := openLine.FindStringSubmatch(r.Err); open != nil {
+			o.Detail = append(o.Detail, open[1])
+		}
 		if r.Code != 0 {
 			o.Failed = true
 			o.Short += ", not all held"

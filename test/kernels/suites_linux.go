@@ -89,7 +89,7 @@ func binary(pkg string) string { return filepath.Base(pkg) + ".test" }
 
 // late are tests of how fast something is ended, or of many tries in a row: an emulated processor
 // that others need too is too slow for them.
-const late = "^(TestForkOn|TestSwappedSource|TestDescendants)$"
+const late = "^(TestForkOn|TestSwappedSource|TestDescendants)"
 
 // tests runs them as an ordinary user.
 func tests() []serial.Trial {
