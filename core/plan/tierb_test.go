@@ -115,6 +115,14 @@ func TestWalledProof(t *testing.T) {
 			in.Layers = []plan.Share{plantest.Walls(in.Policy)}
 		}
 	}
+	host.Put("/home/ada/listed/key", "file")
+	host.Put("/home/ada/listed/keys", "dir")
+	answer := func(s plan.Share, rules ...policy.RuleID) {
+		for _, id := range rules {
+			held := sdk.Coverage{Rule: id, Held: sdk.Enforced, By: "Landlock"}
+			s.Response.Coverage = append(s.Response.Coverage, held)
+		}
+	}
 	tests := []struct {
 		name   string
 		change func(*plan.Input)
@@ -131,6 +139,22 @@ func TestWalledProof(t *testing.T) {
 			in.Policy.Filesystem = append(in.Policy.Filesystem, plantest.Rule(id, plantest.At(5), policy.Deny, "/home/ada/proj/.git"))
 			in.Layers = []plan.Share{plantest.Walls(in.Policy)}
 		}, "is enforced, and it is not"},
+		{"a denied file in a directory that is listed", func(in *plan.Input) {
+			list := fragment.Landlock{Path: "/home/ada/listed", Rights: []fragment.Right{fragment.RightList}}
+			in.Policy.Filesystem = append(in.Policy.Filesystem,
+				plantest.Rule("filesystem.read.1", plantest.At(5), policy.Read, "/home/ada/listed"),
+				policy.PathRule{ID: "filesystem.deny.1", Source: plantest.At(6), Access: policy.Deny, Path: "/home/ada/listed/key", Type: policy.Regular})
+			in.Layers = []plan.Share{plantest.Walls(plantest.Walled(host).Policy, list)}
+			answer(in.Layers[0], "filesystem.read.1", "filesystem.deny.1")
+		}, ""},
+		{"a denied directory in one that is listed", func(in *plan.Input) {
+			list := fragment.Landlock{Path: "/home/ada/listed", Rights: []fragment.Right{fragment.RightList}}
+			in.Policy.Filesystem = append(in.Policy.Filesystem,
+				plantest.Rule("filesystem.read.1", plantest.At(5), policy.Read, "/home/ada/listed"),
+				plantest.Rule("filesystem.deny.1", plantest.At(6), policy.Deny, "/home/ada/listed/keys"))
+			in.Layers = []plan.Share{plantest.Walls(plantest.Walled(host).Policy, list)}
+			answer(in.Layers[0], "filesystem.read.1", "filesystem.deny.1")
+		}, "can be read at /home/ada/listed/keys"},
 		{"what is mounted", func(in *plan.Input) {
 			in.Layers = append(in.Layers, plantest.Custom("acme/x", fragment.Mask{Path: "/etc/hosts"}))
 		}, "nothing can be mounted"},

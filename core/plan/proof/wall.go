@@ -3,10 +3,12 @@ package proof
 import (
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // Wall takes rights away at paths inside. It never gives any.
@@ -127,13 +129,21 @@ func NewWalled(rules []fragment.Landlock) *Walled {
 	return &Walled{rules, map[string]Reach{}}
 }
 
-// For is the reach of a target, without the rules that give what is lent in it.
+// For is the reach of a target, without the rules that give what is lent in it. To list directories
+// is to read one, and gives nothing of a file that lies in them.
 func (w *Walled) For(t Target) Reach {
-	without := strings.Join(t.Lent, "\x00")
+	file := t.Entry.Type == policy.Regular
+	without := strings.Join(append([]string{strconv.FormatBool(file)}, t.Lent...), "\x00")
 	reach, ok := w.walls[without]
 	if !ok {
-		lent := func(l fragment.Landlock) bool { return t.lends(l.Path) }
-		reach = Behind(Host{}, NewRights(slices.DeleteFunc(slices.Clone(w.rules), lent)))
+		var rules []fragment.Landlock
+		for _, l := range w.rules {
+			lists := slices.Equal(l.Rights, []fragment.Right{fragment.RightList})
+			if !t.lends(l.Path) && !(file && lists) {
+				rules = append(rules, l)
+			}
+		}
+		reach = Behind(Host{}, NewRights(rules))
 		w.walls[without] = reach
 	}
 	return reach
