@@ -261,7 +261,7 @@ type asker struct {
 
 func (a *App) asker(ctx context.Context, o whyOptions, own dirs.Dirs) (asker, error) {
 	if o.Self {
-		file, err := selfAsker(o, own)
+		file, err := selfAsker(o, own, a.Lookup)
 		return asker{file: file}, err
 	}
 	if isInside() {
@@ -287,12 +287,18 @@ func (a *App) asker(ctx context.Context, o whyOptions, own dirs.Dirs) (asker, er
 }
 
 // selfAsker answers about the session that this process is in.
-func selfAsker(o whyOptions, own dirs.Dirs) (func(name string, op why.Op) why.Answer, error) {
+func selfAsker(
+	o whyOptions, own dirs.Dirs, lookup func(string) (string, bool),
+) (func(name string, op why.Op) why.Answer, error) {
 	if o.File != "" || len(o.Rules)+len(o.Profiles)+len(o.Command) > 0 {
 		return nil, diag.Errorf("--self is about the session that one is in, which has its policy").
 			Try("leave out the rules and the command")
 	}
-	text, err := hostfile.Read(self.File, 1<<20)
+	file := self.File
+	if elsewhere, ok := lookup(self.Variable); ok {
+		file = elsewhere // only inside a session, where it says nothing but that session's own
+	}
+	text, err := hostfile.Read(file, 1<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.Errorf("this is not inside a sandbox of nono's, or of an older one").
 			Try("leave out --self, and give the flags of the run")

@@ -38,6 +38,9 @@ import (
 // File is where a session finds what it may know.
 const File = base.SessionFile
 
+// Variable names another place of the file, in a session in which nothing can be mounted.
+const Variable = base.SessionVariable
+
 // version is that of the file's form. What is added later stands beside what is there.
 const version = 1
 
@@ -101,9 +104,10 @@ func Describe(p *policy.Policy, standing []places.Rule, from From) ([]byte, erro
 // seen reports whether what a rule does is seen inside.
 func seen(is places.Standing) bool {
 	switch is {
-	case places.Shown, places.Masked, places.Stub, places.ReadOnly:
+	case places.Shown, places.Masked, places.Stub, places.ReadOnly, places.Spared:
 		return true
-	case places.Absent, places.Own, places.Kept, places.Overruled, places.Unseen, places.Unknown:
+	case places.Absent, places.Own, places.Kept, places.Overruled, places.Unseen, places.Aside,
+		places.Unknown:
 	}
 	return false
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -24,11 +25,11 @@ func Try(name string, op why.Op) error {
 	case why.Write:
 		return tryWrite(name)
 	case why.Execute:
-		return access(name, unix.X_OK)
+		return tryExecute(name)
 	case why.Create:
 		var st unix.Stat_t
 		if err := unix.Lstat(name, &st); errors.Is(err, unix.ENOENT) {
-			return access(path.Dir(name), unix.W_OK|unix.X_OK)
+			return tryMake(path.Dir(name))
 		}
 		return tryRemove(name)
 	case why.Delete:
@@ -76,11 +77,49 @@ func tryWrite(name string) error {
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
-		return access(name, unix.W_OK|unix.X_OK)
+		return tryMake(name)
 	case unix.S_IFREG:
 		return open(name, os.O_WRONLY)
 	}
 	return access(name, unix.W_OK)
+}
+
+// tryMake makes a file without a name in a directory: Landlock is not asked about a mere look at
+// rights. Where a file system has no such files, that look is the answer.
+func tryMake(dir string) error {
+	if err := access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return err
+	}
+	err := open(dir, unix.O_TMPFILE|os.O_WRONLY)
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) {
+		return nil
+	}
+	return err
+}
+
+// executeCheck asks execveat whether a file would be executed, and no more (Linux 6.14).
+const executeCheck = 0x10000
+
+func tryExecute(name string) error {
+	if err := access(name, unix.X_OK); err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(name, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return err
+	}
+	file, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return err
+	}
+	args, none := []*byte{file, nil}, []*byte{nil}
+	here := unix.AT_FDCWD
+	_, _, errno := unix.Syscall6(unix.SYS_EXECVEAT, uintptr(here), uintptr(unsafe.Pointer(file)),
+		uintptr(unsafe.Pointer(&args[0])), uintptr(unsafe.Pointer(&none[0])), executeCheck, 0)
+	if errno == 0 || errno == unix.EINVAL { // an older kernel
+		return nil
+	}
+	return errno
 }
 
 func open(name string, flags int) error {
@@ -108,6 +147,10 @@ func tryRemove(name string) error {
 	me := uint32(unix.Geteuid())
 	if in.Mode&unix.S_ISVTX != 0 && st.Uid != me && in.Uid != me {
 		return unix.EPERM
+	}
+	// To give a name to what has it changes nothing, and takes what to take it away does.
+	if err := unix.Rename(name, name); errors.Is(err, unix.EACCES) {
+		return err
 	}
 	if route, err := hostfile.Follow(hostfile.Host, dir); err == nil {
 		dir = route.Path

@@ -198,19 +198,23 @@ func TestPlacesElsewhere(t *testing.T) {
 	}
 }
 
-// TestNoSandboxNoAgent is E80: where the host gives no namespaces, nothing is started, whatever
-// layer is on.
+// TestNoSandboxNoAgent is E80: where the host gives neither namespaces nor Landlock, nothing is
+// started, whatever layer is on.
 func TestNoSandboxNoAgent(t *testing.T) {
 	for _, flags := range [][]string{nil, {"--disable", "filesystem"}, {"--disable", "network"}} {
 		for _, never := range []bool{false, true} {
 			u := newUser(t)
 			cmd := u.command(slices.Concat([]string{"run", "--allow-cwd"}, flags, []string{"--", "touch", "ran"})...)
-			hosts.On(t, cmd, hosts.Host{NoNamespaces: never})
+			host := hosts.Host{NoNamespaces: never}
+			if never {
+				host.NoLandlock = unix.EOPNOTSUPP
+			}
+			hosts.On(t, cmd, host)
 			out, err := cmd.CombinedOutput()
 			var exit *exec.ExitError
 			refused := errors.As(err, &exit) && exit.ExitCode() == 125
 			if refused != never || u.exists("ran") == never {
-				t.Errorf("%v, no namespaces: %v: %v, the agent ran: %v\n%s", flags, never, err, u.exists("ran"), out)
+				t.Errorf("%v, neither: %v: %v, the agent ran: %v\n%s", flags, never, err, u.exists("ran"), out)
 			}
 		}
 	}
