@@ -16,9 +16,6 @@ const MostOpened = 4096
 
 // Additive is what the additive form of a view is made from besides.
 type Additive struct {
-	// Scratch is the directory that the session has for itself, empty where there is none. It need
-	// not be there yet.
-	Scratch string
 	// List names what is in a directory, at most so many.
 	List func(dir string, most int) ([]string, error)
 	// Hidden are directories of which no agent is ever given anything, Fixed what none may change or
@@ -43,7 +40,6 @@ func (c *computer) additive() (View, []Problem) {
 	for _, p := range o.roots() {
 		o.give(p)
 	}
-	o.giveScratch()
 	c.checkDir()
 	return View{Additive: true, Places: c.places(), Rules: o.rules()}, c.problems
 }
@@ -262,22 +258,6 @@ func (o *opener) grantOf(p string) *policy.PathRule {
 		}
 	}
 	return nil
-}
-
-// giveScratch gives the session's own directory.
-func (o *opener) giveScratch() {
-	p := o.Additive.Scratch
-	if p == "" {
-		return
-	}
-	at := Place{
-		Path: p, Shows: Private, Type: policy.Missing, Mode: 0o700,
-		Rights: Rights{Read: true, Write: true, Execute: true},
-	}
-	if e, err := o.look(p); err == nil && !e.IsLink() {
-		at.Type, at.Device, at.Inode, at.Names = e.Type, e.Device, e.Inode, names(e)
-	}
-	o.view[p] = at
 }
 
 // rules says of every filesystem rule how it stands where places only ever add.

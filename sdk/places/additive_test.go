@@ -9,7 +9,6 @@ import (
 
 	"github.com/nono-run/nono/sdk/hostfile/hosttest"
 	"github.com/nono-run/nono/sdk/places"
-	"github.com/nono-run/nono/sdk/policy"
 )
 
 // adaB is ada on a host where rights can only be added.
@@ -253,20 +252,6 @@ func TestAdditiveLinkToOwn(t *testing.T) {
 	tree := hosttest.New("/home/ada/proj/etc/", "/home/ada/.config/nono -> ../proj/etc", "/home/ada/.config/app/", "/home/ada/proj/src/")
 	_, problems := places.Compute(adaB(tree, "allow /home/ada/.config", "allow /home/ada/proj"))
 	checkFatal(t, problems, []string{"/home/ada/.config/nono inside it", "/home/ada/proj/etc inside it"})
-}
-
-// The session's own directory has all rights.
-func TestAdditiveScratch(t *testing.T) {
-	tree := hosttest.New("/tmp/nono-s/")
-	in := adaB(tree, "read /tmp")
-	in.Additive.Scratch = "/tmp/nono-s"
-	view, _ := places.Compute(in)
-	if d := cmp.Diff([]string{"rx /tmp (read.0)", "private rwx /tmp/nono-s"}, given(view)); d != "" {
-		t.Errorf("places (-want +got):\n%s", d)
-	}
-	if at := view.Places[1]; at.Inode == 0 || at.Type != policy.Directory {
-		t.Errorf("%+v does not say which directory it is", at)
-	}
 }
 
 // How many names are granted by name is bounded, and the line that needs them is named.

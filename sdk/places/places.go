@@ -29,8 +29,9 @@
 //     places of its own;
 //   - a place with List has its names listed, and so has every directory beneath it, whatever its
 //     Rights are;
-//   - the file that a place gives is the one that Device and Inode name, or the run does not start;
-//   - a private place is the directory that the session has for itself. Core makes it.
+//   - the file that a place gives is the one that Device and Inode name, or the run does not start.
+//
+// What a session has for itself, its temporary directory among it, core gives.
 //
 // In a directory that was opened up nothing can be made, renamed or removed, and what comes to lie
 // in it later is not given. A grant for writing that would have to be is a problem, at its line.
