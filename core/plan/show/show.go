@@ -370,13 +370,15 @@ func (pr *printer) source(r plan.Rule) string {
 
 // held says how the rule is held, with -v; and always where it is not, or where it changes nothing.
 func (pr *printer) held(r plan.Rule) string {
-	given, _ := pr.plan.sight.Shows(r.Path)
+	given, _, partly := pr.plan.given(r)
 	_, copied := pr.plan.view.Cover(r.Path).Mount.(fragment.Copy)
 	switch {
 	case r.Held != sdk.Enforced:
 		return strings.ToUpper(string(r.Held)) + ": " + r.Why
 	case r.Access.Grants() && r.Type != policy.Missing && !given:
 		return pr.why(r)
+	case partly:
+		return "in part: " + r.Why
 	case copied:
 		return "a copy, brought back at the end"
 	case r.Unreadable+r.Unwritable != "":
@@ -609,7 +611,7 @@ func (p *page) grantsText() []string {
 	for _, r := range p.Rules {
 		// What is denied all the same, or is the session's own anyway, was asked for and is not
 		// given.
-		given, writable := p.sight.Shows(r.Path)
+		given, writable, partly := p.given(r)
 		if !r.Access.Grants() || !r.Source.Asked() || r.Type == policy.Missing || !given {
 			continue
 		}
@@ -623,6 +625,9 @@ func (p *page) grantsText() []string {
 			word = "rw "
 		}
 		part := word + policy.Printable(p.short(r.Path))
+		if partly {
+			part += " in part"
+		}
 		if _, copied := p.view.Cover(r.Path).Mount.(fragment.Copy); copied {
 			part += " (brought back at the end)"
 		}
@@ -672,7 +677,7 @@ func (p *page) homeText() string {
 
 // dirText says, between two words, what is wrong with the current directory: nobody granted it.
 func (p *page) dirText(before, after string) string {
-	if shown, _ := p.sight.Shows(p.Command.Dir); p.walled() && !shown {
+	if p.walled() && !p.reaches(p.Command.Dir) {
 		return before + "not granted" + after
 	}
 	if _, memory := p.view.Cover(p.Command.Dir).Mount.(fragment.Tmpfs); !memory {

@@ -3,10 +3,14 @@ package show
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
+	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
+	"github.com/nono-run/nono/core/plan/merge"
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -79,4 +83,27 @@ func (p *page) granted(id policy.RuleID) []string {
 		}
 	}
 	return all
+}
+
+// given reports whether what a rule grants is given, and for writing; partly says that it is given
+// piece by piece, because something in it is not.
+func (p *page) given(r plan.Rule) (given, writable, partly bool) {
+	if given, writable = p.sight.Shows(r.Path); given || !p.walled() {
+		return given, writable, false
+	}
+	for _, g := range p.Landlock {
+		if g.For == r.ID && policy.Within(g.Path, r.Path) {
+			given, partly = true, true
+			writable = writable || slices.Contains(g.Rights, fragment.RightWrite)
+		}
+	}
+	return given, writable, partly
+}
+
+// reaches reports whether anything is given of a directory.
+func (p *page) reaches(dir string) bool {
+	shown, _ := p.sight.Shows(dir)
+	return shown || slices.ContainsFunc(p.Landlock, func(g merge.Grant) bool {
+		return policy.Within(g.Path, dir)
+	})
 }
