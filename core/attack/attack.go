@@ -38,8 +38,8 @@ const (
 
 // A Request says with what the attacks are made.
 type Request struct {
-	// Programs is the directory with nono, nono-init and nono-attack.
-	Programs string
+	// Nono and Attacker are the two programs: nono as a user starts it, and nono-attack.
+	Nono, Attacker string
 	// Base is the directory in which directories for the attacks are made, and removed again. It should
 	// be in the user's home, as a project would be.
 	Base string
@@ -72,9 +72,12 @@ type Finding struct {
 
 // A Report is how all rows ended.
 type Report struct {
-	Tier     Tier      `json:"tier"`
-	Landlock int       `json:"landlock"`
-	Findings []Finding `json:"findings"`
+	Tier     Tier `json:"tier"`
+	Landlock int  `json:"landlock"`
+	// Refused are the kinds of session that nono does not start here, each with its reason: there
+	// nothing could be tried.
+	Refused  map[string]string `json:"refused,omitempty"`
+	Findings []Finding         `json:"findings"`
 }
 
 // Sound says that all that must hold here does, and that something was tried.

@@ -138,11 +138,11 @@ func handOverRows() []Row {
 			return arena.Attempt{Try: "append=" + dir + "/.GIT/config,# evil\n", Happened: a.Changed(dir + "/.git/config")}
 		}},
 		{Threat: "E78", Tried: "variables that load or run something", Arrange: injected, Works: "*", A: by("an environment of what is allowed alone", "none"), NoLayer: true},
-		{Threat: "E79", Tried: "start nono again, without its layer", NoLayer: true, A: by("the sandbox, in which nono finds no way to make another", "exit status 125"), Arrange: func(a *arena.Arena) arena.Attempt {
-			return arena.Attempt{Try: "run=" + a.Programs + "/nono run -s --disable filesystem -- cat " + a.Path("~/notes.txt")}
+		{Threat: "E79", Tried: "start nono again, with a grant of its own", NoLayer: true, A: by("the sandbox, in which nono finds no way to make another", "exit status 125"), Arrange: func(a *arena.Arena) arena.Attempt {
+			return arena.Attempt{Try: "run=" + a.Nono + " run -s --read " + a.Path("~/notes.txt") + " -- cat " + a.Path("~/notes.txt")}
 		}},
 		{Threat: "E79", Tried: "replace nono", A: fixed, B: rules(), Lacks: notOurs, Arrange: func(a *arena.Arena) arena.Attempt {
-			return arena.Attempt{Try: "open-w=" + a.Programs + "/" + arena.Program}
+			return arena.Attempt{Try: "open-w=" + a.Installed}
 		}},
 	}
 	for _, name := range []string{
@@ -195,5 +195,5 @@ func injected(a *arena.Arena) arena.Attempt {
 	for _, name := range names {
 		a.Env = append(a.Env, name+"=/nonexistent")
 	}
-	return arena.Attempt{Try: "env=" + strings.Join(names, ",")}
+	return arena.Attempt{Try: "env-is=/nonexistent," + strings.Join(names, ",")}
 }

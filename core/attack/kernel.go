@@ -13,6 +13,8 @@ import (
 // kernelRows go for the kernel itself.
 func kernelRows() []Row {
 	const typed = "0x100000000"
+	// A sandbox of tier B has no terminal but the session's own.
+	noTerminal := by("the filter of system calls; no terminal is given either", "EPERM", "opening a terminal: EACCES")
 	pattern := func(format string, args ...any) func(*arena.Arena) arena.Attempt {
 		return just(fmt.Sprintf(format, args...))
 	}
@@ -20,7 +22,7 @@ func kernelRows() []Row {
 		{Threat: "E15", Tried: "the 32-bit table: socket", Arrange: just("int80=359,2,1,262"), A: filter("killed by SIGSYS"), NoLayer: true, Lacks: no32Bit},
 		{Threat: "E15", Tried: "the 32-bit table: getpid", Arrange: just("int80=20"), A: filter("killed by SIGSYS"), NoLayer: true, Lacks: no32Bit},
 		{Threat: "E16", Tried: "the x32 table", Arrange: just("x32"), A: filter("ENOSYS"), NoLayer: true, Lacks: noX32},
-		{Threat: "E17", Tried: "TIOCSTI with bits above the lower half", Arrange: just("sti=" + typed), A: filter("EPERM"), NoLayer: true, Lacks: noSTI},
+		{Threat: "E17", Tried: "TIOCSTI with bits above the lower half", Arrange: just("sti=" + typed), A: filter("EPERM"), B: noTerminal, NoLayer: true, Lacks: noSTI},
 		{Threat: "E19", Tried: "io_uring", Arrange: just("io-uring"), A: filter("ENOSYS"), NoLayer: true, Lacks: noRing},
 		{
 			Threat: "E21", Tried: "userfaultfd", Arrange: pattern("syscall=%d,1", unix.SYS_USERFAULTFD), A: filter("EPERM"), NoLayer: true,
@@ -31,9 +33,9 @@ func kernelRows() []Row {
 		{Threat: "E31", Tried: "user and network namespace", Arrange: pattern("namespace-new=%#x", unix.CLONE_NEWUSER|unix.CLONE_NEWNET), A: filter("EPERM"), NoLayer: true},
 		{Threat: "E31", Tried: "clone3, whose flags no filter sees", Arrange: just("clone3"), Works: "EINVAL", A: filter("ENOSYS"), NoLayer: true},
 		{Threat: "E33", Tried: "the user's keyring", Arrange: hideKey, A: filter("EPERM"), NoLayer: true, Lacks: noKeyring},
-		{Threat: "E37", Tried: "TIOCSTI", Arrange: just("sti="), A: filter("EPERM"), NoLayer: true, Lacks: noSTI},
-		{Threat: "E37", Tried: "TIOCLINUX", Arrange: just("linux="), Works: "ENOTTY", A: filter("EPERM"), NoLayer: true},
-		{Threat: "E37", Tried: "a line discipline", Arrange: just("ldisc"), A: filter("EPERM"), NoLayer: true},
+		{Threat: "E37", Tried: "TIOCSTI", Arrange: just("sti="), A: filter("EPERM"), B: noTerminal, NoLayer: true, Lacks: noSTI},
+		{Threat: "E37", Tried: "TIOCLINUX", Arrange: just("linux="), Works: "ENOTTY", A: filter("EPERM"), B: noTerminal, NoLayer: true},
+		{Threat: "E37", Tried: "a line discipline", Arrange: just("ldisc"), A: filter("EPERM"), B: noTerminal, NoLayer: true},
 		{Threat: "E31", Tried: "bpf", Arrange: pattern("syscall=%d,0,0,0", unix.SYS_BPF), Works: "*", A: filter("EPERM"), NoLayer: true},
 		{Threat: "E31", Tried: "perf_event_open", Arrange: pattern("syscall=%d,0,0,0,0,0", unix.SYS_PERF_EVENT_OPEN), Works: "EFAULT", A: filter("EACCES"), NoLayer: true},
 		{Threat: "E31", Tried: "a persona that makes memory executable", Arrange: pattern("syscall=%d,%#x", unix.SYS_PERSONALITY, 0x400000), A: filter("EPERM"), NoLayer: true},
@@ -49,10 +51,10 @@ func kernelRows() []Row {
 		{Threat: "E29", Tried: "a whiteout by its number", Arrange: at("whiteout-node", "node"), A: filter("EPERM"), NoLayer: true},
 		{Threat: "E09", Tried: "out-of-band data on a Unix socket", Arrange: just("out-of-band"), A: filter("ENOTSUP"), NoLayer: true, Lacks: noOutOfBand},
 		{
-			Threat: "E09", Tried: "ESP inside UDP", Arrange: pattern("option=%d,%d,100,2", unix.SOCK_DGRAM, unix.IPPROTO_UDP), A: filter("ENOPROTOOPT"), NoLayer: true,
+			Threat: "E09", Tried: "ESP inside UDP", Arrange: pattern("option=%d,%d,100,2", unix.SOCK_DGRAM, unix.IPPROTO_UDP), A: filter("ENOPROTOOPT"), B: filter("ENOPROTOOPT", "EACCES", "EPROTONOSUPPORT"), NoLayer: true,
 			Lacks: noESP,
 		},
-		{Threat: "E09", Tried: "another protocol on top of TCP", Arrange: pattern("option=%d,%d,%d,0", unix.SOCK_STREAM, unix.IPPROTO_TCP, unix.TCP_ULP), Works: "*", A: filter("ENOPROTOOPT"), NoLayer: true},
+		{Threat: "E09", Tried: "another protocol on top of TCP", Arrange: pattern("option=%d,%d,%d,0", unix.SOCK_STREAM, unix.IPPROTO_TCP, unix.TCP_ULP), Works: "*", A: filter("ENOPROTOOPT"), B: filter("ENOPROTOOPT", "EACCES", "EPROTONOSUPPORT"), NoLayer: true},
 		{Threat: "E39", Tried: "memory hidden from the kernel", Arrange: pattern("syscall=%d,0", unix.SYS_MEMFD_SECRET), A: filter("ENOSYS"), NoLayer: true, Lacks: noCall("memfd_secret", unix.SYS_MEMFD_SECRET)},
 		{Threat: "E31", Tried: "memory lent to a pipe", Arrange: pattern("syscall=%d,0xffffffff,0,0,0", unix.SYS_VMSPLICE), Works: "EBADF", A: filter("ENOSYS"), NoLayer: true},
 		{Threat: "E31", Tried: "mappings in another order", Arrange: pattern("syscall=%d,0,0,0,0,0", unix.SYS_REMAP_FILE_PAGES), Works: "EINVAL", A: filter("ENOSYS"), NoLayer: true},

@@ -167,7 +167,7 @@ func caseMatters(a *arena.Arena) string {
 
 // notOurs is an installation that this user could not change in the first place.
 func notOurs(a *arena.Arena) string {
-	f, err := os.OpenFile(filepath.Join(a.Programs, arena.Program), os.O_WRONLY, 0)
+	f, err := os.OpenFile(a.Installed, os.O_WRONLY, 0)
 	if err != nil {
 		return "nono's programs in files that this user may write"
 	}

@@ -24,9 +24,10 @@ func processRows() []Row {
 	rows = append(rows,
 		Row{Threat: "E13", Tried: "signal", Arrange: against("signal"), A: gone, NoLayer: true, B: since(firstScope, by(theScope, "EPERM"), "Landlock can hold signals from version 6 of its interface on (Linux 6.12)")},
 		Row{Threat: "E13", Tried: "pidfd", Arrange: against("pidfd"), A: gone, NoLayer: true, B: open("a process can be named by a descriptor; what could be done with that is held")})
-	for _, try := range []string{"priority", "io-priority", "prlimit", "affinity"} {
+	for _, try := range []string{"priority", "io-priority", "affinity"} {
 		rows = append(rows, Row{Threat: "E14", Tried: try, Arrange: against(try), A: gone, NoLayer: true, B: open("the user's other processes can be looked at, and given less of the processor")})
 	}
+	rows = append(rows, Row{Threat: "E14", Tried: "prlimit", Arrange: against("prlimit"), A: gone, B: filter("EPERM"), NoLayer: true})
 	closed := []string{"EPERM", "EACCES", "ENOSYS"}
 	domain := by(theDomain, closed...)
 	for _, try := range []string{"ptrace", "vm-read", "steal-fd", "kcmp", "memory", "threads", "environ", "root", "descriptor", "namespace", "map-files"} {

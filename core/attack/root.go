@@ -13,7 +13,7 @@ import (
 // rootRows are what root's files would let it do, without a single capability.
 func rootRows() []Row {
 	fixed, absent := by(readOnly, "EROFS"), by(theView, "ENOENT")
-	kept := by("nono, which changes modes for the agent where it may write", "EACCES", "EPERM")
+	kept := open("modes of root's own files can be changed: Landlock does not hold that")
 	rows := []Row{
 		{Threat: "E15", Tried: "core_pattern, which the host executes", Arrange: just("open-w=/proc/sys/kernel/core_pattern"), A: fixed, B: rules(), NoLayer: true},
 		{
@@ -29,7 +29,7 @@ func rootRows() []Row {
 		{Threat: "E26", Tried: "the mode of what /proc shows of the machine", Arrange: just("chmod-same=/proc/version"), A: fixed, B: kept, NoLayer: true},
 		{Threat: "E26", Tried: "the mode of a directory of /proc", Arrange: just("chmod-same=/proc/tty"), A: fixed, B: kept, NoLayer: true},
 		{
-			Threat: "E27", Tried: "what only root may read in /proc", Arrange: just("open=/proc/kpageflags"), A: by("a mask", "EACCES"), B: rules(), NoLayer: true,
+			Threat: "E27", Tried: "what only root may read in /proc", Arrange: just("open=/proc/kpageflags"), A: by("a mask", "EACCES"), B: open("root reads in /proc what takes no capability"), NoLayer: true,
 			Lacks: without("/proc/kpageflags"),
 		},
 		{Threat: "E27", Tried: "a file of root's", Arrange: just("read=/etc/shadow"), A: absent, B: rules()},

@@ -17,23 +17,29 @@ import (
 // sandboxes are the flags of the sessions in which everything is tried: with the network closed, and
 // with the network layer there, for which a host is allowed that nobody asks for.
 var sandboxes = map[string][]string{
-	"network closed": nil,
+	closed:           nil,
 	"a host allowed": {"--allow-host", "host.example"},
 }
 
-const bare = "no sandbox"
+const (
+	bare   = "no sandbox"
+	closed = "network closed"
+)
 
 // Run tries all that the table has, and says how each ended. It fails where nono starts no sandbox.
 func Run(ctx context.Context, req Request) (*Report, error) {
-	t := trial{req: req, rows: Table(req.Root), endings: map[string][]Ending{}, lacks: map[string]string{}}
+	t := trial{req: req, rows: Table(req.Root), endings: map[string][]Ending{}, lacks: map[string]string{}, refused: map[string]string{}}
 	var all sync.WaitGroup
 	all.Go(func() { t.in(ctx, bare) })
 	for name := range sandboxes {
 		all.Go(func() { t.in(ctx, name) })
 	}
 	all.Wait()
-	if len(t.failed) > 0 {
-		return nil, errors.Join(t.failed...)
+	if why, ok := t.refused[bare]; ok {
+		return nil, errors.New(why)
+	}
+	if len(t.refused) == len(sandboxes) {
+		return nil, errors.New(t.refused[closed])
 	}
 	return t.report(), nil
 }
@@ -46,7 +52,7 @@ type trial struct {
 	sync.Mutex
 	endings map[string][]Ending // by arena, in the order of the rows
 	lacks   map[string]string   // by row: what this machine lacks for it
-	failed  []error
+	refused map[string]string   // by arena: why it could not be
 }
 
 // where is a row of no threat's, by which one sees whether the attacker had namespaces of its own.
@@ -58,13 +64,14 @@ func (t *trial) in(ctx context.Context, name string) {
 	t.Lock()
 	defer t.Unlock()
 	if err != nil {
-		t.failed = append(t.failed, fmt.Errorf("%s: %w", name, err))
+		t.refused[name] = err.Error()
+		return
 	}
 	t.endings[name] = endings
 }
 
 func (t *trial) try(ctx context.Context, name string) (endings []Ending, err error) {
-	a, err := arena.New(t.req.Base, t.req.Programs+"/"+arena.Program, t.req.Programs)
+	a, err := arena.New(t.req.Base, t.req.Attacker, t.req.Nono)
 	if err != nil {
 		return nil, err
 	}
@@ -97,20 +104,22 @@ func (t *trial) look(a *arena.Arena) {
 
 // report judges every row.
 func (t *trial) report() *Report {
-	report := &Report{Tier: TierA, Landlock: landlockVersion()}
-	outside := t.endings[bare][len(t.rows)].Outcome
-	for name := range sandboxes {
-		if shares(outside, t.endings[name][len(t.rows)].Outcome) {
+	report := &Report{Tier: TierA, Landlock: landlockVersion(), Refused: t.refused}
+	outside := t.endings[bare]
+	delete(t.endings, bare)
+	last := len(t.rows)
+	for _, endings := range t.endings {
+		if shares(outside[last].Outcome, endings[last].Outcome) {
 			report.Tier = TierB
 		}
 	}
 	for i, r := range t.rows {
 		inside := map[string]Ending{}
-		for name := range sandboxes {
-			inside[name] = t.endings[name][i]
+		for name, endings := range t.endings {
+			inside[name] = endings[i]
 		}
 		report.Findings = append(report.Findings,
-			judge(r, r.In(report.Tier).in(report.Landlock), t.lacks[r.Name()], t.endings[bare][i], inside))
+			judge(r, r.In(report.Tier).in(report.Landlock), t.lacks[r.Name()], outside[i], inside))
 	}
 	slices.SortStableFunc(report.Findings, func(a, b Finding) int { return strings.Compare(a.Threat, b.Threat) })
 	return report

@@ -3,6 +3,8 @@ package attack
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/nono-run/nono/sdk/policy"
 )
@@ -15,6 +17,9 @@ var signs = map[Result]string{
 // Write prints a report as a table for a person, a line for each attack, and what it comes to.
 func (r *Report) Write(to io.Writer) {
 	fmt.Fprintf(to, "tier %s, Landlock %d\n", r.Tier, r.Landlock)
+	for _, session := range slices.Sorted(maps.Keys(r.Refused)) {
+		fmt.Fprintf(to, "not tried with %s, where nono starts nothing: %s\n", session, policy.Printable(r.Refused[session]))
+	}
 	for _, f := range r.Findings {
 		fmt.Fprintf(to, "%-14s  %s  %s: %s\n", signs[f.Result], f.Threat, f.Tried, policy.Printable(f.because()))
 	}

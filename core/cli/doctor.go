@@ -27,6 +27,8 @@ type doctorOptions struct {
 	JSON bool
 	// AppArmor prints a profile, and looks at nothing.
 	AppArmor bool
+	// Attack tries the ways out of a sandbox, in one and with none.
+	Attack bool
 }
 
 func newDoctor(examine func(context.Context, doctorOptions) error) *cobra.Command {
@@ -42,10 +44,16 @@ about it.
 The tier is found by starting a sandbox as for a run, of a small policy in a temporary directory of
 its own; no agent is run in it, nothing is asked of you, and nothing stays.
 
+With --attack, try to get out: each attempt of the table in docs/threats.md that can be made without
+harm is made with no sandbox, where it has to work, and in sessions of nono's. All that is attacked
+is made for it, in temporary directories beneath your home, and removed; nothing is sent to another
+machine. It takes some 15 seconds, and the exit code is 1 if something works that must not.
+
 The exit code is 0 if all that a run can ask for is held here, 1 if runs start and something is held
 in part or not, 2 if no run starts or your own configuration is refused, and 125 if there is no
 answer.`,
 		Example: `  nono doctor
+  nono doctor --attack
   nono doctor --apparmor | sudo tee /etc/apparmor.d/nono
   nono doctor --json | jq -r '.sandbox.restrictions[] | select(.held != "enforced").says'`,
 		Args: noArguments,
@@ -54,7 +62,10 @@ answer.`,
 	cmd.Flags().BoolVar(&o.JSON, "json", false, "print as JSON")
 	cmd.Flags().BoolVar(&o.AppArmor, "apparmor", false,
 		"print a profile of AppArmor's that lets nono use user namespaces, and nothing else")
+	cmd.Flags().BoolVar(&o.Attack, "attack", false,
+		"try to get out of a sandbox, and say what holds each attempt")
 	cmd.MarkFlagsMutuallyExclusive("json", "apparmor")
+	cmd.MarkFlagsMutuallyExclusive("attack", "apparmor")
 	// As the Rust tool has it, whose `setup` changes things without it.
 	cmd.Flags().Bool("check-only", true, "change nothing, which is so anyway")
 	if err := cmd.Flags().MarkHidden("check-only"); err != nil {
@@ -66,6 +77,9 @@ answer.`,
 func (a *App) examine(ctx context.Context, o doctorOptions) error {
 	if o.AppArmor {
 		return a.printAppArmor()
+	}
+	if o.Attack {
+		return a.attack(ctx, o.JSON)
 	}
 	report, err := a.report(ctx)
 	if err != nil {

@@ -213,6 +213,8 @@ func TestUnderstood(t *testing.T) {
 		{"plugin verify acme/x -c x.hcl --json", verifyOptions{"acme/x", "x.hcl", true}},
 		{"doctor", doctorOptions{}},
 		{"doctor --json", doctorOptions{JSON: true}},
+		{"doctor --attack", doctorOptions{Attack: true}},
+		{"doctor --attack --json", doctorOptions{Attack: true, JSON: true}},
 		{"doctor --apparmor", doctorOptions{AppArmor: true}},
 		{"setup --check-only", doctorOptions{}},
 		{"version", shown(false)},

@@ -34,7 +34,7 @@ var arenaKinds = []arenaKind{bare, landlock, binds, wholeDisk, oneHost}
 
 func newArena(t *testing.T, kind arenaKind) *testArena {
 	t.Helper()
-	a, err := arena.New(machine.Base(), attacker, programs)
+	a, err := arena.New(machine.Base(), attacker, programs+"/nono")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,8 +39,9 @@ type Arena struct {
 	Allow []string
 	// Open are files that are open when nono starts.
 	Open []*os.File
-	// Programs is the directory with nono and nono-init.
-	Programs string
+	// Nono is the program of that name, and Installed the attacker beside nono-init: the one in the
+	// project is a copy.
+	Nono, Installed string
 	// Sandboxed says that the attacker is run in a sandbox here.
 	Sandboxed bool
 	// Name tells this arena from others that are there at the same time.
@@ -54,17 +55,16 @@ type Arena struct {
 	err    error
 }
 
-// New makes an arena in a new directory beneath base, with the attacker's program in it, and with
-// the directory where nono is.
-func New(base, attacker, programs string) (*Arena, error) {
-	a := &Arena{Programs: programs, Name: token()}
-	if err := a.furnish(base, attacker); err != nil {
+// New makes an arena in a new directory beneath base, with a copy of the attacker's program in it.
+func New(base, attacker, nono string) (*Arena, error) {
+	a := &Arena{Nono: nono, Installed: attacker, Name: token()}
+	if err := a.furnish(base); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
 }
 
-func (a *Arena) furnish(base, attacker string) error {
+func (a *Arena) furnish(base string) error {
 	var err error
 	if a.Home, err = a.directory(base, ".na-"); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (a *Arena) furnish(base, attacker string) error {
 	a.Write("~/ref/r.txt", "reference") // granted to be read
 	a.Mkdir("~/out")                    // granted to be written, without execution
 	a.Write("mine.txt", "the agent's own")
-	a.Copy(attacker, Program)
+	a.Copy(a.Installed, Program)
 	return a.Err()
 }
 

@@ -47,7 +47,7 @@ func (a *Arena) Sandbox(ctx context.Context, flags []string, policy string, trie
 	a.Write("~/agent.hcl", a.Policy()+policy)
 	args := slices.Concat([]string{"run", "-s", "-c", a.Path("~/agent.hcl"), "--approve"}, flags,
 		[]string{"--", "./" + Program}, tries)
-	return a.Command(ctx, filepath.Join(a.Programs, "nono"), args...)
+	return a.Command(ctx, a.Nono, args...)
 }
 
 // Policy is what the user of the arena grants an agent: the project and the repositories; one
@@ -55,7 +55,7 @@ func (a *Arena) Sandbox(ctx context.Context, flags []string, policy string, trie
 func (a *Arena) Policy() string {
 	return fmt.Sprintf("filesystem {\n  allow = %s\n  read = %s\n  write = [%q]\n}\n",
 		list(append([]string{a.Project}, a.Allow...)),
-		list([]string{a.Path("~/ref"), a.Runtime, a.Programs}), a.Path("~/out"))
+		list([]string{a.Path("~/ref"), a.Runtime, filepath.Dir(a.Nono), filepath.Dir(a.Installed)}), a.Path("~/out"))
 }
 
 func list(items []string) string {
@@ -74,10 +74,21 @@ func (a *Arena) Outcomes(attacker *exec.Cmd, tries int) ([]string, error) {
 	err := attacker.Run()
 	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s%s", err, out.String(), said.String())
+		return nil, fmt.Errorf("%w: %s", err, last(said.String()+out.String()))
 	}
 	if len(lines) != tries {
-		return nil, fmt.Errorf("%d outcomes of %d tries\n%s%s", len(lines), tries, out.String(), said.String())
+		return nil, fmt.Errorf("%d outcomes of %d tries: %s", len(lines), tries, last(out.String()+said.String()))
 	}
 	return lines, nil
+}
+
+// last is what was said last, or what nono refused with.
+func last(said string) string {
+	lines := strings.Split(strings.TrimSpace(said), "\n")
+	for _, line := range lines {
+		if why, ok := strings.CutPrefix(line, "nono: error: "); ok {
+			return why
+		}
+	}
+	return lines[len(lines)-1]
 }

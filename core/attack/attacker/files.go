@@ -56,6 +56,20 @@ var files = tries{
 		return outcome(cmd.Run())
 	},
 	"memfd": runFromMemory,
+	// env-is names the variables that have this value: VALUE,NAME,...
+	"env-is": func(v string) string {
+		value, names, _ := strings.Cut(v, ",")
+		var found []string
+		for name := range strings.SplitSeq(names, ",") {
+			if os.Getenv(name) == value {
+				found = append(found, name)
+			}
+		}
+		if len(found) == 0 {
+			return "none"
+		}
+		return strings.Join(found, ",")
+	},
 	"env": func(v string) string {
 		var found []string
 		for name := range strings.SplitSeq(v, ",") {

@@ -22,7 +22,7 @@ var processes = tries{
 	"priority": func(pid string) string { return outcome(unix.Setpriority(unix.PRIO_PROCESS, number(pid), 10)) },
 	"prlimit": func(pid string) string {
 		var l unix.Rlimit
-		return outcome(unix.Prlimit(number(pid), unix.RLIMIT_CORE, nil, &l))
+		return outcome(unix.Prlimit(number(pid), unix.RLIMIT_NOFILE, nil, &l))
 	},
 	"affinity":    affinity,
 	"io-priority": func(pid string) string { return call(unix.SYS_IOPRIO_SET, 1, uintptr(number(pid)), 2<<13|7) },
