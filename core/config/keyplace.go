@@ -1,11 +1,11 @@
 package config
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/core/config/language"
+	"github.com/nono-run/nono/sdk/lazyregexp"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -83,12 +83,12 @@ func (r *reader) keyPlace(
 }
 
 // keyPrefix is what may stand before a token.
-var keyPrefix = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
+var keyPrefix = lazyregexp.New(`^[A-Za-z0-9_-]{1,40}$`)
 
 var (
-	headerName = regexp.MustCompile(`^[A-Za-z0-9-]{1,100}$`)
+	headerName = lazyregexp.New(`^[A-Za-z0-9-]{1,100}$`)
 	// keyPath is a part of a path in which the key stands, with what surrounds it.
-	keyPath = regexp.MustCompile(`^(/[A-Za-z0-9_.~-]+)*/[A-Za-z0-9_.~-]*\{\}(/[A-Za-z0-9_.~-]+)*/?$`)
+	keyPath = lazyregexp.New(`^(/[A-Za-z0-9_.~-]+)*/[A-Za-z0-9_.~-]*\{\}(/[A-Za-z0-9_.~-]+)*/?$`)
 	// notForKeys are headers that say how a request is to be read.
 	notForKeys = []string{
 		"host", "connection", "content-length", "content-type", "transfer-encoding", "te", "trailer",

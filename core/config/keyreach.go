@@ -3,12 +3,12 @@ package config
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/sdk/hostname"
+	"github.com/nono-run/nono/sdk/lazyregexp"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -60,7 +60,7 @@ func (r *reader) serviceURL(it language.Item) string {
 }
 
 // plainPath is one that needs no encoding, and leads nowhere above itself.
-var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)+/?$`)
+var plainPath = lazyregexp.New(`^(/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)+/?$`)
 
 // gitHosts are the hosts of which git reaches the repositories, in the form that a policy has.
 func (r *reader) gitHosts(c *policy.Credential, v *language.Value) {
@@ -127,7 +127,7 @@ func (r *reader) narrowed(c *policy.Credential, values map[string]*language.Valu
 	}
 }
 
-var method = regexp.MustCompile(`^[A-Z]{1,20}$`)
+var method = lazyregexp.New(`^[A-Z]{1,20}$`)
 
 // notNothing refuses a list that would leave nothing: without the line there is no limit.
 func (r *reader) notNothing(v *language.Value) {
@@ -138,8 +138,8 @@ func (r *reader) notNothing(v *language.Value) {
 }
 
 var (
-	testPath   = regexp.MustCompile(`^(/[A-Za-z0-9_~{}-][A-Za-z0-9_.~{}-]*)+(\?[A-Za-z0-9_=&-]+)?$`)
-	testHeader = regexp.MustCompile(`^[A-Za-z0-9-]+: [ -~]+$`)
+	testPath   = lazyregexp.New(`^(/[A-Za-z0-9_~{}-][A-Za-z0-9_.~{}-]*)+(\?[A-Za-z0-9_=&-]+)?$`)
+	testHeader = lazyregexp.New(`^[A-Za-z0-9-]+: [ -~]+$`)
 )
 
 // keyTest is what the service can be asked to find out whether a key is good.

@@ -1,12 +1,12 @@
 package config
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/profile"
+	"github.com/nono-run/nono/sdk/lazyregexp"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -34,7 +34,7 @@ func (r *reader) secret(it language.Item) {
 }
 
 // account is what a key in the keyring is called by those who name it without a scheme.
-var account = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+var account = lazyregexp.New(`^[A-Za-z0-9_]+$`)
 
 // secretFlag reads --env-credential NAME,..., which are names in the keyring and in capitals those
 // of the variables, and --env-credential VARIABLE=SOURCE. What stands behind the = is in no source,

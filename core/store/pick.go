@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/core/lease"
+	"github.com/nono-run/nono/sdk/lazyregexp"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -111,7 +111,7 @@ func (e Entry) name() string {
 
 func (e Entry) sameName(o Entry) bool { return e.name() != "" && e.name() == o.name() }
 
-var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+var names = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // CheckName says why a session cannot be called so.
 func CheckName(name string) error {

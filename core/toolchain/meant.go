@@ -2,11 +2,11 @@ package toolchain
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/sdk/lazyregexp"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -19,7 +19,7 @@ var shellWords = []string{
 }
 
 // assignment is what a shell takes for a variable before a command.
-var assignment = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)=`)
+var assignment = lazyregexp.New(`^([A-Za-z_][A-Za-z0-9_]*)=`)
 
 // meant is the failure of a name that was typed, with what was probably meant by it.
 func (r *resolver) meant(err *Error) *Error {

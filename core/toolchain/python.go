@@ -2,8 +2,9 @@ package toolchain
 
 import (
 	"path"
-	"regexp"
 	"strings"
+
+	"github.com/nono-run/nono/sdk/lazyregexp"
 )
 
 // needPython adds what a Python program needs besides the file itself: its virtual environment with
@@ -44,7 +45,7 @@ func (r *resolver) userPackages(dir string) *Error {
 }
 
 // pythonName is what the file of an interpreter is called once all links are resolved.
-var pythonName = regexp.MustCompile(`^python(\d+\.\d+t?)$`)
+var pythonName = lazyregexp.New(`^python(\d+\.\d+t?)$`)
 
 // environment is a virtual environment, as its pyvenv.cfg describes it.
 type environment struct {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/layerpb"
+	"github.com/nono-run/nono/sdk/lazyregexp"
 	"github.com/nono-run/nono/sdk/policy"
 	"github.com/nono-run/nono/sdk/wire"
 )
@@ -64,8 +64,8 @@ func decodeDescription(m *layerpb.DescribeResponse) (sdk.Description, error) {
 
 // The words that a user types: of a subcommand, and of a flag.
 var (
-	pathWords = regexp.MustCompile(`^[a-z][a-z0-9-]*( [a-z][a-z0-9-]*){0,3}$`)
-	flagWord  = regexp.MustCompile(`^[a-z][a-z0-9-]+$`)
+	pathWords = lazyregexp.New(`^[a-z][a-z0-9-]*( [a-z][a-z0-9-]*){0,3}$`)
+	flagWord  = lazyregexp.New(`^[a-z][a-z0-9-]+$`)
 )
 
 func decodeSubcommands(in []*layerpb.Subcommand) ([]sdk.Subcommand, error) {

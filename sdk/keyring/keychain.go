@@ -6,9 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 
 	keychain "github.com/zalando/go-keyring"
+
+	"github.com/nono-run/nono/sdk/lazyregexp"
 )
 
 // Get reads a key.
@@ -56,7 +57,7 @@ func (r Ring) Remove(ctx context.Context, name string) error {
 
 // plain are the names that the library hands on as they are, without quotes. It writes them into a
 // line of orders, where a line break would begin another order.
-var plain = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+var plain = lazyregexp.New(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
 // within does something with the key of this name, and waits until the context ends. The library
 // knows no deadline: what it waits for then goes on, for as long as the system's window is open.

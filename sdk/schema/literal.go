@@ -2,10 +2,11 @@ package schema
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/nono-run/nono/sdk/lazyregexp"
 )
 
 // Literals reports every value in the body, and in the blocks within it, that is not written out: a
@@ -94,7 +95,7 @@ func literal(expr hclsyntax.Expression, source func(string) []byte) *Problem {
 }
 
 // pathVariable finds ${HOME} and the like, also spelt as other tools spell them (${env.HOME}).
-var pathVariable = regexp.MustCompile(
+var pathVariable = lazyregexp.New(
 	`\$\{\s*(?:env\.|var\.)?(HOME|WORKDIR|TMPDIR|UID|XDG_[A-Z_]+)\s*\}`)
 
 // interpolated is the problem with a "${...}" or "%{...}", with the spelling that we mean where we

@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"math"
 	"math/big"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -30,6 +29,7 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/lazyregexp"
 )
 
 // Reserved are the attributes of a layer block that are core's. No layer can declare them.
@@ -44,7 +44,7 @@ var types = map[sdk.SettingType]cty.Type{
 	sdk.SettingStringMap:  cty.Map(cty.String),
 }
 
-var settingName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+var settingName = lazyregexp.New(`^[a-z][a-z0-9_]*$`)
 
 // Check reports what is wrong with a declaration itself: a mistake of the layer's author, not of
 // the user.

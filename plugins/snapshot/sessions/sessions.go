@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/nono-run/nono/plugins/snapshot/store"
 	"github.com/nono-run/nono/sdk/bytejson"
 	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/lazyregexp"
 )
 
 // version is that of the files that this nono writes.
@@ -89,7 +89,7 @@ func Open(dir string) (*Sessions, error) {
 	return &Sessions{dir}, nil
 }
 
-var ids = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+var ids = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
 // path is the directory of a session.
 func (s *Sessions) path(id string) (string, error) {

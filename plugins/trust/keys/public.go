@@ -8,9 +8,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
+	"github.com/nono-run/nono/sdk/lazyregexp"
 	"github.com/nono-run/nono/sdk/loghead"
 )
 
@@ -35,7 +35,7 @@ type Public struct {
 var ErrName = errors.New("a key has a name of up to 63 lowercase letters, digits and . _ - @ +, " +
 	"which begins with a letter or a digit")
 
-var names = regexp.MustCompile(`^[a-z0-9][a-z0-9._@+-]{0,62}$`)
+var names = lazyregexp.New(`^[a-z0-9][a-z0-9._@+-]{0,62}$`)
 
 // CheckName refuses what a key cannot be called: the name is that of files, also where a file
 // system takes capital and small letters for the same, and must not look like an ID.
