@@ -53,6 +53,19 @@ func (p *Plan) reach() (func(proof.Target) proof.Reach, error) {
 	return func(proof.Target) proof.Reach { return played }, nil
 }
 
+// Changeable are the paths beneath which the agent may change modes, owners and times: where it may
+// write, but for the host's devices.
+func (p *Plan) Changeable() []string {
+	var all []string
+	for _, g := range p.Landlock {
+		if g.For != base.RuleDevices && slices.Contains(g.Rights, fragment.RightWrite) &&
+			!slices.Contains(g.Rights, fragment.RightDevice) {
+			all = append(all, g.Path)
+		}
+	}
+	return all
+}
+
 // WriteOwn writes the files that the agent reads and that cannot be mounted, into the session's own
 // directory. That is there, and nobody else's.
 func (p *Plan) WriteOwn() error {

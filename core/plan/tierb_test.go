@@ -254,8 +254,9 @@ func TestWalledSockets(t *testing.T) {
 	names.Response.Coverage = []sdk.Coverage{{Rule: "network.listen.0", Held: sdk.Enforced, By: "a test"}}
 	in.Layers = append(in.Layers, names)
 	p := plantest.Make(t, in)
-	if got := strings.Join(p.Supervised, " "); got != "connect listen" || p.Names != "net:dns-tcp" {
-		t.Errorf("core makes the calls %s, and names are asked at %s", got, p.Names)
+	made := func(call string) bool { return slices.Contains(p.Supervised, call) }
+	if !made("connect") || !made("listen") || !made("chmod") || made("open") || p.Names != "net:dns-tcp" {
+		t.Errorf("core makes the calls %s, and names are asked at %s", p.Supervised, p.Names)
 	}
 	for name, want := range map[string]string{"http_proxy": "http://127.0.0.1:61000", "RES_OPTIONS": "use-vc"} {
 		if v, _ := plantest.Value(p, name); len(v) != 1 || v[0].Literal != want {
@@ -283,5 +284,25 @@ func TestWalledSockets(t *testing.T) {
 	p = plantest.Make(t, in)
 	if r, err := p.Recipe(plan.Secrets{}, os.LookupEnv, in.Look); err != nil || len(r.Notify) > 0 || len(p.Supervised) > 0 {
 		t.Errorf("without a listener of calls core makes %v, %v", p.Supervised, err)
+	}
+}
+
+// Modes and times are changed where the agent may write; the host's devices are not its own.
+func TestChangeable(t *testing.T) {
+	in := plantest.Walled(plantest.Machine())
+	in.Supervised = true
+	p := plantest.Make(t, in)
+	want := []string{"/home/ada/proj", plantest.Session.Scratch}
+	if got := p.Changeable(); !slices.Equal(got, want) {
+		t.Errorf("changed may be %v, want %v", got, want)
+	}
+	held := func(p *plan.Plan, id policy.RuleID) sdk.Held {
+		i := slices.IndexFunc(p.Rules, func(r plan.Rule) bool { return r.ID == id })
+		return p.Rules[i].Held
+	}
+	in.Supervised = false
+	without := plantest.Make(t, in)
+	if held(p, base.RuleAttributes) != sdk.Enforced || held(without, base.RuleAttributes) != sdk.Partial {
+		t.Errorf("with a listener %s, without %s", held(p, base.RuleAttributes), held(without, base.RuleAttributes))
 	}
 }

@@ -2,10 +2,14 @@ package session
 
 import (
 	"context"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/launch/metadata"
 	"github.com/nono-run/nono/core/launch/supervise"
+	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/sockets"
 	"github.com/nono-run/nono/sdk/host"
 	"github.com/nono-run/nono/sdk/policy"
@@ -15,7 +19,7 @@ import (
 
 // openSockets opens what the agent's connections lead to.
 func (r *run) openSockets() error {
-	if len(r.plan.Supervised) == 0 {
+	if !slices.Contains(r.plan.Supervised, base.MadeConnect) {
 		return nil
 	}
 	s, err := sockets.Open(sockets.Options{
@@ -53,7 +57,10 @@ func (r *run) supervise(listener *os.File) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r.endSupervision = stop
-	handlers := r.sockets.Handlers()
+	handlers := metadata.Handlers(r.plan.Changeable())
+	if r.sockets != nil {
+		maps.Copy(handlers, r.sockets.Handlers())
+	}
 	go func() {
 		if err := supervise.Serve(ctx, listener, handlers); err != nil {
 			r.lose(diag.Errorf("core cannot make the agent's calls any more: %v", err))

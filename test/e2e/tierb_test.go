@@ -88,6 +88,10 @@ trial("its mode", lambda: oct(os.stat(os.path.dirname(os.environ["TMPDIR"])).st_
 trial("core's files", lambda: make(os.path.dirname(os.environ["NONO_SESSION_FILE"]) + "/x"))
 trial("beside core's files", lambda: os.listdir(os.path.dirname(os.environ["TMPDIR"])))
 trial("caches", lambda: os.environ["XDG_CACHE_HOME"].startswith(os.environ["TMPDIR"]))
+trial("the mode of a file of the home", lambda: os.chmod(home + "/notes.txt", 0o600))
+trial("its times", lambda: os.utime(home + "/notes.txt", (1, 1)))
+trial("the mode of a device", lambda: os.chmod("/dev/null", 0o666))
+trial("the mode of a file of the project", lambda: os.chmod("out.txt", 0o600))
 trial("a signal", lambda: os.kill(other, signal.SIGUSR1))
 trial("the memory of another process", lambda: open("/proc/%d/mem" % other, "rb"))
 trial("its environment", lambda: open("/proc/%d/environ" % other).read())
@@ -138,6 +142,8 @@ func TestTierB(t *testing.T) {
 		"a file of the home": refused, "the home": refused, "a file made in the home": refused,
 		"/tmp": refused, "a file made in /tmp": refused, "/dev/shm": refused,
 		"$TMPDIR": "made", "its mode": "0o700", "core's files": refused, "beside core's files": refused,
+		"the mode of a file of the home": notPermitted, "its times": notPermitted,
+		"the mode of a device": notPermitted, "the mode of a file of the project": "None",
 		"caches": "True", "a signal": notPermitted, "the memory of another process": refused,
 		"its environment": refused, "its command line": "True",
 		"TCP": refused, "a Unix socket": refused, "a pair": "1", "a terminal": refused,
@@ -173,6 +179,7 @@ func TestTierB(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"a file of the home": "NOTES", "a file made in the home": "made", "a file made in /tmp": "made",
+		"the mode of a file of the home": "None", "its times": "None",
 		"/dev/shm": "made", "core's files": "made", "a signal": "None", "TCP": "connected",
 		"a Unix socket": "connected",
 	} {

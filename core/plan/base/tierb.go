@@ -18,6 +18,7 @@ import (
 // The rules that only tier B has: what holds by itself where a run has namespaces of its own.
 const (
 	RuleScratch    policy.RuleID = "base.scratch"
+	RuleNames      policy.RuleID = "base.names"
 	RuleAttributes policy.RuleID = "base.attributes"
 	RuleEnds       policy.RuleID = "base.ends"
 	RuleDocuments  policy.RuleID = "base.documents"
@@ -74,9 +75,17 @@ func composeWalled(in Input) (Share, error) {
 func (w *walled) rules() {
 	w.hold(RuleMounts, policy.KindFilesystem, "what is not granted cannot be opened, changed or run",
 		"Landlock")
-	w.partly(RuleAttributes, policy.KindFilesystem,
-		"what is not granted cannot be looked at or watched, nor its mode, owner or times be changed",
-		"", "no view can be composed here, and Landlock looks at content alone")
+	w.partly(RuleNames, policy.KindFilesystem, "what is not granted cannot be looked at or watched",
+		"", "Landlock is not asked who looks at names, sizes and times, or waits for changes")
+	const attributes = "mode, owner, times and extended attributes can be changed of " +
+		"what may be written, and of nothing else"
+	if w.in.Supervised {
+		w.hold(RuleAttributes, policy.KindFilesystem, attributes, "core makes the changes")
+	} else {
+		w.partly(RuleAttributes, policy.KindFilesystem, attributes, "",
+			"Landlock does not see such a change, and core cannot make it, "+
+				"for nono runs beneath a filter that is asked already")
+	}
 	w.processes()
 	w.partly(RuleProc, "", "/proc shows the session only", "Landlock, for reading alone",
 		"it is the host's: it tells of the machine and of other processes")

@@ -3,6 +3,7 @@ package base
 import (
 	"slices"
 
+	"github.com/nono-run/nono/core/launch/metadata"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 )
@@ -73,14 +74,23 @@ func otherLimits() []Judgement {
 	}
 }
 
-// Made are the calls that core makes: what a socket is connected to, and where it is served, no
-// filter can see.
+// Made are the calls that core makes: which file is changed, what a socket is connected to, and
+// where it is served, no filter can see.
 func (s Shared) Made() []string {
-	if !s.Supervised || s.Network {
+	switch {
+	case !s.Supervised:
 		return nil
+	case s.Network:
+		return metadata.Calls()
 	}
-	return []string{"connect", "listen"}
+	return append(metadata.Calls(), MadeConnect, MadeListen)
 }
+
+// The calls about sockets that core makes.
+const (
+	MadeConnect = "connect"
+	MadeListen  = "listen"
+)
 
 // sockets are those whose reach is known without a network namespace: two ends of one pair, what
 // tells of the interfaces, and what core connects.

@@ -17,7 +17,8 @@ import (
 // inBrief is what of core's own rules is not held in tier B, for the start line; `nono plan` prints
 // each with its reason.
 var inBrief = map[policy.RuleID]string{
-	base.RuleAttributes: "names, modes and times of other files",
+	base.RuleNames:      "names, sizes and times of other files",
+	base.RuleAttributes: "changes of their modes and owners",
 	base.RuleProcesses:  "other processes' command lines",
 	base.RuleProc:       "the host's /proc",
 	base.RuleEnds:       "processes that outrun the end",
