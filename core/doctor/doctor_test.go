@@ -2,6 +2,8 @@ package doctor_test
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -294,6 +296,20 @@ func TestFeatures(t *testing.T) {
 	lacks := doctor.Known(5).Lacks
 	if !slices.ContainsFunc(lacks, func(f doctor.Feature) bool { return f.ABI == 6 }) || lacks[0].ABI != 6 {
 		t.Errorf("version 5 lacks %v", lacks)
+	}
+}
+
+// TestDocumented: the table in docs/hosts.md is this one.
+func TestDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/hosts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range doctor.Features() {
+		row := fmt.Sprintf("| %d | %s | %s | %s | %s |\n", f.ABI, f.Kernel, f.Can, f.WithoutA, f.WithoutB)
+		if !strings.Contains(string(page), row) {
+			t.Errorf("docs/hosts.md has no line\n%s", row)
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func Features() []Feature {
 		{
 			ABI: 3, Kernel: "6.2", Can: "truncating files",
 			WithoutA: mounts,
-			WithoutB: "the filter refuses truncate(2), O_TRUNC without writing, and openat2",
+			WithoutB: "the filter refuses truncate(2), and O_TRUNC where a file is opened for reading",
 		},
 		{
 			ABI: 4, Kernel: "6.7", Can: "binding and connecting TCP sockets, by port",
@@ -48,7 +48,7 @@ func Features() []Feature {
 		{
 			ABI: 5, Kernel: "6.10", Can: "control calls to devices (ioctl)",
 			WithoutA: "nothing is lost: /dev is private",
-			WithoutB: "a device that is granted takes every control call that its driver knows",
+			WithoutB: "the filter refuses openat2, and to open a file for neither reading nor writing",
 		},
 		{
 			ABI: 6, Kernel: "6.12", Can: "signals and abstract Unix sockets kept within",
