@@ -127,7 +127,7 @@ func TestLook(t *testing.T) {
 // TestRemedies: each locked-down host is told what would unlock it, and a host that holds
 // everything is told nothing.
 func TestRemedies(t *testing.T) {
-	whole, less := doctor.Sandbox{Tier: sdk.TierA}, doctor.Sandbox{Tier: "B", Why: "refused"}
+	whole, less := doctor.Sandbox{Tier: sdk.TierA}, doctor.Sandbox{Tier: sdk.TierB, Why: "refused"}
 	none := doctor.Sandbox{Why: "refused", Refused: true}
 	has := doctor.Known(7)
 	set := func(name, value string) doctor.Host {
@@ -221,6 +221,11 @@ func TestJudge(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
+	p.Host.Tier, p.Fallback = sdk.TierB, &plan.Fallback{Reason: "no namespaces", Try: "make some"}
+	want.Tier, want.Why, want.Try, want.Refused = sdk.TierB, "no namespaces", "make some", true
+	if diff := cmp.Diff(want, doctor.Judge(p, nil, "/tmp/s")); diff != "" {
+		t.Errorf("in tier B: (-want +got)\n%s", diff)
+	}
 	if holes := got.Holes(); len(holes) != 1 || holes[0].ID != "filesystem.deny.0" {
 		t.Errorf("the holes are %v", holes)
 	}
@@ -252,7 +257,7 @@ func TestCode(t *testing.T) {
 	for want, reports := range map[int][]doctor.Report{
 		doctor.Whole: {{Sandbox: doctor.Sandbox{Tier: sdk.TierA, Restrictions: []doctor.Restriction{held}}}},
 		doctor.Less: {
-			{Sandbox: doctor.Sandbox{Tier: "B", Restrictions: []doctor.Restriction{held}}},
+			{Sandbox: doctor.Sandbox{Tier: sdk.TierB, Restrictions: []doctor.Restriction{held}}},
 			{Sandbox: doctor.Sandbox{Tier: sdk.TierA, Restrictions: []doctor.Restriction{held, {Held: sdk.Partial}}}},
 		},
 		doctor.None: {{}, {Sandbox: doctor.Sandbox{Tier: sdk.TierA}, Wrong: "a line"}},
@@ -324,7 +329,7 @@ func TestPrint(t *testing.T) {
 			{Name: "go", Path: "/opt/go/bin/go", Why: "/opt/go is not granted", Try: "--read /opt/go"},
 		},
 		Directories: []doctor.Directory{{For: "settings", Path: "/home/ada/.config/nono", From: "XDG_CONFIG_HOME", Why: "you may not write in /home/ada"}},
-		Sandbox: doctor.Sandbox{Tier: "B", Why: "user namespaces are switched off", Restrictions: []doctor.Restriction{
+		Sandbox: doctor.Sandbox{Tier: sdk.TierB, Why: "user namespaces are switched off", Restrictions: []doctor.Restriction{
 			{Says: "a file that you deny", Held: sdk.Enforced, By: "Landlock"},
 			{Says: "other processes", Held: sdk.Partial, By: "scopes", Why: "their command lines are seen"},
 			{Says: "a network of its own", Held: sdk.Unavailable, Why: "there is none"},

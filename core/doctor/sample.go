@@ -84,6 +84,9 @@ func Judge(p *plan.Plan, err error, dir string) Sandbox {
 		return refused(err)
 	}
 	s := Sandbox{Tier: p.Host.Tier}
+	if p.Fallback != nil {
+		s.Why, s.Try, s.Refused = p.Fallback.Reason, p.Fallback.Try, true
+	}
 	for _, m := range meanings {
 		at := slices.IndexFunc(p.Rules, func(r plan.Rule) bool {
 			return strings.HasPrefix(string(r.ID), m.id) &&
