@@ -131,7 +131,7 @@ func (a *App) report(ctx context.Context) (*doctor.Report, error) {
 	if r.Keyring, err = a.keyring(ctx); err != nil {
 		return nil, err
 	}
-	r.Landlock = doctor.Known(doctor.LandlockABI())
+	r.Landlock = doctor.AskLandlock()
 	r.Directories = doctor.Directories(own, a.Lookup, mayWrite)
 	a.findTools(r)
 	if err := a.trySample(ctx, r); err != nil {

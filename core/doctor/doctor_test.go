@@ -177,6 +177,7 @@ func TestRemedies(t *testing.T) {
 			none, doctor.Known(0),
 			[]string{"lsm=landlock,capability,yama"},
 		},
+		"Landlock off":           {doctor.Host{Kernel: "6.1.0", Filtered: true}, none, doctor.Landlock{Off: true}, []string{"lsm=landlock,..."}},
 		"Landlock filtered":      {doctor.Host{Kernel: "6.1.0", Filtered: true}, none, doctor.Known(0), []string{"landlock_create_ruleset"}},
 		"built without Landlock": {doctor.Host{Kernel: "6.1.0"}, none, doctor.Known(0), []string{"CONFIG_SECURITY_LANDLOCK"}},
 	} {

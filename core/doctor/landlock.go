@@ -5,7 +5,9 @@ import "fmt"
 // Landlock is the kernel's Landlock, and what the later ones have that it lacks.
 type Landlock struct {
 	// ABI is its version; 0 where there is none.
-	ABI   int       `json:"abi"`
+	ABI int `json:"abi"`
+	// Off says that the kernel has one and was started without it.
+	Off   bool      `json:"off,omitempty"`
 	Lacks []Feature `json:"lacks,omitempty"`
 }
 
@@ -76,7 +78,10 @@ func Known(abi int) Landlock {
 
 // String is the version in a word.
 func (l Landlock) String() string {
-	if l.ABI == 0 {
+	switch {
+	case l.Off:
+		return "switched off when the machine was started"
+	case l.ABI == 0:
 		return "none"
 	}
 	return fmt.Sprintf("version %d", l.ABI)

@@ -2,5 +2,5 @@
 
 package doctor
 
-// LandlockABI is 0 where the kernel is not Linux.
-func LandlockABI() int { return 0 }
+// AskLandlock finds none where the kernel is not Linux.
+func AskLandlock() Landlock { return Known(0) }

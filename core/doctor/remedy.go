@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ func Remedies(h Host, s Sandbox, l Landlock) []Remedy {
 		return list // nothing that the host refuses
 	}
 	if l.ABI == 0 {
-		withoutLandlock(h, add)
+		withoutLandlock(h, l, add)
 	}
 	switch {
 	case h.WSL == 1:
@@ -147,17 +148,17 @@ func unit() []string {
 const landlockMajor, landlockMinor = 5, 13
 
 // withoutLandlock is for a host that has none, and no namespaces either.
-func withoutLandlock(h Host, add func(string, ...string)) {
+func withoutLandlock(h Host, l Landlock, add func(string, ...string)) {
 	var major, minor int
 	_, err := fmt.Sscanf(h.Kernel, "%d.%d", &major, &minor)
 	older := err == nil && (major < landlockMajor || major == landlockMajor && minor < landlockMinor)
 	switch {
 	case older:
 		add("this kernel has no Landlock", "use Linux 5.13 or later, better 6.12")
-	case len(h.Modules) > 0 && !slices.Contains(h.Modules, "landlock"):
-		add("Landlock is not switched on: the kernel was started with lsm="+strings.Join(h.Modules, ","),
-			"add landlock in front of that list in the kernel's command line: lsm=landlock,"+
-				strings.Join(h.Modules, ","))
+	case l.Off || len(h.Modules) > 0 && !slices.Contains(h.Modules, "landlock"):
+		list := cmp.Or(strings.Join(h.Modules, ","), "...")
+		add("Landlock is not switched on: the list of the kernel's security modules is "+list,
+			"begin that list with landlock, in the kernel's command line: lsm=landlock,"+list)
 	case h.Filtered:
 		add("a filter that nono runs under keeps Landlock away",
 			"use a container runtime whose seccomp profile knows landlock_create_ruleset, "+

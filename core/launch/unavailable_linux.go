@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/launch/recipe"
 )
@@ -23,6 +26,9 @@ const (
 type surroundings struct {
 	setting  func(name string) string
 	chrooted func() bool
+	// bare is root without the capability that it takes to give his own number to a namespace, where
+	// no filter is there that could have refused.
+	bare func() bool
 }
 
 // older reports whether the kernel is older than a release, or does not tell.
@@ -33,7 +39,7 @@ func (s surroundings) older(major, minor int) bool {
 }
 
 // host are the real ones.
-var host = surroundings{setting: readSetting, chrooted: isChrooted}
+var host = surroundings{setting: readSetting, chrooted: isChrooted, bare: isBare}
 
 // isChrooted reports whether this process sees no mount at its root: one whose root is a directory
 // of a file system was put there by chroot.
@@ -48,6 +54,25 @@ func isChrooted() bool {
 		}
 	}
 	return true
+}
+
+// isBare reads what the kernel says of this process.
+func isBare() bool {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil || os.Getuid() != 0 {
+		return false
+	}
+	unfiltered := false
+	var held uint64
+	for line := range strings.Lines(string(status)) {
+		switch name, value, _ := strings.Cut(strings.TrimSpace(line), ":\t"); name {
+		case "CapEff":
+			held, err = strconv.ParseUint(value, 16, 64)
+		case "Seccomp":
+			unfiltered = value == "0"
+		}
+	}
+	return err == nil && unfiltered && held&(1<<unix.CAP_SETFCAP) == 0
 }
 
 // readSetting reads a setting; one that this kernel lacks is empty.
@@ -111,6 +136,13 @@ func explain(step, about string, errno syscall.Errno, on surroundings) *Unavaila
 			Try: "run it outside, or in a container or with pivot_root where chroot was used " +
 				"(systemd-nspawn, bwrap, unshare --root is a chroot too)",
 		}
+	case step == stepClone && refused && on.bare():
+		return &UnavailableError{
+			Next: recipe.TierB,
+			Reason: "root without capabilities may not give his own number to a user namespace, " +
+				"as in containers that drop them",
+			Try: "run nono as an ordinary user (docker: --user 1000:1000)",
+		}
 	case step == stepClone:
 		return withoutNamespaces(errno, on.setting)
 	}
@@ -162,7 +194,7 @@ func withoutRights(setting func(string) string) *UnavailableError {
 	}
 	if setting(settingAppArmor) == "1" {
 		u.Reason += ": AppArmor restricts them"
-		u.Try = "give nono-init an AppArmor profile that has `userns`, or, for all programs:\n" +
+		u.Try = "give nono a profile of AppArmor's, which `nono doctor` prints, or, for all programs:\n" +
 			"sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
 	} else {
 		u.Try = "ask whoever runs this host, or the container, " +

@@ -31,6 +31,7 @@ func TestNext(t *testing.T) {
 		for _, chrooted := range []bool{false, true} {
 			u := explain(test.step, test.about, test.errno, surroundings{
 				setting: func(string) string { return "" }, chrooted: func() bool { return chrooted },
+				bare: func() bool { return !chrooted },
 			})
 			if u == nil || u.Next != test.want {
 				t.Errorf("%s %s %v: got %+v, want the tier %q", test.step, test.about, test.errno, u, test.want)
@@ -64,6 +65,8 @@ func TestExplain(t *testing.T) {
 		{"a kernel that lacks one call", stepCalls, syscall.ENOSYS, map[string]string{settingRelease: "5.10.0-8-amd64"}, "lacks the system call openat2", "this is 5.10.0"},
 		{"a filter", stepCalls, syscall.ENOSYS, map[string]string{settingRelease: "6.1.0"}, "a filter that nono runs under keeps away the system call openat2", "RestrictSUIDSGID=no"},
 		{"a chroot", stepClone, syscall.EPERM, map[string]string{"chroot": "yes"}, "in a chroot", "outside"},
+		{"root without capabilities", stepClone, syscall.EPERM, map[string]string{"bare": "yes"}, "root without capabilities", "ordinary user"},
+		{"root without capabilities, switched off", stepClone, syscall.ENOSPC, map[string]string{"bare": "yes", settingLimit: "0"}, "max_user_namespaces is 0", ""},
 		{"no Landlock at the boot", stepLandlock, syscall.EOPNOTSUPP, nil, "switched off", "lsm=landlock"},
 		{"an old kernel without Landlock", stepLandlock, syscall.ENOSYS, map[string]string{settingRelease: "5.10.0-8-amd64"}, "no Landlock", "Linux 5.13"},
 		{"Docker's filter of old", stepLandlock, syscall.ENOSYS, map[string]string{settingRelease: "6.1.0"}, "or a filter", "docker 23"},
@@ -76,6 +79,7 @@ func TestExplain(t *testing.T) {
 			u := explain(test.step, "openat2", test.errno, surroundings{
 				setting:  func(name string) string { return test.settings[name] },
 				chrooted: func() bool { return test.settings["chroot"] != "" },
+				bare:     func() bool { return test.settings["bare"] != "" },
 			})
 			switch {
 			case u == nil && test.reason == "":
