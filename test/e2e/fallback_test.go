@@ -186,7 +186,10 @@ func TestInsideItself(t *testing.T) {
 			cmd.Dir, cmd.Env = plain.Dir, plain.Env
 			flags := []string{"--allow-cwd", "--read", u.path("~/other"), "--read", programs, "--open-port", port}
 			if settings != "" {
-				flags = append(flags, "--env", "XDG_CONFIG_HOME="+settings)
+				for _, name := range []string{"CONFIG_HOME", "STATE_HOME", "DATA_HOME", "CACHE_HOME", "RUNTIME_DIR"} {
+					u.mkdir(filepath.Join(settings, name))
+					flags = append(flags, "--env", "XDG_"+name+"="+filepath.Join(settings, name))
+				}
 			}
 			hosts.InNono(cmd, nono, flags...)
 			hosts.On(t, cmd, outer)
@@ -251,7 +254,8 @@ func TestDoctor(t *testing.T) {
 	}
 	for _, file := range u.snapshot() {
 		path, mode, _ := strings.Cut(file, " ")
-		remembered := strings.HasPrefix(path, u.path("~/.cache/nono/layers/"))
+		remembered := strings.HasPrefix(path, u.path("~/.cache/nono/layers/")) ||
+			strings.HasPrefix(path, u.path("~/.local/state/nono/remembered/"))
 		if mode[0] == '-' && !remembered && !slices.Contains(before, file) {
 			t.Errorf("it left %s", path)
 		}
