@@ -15,7 +15,6 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/doctor"
-	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/core/toolchain"
 	"github.com/nono-run/nono/packaging/apparmor"
@@ -210,25 +209,9 @@ func (a *App) trySample(ctx context.Context, r *doctor.Report) (err error) {
 	if err := doctor.MakeSample(dir); err != nil {
 		return err
 	}
-	p, err := a.plannedSample(ctx, dir, doctor.SampleWhole)
-	r.Sandbox = doctor.Judge(p, err, dir)
-	if err == nil || r.Sandbox.Refused || ctx.Err() != nil {
-		return ctx.Err()
-	}
-	// A layer cannot work here; what can be said without it is said.
-	p, withoutErr := a.plannedSample(ctx, dir, doctor.SampleFiles)
-	if withoutErr == nil {
-		r.Sandbox = doctor.Judge(p, nil, dir)
-		r.Sandbox.Without(err)
-	}
-	return ctx.Err()
-}
-
-// plannedSample is the plan of one of the sample's policies, with nothing of the user's settings.
-func (a *App) plannedSample(ctx context.Context, dir, file string) (*plan.Plan, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer null.Close()
 	other := *a
@@ -240,10 +223,13 @@ func (a *App) plannedSample(ctx context.Context, dir, file string) (*plan.Plan, 
 		return a.Lookup(name)
 	}
 	req, err := other.request("plan", policyOptions{
-		File: filepath.Join(dir, file), Workdir: dir, Approve: true, Command: []string{"true"},
+		File: filepath.Join(dir, doctor.SampleFile), Workdir: dir, Approve: true,
+		Command: []string{"true"},
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return session.Plan(ctx, req)
+	p, err := session.Plan(ctx, req)
+	r.Sandbox = doctor.Judge(p, err, dir)
+	return ctx.Err()
 }

@@ -253,22 +253,6 @@ func TestJudgeARefusal(t *testing.T) {
 	}
 }
 
-// TestWithout: where a layer cannot work, all that it would have held is said not to be.
-func TestWithout(t *testing.T) {
-	s := doctor.Sandbox{Tier: sdk.TierB, Restrictions: []doctor.Restriction{{ID: "filesystem.deny.0", Held: sdk.Enforced}}}
-	s.Without(diag.Errorf("layer x needs user namespaces"))
-	var ids []string
-	for _, r := range s.Holes() {
-		ids = append(ids, r.ID)
-		if r.Why != "layer x needs user namespaces" || r.Says == "" {
-			t.Errorf("%+v", r)
-		}
-	}
-	if want := []string{"network.allow", "network.loopback", "network.listen", "credentials"}; !slices.Equal(ids, want) {
-		t.Errorf("%v, want %v", ids, want)
-	}
-}
-
 func TestCode(t *testing.T) {
 	held := doctor.Restriction{Held: sdk.Enforced}
 	for want, reports := range map[int][]doctor.Report{

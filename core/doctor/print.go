@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/fatih/color"
 
@@ -174,15 +175,19 @@ func (p *printer) restrictions(s Sandbox) {
 	if len(s.Restrictions) == 0 {
 		return
 	}
+	widest := 0
+	for _, r := range s.Restrictions {
+		widest = max(widest, utf8.RuneCountInString(shown(r.Says)))
+	}
 	p.section("what holds an agent here, and by what", func(w io.Writer) {
 		for _, r := range s.Restrictions {
-			// The colour's letters would count for the columns: all words of one are as long.
-			word := fmt.Sprintf("%-8s", words[r.Held])
-			held := p.good(word)
+			held := p.good
 			if r.Held != sdk.Enforced {
-				held = p.bad(word)
+				held = p.bad
 			}
-			fmt.Fprintf(w, "  %s  %s%s\n", held, shown(r.Says), cell(shown(r.By)))
+			line := fmt.Sprintf("%s  %-*s  %s", held(fmt.Sprintf("%-8s", words[r.Held])),
+				widest, shown(r.Says), shown(r.By))
+			fmt.Fprintf(w, "  %s\n", strings.TrimRight(line, " "))
 			if r.Held != sdk.Enforced {
 				fmt.Fprintf(w, "            %s\n", shown(r.Why))
 			}

@@ -15,25 +15,19 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// The sample's policies, by their names in its directory: all of it, and what is left where a layer
-// cannot work on this host, which ends the start.
-const (
-	SampleWhole = "agent.hcl"
-	SampleFiles = "files.hcl"
-)
+// SampleFile is the name of the sample's policy in its directory.
+const SampleFile = "agent.hcl"
 
-// sampleFiles and sampleNetwork ask for one thing of each kind that a tier may hold or not. With
-// best_effort nothing that is not held ends the start, and so all of it is answered for.
-const sampleFiles = `best_effort = true
+// sample asks for one thing of each kind that a tier may hold or not. With best_effort nothing that
+// is not held ends the start, and so all of it is answered for.
+const sample = `best_effort = true
 
 filesystem {
   allow   = ["project"]
   deny    = ["project/denied"]
   protect = ["project/protected"]
 }
-`
 
-const sampleNetwork = `
 network {
   allow    = ["host.example"]
   loopback = [5432]
@@ -58,7 +52,7 @@ func MakeSample(dir string) error {
 		}
 	}
 	for name, content := range map[string]string{
-		SampleWhole: sampleFiles + sampleNetwork, SampleFiles: sampleFiles, "key": "no key at all", "project/denied": "", "project/protected": "",
+		SampleFile: sample, "key": "no key at all", "project/denied": "", "project/protected": "",
 		"project/.git/HEAD": "ref: refs/heads/main\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
@@ -111,19 +105,6 @@ func Judge(p *plan.Plan, err error, dir string) Sandbox {
 		}
 	}
 	return s
-}
-
-// Without adds what no layer answers for on this host: that of the whole sample which the one about
-// files is without.
-func (s *Sandbox) Without(err error) {
-	why := refused(err).Why
-	for _, m := range meanings {
-		if m.path == "" {
-			s.Restrictions = append(s.Restrictions, Restriction{
-				ID: strings.TrimSuffix(m.id, "."), Says: m.says, Held: sdk.Unavailable, Why: why,
-			})
-		}
-	}
 }
 
 func restriction(r plan.Rule, says string) Restriction {

@@ -203,7 +203,7 @@ func TestInsideItself(t *testing.T) {
 		// The user's own settings are hidden in a sandbox, and without them nothing is run.
 		run := slices.Concat([]string{nono, "run", "--allow-cwd", "--"}, script)
 		u.refused(inside(run...), "config.hcl: permission denied", "this is inside a sandbox of nono's")
-		settings = u.path("settings")
+		settings = u.path("s")
 		r := u.succeeds(inside(run...))
 		if r.Stdout != "wrote\n" || !strings.Contains(r.Stderr, "tier B") {
 			t.Errorf("%+v: in two\n%s", outer, r)
