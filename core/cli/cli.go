@@ -33,6 +33,7 @@ import (
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/core/limits"
+	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/progress"
@@ -133,7 +134,7 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	}
 	err = usageError(root, args, err)
 	a.printer().Error(advised(err))
-	if isInside() {
+	if a.isInside() {
 		a.printer().Line("this is inside a sandbox of nono's, which holds for all that is started " +
 			"here; run the command itself")
 	}
@@ -152,8 +153,12 @@ func advised(err error) error {
 	return diag.Errorf("%s", err).Try("%s", try)
 }
 
-// isInside reports whether the first process here is nono-init.
-func isInside() bool {
+// isInside reports whether this is a sandbox of nono's: the first process is nono-init, or the
+// session is told by a variable where its rules are.
+func (a *App) isInside() bool {
+	if _, told := a.Lookup(base.SessionVariable); told {
+		return true
+	}
 	name, err := os.ReadFile("/proc/1/comm")
 	return err == nil && strings.TrimSpace(string(name)) == "nono-init"
 }

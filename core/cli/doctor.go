@@ -15,6 +15,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/doctor"
+	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/session"
 	"github.com/nono-run/nono/core/toolchain"
 	"github.com/nono-run/nono/packaging/apparmor"
@@ -209,9 +210,24 @@ func (a *App) trySample(ctx context.Context, r *doctor.Report) (err error) {
 	if err := doctor.MakeSample(dir); err != nil {
 		return err
 	}
+	p, err := a.plannedSample(ctx, dir, doctor.SampleWhole)
+	r.Sandbox = doctor.Judge(p, err, dir)
+	if err == nil || r.Sandbox.Refused || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	// Nothing can be reached here, or a layer cannot work; what holds without that is said.
+	if p, lessErr := a.plannedSample(ctx, dir, doctor.SampleFiles); lessErr == nil {
+		r.Sandbox = doctor.Judge(p, nil, dir)
+		r.Sandbox.Without(err)
+	}
+	return ctx.Err()
+}
+
+// plannedSample is the plan of one of the sample's policies, with nothing of the user's settings.
+func (a *App) plannedSample(ctx context.Context, dir, file string) (*plan.Plan, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer null.Close()
 	other := *a
@@ -223,13 +239,10 @@ func (a *App) trySample(ctx context.Context, r *doctor.Report) (err error) {
 		return a.Lookup(name)
 	}
 	req, err := other.request("plan", policyOptions{
-		File: filepath.Join(dir, doctor.SampleFile), Workdir: dir, Approve: true,
-		Command: []string{"true"},
+		File: filepath.Join(dir, file), Workdir: dir, Approve: true, Command: []string{"true"},
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p, err := session.Plan(ctx, req)
-	r.Sandbox = doctor.Judge(p, err, dir)
-	return ctx.Err()
+	return session.Plan(ctx, req)
 }

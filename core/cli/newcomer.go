@@ -74,7 +74,7 @@ func (a *App) welcome(cmd *cobra.Command) error {
 		"nothing else of yours exists for it.\n\n")
 	row := func(command, text string) { fmt.Fprintf(&b, "  %-46s %s\n", command, text) }
 	switch _, err := os.Lstat(filepath.Join(dir, starterFile)); {
-	case isInside():
+	case a.isInside():
 		b.WriteString("This is inside one of its sandboxes, and what is started here is in it too.\n")
 	case err == nil:
 		fmt.Fprintf(&b, "Here is an %s:\n", starterFile)

@@ -264,7 +264,7 @@ func (a *App) asker(ctx context.Context, o whyOptions, own dirs.Dirs) (asker, er
 		file, err := selfAsker(o, own, a.Lookup)
 		return asker{file: file}, err
 	}
-	if isInside() {
+	if a.isInside() {
 		return asker{}, diag.Errorf("no plan can be made inside a sandbox").
 			Try("`nono why --self --path PATH` says it of the session here")
 	}

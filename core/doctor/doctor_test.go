@@ -110,6 +110,7 @@ func TestLook(t *testing.T) {
 		"WSL 1":               {look(map[string]string{"proc/sys/kernel/osrelease": "4.4.0-19041-Microsoft\n"}, 1000), func(h *doctor.Host) { h.Kernel, h.WSL = "4.4.0-19041-Microsoft", 1 }},
 		"a runner":            {look(nil, 1000, "GITHUB_ACTIONS=true"), func(h *doctor.Host) { h.Runner = "github" }},
 		"a sandbox of nono's": {look(map[string]string{"proc/1/comm": "nono-init\n"}, 1000), func(h *doctor.Host) { h.Inside = true }},
+		"another of nono's":   {look(nil, 1000, "NONO_SESSION_FILE=/x"), func(h *doctor.Host) { h.Inside = true }},
 		"a service": {look(map[string]string{"proc/self/cgroup": "0::/system.slice/agent.service\n"}, 1000), func(h *doctor.Host) {
 			h.Group, h.Service = "/system.slice/agent.service", "agent.service"
 		}},
@@ -250,6 +251,22 @@ func TestJudgeARefusal(t *testing.T) {
 		if diff := cmp.Diff(c.want, doctor.Judge(nil, c.err, "/x")); diff != "" {
 			t.Errorf("%v: (-want +got)\n%s", c.err, diff)
 		}
+	}
+}
+
+// TestWithout: where nothing can be reached, all that is about it is said not to be held.
+func TestWithout(t *testing.T) {
+	s := doctor.Sandbox{Tier: sdk.TierB, Restrictions: []doctor.Restriction{{ID: "filesystem.deny.0", Held: sdk.Enforced}}}
+	s.Without(diag.Errorf("there is a listener already"))
+	var ids []string
+	for _, r := range s.Holes() {
+		ids = append(ids, r.ID)
+		if r.Why != "there is a listener already" || r.Says == "" {
+			t.Errorf("%+v", r)
+		}
+	}
+	if want := []string{"network.allow", "network.loopback", "network.listen", "credentials"}; !slices.Equal(ids, want) {
+		t.Errorf("%v, want %v", ids, want)
 	}
 }
 

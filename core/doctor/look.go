@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/nono-run/nono/core/plan/base"
 )
 
 // Host is what the host says of itself. What it does not say is empty.
@@ -79,7 +81,7 @@ func Look(root fs.FS, env Env) Host {
 	h.WSL = wsl(h.Kernel)
 	h.Container = l.container()
 	h.Runner = l.runner()
-	h.Inside = l.line("proc/1/comm") == "nono-init" || l.exists("dev/nono.json")
+	h.Inside = l.line("proc/1/comm") == "nono-init" || l.variable(base.SessionVariable) != ""
 	l.status(&h)
 	h.Covered = l.covered()
 	if list := l.line("sys/kernel/security/lsm"); list != "" {

@@ -15,19 +15,25 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// SampleFile is the name of the sample's policy in its directory.
-const SampleFile = "agent.hcl"
+// The sample's policies, by their names in its directory: all of it, and what is left where nothing
+// can be reached on this host, which ends the start.
+const (
+	SampleWhole = "agent.hcl"
+	SampleFiles = "files.hcl"
+)
 
-// sample asks for one thing of each kind that a tier may hold or not. With best_effort nothing that
-// is not held ends the start, and so all of it is answered for.
-const sample = `best_effort = true
+// sampleFiles and sampleNetwork ask for one thing of each kind that a tier may hold or not. With
+// best_effort nothing that is not held ends the start, and so all of it is answered for.
+const sampleFiles = `best_effort = true
 
 filesystem {
   allow   = ["project"]
   deny    = ["project/denied"]
   protect = ["project/protected"]
 }
+`
 
+const sampleNetwork = `
 network {
   allow    = ["host.example"]
   loopback = [5432]
@@ -52,7 +58,7 @@ func MakeSample(dir string) error {
 		}
 	}
 	for name, content := range map[string]string{
-		SampleFile: sample, "key": "no key at all", "project/denied": "", "project/protected": "",
+		SampleWhole: sampleFiles + sampleNetwork, SampleFiles: sampleFiles, "key": "no key at all", "project/denied": "", "project/protected": "",
 		"project/.git/HEAD": "ref: refs/heads/main\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
@@ -105,6 +111,19 @@ func Judge(p *plan.Plan, err error, dir string) Sandbox {
 		}
 	}
 	return s
+}
+
+// Without adds what this host has not, and the sample about files does not ask for: why is what the
+// whole sample was refused for.
+func (s *Sandbox) Without(why error) {
+	reason := refused(why).Why
+	for _, m := range meanings {
+		if m.path == "" {
+			s.Restrictions = append(s.Restrictions, Restriction{
+				ID: strings.TrimSuffix(m.id, "."), Says: m.says, Held: sdk.Unavailable, Why: reason,
+			})
+		}
+	}
 }
 
 func restriction(r plan.Rule, says string) Restriction {
