@@ -58,7 +58,8 @@ func MakeSample(dir string) error {
 		}
 	}
 	for name, content := range map[string]string{
-		SampleWhole: sampleFiles + sampleNetwork, SampleFiles: sampleFiles, "key": "no key at all", "project/denied": "", "project/protected": "",
+		SampleWhole: sampleFiles + sampleNetwork, SampleFiles: sampleFiles,
+		"key": "no key at all", "project/denied": "", "project/protected": "",
 		"project/.git/HEAD": "ref: refs/heads/main\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
