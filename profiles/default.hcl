@@ -48,13 +48,16 @@ filesystem {
     "/etc/ca-certificates",
     "/etc/crypto-policies",
 
-    # Time, language, terminal, and what kind of system this is.
+    # Time, language, terminal, and what kind of system this is: where debian_version is there and closed, as without namespaces,
+    # pip ends.
     "/etc/localtime",
     "/etc/timezone",
     "/etc/locale.conf",
     "/etc/locale.gen",
     "/etc/terminfo",
     "/etc/os-release",
+    "/etc/lsb-release",
+    "/etc/debian_version",
     "/etc/alternatives",
     "/etc/mime.types",
 

@@ -177,6 +177,32 @@ var acts = map[string]func(args []string) error{
 		fmt.Println(errnoOf(unix.Listen(fd, 1)))
 		return nil
 	},
+	// times connects so often, and says how long each took.
+	":times": func(args []string) error {
+		at := netip.MustParseAddrPort(args[0])
+		n, _ := strconv.Atoi(args[1])
+		to := &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())}
+		var took time.Duration
+		for range n {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+			if err != nil {
+				return err
+			}
+			// Its end leaves nothing behind: so many would use up the ports.
+			linger := &unix.Linger{Onoff: 1}
+			if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, linger); err != nil {
+				return err
+			}
+			began := time.Now()
+			if err := unix.Connect(fd, to); err != nil {
+				return err
+			}
+			took += time.Since(began)
+			unix.Close(fd)
+		}
+		fmt.Println(took.Nanoseconds() / int64(n))
+		return nil
+	},
 	// unix connects to each path, as streams and as packets.
 	":unix": func(args []string) error {
 		for _, at := range args {

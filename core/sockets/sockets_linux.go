@@ -57,9 +57,6 @@ func Open(o Options) (*Sockets, error) {
 		at: map[netip.AddrPort]*door{}, wild: map[uint16]*door{},
 	}
 	for _, l := range o.Listeners {
-		if l.Network != fragment.TCP {
-			continue
-		}
 		if err := s.open(l); err != nil {
 			s.Close()
 			return nil, fmt.Errorf("opening the listener %q of layer %s: %w", l.Name, l.Layer, err)
@@ -73,16 +70,20 @@ func Open(o Options) (*Sockets, error) {
 }
 
 func (s *Sockets) open(l merge.Listener) error {
-	address, err := netip.ParseAddr(l.Address)
-	if err != nil {
-		return err
-	}
+	// Which listener carries a range means nothing: it leads to all of them.
 	if l.LocalPrefix != "" {
 		prefix, err := netip.ParsePrefix(l.LocalPrefix)
 		if err != nil {
 			return err
 		}
 		s.local = append(s.local, prefix)
+	}
+	if l.Network != fragment.TCP {
+		return nil
+	}
+	address, err := netip.ParseAddr(l.Address)
+	if err != nil {
+		return err
 	}
 	d := &door{Listener: l, address: netip.AddrPortFrom(address, l.Port)}
 	if d.file, d.real, err = listen(l.ID()); err != nil {

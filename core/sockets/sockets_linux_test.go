@@ -26,7 +26,7 @@ const proxy = "127.0.0.1:61000"
 // that a range stands for.
 var listeners = []merge.Listener{
 	{Listener: fragment.Listener{Name: "proxy", Network: fragment.TCP, Address: "127.0.0.1", Port: 61000}, Layer: "net"},
-	{Listener: fragment.Listener{Name: "dns", Network: fragment.UDP, Address: "127.0.0.1", Port: 53}, Layer: "net"},
+	{Listener: fragment.Listener{Name: "dns", Network: fragment.UDP, Address: "127.0.0.1", Port: 53, LocalPrefix: "203.0.113.200/32"}, Layer: "net"},
 	{Listener: fragment.Listener{Name: "dns-tcp", Network: fragment.TCP, Address: "127.0.0.1", Port: 53, LocalPrefix: "198.18.0.0/15"}, Layer: "net"},
 	{Listener: fragment.Listener{Name: "port-443", Network: fragment.TCP, Address: "0.0.0.0", Port: 443}, Layer: "net"},
 }
@@ -107,12 +107,13 @@ func (s *service) port() uint16 { return uint16(s.Addr().(*net.TCPAddr).Port) }
 func TestReached(t *testing.T) {
 	w := newWorld(t, sockets.Options{})
 	for at, want := range map[string]string{
-		proxy:              "proxy 127.0.0.1:61000",
-		"0.0.0.0:61000":    "proxy 127.0.0.1:61000",
-		"198.18.0.9:443":   "port-443 198.18.0.9:443",
-		"127.0.0.77:443":   "port-443 127.0.0.77:443",
-		"203.0.113.53:53":  "dns-tcp 203.0.113.53:53", // the host's name server, whichever that is
-		"[2001:db8::1]:53": "dns-tcp [2001:db8::1]:53",
+		proxy:               "proxy 127.0.0.1:61000",
+		"0.0.0.0:61000":     "proxy 127.0.0.1:61000",
+		"198.18.0.9:443":    "port-443 198.18.0.9:443",
+		"127.0.0.77:443":    "port-443 127.0.0.77:443",
+		"203.0.113.200:443": "port-443 203.0.113.200:443",
+		"203.0.113.53:53":   "dns-tcp 203.0.113.53:53", // the host's name server, whichever that is
+		"[2001:db8::1]:53":  "dns-tcp [2001:db8::1]:53",
 	} {
 		w.start("", ":dial", at).says(want)
 		w.start("", ":blocking", at).says(want)
