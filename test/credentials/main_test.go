@@ -20,6 +20,7 @@ import (
 	"testing"
 
 	"github.com/nono-run/nono/test/account"
+	"github.com/nono-run/nono/test/hosts"
 	"github.com/nono-run/nono/test/internet"
 	"github.com/nono-run/nono/test/machine"
 	"github.com/nono-run/nono/testllm"
@@ -30,7 +31,10 @@ const baseVariable = "NONO_CREDENTIALS_TESTS"
 
 var base = os.Getenv(baseVariable)
 
-func TestMain(m *testing.M) { internet.Main(m, prepare) }
+func TestMain(m *testing.M) {
+	hosts.Arrange()
+	internet.Main(m, prepare)
+}
 
 // prepare builds everything where there is still a network.
 func prepare() (env []string, clean func(), err error) {
@@ -69,20 +73,31 @@ func providers(t *testing.T, o testllm.Options) (*internet.Internet, *testllm.Se
 }
 
 // A user is somebody who runs agents on the machine.
-type user struct{ *account.User }
+type user struct {
+	*account.User
+	on hosts.Host // where nono runs
+}
+
+// everywhere are the hosts of both tiers. On the second nobody may make a namespace, and core makes
+// the agent's connections.
+var everywhere = map[string]hosts.Host{"tier A": {}, "tier B": {NoNamespaces: true}}
 
 type result = account.Result
 
 func newUser(t *testing.T) *user {
 	t.Helper()
-	return &user{account.New(t, base+"/bin")}
+	return &user{User: account.New(t, base+"/bin")}
 }
 
 // inside is a program run by nono with flags, and the words after them.
 func (u *user) inside(flags string, args ...string) *exec.Cmd {
 	u.T.Helper()
 	run := append([]string{base + "/bin/nono", "run", "-s", "--allow-cwd"}, strings.Fields(flags)...)
-	return u.Command(append(append(run, "--"), args...)...)
+	cmd := u.Command(append(append(run, "--"), args...)...)
+	if u.on != (hosts.Host{}) {
+		hosts.On(u.T, cmd, u.on)
+	}
+	return cmd
 }
 
 // A conversation is with a program that runs.

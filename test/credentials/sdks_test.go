@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nono-run/nono/test/hosts"
 	"github.com/nono-run/nono/testllm"
 )
 
@@ -79,34 +80,9 @@ const (
 func TestSDKs(t *testing.T) {
 	dir, agents := installed(t)
 	for name, agent := range agents {
-		t.Run(name, func(t *testing.T) {
-			_, llm := providers(t, testllm.Options{})
-			u := newUser(t)
-			r := u.Succeeds(u.keyring(llm, u.inside(both+" --read "+dir+" --read "+u.sources(), agent...)))
-			var answers map[string]string
-			if err := json.Unmarshal([]byte(r.Stdout), &answers); err != nil {
-				t.Fatalf("%v\n%s", err, r)
-			}
-			if len(answers) < 10 {
-				t.Errorf("only %v was asked", slices.Collect(maps.Keys(answers)))
-			}
-			for way, answer := range answers {
-				want := said
-				switch {
-				case strings.HasSuffix(way, "_models"):
-					want = standIn
-				case strings.HasSuffix(way, "_own_key"):
-					if !strings.HasPrefix(answer, refusal) {
-						t.Errorf("%s: %q", way, answer)
-					}
-					continue
-				}
-				if answer != want {
-					t.Errorf("%s: %q", way, answer)
-				}
-			}
-			onlyTheKeys(t, llm, len(answers)-2) // an agent's own key got to nobody
-		})
+		for tier, on := range everywhere {
+			t.Run(name+" in "+tier, func(t *testing.T) { tryAgent(t, dir, agent, on) })
+		}
 	}
 	t.Run("nothing to find", func(t *testing.T) {
 		_, llm := providers(t, testllm.Options{})
@@ -133,6 +109,40 @@ func TestSDKs(t *testing.T) {
 			}
 		}
 	})
+}
+
+// tryAgent has one agent use its clients in every way, with nono on such a host.
+func tryAgent(t *testing.T, dir string, agent []string, on hosts.Host) {
+	_, llm := providers(t, testllm.Options{})
+	u := newUser(t)
+	cmd := u.keyring(llm, u.inside(both+" --read "+dir+" --read "+u.sources(), agent...))
+	if on != (hosts.Host{}) {
+		hosts.On(t, cmd, on) // the keyring is there too
+	}
+	r := u.Succeeds(cmd)
+	var answers map[string]string
+	if err := json.Unmarshal([]byte(r.Stdout), &answers); err != nil {
+		t.Fatalf("%v\n%s", err, r)
+	}
+	if len(answers) < 10 {
+		t.Errorf("only %v was asked", slices.Collect(maps.Keys(answers)))
+	}
+	for way, answer := range answers {
+		want := said
+		switch {
+		case strings.HasSuffix(way, "_models"):
+			want = standIn
+		case strings.HasSuffix(way, "_own_key"):
+			if !strings.HasPrefix(answer, refusal) {
+				t.Errorf("%s: %q", way, answer)
+			}
+			continue
+		}
+		if answer != want {
+			t.Errorf("%s: %q", way, answer)
+		}
+	}
+	onlyTheKeys(t, llm, len(answers)-2) // an agent's own key got to nobody
 }
 
 // sources is where the agents lie.

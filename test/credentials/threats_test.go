@@ -8,12 +8,15 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/nono-run/nono/test/hosts"
 	"github.com/nono-run/nono/test/internet"
 	"github.com/nono-run/nono/testllm"
 )
@@ -254,9 +257,20 @@ func (u *user) status(url, key string) string {
 // user's while the session runs, which is not even connected; nothing at the provider; nothing in
 // another session, nor at another service of the same one; nothing when the session is over.
 func TestStolenToken(t *testing.T) {
-	_, llm := providers(t, testllm.Options{})
-	u := newUser(t)
-	u.having(llm)
+	for name, on := range everywhere {
+		t.Run(name, func(t *testing.T) {
+			_, llm := providers(t, testllm.Options{})
+			u := newUser(t)
+			u.having(llm)
+			u.on = on
+			stolenToken(u, llm)
+		})
+	}
+}
+
+func stolenToken(u *user, llm *testllm.Server) {
+	t := u.T
+	before := loopbackPorts(t)
 	a := u.begin(u.inside(both, "bash", "-c", `
 		echo $OPENAI_API_KEY $OPENAI_BASE_URL $ANTHROPIC_BASE_URL
 		while read -r url; do
@@ -283,6 +297,20 @@ func TestStolenToken(t *testing.T) {
 			t.Errorf("%s: %s, want %s", what, try.got, try.want)
 		}
 	}
+	// In tier B the sockets themselves can be connected to.
+	opened := 0
+	for port := range loopbackPorts(t) {
+		if before[port] {
+			continue
+		}
+		opened++
+		if got := u.status(fmt.Sprintf("http://127.0.0.1:%d/v1/models", port), token); got != "000" {
+			t.Errorf("another process, at port %d: %s", port, got)
+		}
+	}
+	if (opened > 0) != (u.on != hosts.Host{}) {
+		t.Errorf("%d sockets of the layer's lie on the host's loopback", opened)
+	}
 	a.over()
 	if got := otherSession(); got != "401" {
 		t.Errorf("after the session, in another one: %s", got)
@@ -290,6 +318,31 @@ func TestStolenToken(t *testing.T) {
 	if got := u.status("https://api.openai.com/v1/models", token); got != "401" {
 		t.Errorf("after the session, at the provider: %s", got)
 	}
+}
+
+// loopbackPorts are those of IPv4's loopback at which something listens.
+func loopbackPorts(t *testing.T) map[uint64]bool {
+	t.Helper()
+	table, err := os.ReadFile("/proc/self/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[uint64]bool{}
+	for line := range strings.Lines(string(table)) {
+		const listening = "0A"
+		f := strings.Fields(line)
+		if len(f) < 4 || f[3] != listening {
+			continue
+		}
+		if hex, ok := strings.CutPrefix(f[1], "0100007F:"); ok {
+			port, err := strconv.ParseUint(hex, 16, 16)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[port] = true
+		}
+	}
+	return found
 }
 
 // TestRebinding (E58): the provider's name leads to where the key must not be sent. Nobody there

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nono-run/nono/test/hosts"
 	"github.com/nono-run/nono/test/internet"
 )
 
@@ -64,10 +65,12 @@ func TestLoopback(t *testing.T) {
 			t.Errorf("outside, %s: %s", append(allowed, denied...)[n], outcome)
 		}
 	}
-	outcomes := u.try(u.inside(policy, base+"/bin/agent", "try"), append(allowed, denied...))
-	for n, outcome := range outcomes {
-		if reached := strings.Contains(outcome, "reached"); reached != (n < len(allowed)) {
-			t.Errorf("%s: %s", append(allowed, denied...)[n], outcome)
+	for _, u.on = range []hosts.Host{{}, tierB} {
+		outcomes := u.try(u.inside(policy, base+"/bin/agent", "try"), append(allowed, denied...))
+		for n, outcome := range outcomes {
+			if reached := strings.Contains(outcome, "reached"); reached != (n < len(allowed)) {
+				t.Errorf("%s, on %+v: %s", append(allowed, denied...)[n], u.on, outcome)
+			}
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/nono-run/nono/test/account"
+	"github.com/nono-run/nono/test/hosts"
 	"github.com/nono-run/nono/test/internet"
 	"github.com/nono-run/nono/test/machine"
 )
@@ -26,7 +27,10 @@ const baseVariable = "NONO_NETWORK_TESTS"
 // install.
 var base = os.Getenv(baseVariable)
 
-func TestMain(m *testing.M) { internet.Main(m, prepare) }
+func TestMain(m *testing.M) {
+	hosts.Arrange()
+	internet.Main(m, prepare)
+}
 
 // prepare builds everything where there is still a network.
 func prepare() (env []string, clean func(), err error) {
@@ -92,13 +96,20 @@ func makeEnvironment(dir string) error {
 }
 
 // A user is somebody who runs agents on the machine.
-type user struct{ *account.User }
+type user struct {
+	*account.User
+	on hosts.Host // where nono runs
+}
+
+// tierB is a host on which nobody may make a namespace: nono has no network to give the agent, and
+// core makes its connections.
+var tierB = hosts.Host{NoNamespaces: true}
 
 type result = account.Result
 
 func newUser(t *testing.T) *user {
 	t.Helper()
-	return &user{account.New(t, "/usr/local/go/bin")}
+	return &user{User: account.New(t, "/usr/local/go/bin")}
 }
 
 // inside is the command that runs a program in the sandbox. A policy is the blocks besides the
@@ -118,5 +129,9 @@ func (u *user) insideReading(dirs []string, policy string, args ...string) *exec
 	policy = fmt.Sprintf("filesystem {\n  allow = [%q]\n  read  = [%s]\n}\n%s", u.Project, reads.String(), policy)
 	file := u.Write("agent.hcl", policy)
 	run := []string{base + "/bin/nono", "run", "-s", "-c", file, "--approve", "--"}
-	return u.Command(append(run, args...)...)
+	cmd := u.Command(append(run, args...)...)
+	if u.on != (hosts.Host{}) {
+		hosts.On(u.T, cmd, u.on)
+	}
+	return cmd
 }

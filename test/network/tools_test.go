@@ -20,6 +20,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nono-run/nono/test/hosts"
 	"github.com/nono-run/nono/test/internet"
 )
 
@@ -137,11 +138,13 @@ func TestTools(t *testing.T) {
 			serve()
 			policy := "network {\n  allow = [\"tool.good.example:443\", \"tool.good.example:22\"]\n  " +
 				strings.ReplaceAll(k.policy, "HOST", "tool.good.example") + "\n}\n"
-			if r := u.Finish(u.insideReading(k.reads, policy, "sh", "-c", script("tool.good.example"))); strings.TrimSpace(r.Stdout) != k.prints {
-				t.Errorf("what is allowed: %s", r)
-			}
-			if r := u.Finish(u.insideReading(k.reads, policy, "sh", "-c", script("tool.evil.example"))); r.Code == 0 || strings.Contains(r.Stdout, k.prints) {
-				t.Errorf("what is denied: %s", r)
+			for _, u.on = range []hosts.Host{{}, tierB} {
+				if r := u.Finish(u.insideReading(k.reads, policy, "sh", "-c", script("tool.good.example"))); strings.TrimSpace(r.Stdout) != k.prints {
+					t.Errorf("what is allowed, on %+v: %s", u.on, r)
+				}
+				if r := u.Finish(u.insideReading(k.reads, policy, "sh", "-c", script("tool.evil.example"))); r.Code == 0 || strings.Contains(r.Stdout, k.prints) {
+					t.Errorf("what is denied, on %+v: %s", u.on, r)
+				}
 			}
 			if i.Authority.Asked("evil.example") {
 				t.Error("the denied name was asked for")
