@@ -45,7 +45,7 @@ func Features() []Feature {
 		{
 			ABI: 4, Kernel: "6.7", Can: "binding and connecting TCP sockets, by port",
 			WithoutA: "nothing is lost: the network is the session's own",
-			WithoutB: "`listen` is refused; the filter and core hold connects alone",
+			WithoutB: "nothing is lost: core makes the connections, and is asked about each `listen`",
 		},
 		{
 			ABI: 5, Kernel: "6.10", Can: "control calls to devices (ioctl)",
