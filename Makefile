@@ -87,7 +87,7 @@ soak: build ## a thousand starts and ends under load, with kills, umasks and lim
 	@bin/soak/soak -nono bin/nono -network
 	@bin/soak/soak -nono bin/nono -credentials
 	@bin/soak/soak -nono bin/nono -signed
-	@$(GO) test -count=1 -timeout=3h -run '^TestTheKernelDoesWhatThePlanSays$$' ./test/e2e -questions $(QUESTIONS)
+	@$(GO) test -count=1 -timeout=3h -run '^TestTheKernelDoesWhat' ./test/e2e -questions $(QUESTIONS)
 	@$(GO) test -count=1 -run '^TestStorm$$' ./test/network -storm 60s
 	@$(GO) test -count=1 -timeout=1h -run '^TestKills$$' ./plugins/snapshot/store -kills 2000
 

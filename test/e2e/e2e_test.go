@@ -109,7 +109,9 @@ type user struct {
 	// Programs is the directory that nono is run from, and Program is which one: "nono", or
 	// "nono-short".
 	Programs, Program string
-	runtime           string
+	// Host is the kind of host that nono finds itself on; nil is the machine as it is.
+	Host    *hosts.Host
+	runtime string
 }
 
 func newUser(t *testing.T) *user {
@@ -192,6 +194,9 @@ func (u *user) command(args ...string) *exec.Cmd {
 		"TERM=dumb",
 		"XDG_RUNTIME_DIR=" + u.runtime,
 	}, u.Env...)
+	if u.Host != nil {
+		hosts.On(u.t, cmd, *u.Host)
+	}
 	return cmd
 }
 

@@ -266,10 +266,17 @@ func (c *propertyCase) run(program string, paths []string) result {
 // plan asks for the plan, and gives the decision about its rules.
 func (c *propertyCase) plan() (*policy.Decider, bool) {
 	c.t.Helper()
+	p, ok := c.planned()
+	return policy.NewDecider(&p), ok
+}
+
+// planned are the rules of the plan, if there is one.
+func (c *propertyCase) planned() (p policy.Policy, ok bool) {
+	c.t.Helper()
 	r := c.nono(slices.Concat([]string{"plan", "--json"}, c.flags, []string{"--", "/usr/bin/python3"})...)
 	switch {
 	case r.Code == 125 && strings.Contains(r.Stderr, "nono: error: "):
-		return nil, false
+		return p, false
 	case r.Code != 0:
 		c.t.Fatalf("seed %d: the plan failed\n%s\n%s", c.seed, r, c.hcl)
 	}
@@ -286,13 +293,12 @@ func (c *propertyCase) plan() (*policy.Decider, bool) {
 	if err := json.Unmarshal([]byte(r.Stdout), &plan); err != nil {
 		c.t.Fatal(err)
 	}
-	var p policy.Policy
 	for _, r := range plan.Rules {
 		if r.Access != "" {
 			p.Filesystem = append(p.Filesystem, policy.PathRule{ID: r.ID, Source: r.Source, Access: r.Access, Path: r.Path, Type: r.Type, Lifted: r.Lifted})
 		}
 	}
-	return policy.NewDecider(&p), true
+	return p, true
 }
 
 // created is a name in a directory that nothing has.
