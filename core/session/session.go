@@ -124,7 +124,7 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 	if err := r.lost(); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
-	if err := r.replaced(); err != nil {
+	if err := errors.Join(r.replaced(), r.recheck()); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
 	// From here on there may be an agent, long before we hear of it: the next signal is for it.

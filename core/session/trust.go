@@ -1,7 +1,10 @@
 package session
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"io"
 	"slices"
 
 	"github.com/nono-run/nono/core/diag"
@@ -109,6 +112,30 @@ func (r *run) watchVerified() (err error) {
 	return err
 }
 
+// recheck holds the verified files to what was verified once more, right before the agent may read
+// them. In tier A nono-init has copied them; in tier B the agent reads the files themselves.
+func (r *run) recheck() error {
+	if !r.walled() {
+		return nil
+	}
+	for _, v := range r.verified {
+		digest := sha256.New()
+		f, err := hostfile.Open(v.Path)
+		if err == nil {
+			_, err = io.Copy(digest, io.LimitReader(f, mostVerified))
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil || hex.EncodeToString(digest.Sum(nil)) != v.SHA256 {
+			return diag.Errorf("%s was changed since it was verified",
+				diag.Homely(v.Path, r.host.Home)).Try("start again when nobody changes it")
+		}
+	}
+	return nil
+}
+
+// mostVerified is more than a file of instructions ever has; of a larger one the digest is another.
+const mostVerified = 1 << 30
+
 // replaced is the reason to end where that has happened. A mount goes with the file that it is
 // over, so from then on the agent reads what nobody has verified.
 func (r *run) replaced() error {
@@ -120,6 +147,10 @@ func (r *run) replaced() error {
 	if path != "" {
 		what = diag.Homely(path, r.host.Home)
 	}
-	return diag.Errorf("%s was replaced from outside, so the agent would read what was not verified",
-		what).Try("start again; where what is there now is right, sign it first (nono trust sign)")
+	by := "from outside"
+	if r.walled() {
+		by = "from outside or by the agent" // which nothing keeps from it there
+	}
+	return diag.Errorf("%s was replaced %s, so the agent would read what was not verified",
+		what, by).Try("start again; where what is there now is right, sign it first (nono trust sign)")
 }

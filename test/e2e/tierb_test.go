@@ -390,3 +390,18 @@ func TestTierBDemo(t *testing.T) {
 		}
 	}
 }
+
+// What was verified is what the agent begins with in tier B too: changed since, whoever did it and
+// in whatever way, there is no start; and replaced while it runs, the run is over.
+func TestTierBVerified(t *testing.T) {
+	u := withKey(t)
+	u.write("GEMINI.md", "# as it was signed\n")
+	u.succeeds(u.nono("trust", "sign", "GEMINI.md"))
+	cat := []string{"run", "--allow-cwd", "--", "/bin/cat", "GEMINI.md"}
+	if r := u.succeeds(u.nonoB(cat...)); r.Stdout != "# as it was signed\n" {
+		t.Errorf("untouched\n%s", r)
+	}
+	u.refused(u.nonoB("run", "--allow-cwd", "--", "/bin/sh", "-c", "echo x > x; mv x GEMINI.md; exec sleep 1000"),
+		"GEMINI.md was replaced", "by the agent")
+	u.refused(u.nonoB(cat...), "GEMINI.md")
+}
