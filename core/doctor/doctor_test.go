@@ -214,7 +214,7 @@ func TestJudge(t *testing.T) {
 		{ID: "base.proc", Says: "a fresh /proc", Held: sdk.Enforced, By: "mount", Source: policy.Source{Origin: policy.OriginBase}},
 	}}
 	want := doctor.Sandbox{Tier: sdk.TierA, Restrictions: []doctor.Restriction{
-		{ID: "filesystem.allow.0", Says: "a directory that you grant", Held: sdk.Enforced, By: "bind"},
+		{ID: "filesystem.allow.0", Says: "a directory that you grant, of which you deny something", Held: sdk.Enforced, By: "bind"},
 		{ID: "filesystem.deny.0", Says: "a file that you deny in it", Held: sdk.Partial, By: "masked"},
 		{ID: "credentials.sample", Says: "a key that the agent uses and does not have", Held: sdk.Enforced, By: "a token for file://key"},
 		{ID: "base.proc", Says: "a fresh /proc", Held: sdk.Enforced, By: "mount"},
@@ -284,6 +284,30 @@ func TestCode(t *testing.T) {
 			if got := r.Code(); got != want {
 				t.Errorf("%+v: %d, want %d", r, got, want)
 			}
+		}
+	}
+}
+
+// TestNext: the last line is what brings one further on this host.
+func TestNext(t *testing.T) {
+	none := doctor.Sandbox{Why: "refused", Refused: true}
+	limited := doctor.Host{Settings: map[string]string{doctor.SettingLimit: "0"}}
+	whole := doctor.Sandbox{Tier: sdk.TierA}
+	codex := []doctor.Tool{{Name: "claude"}, {Name: "codex", Inside: true}}
+	for want, c := range map[string]struct {
+		report doctor.Report
+		agent  bool
+	}{
+		"nono run --allow-cwd -- python3 my_agent.py":   {report: doctor.Report{Sandbox: whole}},
+		"nono run --profile codex --allow-cwd -- codex": {report: doctor.Report{Sandbox: whole, Tools: codex}},
+		"nono plan -c agent.hcl":                        {doctor.Report{Sandbox: whole, Tools: codex}, true},
+		"sudo sysctl -w user.max_user_namespaces=15000": {doctor.Report{Sandbox: none, Host: limited, Landlock: doctor.Known(7)}, true},
+		"nono help doctor":                              {report: doctor.Report{Sandbox: none, Landlock: doctor.Known(7)}},
+		"nono help agent.hcl":                           {doctor.Report{Sandbox: whole, Wrong: "a line"}, true},
+		"nono why --self --path . --op write":           {doctor.Report{Sandbox: whole, Host: doctor.Host{Inside: true}}, true},
+	} {
+		if c.report.Conclude(c.agent); c.report.Next != want {
+			t.Errorf("%q, want %q", c.report.Next, want)
 		}
 	}
 }

@@ -208,7 +208,7 @@ func (r *Report) next(agent bool) string {
 	case r.Host.Inside:
 		return "nono why --self --path . --op write"
 	case r.Sandbox.Tier == "":
-		return "nono help doctor"
+		return r.firstAid()
 	case agent:
 		return "nono plan -c agent.hcl"
 	}
@@ -220,4 +220,16 @@ func (r *Report) next(agent bool) string {
 		}
 	}
 	return "nono run --allow-cwd -- python3 my_agent.py"
+}
+
+// firstAid is the first remedy that can be typed here.
+func (r *Report) firstAid() string {
+	for _, m := range r.Remedies {
+		for _, line := range m.Do {
+			if strings.HasPrefix(line, "sudo ") || strings.HasPrefix(line, "nono ") {
+				return line
+			}
+		}
+	}
+	return "nono help doctor"
 }

@@ -74,7 +74,7 @@ func MakeSample(dir string) error {
 var meanings = []struct {
 	id, path, says string
 }{
-	{"filesystem.allow.", "project", "a directory that you grant"},
+	{"filesystem.allow.", "project", "a directory that you grant, of which you deny something"},
 	{"filesystem.deny.", "project/denied", "a file that you deny in it"},
 	{"filesystem.protect.", "project/protected", "a file that you protect in it"},
 	{"filesystem.protect.", "project/.git/hooks", "what is protected in it by default, as .git/hooks"},
