@@ -207,10 +207,10 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	if err != nil {
 		return
 	}
-	_ = await.End(i.process) // Wait waits as well, and holds a processor
-	if o.Tier == recipe.TierB {
+	if o.Tier == recipe.TierB && !fenced {
 		keepRunning(i.process.Pid)
 	}
+	_ = await.End(i.process) // Wait waits as well, and holds a processor
 	state, err := i.process.Wait()
 	if err == nil {
 		i.state = state

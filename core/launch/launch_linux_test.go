@@ -297,91 +297,97 @@ func TestLandlockLink(t *testing.T) {
 
 // TestExit is each way in which an agent can end or not begin.
 func TestExit(t *testing.T) {
-	for _, test := range []struct {
-		try    string
-		exit   launch.Exit
-		status int
-	}{
-		{"exit=0", launch.Exit{}, 0},
-		{"exit=3", launch.Exit{Code: 3}, 3},
-		{"exit=125", launch.Exit{Code: 125}, 125},
-		{"die=9", launch.Exit{Signal: unix.SIGKILL}, 137},
-		{"die=15", launch.Exit{Signal: unix.SIGTERM}, 143},
-		{"leave=5", launch.Exit{Left: 5}, 0},
-	} {
-		t.Run(test.try, func(t *testing.T) {
-			r := newBox(t, test.try).run(t)
-			if r.err != nil || r.Exit != test.exit || r.Status() != test.status {
-				t.Errorf("got %+v, %v", r.Exit, r.err)
-			}
-		})
-	}
+	inBothTiers(t, func(t *testing.T, make maker) {
+		for _, test := range []struct {
+			try    string
+			exit   launch.Exit
+			status int
+		}{
+			{"exit=0", launch.Exit{}, 0},
+			{"exit=3", launch.Exit{Code: 3}, 3},
+			{"exit=125", launch.Exit{Code: 125}, 125},
+			{"die=9", launch.Exit{Signal: unix.SIGKILL}, 137},
+			{"die=15", launch.Exit{Signal: unix.SIGTERM}, 143},
+			{"leave=5", launch.Exit{Left: 5}, 0},
+		} {
+			t.Run(test.try, func(t *testing.T) {
+				r := make(t, test.try).run(t)
+				if r.err != nil || r.Exit != test.exit || r.Status() != test.status {
+					t.Errorf("got %+v, %v", r.Exit, r.err)
+				}
+			})
+		}
+	})
 }
 
 func TestExecFails(t *testing.T) {
-	for _, test := range []struct {
-		name    string
-		content string
-		mode    os.FileMode
-		status  int
-		text    string
-	}{
-		{"missing", "", 0, 127, "no such file"},
-		{"not executable", "#!/prober\n", 0o644, 126, "permission denied"},
-		{"interpreter missing", "#!/usr/bin/python99\n", 0o755, 126, "interpreter or loader"},
-		{"no program", "just text\n", 0o755, 126, "neither a program"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			b := newBox(t)
-			b.recipe.Executable = filepath.Join(b.project, "program")
-			if test.mode != 0 {
-				if err := os.WriteFile(b.recipe.Executable, []byte(test.content), test.mode); err != nil {
+	inBothTiers(t, func(t *testing.T, make maker) {
+		for _, test := range []struct {
+			name    string
+			content string
+			mode    os.FileMode
+			status  int
+			text    string
+		}{
+			{"missing", "", 0, 127, "no such file"},
+			{"not executable", "#!/usr/bin/env\n", 0o644, 126, "permission denied"},
+			{"interpreter missing", "#!/usr/bin/python99\n", 0o755, 126, "interpreter or loader"},
+			{"no program", "just text\n", 0o755, 126, "neither a program"},
+		} {
+			t.Run(test.name, func(t *testing.T) {
+				b := make(t)
+				b.recipe.Executable = filepath.Join(b.project, "program")
+				if test.mode != 0 {
+					if err := os.WriteFile(b.recipe.Executable, []byte(test.content), test.mode); err != nil {
+						t.Fatal(err)
+					}
+				}
+				init, _, err := b.prepare(t)
+				if err != nil {
 					t.Fatal(err)
 				}
-			}
-			init, _, err := b.prepare(t)
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = init.Go(deadline(t), false)
-			var e *launch.ExecError
-			if !errors.As(err, &e) || e.Status() != test.status || !strings.Contains(err.Error(), test.text) {
-				t.Errorf("got %v, want %d and %q", err, test.status, test.text)
-			}
-			if _, err := init.Wait(); err == nil {
-				t.Error("Wait says how an agent ended that never ran")
-			}
-		})
-	}
+				err = init.Go(deadline(t), false)
+				var e *launch.ExecError
+				if !errors.As(err, &e) || e.Status() != test.status || !strings.Contains(err.Error(), test.text) {
+					t.Errorf("got %v, want %d and %q", err, test.status, test.text)
+				}
+				if _, err := init.Wait(); err == nil {
+					t.Error("Wait says how an agent ended that never ran")
+				}
+			})
+		}
+	})
 }
 
 // TestSignal: signals reach the agent, one of the terminal's its whole group.
 func TestSignal(t *testing.T) {
-	for _, s := range []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1} {
-		t.Run(unix.SignalName(s), func(t *testing.T) {
-			b := newBox(t, "stop-on")
-			lines := b.pipe(t)
-			init, _, err := b.prepare(t)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := init.Go(deadline(t), false); err != nil {
-				t.Fatal(err)
-			}
-			if got := <-lines; got != "waiting" {
-				t.Fatalf("the agent said %q", got)
-			}
-			if err := init.Signal(s); err != nil {
-				t.Fatal(err)
-			}
-			if got := <-lines; got != "stop-on: "+s.String() {
-				t.Errorf("the agent said %q", got)
-			}
-			if exit, err := init.Wait(); err != nil || exit != (launch.Exit{}) {
-				t.Errorf("got %+v, %v", exit, err)
-			}
-		})
-	}
+	inBothTiers(t, func(t *testing.T, make maker) {
+		for _, s := range []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1} {
+			t.Run(unix.SignalName(s), func(t *testing.T) {
+				b := make(t, "stop-on")
+				lines := b.pipe(t)
+				init, _, err := b.prepare(t)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := init.Go(deadline(t), false); err != nil {
+					t.Fatal(err)
+				}
+				if got := <-lines; got != "waiting" {
+					t.Fatalf("the agent said %q", got)
+				}
+				if err := init.Signal(s); err != nil {
+					t.Fatal(err)
+				}
+				if got := <-lines; got != "stop-on: "+s.String() {
+					t.Errorf("the agent said %q", got)
+				}
+				if exit, err := init.Wait(); err != nil || exit != (launch.Exit{}) {
+					t.Errorf("got %+v, %v", exit, err)
+				}
+			})
+		}
+	})
 }
 
 // pipe gives the agent's output line by line, until its end.
@@ -405,24 +411,26 @@ func (b *box) pipe(t *testing.T) <-chan string {
 
 // TestOutputEnds: nono-init does not hold the agent's output open.
 func TestOutputEnds(t *testing.T) {
-	b := newBox(t, "close-output", "sleep=1h")
-	lines := b.pipe(t)
-	init, _, err := b.prepare(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := init.Go(deadline(t), false); err != nil {
-		t.Fatal(err)
-	}
-	b.stdout.Close()
-	select {
-	case _, more := <-lines:
-		if more {
-			t.Error("the agent said something")
+	inBothTiers(t, func(t *testing.T, make maker) {
+		b := make(t, "close-output", "sleep=1h")
+		lines := b.pipe(t)
+		init, _, err := b.prepare(t)
+		if err != nil {
+			t.Fatal(err)
 		}
-	case <-time.After(30 * time.Second):
-		t.Error("the agent has closed its output, and it does not end")
-	}
+		if err := init.Go(deadline(t), false); err != nil {
+			t.Fatal(err)
+		}
+		b.stdout.Close()
+		select {
+		case _, more := <-lines:
+			if more {
+				t.Error("the agent said something")
+			}
+		case <-time.After(30 * time.Second):
+			t.Error("the agent has closed its output, and it does not end")
+		}
+	})
 }
 
 // TestListenersAndDialers is the plumbing of layers: sockets opened inside and served from outside,

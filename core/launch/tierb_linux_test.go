@@ -4,11 +4,10 @@ import (
 	"errors"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/launch/filter"
 	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
@@ -24,6 +23,7 @@ func newPlainBox(t testing.TB, tries ...string) *box {
 	b := newBox(t, tries...)
 	b.options.Tier = recipe.TierB
 	b.recipe.Mounts = nil
+	b.recipe.Seccomp = plainFilter(t, 7)
 	b.recipe.Executable = built.prober
 	b.recipe.Landlock = []fragment.Landlock{
 		grant(built.prober, fragment.RightRead, fragment.RightExecute),
@@ -33,6 +33,25 @@ func newPlainBox(t testing.TB, tries ...string) *box {
 		grant(b.project, everything...),
 	}
 	return b
+}
+
+// plainFilter is the filter of every agent in tier B, where Landlock has a version.
+func plainFilter(t testing.TB, abi int) []byte {
+	t.Helper()
+	program, err := filter.Assemble(base.Shared{LandlockABI: abi}.Calls())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+// maker makes a sandbox around the prober.
+type maker func(t testing.TB, tries ...string) *box
+
+// inBothTiers is for what is the same in both.
+func inBothTiers(t *testing.T, test func(t *testing.T, make maker)) {
+	t.Run("tier A", func(t *testing.T) { test(t, newBox) })
+	t.Run("tier B", func(t *testing.T) { test(t, newPlainBox) })
 }
 
 func grant(path string, rights ...fragment.Right) fragment.Landlock {
@@ -56,27 +75,6 @@ func TestAgentB(t *testing.T) {
 		"write=new": "ok", "read=new": "written inside",
 		"list=/etc": "EACCES", "read=/etc/hostname": "EACCES", "list=/": "EACCES",
 	})
-}
-
-// TestExitB is each way in which an agent of tier B can end.
-func TestExitB(t *testing.T) {
-	for _, test := range []struct {
-		try  string
-		exit launch.Exit
-	}{
-		{"exit=0", launch.Exit{}},
-		{"exit=3", launch.Exit{Code: 3}},
-		{"die=9", launch.Exit{Signal: unix.SIGKILL}},
-		{"die=15", launch.Exit{Signal: unix.SIGTERM}},
-		{"leave=5", launch.Exit{Left: 5}},
-	} {
-		t.Run(test.try, func(t *testing.T) {
-			r := newPlainBox(t, test.try).run(t)
-			if r.err != nil || r.Exit != test.exit {
-				t.Errorf("got %+v, %v", r.Exit, r.err)
-			}
-		})
-	}
 }
 
 // TestNotify: a recipe's notifications come to whoever holds the listener, and once nobody does the

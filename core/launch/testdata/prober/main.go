@@ -72,6 +72,32 @@ var tries = map[string]func(value string) string{
 	"hold":         hold,
 	"speculation":  speculation,
 
+	// Of another process: "parent", which is nono-init, or a number.
+	"reach":         func(v string) string { return outcome(unix.Kill(process(v), 0)) },
+	"reach-threads": func(v string) string { return reachThreads(process(v)) },
+	"signals":       func(v string) string { return allSignals(process(v)) },
+	"end":           func(v string) string { return outcome(unix.Kill(process(v), unix.SIGKILL)) },
+	"stop":          func(v string) string { return outcome(unix.Kill(process(v), unix.SIGSTOP)) },
+	"limit":         func(v string) string { return limit(process(v)) },
+	"threads-of":    func(v string) string { return threads(fmt.Sprintf("/proc/%d/task", process(v))) },
+	"adjust":        func(v string) string { return adjust(process(v)) },
+
+	// Ways to empty a file.
+	"truncate": func(p string) string { return outcome(unix.Truncate(p, 0)) },
+	"open-truncate": func(p string) string {
+		fd, err := unix.Open(p, unix.O_RDONLY|unix.O_TRUNC, 0)
+		unix.Close(fd)
+		return outcome(err)
+	},
+	"openat2-truncate": func(p string) string {
+		fd, err := unix.Openat2(unix.AT_FDCWD, p, &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_TRUNC})
+		unix.Close(fd)
+		return outcome(err)
+	},
+	"device-ioctl": deviceIoctl,
+
+	"uncapped": func(string) string { return outcome(dropCapabilities()) },
+
 	// Ends.
 	"serve":   serve,
 	"dial":    func(a string) string { c, err := net.Dial("tcp", a); return answerOf(c, err) },
@@ -608,4 +634,85 @@ func stopOn(string) string {
 	signal.Notify(caught, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1)
 	fmt.Println("waiting")
 	return (<-caught).String()
+}
+
+// process is the number of one that is named.
+func process(v string) int {
+	if v == "parent" {
+		return os.Getppid()
+	}
+	n, _ := strconv.Atoi(v)
+	return n
+}
+
+// reachThreads tells whether any thread of a process can be sent a signal.
+func reachThreads(pid int) string {
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return outcome(err)
+	}
+	seen := map[string]bool{}
+	for _, e := range entries {
+		thread, _ := strconv.Atoi(e.Name())
+		seen[outcome(unix.Tgkill(pid, thread, 0))] = true
+	}
+	var out []string
+	for s := range seen {
+		out = append(out, s)
+	}
+	return strings.Join(out, " ")
+}
+
+// allSignals sends a process every signal but those that nobody can catch, plainly and with a code
+// of our own, and tells whether it is there afterwards.
+func allSignals(pid int) string {
+	for s := 1; s <= 64; s++ {
+		if syscall.Signal(s) == unix.SIGKILL || syscall.Signal(s) == unix.SIGSTOP {
+			continue
+		}
+		unix.Kill(pid, syscall.Signal(s))
+		info := make([]byte, 128)
+		*(*int32)(unsafe.Pointer(&info[0])) = int32(s)
+		*(*int32)(unsafe.Pointer(&info[8])) = -1 // SI_QUEUE
+		syscall.RawSyscall(unix.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(s), uintptr(unsafe.Pointer(&info[0])))
+	}
+	time.Sleep(100 * time.Millisecond) // had one of them ended nono-init, we would not wake up
+	return "survived"
+}
+
+// limit sets a limit of another process to what it is.
+func limit(pid int) string {
+	now := unix.Rlimit{Cur: 1 << 20, Max: 1 << 20}
+	_ = unix.Prlimit(pid, unix.RLIMIT_MSGQUEUE, nil, &now)
+	return outcome(unix.Prlimit(pid, unix.RLIMIT_MSGQUEUE, &now, nil))
+}
+
+// adjust opens, for writing, what decides who is ended first where memory runs out.
+func adjust(pid int) string {
+	f, err := os.OpenFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), os.O_WRONLY, 0)
+	if err == nil {
+		f.Close()
+	}
+	return outcome(err)
+}
+
+// deviceIoctl opens a device for neither reading nor writing, and asks its driver something.
+func deviceIoctl(p string) string {
+	const neither = 3
+	fd, err := unix.Open(p, neither|unix.O_NOCTTY, 0)
+	if err != nil {
+		return "open: " + outcome(err)
+	}
+	defer unix.Close(fd)
+	_, err = unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	return outcome(err)
+}
+
+// dropCapabilities makes this process one of an ordinary user's, whom others of that user may trace.
+func dropCapabilities() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	_, _, e := syscall.AllThreadsSyscall(
+		unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none[0])), 0)
+	return errno(e)
 }

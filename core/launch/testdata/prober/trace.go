@@ -29,8 +29,7 @@ var traces = map[string]func(pid int) string{
 func trace(v string) string {
 	name, target, _ := strings.Cut(v, ",")
 	if target != "child" {
-		pid, _ := strconv.Atoi(target)
-		return traces[name](pid)
+		return traces[name](process(target))
 	}
 	child := exec.Command("/proc/self/exe", "sleep=1h")
 	if err := child.Start(); err != nil {
