@@ -297,7 +297,7 @@ func TestLandlockLink(t *testing.T) {
 
 // TestExit is each way in which an agent can end or not begin.
 func TestExit(t *testing.T) {
-	inBothTiers(t, func(t *testing.T, make maker) {
+	inBothTiers(t, func(t *testing.T, box maker) {
 		for _, test := range []struct {
 			try    string
 			exit   launch.Exit
@@ -311,7 +311,7 @@ func TestExit(t *testing.T) {
 			{"leave=5", launch.Exit{Left: 5}, 0},
 		} {
 			t.Run(test.try, func(t *testing.T) {
-				r := make(t, test.try).run(t)
+				r := box(t, test.try).run(t)
 				if r.err != nil || r.Exit != test.exit || r.Status() != test.status {
 					t.Errorf("got %+v, %v", r.Exit, r.err)
 				}
@@ -321,7 +321,7 @@ func TestExit(t *testing.T) {
 }
 
 func TestExecFails(t *testing.T) {
-	inBothTiers(t, func(t *testing.T, make maker) {
+	inBothTiers(t, func(t *testing.T, box maker) {
 		for _, test := range []struct {
 			name    string
 			content string
@@ -335,7 +335,7 @@ func TestExecFails(t *testing.T) {
 			{"no program", "just text\n", 0o755, 126, "neither a program"},
 		} {
 			t.Run(test.name, func(t *testing.T) {
-				b := make(t)
+				b := box(t)
 				b.recipe.Executable = filepath.Join(b.project, "program")
 				if test.mode != 0 {
 					if err := os.WriteFile(b.recipe.Executable, []byte(test.content), test.mode); err != nil {
@@ -361,10 +361,10 @@ func TestExecFails(t *testing.T) {
 
 // TestSignal: signals reach the agent, one of the terminal's its whole group.
 func TestSignal(t *testing.T) {
-	inBothTiers(t, func(t *testing.T, make maker) {
+	inBothTiers(t, func(t *testing.T, box maker) {
 		for _, s := range []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1} {
 			t.Run(unix.SignalName(s), func(t *testing.T) {
-				b := make(t, "stop-on")
+				b := box(t, "stop-on")
 				lines := b.pipe(t)
 				init, _, err := b.prepare(t)
 				if err != nil {
@@ -411,8 +411,8 @@ func (b *box) pipe(t *testing.T) <-chan string {
 
 // TestOutputEnds: nono-init does not hold the agent's output open.
 func TestOutputEnds(t *testing.T) {
-	inBothTiers(t, func(t *testing.T, make maker) {
-		b := make(t, "close-output", "sleep=1h")
+	inBothTiers(t, func(t *testing.T, box maker) {
+		b := box(t, "close-output", "sleep=1h")
 		lines := b.pipe(t)
 		init, _, err := b.prepare(t)
 		if err != nil {

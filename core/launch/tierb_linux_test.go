@@ -49,7 +49,7 @@ func plainFilter(t testing.TB, abi int) []byte {
 type maker func(t testing.TB, tries ...string) *box
 
 // inBothTiers is for what is the same in both.
-func inBothTiers(t *testing.T, test func(t *testing.T, make maker)) {
+func inBothTiers(t *testing.T, test func(t *testing.T, box maker)) {
 	t.Run("tier A", func(t *testing.T) { test(t, newBox) })
 	t.Run("tier B", func(t *testing.T) { test(t, newPlainBox) })
 }
