@@ -39,11 +39,18 @@ func stranger(t *testing.T) (lives func() bool) {
 }
 
 // inside counts the processes that run in a directory.
-func inside(dir string) int {
+func inside(dir string) int { return inState(dir, "") }
+
+// inState counts those of a state, or of any.
+func inState(dir, state string) int {
 	all, _ := filepath.Glob("/proc/[0-9]*/cwd")
 	n := 0
 	for _, link := range all {
-		if to, err := os.Readlink(link); err == nil && to == dir {
+		if to, err := os.Readlink(link); err != nil || to != dir {
+			continue
+		}
+		stat, err := os.ReadFile(filepath.Join(filepath.Dir(link), "stat"))
+		if err == nil && strings.Contains(string(stat), ") "+state) {
 			n++
 		}
 	}

@@ -62,6 +62,8 @@ type Options struct {
 	Tier recipe.Tier
 	// HostNetwork leaves the agent in the host's network.
 	HostNetwork bool
+	// Terminal says that the recipe will ask for a terminal.
+	Terminal bool
 	// Streams become the agent's, each as what it is. They stay the caller's to close.
 	Streams streams.Set
 	// Deadline bounds each answer of nono-init's; zero means [DefaultDeadline]. The agent itself runs

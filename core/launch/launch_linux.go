@@ -191,6 +191,9 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	attributes := namespaced(o)
 	if o.Tier == recipe.TierB {
 		args, attributes = append(args, recipe.NoNamespaces), plain()
+		if o.Terminal {
+			args = append(args, recipe.WithTerminal)
+		}
 	}
 	fenced := o.Tier == recipe.TierB && fence()
 	var err error

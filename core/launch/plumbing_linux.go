@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/core/launch/relay"
 	"github.com/nono-run/nono/core/launch/streams"
@@ -26,7 +28,7 @@ type plumbing struct {
 	own   []*os.File  // of files, those that core made, to be closed when nono-init has its copies
 
 	relays [3]*relay.Relay // nil where there is none
-	views  [3]*os.File     // of files that are read through a view
+	views  [3]*os.File     // of files that are read through a view, or as a copy
 	starts [3]int64        // the offset at which each view began
 
 	// hurry is closed when the end was asked for from outside.
@@ -42,15 +44,20 @@ func lay(set streams.Set, tier recipe.Tier) (*plumbing, error) {
 	p := &plumbing{user: set, hurry: make(chan struct{})}
 	for n, s := range set {
 		p.told[n], p.files[n] = s.Stream, s.File
+		copied := false
+		var err error
 		if tier == recipe.TierB && s.Kind == recipe.FileStream {
 			p.told[n].Path = "" // nono-init can make no view
+			if copied, err = p.copy(n); err != nil {
+				p.close()
+				return nil, err
+			}
 		}
-		var err error
 		switch s.Kind {
 		case recipe.PipeStream, recipe.SocketStream:
 			err = p.relay(n)
 		case recipe.FileStream:
-			if !s.Write {
+			if !s.Write && !copied {
 				err = p.relay(n)
 			}
 		case recipe.TerminalStream:
@@ -63,6 +70,66 @@ func lay(set streams.Set, tier recipe.Tier) (*plumbing, error) {
 		}
 	}
 	return p, nil
+}
+
+// mostCopied is how large a file may be that is copied into memory to be read.
+const mostCopied = 16 << 20
+
+// copy has the agent read a copy of a file that is only read, where no view of it can be made: with
+// the user's own descriptor it could change the file's mode, times and attributes. The copy lies in
+// memory, can be neither written nor given another size, and is read from where the user's offset
+// is. It reports whether there is one: a larger file, and one that grows meanwhile, is relayed.
+func (p *plumbing) copy(n int) (bool, error) {
+	s := p.user[n]
+	if s.Write {
+		return false, nil
+	}
+	at, err := s.File.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return false, fmt.Errorf("looking at where stream %d begins: %w", n, err)
+	}
+	inner, err := sealedCopy(s.File)
+	if inner == nil || err != nil {
+		return false, err
+	}
+	p.own = append(p.own, inner)
+	if _, err := inner.Seek(at, io.SeekStart); err != nil {
+		return false, fmt.Errorf("beginning the copy of stream %d where it was given: %w", n, err)
+	}
+	// The offset of an open file is shared by all descriptors that were copied from it.
+	mine, err := unix.FcntlInt(inner.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return false, fmt.Errorf("keeping the copy of stream %d: %w", n, err)
+	}
+	p.files[n], p.views[n], p.starts[n] = inner, os.NewFile(uintptr(mine), "copy"), at
+	return true, nil
+}
+
+// sealedCopy is a file's content, opened for reading; nil if it is too large.
+func sealedCopy(f *os.File) (*os.File, error) {
+	const doing = "copying a file that the agent reads"
+	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
+	content, err := io.ReadAll(io.NewSectionReader(f, 0, mostCopied+1))
+	if err != nil || len(content) > mostCopied {
+		return nil, nil // what cannot be read is the agent's to find out
+	}
+	fd, err := unix.MemfdCreate("nono-stream", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	memory := os.NewFile(uintptr(fd), "copy")
+	defer func() { _ = memory.Close() }() // its content stays, by the other descriptor
+	if _, err := memory.Write(content); err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	reading, err := os.Open("/proc/self/fd/" + strconv.Itoa(fd))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	return reading, nil
 }
 
 // relay puts a relay before a stream: from the user's to the agent's for standard input, the other

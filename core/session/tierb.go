@@ -43,6 +43,7 @@ func (r *run) startInit(ctx context.Context) error {
 // startIn starts nono-init for a tier, and waits for how far it comes.
 func (r *run) startIn(ctx context.Context, tier recipe.Tier) (recipe.Host, error) {
 	init, err := launch.Start(ctx, launch.Options{
+		Terminal:    r.req.Terminal != nil,
 		Path:        r.bin + "/nono-init",
 		Tier:        tier,
 		HostNetwork: r.policy.IsDisabled(policy.KindNetwork),

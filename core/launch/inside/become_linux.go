@@ -117,7 +117,7 @@ func askOf(s said) ([]int, error) {
 	}
 	if f := a.Failed; f != nil {
 		recipe.CloseAll(fds)
-		return nil, &failure{doing: f.Text, err: syscall.Errno(f.Errno)}
+		return nil, fail("asking the guard", errors.New(f.Text))
 	}
 	return fds, nil
 }

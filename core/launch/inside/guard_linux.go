@@ -73,6 +73,8 @@ var guarding = []step{
 	// The agent has the same user as we: while our memory can be opened through /proc, it can make us
 	// do what it likes.
 	{"dumpable", hideMemory},
+	// Before there is any child: one gets its controlling terminal from its parent, and no other way.
+	{"terminal", makeTerminal},
 	// While core is there: it is the process that a signal would reach without a fence.
 	{"fence", findFence},
 }
@@ -176,24 +178,32 @@ func (l *launcher) attend(talk int) (*recipe.Go, error) {
 	}
 }
 
-// prepareFor gives the nascent process the session's terminal, if it asks for one. The guard leads
-// the session, and so the terminal is the guard's to take; see terminal.
+// makeTerminal makes the session's terminal, if there is to be one. The guard leads the session,
+// and so the terminal is the guard's to take; see terminal.
+func makeTerminal(l *launcher) error {
+	if !l.terminal.wanted {
+		return nil
+	}
+	var err error
+	if l.terminal.master, l.terminal.slave, err = newTerminal("/dev/ptmx"); err != nil {
+		return err
+	}
+	return control(l.terminal.slave)
+}
+
+// prepareFor gives the nascent process the session's terminal, if there is one.
 func (l *launcher) prepareFor(talk int, p prepare) error {
-	if !p.Terminal {
-		return recipe.Send(talk, answered{})
-	}
-	master, slave, err := newTerminal("/dev/ptmx")
-	if err == nil {
-		err = control(slave)
-	}
-	if err != nil {
+	if p.Terminal != l.terminal.wanted {
+		err := fail("opening the session's terminal", errors.New("core did not say that there is one"))
 		var f *failure
 		errors.As(err, &f)
 		return recipe.Send(talk, answered{Failed: f.message()})
 	}
-	l.terminal.slave = slave
-	err = recipe.Send(talk, answered{}, master, slave)
-	closeFD(master)
+	if !p.Terminal {
+		return recipe.Send(talk, answered{})
+	}
+	err := recipe.Send(talk, answered{}, l.terminal.master, l.terminal.slave)
+	closeFD(l.terminal.master)
 	return err
 }
 

@@ -121,6 +121,8 @@ func Main() int {
 		switch arg {
 		case recipe.HostNetwork:
 			l.hostNetwork = true
+		case recipe.WithTerminal:
+			l.terminal.wanted = true
 		case recipe.NoNamespaces:
 			l.tier, life = recipe.TierB, l.guard
 		case nascent:

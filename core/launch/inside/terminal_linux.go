@@ -24,6 +24,10 @@ type terminal struct {
 	// here it is kept for asking and setting the foreground.
 	slave int
 	agent int
+	// wanted says that there is to be one, and master is its other end: in tier B, where the guard
+	// makes it and hands it on.
+	wanted bool
+	master int
 	// inside are the processes that job control is about.
 	inside population
 

@@ -10,6 +10,11 @@ const HostNetwork = "host-network"
 // namespaces, which is tier B.
 const NoNamespaces = "no-namespaces"
 
+// WithTerminal is the argument that tells nono-init in tier B that the recipe will ask for a
+// terminal. There it must be had before the process exists that becomes the agent, which else would
+// not have it for its controlling one.
+const WithTerminal = "terminal"
+
 // Request is what core asks nono-init. Exactly one field is set. In a run they come in this order:
 // Prepare, Go, then any number of Signal, Job and Dial.
 type Request struct {

@@ -43,7 +43,26 @@ var tries = map[string]func(value string) string{
 		err := unix.Statfs(p, &st)
 		return text(strconv.FormatBool(st.Flags&unix.ST_RDONLY != 0), err)
 	},
-	"stream":  stream,
+	"stream": stream,
+	"kind":   kind,
+	"take": func(v string) string {
+		n, _ := strconv.Atoi(v)
+		b := make([]byte, n)
+		_, err := io.ReadFull(os.Stdin, b)
+		return text(string(b), err)
+	},
+	"chmod-stream": func(v string) string { fd, _ := strconv.Atoi(v); return outcome(unix.Fchmod(fd, 0o700)) },
+	"own-terminal": func(string) string {
+		name, err := os.Readlink("/proc/self/fd/0")
+		if err != nil {
+			return outcome(err)
+		}
+		return outcome(tcgets(name))
+	},
+	"front": func(string) string {
+		group, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
+		return text(strconv.FormatBool(group == unix.Getpgrp()), err)
+	},
 	"run":     func(p string) string { return outcome(exec.Command(p, "pid").Run()) },
 	"rename":  func(v string) string { a, b, _ := strings.Cut(v, ","); return outcome(os.Rename(a, b)) },
 	"device":  func(p string) string { return outcome(tcgets(p)) },
@@ -715,4 +734,23 @@ func dropCapabilities() error {
 	_, _, e := syscall.AllThreadsSyscall(
 		unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none[0])), 0)
 	return errno(e)
+}
+
+// kind is what a stream is.
+func kind(number string) string {
+	fd, _ := strconv.Atoi(number)
+	if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err == nil {
+		return "terminal"
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return outcome(err)
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return "file"
+	case unix.S_IFIFO:
+		return "pipe"
+	}
+	return fmt.Sprintf("%#o", st.Mode&unix.S_IFMT)
 }
