@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -71,7 +72,16 @@ func (m *maker) checkSteps(s Share) {
 			m.flaw(s.Name, "", "step %d is nil", i)
 			return
 		}
-		if err := m.checkStep(s, step); err != nil {
+		err := m.checkStep(s, step)
+		var beyond unmountableStep
+		if errors.As(err, &beyond) {
+			m.problem(diag.Errorf("layer %s cannot be used here: %s step: %s",
+				s.Name, fragment.Kind(step), beyond).
+				Try("run it where user namespaces work (`nono doctor` says what that takes), or without it"),
+				cmp.Or(m.sourceOf(step.Rule()), s.Source))
+			return
+		}
+		if err != nil {
 			m.flaw(s.Name, step.Rule(), "%s step: %s", fragment.Kind(step), err)
 			return
 		}
@@ -84,6 +94,11 @@ func (m *maker) checkSteps(s Share) {
 			elsewhere, maxElsewhere)
 	}
 }
+
+// unmountableStep is a step that this host has no way to carry out. It is no flaw of the layer's.
+type unmountableStep string
+
+func (e unmountableStep) Error() string { return string(e) }
 
 // flaw is a layer's mistake, told at the line of the rule that it was about.
 func (m *maker) flaw(layer string, rule policy.RuleID, format string, args ...any) {

@@ -195,21 +195,21 @@ func (m *maker) unmountable(step fragment.Step) error {
 	const without = "this host has no user namespaces (tier B), and without them "
 	switch s := step.(type) {
 	case fragment.Mount:
-		return errors.New(without + "nothing can be mounted")
+		return unmountableStep(without + "nothing can be mounted")
 	case fragment.Dialer:
 		for _, port := range s.Ports {
 			listens := func(r policy.PortRule) bool {
 				return r.Action == policy.PortListen && r.Port == port
 			}
 			if !slices.ContainsFunc(m.in.Policy.Network.Ports, listens) {
-				return fmt.Errorf(without+"what the agent serves at port %d everybody on this host "+
-					"would reach: only `listen = [%d]` allows that", port, port)
+				return unmountableStep(fmt.Sprintf(without+"what the agent serves at port %d everybody "+
+					"on this host would reach: only `listen = [%d]` allows that", port, port))
 			}
 		}
 	case fragment.Listener:
 		// The answers to questions for names come by TCP as well.
 		if s.Network != fragment.TCP && s.Port != namesPort {
-			return errors.New(without + "the agent has no socket of UDP to send to a listener with")
+			return unmountableStep(without + "the agent has no socket of UDP to send to a listener with")
 		}
 	default:
 	}

@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -404,4 +405,39 @@ func TestTierBVerified(t *testing.T) {
 	u.refused(u.nonoB("run", "--allow-cwd", "--", "/bin/sh", "-c", "echo x > x; mv x GEMINI.md; exec sleep 1000"),
 		"GEMINI.md was replaced", "by the agent")
 	u.refused(u.nonoB(cat...), "GEMINI.md")
+}
+
+// The session's terminal, and job control, in tier B: Ctrl-Z stops all inside, also what leads a
+// session of its own, and Ctrl-C is the agent's.
+func TestTierBTerminal(t *testing.T) {
+	u, y := newUser(t), newTTY(t)
+	shell := y.shellCommand(u, "/bin/bash", "--norc", "--noprofile", "-i")
+	hosts.On(t, shell, hosts.Host{NoNamespaces: true})
+	y.start(shell)
+	y.expect(prompt)
+	before := y.settings(t)
+	u.write("agent", ticker+`trap 'echo size $(stty size)' WINCH; stty -echo; echo up $(stty size)
+while :; do sleep 0.02; if [ -e ask ]; then rm ask; read line; echo "got <$line>"; fi; done`)
+	y.enter("nono -s run --allow-cwd -- bash agent\n")
+	y.expect("up")
+	u.runs()
+	for n := range 2 {
+		y.enter("\x1a")
+		y.expect("Stopped")
+		y.expect(prompt)
+		u.standsStill()
+		y.resize(100, uint16(40+n))
+		y.enter("fg\n")
+		y.expect(fmt.Sprintf("size %d 100", 40+n))
+		u.runs()
+		u.write("ask", "")
+		y.enter("one\n")
+		y.expect("got <one>")
+	}
+	y.enter("\x03")
+	y.expect(prompt)
+	y.run("echo $((2+2))", "4")
+	if after := y.settings(t); after != before {
+		t.Errorf("the settings were not put back:\n%+v\n%+v", before, after)
+	}
 }

@@ -74,7 +74,10 @@ func (y *tty) watch() {
 func (y *tty) start(cmd *exec.Cmd) *exec.Cmd {
 	y.t.Helper()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = y.slave, y.slave, y.slave
-	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
+	if cmd.SysProcAttr == nil { // else it says on which host the program runs
+		cmd.SysProcAttr = &unix.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty = true, true
 	if err := cmd.Start(); err != nil {
 		y.t.Fatal(err)
 	}
@@ -92,11 +95,16 @@ const prompt = "READY> "
 // shell starts an interactive shell at the terminal, with nono in its PATH.
 func (y *tty) shell(u *user, name string, args ...string) *exec.Cmd {
 	y.t.Helper()
+	cmd := y.shellCommand(u, name, args...)
+	y.start(cmd)
+	y.expect(prompt)
+	return cmd
+}
+
+func (y *tty) shellCommand(u *user, name string, args ...string) *exec.Cmd {
 	cmd := u.command()
 	cmd.Path, cmd.Args = name, append([]string{name}, args...)
 	cmd.Env = append(cmd.Env, "PATH="+u.Programs+":/usr/local/bin:/usr/bin:/bin", "PS1="+prompt, "SHELL=/bin/bash", "PS2=")
-	y.start(cmd)
-	y.expect(prompt)
 	return cmd
 }
 
@@ -122,8 +130,8 @@ func (y *tty) run(command string, prints ...string) {
 	y.expect(prompt)
 }
 
-// expect waits until a text appears after what was expected before, and returns what came before it.
-// A typed command appears too: what is waited for must not stand in it.
+// expect waits until a text appears after what was expected before, and returns what came before
+// it. A typed command appears too: what is waited for must not stand in it.
 func (y *tty) expect(text string) string {
 	y.t.Helper()
 	deadline := time.After(limit)
@@ -159,8 +167,8 @@ func (y *tty) screen() string {
 	return string(y.shown[y.seen:])
 }
 
-// served reports whether nono has the terminal for its agent: some other group than the shell's is in
-// front, and reads key by key.
+// served reports whether nono has the terminal for its agent: some other group than the shell's is
+// in front, and reads key by key.
 func (y *tty) served() bool {
 	group := 0
 	if conn, err := y.SyscallConn(); err == nil {
