@@ -197,3 +197,26 @@ func TestDevicesB(t *testing.T) {
 		t.Errorf("control: version 4 without the filter for it: got %s", got)
 	}
 }
+
+// TestEverybody: before version 6 of Landlock nothing but the filter keeps a signal to everybody from
+// all that the user runs.
+func TestEverybody(t *testing.T) {
+	for abi, want := range map[int]string{5: "EPERM", 7: "ok"} {
+		b := newPlainBox(t, "reach-all")
+		b.recipe.Seccomp = plainFilter(t, abi)
+		b.want(t, map[string]string{"reach-all": want})
+	}
+}
+
+// TestListenerTaken: where nono runs under a filter that has a listener there is no other. The host
+// says so from the beginning, and a recipe that wants one all the same is an error of that step.
+func TestListenerTaken(t *testing.T) {
+	for mode, want := range map[string]string{
+		"listened": "notify false\nstep notify: device or resource busy\n", "unlistened": "notify true\nready\n",
+	} {
+		out, err := hostCommand(t, mode, built.init, "pid").CombinedOutput()
+		if err != nil || string(out) != want {
+			t.Errorf("%s: got %q, %v", mode, out, err)
+		}
+	}
+}

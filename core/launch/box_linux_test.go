@@ -3,15 +3,18 @@ package launch_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -273,7 +276,11 @@ func runHost(spec string) {
 	}
 	r.Args = append([]string{"prober"}, tries...)
 	tier := recipe.TierA
-	if mode == "plain" {
+	plain := mode != "run" && mode != "mount"
+	if mode == "listened" {
+		underListener()
+	}
+	if plain {
 		tier, r.Mounts, r.Executable = recipe.TierB, nil, prober
 		r.Landlock = []fragment.Landlock{
 			{Path: prober, Rights: []fragment.Right{fragment.RightRead, fragment.RightExecute}},
@@ -289,8 +296,11 @@ func runHost(spec string) {
 	must(err)
 	found, err := i.Tier(ctx)
 	must(err)
-	if mode == "plain" {
+	if plain {
 		r.LandlockABI = found.LandlockABI
+	}
+	if mode == "listened" || mode == "unlistened" {
+		tellOfListener(i, found, r)
 	}
 	_, err = i.Prepare(ctx, r)
 	must(err)
@@ -358,4 +368,47 @@ func eventually(t *testing.T, what string, holds func() bool) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatalf("never came true: %s", what)
+}
+
+// tellOfListener says whether this host has a listener to give, and how it goes to ask for one.
+func tellOfListener(i *launch.Init, found recipe.Host, r *recipe.Recipe) {
+	asking, err := filter.AssembleNotices([]filter.Notice{{Calls: []string{"mkdirat"}}})
+	must(err)
+	fmt.Println("notify", found.Notify)
+	r.Notify = asking
+	_, err = i.Prepare(context.Background(), r)
+	var step *launch.StepError
+	switch {
+	case err == nil:
+		fmt.Println("ready")
+	case errors.As(err, &step):
+		fmt.Printf("step %s: %v\n", step.Step, step.Errno)
+	default:
+		fmt.Println(err)
+	}
+	must(i.Close())
+	os.Exit(0)
+}
+
+// underListener runs this program again under a filter that has a listener, unless it does already.
+// A filter stays over an exec, and the listener with whoever holds it.
+func underListener() {
+	const done = "NONO_LAUNCH_TEST_LISTENED"
+	if os.Getenv(done) != "" {
+		return
+	}
+	runtime.LockOSThread()
+	must(unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+	all := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW}
+	program := unix.SockFprog{Len: 1, Filter: &all}
+	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
+		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&program)))
+	if errno != 0 {
+		panic(errno)
+	}
+	_, err := unix.FcntlInt(fd, unix.F_SETFD, 0) // to be held on
+	must(err)
+	exe, err := os.Executable()
+	must(err)
+	must(unix.Exec(exe, os.Args, append(os.Environ(), done+"=1")))
 }

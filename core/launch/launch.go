@@ -37,6 +37,13 @@
 // reads an end of file. A nono-init that ends without having said how the agent did is an error of
 // [Init.Wait], and never taken for the agent's own end.
 //
+// In tier B no namespace does that. nono-init adopts orphans, ends all that is left when the
+// agent's main process ends or the lifeline does, and goes last; the kernel does not kill it with
+// core. If it is killed itself, core adopts what it leaves, and ends that (package descendants).
+// Two things remain: where both are killed in one moment the agent's main process dies with its
+// parent, and what that has started stays; and where Landlock has no scopes (before version 6) the
+// agent can kill nono-init, which is the end of the run.
+//
 // # Concurrency
 //
 // After Go has returned, Signal, Job, Dial, Wait, Kill and Close may be called from any goroutine.

@@ -197,6 +197,14 @@ func (s Shared) unseen() []Judgement {
 			},
 		)
 	}
+	if s.LandlockABI < HasScopes {
+		all = append(all, Judgement{
+			About: "signals to everybody", Errno: "EPERM", Calls: "kill",
+			Why: "They would end all that the user runs, and this kernel's Landlock has no scope for " +
+				"signals; one process at a time can still be reached.",
+			When: alternatives(lower(0, fragment.OpIn, everybody)),
+		})
+	}
 	if s.LandlockABI < seesDevices {
 		all = append(all,
 			Judgement{
@@ -234,6 +242,7 @@ const (
 	optionFastOpen        = 23
 	optionFastOpenConnect = 30
 
+	everybody      = 0xffffffff // -1
 	priorityUser   = 2
 	ioPriorityUser = 3
 )

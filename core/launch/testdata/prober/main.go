@@ -94,6 +94,7 @@ var tries = map[string]func(value string) string{
 	// Of another process: "parent", which is nono-init, or a number.
 	"reach":         func(v string) string { return outcome(unix.Kill(process(v), 0)) },
 	"reach-threads": func(v string) string { return reachThreads(process(v)) },
+	"reach-all":     func(string) string { return outcome(unix.Kill(-1, 0)) }, // no signal, just whether
 	"signals":       func(v string) string { return allSignals(process(v)) },
 	"end":           func(v string) string { return outcome(unix.Kill(process(v), unix.SIGKILL)) },
 	"stop":          func(v string) string { return outcome(unix.Kill(process(v), unix.SIGSTOP)) },
