@@ -111,8 +111,11 @@ func TestOutcomes(t *testing.T) {
 			Trial: demo, Code: 1, Out: table, Err: "nono: rw ~/demo; home unreadable; tier B (why)\n",
 		}, "B, not all held", true},
 		{"refused", serial.Result{
-			Trial: demo, Code: 125, Err: "nono: error: this host cannot\n  try something else\n",
+			Trial: demo, Code: 125, Err: "nono: error: this host cannot enforce the sandbox: why\n  do\n",
 		}, "refused", false},
+		{"refused for a reason that is not the host's", serial.Result{
+			Trial: demo, Code: 125, Err: "nono: error: agent.hcl is missing\n",
+		}, "exit code 125", true},
 		{"an error without a word", serial.Result{Trial: demo, Code: 2}, "exit code 2", true},
 		{"hung", serial.Result{Trial: attack, TimedOut: true, Out: "{}"}, "no end", true},
 		{"no table", serial.Result{Trial: attack, Code: 125, Err: "nono: error: not built"}, "nothing", true},
@@ -167,7 +170,7 @@ func TestPage(t *testing.T) {
 	for _, want := range []string{
 		"| 6.1 | `linux-image-6.1.0-56-amd64` | 2 | A | - | - | - | - |",
 		"| 6.12 | `linux-image-6.12.118+deb13-amd64` | ? | - |",
-		"| Yama's scope 1 | `kernel.yama.ptrace_scope=1` | no such setting | - |",
+		"| Yama's scope 1 | `kernel.yama.ptrace_scope=1` | cannot be had | - |",
 		"| `a.b` | 1 | - |", "- 6.12: it was not done within 1s", "Landlock's versions 1:",
 	} {
 		if !strings.Contains(got, want) {

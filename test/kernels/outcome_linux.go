@@ -66,12 +66,21 @@ func demoOutcome(r serial.Result) outcome {
 		}
 		return o
 	}
-	if m := errorLine.FindStringSubmatch(r.Err); m != nil && r.Code == 125 {
-		return outcome{Short: "refused", Detail: []string{m[1]}}
+	if o, ok := refused(r); ok {
+		return o
 	}
 	return outcome{
 		Short: fmt.Sprintf("exit code %d", r.Code), Detail: last(r.Out + r.Err), Failed: true,
 	}
+}
+
+// refused is that nono did not begin, and said why; it is no failure of a host that lacks something.
+func refused(r serial.Result) (outcome, bool) {
+	m := errorLine.FindStringSubmatch(r.Err)
+	if m == nil || r.Code != 125 || !strings.HasPrefix(m[1], "this host cannot enforce") {
+		return outcome{}, false
+	}
+	return outcome{Short: "refused", Detail: []string{m[1]}}, true
 }
 
 var marked = regexp.MustCompile(`(?m)^(\S.*?) {2,}\S+ {2,}.* <-- `)
@@ -87,6 +96,9 @@ func reached(table string) []string {
 
 // doctorOutcome is whether nono could say what this host is.
 func doctorOutcome(r serial.Result) outcome {
+	if o, ok := refused(r); ok {
+		return o
+	}
 	if !json.Valid([]byte(r.Out)) {
 		return outcome{Short: "nothing", Detail: last(r.Err), Failed: true}
 	}
@@ -98,6 +110,9 @@ func attackOutcome(r serial.Result) outcome {
 	var report struct {
 		Tier     string
 		Findings []struct{ Threat, Tried, Result, Why, Outside, Inside string }
+	}
+	if o, ok := refused(r); ok {
+		return o
 	}
 	if err := json.Unmarshal([]byte(r.Out), &report); err != nil {
 		return outcome{Short: "nothing", Detail: last(r.Err), Failed: true}

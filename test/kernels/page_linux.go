@@ -97,6 +97,9 @@ func (p *page) situations(booted []findings) {
 			name := strings.ReplaceAll(set.Path, "/", ".")
 			changed = append(changed, fmt.Sprintf("`%s=%s`", name, set.Value))
 		}
+		if s.before != "" {
+			changed = append(changed, "a profile")
+		}
 		r := []string{s.name, strings.Join(changed, " ")}
 		for _, f := range booted {
 			r = append(r, f.short(s.name, demo, false))
@@ -261,7 +264,7 @@ func (f findings) short(situation, trial string, root bool) string {
 	}
 	for _, l := range f.Lacking {
 		if l.Situation == situation {
-			return "no such setting"
+			return "cannot be had"
 		}
 	}
 	return "-"

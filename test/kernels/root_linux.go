@@ -15,7 +15,7 @@ import (
 // Packages of the host that is booted, and of what they depend on those that it does without: it
 // runs no package manager and fetches nothing.
 var (
-	packages = []string{"bash", "coreutils", "dash", "git", "kmod", "python3"}
+	packages = []string{"apparmor", "bash", "coreutils", "dash", "git", "kmod", "python3"}
 	unneeded = regexp.MustCompile(`^(adduser|dpkg|debconf|install-info|tar|git-man|media-types|` +
 		`mailcap|netbase|tzdata|sensible-utils|cdebconf.*|libdebian-.*|` +
 		`perl.*|libperl.*|liberror-perl|original-awk|gawk|mawk|` +

@@ -17,6 +17,8 @@ const (
 var situations = []struct {
 	name     string
 	settings []serial.Setting
+	before   string // a script of root's, and one that undoes it
+	after    string
 	root     bool // root is tried too
 	attacks  bool // the table of attacks is tried
 }{
@@ -30,7 +32,24 @@ var situations = []struct {
 		attacks: true,
 	},
 	{name: "no user namespaces, Yama's scope 2", settings: []serial.Setting{none, nobody}},
+	{name: "AppArmor keeps them from nono", before: keeping, after: unload},
+	{name: "nono has its AppArmor profile", before: own, after: unload},
 }
+
+// Profiles of AppArmor's: one that keeps user namespaces from nono, as Ubuntu's kernel does from all
+// that has no profile, and nono's own.
+const (
+	keeping = `cat >/run/profile <<'.'
+abi <abi/4.0>,
+profile keeping /opt/nono/nono flags=(default_allow) {
+  deny userns,
+}
+.
+apparmor_parser -r /run/profile`
+	own = `nono doctor --apparmor >/run/profile
+apparmor_parser -r /run/profile`
+	unload = `apparmor_parser -R /run/profile`
+)
 
 var (
 	none = serial.Setting{Path: "user/max_user_namespaces", Value: "0"}
@@ -57,8 +76,13 @@ func task(brief bool) serial.Task {
 		if s.attacks && s.root {
 			then = slices.Concat(then, attacks(root))
 		}
-		short = append(short, serial.Situation{Name: s.name, Settings: s.settings, Trials: first})
-		long = append(long, serial.Situation{Name: s.name, Settings: s.settings, Trials: then})
+		made := serial.Situation{
+			Name: s.name, Settings: s.settings, Before: s.before, After: s.after, Trials: first,
+		}
+		short = append(short, made)
+		if made.Trials = then; s.attacks {
+			long = append(long, made)
+		}
 	}
 	if brief {
 		return serial.Task{Situations: short}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -50,6 +51,16 @@ func situation(say *json.Encoder, s serial.Situation) (failed error) {
 			failed = errors.Join(failed, os.WriteFile(path, bytes.TrimSpace(before), 0))
 		}()
 	}
+	if out, err := script(s.Before); err != nil {
+		return say.Encode(serial.Line{Lacking: &serial.Lacking{
+			Situation: s.Name, Why: fmt.Sprintf("%s: %v", bytes.TrimSpace(out), err),
+		}})
+	}
+	defer func() {
+		if out, err := script(s.After); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", out, err))
+		}
+	}()
 	for _, t := range s.Trials {
 		r := run(t)
 		r.Situation = s.Name
@@ -58,6 +69,13 @@ func situation(say *json.Encoder, s serial.Situation) (failed error) {
 		}
 	}
 	return nil
+}
+
+// script runs some commands as root.
+func script(text string) ([]byte, error) {
+	c := exec.Command("/bin/bash", "-eu", "-o", "pipefail", "-c", text)
+	c.Env = environment("root", "/root")
+	return c.CombinedOutput()
 }
 
 // run makes one trial.

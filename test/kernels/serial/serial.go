@@ -19,7 +19,10 @@ type Situation struct {
 	// Settings are files beneath /proc/sys and what is written to them. A kernel that does not have
 	// one of them is left out of the situation, and that is told.
 	Settings []Setting
-	Trials   []Trial
+	// Before and After are scripts that root's shell runs around the trials. Where the first fails,
+	// this kernel cannot be brought into the situation, and that is told.
+	Before, After string `json:",omitempty"`
+	Trials        []Trial
 }
 
 // Setting is a file beneath /proc/sys with its content.
