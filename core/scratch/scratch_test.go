@@ -40,6 +40,7 @@ func TestDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	t.Cleanup(func() { _ = os.Chmod(outside, 0o700) })
 	if err := d.Remove(); err != nil {
 		t.Errorf("removing it: %v", err)
 	}
