@@ -177,16 +177,27 @@ func (m *maker) namesByTCP(listeners []Listener) string {
 
 // checkSockets says what cannot be where the agent has no network of its own.
 func (m *maker) checkSockets() {
-	if m.in.Host.Tier != sdk.TierB {
+	if m.in.Host.Tier != sdk.TierB || m.in.Supervised {
 		return
 	}
-	if !m.in.Supervised && (len(m.through()) > 0 || m.in.Policy.Uses()) {
-		m.problem(diag.Errorf("the agent cannot be connected to anything here: this host has no user "+
-			"namespaces, and a filter that nono was started under has the one listener of system calls "+
-			"that there can be").
-			Try("start nono outside of what has put that filter there, or without hosts and credentials"),
-			policy.Source{})
+	for _, r := range m.in.Policy.Filesystem {
+		if r.Access == policy.Unix && r.Type != policy.Missing && r.Source.Asked() {
+			m.unconnected(r.Source)
+			return
+		}
 	}
+	if len(m.through()) > 0 || m.in.Policy.Uses() {
+		m.unconnected(policy.Source{})
+	}
+}
+
+// unconnected says that nobody makes the agent's connections.
+func (m *maker) unconnected(at policy.Source) {
+	m.problem(diag.Errorf("the agent cannot be connected to anything here: this host has no user "+
+		"namespaces, and a filter that nono was started under has the one listener of system calls "+
+		"that there can be").
+		Try("start nono outside of what has put that filter there, or without hosts, sockets and "+
+			"credentials"), at)
 }
 
 // unmountable is why a layer's step cannot be carried out on a host where nothing can be mounted,

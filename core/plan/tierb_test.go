@@ -165,6 +165,11 @@ func TestWalledProof(t *testing.T) {
 		{"a socket that nobody can be connected to", func(in *plan.Input) {
 			in.Layers = append(in.Layers, plantest.Custom("acme/x", fragment.Listener{Name: "n", Network: fragment.TCP}))
 		}, "cannot be connected to anything here"},
+		{"a Unix socket that nobody can be connected to", func(in *plan.Input) {
+			in.Policy.Filesystem = append(in.Policy.Filesystem,
+				plantest.Rule("filesystem.unix.0", plantest.At(5), policy.Unix, "/home/ada/data"))
+			in.Layers = []plan.Share{plantest.Walls(in.Policy)}
+		}, "cannot be connected to anything here"},
 		{"a dialer of a port that the agent may not serve", func(in *plan.Input) {
 			in.Supervised = true
 			in.Layers = append(in.Layers, plantest.Custom("acme/x", fragment.Dialer{Ports: []uint16{80}}))

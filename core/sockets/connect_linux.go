@@ -35,11 +35,18 @@ func (s *Sockets) connectFor(c *supervise.Call) error {
 	if err != nil {
 		return err
 	}
+	if !s.duplicates {
+		return s.connectInstead(c, address)
+	}
 	socket, err := take(c, c.Int(0))
 	if err != nil {
 		return err
 	}
 	defer socket.close()
+	return s.connectSocket(c, socket, address)
+}
+
+func (s *Sockets) connectSocket(c *supervise.Call, socket *socket, address []byte) error {
 	switch {
 	case socket.isTCP():
 		if !c.Waiting() {
@@ -56,7 +63,7 @@ func (s *Sockets) connectFor(c *supervise.Call) error {
 	return unix.EACCES // the filter lets no other be made that could be connected
 }
 
-// socket is a duplicate of one of the agent's.
+// socket is a duplicate of one of the agent's, or one that is to take the place of it.
 type socket struct {
 	fd                     int
 	domain, kind, protocol int
@@ -69,9 +76,14 @@ func take(c *supervise.Call, number int) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
+	return look(fd)
+}
+
+// look asks what a socket is. One that is none is closed, ENOTSOCK.
+func look(fd int) (*socket, error) {
 	s := &socket{fd: fd}
 	var st unix.Stat_t
-	err = unix.Fstat(fd, &st)
+	err := unix.Fstat(fd, &st)
 	for _, ask := range []struct {
 		option int
 		to     *int
@@ -82,7 +94,7 @@ func take(c *supervise.Call, number int) (*socket, error) {
 	}
 	if err != nil {
 		s.close()
-		return nil, err // ENOTSOCK, where it is none
+		return nil, err
 	}
 	s.inode = st.Ino
 	return s, nil

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -24,6 +23,9 @@ func (s *Sockets) listen(c *supervise.Call) supervise.Answer {
 }
 
 func (s *Sockets) listenFor(c *supervise.Call) error {
+	if !s.duplicates {
+		return unix.EACCES
+	}
 	socket, err := take(c, c.Int(0))
 	if err != nil {
 		return err
@@ -73,27 +75,8 @@ func (s *Sockets) listenTCP(socket *socket, backlog int) error {
 	return nil
 }
 
-// served are the agent's sockets of TCP that listen, by their numbers in the kernel. None is given
-// twice while a run lives, so one that is closed is in nobody's way.
-type served struct {
-	mu     sync.Mutex
-	inodes map[uint64]bool
-}
-
-func (s *served) add(inode uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.inodes == nil {
-		s.inodes = map[uint64]bool{}
-	}
-	s.inodes[inode] = true
-}
-
-func (s *served) has(inode uint64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.inodes[inode]
-}
+// served are the agent's sockets of TCP that listen.
+type served struct{ numbers }
 
 // tables are the kernel's lists of sockets of TCP. The second is missing on a host without IPv6.
 var tables = []string{"/proc/net/tcp", "/proc/net/tcp6"}

@@ -30,6 +30,9 @@
 //     file turns out to be. What is connected to is that file, whatever the path means by then. The
 //     service sees core as its peer, for core it is that connects.
 //
+// Where a filter keeps core from duplicating (containers have such a one), it connects a socket of
+// its own, and puts that in the place of the agent's.
+//
 // # A listen
 //
 // The agent serves at ports that a dialer step names, and at an address of the host's loopback: one

@@ -32,6 +32,10 @@ type Sockets struct {
 	names *door
 	// served are the agent's own sockets that listen.
 	served served
+	// duplicates says that core can take the agent's descriptors; given are the sockets that it gave
+	// instead.
+	duplicates bool
+	given      numbers
 	// turns hold back a second connect of a socket while the first is under way.
 	turns [64]sync.Mutex
 }
@@ -53,7 +57,7 @@ const namesPort = 53
 // Open opens a socket for each listener of the plan's.
 func Open(o Options) (*Sockets, error) {
 	s := &Sockets{
-		options: o, secret: ticket.New(),
+		options: o, secret: ticket.New(), duplicates: canDuplicate(),
 		at: map[netip.AddrPort]*door{}, wild: map[uint16]*door{},
 	}
 	for _, l := range o.Listeners {

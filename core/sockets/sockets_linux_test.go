@@ -430,3 +430,45 @@ func TestDatagrams(t *testing.T) {
 	w := newWorld(t, sockets.Options{Connects: func(string) bool { return true }})
 	w.start(dir, ":datagram", "d").says("EACCES")
 }
+
+// TestInstead: where the agent's sockets cannot be taken, core puts one of its own in the place of
+// each, connected: the same is reached, and nothing else.
+func TestInstead(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, "unix", dir+"/given")
+	serve(t, "unix", dir+"/denied")
+	host := serve(t, "tcp", "127.0.0.1:0")
+	w := newWorld(t, sockets.Options{Connects: func(at string) bool { return at == dir+"/given" }})
+	w.WithoutDuplicates()
+	for at, want := range map[string]string{
+		proxy: "proxy 127.0.0.1:61000", "198.18.0.9:443": "port-443 198.18.0.9:443",
+		"[2001:db8::1]:53": "dns-tcp [2001:db8::1]:53", "203.0.113.1:443": "ENETUNREACH",
+		host.Addr().String(): "ECONNREFUSED",
+	} {
+		w.start("", ":dial", at).says(want)
+		w.start("", ":blocking", at).says(want)
+	}
+	w.start("", ":mapped", proxy, "1").says("proxy 127.0.0.1:61000")
+	w.start("", ":twice", proxy).says("proxy 127.0.0.1:61000")
+	w.start("", ":many", proxy, "200", "proxy 127.0.0.1:61000").says("200")
+	w.start("", ":undumpable", proxy).says("EPERM")
+	w.start(dir, ":unix", "given").says("the host")
+	w.start(dir, ":unix", "denied").says("EACCES")
+	w.start(dir, ":unixlisten", "mine").says("EACCES")
+	a := w.start("", ":malformed", proxy)
+	for _, want := range []string{
+		"EAFNOSUPPORT", "ECONNREFUSED", "EINVAL", "EINVAL", "EINVAL", "EBADF", "ENOTSOCK", "EFAULT",
+	} {
+		if got := a.line(); got != nameOf(want) {
+			t.Errorf("it says %q, and not %q", got, nameOf(want))
+		}
+	}
+	a.says("proxy 127.0.0.1:61000")
+	w.start("", ":swap", proxy, host.Addr().String(), "200").says("done")
+	if n := host.came.Load(); n != 0 {
+		t.Errorf("the host's service was reached %d times", n)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/places"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // The versions of Landlock from which on something is held that none before it holds.
@@ -28,8 +29,10 @@ func planAdditive(req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
 		return &sdk.PlanResponse{Diagnostics: problems}, nil
 	}
 	return &sdk.PlanResponse{
-		Fragment:    fragment.Fragment{Steps: additiveRules(req.Places.Places)},
-		Coverage:    additiveCoverage(req.Places.Rules, req.Host.LandlockABI),
+		Fragment: fragment.Fragment{Steps: additiveRules(req.Places.Places)},
+		Coverage: additiveCoverage(
+			req.Places.Rules, req.Host.LandlockABI, req.Policy.Filesystem,
+		),
 		Diagnostics: size.unheld(),
 	}, nil
 }
@@ -70,10 +73,17 @@ func additiveRules(all []places.Place) []fragment.Step {
 }
 
 // additiveCoverage says by what each rule is held.
-func additiveCoverage(rules []places.Rule, abi int) []sdk.Coverage {
+func additiveCoverage(rules []places.Rule, abi int, of []policy.PathRule) []sdk.Coverage {
+	sockets := map[policy.RuleID]bool{}
+	for _, r := range of {
+		sockets[r.ID] = r.Access == policy.Unix
+	}
 	all := make([]sdk.Coverage, len(rules))
 	for i, r := range rules {
 		all[i] = coverAdditive(r, abi)
+		if r.Is == places.Shown && sockets[r.ID] {
+			all[i].By = "core connects to it"
+		}
 	}
 	return all
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nono-run/nono/test/hosts"
 	"github.com/nono-run/nono/test/internet"
 )
 
@@ -24,40 +25,53 @@ import (
 // it is reached outside shows [TestClients].
 func TestClientsWithoutNamespaces(t *testing.T) {
 	for _, c := range clients() {
-		t.Run(c.name, func(t *testing.T) {
-			i := internet.Here(t)
-			if c.lacks != nil {
-				if lacks := c.lacks(t, i); lacks != "" {
-					t.Skip(lacks)
-				}
+		t.Run(c.name, func(t *testing.T) { onTierB(t, c, tierB) })
+	}
+}
+
+// TestClientsInContainers: beneath the filter that containers have, core cannot take the agent's
+// sockets, and gives it others that are connected.
+func TestClientsInContainers(t *testing.T) {
+	for _, c := range clients() {
+		switch c.name {
+		case "curl", "urllib", "node http", "java": // each waits for its connection in another way
+			t.Run(c.name, func(t *testing.T) { onTierB(t, c, hosts.Host{Docker: true}) })
+		}
+	}
+}
+
+func onTierB(t *testing.T, c client, on hosts.Host) {
+	i := internet.Here(t)
+	if c.lacks != nil {
+		if lacks := c.lacks(t, i); lacks != "" {
+			t.Skip(lacks)
+		}
+	}
+	var urls []string
+	for _, p := range places {
+		urls = append(urls, p.url)
+	}
+	serveLoopback(t, i)
+	u := newUser(t)
+	u.on = on
+	for _, d := range append([]door{composed}, c.doors...) {
+		if c.name == "go" && d == unaware {
+			continue // without the C library it asks for names by packets, and there are none
+		}
+		i := internet.Here(t)
+		name(i)
+		answers := u.lines(u.inside(policy, c.through(d, urls)...), len(urls))
+		for k, p := range places {
+			if got := answers[k] == "ok"; got != p.allowed {
+				t.Errorf("%s, %s: %s", d.name, p.url, answers[k])
 			}
-			var urls []string
-			for _, p := range places {
-				urls = append(urls, p.url)
+		}
+		expectOnly(t, i, reachable)
+		for _, q := range i.Authority.Queries() {
+			if strings.Contains(q.Name, "evil") || strings.Contains(q.Name, "bad") || q.Name == "wild.example" {
+				t.Errorf("%s: a name that is denied was asked for: %v", d.name, q)
 			}
-			serveLoopback(t, i)
-			u := newUser(t)
-			u.on = tierB
-			for _, d := range append([]door{composed}, c.doors...) {
-				if c.name == "go" && d == unaware {
-					continue // without the C library it asks for names by packets, and there are none
-				}
-				i := internet.Here(t)
-				name(i)
-				answers := u.lines(u.inside(policy, c.through(d, urls)...), len(urls))
-				for k, p := range places {
-					if got := answers[k] == "ok"; got != p.allowed {
-						t.Errorf("%s, %s: %s", d.name, p.url, answers[k])
-					}
-				}
-				expectOnly(t, i, reachable)
-				for _, q := range i.Authority.Queries() {
-					if strings.Contains(q.Name, "evil") || strings.Contains(q.Name, "bad") || q.Name == "wild.example" {
-						t.Errorf("%s: a name that is denied was asked for: %v", d.name, q)
-					}
-				}
-			}
-		})
+		}
 	}
 }
 
