@@ -17,6 +17,10 @@ import (
 // moves is what makes a name in a directory mean another file.
 const moves = unix.IN_MOVE | unix.IN_CREATE | unix.IN_DELETE
 
+// writes is what makes another content of a file. Who opened it for writing is noticed when he
+// closes it, whatever he did meanwhile.
+const writes = unix.IN_MODIFY | unix.IN_CLOSE_WRITE
+
 // Watch is under way until it is closed. A nil Watch watches nothing.
 type Watch struct {
 	queue *os.File
@@ -26,10 +30,19 @@ type Watch struct {
 	// entries are the names in each directory, by the kernel's number for it, and what is watched for
 	// the sake of each.
 	entries map[int32]map[string]entry
+	// contents are the paths of the files of which the content is watched, by the same number.
+	contents map[int32]content
 
 	mu      sync.Mutex
 	changed bool
 	path    string // the first that changed
+}
+
+// content is what a file is known by, to find it changed where a report was lost.
+type content struct {
+	path     string
+	modified unix.Timespec
+	changed  unix.Timespec
 }
 
 type entry struct {
@@ -49,7 +62,7 @@ func Begin(names []Name) (*Watch, error) {
 	}
 	w := &Watch{
 		queue: os.NewFile(uintptr(fd), "inotify"), done: make(chan struct{}),
-		entries: map[int32]map[string]entry{},
+		entries: map[int32]map[string]entry{}, contents: map[int32]content{},
 	}
 	if err := w.add(fd, names); err != nil {
 		return nil, errors.Join(err, w.queue.Close())
@@ -89,7 +102,26 @@ func (w *Watch) add(fd int, names []Name) error {
 			}
 			here[name] = e
 		}
+		if n.Content {
+			if err := w.addContent(fd, n.Path); err != nil {
+				return err
+			}
+		}
 	}
+	return nil
+}
+
+// addContent has the kernel tell of what is written to a file, by whichever of its names.
+func (w *Watch) addContent(fd int, path string) error {
+	id, err := unix.InotifyAddWatch(fd, path, writes|unix.IN_DONT_FOLLOW)
+	var st unix.Stat_t
+	if err == nil {
+		err = unix.Lstat(path, &st)
+	}
+	if err != nil {
+		return fmt.Errorf("asking to be told of what is written to %s: %w", path, err)
+	}
+	w.contents[int32(id)] = content{path, st.Mtim, st.Ctim}
 	return nil
 }
 
@@ -167,6 +199,9 @@ func (w *Watch) read(reports []byte) {
 			w.compare()
 			continue
 		}
+		if c, ok := w.contents[id]; ok && mask&writes != 0 {
+			w.note(c.path)
+		}
 		here := w.entries[id]
 		if e, ok := here[string(name)]; ok && mask&moves != 0 {
 			w.note(e.path)
@@ -188,6 +223,12 @@ func (w *Watch) compare() {
 			if err != nil || device != e.device || inode != e.inode {
 				w.note(e.path)
 			}
+		}
+	}
+	for _, c := range w.contents {
+		var st unix.Stat_t
+		if unix.Lstat(c.path, &st) != nil || st.Mtim != c.modified || st.Ctim != c.changed {
+			w.note(c.path)
 		}
 	}
 }

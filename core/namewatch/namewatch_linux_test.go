@@ -17,7 +17,7 @@ func place(t *testing.T) (dir string, w *Watch) {
 	for _, name := range []string{"top", "other", "d/e/file", "d/e/other"} {
 		must(t, os.WriteFile(filepath.Join(dir, name), []byte(name), 0o600))
 	}
-	w, err := Begin([]Name{{dir + "/d/e/file", dir}, {dir + "/top", dir}})
+	w, err := Begin([]Name{{Path: dir + "/d/e/file", Beneath: dir}, {Path: dir + "/top", Beneath: dir}})
 	must(t, err)
 	t.Cleanup(w.Close)
 	return dir, w
@@ -134,11 +134,67 @@ func TestRefused(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.Symlink("/etc", dir+"/link"))
 	for _, n := range []Name{
-		{dir, dir}, {"/etc/passwd", dir}, {dir + "/missing/file", dir}, {dir + "/link/passwd", dir},
+		{Path: dir, Beneath: dir},
+		{Path: "/etc/passwd", Beneath: dir},
+		{Path: dir + "/missing/file", Beneath: dir},
+		{Path: dir + "/link/passwd", Beneath: dir},
 	} {
 		if w, err := Begin([]Name{n}); err == nil {
 			w.Close()
 			t.Errorf("%+v is watched", n)
 		}
+	}
+}
+
+// TestContent: where that is asked for, the first writing is noticed, whoever does it and by
+// whichever name; and nothing else.
+func TestContent(t *testing.T) {
+	for what, test := range map[string]struct {
+		do      func(dir string) error
+		noticed bool
+	}{
+		"it is written to": {
+			func(dir string) error { return os.WriteFile(dir+"/top", []byte("x"), 0o600) }, true,
+		},
+		"it is cut": {func(dir string) error { return os.Truncate(dir+"/top", 1) }, true},
+		"it is written by another name": {
+			func(dir string) error {
+				if err := os.Link(dir+"/top", dir+"/alias"); err != nil {
+					return err
+				}
+				return os.WriteFile(dir+"/alias", []byte("x"), 0o600)
+			}, true,
+		},
+		"it is opened for writing, and closed": {
+			func(dir string) error {
+				f, err := os.OpenFile(dir+"/top", os.O_WRONLY, 0)
+				if err != nil {
+					return err
+				}
+				return f.Close()
+			}, true,
+		},
+		"it is read": {func(dir string) error { _, err := os.ReadFile(dir + "/top"); return err }, false},
+		"another is written to": {
+			func(dir string) error { return os.WriteFile(dir+"/other", []byte("x"), 0o600) }, false,
+		},
+		"one of which the name alone is watched is written to": {
+			func(dir string) error { return os.WriteFile(dir+"/d/e/file", []byte("x"), 0o600) }, false,
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir, plain := place(t)
+			w, err := Begin([]Name{{Path: dir + "/top", Beneath: dir, Content: true}})
+			must(t, err)
+			defer w.Close()
+			must(t, test.do(dir))
+			path, changed := w.Changed()
+			if changed != test.noticed || changed && path != dir+"/top" {
+				t.Errorf("%q, %v; want noticed: %v", path, changed, test.noticed)
+			}
+			if _, changed := plain.Changed(); changed {
+				t.Error("who watches names is told of a content")
+			}
+		})
 	}
 }

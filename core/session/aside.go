@@ -3,7 +3,6 @@ package session
 import (
 	"errors"
 	"io/fs"
-	"slices"
 
 	"github.com/nono-run/nono/core/aside"
 	"github.com/nono-run/nono/core/diag"
@@ -96,7 +95,8 @@ func (d *deadSession) lookAside() error {
 		policies = append(policies, f.Path)
 	}
 	found := remains.Report{Aside: remains.AsideOf(d.record.ID, changes, policies)}
-	for _, l := range slices.Clone(found.Lines(d.run.req.Dirs.Home)) {
+	found.Tell(d.run.req.Out, d.run.req.Dirs.Home)
+	for _, l := range found.Lines(d.run.req.Dirs.Home) {
 		d.lines = append(d.lines, l.Says+"; "+l.Try)
 	}
 	return nil

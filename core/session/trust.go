@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"path/filepath"
 	"slices"
 
 	"github.com/nono-run/nono/core/diag"
@@ -100,8 +101,13 @@ func (r *run) nameVerified(path string) {
 			shown = rule.Path
 		}
 	}
+	if shown == "" && r.walled() {
+		shown = filepath.Dir(path) // the name of a file that is granted alone leads to the host's too
+	}
 	if shown != "" {
-		r.leading = append(r.leading, namewatch.Name{Path: path, Beneath: shown})
+		// Where no mount can hold what was verified, the first change of it is noticed as well.
+		watched := namewatch.Name{Path: path, Beneath: shown, Content: r.walled()}
+		r.leading = append(r.leading, watched)
 	}
 }
 
@@ -147,10 +153,11 @@ func (r *run) replaced() error {
 	if path != "" {
 		what = diag.Homely(path, r.host.Home)
 	}
+	what += " was replaced"
 	by := "from outside"
 	if r.walled() {
-		by = "from outside or by the agent" // which nothing keeps from it there
+		by = "or changed, from outside or by the agent" // which nothing keeps from it there
 	}
-	return diag.Errorf("%s was replaced %s, so the agent would read what was not verified",
+	return diag.Errorf("%s %s, so the agent would read what was not verified",
 		what, by).Try("start again; where what is there now is right, sign it first (nono trust sign)")
 }
