@@ -125,3 +125,10 @@ func TestTierUnknown(t *testing.T) {
 		t.Errorf("a step failed: %v", err)
 	}
 }
+
+// TestMovesB: a file can be moved from one directory of a grant to another, whatever domains there
+// are: of those that are about signals Landlock asks nothing about files.
+func TestMovesB(t *testing.T) {
+	b := newPlainBox(t, "mkdir=a", "mkdir=b", "write=a/file", "rename=a/file,b/file", "read=b/file")
+	b.want(t, map[string]string{"rename=a/file,b/file": "ok", "read=b/file": "written inside"})
+}

@@ -26,13 +26,11 @@ func Fence() bool {
 	if errno != 0 || version < withScopes {
 		return false
 	}
-	attributes := unix.LandlockRulesetAttr{Scoped: unix.LANDLOCK_SCOPE_SIGNAL}
-	ruleset, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET,
-		uintptr(unsafe.Pointer(&attributes)), unsafe.Sizeof(attributes), 0)
-	if errno != 0 {
+	ruleset, err := Scopes(unix.LANDLOCK_SCOPE_SIGNAL)
+	if err != nil {
 		return false
 	}
-	defer func() { _ = unix.Close(int(ruleset)) }()
+	defer func() { _ = unix.Close(ruleset) }()
 	if unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != nil {
 		return false
 	}
@@ -41,8 +39,36 @@ func Fence() bool {
 	if version >= withLog {
 		flags = unix.LANDLOCK_RESTRICT_SELF_LOG_SAME_EXEC_OFF
 	}
-	_, _, errno = unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, ruleset, flags, 0)
+	_, _, errno = unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(ruleset), flags, 0)
 	return errno == 0
+}
+
+// Scopes makes a ruleset of scopes alone, which the caller puts on itself and closes. A ruleset that
+// says nothing of files still refuses to move one to another directory (EXDEV), so this one allows
+// it everywhere; what else is in force goes on to say where.
+func Scopes(scopes uint64) (int, error) {
+	const move = unix.LANDLOCK_ACCESS_FS_REFER
+	attributes := unix.LandlockRulesetAttr{Handled_access_fs: move, Scoped: scopes}
+	made, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET,
+		uintptr(unsafe.Pointer(&attributes)), unsafe.Sizeof(attributes), 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	ruleset := int(made)
+	root, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		_ = unix.Close(ruleset)
+		return -1, err
+	}
+	defer func() { _ = unix.Close(root) }()
+	rule := unix.LandlockPathBeneathAttr{Allowed_access: move, Parent_fd: int32(root)}
+	_, _, errno = unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, made,
+		unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0)
+	if errno != 0 {
+		_ = unix.Close(ruleset)
+		return -1, errno
+	}
+	return ruleset, nil
 }
 
 // Reaches reports whether this thread could send a signal to a process.

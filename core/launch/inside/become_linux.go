@@ -11,6 +11,7 @@ import (
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/launch/descendants"
 	"github.com/nono-run/nono/core/launch/recipe"
 )
 
@@ -221,9 +222,7 @@ func closeScopes(l *launcher) error {
 	if l.recipe.LandlockABI < firstWithScopes {
 		return nil
 	}
-	ruleset, err := ll.LandlockCreateRuleset(
-		&ll.RulesetAttr{Scoped: ll.ScopeSignal | ll.ScopeAbstractUnixSocket}, 0,
-	)
+	ruleset, err := descendants.Scopes(ll.ScopeSignal | ll.ScopeAbstractUnixSocket)
 	if err != nil {
 		return fail(doing, err)
 	}
