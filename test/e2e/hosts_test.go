@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -63,22 +64,23 @@ func TestHostLacksCalls(t *testing.T) {
 		name    string
 		numbers []int
 		says    string // empty: a run works without
+		mounts  bool   // it is for mounts: a run works in tier B
 	}{
-		{"nothing", nil, ""},
-		{"openat2, as under systemd's RestrictSUIDSGID", []int{unix.SYS_OPENAT2}, "openat2"},
-		{"open_tree", []int{unix.SYS_OPEN_TREE}, "open_tree"},
-		{"move_mount", []int{unix.SYS_MOVE_MOUNT}, "move_mount"},
-		{"mount_setattr", []int{unix.SYS_MOUNT_SETATTR}, "mount_setattr"},
-		{"fsopen", []int{unix.SYS_FSOPEN}, "fsopen"},
-		{"fsconfig", []int{unix.SYS_FSCONFIG}, "fsconfig"},
-		{"fsmount", []int{unix.SYS_FSMOUNT}, "fsmount"},
-		{"pivot_root", []int{unix.SYS_PIVOT_ROOT}, "pivot_root"},
-		{"seccomp", []int{unix.SYS_SECCOMP}, "seccomp"},
-		{"memfd_create", []int{unix.SYS_MEMFD_CREATE}, "memfd_create"},
-		{"close_range", []int{unix.SYS_CLOSE_RANGE}, "close_range"},
-		{"Landlock", []int{unix.SYS_LANDLOCK_CREATE_RULESET, unix.SYS_LANDLOCK_ADD_RULE, unix.SYS_LANDLOCK_RESTRICT_SELF}, ""},
-		{"pidfd_open", []int{unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_SEND_SIGNAL}, ""},
-		{"clone3", []int{unix.SYS_CLONE3}, ""},
+		{"nothing", nil, "", false},
+		{"openat2, as under systemd's RestrictSUIDSGID", []int{unix.SYS_OPENAT2}, "openat2", false},
+		{"open_tree", []int{unix.SYS_OPEN_TREE}, "open_tree", true},
+		{"move_mount", []int{unix.SYS_MOVE_MOUNT}, "move_mount", true},
+		{"mount_setattr", []int{unix.SYS_MOUNT_SETATTR}, "mount_setattr", true},
+		{"fsopen", []int{unix.SYS_FSOPEN}, "fsopen", true},
+		{"fsconfig", []int{unix.SYS_FSCONFIG}, "fsconfig", true},
+		{"fsmount", []int{unix.SYS_FSMOUNT}, "fsmount", true},
+		{"pivot_root", []int{unix.SYS_PIVOT_ROOT}, "pivot_root", true},
+		{"seccomp", []int{unix.SYS_SECCOMP}, "seccomp", false},
+		{"memfd_create", []int{unix.SYS_MEMFD_CREATE}, "memfd_create", false},
+		{"close_range", []int{unix.SYS_CLOSE_RANGE}, "close_range", false},
+		{"Landlock", []int{unix.SYS_LANDLOCK_CREATE_RULESET, unix.SYS_LANDLOCK_ADD_RULE, unix.SYS_LANDLOCK_RESTRICT_SELF}, "", false},
+		{"pidfd_open", []int{unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_SEND_SIGNAL}, "", false},
+		{"clone3", []int{unix.SYS_CLONE3}, "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			u := newUser(t)
@@ -89,6 +91,13 @@ func TestHostLacksCalls(t *testing.T) {
 			r := u.where("lacks", numbers, "run", "--allow-cwd", "--", "sh", "-c", "echo ran > ran")
 			if c.says == "" {
 				u.succeeds(r)
+				return
+			}
+			if c.mounts {
+				u.succeeds(r)
+				if !strings.Contains(r.Stderr, "tier B (") || !strings.Contains(r.Stderr, "the system call "+c.says) {
+					t.Errorf("it does not say why it is in tier B\n%s", r)
+				}
 				return
 			}
 			u.oneSentence(r, "the system call "+c.says, "RestrictSUIDSGID")
@@ -162,7 +171,9 @@ func TestChroot(t *testing.T) {
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
 	cmd := u.commandWhere("chroot", []string{root}, "run", "--allow-cwd", "--", "true")
 	inOwnMounts(cmd)
-	u.oneSentence(u.finish(u.begin(cmd, "")), "in a chroot", "run it outside")
+	if r := u.succeeds(u.finish(u.begin(cmd, ""))); !strings.Contains(r.Stderr, "tier B (nono runs in a chroot") {
+		t.Errorf("it does not say why it is in tier B\n%s", r)
+	}
 }
 
 // TestNonoInNono: the one outside holds for everything, and says so.
