@@ -32,20 +32,11 @@ var situations = []struct {
 		attacks: true,
 	},
 	{name: "no user namespaces, Yama's scope 2", settings: []serial.Setting{none, nobody}},
-	{name: "AppArmor keeps them from nono", before: keeping, after: unload},
 	{name: "nono has its AppArmor profile", before: own, after: unload},
 }
 
-// Profiles of AppArmor's: one that keeps user namespaces from nono, as Ubuntu's kernel does from all
-// that has no profile, and nono's own.
+// nono's own profile of AppArmor's, loaded and taken out again.
 const (
-	keeping = `cat >/run/profile <<'.'
-abi <abi/4.0>,
-profile keeping /opt/nono/nono flags=(default_allow) {
-  deny userns,
-}
-.
-apparmor_parser -r /run/profile`
 	own = `nono doctor --apparmor >/run/profile
 apparmor_parser -r /run/profile`
 	unload = `apparmor_parser -R /run/profile`
