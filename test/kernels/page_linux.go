@@ -36,7 +36,8 @@ const ending = `## What was not to be had
 
 %s
 - Ubuntu's kernels and others with patches of their own: the restriction of user namespaces by
-  AppArmor (` + "`kernel.apparmor_restrict_unprivileged_userns`" + `) %s. A profile that denied
+  AppArmor (` + "`kernel.apparmor_restrict_unprivileged_userns`" + `) %s.
+  A profile that denied
   nono ` + "`userns`" + ` was loaded by hand on 6.12 and 7.3 and kept nothing from it, so the restriction
   itself is not shown here; that nono's own profile loads is.
 - Other processors than x86-64, and Docker.
@@ -247,11 +248,13 @@ func (p *page) missing(all []kernel, booted []findings) {
 	}
 	versions := "- Every version of Landlock up to the newest was there."
 	if gaps != nil {
-		versions = "- Landlock's versions " + strings.Join(gaps, ", ") + ": no kernel that was booted has them."
+		versions = "- Landlock's versions " + strings.Join(gaps, ", ") +
+			": no kernel that was booted has them."
 	}
 	var left []string
 	for _, k := range all {
-		if !slices.ContainsFunc(booted, func(f findings) bool { return f.Kernel.Series == k.Series }) {
+		of := func(f findings) bool { return f.Kernel.Series == k.Series }
+		if !slices.ContainsFunc(booted, of) {
 			left = append(left, k.Series)
 		}
 	}
