@@ -74,7 +74,7 @@ func demoOutcome(r serial.Result) outcome {
 	}
 }
 
-// refused is that nono did not begin, and said why; on a host that lacks something it is no failure.
+// refused is that nono did not begin, and said why: no failure on a host that lacks something.
 func refused(r serial.Result) (outcome, bool) {
 	m := errorLine.FindStringSubmatch(r.Err)
 	if m == nil || r.Code != 125 || !strings.HasPrefix(m[1], "this host cannot enforce") {
