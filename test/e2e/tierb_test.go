@@ -24,8 +24,7 @@ import (
 	"github.com/nono-run/nono/test/hosts"
 )
 
-// Runs on a host that gives no user namespaces: tier B of test/README's two, the second column of
-// what nono promises.
+// Runs on a host that gives no user namespaces: tier B.
 
 // startB starts nono there.
 func (u *user) startB(args ...string) *running {
@@ -62,7 +61,7 @@ func (u *user) temporary() func() []string {
 
 // tierBProgram looks at all that tier B holds or does not, and prints what it found.
 const tierBProgram = `
-import json, os, signal, socket, sys
+import fcntl, json, os, signal, socket, struct, sys
 other, home, port, sock = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
 found = {}
 def trial(name, what):
@@ -73,6 +72,9 @@ def trial(name, what):
 def make(path):
     with open(path, "w") as f: f.write("x")
     return "made"
+def attribute(path):
+    with open(path) as f: fcntl.ioctl(f, 0x40086602, struct.pack("l", 0x40))
+    return "changed"
 def connect(family, to):
     with socket.socket(family) as s: s.connect(to)
     return "connected"
@@ -91,6 +93,7 @@ trial("beside core's files", lambda: os.listdir(os.path.dirname(os.environ["TMPD
 trial("caches", lambda: os.environ["XDG_CACHE_HOME"].startswith(os.environ["TMPDIR"]))
 trial("the mode of a file of the home", lambda: os.chmod(home + "/notes.txt", 0o600))
 trial("its times", lambda: os.utime(home + "/notes.txt", (1, 1)))
+trial("attributes of what may be read", lambda: attribute(home + "/ref/r.txt"))
 trial("the mode of a device", lambda: os.chmod("/dev/null", 0o666))
 trial("the mode of a file of the project", lambda: os.chmod("out.txt", 0o600))
 trial("a signal", lambda: os.kill(other, signal.SIGUSR1))
@@ -126,13 +129,14 @@ func TestTierB(t *testing.T) {
 	defer ul.Close()
 	u.write("in.txt", "IN")
 	u.write("~/notes.txt", "NOTES")
+	u.write("~/ref/r.txt", "to be read")
 	u.write("prog.py", tierBProgram)
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	signalled := make(chan os.Signal, 1)
 	signal.Notify(signalled, syscall.SIGUSR1)
 	defer signal.Stop(signalled)
 	args := []string{"/usr/bin/python3", "prog.py", strconv.Itoa(os.Getpid()), u.Home, port, sock}
-	r := u.succeeds(u.nonoB(append([]string{"run", "--allow-cwd", "--"}, args...)...))
+	r := u.succeeds(u.nonoB(append([]string{"run", "--allow-cwd", "--read", u.path("~/ref"), "--"}, args...)...))
 	var found map[string]string
 	if err := json.Unmarshal([]byte(r.Stdout), &found); err != nil {
 		t.Fatalf("%v\n%s", err, r)
@@ -144,7 +148,7 @@ func TestTierB(t *testing.T) {
 		"/tmp": refused, "a file made in /tmp": refused, "/dev/shm": refused,
 		"$TMPDIR": "made", "its mode": "0o700", "core's files": refused, "beside core's files": refused,
 		"the mode of a file of the home": notPermitted, "its times": notPermitted,
-		"the mode of a device": notPermitted, "the mode of a file of the project": "None",
+		"attributes of what may be read": notPermitted, "the mode of a device": notPermitted, "the mode of a file of the project": "None",
 		"caches": "True", "a signal": notPermitted, "the memory of another process": refused,
 		"its environment": refused, "its command line": "True",
 		"TCP": refused, "a Unix socket": refused, "a pair": "1", "a terminal": refused,
@@ -181,7 +185,7 @@ func TestTierB(t *testing.T) {
 	for name, want := range map[string]string{
 		"a file of the home": "NOTES", "a file made in the home": "made", "a file made in /tmp": "made",
 		"the mode of a file of the home": "None", "its times": "None",
-		"/dev/shm": "made", "core's files": "made", "a signal": "None", "TCP": "connected",
+		"attributes of what may be read": "changed", "/dev/shm": "made", "core's files": "made", "a signal": "None", "TCP": "connected",
 		"a Unix socket": "connected",
 	} {
 		if found[name] != want {

@@ -226,6 +226,10 @@ func TestHardening(t *testing.T) {
 		{"ioctl", []uint64{0, high | 0x5412}, "EPERM"},
 		{"ioctl", []uint64{0, 0x541c}, "EPERM"},
 		{"ioctl", []uint64{0, 0xffffffff0000541c}, "EPERM"},
+		// E27: what is denied, shown once more by btrfs.
+		{"ioctl", []uint64{0, 0x50009401}, "EPERM"},
+		{"ioctl", []uint64{0, high | 0x50009417}, "EPERM"},
+		{"ioctl", []uint64{0, 0x40049409}, "allow"}, // FICLONE: a copy of what may be read
 
 		// E19, E21, E33 and the rest of the kernel's surface.
 		{"io_uring_setup", nil, "ENOSYS"},

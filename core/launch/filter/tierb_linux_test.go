@@ -30,6 +30,9 @@ func TestShared(t *testing.T) {
 		args []uint64
 		want string
 	}{
+		{"chattr", newest, "ioctl", []uint64{0, 0x40086602}, "EPERM"},
+		{"verity", newest, "ioctl", []uint64{0, high | 0x40806685}, "EPERM"},
+		{"a copy of what may be read", newest, "ioctl", []uint64{0, 0x40049409}, "allow"},
 		{"TCP", newest, "socket", []uint64{inet, stream, 0}, "EACCES"},
 		{"TCP, with high bits", newest, "socket", []uint64{high | inet, stream, 0}, "EACCES"},
 		{"TCP over IPv6", newest, "socket", []uint64{inet6, stream | cloexec, 0}, "EACCES"},

@@ -125,6 +125,9 @@ const (
 	ioctlLinux = 0x541c
 	ioctlSetD  = 0x5423
 
+	// What btrfs calls a snapshot: a part of the file system, once more at another place.
+	ioctlSnapshot, ioctlSnapshot2 = 0x50009401, 0x50009417
+
 	renameWhiteout  = 0x4
 	typeOfFile      = 0xf000
 	characterDevice = 0x2000
@@ -157,6 +160,12 @@ func sometimes(sockets []Judgement) []Judgement {
 			Why: "TIOCSTI and TIOCLINUX type into the terminal (CVE-2017-5226); TIOCSETD loads " +
 				"line disciplines, drivers for modems and radios that have let others out.",
 			When: alternatives(lower(1, fragment.OpIn, ioctlSTI, ioctlLinux, ioctlSetD)),
+		},
+		{ // E27
+			About: "snapshots of a part of a file system", Errno: "EPERM", Calls: "ioctl",
+			Why: "On btrfs their owner may make one with no more than a descriptor; it shows all that " +
+				"lies there at another path, to which no mask, no protection and no rule reaches.",
+			When: alternatives(lower(1, fragment.OpIn, ioctlSnapshot, ioctlSnapshot2)),
 		},
 		{
 			About: "the limit on core dumps", Errno: filter.Done, Calls: "prlimit64",

@@ -35,8 +35,8 @@ func JudgementsOn(host sdk.Host, on Shared) []Judgement {
 // are refused where the kernel asks for no more than the same user.
 func (s Shared) Judgements() []Judgement {
 	return slices.Concat(
-		s.unseen(), otherLimits(), sometimes(s.sockets()), files(), processes(), exchange(hostQueues),
-		otherProcesses(), surroundings(), surface(), machine(),
+		s.unseen(), attributes(), otherLimits(), sometimes(s.sockets()), files(), processes(),
+		exchange(hostQueues), otherProcesses(), surroundings(), surface(), machine(),
 	)
 }
 
@@ -50,6 +50,29 @@ var hostQueues = Judgement{
 	About: ownQueues.About, Errno: "ENOSYS", Calls: ownQueues.Calls,
 	Why: "They would be the host's, where there is no IPC namespace; a kernel can be built without.",
 }
+
+// attributes are a file's that an open descriptor is enough to change, and that no bind shows
+// read-only here. What has a path or a mode core changes in the agent's place, where it may.
+func attributes() []Judgement {
+	return []Judgement{{
+		About: "attributes of a file that is open for reading", Errno: "EPERM", Calls: "ioctl",
+		Why: "The kernel asks for no more than the same user, and Landlock looks at devices alone: " +
+			"chattr, and verity, which makes a file read-only for good.",
+		When: alternatives(lower(1, fragment.OpIn,
+			ioctlSetFlags, ioctlSetFlags32, ioctlSetAttributes, ioctlSetVersion, ioctlSetVersion32,
+			ioctlVerity)),
+	}}
+}
+
+// Numbers of those requests; the flags and the version have another one for 32-bit programs.
+const (
+	ioctlSetFlags      = 0x40086602
+	ioctlSetFlags32    = 0x40046602
+	ioctlSetAttributes = 0x401c5820
+	ioctlSetVersion    = 0x40087602
+	ioctlSetVersion32  = 0x40047602
+	ioctlVerity        = 0x40806685
+)
 
 // otherLimits keeps the limits of the user's other processes as they are: to lower one is to end a
 // process, nono among them.
