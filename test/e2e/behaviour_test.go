@@ -644,7 +644,7 @@ func TestOwnFilesInAGrantedHome(t *testing.T) {
 }
 
 // A run that grants nothing near them, and keeps no build caches, makes none of nono's directories
-// but that of its session.
+// but those of its session and of what a layer has answered.
 func TestNothingIsMadeWithoutNeed(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
@@ -653,10 +653,11 @@ func TestNothingIsMadeWithoutNeed(t *testing.T) {
 	u.succeeds(u.nono("run", "-c", "agent.hcl", "--", "true"))
 	want := []string{
 		".local", ".local/state", ".local/state/nono", ".local/state/nono/pruned",
+		".local/state/nono/remembered", ".local/state/nono/remembered/answers",
 		".local/state/nono/sessions", ".local/state/nono/unfinished", "proj",
 	}
 	found := u.host("find", u.Home, "-mindepth", "1", "-path", "*/sessions/*", "-prune", "-o",
-		"-path", "*/proj/*", "-prune", "-o", "-mindepth", "1", "-printf", "%P\n")
+		"-path", "*/answers/*", "-prune", "-o", "-path", "*/proj/*", "-prune", "-o", "-mindepth", "1", "-printf", "%P\n")
 	if entries := slices.Sorted(slices.Values(strings.Fields(found))); !slices.Equal(entries, want) {
 		t.Errorf("the home has %q", entries)
 	}
