@@ -79,10 +79,11 @@ interop: build $(COSIGN) ## cosign verifies what nono signs, and nono what cosig
 
 SOAKFLAGS ?=
 QUESTIONS ?= 100000
-soak: build ## a thousand starts and ends under load, with kills, umasks and limits; what they leave; two hundred kills, and what the next start makes of them; load on the network, and on a service with a key; the kernel asked what nono why says; a minute of attacks on the network; two thousand kills of who writes snapshots; two thousand starts while a signed file is swapped
+soak: build ## a thousand starts and ends under load, with kills, umasks and limits; what they leave; two hundred kills, and what the next start makes of them, in both tiers; load on the network, and on a service with a key; the kernel asked what nono why says; a minute of attacks on the network; two thousand kills of who writes snapshots; two thousand starts while a signed file is swapped
 	@mkdir -p bin/soak
 	@$(GO) build -trimpath -o bin/soak/ ./test/soak ./test/layers/echo ./test/layers/keeper
 	@bin/soak/soak -nono bin/nono -layers bin/soak $(SOAKFLAGS)
+	@bin/soak/soak -nono bin/nono -layers bin/soak -tier B $(SOAKFLAGS)
 	@bin/soak/soak -nono bin/nono -snapshots
 	@bin/soak/soak -nono bin/nono -network
 	@bin/soak/soak -nono bin/nono -credentials

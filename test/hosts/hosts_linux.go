@@ -62,13 +62,18 @@ const variable = "NONO_TEST_HOST"
 // otherwise. It is started, waited for and killed as ever.
 func On(t testing.TB, cmd *exec.Cmd, h Host) {
 	t.Helper()
+	if err := h.Wrap(cmd); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Wrap is [On] for a program that is no test. It too calls [Arrange] first of all.
+func (h Host) Wrap(cmd *exec.Cmd) error {
 	self, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	if err := h.wrap(cmd, self); err != nil {
-		t.Fatal(err)
-	}
+	return h.wrap(cmd, self)
 }
 
 // wrap makes the command one that self runs, on such a host.

@@ -117,6 +117,19 @@ func (u *user) unfinished() (wrong []string) {
 			}
 		}
 	}
+	for _, file := range glob(u.state("sessions", "*", "aside", "kept.json")) {
+		var kept struct{ Ended bool }
+		text, err := os.ReadFile(file)
+		if err == nil {
+			err = json.Unmarshal(text, &kept)
+		}
+		if err != nil || !kept.Ended {
+			wrong = append(wrong, fmt.Sprintf("%s was never compared at the end: %v", file, err))
+		}
+	}
+	for _, dir := range glob(filepath.Join(u.temporary(), "nono-run-*")) {
+		wrong = append(wrong, "a session's own directory is left: "+dir)
+	}
 	keeper := u.state("layers", "test.keeper")
 	for _, taken := range glob(filepath.Join(keeper, "taken-*")) {
 		wrong = append(wrong, "what the keeper took is not released: "+taken)

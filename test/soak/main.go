@@ -13,12 +13,16 @@
 // the last of their runs. What must hold: the next start finishes the session, and all that the
 // layers took is released.
 //
+// With -tier B all of that is on a host where nobody may make a user namespace. There a process
+// that is killed takes no other with it: what remains is ended by nono-init, or by core.
+//
 // With -network it is one run instead, whose agent puts load on the network (network.go), and with
 // -credentials one whose agent uses a service with a key (credentials.go). With -signed somebody
 // outside swaps the content of a signed file while nono starts (swaps.go).
 //
 //	make soak
 //	go run ./test/soak -nono bin/nono -layers bin/soak -runs 1000 -kills 200 -seed 7
+//	go run ./test/soak -nono bin/nono -layers bin/soak -tier B
 //	go run ./test/soak -nono bin/nono -network
 //	go run ./test/soak -nono bin/nono -credentials
 //	go run ./test/soak -nono bin/nono -signed -swaps 100
@@ -40,11 +44,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/test/hosts"
 	"github.com/nono-run/nono/test/load"
 )
 
 func main() {
+	hosts.Arrange()
 	var s soak
+	flag.StringVar(&s.tier, "tier", "A", "A, or B: on a host without user namespaces")
 	flag.StringVar(&s.nono, "nono", "bin/nono", "nono's program")
 	flag.StringVar(&s.layers, "layers", "bin/soak", "where the tests' layers are, echo and keeper")
 	flag.IntVar(&s.runs, "runs", 1000, "how many runs")
@@ -62,6 +69,10 @@ func main() {
 	flag.Parse()
 	soak := s.soak
 	switch {
+	case s.tier != "A" && s.tier != "B":
+		soak = func() error { return fmt.Errorf("there is no tier %q", s.tier) }
+	case s.tier == "B" && !forbidden():
+		soak = forbid
 	case *client:
 		soak = load.Client
 	case *undo:
@@ -79,9 +90,29 @@ func main() {
 	}
 }
 
+// forbidden reports whether this is already a host on which nobody may make a user namespace.
+func forbidden() bool {
+	most, err := os.ReadFile("/proc/sys/user/max_user_namespaces")
+	return err == nil && strings.TrimSpace(string(most)) == "0"
+}
+
+// forbid runs this program once more, on such a host.
+func forbid() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	again := exec.Command(self, os.Args[1:]...)
+	again.Stdout, again.Stderr = os.Stdout, os.Stderr
+	if err := (hosts.Host{NoNamespaces: true}).Wrap(again); err != nil {
+		return err
+	}
+	return again.Run()
+}
+
 // soak is one thousand runs.
 type soak struct {
-	nono, layers                string
+	nono, layers, tier          string
 	runs, kills, beside, burden int
 	seed                        uint64
 
@@ -116,7 +147,7 @@ func (s *soak) soak() error {
 	}
 	s.counts = map[string]int{}
 	before := surroundings()
-	fmt.Printf("soak: %d runs, %d at once, seed %d\n", s.runs, s.beside, s.seed)
+	fmt.Printf("soak: tier %s, %d runs, %d at once, seed %d\n", s.tier, s.runs, s.beside, s.seed)
 	began := time.Now()
 	unburden := burden(s.burden)
 	s.all()
@@ -155,7 +186,7 @@ func newUser() (*user, error) {
 	if u.runtime, err = os.MkdirTemp("/tmp", "soak-"); err != nil { // short: a socket's path begins so
 		return nil, err
 	}
-	return u, os.Mkdir(u.project(), 0o755)
+	return u, errors.Join(os.Mkdir(u.project(), 0o755), os.Mkdir(u.temporary(), 0o700))
 }
 
 // makeUser makes one in whose project policies name the layers.
@@ -198,8 +229,12 @@ func (u *user) lock(nono, layer, program string) error {
 func (u *user) environ() []string {
 	return []string{
 		"HOME=" + u.home, "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "XDG_RUNTIME_DIR=" + u.runtime,
+		"TMPDIR=" + u.temporary(),
 	}
 }
+
+// temporary is where a session of tier B has its own directory.
+func (u *user) temporary() string { return filepath.Join(u.runtime, "tmp") }
 
 func (u *user) project() string { return filepath.Join(u.home, "proj") }
 
