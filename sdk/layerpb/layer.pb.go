@@ -6851,9 +6851,9 @@ type Descriptor struct {
 	Token   []byte                 `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"` // 16 bytes
 	Network Network                `protobuf:"varint,3,opt,name=network,proto3,enum=nono.layer.v1.Network" json:"network,omitempty"`
 	// secret is there in tier B, where the socket lies on the host's loopback and anybody can connect.
-	// Each connection of the agent's begins with these 32 bytes and then the address that was dialled:
-	// 16 bytes, IPv4 as IPv6 maps it, and 2 of port. Core says that, and the agent does not know it.
-	// Whatever does not begin so is to be closed without a word.
+	// Each connection of the agent's begins with the HMAC-SHA256 of the address that was dialled, by
+	// this key of 32 bytes, and then that address: 16 bytes, IPv4 as IPv6 maps it, and 2 of port.
+	// Core says that. Whatever does not begin so is to be closed without a word.
 	Secret []byte `protobuf:"bytes,4,opt,name=secret,proto3" json:"secret,omitempty"`
 	// address is ADDRESS:PORT as the agent knows the socket; it comes with secret.
 	Address       string `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"`

@@ -4,8 +4,10 @@
 // Where the agent has a network of its own (tier A), nobody else can reach the socket that a layer
 // serves. Without one (tier B) the socket lies on the host's loopback, where any program of any
 // user may connect. There core makes the agent's connections for it, and says a ticket first on
-// each: a secret that core and the layer share, and the address that the agent dialled. The agent
-// never learns the secret, and no program in it needs to know of it.
+// each: the address that the agent dialled, and a code for it that only they can make who have the
+// secret that core and the layer share. No program of the agent's needs to know of it. One that
+// looks can see its own tickets (the kernel shows a sender what was sent, where it is asked for the
+// time of that), and learns by them no other.
 //
 //	secret := ticket.New()                          // core, when it opens the sockets
 //	conn.Write(secret.For(dialled))                 // core, on each connection of the agent's
@@ -14,8 +16,9 @@
 package ticket
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
-	"crypto/subtle"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -28,9 +31,9 @@ import (
 const (
 	// SecretSize is how long a secret is.
 	SecretSize = 32
-	// Size is how long a ticket is: the secret, sixteen bytes of address and two of port. An IPv4
+	// Size is how long a ticket is: the code, sixteen bytes of address and two of port. An IPv4
 	// address is written as IPv6 maps it.
-	Size = SecretSize + 16 + 2
+	Size = sha256.Size + 16 + 2
 )
 
 const (
@@ -69,19 +72,25 @@ func (Secret) GoString() string { return "[redacted]" }
 // For is the ticket of a connection to an address.
 func (s Secret) For(dialled netip.AddrPort) []byte {
 	address := dialled.Addr().As16()
-	b := append(make([]byte, 0, Size), s[:]...)
-	b = append(b, address[:]...)
-	return append(b, byte(dialled.Port()>>8), byte(dialled.Port()))
+	said := append(address[:], byte(dialled.Port()>>8), byte(dialled.Port()))
+	return append(s.code(said), said...)
+}
+
+// code is what shows that whoever said an address has the secret: its HMAC.
+func (s Secret) code(said []byte) []byte {
+	h := hmac.New(sha256.New, s[:])
+	_, _ = h.Write(said) // a hash takes everything
+	return h.Sum(make([]byte, 0, Size))
 }
 
 // admits reads the address in a ticket, if it is one of this secret's.
 func (s Secret) admits(b []byte) (netip.AddrPort, bool) {
-	given, rest := b[:SecretSize], b[SecretSize:]
-	if subtle.ConstantTimeCompare(given, s[:]) != 1 {
+	given, said := b[:sha256.Size], b[sha256.Size:]
+	if !hmac.Equal(given, s.code(said)) {
 		return netip.AddrPort{}, false
 	}
-	address := netip.AddrFrom16([16]byte(rest[:16])).Unmap()
-	return netip.AddrPortFrom(address, uint16(rest[16])<<8|uint16(rest[17])), true
+	address := netip.AddrFrom16([16]byte(said[:16])).Unmap()
+	return netip.AddrPortFrom(address, uint16(said[16])<<8|uint16(said[17])), true
 }
 
 // Conn is a connection of the agent's. Its local address is the one that the agent dialled.

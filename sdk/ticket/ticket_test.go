@@ -70,11 +70,14 @@ func TestStrangers(t *testing.T) {
 	l, dial := served(t, secret)
 	silent := dial(nil) // and says nothing ever
 	wrong := secret.For(dialled)
-	wrong[ticket.SecretSize-1] ^= 1
+	wrong[0] ^= 1
 	other := ticket.New()
+	elsewhere := secret.For(dialled)
+	elsewhere[ticket.Size-1] ^= 1
 	for name, say := range map[string][]byte{
 		"a request":        bytes.Repeat([]byte("GET / HTTP/1.1\r\n"), 8),
 		"a bit":            wrong,
+		"another address":  elsewhere,
 		"another's ticket": other.For(dialled),
 		"no secret":        make([]byte, ticket.Size),
 	} {
@@ -132,5 +135,18 @@ func TestClose(t *testing.T) {
 	}
 	if _, err := c.Read(make([]byte, 1)); err == nil {
 		t.Error("who was not accepted is not told")
+	}
+}
+
+// A ticket says nothing of the secret: the agent can see those that are said for it, in what the
+// kernel shows of packets whose times it is asked for.
+func TestTicketIsNotTheSecret(t *testing.T) {
+	secret := ticket.New()
+	at := secret.For(dialled)
+	if bytes.Contains(at, secret[:]) {
+		t.Error("the secret is in the ticket")
+	}
+	if code := at[:ticket.SecretSize]; bytes.HasPrefix(secret.For(shown), code) {
+		t.Error("with the ticket for one address that for another can be made")
 	}
 }
