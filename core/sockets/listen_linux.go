@@ -49,10 +49,14 @@ func listenUnix(socket *socket, backlog int) error {
 	if err != nil {
 		return err
 	}
-	if u, ok := name.(*unix.SockaddrUnix); ok && strings.HasPrefix(u.Name, "@") {
+	u, ok := name.(*unix.SockaddrUnix)
+	switch {
+	case !ok || u.Name == "":
+		return unix.EINVAL // as the kernel says; by now another thread may have given it a name
+	case strings.HasPrefix(u.Name, "@"):
 		return unix.EACCES
 	}
-	return unix.Listen(socket.fd, backlog) // EINVAL, where it has no name at all
+	return unix.Listen(socket.fd, backlog)
 }
 
 // serves reports whether the agent may serve a port.
