@@ -32,6 +32,10 @@ func TestShared(t *testing.T) {
 	}{
 		{"chattr", newest, "ioctl", []uint64{0, 0x40086602}, "EPERM"},
 		{"verity", newest, "ioctl", []uint64{0, high | 0x40806685}, "EPERM"},
+		{"the key of what is encrypted, removed", newest, "ioctl", []uint64{0, 0xc0406618}, "EPERM"},
+		{"encryption", newest, "ioctl", []uint64{0, 0x800c6613}, "EPERM"},
+		{"a subvolume, made", newest, "ioctl", []uint64{0, 0x50009418}, "EPERM"},
+		{"a subvolume, removed", newest, "ioctl", []uint64{0, high | 0x5000940f}, "EPERM"},
 		{"a copy of what may be read", newest, "ioctl", []uint64{0, 0x40049409}, "allow"},
 		{"TCP", newest, "socket", []uint64{inet, stream, 0}, "EACCES"},
 		{"TCP, with high bits", newest, "socket", []uint64{high | inet, stream, 0}, "EACCES"},

@@ -57,10 +57,16 @@ func attributes() []Judgement {
 	return []Judgement{{
 		About: "attributes of a file that is open for reading", Errno: "EPERM", Calls: "ioctl",
 		Why: "The kernel asks for no more than the same user, and Landlock looks at devices alone: " +
-			"chattr, and verity, which makes a file read-only for good.",
+			"chattr, verity, which makes a file read-only for good, and the keys of encrypted files.",
 		When: alternatives(lower(1, fragment.OpIn,
 			ioctlSetFlags, ioctlSetFlags32, ioctlSetAttributes, ioctlSetVersion, ioctlSetVersion32,
-			ioctlVerity)),
+			ioctlVerity, ioctlSetEncryption, ioctlRemoveKey, ioctlSetFATAttributes)),
+	}, {
+		About: "subvolumes in a directory that is open for reading", Errno: "EPERM", Calls: "ioctl",
+		Why: "btrfs makes and removes them without asking Landlock.",
+		When: alternatives(lower(1, fragment.OpIn,
+			ioctlMakeSubvolume, ioctlMakeSubvolume2, ioctlRemoveSubvolume, ioctlRemoveSubvolume2,
+			ioctlSetSubvolume)),
 	}}
 }
 
@@ -72,6 +78,14 @@ const (
 	ioctlSetVersion    = 0x40087602
 	ioctlSetVersion32  = 0x40047602
 	ioctlVerity        = 0x40806685
+
+	ioctlSetEncryption    = 0x800c6613
+	ioctlRemoveKey        = 0xc0406618
+	ioctlSetFATAttributes = 0x40047211
+
+	ioctlMakeSubvolume, ioctlMakeSubvolume2     = 0x5000940e, 0x50009418
+	ioctlRemoveSubvolume, ioctlRemoveSubvolume2 = 0x5000940f, 0x5000943f
+	ioctlSetSubvolume                           = 0x4008941a
 )
 
 // otherLimits keeps the limits of the user's other processes as they are: to lower one is to end a
