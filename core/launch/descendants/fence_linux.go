@@ -43,9 +43,9 @@ func Fence() bool {
 	return errno == 0
 }
 
-// Scopes makes a ruleset of scopes alone, which the caller puts on itself and closes. A ruleset that
-// says nothing of files still refuses to move one to another directory (EXDEV), so this one allows
-// it everywhere; what else is in force goes on to say where.
+// Scopes makes a ruleset of scopes alone, which the caller puts on itself and closes. A ruleset
+// that says nothing of files still refuses to move one to another directory (EXDEV), so this one
+// allows it everywhere; what else is in force goes on to say where.
 func Scopes(scopes uint64) (int, error) {
 	const move = unix.LANDLOCK_ACCESS_FS_REFER
 	attributes := unix.LandlockRulesetAttr{Handled_access_fs: move, Scoped: scopes}
