@@ -267,6 +267,15 @@ func TestAdditiveIsBounded(t *testing.T) {
 	}
 }
 
+// What core decides about for each session is not granted, and that is told as it is in tier B.
+func TestAdditiveWhatIsCores(t *testing.T) {
+	tree := hosttest.New("/home/ada/proj/", "/dev/shm/")
+	_, problems := places.Compute(adaB(tree, "allow /home/ada/proj", "allow /dev/shm"))
+	if len(problems) != 1 || !strings.Contains(problems[0].Summary, "/dev/shm is the host's own in tier B") {
+		t.Errorf("%+v", problems)
+	}
+}
+
 // What cannot be listed gives nothing that it holds, and that is told.
 func TestAdditiveClosed(t *testing.T) {
 	tree := hosttest.New("/srv/a/secret", "/srv/a/other")

@@ -223,8 +223,11 @@ func (c *computer) usable(r *policy.PathRule, e hostfile.Entry) bool {
 		return false
 	case ofCore(r.Path):
 		if r.Source.Asked() {
-			c.warn(r, r.Path+" is not the host's inside: the session has its own",
-				"grant single devices beneath /dev if the agent needs them")
+			says := " is not the host's inside: the session has its own"
+			if c.Additive != nil {
+				says = " is the host's own in tier B: a session has no more of it than nono gives each"
+			}
+			c.warn(r, r.Path+says, "grant single devices beneath /dev if the agent needs them")
 		}
 		return false
 	case policy.Within(r.Path, "/dev") && !r.Source.Asked():
