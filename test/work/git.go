@@ -4,6 +4,10 @@ package main
 const protectedConfig = "`.git/config` is read-only inside, because git outside runs what it names; " +
 	"`write = [\".git/config\"]` lifts that"
 
+// keptAside is why they do not in tier B.
+const keptAside = "tier B cannot hold a file in what is written: it is kept aside first, and the end " +
+	"of the run says that it was changed, with the command that puts it back"
+
 // git is work in a clone of a repository.
 var git = group{
 	name:  "git",
@@ -111,26 +115,32 @@ git commit -q -m sub`,
 		{
 			name: "config", run: `git config user.name Eve; git config user.name`,
 			differs: &deviation{code: 0, says: "Ada", why: protectedConfig},
+			inB:     none(keptAside),
 		},
 		{
 			name: "remote add", run: `git remote add other ../other; git remote`,
 			differs: &deviation{code: 0, says: "could not write config file", why: protectedConfig},
+			inB:     none(keptAside),
 		},
 		{
 			name: "push -u", grant: []string{"--allow", "../up.git"}, run: `git push -u origin topic`,
 			differs: &deviation{code: 0, says: "could not write config file", why: protectedConfig},
+			inB:     none(keptAside),
 		},
 		{
 			name: "branch -d", run: `git branch -D topic; git branch`,
 			differs: &deviation{code: 0, says: "could not write config file", why: protectedConfig},
+			inB:     none(keptAside),
 		},
 		{
 			name: "branch -m", run: `git branch -m topic renamed; git branch`,
 			differs: &deviation{code: 0, says: "could not", why: protectedConfig},
+			inB:     none(keptAside),
 		},
 		{
 			name: "sparse-checkout", run: `git sparse-checkout set src; ls -a`,
 			differs: &deviation{code: 0, says: "", why: protectedConfig},
+			inB:     none(keptAside),
 		},
 		{
 			name: "config, lifted", grant: []string{"--write", ".git/config"},
@@ -143,6 +153,7 @@ git commit -q -m sub`,
 				code: 1, says: "Read-only file system",
 				why: "`.git/hooks` is read-only inside, because git outside runs what stands there",
 			},
+			inB: none(keptAside),
 		},
 		{
 			name: "fetch, not granted", run: `git fetch`,

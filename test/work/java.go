@@ -26,6 +26,11 @@ cat >pom.xml <<'END'
 </project>
 END`,
 			run: `mvn -B -q -o -Dmaven.repo.local=/usr/share/maven-repo compile && java -cp target/classes H`,
+			inB: &deviation{
+				code: 1, says: "Non-readable settings",
+				why: "what is not granted is not there in tier A, and there in tier B, unreadable: maven stops at " +
+					"settings that it may not read; `--read /etc/maven`, if there is no password in them",
+			},
 		},
 		{
 			name: "ant", needs: []string{"javac", "ant"}, given: class + `

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/nono-run/nono/test/hosts"
 )
 
 // A nono that runs the command as it is, or something else, stands for the sandbox here.
@@ -17,6 +19,11 @@ func fake(t *testing.T, script string) string {
 		t.Fatal(err)
 	}
 	return nono
+}
+
+func TestMain(m *testing.M) {
+	hosts.Arrange()
+	os.Exit(m.Run())
 }
 
 func TestVerdicts(t *testing.T) {
@@ -42,7 +49,7 @@ func TestVerdicts(t *testing.T) {
 		{"a directory of PATH", `exec "$@"`, row{path: []string{"b"}, given: "mkdir ~/b; printf '#!/bin/sh\necho ran\n' >~/b/x; chmod +x ~/b/x", run: "x"}, same},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			trial := &trial{nono: fake(t, c.inside), user: t.TempDir(), base: t.TempDir()}
+			trial := &trial{tier: tierA, nono: fake(t, c.inside), user: t.TempDir(), base: t.TempDir()}
 			x, err := trial.try("group", c.row)
 			if err != nil {
 				t.Fatal(err)
@@ -57,6 +64,40 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// In tier B nono is on a host where no namespaces can be made, and outside is where it was.
+func TestTiers(t *testing.T) {
+	nono := fake(t, `unshare -U true 2>/dev/null && echo namespaces; exit 0`)
+	for in, want := range map[tier]verdict{tierA: same, tierB: wrong} {
+		trial := &trial{tier: in, nono: nono, user: t.TempDir(), base: t.TempDir()}
+		x, err := trial.try("group", row{run: "unshare -U true 2>/dev/null && echo namespaces; exit 0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := x.verdict(); got != want || x.outside.output != "namespaces\n" {
+			t.Errorf("tier %s: verdict %d, want %d\n%s", in, got, want, x.line())
+		}
+	}
+}
+
+// Where tier B has a deviation of its own, or none, that is the one that is meant there.
+func TestDeviationOfTier(t *testing.T) {
+	both, other := &deviation{why: "both"}, &deviation{why: "other"}
+	for _, c := range []struct {
+		row  row
+		a, b *deviation
+	}{
+		{row{}, nil, nil},
+		{row{differs: both}, both, both},
+		{row{differs: both, inB: other}, both, other},
+		{row{inB: other}, nil, other},
+		{row{differs: both, inB: none("kept aside")}, both, nil},
+	} {
+		if a, b := c.row.deviation(tierA), c.row.deviation(tierB); a != c.a || b != c.b {
+			t.Errorf("%+v: %v in tier A, %v in tier B", c.row, a, b)
+		}
+	}
+}
+
 // Names are how a row is asked for, and what the page calls it.
 func TestTable(t *testing.T) {
 	seen := map[string]bool{}
@@ -68,8 +109,10 @@ func TestTable(t *testing.T) {
 				t.Errorf("%s is there twice, or says nothing", name)
 			}
 			seen[name] = true
-			if d := r.differs; d != nil && d.why == "" {
-				t.Errorf("%s differs and does not say why", name)
+			for _, d := range []*deviation{r.differs, r.inB} {
+				if d != nil && d.why == "" {
+					t.Errorf("%s differs and does not say why", name)
+				}
 			}
 			if g.name == "git" {
 				commands++
@@ -92,10 +135,13 @@ func TestPage(t *testing.T) {
 	for _, g := range groups {
 		for _, r := range g.all() {
 			line := "| " + g.name + ": " + r.name + " |"
-			if r.differs != nil {
+			for _, d := range []*deviation{r.differs, r.inB} {
+				if d == nil {
+					continue
+				}
 				rows = append(rows, line)
-				if !strings.Contains(page, r.differs.why) {
-					t.Errorf("the page does not say of %s: %s (make work PAGE=1)", line, r.differs.why)
+				if !strings.Contains(page, d.why) {
+					t.Errorf("the page does not say of %s: %s (make work PAGE=1)", line, d.why)
 				}
 			}
 		}

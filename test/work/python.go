@@ -7,18 +7,37 @@ var python = group{
 	needs: []string{"python3"},
 	rows: []row{
 		{name: "a program", run: `python3 -c "import json, ssl; print(json.dumps({1: 2}))"`},
-		{name: "processes and threads", run: `python3 -c "
+		{name: "threads and subprocesses", run: `python3 -c "
+import concurrent.futures, subprocess
+with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    print(list(pool.map(len, ['a', 'bb'])))
+print(subprocess.run(['echo', 'a child'], capture_output=True, text=True).stdout)"`},
+		{
+			name: "processes and threads", run: `python3 -c "
 import multiprocessing, threading
 if __name__ == '__main__':
     with multiprocessing.Pool(2) as pool:
         print(pool.map(len, ['a', 'bb']))
-    t = threading.Thread(target=print, args=('a thread',)); t.start(); t.join()"`},
+    t = threading.Thread(target=print, args=('a thread',)); t.start(); t.join()"`,
+			inB: &deviation{
+				code: 1, says: "Permission denied",
+				why: "semaphores and shared memory lie in `/dev/shm`, which in tier B is the host's, and so not " +
+					"granted: `multiprocessing.Pool`, `Lock` and `Queue` do not work; threads, `subprocess` and " +
+					"`concurrent.futures.ThreadPoolExecutor` do",
+			},
+		},
 		{
 			name: "tests", given: `printf 'import unittest\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(1, 1)\n' >test_it.py`,
 			run: `python3 -m unittest -q 2>&1 | grep -v '^Ran'`,
 		},
-		{name: "a server that answers itself", run: `python3 -m http.server -b 127.0.0.1 8642 >log 2>&1 & sleep 1
-python3 -c "import urllib.request as u; print(len(u.urlopen('http://127.0.0.1:8642/').read()) > 0)"; kill $!; rm log`},
+		{
+			name: "a server that answers itself", run: pythonServer,
+			inB: &deviation{code: 0, says: "Error", why: listens},
+		},
+		{
+			name: "a server at a port that is granted", run: pythonServer,
+			grant: []string{"--listen-port", "8642"},
+		},
 		{name: "a virtual environment is made", run: `python3 -m venv --without-pip .venv && .venv/bin/python -c "import sys; print(sys.prefix)"`},
 		{
 			name: "one that was made outside", given: `python3 -m venv --without-pip .venv`,
@@ -57,6 +76,10 @@ ls "$USER_HOME/.pyenv/versions" | grep '^3' | head -1 >.python-version; python -
 		},
 	},
 }
+
+// pythonServer answers itself.
+const pythonServer = `python3 -m http.server -b 127.0.0.1 8642 >log 2>&1 & sleep 1
+python3 -c "import urllib.request as u; print(len(u.urlopen('http://127.0.0.1:8642/').read()) > 0)"; kill $!; rm log`
 
 // pyenv is what the machine needs for a row about it.
 const pyenv = `case $(command -v python) in */.pyenv/shims/python) ;; *) echo "pyenv's shims in PATH"; exit 1;; esac`

@@ -31,7 +31,7 @@ func (x result) verdict() verdict {
 
 // line is the result as it is shown while the rows are tried.
 func (x result) line() string {
-	at := fmt.Sprintf("%-10s %-28s ", x.group, x.name)
+	at := fmt.Sprintf("%s %-10s %-28s ", x.tier, x.group, x.name)
 	switch x.verdict() {
 	case same:
 		return at + "the same\n"
@@ -102,29 +102,36 @@ func allRight(results []result) bool {
 // differ is the title over the rows that differ as they should.
 const differ = "What differs, and why"
 
+// alone is the title over the rows that differ in tier A and are as outside in tier B.
+const alone = "What is as outside in tier B"
+
 const intro = "# A day's work, inside as outside\n\n" +
 	"Written by `make work PAGE=1`, from the table in `test/work`. Each command ran twice, each time\n" +
 	"in a new project: outside, and with `nono run --allow-cwd` and the grants that its row has. The\n" +
-	"exit code, what was printed and the files that were left were compared.\n\n" +
-	"| kind of work | the same | differ as they should | wrong | not compared |\n" +
-	"| --- | --- | --- | --- | --- |\n"
+	"exit code, what was printed and the files that were left were compared. All of that was done\n" +
+	"once in each of the [two tiers](hosts.md#the-two-tiers).\n\n" +
+	"| kind of work | tier | the same | differ as they should | wrong | not compared |\n" +
+	"| --- | --- | --- | --- | --- | --- |\n"
 
 // markdown is the page.
 func markdown(results []result) string {
 	var page strings.Builder
 	page.WriteString(intro)
 	for _, g := range groups {
-		var of []result
-		for _, x := range results {
-			if x.group == g.name {
-				of = append(of, x)
+		for _, in := range tiers {
+			var of []result
+			for _, x := range results {
+				if x.group == g.name && x.tier == in {
+					of = append(of, x)
+				}
 			}
+			n := count(of)
+			fmt.Fprintf(&page, "| %s | %s | %d | %d | %d | %d |\n",
+				g.name, in, n[same], n[meant], n[wrong], n[lacking])
 		}
-		n := count(of)
-		fmt.Fprintf(&page, "| %s | %d | %d | %d | %d |\n",
-			g.name, n[same], n[meant], n[wrong], n[lacking])
 	}
 	section(&page, results, meant, differ, func(x result) string { return x.differs.why })
+	section(&page, results, same, alone, func(x result) string { return x.note })
 	section(&page, results, wrong, "What is wrong", func(result) string { return "not explained yet" })
 	section(&page, results, lacking, "What was not compared", func(x result) string {
 		return "the machine lacks: " + x.lacks
@@ -132,21 +139,21 @@ func markdown(results []result) string {
 	return page.String()
 }
 
-// section writes a section about the results of one verdict, if there are any.
+// section writes a section about the results of one verdict, if there are any that it says why of.
 func section(
 	page *strings.Builder, results []result, v verdict, title string, why func(result) string,
 ) {
 	first := true
 	for _, x := range results {
-		if x.verdict() != v {
+		if x.verdict() != v || why(x) == "" {
 			continue
 		}
 		if first {
-			fmt.Fprintf(page, "\n## %s\n\n| work | command | |\n| --- | --- | --- |\n", title)
+			fmt.Fprintf(page, "\n## %s\n\n| work | tier | command | |\n| --- | --- | --- | --- |\n", title)
 			first = false
 		}
 		command := strings.ReplaceAll(strings.TrimSpace(x.run), "\n", "; ")
 		command = strings.ReplaceAll(command, "|", `\|`)
-		fmt.Fprintf(page, "| %s: %s | `%s` | %s |\n", x.group, x.name, command, why(x))
+		fmt.Fprintf(page, "| %s: %s | %s | `%s` | %s |\n", x.group, x.name, x.tier, command, why(x))
 	}
 }

@@ -20,6 +20,17 @@ chmod +x ~/.cargo/bin/rustup; ln -s rustup ~/.cargo/bin/cargo; ln -s rustup ~/.c
 		},
 		{name: "rustup's own cargo", needs: []string{"rustup", "cargo", "cc"}, home: true, run: cargo},
 		{
+			name: "with settings in the home", needs: []string{"/usr/bin/cargo", "cc"},
+			path: []string{"none"}, env: []string{"PATH=/usr/bin:/bin"},
+			given: `mkdir -p ~/.cargo; echo '[build]' >~/.cargo/config.toml`,
+			run:   `cargo init -q --vcs none --name app . && cargo build -q --offline && ./target/debug/app; rm -rf target`,
+			inB: &deviation{
+				code: 0, says: "failed to read configuration file",
+				why: "what is not granted is not there in tier A, and there in tier B, unreadable: cargo stops at " +
+					"settings that it may not read; `--read ~/.cargo/config.toml`, if there is no token in it",
+			},
+		},
+		{
 			name: "a dependency beside it", needs: []string{"cargo", "cc"}, home: true,
 			given: `cargo init -q --vcs none --lib --name dep dep && cargo init -q --vcs none --name app app && printf 'dep = { path = "../dep" }\n' >>app/Cargo.toml`,
 			run:   `cd app && cargo build -q --offline && cargo run -q --offline && cd .. && rm -r app/target`,

@@ -1,9 +1,24 @@
 package main
 
+import "github.com/nono-run/nono/test/hosts"
+
 // groups is the table: a file of its own for each.
 var groups = []group{
 	git, manuals, python, node, rust, golang, java, compilers, debuggers, terminals,
 }
+
+// A tier is how much of the sandbox the host lets be made: see docs/hosts.md.
+type tier string
+
+const (
+	tierA tier = "A"
+	tierB tier = "B" // no namespaces
+)
+
+var tiers = []tier{tierA, tierB}
+
+// host is one that has this tier.
+func (t tier) host() hosts.Host { return hosts.Host{NoNamespaces: t == tierB} }
 
 // A group is one kind of work. What it says holds for each of its rows too.
 type group struct {
@@ -37,8 +52,9 @@ type row struct {
 	// home makes HOME that of whoever tries the rows, for what is installed there. Without it HOME is
 	// new and empty, and PATH has nothing of the other.
 	home bool
-	// differs is set where the sandbox is meant to make a difference.
-	differs *deviation
+	// differs is set where the sandbox is meant to make a difference, and inB where it is another, or
+	// none, in tier B.
+	differs, inB *deviation
 }
 
 // A deviation is what happens inside instead, and why that is right.
@@ -46,6 +62,22 @@ type deviation struct {
 	code int    // the exit code
 	says string // a part of what is printed
 	why  string // as the page has it: a sentence, and what to do
+	none bool   // see none
+}
+
+// none is a deviation that is not one: in tier B it is as outside, where tier A has one.
+func none(why string) *deviation { return &deviation{none: true, why: why} }
+
+// deviation is the one that is meant in a tier.
+func (r row) deviation(in tier) *deviation {
+	d := r.differs
+	if in == tierB && r.inB != nil {
+		d = r.inB
+	}
+	if d != nil && d.none {
+		return nil
+	}
+	return d
 }
 
 // all are the group's rows, each with what holds for the whole group.

@@ -6,5 +6,14 @@ var terminals = group{
 	needs: []string{"tmux"},
 	rows: []row{
 		{name: "a version", run: `tmux -V`},
+		{
+			name: "one is made", needs: []string{"script"}, run: `script -qec "echo at a terminal" /dev/null`,
+			inB: &deviation{
+				code: 1, says: "failed to create pseudo-terminal: Permission denied",
+				why: "in tier B the terminals are the host's, and only the session's own is granted: `tmux`, " +
+					"`screen`, `script`, `expect` and an editor's terminal make none; start `tmux` outside, and " +
+					"`nono run` in it",
+			},
+		},
 	},
 }

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nono-run/nono/test/hosts"
 	"github.com/nono-run/nono/test/machine"
 )
 
@@ -21,13 +22,14 @@ const limit = 3 * time.Minute
 
 // A trial runs rows in one place, one after another.
 type trial struct {
+	tier tier
 	nono string
 	user string // the home of whoever tries the rows
 	base string // holds the new home, and nothing else
 }
 
 // newTrial makes the place. It is not beneath /tmp, which the sandbox has of its own.
-func newTrial(nono string) (*trial, error) {
+func newTrial(nono string, in tier) (*trial, error) {
 	user, err := os.UserHomeDir()
 	if err != nil {
 		return nil, err
@@ -36,7 +38,7 @@ func newTrial(nono string) (*trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &trial{nono: nono, user: user, base: base}, nil
+	return &trial{tier: in, nono: nono, user: user, base: base}, nil
 }
 
 func (t *trial) close() {
@@ -50,10 +52,12 @@ func (t *trial) project() string { return filepath.Join(t.home(), "project") }
 
 // A result is what became of one row.
 type result struct {
+	tier        tier
 	group, name string
 	run         string
 	lacks       string // what the machine does not have; nothing was compared then
 	differs     *deviation
+	note        string // why it is as outside in this tier, where it is not in the other
 	outside     outcome
 	inside      outcome
 }
@@ -67,7 +71,10 @@ type outcome struct {
 
 // try runs a row outside and inside.
 func (t *trial) try(group string, r row) (result, error) {
-	x := result{group: group, name: r.name, run: r.run, differs: r.differs}
+	x := result{tier: t.tier, group: group, name: r.name, run: r.run, differs: r.deviation(t.tier)}
+	if t.tier == tierB && r.inB != nil && r.inB.none {
+		x.note = r.inB.why
+	}
 	outside := []string{"sh", "-c", r.run}
 	inside := []string{t.nono, "run", "-s", "--allow-cwd"}
 	for _, v := range r.env {
@@ -77,14 +84,15 @@ func (t *trial) try(group string, r row) (result, error) {
 	inside = append(append(append(inside, r.grant...), "--"), outside...)
 	for _, side := range []struct {
 		command []string
+		on      hosts.Host
 		to      *outcome
-	}{{outside, &x.outside}, {inside, &x.inside}} {
+	}{{outside, hosts.Host{}, &x.outside}, {inside, t.tier.host(), &x.inside}} {
 		lacks, err := t.prepare(r)
 		if err != nil || lacks != "" {
 			x.lacks = lacks
 			return x, err
 		}
-		if *side.to, err = t.do(r, side.command); err != nil {
+		if *side.to, err = t.do(r, side.on, side.command); err != nil {
 			return x, err
 		}
 	}
@@ -101,7 +109,7 @@ func (t *trial) prepare(r row) (string, error) {
 		return "", err
 	}
 	for _, program := range r.needs {
-		o, err := t.do(r, []string{"sh", "-c", "command -v " + program})
+		o, err := t.do(r, hosts.Host{}, []string{"sh", "-c", "command -v " + program})
 		if err != nil {
 			return "", err
 		}
@@ -109,7 +117,7 @@ func (t *trial) prepare(r row) (string, error) {
 			return program, nil
 		}
 	}
-	o, err := t.do(r, []string{"sh", "-ec", r.given})
+	o, err := t.do(r, hosts.Host{}, []string{"sh", "-ec", r.given})
 	if err != nil || o.code == 0 {
 		return "", err
 	}
@@ -119,8 +127,8 @@ func (t *trial) prepare(r row) (string, error) {
 	return "what it starts from", nil
 }
 
-// do runs a command in the project.
-func (t *trial) do(r row, command []string) (outcome, error) {
+// do runs a command in the project, on such a host.
+func (t *trial) do(r row, on hosts.Host, command []string) (outcome, error) {
 	var output bytes.Buffer
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir = t.project()
@@ -128,6 +136,17 @@ func (t *trial) do(r row, command []string) (outcome, error) {
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that all of it can be ended
 	cmd.WaitDelay = time.Second                           // for a daemon that keeps the output open
+	if on != (hosts.Host{}) {
+		// Such a host's users do not have root among them, and so nono does not trust root's /tmp.
+		tmp := filepath.Join(t.base, "tmp")
+		if err := os.MkdirAll(tmp, 0o700); err != nil {
+			return outcome{}, err
+		}
+		cmd.Env = append(cmd.Env, "TMPDIR="+tmp)
+		if err := on.Wrap(cmd); err != nil {
+			return outcome{}, err
+		}
+	}
 	if err := cmd.Start(); err != nil {
 		return outcome{}, err
 	}
