@@ -2,6 +2,7 @@
 // what came of it.
 //
 //	go run ./test/agents -nono bin/nono -in bin/agents -page docs/agents.md
+//	go run ./test/agents -nono bin/nono -in bin/agents -tier B   # where no namespaces can be made
 //
 // claude and codex are fetched by npm, in the versions below and without their install scripts,
 // into a directory of their own. Each does a piece of work with its own profile, once without a
@@ -20,6 +21,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+
+	"github.com/nono-run/nono/test/hosts"
 )
 
 // An agent is a program that a profile is for, and how it is driven.
@@ -77,12 +81,14 @@ func npmArch() string {
 }
 
 func main() {
+	hosts.Arrange()
 	nono := flag.String("nono", "bin/nono", "the nono to try")
 	in := flag.String("in", "bin/agents", "the directory that the agents are fetched into")
 	only := flag.String("only", "", "drive this agent alone")
+	one := flag.String("tier", "", "A or B: drive them in this tier alone")
 	page := flag.String("page", "", "write what came of it to this file")
 	flag.Parse()
-	ok, err := run(*nono, *in, *only, *page)
+	ok, err := run(*nono, *in, *only, tier(*one), *page)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "agents:", err)
 	}
@@ -92,7 +98,14 @@ func main() {
 }
 
 // run tries all agents, and reports whether all did as they should.
-func run(nono, in, only, page string) (ok bool, err error) {
+func run(nono, in, only string, one tier, page string) (ok bool, err error) {
+	tiers := []tier{tierA, tierB}
+	if one != "" {
+		if !slices.Contains(tiers, one) {
+			return false, fmt.Errorf("-tier: %q is none", one)
+		}
+		tiers = []tier{one}
+	}
 	nono, err = filepath.Abs(nono)
 	if err != nil {
 		return false, err
@@ -110,11 +123,13 @@ func run(nono, in, only, page string) (ok bool, err error) {
 			if only != "" && only != a.name {
 				continue
 			}
-			for _, way := range []way{alone, atTerminal} {
-				r := a.try(nono, in, way)
-				fmt.Println(r)
-				ok = ok && r.err == nil
-				tried = append(tried, r)
+			for _, tier := range tiers {
+				for _, way := range []way{alone, atTerminal} {
+					r := a.try(nono, in, way, tier)
+					fmt.Println(r)
+					ok = ok && r.err == nil
+					tried = append(tried, r)
+				}
 			}
 		}
 	}

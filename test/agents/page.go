@@ -16,8 +16,28 @@ command that looked for keys in its environment, in the agents' logins and in ev
 saw. It found the token of the session, which opens nothing outside of it. The real key was in
 nono's environment, and a login lay in the agent's home.
 
-| agent | version | how | it took | requests |
-| --- | --- | --- | --- | --- |
+| agent | version | how | tier | it took | requests |
+| --- | --- | --- | --- | --- | --- |
+`
+
+// inTierB is what a user has to know there.
+const inTierB = `
+## In tier B
+
+In [tier B](hosts.md#the-two-tiers) they do the same work, with two differences.
+
+- **With a login in the home their profiles are refused.** ` +
+	"`~/.codex` and `~/.claude`" + ` are granted for
+  writing, but for the login in them, which nothing can hold without user namespaces. The refusal
+  names both. Move the login away, and give a key; ` +
+	"`best_effort = true`" + ` runs with it, and then the
+  agent can read it. So in tier B the agents were tried with a key, and without a login.
+- **What a profile grants has to be there.** Where an agent was never started its directory is not
+  made inside, for the home is the real one: ` +
+	"`mkdir -p ~/.codex`" + ` (` + "`~/.claude`" + `) first. codex says that
+  its database is damaged otherwise.
+
+## Hosts that they look for
 `
 
 // written is the page about what came of it.
@@ -25,8 +45,8 @@ func written(tried []result) []byte {
 	var b bytes.Buffer
 	b.WriteString(heading)
 	for _, r := range tried {
-		fmt.Fprintf(&b, "| %s | %s %s | %s | %.1f s | %d |\n",
-			r.name, r.npm, r.version, r.way, r.took.Seconds(), r.asked)
+		fmt.Fprintf(&b, "| %s | %s %s | %s | %s | %.1f s | %d |\n",
+			r.name, r.npm, r.version, r.way, r.tier, r.took.Seconds(), r.asked)
 	}
 	b.WriteString("\nThe commands, of which the second is typed into: `" + prompt +
 		"`, and at the end what makes it go.\n\n```console\n")
@@ -35,8 +55,8 @@ func written(tried []result) []byte {
 			fmt.Fprintf(&b, "$ nono run --profile %s --allow-cwd -- %s\n", a.profile, typed(args))
 		}
 	}
-	b.WriteString("```\n\nBeside their model the agents look for hosts that are not there inside, " +
-		"and do without:\n\n")
+	b.WriteString("```\n" + inTierB + "\nBeside their model the agents look for hosts that are not " +
+		"there inside, and do without:\n\n")
 	told := map[string]bool{}
 	for _, r := range tried {
 		if told[r.name] {

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/nono-run/nono/test/hosts"
 )
 
 // An installed agent is one that the user has, and what its first screen says.
@@ -85,7 +87,7 @@ func (a installed) version(nono, project string) (string, error) {
 
 // firstScreen starts the agent at a terminal and waits for what it is to show.
 func (a installed) firstScreen(nono, project string) error {
-	t, err := startTerminal(project, nil, a.command(nono))
+	t, err := startTerminal(project, nil, a.command(nono), hosts.Host{})
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nono-run/nono/test/hosts"
 )
 
 // terminal is one of tmux's, with a program in it. What that ended with a shell writes to a file:
@@ -17,15 +19,21 @@ import (
 type terminal struct{ dir, ended string }
 
 // startTerminal starts a program at a terminal of its own, in a directory. Of tmux's variables it
-// gets none where it is given some.
-func startTerminal(dir string, env, command []string) (*terminal, error) {
+// gets none where it is given some. The terminal and its program are on such a host.
+func startTerminal(dir string, env, command []string, on hosts.Host) (*terminal, error) {
 	t := &terminal{dir, dir + ".ended"}
 	if env != nil {
 		command = slices.Concat([]string{"env", "-i"}, env, command)
 	}
 	command = append([]string{"sh", "-c", `"$@"; echo $? >"$0"; exec sleep 1000`, t.ended}, command...)
 	start := []string{"new-session", "-d", "-x", "100", "-y", "40", "--"}
-	if out, err := t.tmux(append(start, command...)...); err != nil {
+	cmd := t.command(append(start, command...)...)
+	if on != (hosts.Host{}) {
+		if err := on.Wrap(cmd); err != nil {
+			return nil, err
+		}
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("starting tmux: %w\n%s", err, out)
 	}
 	return t, nil
@@ -33,11 +41,16 @@ func startTerminal(dir string, env, command []string) (*terminal, error) {
 
 // tmux tells the terminal's own server something.
 func (t *terminal) tmux(args ...string) ([]byte, error) {
+	return t.command(args...).CombinedOutput()
+}
+
+// command is tmux with the terminal's own server.
+func (t *terminal) command(args ...string) *exec.Cmd {
 	name := filepath.Base(filepath.Dir(t.dir)) + "-" + filepath.Base(t.dir)
 	cmd := exec.Command("tmux", append([]string{"-L", name, "-f", "/dev/null"}, args...)...)
 	cmd.Dir = t.dir
 	cmd.Env = append(os.Environ(), "TMUX=")
-	return cmd.CombinedOutput()
+	return cmd
 }
 
 // close ends the program too.

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nono-run/nono/test/hosts"
 	"github.com/nono-run/nono/testllm"
 )
 
@@ -29,10 +30,23 @@ const (
 	atTerminal way = "at a terminal"
 )
 
+// tier is how much of the sandbox the host lets be made.
+type tier string
+
+// The tiers.
+const (
+	tierA tier = "A"
+	tierB tier = "B"
+)
+
+// host is one that has this tier.
+func (t tier) host() hosts.Host { return hosts.Host{NoNamespaces: t == tierB} }
+
 // result is what came of a piece of work.
 type result struct {
 	agent
 	way     way
+	tier    tier
 	took    time.Duration // of the whole run
 	asked   int           // requests that the provider saw
 	refused []string      // names that it looked up, and that are not there inside
@@ -41,7 +55,7 @@ type result struct {
 
 // String implements fmt.Stringer.
 func (r result) String() string {
-	head := fmt.Sprintf("%-8s %s, %s: ", r.name, r.version, r.way)
+	head := fmt.Sprintf("%-8s %s, %s, tier %s: ", r.name, r.version, r.way, r.tier)
 	if r.err != nil {
 		return head + r.err.Error()
 	}
@@ -72,8 +86,8 @@ func (a agent) fetched(in string) string {
 }
 
 // try has an agent do the work, in a home that is made for it.
-func (a agent) try(nono, in string, as way) result {
-	r := result{agent: a, way: as}
+func (a agent) try(nono, in string, as way, where tier) result {
+	r := result{agent: a, way: as, tier: where}
 	own, err := os.UserHomeDir()
 	if err != nil {
 		r.err = err
@@ -85,7 +99,9 @@ func (a agent) try(nono, in string, as way) result {
 		return r
 	}
 	defer os.RemoveAll(home)
-	p := place{agent: a, nono: nono, home: home, project: filepath.Join(home, "proj"), in: in}
+	p := place{
+		agent: a, on: where.host(), nono: nono, home: home, project: filepath.Join(home, "proj"), in: in,
+	}
 	r.err = p.work(&r)
 	return r
 }
@@ -93,6 +109,7 @@ func (a agent) try(nono, in string, as way) result {
 // place is a home, with a project in it, and a provider.
 type place struct {
 	agent
+	on                      hosts.Host
 	nono, in, home, project string
 	llm                     *testllm.Running
 }
@@ -137,9 +154,16 @@ func (p place) furnish() error {
 		"proj/a.txt": "before\n",
 		p.login:      loginToken + "\n",
 		".npmrc":     "prefix=" + p.in + "\n",
+		"tmp/.keep":  "", // root's /tmp is not trusted where root is none of the host's users
 		"ca.pem":     string(p.llm.Authority.PEM()),
 		// The provider is at another place; all else is as the profile says.
 		".config/nono/config.hcl": p.llm.Policy("env://OPENAI_API_KEY", "env://ANTHROPIC_API_KEY"),
+	}
+	if p.on.NoNamespaces {
+		// With a login in it the directory that the profile grants is refused, and without one it has to
+		// be there: see the page.
+		delete(files, p.login)
+		files[filepath.Join(filepath.Dir(p.login), ".keep")] = ""
 	}
 	for name, content := range p.settings {
 		files[name] = strings.ReplaceAll(content, "@", p.project)
@@ -161,7 +185,7 @@ func (p place) env() []string {
 	return []string{
 		"HOME=" + p.home, "PATH=" + p.in + "/bin:/usr/local/bin:/usr/bin:/bin", "TERM=xterm-256color",
 		"LANG=C.UTF-8", "SHELL=/bin/bash", "USER=" + os.Getenv("USER"),
-		"SSL_CERT_FILE=" + p.home + "/ca.pem",
+		"SSL_CERT_FILE=" + p.home + "/ca.pem", "TMPDIR=" + p.home + "/tmp",
 		"OPENAI_API_KEY=" + p.llm.Keys.OpenAI, "ANTHROPIC_API_KEY=" + p.llm.Keys.Anthropic,
 	}
 }
@@ -177,6 +201,11 @@ func (p place) alone() error {
 	command := p.command(p.agent.alone)
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir, cmd.Env = p.project, p.env()
+	if p.on != (hosts.Host{}) {
+		if err := p.on.Wrap(cmd); err != nil {
+			return err
+		}
+	}
 	out, err := cmd.CombinedOutput()
 	if err == nil && !bytes.Contains(out, []byte(done)) {
 		err = errors.New("it ended without the last answer")
@@ -189,7 +218,7 @@ func (p place) alone() error {
 
 // atTerminal types a prompt when the agent takes one, and lets it go when it has done the work.
 func (p place) atTerminal() error {
-	t, err := startTerminal(p.project, p.env(), p.command(p.at))
+	t, err := startTerminal(p.project, p.env(), p.command(p.at), p.on)
 	if err != nil {
 		return err
 	}
