@@ -4,12 +4,16 @@
 package hosts
 
 import (
+	"errors"
 	"os/exec"
 	"testing"
 )
 
-// Host is none here.
-type Host struct{}
+// Host is what a host lacks. None can be made here.
+type Host struct{ NoNamespaces bool }
+
+// Wrap says so.
+func (Host) Wrap(*exec.Cmd) error { return errors.ErrUnsupported }
 
 // Arrange does nothing where there are no such hosts to be made.
 func Arrange() {}
