@@ -93,10 +93,20 @@ func usable(dir string, uid int) bool {
 	if unix.Stat(dir, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return false
 	}
-	trusted := st.Uid == 0 || int(st.Uid) == uid
+	trusted := st.Uid == rootsNumber() || int(st.Uid) == uid
 	shared := st.Mode&0o022 != 0
 	return trusted && (!shared || st.Mode&unix.S_ISVTX != 0) &&
 		unix.Access(dir, unix.W_OK|unix.X_OK) == nil
+}
+
+// rootsNumber is who root is here: whoever the root directory belongs to. In a user namespace that
+// does not know root it is nobody.
+func rootsNumber() uint32 {
+	var st unix.Stat_t
+	if unix.Stat("/", &st) != nil {
+		return 0
+	}
+	return st.Uid
 }
 
 // Make removes what killed sessions left in a directory for what is temporary, and makes a
