@@ -1,11 +1,13 @@
 """An agent as people write one: it asks two providers, works on the project's files, and tries what it should not.
 
 It is written as for a machine without nono. What came of it is on its standard output, as JSON.
+What its arguments name it leaves out.
 """
 
 import json
 import os
 import pathlib
+import sys
 import urllib.request
 
 import anthropic
@@ -96,6 +98,8 @@ def main():
     came = {"work": {}, "forbidden": {}}
     for kind, attempts in (("work", work), ("forbidden", forbidden)):
         for attempt in attempts:
+            if attempt.__name__ in sys.argv[1:]:
+                continue
             try:
                 came[kind][attempt.__name__] = attempt()
             except Exception as error:
