@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -108,24 +110,22 @@ func of(pid int, mine func(Process) bool) []Process {
 // A number is used again only after all others have been, so that one which was read a moment ago
 // is nobody else's by now.
 func End(limit time.Duration, mine func(Process) bool) (killed int, left bool) {
-	self := os.Getpid()
 	for end := time.Now().Add(limit); ; {
-		found := of(self, mine)
+		for range rounds {
+			more, none := endChildren(mine)
+			if killed += more; none {
+				break
+			}
+		}
+		found := of(os.Getpid(), mine)
 		kill(found)
 		if mine == nil {
 			more, none := reapAll()
 			if killed += more; none {
 				return killed, false
 			}
-		} else {
-			for _, p := range found {
-				if p.Parent == self && reap(p.PID) {
-					killed++
-				}
-			}
-			if len(found) == 0 {
-				return killed, false
-			}
+		} else if len(found) == 0 {
+			return killed, false
 		}
 		if time.Now().After(end) {
 			return killed, true
@@ -133,16 +133,61 @@ func End(limit time.Duration, mine func(Process) bool) (killed int, left bool) {
 	}
 }
 
+// rounds is how often the children are met before all of /proc is looked at, which takes as long as
+// there are processes: orphans that fork and end are gone before.
+const rounds = 64
+
+// endChildren kills this process's children, and reaps those that have ended. It says whether there
+// was none.
+func endChildren(mine func(Process) bool) (killed int, none bool) {
+	found := children()
+	if mine != nil {
+		found = slices.DeleteFunc(found, func(p Process) bool { return !mine(p) })
+	}
+	kill(found)
+	for _, p := range found {
+		if reap(p.PID) {
+			killed++
+		}
+	}
+	return killed, len(found) == 0
+}
+
+// children are this process's, without a look at any of them: nothing is known but their numbers. A
+// kernel may not have such a list.
+func children() []Process {
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil {
+		return nil
+	}
+	var all []Process
+	for _, list := range lists {
+		pids, err := os.ReadFile(list)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, field := range bytes.Fields(pids) {
+			if pid, err := strconv.Atoi(string(field)); err == nil {
+				all = append(all, Process{PID: pid})
+			}
+		}
+	}
+	return all
+}
+
 // Kill is one round of End over all descendants, without taking note of any.
 func Kill() { kill(Of(os.Getpid())) }
 
+// kill signals each process and each of their groups, once: there may be thousands in one.
 func kill(found []Process) {
-	own := unix.Getpgrp()
+	// One may have joined this process's own group, where a signal would reach that too; 0 is not
+	// known.
+	signalled := map[int]bool{unix.Getpgrp(): true, 0: true}
 	for _, p := range found {
 		none := unix.Rlimit{}
 		_ = unix.Prlimit(p.PID, unix.RLIMIT_NPROC, &none, nil)
-		// It may have joined this process's own group, where a signal would reach that too.
-		if p.Group != own {
+		if !signalled[p.Group] {
+			signalled[p.Group] = true
 			_ = unix.Kill(-p.Group, unix.SIGKILL)
 		}
 		_ = unix.Kill(p.PID, unix.SIGKILL)
