@@ -21,9 +21,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/nono-run/nono/test/hosts"
 )
 
 func main() {
+	hosts.Arrange() // the program is started once more, to be a host without user namespaces
 	var o options
 	flag.StringVar(&o.nono, "nono", "bin/nono", "the nono to measure")
 	flag.StringVar(&o.codex, "codex", "bench/node_modules", "where npm put @openai/codex")
@@ -35,8 +38,16 @@ func main() {
 	flag.IntVar(&o.signed, "signed", 5, "runs of nono for each number of signed files")
 	asJSON := flag.Bool("json", false, "print JSON instead of a table")
 	markdown := flag.String("markdown", "", "also write the table to this file")
+	here := flag.Bool("walled", false, "measure nono alone, on this host, and print JSON")
 	inside := flag.Bool("calls", false, "measure system calls here and now, and print that only")
 	flag.Parse()
+	if *here {
+		if err := walledHere(o); err != nil {
+			fmt.Fprintln(os.Stderr, "startup:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if *inside {
 		if err := measureCalls(); err != nil {
 			fmt.Fprintln(os.Stderr, "startup:", err)
@@ -62,7 +73,7 @@ func run(o options, asJSON bool, markdown string) error {
 		return fmt.Errorf(
 			"-n is at least 1, and -warmup, -watched, -grown and -signed are not negative")
 	}
-	where, err := newPlace()
+	where, err := newPlace("nono-bench")
 	if err != nil {
 		return err
 	}
@@ -104,6 +115,11 @@ func run(o options, asJSON bool, markdown string) error {
 			return err
 		}
 	}
+	if exists(nono) {
+		if r.Walled, err = measureWalled(o); err != nil {
+			return err
+		}
+	}
 	if exists(nono) && o.signed > 0 {
 		if r.SignedFiles, err = signed(nono, where, o.signed); err != nil {
 			return err
@@ -142,12 +158,12 @@ func run(o options, asJSON bool, markdown string) error {
 // replaces by one of its own.
 type place struct{ root, work, codexHome string }
 
-func newPlace() (place, error) {
+func newPlace(name string) (place, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return place{}, err
 	}
-	root := filepath.Join(cache, "nono-bench")
+	root := filepath.Join(cache, name)
 	p := place{root, filepath.Join(root, "work"), filepath.Join(root, "codex")}
 	for _, dir := range []string{p.work, p.codexHome} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -166,13 +182,8 @@ func (p place) remove() {
 // check runs two small programs in the sandbox: a sandbox that does not pass the exit code on, or
 // that leaves the network open, would be compared to nono for nothing.
 func (s sandbox) check(dir string) error {
-	seven := s.command(dir, "sh", "-c", "exit 7")
-	out, _ := seven.CombinedOutput() // it fails, as it should; how is what counts
-	if code := seven.ProcessState.ExitCode(); code != 7 {
-		return fmt.Errorf("a program that exits with 7 ended with %d: %s", code, firstLine(out))
-	}
-	if !s.Sandboxed {
-		return nil
+	if err := s.checkExit(dir); err != nil || !s.Sandboxed {
+		return err
 	}
 	ours, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
@@ -184,6 +195,15 @@ func (s sandbox) check(dir string) error {
 	}
 	if got := strings.TrimSpace(string(theirs)); got == ours || !strings.HasPrefix(got, "net:[") {
 		return fmt.Errorf("its network is the host's: %q", got)
+	}
+	return nil
+}
+
+func (s sandbox) checkExit(dir string) error {
+	seven := s.command(dir, "sh", "-c", "exit 7")
+	out, _ := seven.CombinedOutput() // it fails, as it should; how is what counts
+	if code := seven.ProcessState.ExitCode(); code != 7 {
+		return fmt.Errorf("a program that exits with 7 ended with %d: %s", code, firstLine(out))
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ type report struct {
 	Growth      []growth `json:"growth,omitempty"`
 	Refusal     string   `json:"refusal,omitempty"`
 	Stored      []result `json:"stored,omitempty"`
+	Walled      *walled  `json:"walled,omitempty"`
 	Calls       []calls  `json:"calls,omitempty"`
 	Missing     []string `json:"missing,omitempty"`
 }
@@ -47,7 +48,9 @@ func thisMachine() string {
 }
 
 // rows is the table of results, its header first.
-func (r report) rows() [][]string {
+func (r report) rows() [][]string { return r.rowsOf(r.Results) }
+
+func (r report) rowsOf(results []result) [][]string {
 	var codex float64
 	for _, x := range r.Results {
 		if x.Name == codexName {
@@ -55,7 +58,7 @@ func (r report) rows() [][]string {
 		}
 	}
 	rows := [][]string{{"", "median", "p10 to p90", "of Codex's", "CPU", "peak memory"}}
-	for _, x := range r.Results {
+	for _, x := range results {
 		ratio := "-"
 		if codex > 0 {
 			ratio = fmt.Sprintf("%.2f", x.Median/codex)
@@ -190,6 +193,14 @@ func (r report) text() string {
 		fmt.Fprintf(&b, "\n%s: phases of the start, medians of %d runs\n\n", in.Name, r.Watched)
 		table(&b, r.phaseRows(in))
 	}
+	if r.Walled != nil {
+		b.WriteString("\nwithout user namespaces: tier B\n\n")
+		table(&b, r.rowsOf(r.Walled.Results))
+		for _, in := range r.Walled.Inside {
+			fmt.Fprintf(&b, "\n%s: memory while the command runs\n\n", in.Name)
+			table(&b, in.heldRows())
+		}
+	}
 	if len(r.SignedFiles) > 0 {
 		fmt.Fprintf(&b, "\nstart-up against the number of signed files, %d runs each\n\n", r.Signed)
 		table(&b, countedRows(signedHeader, r.SignedFiles))
@@ -230,6 +241,8 @@ func (r report) markdown() string {
 		"its process cost. Those with hosts, and with hosts and a key, are none either: they reach\n"+
 		"language models, and show what the network layer and the credential layer, processes that\n"+
 		"stay, cost. The one with a snapshot records that directory before and after, of few files.\n"+
+		"A layer that answered the very same request before is not started, but where nono was to ask\n"+
+		"anew (`--fresh`).\n"+
 		"With all five layers `CLAUDE.md` is signed, by a key in a file of age's that opens unasked,\n"+
 		"and so is the log of each session, but where that is said; the project was recorded before,\n"+
 		"but where that is said.\n\n",
@@ -244,6 +257,17 @@ func (r report) markdown() string {
 	}
 	for _, m := range r.Missing {
 		fmt.Fprintf(&b, "- left out: %s\n", m)
+	}
+	if r.Walled != nil {
+		b.WriteString("\n## Without user namespaces\n\n" +
+			"The same commands in tier B, in the same run, on a host that gives no user namespaces: this\n" +
+			"program runs itself there once. The ratio is to Codex's sandbox as above, which needs\n" +
+			"them.\n\n")
+		markdownTable(&b, r.rowsOf(r.Walled.Results))
+		for _, in := range r.Walled.Inside {
+			fmt.Fprintf(&b, "\nMemory of %s while the command runs:\n\n", in.Name)
+			markdownTable(&b, in.heldRows())
+		}
 	}
 	if len(r.Growth) > 0 {
 		fmt.Fprintf(&b, "\n## Against the size of the policy\n\n"+

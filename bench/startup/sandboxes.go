@@ -28,7 +28,9 @@ type sandbox struct {
 
 // The names that the report treats in a way of their own.
 const (
+	bareName     = "no sandbox"
 	nonoName     = "nono"
+	nonoNewName  = "nono, asked anew"
 	nonoBareName = "nono, no layer"
 	nonoNetName  = "nono, with hosts"
 	nonoKeyName  = "nono, with hosts and a key"
@@ -49,13 +51,17 @@ func (s sandbox) command(dir string, program ...string) *exec.Cmd {
 // find lists the sandboxes that are installed, and says of each other one what is missing. All of
 // them do the same: the system can be read, one directory written, and the network is closed.
 func find(o options, at place) (found []sandbox, missing []string) {
-	found = append(found, sandbox{Name: "no sandbox", Shown: "true", args: []string{}})
+	found = append(found, sandbox{Name: bareName, Shown: "true", args: []string{}})
 
 	if path, err := filepath.Abs(o.nono); err == nil && exists(path) {
 		found = append(found,
 			sandbox{
 				Name: nonoName, Shown: "nono run -s --allow-cwd -- true", Sandboxed: true,
 				args: []string{path, "run", "-s", "--allow-cwd", "--"},
+			},
+			sandbox{
+				Name: nonoNewName, Shown: "nono run -s --fresh --allow-cwd -- true", Sandboxed: true,
+				args: []string{path, "run", "-s", "--fresh", "--allow-cwd", "--"},
 			},
 			sandbox{
 				Name: nonoNetName, Sandboxed: true,
