@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -156,13 +155,13 @@ func endChildren(mine func(Process) bool) (killed int, none bool) {
 // children are this process's, without a look at any of them: nothing is known but their numbers. A
 // kernel may not have such a list.
 func children() []Process {
-	lists, err := filepath.Glob("/proc/self/task/*/children")
+	threads, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		return nil
 	}
 	var all []Process
-	for _, list := range lists {
-		pids, err := os.ReadFile(list)
+	for _, thread := range threads {
+		pids, err := os.ReadFile("/proc/self/task/" + thread.Name() + "/children")
 		if err != nil {
 			continue // the thread has ended
 		}
