@@ -101,10 +101,11 @@ func TestRead(t *testing.T) {
 	}
 	one, other := os.NewFile(uintptr(pair[0]), "one"), os.NewFile(uintptr(pair[1]), "other")
 	defer other.Close()
-	buffer := make([]byte, 10)
-	read := func(fd int) (err error) {
+	var got []byte
+	read := func(fd int) error {
+		buffer := make([]byte, 10)
 		n, err := unix.Read(fd, buffer)
-		buffer = buffer[:max(n, 0)]
+		got = buffer[:max(n, 0)]
 		return err
 	}
 	done := make(chan error)
@@ -113,8 +114,8 @@ func TestRead(t *testing.T) {
 	if err := await.Write(one, write); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-done; err != nil || string(buffer) != "hello" {
-		t.Errorf("read %q, %v", buffer, err)
+	if err := <-done; err != nil || string(got) != "hello" {
+		t.Errorf("read %q, %v", got, err)
 	}
 	for err == nil { // until there is no room
 		err = unix.Send(pair[0], []byte("more"), unix.MSG_NOSIGNAL)
