@@ -54,31 +54,24 @@ func ended(kind, id, options int) error {
 // Read calls read, with a descriptor that does not block, until that says something else than
 // EAGAIN. The file must be in the poller: one that [os.NewFile] made of a descriptor that does not
 // block.
-func Read(f *os.File, read func(fd int) error) error {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var said error
-	err = raw.Read(func(fd uintptr) bool {
-		said = read(int(fd))
-		return !errors.Is(said, syscall.EAGAIN)
-	})
-	if err != nil {
-		return err
-	}
-	return said
-}
+func Read(f *os.File, read func(fd int) error) error { return try(f, syscall.RawConn.Read, read) }
 
 // Write is [Read] for what is written.
 func Write(f *os.File, write func(fd int) error) error {
+	return try(f, syscall.RawConn.Write, write)
+}
+
+// try has the poller call do each time that the file is ready for it.
+func try(
+	f *os.File, ready func(syscall.RawConn, func(fd uintptr) bool) error, do func(fd int) error,
+) error {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var said error
-	err = raw.Write(func(fd uintptr) bool {
-		said = write(int(fd))
+	err = ready(raw, func(fd uintptr) bool {
+		said = do(int(fd))
 		return !errors.Is(said, syscall.EAGAIN)
 	})
 	if err != nil {

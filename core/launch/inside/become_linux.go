@@ -52,25 +52,7 @@ var preparationB = []step{
 
 // become is the life of the process that will be the agent. It returns only if it will not.
 func (l *launcher) become() error {
-	if err := l.apply(arrivalB); err != nil {
-		return err
-	}
-	if err := send(recipe.Reply{Host: l.host()}); err != nil {
-		return err
-	}
-	if err := l.apply(meanwhileB); err != nil {
-		return err
-	}
-	if err := l.receiveRecipe(); err != nil {
-		return err
-	}
-	if err := l.apply(preparationB); err != nil {
-		return err
-	}
-	if err := l.handOver(); err != nil {
-		return err
-	}
-	start, err := awaitGo()
+	start, err := l.reachGate(arrivalB, meanwhileB, preparationB)
 	if err != nil {
 		return err
 	}

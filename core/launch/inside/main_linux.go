@@ -147,30 +147,35 @@ func Main() int {
 
 // run is the life of nono-init in tier A up to the agent's start; from there serve has it.
 func (l *launcher) run() error {
-	if err := l.apply(arrival); err != nil {
-		return err
-	}
-	if err := send(recipe.Reply{Host: l.host()}); err != nil {
-		return err
-	}
-	if err := l.apply(meanwhile); err != nil {
-		return err
-	}
-	if err := l.receiveRecipe(); err != nil {
-		return err
-	}
-	if err := l.apply(preparation); err != nil {
-		return err
-	}
-	if err := l.handOver(); err != nil {
-		return err
-	}
-	// The gate: layers are armed while nothing here moves. What comes next is one message, or the end.
-	start, err := awaitGo()
+	start, err := l.reachGate(arrival, meanwhile, preparation)
 	if err != nil {
 		return err
 	}
 	return l.runAgent(start)
+}
+
+// reachGate does a tier's three lists of steps and returns when core opens the gate.
+func (l *launcher) reachGate(arrival, meanwhile, preparation []step) (recipe.Go, error) {
+	if err := l.apply(arrival); err != nil {
+		return recipe.Go{}, err
+	}
+	if err := send(recipe.Reply{Host: l.host()}); err != nil {
+		return recipe.Go{}, err
+	}
+	if err := l.apply(meanwhile); err != nil {
+		return recipe.Go{}, err
+	}
+	if err := l.receiveRecipe(); err != nil {
+		return recipe.Go{}, err
+	}
+	if err := l.apply(preparation); err != nil {
+		return recipe.Go{}, err
+	}
+	if err := l.handOver(); err != nil {
+		return recipe.Go{}, err
+	}
+	// The gate: layers are armed while nothing here moves. What comes next is one message, or the end.
+	return awaitGo()
 }
 
 func (l *launcher) apply(steps []step) error {
