@@ -492,11 +492,15 @@ func TestForkBomb(t *testing.T) {
 }
 
 // TestCoreKilled: after core is gone by SIGKILL there is nothing left, however far it had come.
-func TestCoreKilled(t *testing.T) {
+func TestCoreKilled(t *testing.T) { killCore(t, "run") }
+
+// killCore kills a core that begins such a run, at one moment after the other.
+func killCore(t *testing.T, kind string) {
+	t.Helper()
 	const moments = 20 // over the time that a start takes, and one when all runs
 	for n := range moments {
 		mark := fmt.Sprintf("say=mark-%d-%d", os.Getpid(), n)
-		host := hostCommand(t, "run", built.init, mark, "leave=20", "sleep=1h")
+		host := hostCommand(t, kind, built.init, mark, "leave=20", "sleep=1h")
 		if err := host.Start(); err != nil {
 			t.Fatal(err)
 		}

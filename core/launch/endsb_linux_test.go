@@ -108,32 +108,7 @@ func TestTracedB(t *testing.T) {
 }
 
 // TestCoreKilledB: after core is gone by SIGKILL there is nothing left, however far it had come.
-func TestCoreKilledB(t *testing.T) {
-	const moments = 20
-	for n := range moments {
-		mark := fmt.Sprintf("say=mark-%d-%d", os.Getpid(), n)
-		host := hostCommand(t, "plain", built.init, mark, "leave=20", "sleep=1h")
-		if err := host.Start(); err != nil {
-			t.Fatal(err)
-		}
-		delay := time.Duration(n) * 700 * time.Microsecond
-		if n < moments-1 {
-			eventually(t, "core starts nono-init", func() bool { return len(descendants(host.Process.Pid)) > 0 })
-			time.Sleep(delay)
-		} else {
-			eventually(t, "the agent and what it started run", func() bool { return len(descendants(host.Process.Pid)) >= 22 })
-		}
-		before := descendants(host.Process.Pid)
-		if err := host.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = host.Wait()
-		for pid := range before {
-			eventually(t, fmt.Sprintf("process %d is gone, core killed %v after the start", pid, delay), func() bool { return !alive(pid) })
-		}
-		eventually(t, "the agent is gone", func() bool { return processes(mark) == 0 })
-	}
-}
+func TestCoreKilledB(t *testing.T) { killCore(t, "plain") }
 
 // TestInitKilledB: the loss of nono-init is not the agent's end, and what it leaves core ends, with
 // no word to the user's other processes.

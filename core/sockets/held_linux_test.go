@@ -18,6 +18,7 @@ import (
 	"github.com/nono-run/nono/core/launch/filter"
 	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/core/launch/supervise"
+	"github.com/nono-run/nono/test/held"
 )
 
 // heldEnv makes the test binary a process whose connects and listens wait for another.
@@ -62,7 +63,7 @@ func free(t testing.TB, dir string, args ...string) []string {
 // served, and does what it was started for.
 func beHeld(act string, args []string) error {
 	runtime.LockOSThread()
-	if err := dropRoot(); err != nil {
+	if err := held.DropRoot(); err != nil {
 		return err
 	}
 	listener, err := hold("connect", "listen")
@@ -92,23 +93,6 @@ func beHeld(act string, args []string) error {
 		}
 	}
 	return unix.Exec(path, append([]string{act}, args...), env)
-}
-
-// dropRoot begins again without any capability, if there is one: what has one is closed to core.
-func dropRoot() error {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var has, none [2]unix.CapUserData
-	if err := unix.Capget(&header, &has[0]); err != nil || has == none {
-		return err
-	}
-	const noRoot = 1<<0 | 1<<1 // SECBIT_NOROOT, and locked
-	if err := unix.Prctl(unix.PR_SET_SECUREBITS, noRoot, 0, 0, 0); err != nil {
-		return err
-	}
-	if err := unix.Capset(&header, &none[0]); err != nil {
-		return err
-	}
-	return unix.Exec("/proc/self/exe", os.Args, os.Environ())
 }
 
 // hold has these calls of all threads wait.

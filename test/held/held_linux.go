@@ -50,7 +50,7 @@ func Main(m *testing.M, acts Acts) int {
 // be is the life of such a process.
 func be(calls, args []string, acts Acts) error {
 	runtime.LockOSThread()
-	if err := dropRoot(); err != nil {
+	if err := DropRoot(); err != nil {
 		return err
 	}
 	if len(calls) > 0 {
@@ -89,9 +89,9 @@ func handOver(calls []string) error {
 	return nil
 }
 
-// dropRoot begins again without any capability, if there is one: an agent has none, and a process
+// DropRoot begins again without any capability, if there is one: an agent has none, and a process
 // that has one is closed to whoever answers its calls.
-func dropRoot() error {
+func DropRoot() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var has, none [2]unix.CapUserData
 	if err := unix.Capget(&header, &has[0]); err != nil || has == none {
