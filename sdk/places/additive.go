@@ -125,7 +125,7 @@ func (o *opener) findLimits() {
 		if e, err := o.look(p); err == nil && e.Type != policy.Missing {
 			o.apart[identity{e.Device, e.Inode}] = p
 		}
-		unlisted := !may.Read && !ofCore(p) && (slices.Contains(o.hidden, p) || o.isDirectory(p))
+		unlisted := !may.Read && !o.ofCore(p) && (slices.Contains(o.hidden, p) || o.isDirectory(p))
 		for dir := p; dir != "/"; {
 			dir = path.Dir(dir)
 			l, known := o.beneath[dir]
@@ -153,7 +153,7 @@ func (o *opener) may(p string) Rights {
 
 func (o *opener) decideOn(p string) Rights {
 	within := func(dir string) bool { return policy.Within(p, dir) }
-	if ofCore(p) || slices.ContainsFunc(o.hidden, within) || within("/dev") && !o.device(p) {
+	if o.ofCore(p) || slices.ContainsFunc(o.hidden, within) || within("/dev") && !o.device(p) {
 		return Rights{}
 	}
 	r := o.rights(p)
@@ -200,7 +200,8 @@ func (o *opener) give(p string) {
 	at := Place{
 		Path: p, Shows: Host, Rule: o.reason(p), Rights: given,
 		Type: e.Type, Device: e.Device, Inode: e.Inode, Names: names(e),
-		Devices: e.Type == policy.Special && o.granted[p] || policy.Within(p, "/dev"),
+		Devices: e.Type == policy.Special && o.granted[p] ||
+			policy.Within(p, "/dev") && !policy.Within(p, sharedMemory),
 	}
 	lists := limited && may.Read && !l.unlisted && e.Type == policy.Directory
 	at.List = (above.List || lists) && !given.Read
@@ -296,7 +297,7 @@ func (o *opener) standing(r *policy.PathRule) Standing {
 		return is
 	case policy.Deny:
 		switch {
-		case ofCore(r.Path) && r.Source.Asked():
+		case o.ofCore(r.Path) && r.Source.Asked():
 			return Kept
 		case !o.exists(r.Path):
 			return Absent

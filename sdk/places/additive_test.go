@@ -147,6 +147,12 @@ func TestAdditive(t *testing.T) {
 			},
 		},
 		{
+			name:   "shared memory is a directory like another, for whoever is granted it",
+			rules:  []string{"allow /dev/shm"},
+			want:   []string{"rwx /dev/shm (allow.0)"},
+			stands: "shown",
+		},
+		{
 			name:  "what was lifted out of a denial comes back alone",
 			rules: []string{"read /home/ada/proj", "deny /home/ada/proj/src but /home/ada/proj/src/a"},
 			want: []string{
@@ -269,9 +275,9 @@ func TestAdditiveIsBounded(t *testing.T) {
 
 // What core decides about for each session is not granted, and that is told as it is in tier B.
 func TestAdditiveWhatIsCores(t *testing.T) {
-	tree := hosttest.New("/home/ada/proj/", "/dev/shm/")
-	_, problems := places.Compute(adaB(tree, "allow /home/ada/proj", "allow /dev/shm"))
-	if len(problems) != 1 || !strings.Contains(problems[0].Summary, "/dev/shm is the host's own in tier B") {
+	tree := hosttest.New("/home/ada/proj/", "/dev/pts/")
+	_, problems := places.Compute(adaB(tree, "allow /home/ada/proj", "allow /dev/pts"))
+	if len(problems) != 1 || !strings.Contains(problems[0].Summary, "/dev/pts is the host's own in tier B") {
 		t.Errorf("%+v", problems)
 	}
 }

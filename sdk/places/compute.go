@@ -114,17 +114,22 @@ func (c *computer) denial(p string) *policy.PathRule {
 	return d.Rule
 }
 
-// ofCore reports the parts of the view that core makes for every session: they are not the host's.
-func ofCore(p string) bool {
+// sharedMemory is where the C library keeps what processes share by a name: memory and semaphores.
+const sharedMemory = "/dev/shm"
+
+// ofCore reports the parts of the view that core decides about for every session. Shared memory is
+// one of them where the session has its own; where nothing can be mounted it is a directory of the
+// host's, which a user may grant like another.
+func (c *computer) ofCore(p string) bool {
 	if p == "/dev" {
 		return true
 	}
-	for _, own := range []string{"/proc", "/dev/shm", "/dev/pts", "/dev/fd"} {
+	for _, own := range []string{"/proc", "/dev/pts", "/dev/fd"} {
 		if policy.Within(p, own) {
 			return true
 		}
 	}
-	return false
+	return c.Additive == nil && policy.Within(p, sharedMemory)
 }
 
 // exists reports whether something was seen at a path.
@@ -221,13 +226,18 @@ func (c *computer) usable(r *policy.PathRule, e hostfile.Entry) bool {
 	case e.Type != r.Type:
 		c.fail(r, "the path changed while the plan was made: "+r.Path, again)
 		return false
-	case ofCore(r.Path):
+	case c.ofCore(r.Path):
 		if r.Source.Asked() {
 			says := " is not the host's inside: the session has its own"
-			if c.Additive != nil {
+			try := "grant single devices beneath /dev if the agent needs them"
+			switch {
+			case c.Additive != nil:
 				says = " is the host's own in tier B: a session has no more of it than nono gives each"
+			case policy.Within(r.Path, sharedMemory):
+				try = "programs inside share memory with each other by it, without a grant; " +
+					"where nono has no user namespaces they need this one"
 			}
-			c.warn(r, r.Path+says, "grant single devices beneath /dev if the agent needs them")
+			c.warn(r, r.Path+says, try)
 		}
 		return false
 	case policy.Within(r.Path, "/dev") && !r.Source.Asked():
@@ -356,7 +366,7 @@ func (c *computer) candidates() []string {
 // makes a difference.
 func (c *computer) settle(p string) {
 	above := c.above(p)
-	if ofCore(p) || above.Shows == Hidden {
+	if c.ofCore(p) || above.Shows == Hidden {
 		return // nothing beneath what is denied comes back
 	}
 	e, may, deny := c.stands[p], c.rights(p), c.denial(p)

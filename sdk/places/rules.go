@@ -42,7 +42,7 @@ func (c *computer) standing(r *policy.PathRule) Standing {
 
 func (c *computer) grantStanding(r *policy.PathRule) Standing {
 	switch {
-	case ofCore(r.Path), !r.Source.Asked() && policy.Within(r.Path, "/dev"):
+	case c.ofCore(r.Path), !r.Source.Asked() && policy.Within(r.Path, "/dev"):
 		return Own
 	case r.Type == policy.Missing || !c.exists(r.Path):
 		return Absent
@@ -57,7 +57,7 @@ func (c *computer) denialStanding(r *policy.PathRule) Standing {
 	// With a part of it lifted, a directory of the session's own is in its place.
 	hidden := at.Shows == Hidden || at.Shows == Private && at.Rule == r.ID
 	switch {
-	case ofCore(r.Path) && r.Source.Asked():
+	case c.ofCore(r.Path) && r.Source.Asked():
 		return Kept
 	case !c.exists(r.Path):
 		return Absent

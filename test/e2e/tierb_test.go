@@ -205,6 +205,30 @@ func TestTierB(t *testing.T) {
 	}
 }
 
+// Memory that programs share by a name is the host's in tier B, so it is there for whoever was
+// granted it, and only there. The start line says that it is missing.
+func TestTierBSharedMemory(t *testing.T) {
+	u := newUser(t)
+	u.write("prog.py", `
+import multiprocessing
+from multiprocessing import shared_memory
+if __name__ == "__main__":
+    with multiprocessing.Pool(1) as pool:
+        print(pool.map(len, ["abc"]))
+    m = shared_memory.SharedMemory(create=True, size=64)
+    m.close(); m.unlink()
+`)
+	const missing = "no /dev/shm"
+	r := u.succeeds(u.nonoB("run", "--allow-cwd", "--allow", "/dev/shm", "--", "python3", "prog.py"))
+	if !strings.Contains(r.Stdout, "[3]") || strings.Contains(r.Stderr, missing) {
+		t.Errorf("with the grant\n%s", r)
+	}
+	r = u.nonoB("run", "--allow-cwd", "--", "python3", "prog.py")
+	if r.Code == 0 || !strings.Contains(r.Stderr, missing) || !strings.Contains(r.Stderr, "Permission denied") {
+		t.Errorf("without\n%s", r)
+	}
+}
+
 // A run ends in tier B as in tier A: with the agent's own code, with a signal's, and with nobody
 // left who was started in it.
 func TestTierBEnds(t *testing.T) {

@@ -22,9 +22,19 @@ if __name__ == '__main__':
 			inB: &deviation{
 				code: 1, says: "Permission denied",
 				why: "semaphores and shared memory lie in `/dev/shm`, which in tier B is the host's, and so not " +
-					"granted: `multiprocessing.Pool`, `Lock` and `Queue` do not work; threads, `subprocess` and " +
-					"`concurrent.futures.ThreadPoolExecutor` do",
+					"granted: `multiprocessing.Pool`, `Lock` and `Queue` take `--allow /dev/shm`; threads, " +
+					"`subprocess` and `concurrent.futures.ThreadPoolExecutor` need nothing",
 			},
+		},
+		{
+			name: "processes that share memory", grant: []string{"--allow", "/dev/shm"}, run: `python3 -c "
+import multiprocessing
+from multiprocessing import shared_memory
+if __name__ == '__main__':
+    with multiprocessing.Pool(2) as pool:
+        print(pool.map(len, ['a', 'bb']))
+    m = shared_memory.SharedMemory(create=True, size=4096)
+    m.buf[0] = 7; print(m.buf[0]); m.close(); m.unlink()"`,
 		},
 		{
 			name: "tests", given: `printf 'import unittest\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(1, 1)\n' >test_it.py`,

@@ -45,6 +45,10 @@ const (
 // core's, whatever is granted.
 const SessionFile = "/dev/nono.json"
 
+// SharedMemory is where the C library keeps what processes share by a name, in every session of
+// tier A one of its own. In tier B it is the host's, and nobody has it who was not granted it.
+const SharedMemory = "/dev/shm"
+
 // Share is what core wants of a plan.
 type Share struct {
 	// Rules are the rules that core holds, and Coverage says of each how far.
@@ -235,7 +239,9 @@ func (c *composer) mounts() error {
 		fragment.Pseudo{For: RuleProc, Path: "/proc", Type: fragment.Procfs},
 		fragment.Tmpfs{For: RuleDevices, Path: "/dev", Size: devSize, Mode: 0o755},
 		fragment.Pseudo{For: RuleDevices, Path: "/dev/pts", Type: fragment.Devpts},
-		fragment.Tmpfs{For: RuleDevices, Path: "/dev/shm", Size: sharedSize, Mode: 0o777 | fs.ModeSticky},
+		fragment.Tmpfs{
+			For: RuleDevices, Path: SharedMemory, Size: sharedSize, Mode: 0o777 | fs.ModeSticky,
+		},
 		// The instance's own multiplexer: the host's /dev/ptmx would make terminals of the host.
 		fragment.Link{For: RuleDevices, Path: "/dev/ptmx", Target: "pts/ptmx"},
 		fragment.Link{For: RuleDevices, Path: "/dev/fd", Target: "/proc/self/fd"},

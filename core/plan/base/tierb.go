@@ -89,8 +89,8 @@ func (w *walled) rules() {
 	w.processes()
 	w.partly(RuleProc, "", "/proc shows the session only", "Landlock, for reading alone",
 		"it is the host's: it tells of the machine and of other processes")
-	w.hold(RuleIPC, "", "no shared memory, semaphore or message queue of the host",
-		"seccomp, Landlock")
+	w.hold(RuleIPC, "", "no shared memory, semaphore or message queue of the host"+w.lent(),
+		"seccomp, Landlock; programs that share memory take --allow "+SharedMemory)
 	network, by := "no network, and no socket but pairs of them", "seccomp"
 	if w.in.Supervised {
 		network, by = "no network, and no service by a Unix socket but what is granted",
@@ -121,6 +121,16 @@ func (w *walled) rules() {
 		w.partly(RuleLinks, "", "a link on the way to a denied or protected name stays what it is", "",
 			"one that lies in what is granted for writing can be replaced")
 	}
+}
+
+// lent names what of the host's shared memory the user granted.
+func (w *walled) lent() string {
+	for _, r := range w.in.Policy.Filesystem {
+		if r.Access.Grants() && r.Type != policy.Missing && policy.Within(r.Path, SharedMemory) {
+			return ", but what is granted in " + SharedMemory
+		}
+	}
+	return ""
 }
 
 // processes says how far those outside are out of reach.

@@ -405,6 +405,9 @@ func (pr *printer) why(r plan.Rule) string {
 	if d, ok := pr.plan.denials.above(r.Path); ok {
 		return "gives nothing: denied by " + d.Source.String()
 	}
+	if pr.plan.walled() {
+		return "gives nothing: it is the host's own, and a session has no more of it than nono gives each"
+	}
 	return "gives nothing: the session has its own"
 }
 
@@ -571,7 +574,8 @@ func Summary(made *plan.Plan) string {
 	if len(parts) == 0 && !p.disabled(policy.KindFilesystem) {
 		parts = []string{"no path granted"}
 	}
-	parts = append(parts, p.credentialText(), p.networkText(), p.homeText(), p.snapshotText())
+	parts = append(parts, p.credentialText(), p.networkText(), p.homeText(), p.sharedText(),
+		p.snapshotText())
 	if dir := p.dirText("", ""); dir != "" {
 		parts = append(parts, "current directory "+dir)
 	}
@@ -673,6 +677,15 @@ func (p *page) homeText() string {
 		return "home unreadable"
 	}
 	return "home private"
+}
+
+// sharedText says that there is no shared memory. Programs that need it do not say what they lack,
+// and in tier A they have it.
+func (p *page) sharedText() string {
+	if p.walled() && !p.disabled(policy.KindFilesystem) && !p.reaches(base.SharedMemory) {
+		return "no " + base.SharedMemory
+	}
+	return ""
 }
 
 // dirText says, between two words, what is wrong with the current directory: nobody granted it.
