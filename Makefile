@@ -21,7 +21,7 @@ TESTFLAGS ?= -count=1 -timeout=20m
 PACKAGES ?= ./...
 REPORT := $(GO) run ./test/report -skips test/skips.txt
 
-.PHONY: help build install demo test sdks interop soak race fuzz vet lint fmt generate tools npm-for-buf bench bench-net bench-snapshot work agents kernels clean
+.PHONY: help build install demo test sdks interop soak race fuzz vet lint fmt generate tools npm-for-buf bench bench-rules bench-net bench-snapshot work agents kernels clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -145,11 +145,16 @@ generate: npm-for-buf $(TOOLS) $(BUF) ## sdk/layerpb from sdk/proto, the default
 	$(BUF) generate
 	$(GO) generate ./...
 
-bench: build ## start-up beside bubblewrap, firejail and the Codex sandbox, then the Go benchmarks; PAGE=1 writes bench/RESULTS.md
+bench: build ## start-up beside bubblewrap, firejail and the Codex sandbox, and what work costs inside, then the Go benchmarks; PAGE=1 writes bench/RESULTS.md
 	@{ command -v npm >/dev/null && npm ci --prefix bench --ignore-scripts; } || \
 		echo "bench: the Codex sandbox is left out: npm is missing, or could not install it" >&2
-	$(GO) run ./bench/startup -nono bin/nono -codex bench/node_modules -n 60 $(if $(PAGE),-markdown bench/RESULTS.md)
+	@mkdir -p bin/bench
+	@$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/bench/nono-layer-idle ./bench/idle
+	$(GO) run ./bench/startup -nono bin/nono -codex bench/node_modules -n 60 $(BENCHFLAGS) $(if $(PAGE),-markdown bench/RESULTS.md)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-rules: build ## start-up against the size of the policy, stored sessions and signed files; PAGE=1 writes bench/RULES.md
+	@$(GO) run ./bench/startup -rules -nono bin/nono $(BENCHFLAGS) $(if $(PAGE),-markdown bench/RULES.md)
 
 bench-net: build ## the network layer beside nginx, tinyproxy and squid, and the credential layer beside nginx, as an ordinary user; PAGE=1 writes bench/NETWORK.md
 	@$(GO) run ./bench/network -nono bin/nono $(if $(PAGE),-markdown bench/NETWORK.md)

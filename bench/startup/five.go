@@ -28,16 +28,9 @@ func allFive(nono string, at place) ([]sandbox, error) {
 		if err := u.signsInstructions(); err != nil {
 			return nil, err
 		}
-		s := sandbox{
-			Name: name, Sandboxed: true, dir: u.project,
-			Shown: "OPENAI_API_KEY=... nono run -s --allow-cwd --network-profile minimal " +
-				"--credential openai --snapshot -- true",
-			args: []string{
-				nono, "run", "-s", "--allow-cwd", "--network-profile", "minimal",
-				"--credential", "openai", "--snapshot", "--",
-			},
-			env: append(u.environ(), "OPENAI_API_KEY=no key of anybody's"),
-		}
+		s := nonoRun(nono, name, []string{"OPENAI_API_KEY=no key of anybody's"},
+			"--allow-cwd", "--network-profile", "minimal", "--credential", "openai", "--snapshot")
+		s.dir, s.env = u.project, append(s.env, u.environ()...)
 		switch name {
 		case fiveUnsignedName:
 			if err := u.losesKey(); err != nil {

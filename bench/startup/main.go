@@ -10,6 +10,10 @@
 // machine. Before anything is measured each sandbox shows that it passes an exit code on and that
 // it closes the network. A sandbox that is not installed is left out, with a line that says so.
 //
+// With -rules it measures nono alone instead, against the size of what it is given: rules, stored
+// sessions, signed files. With -rt every sandbox runs in a real-time class, which keeps other work
+// of the machine out: for a machine that is not quiet.
+//
 // CPU time is what the kernel counted for all processes of a run. How it divides between nono's
 // processes is measured in runs of their own, for watching costs time; see watch.go.
 package main
@@ -20,7 +24,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/test/hosts"
 )
@@ -36,27 +43,28 @@ func main() {
 	flag.IntVar(&o.watched, "watched", 20,
 		"runs of nono that are watched for the CPU time of each process")
 	flag.IntVar(&o.signed, "signed", 5, "runs of nono for each number of signed files")
+	flag.StringVar(&o.idle, "idle", "bin/bench/nono-layer-idle", "the layer that does nothing")
+	flag.IntVar(&o.worked, "worked", 15, "rounds of work inside and outside")
+	flag.BoolVar(&o.rules, "rules", false, "measure nono against the size of what it is given")
+	flag.BoolVar(&o.realTime, "rt", false, "run everything in a real-time class")
 	asJSON := flag.Bool("json", false, "print JSON instead of a table")
 	markdown := flag.String("markdown", "", "also write the table to this file")
 	here := flag.Bool("walled", false, "measure nono alone, on this host, and print JSON")
 	inside := flag.Bool("calls", false, "measure system calls here and now, and print that only")
+	project := flag.String("piece", "", "do the work in that project, and print that only")
 	flag.Parse()
-	if *here {
-		if err := walledHere(o); err != nil {
-			fmt.Fprintln(os.Stderr, "startup:", err)
-			os.Exit(1)
-		}
-		return
+	var err error
+	switch {
+	case *here:
+		err = walledHere(o)
+	case *inside:
+		err = measureCalls()
+	case *project != "":
+		err = doWork(*project)
+	default:
+		err = run(o, *asJSON, *markdown)
 	}
-	if *inside {
-		if err := measureCalls(); err != nil {
-			fmt.Fprintln(os.Stderr, "startup:", err)
-			os.Exit(1)
-		}
-		return
-	}
-
-	if err := run(o, *asJSON, *markdown); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "startup:", err)
 		os.Exit(1)
 	}
@@ -64,14 +72,19 @@ func main() {
 
 // options are the flags.
 type options struct {
-	nono, codex                          string
-	runs, warmup, watched, grown, signed int
+	nono, codex, idle                            string
+	runs, warmup, watched, grown, signed, worked int
+	rules, realTime                              bool
 }
 
 func run(o options, asJSON bool, markdown string) error {
-	if o.runs < 1 || o.warmup < 0 || o.watched < 0 || o.grown < 0 || o.signed < 0 {
-		return fmt.Errorf(
-			"-n is at least 1, and -warmup, -watched, -grown and -signed are not negative")
+	if o.runs < 1 || min(o.warmup, o.watched, o.grown, o.signed, o.worked) < 0 {
+		return fmt.Errorf("-n is at least 1, and no other number is negative")
+	}
+	if o.realTime {
+		if err := becomeRealTime(); err != nil {
+			return err
+		}
 	}
 	where, err := newPlace("nono-bench")
 	if err != nil {
@@ -79,6 +92,60 @@ func run(o options, asJSON bool, markdown string) error {
 	}
 	defer where.remove()
 
+	r := report{Machine: thisMachine(), Runs: o.runs, Warmup: o.warmup, RealTime: o.realTime}
+	var page, text string
+	if o.rules {
+		err = r.measureRules(o, where)
+		page, text = r.rulesMarkdown(), r.rulesText()
+	} else {
+		err = r.measureStarts(o, where)
+		page, text = r.markdown(), r.text()
+	}
+	if err != nil {
+		return err
+	}
+	if markdown != "" {
+		if err := os.WriteFile(markdown, []byte(page), 0o644); err != nil {
+			return err
+		}
+	}
+	if asJSON {
+		encoder := json.NewEncoder(os.Stdout)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(r)
+	}
+	_, err = fmt.Print(text)
+	return err
+}
+
+// becomeRealTime puts this process, and all that it starts, before all that is in no such class.
+func becomeRealTime() error {
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 10}
+	for _, thread := range threads() {
+		if err := unix.SchedSetAttr(thread, &attr, 0); err != nil {
+			return fmt.Errorf("entering a real-time class, which root may: %w", err)
+		}
+	}
+	return nil
+}
+
+// threads are this process's.
+func threads() []int {
+	entries, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return nil
+	}
+	var all []int
+	for _, e := range entries {
+		if n, err := strconv.Atoi(e.Name()); err == nil {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// measureStarts is what a start takes beside others, and what it costs the work inside.
+func (r *report) measureStarts(o options, where place) error {
 	sandboxes, missing := find(o, where)
 	var measured []sandbox
 	for _, s := range sandboxes {
@@ -88,11 +155,13 @@ func run(o options, asJSON bool, markdown string) error {
 		}
 		measured = append(measured, s)
 	}
-	for _, m := range missing {
-		fmt.Fprintln(os.Stderr, "left out:", m)
-	}
-
-	r := report{Machine: thisMachine(), Runs: o.runs, Warmup: o.warmup, Missing: missing}
+	defer func() {
+		for _, m := range r.Missing {
+			fmt.Fprintln(os.Stderr, "left out:", m)
+		}
+	}()
+	r.Missing = missing
+	var err error
 	if r.Results, err = measure(measured, where.work, o.runs, o.warmup); err != nil {
 		return err
 	}
@@ -106,51 +175,48 @@ func run(o options, asJSON bool, markdown string) error {
 			r.Watched = o.watched
 		}
 	}
-	nono, err := filepath.Abs(o.nono)
-	if err != nil {
-		return err
-	}
-	if exists(nono) {
-		if r.Stored, err = stored(nono, where, o.runs, o.warmup); err != nil {
-			return err
-		}
-	}
-	if exists(nono) {
+	if exists(o.nono) {
 		if r.Walled, err = measureWalled(o); err != nil {
 			return err
 		}
-	}
-	if exists(nono) && o.signed > 0 {
-		if r.SignedFiles, err = signed(nono, where, o.signed); err != nil {
-			return err
-		}
-		r.Signed = o.signed
-	}
-	if exists(nono) && o.grown > 0 {
-		if r.Growth, err = grow(nono, where.root, o.grown); err != nil {
-			return err
-		}
-		if r.Refusal, err = refusal(nono, where.work); err != nil {
-			return err
-		}
-		r.Grown = o.grown
 	}
 	if o.watched > 0 {
 		if r.Calls, err = perCall(measured, where.work, o.watched); err != nil {
 			return err
 		}
 	}
-	if markdown != "" {
-		if err := os.WriteFile(markdown, []byte(r.markdown()), 0o644); err != nil {
+	if o.worked > 0 {
+		r.Worked = o.worked
+		if r.Work, missing, err = measureWork(measured, where.work, o.worked); err != nil {
+			return err
+		}
+		r.Missing = append(r.Missing, missing...)
+	}
+	return nil
+}
+
+// measureRules is what a start takes against the size of what it is given.
+func (r *report) measureRules(o options, where place) error {
+	nono, err := filepath.Abs(o.nono)
+	if err != nil {
+		return err
+	}
+	if r.Stored, err = stored(nono, where, o.runs, o.warmup); err != nil {
+		return err
+	}
+	if o.signed > 0 {
+		r.Signed = o.signed
+		if r.SignedFiles, err = signed(nono, where, o.signed); err != nil {
 			return err
 		}
 	}
-	if asJSON {
-		encoder := json.NewEncoder(os.Stdout)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(r)
+	if o.grown > 0 {
+		r.Grown = o.grown
+		if r.Growth, err = grow(nono, where.root, o.grown); err != nil {
+			return err
+		}
+		r.Refusal, err = refusal(nono, where.work)
 	}
-	_, err = fmt.Print(r.text())
 	return err
 }
 

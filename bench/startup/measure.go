@@ -22,10 +22,16 @@ type result struct {
 	CPU float64 `json:"cpu_ms"`
 	// Peak is the largest resident set of any one process, in MiB, the median over the runs.
 	Peak float64 `json:"peak_mib"`
+
+	// rounds are the runs, in the order of the rounds.
+	rounds []sample
 }
 
 // sample is one run.
 type sample struct{ wall, cpu, peak float64 }
+
+func wallOf(s sample) float64 { return s.wall }
+func cpuOf(s sample) float64  { return s.cpu }
 
 // measure runs each sandbox in turn, warmup and n rounds, each round beginning with another one.
 func measure(sandboxes []sandbox, dir string, n, warmup int) ([]result, error) {
@@ -38,7 +44,7 @@ func measure(sandboxes []sandbox, dir string, n, warmup int) ([]result, error) {
 					return nil, err
 				}
 			}
-			s, err := once(sandboxes[which].command(dir, "true"))
+			s, err := sandboxes[which].once(dir)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", sandboxes[which].Name, err)
 			}
@@ -49,23 +55,42 @@ func measure(sandboxes []sandbox, dir string, n, warmup int) ([]result, error) {
 	}
 	results := make([]result, len(sandboxes))
 	for i, s := range sandboxes {
-		wall := pick(samples[i], func(s sample) float64 { return s.wall })
+		wall := pick(samples[i], wallOf)
 		results[i] = result{
 			sandbox: s,
 			Median:  quantile(wall, 0.5), P10: quantile(wall, 0.1), P90: quantile(wall, 0.9),
-			CPU:  quantile(pick(samples[i], func(s sample) float64 { return s.cpu }), 0.5),
+			CPU:  quantile(pick(samples[i], cpuOf), 0.5),
 			Peak: quantile(pick(samples[i], func(s sample) float64 { return s.peak }), 0.5),
+
+			rounds: samples[i],
 		}
 	}
 	return results, nil
 }
 
+// once runs `true`, at a terminal where the sandbox is to have one.
+func (s sandbox) once(dir string) (sample, error) {
+	cmd := s.command(dir, "true")
+	if !s.atTerminal {
+		return once(cmd)
+	}
+	return onceAtTerminal(cmd)
+}
+
 func once(cmd *exec.Cmd) (sample, error) {
-	begin := time.Now()
 	var said bytes.Buffer
 	cmd.Stderr = &said
+	s, err := timed(cmd)
+	if err != nil {
+		return sample{}, fmt.Errorf("%w\n%s", err, firstLine(said.Bytes()))
+	}
+	return s, nil
+}
+
+func timed(cmd *exec.Cmd) (sample, error) {
+	begin := time.Now()
 	if err := cmd.Run(); err != nil {
-		return sample{}, fmt.Errorf("%v: %w\n%s", cmd.Args, err, firstLine(said.Bytes()))
+		return sample{}, fmt.Errorf("%v: %w", cmd.Args, err)
 	}
 	wall := time.Since(begin)
 	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)

@@ -29,6 +29,9 @@ type report struct {
 	Stored      []result `json:"stored,omitempty"`
 	Walled      *walled  `json:"walled,omitempty"`
 	Calls       []calls  `json:"calls,omitempty"`
+	Worked      int      `json:"worked,omitempty"`
+	Work        []worked `json:"work,omitempty"`
+	RealTime    bool     `json:"real_time,omitempty"`
 	Missing     []string `json:"missing,omitempty"`
 }
 
@@ -48,24 +51,46 @@ func thisMachine() string {
 }
 
 // rows is the table of results, its header first.
-func (r report) rows() [][]string { return r.rowsOf(r.Results) }
-
-func (r report) rowsOf(results []result) [][]string {
-	var codex float64
+func (r report) rows() [][]string {
+	rows := [][]string{{"", "median", "p10 to p90", "of Codex's", "CPU", "of Codex's", "peak memory"}}
 	for _, x := range r.Results {
-		if x.Name == codexName {
-			codex = x.Median
+		codex := r.codex(x.atTerminal).rounds
+		rows = append(rows, []string{
+			x.Name, fmt.Sprintf("%.1f ms", x.Median), fmt.Sprintf("%.1f to %.1f", x.P10, x.P90),
+			ratioOf(x.rounds, codex, wallOf).String(),
+			fmt.Sprintf("%.1f ms", x.CPU), ratioOf(x.rounds, codex, cpuOf).String(),
+			fmt.Sprintf("%.1f MiB", x.Peak),
+		})
+	}
+	return rows
+}
+
+// codex is the peer's row, at a terminal or not; an empty one where it was left out.
+func (r report) codex(atTerminal bool) result {
+	for _, x := range r.Results {
+		if strings.HasPrefix(x.Name, codexName) && x.atTerminal == atTerminal {
+			return x
 		}
 	}
-	rows := [][]string{{"", "median", "p10 to p90", "of Codex's", "CPU", "peak memory"}}
-	for _, x := range results {
-		ratio := "-"
-		if codex > 0 {
-			ratio = fmt.Sprintf("%.2f", x.Median/codex)
+	return result{}
+}
+
+// walledRows is the table of results without user namespaces, its header first. They were no part
+// of the peer's rounds, so that there are no bounds.
+func (r report) walledRows() [][]string {
+	rows := [][]string{{"", "median", "p10 to p90", "of Codex's", "CPU", "of Codex's", "peak memory"}}
+	codex := r.codex(false)
+	of := func(x, peer float64) string {
+		if peer == 0 {
+			return "-"
 		}
+		return fmt.Sprintf("%.2f", x/peer)
+	}
+	for _, x := range r.Walled.Results {
 		rows = append(rows, []string{
-			x.Name, fmt.Sprintf("%.1f ms", x.Median), fmt.Sprintf("%.1f to %.1f", x.P10, x.P90), ratio,
-			fmt.Sprintf("%.1f ms", x.CPU), fmt.Sprintf("%.1f MiB", x.Peak),
+			x.Name, fmt.Sprintf("%.1f ms", x.Median), fmt.Sprintf("%.1f to %.1f", x.P10, x.P90),
+			of(x.Median, codex.Median), fmt.Sprintf("%.1f ms", x.CPU), of(x.CPU, codex.CPU),
+			fmt.Sprintf("%.1f MiB", x.Peak),
 		})
 	}
 	return rows
@@ -195,12 +220,25 @@ func (r report) text() string {
 	}
 	if r.Walled != nil {
 		b.WriteString("\nwithout user namespaces: tier B\n\n")
-		table(&b, r.rowsOf(r.Walled.Results))
+		table(&b, r.walledRows())
 		for _, in := range r.Walled.Inside {
 			fmt.Fprintf(&b, "\n%s: memory while the command runs\n\n", in.Name)
 			table(&b, in.heldRows())
 		}
 	}
+	if len(r.Calls) > 0 {
+		fmt.Fprintf(&b, "\nsystem calls, medians of %d runs\n\n", r.Watched)
+		table(&b, r.callRows())
+	}
+	if len(r.Work) > 0 {
+		fmt.Fprintf(&b, "\nwork, medians of %d rounds\n\n", r.Worked)
+		table(&b, r.workRows())
+	}
+	return b.String()
+}
+
+func (r report) rulesText() string {
+	var b strings.Builder
 	if len(r.SignedFiles) > 0 {
 		fmt.Fprintf(&b, "\nstart-up against the number of signed files, %d runs each\n\n", r.Signed)
 		table(&b, countedRows(signedHeader, r.SignedFiles))
@@ -213,10 +251,6 @@ func (r report) text() string {
 	if len(r.Stored) > 0 {
 		fmt.Fprintf(&b, "\nstart-up against the number of stored sessions, %d runs each\n\n", r.Runs)
 		table(&b, countedRows("stored", r.Stored))
-	}
-	if len(r.Calls) > 0 {
-		fmt.Fprintf(&b, "\nsystem calls, medians of %d runs\n\n", r.Watched)
-		table(&b, r.callRows())
 	}
 	return b.String()
 }
@@ -234,7 +268,11 @@ func (r report) markdown() string {
 	var b strings.Builder
 	b.WriteString("# Start-up\n\n" +
 		"Written by `make bench`; every figure is from one run of it. Compare the ratios: the times\n" +
-		"belong to the machine.\n\n")
+		"belong to the machine. A ratio is the median of those of each round, and in brackets is\n" +
+		"between which bounds it lies, with 95 in 100.\n\n")
+	if r.RealTime {
+		b.WriteString("Everything ran in a real-time class: the machine had other work.\n\n")
+	}
 	fmt.Fprintf(&b, "`true`, %d runs of each sandbox in turn after %d to warm up, on %s.\n"+
 		"Each reads the system, may write one directory, and has a closed network. \"nono, no layer\"\n"+
 		"is no peer: it sees the host's files as they are, and shows what the filesystem layer and\n"+
@@ -245,7 +283,7 @@ func (r report) markdown() string {
 		"anew (`--fresh`).\n"+
 		"With all five layers `CLAUDE.md` is signed, by a key in a file of age's that opens unasked,\n"+
 		"and so is the log of each session, but where that is said; the project was recorded before,\n"+
-		"but where that is said.\n\n",
+		"but where that is said. The idle layer is another vendor's, and does nothing.\n\n",
 		r.Runs, r.Warmup, r.Machine)
 	markdownTable(&b, r.rows())
 	b.WriteString("\n" +
@@ -263,32 +301,11 @@ func (r report) markdown() string {
 			"The same commands in tier B, in the same run, on a host that gives no user namespaces: this\n" +
 			"program runs itself there once. The ratio is to Codex's sandbox as above, which needs\n" +
 			"them.\n\n")
-		markdownTable(&b, r.rowsOf(r.Walled.Results))
+		markdownTable(&b, r.walledRows())
 		for _, in := range r.Walled.Inside {
 			fmt.Fprintf(&b, "\nMemory of %s while the command runs:\n\n", in.Name)
 			markdownTable(&b, in.heldRows())
 		}
-	}
-	if len(r.Growth) > 0 {
-		fmt.Fprintf(&b, "\n## Against the size of the policy\n\n"+
-			"Medians of %d runs each. What there is many of lies in one directory: directories that\n"+
-			"are granted for writing, each a mount; files denied in a directory that is granted; and\n"+
-			"read rules beneath a grant, which change nothing.\n\n", r.Grown)
-		markdownTable(&b, r.growthRows())
-		fmt.Fprintf(&b, "\nBeyond the limit, 9000 grants: `%s`\n", r.Refusal)
-	}
-	if len(r.Stored) > 0 {
-		fmt.Fprintf(&b, "\n## Against the number of stored sessions\n\n"+
-			"%d runs each, in turn. A start looks at the sessions that are not finished, and at no\n"+
-			"other.\n\n", r.Runs)
-		markdownTable(&b, countedRows("stored", r.Stored))
-	}
-	if len(r.SignedFiles) > 0 {
-		fmt.Fprintf(&b, "\n## Against the number of signed files\n\n"+
-			"%d runs each, in turn, with the filesystem layer and the trust layer. Each file is signed\n"+
-			"by itself, but where that is said; all of them are verified, and the agent has them as they\n"+
-			"were verified. Where nothing was ever signed the trust layer is not started.\n\n", r.Signed)
-		markdownTable(&b, countedRows(signedHeader, r.SignedFiles))
 	}
 	for _, in := range r.Inside {
 		fmt.Fprintf(&b, "\n## Where the CPU time goes: %s\n\n"+
@@ -317,6 +334,47 @@ func (r report) markdown() string {
 			"bubblewrap has no filter.\n\n", r.Watched)
 		markdownTable(&b, r.callRows())
 	}
+	if len(r.Work) > 0 {
+		fmt.Fprintf(&b, "\n## What work costs\n\n"+
+			"A piece of work, done in one run of each sandbox after its start: medians of %d rounds, and\n"+
+			"what that is of the time without a sandbox. Where much of it is to open files, Landlock's\n"+
+			"part shows.\n\n", r.Worked)
+		markdownTable(&b, r.workRows())
+		b.WriteString("\n")
+		for _, w := range pieces {
+			fmt.Fprintf(&b, "- %s: `%s`\n", w.name, w.script)
+		}
+	}
+	return b.String()
+}
+
+// rulesMarkdown is the page bench/RULES.md.
+func (r report) rulesMarkdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Start-up against the size of what nono is given\n\n"+
+		"Written by `make bench-rules`; every figure is from one run of it, on %s.\n"+
+		"Compare the figures with each other: the times belong to the machine.\n", r.Machine)
+	if len(r.Growth) > 0 {
+		fmt.Fprintf(&b, "\n## Against the size of the policy\n\n"+
+			"Medians of %d runs each. What there is many of lies in one directory: directories that\n"+
+			"are granted for writing, each a mount; files denied in a directory that is granted; and\n"+
+			"read rules beneath a grant, which change nothing.\n\n", r.Grown)
+		markdownTable(&b, r.growthRows())
+		fmt.Fprintf(&b, "\nBeyond the limit, 9000 grants: `%s`\n", r.Refusal)
+	}
+	if len(r.Stored) > 0 {
+		fmt.Fprintf(&b, "\n## Against the number of stored sessions\n\n"+
+			"%d runs each, in turn. A start looks at the sessions that are not finished, and at no\n"+
+			"other.\n\n", r.Runs)
+		markdownTable(&b, countedRows("stored", r.Stored))
+	}
+	if len(r.SignedFiles) > 0 {
+		fmt.Fprintf(&b, "\n## Against the number of signed files\n\n"+
+			"%d runs each, in turn, with the filesystem layer and the trust layer. Each file is signed\n"+
+			"by itself, but where that is said; all of them are verified, and the agent has them as they\n"+
+			"were verified. Where nothing was ever signed the trust layer is not started.\n\n", r.Signed)
+		markdownTable(&b, countedRows(signedHeader, r.SignedFiles))
+	}
 	return b.String()
 }
 
@@ -326,8 +384,8 @@ const signedHeader = "signed files"
 const costs = `
 ## Why
 
-The budget is half of the Codex sandbox's time. Where the ratio above is higher, this is where the
-rest goes:
+The budget is 0.40 of the Codex sandbox's time with one layer and 0.75 with five, and the same of
+its CPU time. Where a ratio above is higher, this is where the rest goes:
 
 - **Two more programs than a sandbox needs that decides and enforces in one.** Policy is decided by
   core and a layer, which speak gRPC, and enforced by nono-init, which does not. Starting a Go

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // sandbox is one way to run a program.
@@ -24,6 +25,8 @@ type sandbox struct {
 	dir string
 	// before is done before each run, if there is something to do; it is not measured.
 	before func() error
+	// atTerminal says that the program is started at a terminal.
+	atTerminal bool
 }
 
 // The names that the report treats in a way of their own.
@@ -35,7 +38,10 @@ const (
 	nonoNetName  = "nono, with hosts"
 	nonoKeyName  = "nono, with hosts and a key"
 	nonoSnapName = "nono, with a snapshot"
+	bwrapName    = "bubblewrap"
 	codexName    = "Codex sandbox"
+
+	terminalSuffix = ", at a terminal"
 )
 
 // command is the sandbox around a program. It has no input, and what it prints is the caller's to
@@ -54,40 +60,13 @@ func find(o options, at place) (found []sandbox, missing []string) {
 	found = append(found, sandbox{Name: bareName, Shown: "true", args: []string{}})
 
 	if path, err := filepath.Abs(o.nono); err == nil && exists(path) {
-		found = append(found,
-			sandbox{
-				Name: nonoName, Shown: "nono run -s --allow-cwd -- true", Sandboxed: true,
-				args: []string{path, "run", "-s", "--allow-cwd", "--"},
-			},
-			sandbox{
-				Name: nonoNewName, Shown: "nono run -s --fresh --allow-cwd -- true", Sandboxed: true,
-				args: []string{path, "run", "-s", "--fresh", "--allow-cwd", "--"},
-			},
-			sandbox{
-				Name: nonoNetName, Sandboxed: true,
-				Shown: "nono run -s --allow-cwd --network-profile minimal -- true",
-				args: []string{
-					path, "run", "-s", "--allow-cwd", "--network-profile", "minimal", "--",
-				},
-			},
-			sandbox{
-				Name: nonoKeyName, Sandboxed: true,
-				Shown: "OPENAI_API_KEY=... nono run -s --allow-cwd --network-profile minimal " +
-					"--credential openai -- true",
-				args: []string{
-					path, "run", "-s", "--allow-cwd", "--network-profile", "minimal",
-					"--credential", "openai", "--",
-				},
-				env: []string{"OPENAI_API_KEY=no key of anybody's"},
-			},
-			sandbox{
-				Name: nonoSnapName, Shown: "nono run -s --allow-cwd --snapshot -- true", Sandboxed: true,
-				args: []string{path, "run", "-s", "--allow-cwd", "--snapshot", "--"},
-			},
-			sandbox{
-				Name: nonoBareName, Shown: "nono run -s --disable filesystem -- true", Sandboxed: true,
-				args: []string{path, "run", "-s", "--disable", "filesystem", "--"},
-			})
+		found = append(found, ofNono(path)...)
+		idle, err := withIdle(path, o.idle, at)
+		if err != nil {
+			missing = append(missing, idleName+": "+err.Error())
+		} else {
+			found = append(found, idle)
+		}
 		five, err := allFive(path, at)
 		if err != nil {
 			missing = append(missing, fiveName+": "+err.Error())
@@ -104,7 +83,7 @@ func find(o options, at place) (found []sandbox, missing []string) {
 			"--bind", at.work, at.work, "--",
 		}
 		found = append(found, sandbox{
-			Name: "bubblewrap", Sandboxed: true, args: append([]string{path}, flags...),
+			Name: bwrapName, Sandboxed: true, args: append([]string{path}, flags...),
 			Shown: "bwrap --unshare-all --new-session --die-with-parent --ro-bind / / --dev /dev " +
 				"--proc /proc --tmpfs /tmp --bind DIR DIR -- true",
 		})
@@ -127,15 +106,53 @@ func find(o options, at place) (found []sandbox, missing []string) {
 	}
 
 	if path, err := codexBinary(o.codex); err == nil {
-		found = append(found, sandbox{
+		codex := sandbox{
 			Name: codexName, Shown: "codex sandbox -P :workspace -- true", Sandboxed: true,
 			args: []string{path, "sandbox", "-P", ":workspace", "--"},
 			env:  []string{"CODEX_HOME=" + at.codexHome},
-		})
+		}
+		found = append(found, codex, atTerminal(codex))
 	} else {
 		missing = append(missing, codexName+": "+err.Error())
 	}
 	return found, missing
+}
+
+// ofNono are nono's rows that need nothing but the program.
+func ofNono(path string) []sandbox {
+	const key = "OPENAI_API_KEY=no key of anybody's"
+	plain := nonoRun(path, nonoName, nil, "--allow-cwd")
+	return []sandbox{
+		plain,
+		atTerminal(plain),
+		nonoRun(path, nonoNewName, nil, "--fresh", "--allow-cwd"),
+		nonoRun(path, nonoNetName, nil, "--allow-cwd", "--network-profile", "minimal"),
+		nonoRun(path, nonoKeyName, []string{key},
+			"--allow-cwd", "--network-profile", "minimal", "--credential", "openai"),
+		nonoRun(path, nonoSnapName, nil, "--allow-cwd", "--snapshot"),
+		nonoRun(path, nonoBareName, nil, "--disable", "filesystem"),
+	}
+}
+
+// nonoRun is nono with flags, and with variables of which the reader is shown the names.
+func nonoRun(path, name string, env []string, flags ...string) sandbox {
+	shown := ""
+	for _, e := range env {
+		variable, _, _ := strings.Cut(e, "=")
+		shown += variable + "=... "
+	}
+	return sandbox{
+		Name: name, Sandboxed: true, env: env,
+		Shown: shown + "nono run -s " + strings.Join(flags, " ") + " -- true",
+		args:  slices.Concat([]string{path, "run", "-s"}, flags, []string{"--"}),
+	}
+}
+
+// atTerminal is the same, started at a terminal.
+func atTerminal(s sandbox) sandbox {
+	s.Name += terminalSuffix
+	s.atTerminal = true
+	return s
 }
 
 // codexBinary is the program itself; what npm puts in .bin is a script that would add the start of

@@ -75,3 +75,36 @@ func TestCheckRefuses(t *testing.T) {
 		t.Errorf("running without a sandbox was refused: %v", err)
 	}
 }
+
+// A ratio is that of the rounds, and not of the medians; what was not measured has none.
+func TestRatioPairsRounds(t *testing.T) {
+	var one, other []sample
+	for i := range 40 {
+		slow := float64(1 + i%2*9) // every other round is ten times as slow, for both
+		other = append(other, sample{wall: 10 * slow})
+		one = append(one, sample{wall: (4 + float64(i)/100) * slow})
+	}
+	r := ratioOf(one, other, wallOf)
+	if r.Median < 0.41 || r.Median > 0.43 || r.Low < 0.40 || r.High > 0.44 || r.Low >= r.High {
+		t.Errorf("the ratio is %v", r)
+	}
+	if got := ratioOf(one, nil, wallOf).String(); got != "-" {
+		t.Errorf("without a peer it is %q", got)
+	}
+	if got := ratioOf(one, other, cpuOf).String(); got != "-" {
+		t.Errorf("without CPU time it is %q", got)
+	}
+}
+
+// A program that is started at a terminal has one.
+func TestOnceAtTerminal(t *testing.T) {
+	const controlled = `test -t 0 && test -t 1 && test -t 2 && : >/dev/tty`
+	s := sandbox{args: []string{"sh", "-c", controlled}, atTerminal: true}
+	if _, err := s.once(t.TempDir()); err != nil {
+		t.Error(err)
+	}
+	s.args[2] = "exit 3"
+	if _, err := s.once(t.TempDir()); err == nil {
+		t.Error("a program that fails was measured")
+	}
+}

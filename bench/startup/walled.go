@@ -36,7 +36,7 @@ func measureWalled(o options) (*walled, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "-walled", "-nono", nono, "-codex", "",
+	cmd := exec.Command(self, "-walled", "-nono", nono, "-codex", "", "-idle", "",
 		"-n", strconv.Itoa(o.runs), "-warmup", strconv.Itoa(o.warmup),
 		"-watched", strconv.Itoa(o.watched))
 	if err := (hosts.Host{NoNamespaces: true}).Wrap(cmd); err != nil {
