@@ -69,6 +69,9 @@ var arrival = []step{
 // nobody waits for nono-init.
 var meanwhile = []step{
 	{"loopback", raiseLoopback},
+	{"yard", raiseYard},
+	// As soon as it is mounted anywhere.
+	{"proc-guard", guardProc},
 	{"namespaces", forbidNamespaces},
 	{"watches", limitWatches},
 	// Nothing here executes anything before the agent is.
@@ -310,7 +313,7 @@ func leavePeers(*launcher) error {
 // closeReferences closes the mounts that were built with. The process is undumpable when the agent
 // exists; this is for the day when it is not.
 func closeReferences(l *launcher) error {
-	for _, fd := range []int{l.view.root, l.view.stage, l.proc, l.sys} {
+	for _, fd := range []int{l.view.root, l.view.stage, l.view.yard, l.proc, l.sys} {
 		closeFD(fd)
 	}
 	return nil

@@ -8,8 +8,6 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/nono-run/nono/sdk/fragment"
 )
 
 // Parts of /proc that belong to the machine. The kernel guards most of them with capabilities, but
@@ -28,25 +26,14 @@ func mountProc(l *launcher) error {
 	if err != nil {
 		return fail("mounting a fresh /proc", err)
 	}
-	// A descriptor of the directory itself leads past what mountProcAt puts on top of it.
+	// A descriptor of the directory itself leads past what guardProc puts on top of it.
 	l.sys, err = unix.Openat(l.proc, "sys", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	return fail("opening /proc/sys", err)
 }
 
-// mountProcAt puts the fresh /proc into the view, and takes the machine's part out of reach, for
-// every user and whatever layers are on.
-func (l *launcher) mountProcAt(s fragment.Pseudo) error {
-	target, err := l.point(s.Path, unix.O_DIRECTORY)
-	if err != nil {
-		return err
-	}
-	defer closeFD(target)
-	if err := attach(l.proc, target); err != nil {
-		return err
-	}
-	if omitted("proc-guard") {
-		return nil
-	}
+// guardProc takes the machine's part of the fresh /proc out of reach, for every user and whatever
+// layers are on. What covers it comes into the view with it.
+func guardProc(l *launcher) error {
 	for _, name := range procReadOnly {
 		if err := l.cover(name, l.proc, name); err != nil {
 			return err
@@ -103,20 +90,15 @@ func (l *launcher) coverRoots() error {
 
 // cover puts something over a name in /proc, if this kernel has it.
 func (l *launcher) cover(name string, dir int, shown string) error {
-	target, err := openBeneath(l.proc, name, 0)
+	tree, err := clone(dir, shown, readOnly)
+	if err == nil {
+		err = attachIn(tree, l.proc, name)
+		closeFD(tree)
+	}
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
-	if err != nil {
-		return fail("covering /proc/"+name, err)
-	}
-	defer closeFD(target)
-	tree, err := clone(dir, shown, readOnly, 0)
-	if err != nil {
-		return fail("covering /proc/"+name, err)
-	}
-	defer closeFD(tree)
-	return fail("covering /proc/"+name, attach(tree, target))
+	return fail("covering /proc/"+name, err)
 }
 
 // readSetting reads a setting of our own namespaces.

@@ -55,7 +55,7 @@ func (l *launcher) viewFile(s recipe.Stream) (int, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return -1, unix.EINVAL
 	}
-	mount, err := clone(source, "", readOnly, 0)
+	mount, err := clone(source, "", readOnly)
 	if err != nil {
 		return -1, err
 	}

@@ -18,24 +18,34 @@ import (
 
 // view is the tree of mounts that the agent will see, while it is built.
 type view struct {
+	// yard is where it is built: see raiseYard.
+	yard int
 	// root is the root of the view.
 	root int
 	// stage is a tmpfs that holds what is bound into the view and must have no name of its own in it:
-	// the content of file steps, and what masks show. It goes with the old root.
+	// the content of file steps, and what masks show. It goes with the yard.
 	stage int
 	files int
 	// made are the devices of the tmpfs that were mounted here. Mount points are made in these and in
 	// nothing else: elsewhere they would be made on the host.
 	made map[uint64]bool
-	// parent is the directory in which something was put last.
+	// parent is the directory in which something was put last, and source the directory of the host's
+	// from which something was taken last. Mounts come in the order of their paths, so the next one is
+	// often a neighbour.
 	parent parent
+	source directory
 }
 
-// parent is a directory of the view that is kept open: mounts come in the order of their paths, so
-// the next one is often its neighbour.
-type parent struct {
+// directory is a directory that is kept open.
+type directory struct {
 	fd   int
 	path string
+}
+
+// parent is a directory of the view.
+type parent struct {
+	directory
+
 	ours bool // in a tmpfs that was mounted here
 }
 
@@ -43,10 +53,8 @@ type parent struct {
 // for as long as the session.
 const mostVerified = 256 << 20
 
-// Names in the stage. The view's root is mounted there as well, because pivot_root wants it
-// attached somewhere.
+// Names in the stage.
 const (
-	stageRoot = "root"
 	stageVoid = "void" // a directory without rights
 	stageNone = "none" // an empty file without rights
 	stageNull = "null" // an empty file that can be read
@@ -54,29 +62,16 @@ const (
 
 // buildView mounts everything in the recipe's order, parents first.
 func buildView(l *launcher) error {
-	unix.Umask(0) // modes are meant as they are written; the agent gets the user's own
 	l.view.made = map[uint64]bool{}
-	l.view.parent = parent{fd: -1}
-	defer func() { closeFD(l.view.parent.fd) }()
-
-	// A root that is bound is taken before the stage is mounted, or it would contain itself.
-	tree, err := l.rootTree(l.recipe.Mounts[0])
-	if err != nil {
+	nowhere := directory{fd: -1}
+	l.view.parent, l.view.source = parent{directory: nowhere}, nowhere
+	defer func() {
+		closeFD(l.view.parent.fd)
+		closeFD(l.view.source.fd)
+	}()
+	if err := l.buildRoot(); err != nil {
 		return at(l.recipe.Mounts[0].(fragment.Mount), err)
 	}
-	if err := l.openStage(); err != nil {
-		return err
-	}
-	target, err := openBeneath(l.view.stage, stageRoot, 0)
-	if err != nil {
-		return fail("opening the stage's root", err)
-	}
-	err = attach(tree, target)
-	closeFD(target)
-	if err != nil {
-		return at(l.recipe.Mounts[0].(fragment.Mount), err)
-	}
-	l.view.root = tree
 	for _, s := range l.recipe.Mounts[1:] {
 		m := s.(fragment.Mount) // recipe.Check has seen to it
 		if err := l.mount(m); err != nil {
@@ -107,44 +102,21 @@ func at(m fragment.Mount, err error) error {
 	return f
 }
 
-func (l *launcher) rootTree(s fragment.Step) (int, error) {
-	switch s := s.(type) {
+// buildRoot takes the root of the view into the yard.
+func (l *launcher) buildRoot() error {
+	var err error
+	switch s := l.recipe.Mounts[0].(type) {
 	case fragment.Tmpfs:
-		return l.newTmpfs(s)
+		l.view.root, err = l.newTmpfs(s)
 	case fragment.Bind:
-		tree, _, err := cloneSource(s)
-		return tree, err
+		l.view.root, _, err = l.cloneSource(s)
 	default:
-		return -1, errors.New("the root must be a tmpfs or a bind")
+		err = errors.New("the root must be a tmpfs or a bind")
 	}
-}
-
-// openStage mounts the stage. It goes over /proc because there it hides nothing that a bind could
-// want: over /tmp it would hide every project under /tmp.
-func (l *launcher) openStage() error {
-	const plain = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
-	stage, err := newMount("tmpfs", plain,
-		option{"mode", "0700"}, option{"size", strconv.Itoa(recipe.MaxRecipe + mostVerified)})
 	if err != nil {
-		return fail("mounting the stage", err)
+		return err
 	}
-	l.view.stage = stage
-	err = unix.MoveMount(stage, "", unix.AT_FDCWD, "/proc", unix.MOVE_MOUNT_F_EMPTY_PATH)
-	if err != nil {
-		return fail("mounting the stage over /proc", err)
-	}
-	if err := unix.Mkdirat(stage, stageRoot, 0o700); err != nil {
-		return fail("making the stage's root", err)
-	}
-	if err := unix.Mkdirat(stage, stageVoid, 0); err != nil {
-		return fail("making what a masked directory shows", err)
-	}
-	for name, mode := range map[string]uint32{stageNone: 0, stageNull: 0o444} {
-		if err := unix.Mknodat(stage, name, unix.S_IFREG|mode, 0); err != nil {
-			return fail("making what a masked file shows", err)
-		}
-	}
-	return nil
+	return attachIn(l.view.root, l.view.yard, yardRoot)
 }
 
 // mount applies one step beneath the root.
@@ -167,7 +139,7 @@ func (l *launcher) mount(m fragment.Mount) error {
 	case fragment.Pseudo:
 		switch s.Type {
 		case fragment.Procfs:
-			return l.mountProcAt(s)
+			return l.attachAt(l.proc, s.Path, unix.O_DIRECTORY)
 		case fragment.Devpts:
 			return l.devpts(s)
 		}
@@ -179,7 +151,7 @@ func (l *launcher) bind(s fragment.Bind) error {
 	if s.SHA256 != "" {
 		return l.verified(s)
 	}
-	tree, directory, err := cloneSource(s)
+	tree, directory, err := l.cloneSource(s)
 	if err != nil {
 		return err
 	}
@@ -212,7 +184,7 @@ func (l *launcher) verified(s fragment.Bind) error {
 	if !s.NoExec {
 		set &^= unix.MOUNT_ATTR_NOEXEC
 	}
-	tree, err := clone(l.view.stage, name, set, 0)
+	tree, err := clone(l.view.stage, name, set)
 	if err != nil {
 		return err
 	}
@@ -228,17 +200,17 @@ func (l *launcher) nextFile() string {
 // hold mounts a link onto itself. A mount point cannot be renamed, removed or replaced, and a link
 // that is one is followed as before.
 func (l *launcher) hold(s fragment.Hold) error {
-	source, st, err := openPlanned(s.Source(), s.Device, s.Inode, unix.O_PATH|unix.O_NOFOLLOW)
+	tree, st, err := l.takePlanned(s.Source(), s.Device, s.Inode, 0)
 	if err != nil {
 		return err
 	}
-	defer closeFD(source)
 	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
+		closeFD(tree)
 		return fail("holding the link "+s.Source(), errors.New("it is no link"))
 	}
 	set := uint64(unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_RDONLY)
-	tree, err := clone(source, "", set, 0)
-	if err != nil {
+	if err := seal(tree, set, 0); err != nil {
+		closeFD(tree)
 		return fail("holding the link "+s.Source(), err)
 	}
 	return l.putAt(tree, s.Path, unix.O_NOFOLLOW)
@@ -246,13 +218,16 @@ func (l *launcher) hold(s fragment.Hold) error {
 
 // cloneSource takes a copy of the host's mounts at a bind's source, and says whether that is a
 // directory.
-func cloneSource(s fragment.Bind) (tree int, directory bool, err error) {
-	source, st, err := openPlanned(s.Source(), s.Device, s.Inode, unix.O_PATH)
+func (l *launcher) cloneSource(s fragment.Bind) (tree int, directory bool, err error) {
+	tree, st, err := l.takePlanned(s.Source(), s.Device, s.Inode, unix.AT_RECURSIVE)
 	if err != nil {
 		return -1, false, err
 	}
-	defer closeFD(source)
 	kind := st.Mode & unix.S_IFMT
+	if kind == unix.S_IFLNK {
+		closeFD(tree)
+		return -1, false, fail("binding "+s.Source(), errNewLink)
+	}
 	set := uint64(unix.MOUNT_ATTR_NOSUID)
 	// A device is used through its driver, which no read-only mount keeps anybody from. But its file
 	// belongs to the whole machine, and root could change its mode for everybody.
@@ -266,11 +241,53 @@ func cloneSource(s fragment.Bind) (tree int, directory bool, err error) {
 	if !s.Devices {
 		set |= unix.MOUNT_ATTR_NODEV
 	}
-	tree, err = clone(source, "", set, unix.AT_RECURSIVE)
-	if err != nil {
+	if err := seal(tree, set, unix.AT_RECURSIVE); err != nil {
+		closeFD(tree)
 		return -1, false, fail("binding "+s.Source(), err)
 	}
 	return tree, kind == unix.S_IFDIR, nil
+}
+
+// takePlanned copies the host's mount at a path, with what is mounted beneath it if recursive is
+// AT_RECURSIVE. It takes what openPlanned would open, and a link itself instead of refusing it.
+func (l *launcher) takePlanned(
+	from string, device, inode uint64, recursive uint,
+) (tree int, st unix.Stat_t, err error) {
+	doing := "opening " + from
+	if err := l.openSource(path.Dir(from)); err != nil {
+		return -1, st, fail(doing, err)
+	}
+	flags := unix.AT_NO_AUTOMOUNT | recursive
+	if !omitted("source") {
+		flags |= unix.AT_SYMLINK_NOFOLLOW // the last name; openSource has seen to the others
+	}
+	tree, err = copyMount(l.view.source.fd, path.Base(from), flags)
+	if err != nil {
+		return -1, st, fail(doing, err)
+	}
+	// What is mounted nowhere yet shows the same file as its source.
+	if err = unix.Fstat(tree, &st); err == nil {
+		err = asPlanned(st, device, inode)
+	}
+	if err != nil {
+		closeFD(tree)
+		return -1, st, fail(doing, err)
+	}
+	return tree, st, nil
+}
+
+// openSource makes a directory of the host's the one that is kept open.
+func (l *launcher) openSource(dir string) error {
+	if l.view.source.path == dir {
+		return nil
+	}
+	fd, err := openStraight(dir, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	closeFD(l.view.source.fd)
+	l.view.source = directory{fd, dir}
+	return nil
 }
 
 // openPlanned opens what is shown of the host, and looks at it. Another session, or anything else
@@ -279,32 +296,48 @@ func cloneSource(s fragment.Bind) (tree int, directory bool, err error) {
 func openPlanned(
 	from string, device, inode uint64, flags uint64,
 ) (fd int, st unix.Stat_t, err error) {
+	if fd, err = openStraight(from, flags); err != nil {
+		return -1, st, fail("opening "+from, err)
+	}
+	if err = unix.Fstat(fd, &st); err == nil {
+		err = asPlanned(st, device, inode)
+	}
+	if err != nil {
+		closeFD(fd)
+		return -1, st, fail("opening "+from, err)
+	}
+	return fd, st, nil
+}
+
+// openStraight opens a path of the host's in which no link may stand.
+func openStraight(name string, flags uint64) (int, error) {
 	var resolve uint64 = unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
 	if omitted("source") {
 		resolve = 0
 	}
-	fd, err = unix.Openat2(
-		unix.AT_FDCWD, from, &unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve},
+	fd, err := unix.Openat2(
+		unix.AT_FDCWD, name, &unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve},
 	)
-	if err != nil {
-		if errors.Is(err, unix.ELOOP) {
-			err = fmt.Errorf("there is a link in the path that was not there when it was planned: %w", err)
-		}
-		return -1, st, fail("opening "+from, err)
+	if errors.Is(err, unix.ELOOP) {
+		err = errNewLink
 	}
-	if err := unix.Fstat(fd, &st); err != nil {
-		closeFD(fd)
-		return -1, st, fail("looking at "+from, err)
-	}
-	same := st.Dev == device && st.Ino == inode && inode != 0
-	if !same && !omitted("source") {
-		closeFD(fd)
-		return -1, st, fail(
-			"opening "+from, errors.New("it is no longer what stood there when it was planned"),
-		)
-	}
-	return fd, st, nil
+	return fd, err
 }
+
+// asPlanned refuses what is not the very thing that was planned with.
+func asPlanned(st unix.Stat_t, device, inode uint64) error {
+	switch {
+	case st.Dev == device && st.Ino == inode && inode != 0, omitted("source"):
+		return nil
+	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
+		return errNewLink
+	}
+	return errors.New("it is no longer what stood there when it was planned")
+}
+
+var errNewLink = fmt.Errorf(
+	"there is a link in the path that was not there when it was planned: %w", unix.ELOOP,
+)
 
 func (l *launcher) tmpfs(s fragment.Tmpfs) error {
 	mount, err := l.newTmpfs(s)
@@ -360,7 +393,7 @@ func (l *launcher) mask(s fragment.Mask) error {
 	case s.Readable:
 		shown = stageNull
 	}
-	tree, err := clone(l.view.stage, shown, readOnly, 0)
+	tree, err := clone(l.view.stage, shown, readOnly)
 	if err != nil {
 		return err
 	}
@@ -390,7 +423,7 @@ func (l *launcher) file(s fragment.File) error {
 	if err != nil {
 		return fail("writing the file", err)
 	}
-	tree, err := clone(l.view.stage, name, readOnly&^unix.MOUNT_ATTR_NOEXEC, 0)
+	tree, err := clone(l.view.stage, name, readOnly&^unix.MOUNT_ATTR_NOEXEC)
 	if err != nil {
 		return err
 	}
@@ -447,12 +480,7 @@ func (l *launcher) put(tree int, at string, directory bool) error {
 }
 
 func (l *launcher) putAt(tree int, at string, flags uint64) error {
-	target, err := l.point(at, flags)
-	if err != nil {
-		return err
-	}
-	err = attach(tree, target)
-	closeFD(target)
+	err := l.attachAt(tree, at, flags)
 	closeFD(tree)
 	if policy.Within(l.view.parent.path, at) {
 		l.view.parent.path = "" // what is open lies beneath what was mounted now
@@ -460,18 +488,46 @@ func (l *launcher) putAt(tree int, at string, flags uint64) error {
 	return err
 }
 
-// point opens a place of the view for something to be put there, and makes it if need be. The flags
-// are O_DIRECTORY for a directory, and O_NOFOLLOW where a link may stand.
-func (l *launcher) point(at string, flags uint64) (int, error) {
+func (l *launcher) attachAt(tree int, at string, flags uint64) error {
+	made, err := l.makePlace(at, flags == unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	if made { // and so it is what it should be, and no link
+		return attachIn(tree, l.view.parent.fd, path.Base(at))
+	}
+	target, err := l.openPlace(at, flags)
+	if err != nil {
+		return err
+	}
+	defer closeFD(target)
+	return attach(tree, target)
+}
+
+// makePlace makes the directory above a path the one that is kept open, and makes a place in it for
+// something to be put there. It reports false where something stands already, or where the
+// directory is the host's.
+func (l *launcher) makePlace(at string, directory bool) (made bool, err error) {
 	if err := l.openParent(path.Dir(at)); err != nil {
-		return -1, err
+		return false, err
 	}
-	directory := flags == unix.O_DIRECTORY
-	if l.view.parent.ours {
-		if err := l.makePoint(at, directory); err != nil {
-			return -1, err
-		}
+	if !l.view.parent.ours {
+		return false, nil
 	}
+	if directory {
+		err = unix.Mkdirat(l.view.parent.fd, path.Base(at), 0o755)
+	} else {
+		err = unix.Mknodat(l.view.parent.fd, path.Base(at), unix.S_IFREG|0o644, 0)
+	}
+	if errors.Is(err, unix.EEXIST) {
+		return false, nil
+	}
+	return err == nil, fail("making the place for "+at, err)
+}
+
+// openPlace opens a place in the directory that is kept open. The flags are O_DIRECTORY for a
+// directory, and O_NOFOLLOW where a link may stand.
+func (l *launcher) openPlace(at string, flags uint64) (int, error) {
 	fd, err := openBeneath(l.view.parent.fd, path.Base(at), flags)
 	if errors.Is(err, unix.ENOENT) {
 		return -1, l.notOurs(at)
@@ -479,7 +535,7 @@ func (l *launcher) point(at string, flags uint64) (int, error) {
 	if err != nil {
 		return -1, fail("opening the place for "+at, err)
 	}
-	if !directory {
+	if flags != unix.O_DIRECTORY {
 		// A directory cannot take a file's mount; said here, it has its line.
 		var st unix.Stat_t
 		if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT == unix.S_IFDIR {
@@ -505,7 +561,7 @@ func (l *launcher) openParent(dir string) error {
 		return fail("looking at "+dir, err)
 	}
 	closeFD(l.view.parent.fd)
-	l.view.parent = parent{fd, dir, l.view.made[st.Dev]}
+	l.view.parent = parent{directory{fd, dir}, l.view.made[st.Dev]}
 	return nil
 }
 
@@ -516,23 +572,12 @@ func (l *launcher) openDirectory(dir string) (int, error) {
 	}
 	fd, err := openBeneath(l.view.root, dir[1:], unix.O_DIRECTORY)
 	if errors.Is(err, unix.ENOENT) {
-		return l.point(dir, unix.O_DIRECTORY) // which makes what is missing above it, too
+		if _, err := l.makePlace(dir, true); err != nil { // with what is missing above it
+			return -1, err
+		}
+		return l.openPlace(dir, unix.O_DIRECTORY)
 	}
 	return fd, fail("opening the place for "+dir, err)
-}
-
-// makePoint makes a place in the directory that is kept open, unless something stands there.
-func (l *launcher) makePoint(at string, directory bool) error {
-	var err error
-	if directory {
-		err = unix.Mkdirat(l.view.parent.fd, path.Base(at), 0o755)
-	} else {
-		err = unix.Mknodat(l.view.parent.fd, path.Base(at), unix.S_IFREG|0o644, 0)
-	}
-	if errors.Is(err, unix.EEXIST) {
-		return nil
-	}
-	return fail("making the place for "+at, err)
 }
 
 // ownParent is the directory of a path, to make something in. It refuses one of the host's.
@@ -561,8 +606,11 @@ func enterView(l *launcher) error {
 	if err := unix.PivotRoot(".", "."); err != nil {
 		return fail("making the view the root", err)
 	}
-	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
-		return fail("leaving the host's root", err)
+	// And the yard on top of that.
+	for _, leaving := range []string{"the yard", "the host's root"} {
+		if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+			return fail("leaving "+leaving, err)
+		}
 	}
 	return fail("entering the view", unix.Chdir("/"))
 }
@@ -601,15 +649,27 @@ func newMount(kind string, attributes int, options ...option) (int, error) {
 	return unix.Fsmount(config, unix.FSMOUNT_CLOEXEC, attributes)
 }
 
-// clone copies the mount at a place, with what is mounted beneath it if recursive is AT_RECURSIVE,
-// and sets attributes on the copy. The kernel keeps by itself what the host's mounts have locked.
-func clone(dir int, name string, set uint64, recursive uint) (int, error) {
-	tree, err := unix.OpenTree(
-		dir, name, unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|recursive,
-	)
+// clone copies the mount at a place, and sets attributes on the copy.
+func clone(dir int, name string, set uint64) (int, error) {
+	tree, err := copyMount(dir, name, unix.AT_EMPTY_PATH)
 	if err != nil {
 		return -1, err
 	}
+	if err := seal(tree, set, 0); err != nil {
+		closeFD(tree)
+		return -1, err
+	}
+	return tree, nil
+}
+
+// copyMount copies the mount at a place, with what is mounted beneath it if the flags have
+// AT_RECURSIVE. The kernel keeps by itself what the host's mounts have locked.
+func copyMount(dir int, name string, flags uint) (int, error) {
+	return unix.OpenTree(dir, name, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|flags)
+}
+
+// seal sets attributes on a copy, before it is mounted.
+func seal(tree int, set uint64, recursive uint) error {
 	attr := &unix.MountAttr{Attr_set: set}
 	if !omitted("private") {
 		// Private, not slave: what the host mounts beneath a bind during the session would come in with
@@ -617,11 +677,7 @@ func clone(dir int, name string, set uint64, recursive uint) (int, error) {
 		// unmounts stays busy until the session ends.
 		attr.Propagation = unix.MS_PRIVATE
 	}
-	if err := setAttributes(tree, attr, recursive); err != nil {
-		closeFD(tree)
-		return -1, err
-	}
-	return tree, nil
+	return setAttributes(tree, attr, recursive)
 }
 
 func setAttributes(mount int, attr *unix.MountAttr, recursive uint) error {
@@ -633,6 +689,11 @@ func attach(tree, target int) error {
 	return unix.MoveMount(
 		tree, "", target, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH,
 	)
+}
+
+// attachIn mounts a tree at a name in a directory. A link of that name is not followed.
+func attachIn(tree, dir int, name string) error {
+	return unix.MoveMount(tree, "", dir, name, unix.MOVE_MOUNT_F_EMPTY_PATH)
 }
 
 // openBeneath opens a path under a directory and nowhere else: a link in it is an error, wherever
