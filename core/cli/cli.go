@@ -97,7 +97,7 @@ type App struct {
 func (a *App) Run(ctx context.Context, args []string) int {
 	// First of all: what nono was started with by mistake is no layer's to have, and not the agent's.
 	if err := launch.SealDescriptors(); err != nil {
-		a.printer().Error(session.HostProblem(err))
+		a.printer().Error(err)
 		return session.ExitOurs
 	}
 	root := a.newRoot(actions{

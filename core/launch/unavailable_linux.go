@@ -103,6 +103,7 @@ const (
 	stepClone       = "clone"
 	stepPropagation = "propagation"
 	stepProc        = "proc"
+	stepDescriptors = "descriptors"
 	stepCalls       = "calls"
 	stepLandlock    = "landlock-here"
 )
@@ -114,6 +115,8 @@ func explain(step, about string, errno syscall.Errno, on surroundings) *Unavaila
 	switch {
 	case step == stepLandlock:
 		return withoutLandlock(errno, on)
+	case step == stepDescriptors && lacksCloseRange(errno):
+		return withoutCall("close_range with CLOSE_RANGE_CLOEXEC", on)
 	case errno == syscall.ENOSYS && step == stepCalls:
 		return withoutCall(about, on)
 	case errno == syscall.ENOSYS:
@@ -155,7 +158,7 @@ const neededMajor, neededMinor = 5, 13
 // shared are the calls that every tier is made with. Without one of the others there is no view,
 // and tier B has none.
 var shared = []string{
-	"close_range", "close_range with CLOSE_RANGE_CLOEXEC", "memfd_create", "openat2", "seccomp",
+	"close_range with CLOSE_RANGE_CLOEXEC", "memfd_create", "openat2", "seccomp",
 }
 
 // withoutCall is for a system call that is answered with ENOSYS. Its name is empty where several

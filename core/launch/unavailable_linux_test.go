@@ -1,10 +1,11 @@
 package launch
 
 import (
-	"errors"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/launch/recipe"
 )
@@ -24,6 +25,8 @@ func TestNext(t *testing.T) {
 		{stepProc, "", syscall.ENOSYS, recipe.TierB},
 		{stepCalls, "move_mount", syscall.ENOSYS, recipe.TierB},
 		{stepCalls, "openat2", syscall.ENOSYS, ""},
+		{stepDescriptors, "", syscall.EINVAL, ""},
+		{stepDescriptors, "", syscall.ENOSYS, ""},
 		{stepCalls, "seccomp", syscall.ENOSYS, ""},
 		{stepLandlock, "", syscall.EOPNOTSUPP, ""},
 		{stepLandlock, "", syscall.ENOSYS, ""},
@@ -63,6 +66,9 @@ func TestExplain(t *testing.T) {
 		{"Docker's /proc", stepProc, syscall.EPERM, nil, "part of the host's own is covered", "systempaths=unconfined"},
 		{"an old kernel", stepProc, syscall.ENOSYS, nil, "lacks a system call", "Linux 5.13"},
 		{"a kernel that lacks one call", stepCalls, syscall.ENOSYS, map[string]string{settingRelease: "5.10.0-8-amd64"}, "lacks the system call openat2", "this is 5.10.0"},
+		{"a kernel that lacks a flag", stepDescriptors, syscall.EINVAL, map[string]string{settingRelease: "5.10.0-46-amd64"}, "lacks the system call close_range with CLOSE_RANGE_CLOEXEC", "use Linux 5.13 or later; this is 5.10.0"},
+		{"a kernel that lacks the whole call", stepDescriptors, syscall.ENOSYS, map[string]string{settingRelease: "5.4.0"}, "lacks the system call close_range", "this is 5.4.0"},
+		{"a filter that lacks it", stepDescriptors, syscall.ENOSYS, map[string]string{settingRelease: "6.1.0"}, "a filter that nono runs under keeps away the system call close_range", "seccomp=unconfined"},
 		{"a filter", stepCalls, syscall.ENOSYS, map[string]string{settingRelease: "6.1.0"}, "a filter that nono runs under keeps away the system call openat2", "RestrictSUIDSGID=no"},
 		{"a chroot", stepClone, syscall.EPERM, map[string]string{"chroot": "yes"}, "in a chroot", "outside"},
 		{"root without capabilities", stepClone, syscall.EPERM, map[string]string{"bare": "yes"}, "root without capabilities", "ordinary user"},
@@ -92,22 +98,35 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// TestSealed: a kernel that cannot mark descriptors is told by what it lacks, also one that has the
-// call and not the flag, as Linux 5.10.
-func TestSealed(t *testing.T) {
-	on := surroundings{setting: func(string) string { return "5.10.0-46-amd64" }}
-	for _, errno := range []syscall.Errno{syscall.ENOSYS, syscall.EINVAL} {
-		var u *UnavailableError
-		if err := sealed(errno, on); !errors.As(err, &u) ||
-			!strings.Contains(u.Reason, "close_range") || !strings.Contains(u.Try, "use Linux 5.13 or later") {
-			t.Errorf("%v: got %v", errno, err)
+// TestSealEach: where the kernel cannot mark all descriptors at once, each is marked all the same.
+func TestSealEach(t *testing.T) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], 0); err != nil {
+		t.Fatal(err)
+	}
+	marked := func(fd int) bool {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return flags&unix.FD_CLOEXEC != 0
+	}
+	for _, fd := range fds {
+		defer unix.Close(fd)
+		if marked(fd) {
+			t.Fatalf("%d is marked, and nobody has done it", fd)
 		}
 	}
-	var u *UnavailableError
-	if err := sealed(syscall.EMFILE, on); err == nil || errors.As(err, &u) {
-		t.Errorf("what is not the kernel's: got %v", err)
+	before := marked(1)
+	if err := sealEach(); err != nil {
+		t.Fatal(err)
 	}
-	if err := sealed(nil, on); err != nil {
-		t.Error(err)
+	for _, fd := range fds {
+		if !marked(fd) {
+			t.Errorf("%d is inherited", fd)
+		}
+	}
+	if marked(1) != before {
+		t.Error("a stream was marked as well")
 	}
 }

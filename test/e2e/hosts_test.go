@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -103,6 +104,28 @@ func TestHostLacksCalls(t *testing.T) {
 			u.oneSentence(r, "the system call "+c.says, "RestrictSUIDSGID")
 			u.neverRan(r)
 		})
+	}
+}
+
+// TestDoctorWhereNothingStarts: on a kernel as old as 5.10, whose descriptors cannot be marked all
+// at once, no run starts, and doctor says why, and by --json too.
+func TestDoctorWhereNothingStarts(t *testing.T) {
+	u := newUser(t)
+	r := u.where("lacks", []string{strconv.Itoa(unix.SYS_CLOSE_RANGE)}, "doctor", "--json")
+	var report struct {
+		Sandbox struct {
+			Tier, Why, Try string
+			Refused        bool
+		}
+		Next string
+	}
+	if err := json.Unmarshal([]byte(r.Stdout), &report); err != nil {
+		t.Fatalf("%v\n%s", err, r)
+	}
+	s := report.Sandbox
+	if r.Code != 2 || s.Tier != "" || !s.Refused || !strings.Contains(s.Why, "close_range") ||
+		s.Try == "" || report.Next == "" {
+		t.Errorf("it does not say what is missing\n%s", r)
 	}
 }
 
