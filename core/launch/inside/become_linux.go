@@ -3,6 +3,7 @@ package inside
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -154,42 +155,40 @@ func tryListener(l *launcher) error {
 	return nil
 }
 
-// applyLandlockB puts the recipe's rules on this process: of files, and of what the kernel knows of
-// the network, of which nothing is granted but the ports to listen on. To connect is core's.
+// applyLandlockB puts the recipe's rules on this thread: of files, and of what the kernel knows of
+// the network, of which nothing is granted but the ports to listen on. To connect is core's. The
+// other threads end with the exec.
 func applyLandlockB(l *launcher) error {
-	abi := l.recipe.LandlockABI
-	handled := handledRights(abi)
-	rules, open, err := l.pathRules(handled)
-	defer recipe.CloseAll(open)
+	var network landlock.AccessNetSet
+	if !l.hostNetwork {
+		network = versions[min(l.recipe.LandlockABI, len(versions))-1].HandledAccessNet
+	}
+	rules, err := l.fileRules(ll.RulesetAttr{HandledAccessNet: uint64(network)})
 	if err != nil {
 		return err
 	}
-	rules = append(rules, l.streamRules(handled)...)
-	rules = append(rules, l.terminalRule(handled)...)
-	sets := []any{handled}
-	network := versions[min(abi, len(versions))-1].HandledAccessNet
-	if network != 0 && !l.hostNetwork {
-		sets = append(sets, network)
+	defer closeFD(rules.fd)
+	if err := l.allowTerminal(rules); err != nil {
+		return err
+	}
+	if network != 0 {
 		for _, port := range l.recipe.BindTCP {
-			rules = append(rules, landlock.BindTCP(port))
+			rule := ll.NetPortAttr{AllowedAccess: ll.AccessNetBindTCP, Port: uint64(port)}
+			if err := ll.LandlockAddNetPortRule(rules.fd, &rule, 0); err != nil {
+				return fail(fmt.Sprintf("granting port %d", port), err)
+			}
 		}
 	}
-	config, err := landlock.NewConfig(sets...)
-	if err != nil {
-		return fail("making the Landlock ruleset", err)
-	}
-	return fail("applying Landlock", config.Restrict(rules...))
+	return fail("applying Landlock", ll.LandlockRestrictSelf(rules.fd, 0))
 }
 
-// terminalRule lets the agent open its own terminal by its name, and no other of the host's.
-func (l *launcher) terminalRule(handled landlock.AccessFSSet) []landlock.Rule {
+// allowTerminal lets the agent open its own terminal by its name, and no other of the host's.
+func (l *launcher) allowTerminal(r ruleset) error {
 	if l.terminal.slave < 0 {
 		return nil
 	}
-	access := (readFile | ll.AccessFSWriteFile | ll.AccessFSIoctlDev) & handled
-	return []landlock.Rule{
-		landlock.PathAccess(access, "/proc/self/fd/"+strconv.Itoa(l.terminal.slave)),
-	}
+	err := r.allow(l.terminal.slave, readFile|ll.AccessFSWriteFile|ll.AccessFSIoctlDev)
+	return fail("granting the session's terminal", err)
 }
 
 // firstWithScopes is the version of Landlock that knows scopes.

@@ -3,13 +3,11 @@ package inside
 import (
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 
-	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
@@ -21,39 +19,84 @@ func applyLandlock(l *launcher) error {
 	if len(l.recipe.Landlock) == 0 {
 		return nil
 	}
-	handled := handledRights(l.recipe.LandlockABI)
-	rules, open, err := l.pathRules(handled)
-	defer recipe.CloseAll(open)
+	rules, err := l.fileRules(ll.RulesetAttr{})
 	if err != nil {
 		return err
 	}
-	rules = append(rules, l.streamRules(handled)...)
-	config, err := landlock.NewConfig(handled)
-	if err != nil {
-		return fail("making the Landlock ruleset", err)
+	defer closeFD(rules.fd)
+	if l.recipe.LandlockABI >= firstWithAllThreads {
+		err = ll.LandlockRestrictSelf(rules.fd, ll.FlagRestrictSelfTSync)
+	} else {
+		err = ll.AllThreadsLandlockRestrictSelf(rules.fd, 0)
 	}
-	return fail("applying Landlock", config.RestrictPaths(rules...))
+	return fail("applying Landlock", err)
 }
 
-// pathRules are the recipe's rules, and the descriptors by which they name their paths.
-func (l *launcher) pathRules(
-	handled landlock.AccessFSSet,
-) (rules []landlock.Rule, open []int, err error) {
+// firstWithAllThreads is the version of Landlock that restricts all threads with one call.
+const firstWithAllThreads = 8
+
+// ruleset is a Landlock ruleset while it is made. Rules bind to files and not to names, so each is
+// added by a descriptor.
+type ruleset struct {
+	fd      int
+	handled landlock.AccessFSSet
+}
+
+// fileRules makes the ruleset of the recipe's rules. The attributes say what else it is about.
+func (l *launcher) fileRules(attributes ll.RulesetAttr) (ruleset, error) {
+	r := ruleset{handled: handledRights(l.recipe.LandlockABI)}
+	attributes.HandledAccessFS = uint64(r.handled)
+	var err error
+	if r.fd, err = ll.LandlockCreateRuleset(&attributes, 0); err != nil {
+		return r, fail("making the Landlock ruleset", err)
+	}
 	for _, s := range l.recipe.Landlock {
-		fd, rule, err := pathRule(s, handled)
-		if fd >= 0 {
-			open = append(open, fd)
-		}
-		if err != nil {
-			return nil, open, &failure{
+		if err := r.allowPath(s); err != nil {
+			closeFD(r.fd)
+			return r, &failure{
 				rule: s.For, step: fragment.Kind(s), path: s.Path, doing: "granting " + s.Path, err: err,
 			}
 		}
-		if rule != nil {
-			rules = append(rules, rule)
-		}
 	}
-	return rules, open, nil
+	if err := l.allowStreams(r); err != nil {
+		closeFD(r.fd)
+		return r, err
+	}
+	return r, nil
+}
+
+// allow grants what the ruleset handles of some rights.
+func (r ruleset) allow(fd int, access landlock.AccessFSSet) error {
+	if access &= r.handled; access == 0 {
+		return nil // nothing that this version handles, so nothing to grant
+	}
+	rule := ll.PathBeneathAttr{ParentFd: fd, AllowedAccess: uint64(access)}
+	return ll.LandlockAddPathBeneathRule(r.fd, &rule, 0)
+}
+
+// allowPath grants what a step says. A link that came to stand in the path is an error and not a
+// grant of what it points to.
+func (r ruleset) allowPath(s fragment.Landlock) error {
+	fd, err := unix.Openat2(unix.AT_FDCWD, s.Path, &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return err
+	}
+	defer closeFD(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if s.Inode != 0 && (st.Dev != s.Device || st.Ino != s.Inode) && !omitted("source") {
+		return errors.New("it is no longer what stood there when it was planned")
+	}
+	access, err := accessRights(s.Rights, st.Mode&unix.S_IFMT == unix.S_IFDIR)
+	if err != nil {
+		return err
+	}
+	return r.allow(fd, access)
 }
 
 // closeAbstractSockets keeps the agent from Unix sockets that have a name and no file: they belong
@@ -69,35 +112,6 @@ func closeAbstractSockets(l *launcher) error {
 		return fail("closing abstract Unix sockets", err)
 	}
 	return fail("closing abstract Unix sockets", config.RestrictScoped())
-}
-
-// pathRule opens a rule's path, and returns the rule for what was opened. Landlock binds to inodes,
-// and the library opens by name: so it is given the name of our descriptor, and a link that came to
-// stand in the path is an error and not a grant of what it points to.
-func pathRule(s fragment.Landlock, handled landlock.AccessFSSet) (int, landlock.Rule, error) {
-	fd, err := unix.Openat2(unix.AT_FDCWD, s.Path, &unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	if err != nil {
-		return -1, nil, err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return fd, nil, err
-	}
-	if s.Inode != 0 && (st.Dev != s.Device || st.Ino != s.Inode) && !omitted("source") {
-		return fd, nil, errors.New("it is no longer what stood there when it was planned")
-	}
-	access, err := accessRights(s.Rights, st.Mode&unix.S_IFMT == unix.S_IFDIR)
-	if err != nil {
-		return fd, nil, err
-	}
-	access &= handled
-	if access == 0 {
-		return fd, nil, nil // nothing that this version handles, so nothing to grant
-	}
-	return fd, landlock.PathAccess(access, "/proc/self/fd/"+strconv.Itoa(fd)), nil
 }
 
 // Rights in Landlock's terms.

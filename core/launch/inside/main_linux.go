@@ -96,15 +96,15 @@ var preparation = []step{
 	{"namespaces", forbidMountNamespaces},
 	// After the last use of what leads past the view.
 	{"references", closeReferences},
-	// After all that needs capabilities, in namespaces of ours.
-	{"capabilities", dropPrivileges},
-	// The agent has the same user as we: while our memory can be opened through /proc, all that
-	// follows is decoration.
-	{"dumpable", hideMemory},
-	// After the capabilities: a thread without them needs no-new-privs for this, which the library
-	// sets.
+	// Before the capabilities are given up: who has none needs no-new-privs for this, which only the
+	// agent's thread has.
 	{"landlock", applyLandlock},
 	{"scope", closeAbstractSockets},
+	// After all that needs capabilities, in namespaces of ours.
+	{"capabilities", dropPrivileges},
+	// The agent has the same user as we: while our memory can be opened through /proc, all else is
+	// decoration.
+	{"dumpable", hideMemory},
 	// Late, since it refuses much of what stands above.
 	{"seccomp", applySeccomp},
 	// Last: threads are told of system calls by signals, and from here on none has a handler.

@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
-	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/launch/recipe"
@@ -114,16 +113,15 @@ func openDevice(s recipe.Stream) (int, error) {
 	return fd, nil
 }
 
-// streamRules let the agent open a stream that is a file by its name, as /dev/stdout or
+// allowStreams lets the agent open a stream that is a file by its name, as /dev/stdout or
 // /proc/self/fd/1, in the direction in which it was given and in no other. Truncating goes with
 // writing: that is how a shell opens what stands after >. The rule is about the file and not about
 // one of its names, so the view must not show it under another where it could be reached; each
 // mount of the view says that for itself.
-func (l *launcher) streamRules(handled landlock.AccessFSSet) []landlock.Rule {
+func (l *launcher) allowStreams(r ruleset) error {
 	if omitted("stream-rules") {
 		return nil
 	}
-	var rules []landlock.Rule
 	for n, s := range l.recipe.Streams {
 		var st unix.Stat_t
 		err := unix.Fstat(l.streams[n], &st)
@@ -137,24 +135,13 @@ func (l *launcher) streamRules(handled landlock.AccessFSSet) []landlock.Rule {
 		if s.Write {
 			access |= writeFile
 		}
-		if access &= handled; access != 0 && !needsNoRule(l.streams[n], access) {
-			rules = append(rules, landlock.PathAccess(access, "/proc/self/fd/"+strconv.Itoa(l.streams[n])))
+		// A file that no path leads to, such as one that was made in memory and has nothing but
+		// descriptors, Landlock lets everybody open, and takes no rule for it.
+		if err := r.allow(l.streams[n], access); err != nil && !errors.Is(err, unix.EBADFD) {
+			return fail(fmt.Sprintf("granting stream %d", n), err)
 		}
 	}
-	return rules
-}
-
-// needsNoRule reports a file that no path leads to, such as one that was made in memory and has
-// nothing but descriptors. Landlock lets everybody open these and takes no rule for them, which is
-// how they are told from others.
-func needsNoRule(fd int, access landlock.AccessFSSet) bool {
-	ruleset, err := ll.LandlockCreateRuleset(&ll.RulesetAttr{HandledAccessFS: uint64(access)}, 0)
-	if err != nil {
-		return false
-	}
-	defer closeFD(ruleset)
-	rule := ll.PathBeneathAttr{ParentFd: fd, AllowedAccess: uint64(access)}
-	return errors.Is(ll.LandlockAddPathBeneathRule(ruleset, &rule, 0), unix.EBADFD)
+	return nil
 }
 
 // agentFiles are the agent's descriptors 0, 1 and 2.
