@@ -11,7 +11,8 @@
 //
 // The other keys are in this process and nowhere else: core is told the tokens only. Its memory is
 // closed to the user's other processes before the first key is read, and before anything of the
-// agent's arrives the process gives up all files but those that names are looked up in.
+// agent's arrives the process gives up all files but those that names are looked up in, and the
+// certificates that the system trusts.
 //
 //	request := &sdk.PlanRequest{Host: host, Policy: policy, HostVariables: variables}
 //	response, err := credproxy.New().Plan(ctx, request)
@@ -48,15 +49,13 @@ import (
 
 // New returns the layer.
 func New() sdk.Layer {
-	return &layer{hide: sdk.HideMemory, confine: func() (confine.Report, error) {
-		return confine.Self(confine.Resolver()...)
-	}}
+	return &layer{hide: sdk.HideMemory, confine: confine.Self}
 }
 
 // layer is the layer of one run.
 type layer struct {
 	hide    func() error
-	confine func() (confine.Report, error)
+	confine func(read ...string) (confine.Report, error)
 
 	services []service // those that have a key
 	auth     sdk.Secret
@@ -91,14 +90,18 @@ var forCommands = []string{
 	"WAYLAND_DISPLAY",
 }
 
-// forCertificates are those by which the user says whom to trust. The library reads them.
-var forCertificates = []string{"SSL_CERT_FILE", "SSL_CERT_DIR"}
+// These are the variables by which the user says whom to trust. The library reads them.
+const (
+	certificateFile = "SSL_CERT_FILE"
+	certificateDirs = "SSL_CERT_DIR"
+)
 
 // Describe implements sdk.Layer.
 func (*layer) Describe() sdk.Description {
 	return sdk.Description{
 		Name: "credproxy", Version: "1.0.0", Kind: policy.KindCredentials, Lifetime: sdk.Resident,
-		HostVariables: slices.Concat(forCommands, forCertificates), Subcommands: subcommands(),
+		HostVariables: append(slices.Clone(forCommands), certificateFile, certificateDirs),
+		Subcommands:   subcommands(),
 	}
 }
 

@@ -2,6 +2,7 @@ package credproxy
 
 import (
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -48,9 +49,10 @@ func TestMain(m *testing.M) {
 
 // open is the layer without what a test cannot take back.
 func open() sdk.Layer {
-	return &layer{hide: func() error { return nil }, confine: func() (confine.Report, error) {
+	confined := func(...string) (confine.Report, error) {
 		return confine.Report{}, confine.ErrUnsupported
-	}}
+	}
+	return &layer{hide: func() error { return nil }, confine: confined}
 }
 
 func TestConformance(t *testing.T) { layertest.Conformance(t, open, layertest.Options{}) }
@@ -473,6 +475,66 @@ func TestSecrets(t *testing.T) {
 		}
 		if c := answer.Coverage; len(c) != 3 || c[0].Held != sdk.Enforced || c[2].Held != held {
 			t.Errorf("got %+v", c)
+		}
+	}
+}
+
+func TestElsewhere(t *testing.T) {
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(os.Mkdir(filepath.Join(root, "hashed"), 0o700),
+		os.WriteFile(filepath.Join(root, "all.pem"), nil, 0o600),
+		os.Symlink("/etc", filepath.Join(root, "link")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		file, dirs string
+		want       bool
+	}{
+		{"", "", false},
+		{root + "/all.pem", "", false},
+		{"", root + ":" + root + "/hashed", false},
+		{"/etc/passwd", "", true},
+		{root + "/gone.pem", "", true},
+		{root + "/link/passwd", "", true},
+		{root + "/all.pem", root + ":/etc", true},
+		{"all.pem", "", true},
+	} {
+		named := map[string]string{"SSL_CERT_FILE": c.file, "SSL_CERT_DIR": c.dirs}
+		if got := elsewhere(named, []string{root}); got != c.want {
+			t.Errorf("file %q, directories %q: %v, want %v", c.file, c.dirs, got, c.want)
+		}
+	}
+}
+
+// What the service's certificate is held against is read before the agent runs where that may write
+// it.
+func TestWritable(t *testing.T) {
+	places := []string{"/etc/ssl/certs", "/usr/share/ca-certificates"}
+	for name, c := range map[string]struct {
+		rule     policy.PathRule
+		disabled bool
+		want     bool
+	}{
+		"a directory beside them": {rule: policy.PathRule{Access: policy.Allow, Path: "/home/ada"}},
+		"they are read":           {rule: policy.PathRule{Access: policy.Read, Path: "/etc"}},
+		"a directory above": {
+			rule: policy.PathRule{Access: policy.Allow, Path: "/etc"}, want: true,
+		},
+		"a file among them": {
+			rule: policy.PathRule{Access: policy.Write, Path: "/etc/ssl/certs/own.pem"}, want: true,
+		},
+		"no filesystem layer": {disabled: true, want: true},
+	} {
+		p := policy.Policy{Filesystem: []policy.PathRule{c.rule}}
+		if c.disabled {
+			p.Disabled = append(p.Disabled, policy.Disabled{Kind: policy.KindFilesystem})
+		}
+		if got := writable(&p, places); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
 }

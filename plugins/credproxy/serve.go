@@ -7,21 +7,27 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
+	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/nono-run/nono/plugins/credproxy/proxy"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/confine"
 	"github.com/nono-run/nono/sdk/egress"
+	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/hostname"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
 // Start implements sdk.Starter: it opens what is to be open, gives all else up, and serves.
 func (l *layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartResponse, error) {
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("reading the certificates that this system trusts: %w", err)
+	trusted := confine.Certificates()
+	if elsewhere(req.HostVariables, trusted) || writable(&req.Policy, trusted) {
+		if err := readTrusted(); err != nil {
+			return nil, fmt.Errorf("reading the certificates that this system trusts: %w", err)
+		}
 	}
 	through, err := egress.UpstreamOf(&req.Policy.Network, l.auth)
 	if err != nil {
@@ -37,7 +43,7 @@ func (l *layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 				Token: req.Secrets[s.Service], Methods: s.Methods, Paths: s.Paths, Git: e.git != "",
 				Index: e.git == "" && s.LoginVariable != "",
 			}, proxy.Options{
-				Dial: e.dialer(decide, through).to, Roots: roots, Tell: l.teller.of(s.ID),
+				Dial: e.dialer(decide, through).to, Tell: l.teller.of(s.ID),
 			})
 			if err != nil {
 				return nil, err
@@ -49,7 +55,7 @@ func (l *layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 			l.proxies, listeners = append(l.proxies, p), append(listeners, listener)
 		}
 	}
-	report, err := l.confine()
+	report, err := l.confine(append(confine.Resolver(), trusted...)...)
 	switch {
 	case errors.Is(err, confine.ErrUnsupported):
 		sdk.Logger().Info("this layer keeps what the user can reach", "why", err)
@@ -62,6 +68,39 @@ func (l *layer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 		go serve(req.Session, p, listeners[i])
 	}
 	return &sdk.StartResponse{}, nil
+}
+
+// readTrusted has the library read the certificates that this system trusts, for all connections to
+// come. That takes ten milliseconds, so it is left until there is one, unless the files are out of
+// reach by then or may be other ones.
+var readTrusted = sync.OnceValue(func() error {
+	_, err := x509.SystemCertPool()
+	return err
+})
+
+// elsewhere reports whether the user has named some that lie in none of these places.
+func elsewhere(variables map[string]string, places []string) bool {
+	named := filepath.SplitList(variables[certificateDirs])
+	if file := variables[certificateFile]; file != "" {
+		named = append(named, file)
+	}
+	return slices.ContainsFunc(named, func(name string) bool {
+		is, err := hostfile.Resolve(name)
+		return err != nil ||
+			!slices.ContainsFunc(places, func(place string) bool { return policy.Within(is, place) })
+	})
+}
+
+// writable reports whether the agent may write in one of these places.
+func writable(p *policy.Policy, places []string) bool {
+	if p.IsDisabled(policy.KindFilesystem) {
+		return true
+	}
+	return slices.ContainsFunc(p.Filesystem, func(r policy.PathRule) bool {
+		return r.Access.Writable() && slices.ContainsFunc(places, func(place string) bool {
+			return policy.Within(place, r.Path) || policy.Within(r.Path, place)
+		})
+	})
 }
 
 // serve serves one service. Without it the agent is not to go on.
@@ -103,6 +142,7 @@ func (d dialer) permit(addr netip.Addr, port uint16) error {
 
 // to connects to the host, and to no other whoever asks.
 func (d dialer) to(ctx context.Context, host, port string) (net.Conn, error) {
+	go func() { _ = readTrusted() }() // the handshake, which comes next, needs them and says so
 	name, addr, err := hostname.Host(host)
 	wanted := strconv.Itoa(int(d.end.port))
 	switch {

@@ -1,7 +1,10 @@
 package confine
 
 import (
+	"os"
 	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -41,9 +44,51 @@ func resolver(look hostfile.Look) []string {
 	return all
 }
 
+// certificateDirs are those of the places in which Go reads each file.
+var certificateDirs = []string{"/etc/ssl/certs", "/etc/pki/tls/certs"}
+
+// mostCertificates is how many files are looked at in each of them.
+const mostCertificates = 4096
+
 // Certificates is where the system keeps the certificates that it trusts, for a process that checks
-// a server's.
-func Certificates() []string { return append([]string(nil), certificatePlaces...) }
+// a server's: directories, and files elsewhere to which links in them lead. The paths are without
+// links; what cannot be looked at is not among them. It says nothing of what a user names in
+// SSL_CERT_FILE or SSL_CERT_DIR.
+func Certificates() []string { return certificates(certificatePlaces, certificateDirs) }
+
+func certificates(places, dirs []string) []string {
+	look := hostfile.Once(hostfile.Host)
+	var all []string
+	for _, place := range places {
+		if route, err := hostfile.Follow(look, place); err == nil {
+			all = append(all, route.Path)
+		}
+	}
+	known := all
+	for _, dir := range dirs {
+		files, err := hostfile.List(dir, mostCertificates)
+		if err != nil {
+			continue // it is not there, or a link to another of the places
+		}
+		for _, f := range files {
+			to, err := os.Readlink(filepath.Join(dir, f.Name()))
+			if err != nil {
+				continue // it is no link
+			}
+			if !filepath.IsAbs(to) {
+				to = filepath.Join(dir, to)
+			}
+			if slices.ContainsFunc(known, func(at string) bool { return policy.Within(to, at) }) {
+				continue
+			}
+			if route, err := hostfile.Follow(look, to); err == nil &&
+				route.Entry.Type == policy.Regular {
+				all = append(all, route.Path)
+			}
+		}
+	}
+	return all
+}
 
 // WithDirectory is a file, and the directory in which it lies when all links have been followed.
 //
