@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +27,8 @@ type Cache interface {
 const (
 	// tries is how often a file is read that changes meanwhile.
 	tries = 3
-	// smallFile is read into memory that each reader has; for what is bigger, the store has.
+	// smallFile is read into memory that each reader has, as much as it needed; for what is bigger,
+	// the store has.
 	smallFile = 256 << 10
 )
 
@@ -165,9 +167,7 @@ func (r *reader) content(f *beneath.File, size int64, from from) (tree.Digest, e
 	if size > smallFile {
 		return r.bigContent(f, size)
 	}
-	if r.buf == nil {
-		r.buf = make([]byte, smallFile)
-	}
+	r.buf = slices.Grow(r.buf[:0], int(size))
 	data := r.buf[:size]
 	read := f.Read
 	if from == inMemory {

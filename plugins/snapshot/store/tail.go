@@ -32,7 +32,7 @@ type extent struct {
 }
 
 func newTail(begins []byte) tail {
-	t := tail{buffer: append(make([]byte, 0, bufferSize), begins...)}
+	t := tail{buffer: begins} // it grows: most packs stay small
 	t.spare = make(chan []byte, buffers)
 	for range buffers - 1 {
 		t.spare <- nil // it is made when it is needed
