@@ -55,6 +55,8 @@ func Run(ctx context.Context, req *Request) (int, error) {
 	}
 	r.announce()
 	reason, exit, err := r.run(ctx, sig)
+	// The kernel lets a watch go only after some ten milliseconds, beside what is done from here on.
+	go r.steady.Close()
 	// Before Finish, however the run went: a start that is called off while the gate opens may have an
 	// agent all the same.
 	r.endInit()
