@@ -25,6 +25,23 @@ const (
 	last    = bytesAt + 0xFF
 )
 
+// Marshal is [json.Marshal] that keeps all bytes of strings, keys of maps included.
+func Marshal(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err == nil && !mayHoldBytes(text) && !bytes.Contains(text, replaced) {
+		return text, nil // as most is: nothing had to be changed
+	}
+	return json.Marshal(with(v, Escape))
+}
+
+// replaced is what encoding/json puts for a byte that is not UTF-8.
+var replaced = []byte(`\ufffd`)
+
+// MarshalIndent is [json.MarshalIndent], likewise.
+func MarshalIndent(v any, prefix, indent string) ([]byte, error) {
+	return json.MarshalIndent(with(v, Escape), prefix, indent)
+}
+
 // Unmarshal is [json.Unmarshal] of what Marshal wrote. A field that v does not have is an error,
 // and so is text that is not UTF-8: nothing is dropped or changed without a word.
 func Unmarshal(data []byte, v any) error {
@@ -40,7 +57,7 @@ func Unmarshal(data []byte, v any) error {
 		return errors.New("there is more than one value")
 	}
 	if mayHoldBytes(data) {
-		rewrite(reflect.ValueOf(v).Elem(), unescape)
+		rewrite(reflect.ValueOf(v).Elem(), Unescape)
 	}
 	return nil
 }
@@ -52,8 +69,28 @@ func mayHoldBytes(data []byte) bool {
 		bytes.Contains(data, []byte(`\ue`)) || bytes.Contains(data, []byte(`\uE`))
 }
 
-// unescape is the string that was written so.
-func unescape(s string) string {
+// Escape is a string as JSON can hold it.
+func Escape(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || ours(r) }) {
+		return s
+	}
+	var b strings.Builder
+	for rest := s; rest != ""; {
+		r, size := utf8.DecodeRuneInString(rest)
+		if r == utf8.RuneError && size == 1 || ours(r) {
+			for _, c := range []byte(rest[:size]) {
+				b.WriteRune(bytesAt + rune(c))
+			}
+		} else {
+			b.WriteRune(r)
+		}
+		rest = rest[size:]
+	}
+	return b.String()
+}
+
+// Unescape is the string that Escape was given.
+func Unescape(s string) string {
 	if !strings.ContainsFunc(s, ours) {
 		return s
 	}
@@ -69,6 +106,17 @@ func unescape(s string) string {
 }
 
 func ours(r rune) bool { return first <= r && r <= last }
+
+// with is a copy of v in which each string is what change makes of it.
+func with(v any, change func(string) string) any {
+	if v == nil {
+		return nil
+	}
+	c := reflect.New(reflect.TypeOf(v)).Elem()
+	c.Set(reflect.ValueOf(v))
+	rewrite(c, change)
+	return c.Interface()
+}
 
 // rewrite changes the strings in a variable. What it refers to is copied first: it belongs to
 // others.

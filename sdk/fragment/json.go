@@ -70,23 +70,14 @@ func FormOf(s Step) (Form, error) {
 	return f, nil
 }
 
-// JSONForm is the list as sdk/bytejson writes it.
-func (l List) JSONForm() (any, error) {
+// MarshalJSON implements json.Marshaler.
+func (l List) MarshalJSON() ([]byte, error) {
 	out := make([]Form, len(l))
 	for i, s := range l {
 		var err error
 		if out[i], err = FormOf(s); err != nil {
 			return nil, fmt.Errorf("step %d: %w", i, err)
 		}
-	}
-	return out, nil
-}
-
-// MarshalJSON implements json.Marshaler.
-func (l List) MarshalJSON() ([]byte, error) {
-	out, err := l.JSONForm()
-	if err != nil {
-		return nil, err
 	}
 	return json.Marshal(out)
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/nono-run/nono/sdk/bytejson"
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
@@ -20,9 +19,9 @@ type form struct {
 	Layer string `json:"layer"`
 }
 
-// JSONForm implements bytejson.Former. All are written in one go: whatever a marshaler returns is
+// MarshalJSON implements json.Marshaler. All are written in one go: whatever a marshaler returns is
 // read once more by who called it, and a plan is written at each start.
-func (m Mounts) JSONForm() (any, error) {
+func (m Mounts) MarshalJSON() ([]byte, error) {
 	out := make([]form, len(m))
 	for i, mount := range m {
 		step, err := fragment.FormOf(mount.Mount)
@@ -30,15 +29,6 @@ func (m Mounts) JSONForm() (any, error) {
 			return nil, err
 		}
 		out[i] = form{step, mount.Layer}
-	}
-	return out, nil
-}
-
-// MarshalJSON implements json.Marshaler.
-func (m Mounts) MarshalJSON() ([]byte, error) {
-	out, err := m.JSONForm()
-	if err != nil {
-		return nil, err
 	}
 	return json.Marshal(out)
 }
@@ -68,7 +58,6 @@ func (m *Mounts) UnmarshalJSON(data []byte) error {
 
 // Interface guards.
 var (
-	_ bytejson.Former  = Mounts{}
 	_ json.Marshaler   = Mounts{}
 	_ json.Unmarshaler = (*Mounts)(nil)
 )
