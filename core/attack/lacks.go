@@ -85,6 +85,13 @@ func noIPv6(*arena.Arena) string {
 	return ""
 }
 
+func noAddress(*arena.Arena) string {
+	if ownAddress() == "" {
+		return "a network with an address of this machine in it"
+	}
+	return ""
+}
+
 // noTry asks the attacker, where this process itself could not say without harm.
 func noTry(a *arena.Arena, try string) string {
 	out, err := exec.Command(a.Path(arena.Program), try).Output()

@@ -3,6 +3,8 @@
 package attack
 
 import (
+	"net"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/attack/arena"
@@ -33,6 +35,10 @@ func networkRows() []Row {
 		{Threat: "E12", Tried: "abstract Unix socket, datagram", Arrange: abstract("unixgram"), A: here, B: none, NoLayer: true},
 		{Threat: "E17", Tried: "family with bits above the lower half", Arrange: just("socket=0x100000028,1,0"), A: filter("EAFNOSUPPORT"), B: none, NoLayer: true, Lacks: noSocketOf(unix.AF_VSOCK, unix.SOCK_STREAM, 0)},
 		{Threat: "E57", Tried: "a question to the host's resolver", Arrange: contact("udp", "udp4", "127.0.0.2:0"), A: by(theNetwork, "read: ECONNREFUSED"), B: none, NoLayer: true},
+		{Threat: "E57", Tried: "a question to the host's resolver, by TCP", Arrange: contact("connect", "tcp", "127.0.0.2:0"), A: here, B: closed, NoLayer: true},
+		{Threat: "E58", Tried: "a service at this machine's own address in its network", A: by(theNetwork, "ENETUNREACH"), B: by(closed.By, "EACCES", "ENETUNREACH"), NoLayer: true, Lacks: noAddress, Arrange: func(a *arena.Arena) arena.Attempt {
+			return contact("connect", "tcp", net.JoinHostPort(ownAddress(), "0"))(a)
+		}},
 	}
 	for _, address := range []string{"127.0.0.1", "127.0.0.2", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]"} {
 		r := Row{Threat: "E47", Tried: "service on " + address, Arrange: contact("connect", "tcp", address+":0"), A: here, B: closed, NoLayer: true}
@@ -42,6 +48,18 @@ func networkRows() []Row {
 		rows = append(rows, r)
 	}
 	return rows
+}
+
+// ownAddress is one by which others reach this machine. What this machine sends there does not
+// leave it. Empty where there is none.
+func ownAddress() string {
+	all, _ := net.InterfaceAddrs()
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() {
+			return n.IP.String()
+		}
+	}
+	return ""
 }
 
 // visited serves without having bound a port, and the user comes to visit.
