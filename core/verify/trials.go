@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/session"
+	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/conformance"
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
@@ -21,7 +23,14 @@ import (
 // A trial is a policy, and what a shell inside finds of it.
 type trial struct {
 	name, contract string
-	policy         string
+	scene
+	// inB is another one for a host where nothing can be mounted, where core refuses the first: there
+	// nothing can be granted for writing that has something in it which is not.
+	inB *scene
+}
+
+type scene struct {
+	policy string
 	// inside succeeds if all is as the policy says. It runs in ~/project.
 	inside string
 }
@@ -37,73 +46,106 @@ const (
 
 // trials are policies with what is hardest to hold.
 var trials = []trial{
-	{
-		"nothing granted", ofGrants, "",
-		"! cat file && ! cat ~/notes && ! touch new",
-	},
-	{
-		"a project", ofGrants, `filesystem { allow = ["~/project"] }`,
+	{name: "nothing granted", contract: ofGrants, scene: scene{
+		inside: "! cat file && ! cat ~/notes && ! touch new",
+	}},
+	{name: "a project", contract: ofGrants, scene: scene{
+		`filesystem { allow = ["~/project"] }`,
 		"cat file && touch new && rm new && ! cat ~/notes && ! ls ~/data",
-	},
-	{
-		"a directory to read and one to write to", ofGrants,
+	}},
+	{name: "a directory to read and one to write to", contract: ofGrants, scene: scene{
 		`filesystem {
 			allow = ["~/project"]
 			read  = ["~/data"]
 			write = ["~/out"]
 		}`,
 		"cat ~/data/file && ! touch ~/data/new && touch ~/out/new && rm ~/out/new",
+	}},
+	{
+		name: "denials inside a grant, and a grant inside a denial", contract: ofDenials,
+		scene: scene{
+			`filesystem {
+				allow = ["~/project", "~/project/secret/open"]
+				deny  = ["~/project/secret"]
+			}`,
+			"cat file && ! cat secret/file && ! cat secret/open/file && ! mv secret gone",
+		},
+		inB: &scene{
+			`filesystem {
+				read = ["~/project", "~/project/secret/open"]
+				deny = ["~/project/secret"]
+			}`,
+			"cat file && ! ls secret && ! cat secret/file && ! cat secret/open/file",
+		},
 	},
 	{
-		"denials inside a grant, and a grant inside a denial", ofDenials,
-		`filesystem {
-			allow = ["~/project", "~/project/secret/open"]
-			deny  = ["~/project/secret"]
-		}`,
-		"cat file && ! cat secret/file && ! cat secret/open/file && ! mv secret gone",
+		name: "single files", contract: ofDenials,
+		scene: scene{
+			`filesystem {
+				allow = ["~/project"]
+				read  = ["~/notes"]
+				deny  = ["~/project/locked"]
+			}`,
+			"cat ~/notes && ! sh -c 'echo more >> ~/notes' && ! cat locked && ! rm -f locked",
+		},
+		inB: &scene{
+			`filesystem {
+				allow = ["~/project/deploy"]
+				read  = ["~/project", "~/notes"]
+				deny  = ["~/project/locked"]
+			}`,
+			"cat ~/notes && ! sh -c 'echo more >> ~/notes' && ! cat locked && ! rm -f locked && " +
+				"touch deploy/new && rm deploy/new",
+		},
 	},
 	{
-		"single files", ofDenials,
-		`filesystem {
-			allow = ["~/project"]
-			read  = ["~/notes"]
-			deny  = ["~/project/locked"]
-		}`,
-		"cat ~/notes && ! sh -c 'echo more >> ~/notes' && ! cat locked && ! rm -f locked",
+		name: "a protection", contract: ofDenials,
+		scene: scene{
+			`filesystem {
+				allow   = ["~/project"]
+				protect = ["~/project/deploy"]
+			}`,
+			"cat deploy/file && ! touch deploy/new && ! mv deploy gone",
+		},
+		inB: &scene{
+			`filesystem {
+				allow   = ["~/project/secret"]
+				read    = ["~/project"]
+				protect = ["~/project/deploy"]
+			}`,
+			"cat deploy/file && ! touch deploy/new && ! mv deploy gone && touch secret/new && rm secret/new",
+		},
 	},
-	{
-		"a protection", ofDenials,
-		`filesystem {
-			allow   = ["~/project"]
-			protect = ["~/project/deploy"]
-		}`,
-		"cat deploy/file && ! touch deploy/new && ! mv deploy gone",
-	},
-	{
-		"a link", ofGrants, `filesystem { read = ["~/data", "~/link"] }`,
+	{name: "a link", contract: ofGrants, scene: scene{
+		`filesystem { read = ["~/data", "~/link"] }`,
 		"cat ~/link/file && ! ls ~/out",
-	},
-	{
-		"paths that do not exist", ofRules,
+	}},
+	{name: "paths that do not exist", contract: ofRules, scene: scene{
 		`filesystem {
 			allow = ["~/project"]
 			read  = ["~/absent"]
 			deny  = ["~/project/absent"]
 		}`,
 		"cat file && ! cat ~/absent",
-	},
+	}},
 	{
-		"the home directory", ofDenials, `filesystem { allow = ["~"] }`,
-		"cat ~/notes && [ ! -s ~/.netrc ] && ! ls ~/.config/nono && ! mv ~/.config gone",
+		name: "the home directory", contract: ofDenials,
+		scene: scene{
+			`filesystem { allow = ["~"] }`,
+			"cat ~/notes && [ ! -s ~/.netrc ] && ! ls ~/.config/nono && ! mv ~/.config gone",
+		},
+		inB: &scene{
+			`filesystem { read = ["~"] }`,
+			"cat ~/notes && ! cat ~/.netrc && ! ls ~/.config/nono && ! touch ~/new",
+		},
 	},
-	{
-		"variables", ofRules,
+	{name: "variables", contract: ofRules, scene: scene{
 		`environment {
 			set  = { VERIFIED = "yes" }
 			deny = ["LANG"]
 		}`,
 		`[ "$VERIFIED" = yes ] && [ -z "$LANG" ]`,
-	},
+	}},
 }
 
 // configure finds out how a policy names the layer, and returns its settings.
@@ -165,17 +207,33 @@ func quote(s string) string {
 }
 
 // tryWithout makes a run without the layer: where not even that works, nothing can be said about
-// it.
+// it. A plan of the same says which tier this host has.
 func (v *verifier) tryWithout(ctx context.Context) error {
-	if err := v.runs(ctx, "", "", "true"); err != nil {
+	if err := v.runs(ctx, scene{inside: "true"}, ""); err != nil {
 		return diag.Errorf("without the layer a run fails already: %s", v.at.explain(err))
 	}
+	loaded, err := v.at.load(v.Request, "", "")
+	if err != nil {
+		return err
+	}
+	req := v.request(loaded, "true")
+	req.Out = diag.NewPrinter(io.Discard, true, false, false)
+	p, err := session.Plan(ctx, req)
+	if err != nil {
+		return err
+	}
+	v.tier = p.Host.Tier
 	return nil
 }
 
 // runTrial makes a run with the layer and a policy.
 func (v *verifier) runTrial(ctx context.Context, t trial) error {
-	return v.runs(ctx, v.block+t.policy+reasons[v.is.Kind], v.File, t.inside)
+	s := t.scene
+	if v.tier == sdk.TierB && t.inB != nil {
+		s = *t.inB
+	}
+	s.policy = v.block + s.policy + reasons[v.is.Kind]
+	return v.runs(ctx, s, v.File)
 }
 
 // reasons are what a policy says so that a layer of a kind has something to do, where it would not
@@ -187,16 +245,27 @@ var reasons = map[policy.Kind]string{
 		}`,
 }
 
-// runs makes a run of a script that must succeed.
-func (v *verifier) runs(ctx context.Context, policy, file, script string) error {
-	loaded, err := v.at.load(v.Request, policy, file)
+// request is a run of a script in the arena.
+func (v *verifier) request(loaded config.Loaded, script string) *session.Request {
+	cfg := *loaded.Config
+	cfg.BestEffort = false // it would hide what the layer does not hold
+	return &session.Request{
+		Config: &cfg, Secrets: loaded.Secrets, Args: []string{"sh", "-c", script},
+		Dir: v.at.project(), Dirs: v.at.dirs, UID: v.UID, GID: v.GID, Umask: 0o077,
+		Lookup: v.at.lookup, Environ: v.at.environ, Deadlines: v.Deadlines, Log: v.Log,
+	}
+}
+
+// runs makes a run of a script that must succeed, with a policy, and a file of the user's beside
+// it.
+func (v *verifier) runs(ctx context.Context, s scene, file string) error {
+	loaded, err := v.at.load(v.Request, s.policy, file)
 	if err != nil {
 		return &conformance.Nothing{Why: v.at.explain(err), Untried: true}
 	}
-	cfg := *loaded.Config
-	cfg.BestEffort = false // it would hide what the layer does not hold
+	req := v.request(loaded, s.inside)
 	runs := func(l config.Layer) bool { return l.Name == v.layer }
-	if policy != "" && !slices.ContainsFunc(cfg.Running(), runs) {
+	if s.policy != "" && !slices.ContainsFunc(req.Config.Running(), runs) {
 		why := fmt.Sprintf("nono runs no %s layer yet", v.is.Kind)
 		return &conformance.Nothing{Why: why, Untried: true}
 	}
@@ -212,13 +281,9 @@ func (v *verifier) runs(ctx context.Context, policy, file, script string) error 
 	}
 	defer said.Close()
 	var own strings.Builder
-	code, err := session.Run(ctx, &session.Request{
-		Config: &cfg, Secrets: loaded.Secrets, Args: []string{"sh", "-c", script},
-		Dir: v.at.project(), Dirs: v.at.dirs, UID: v.UID, GID: v.GID, Umask: 0o077,
-		Lookup: v.at.lookup, Environ: v.at.environ, Deadlines: v.Deadlines,
-		Out: diag.NewPrinter(&own, true, false, false).With(v.at.texts), Log: v.Log,
-		Stdin: null, Stdout: null, Stderr: said,
-	})
+	req.Out = diag.NewPrinter(&own, true, false, false).With(v.at.texts)
+	req.Stdin, req.Stdout, req.Stderr = null, null, said
+	code, err := session.Run(ctx, req)
 	if err := session.ShowMemory(); err != nil {
 		return err
 	}
@@ -229,7 +294,7 @@ func (v *verifier) runs(ctx context.Context, policy, file, script string) error 
 		return errors.New(strings.TrimSpace(own.String()))
 	case code != 0:
 		text, _ := hostfile.Read(said.Name(), 1<<20)
-		return fmt.Errorf("inside, this does not hold: %s\n%s", script, strings.TrimSpace(string(text)))
+		return fmt.Errorf("inside, this does not hold: %s\n%s", s.inside, strings.TrimSpace(string(text)))
 	}
 	return nil
 }

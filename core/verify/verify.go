@@ -156,7 +156,9 @@ type verifier struct {
 	is     sdk.Description
 	// block is how a policy names the layer, and layer what its block is called.
 	block, layer string
-	report       Report
+	// tier is this host's.
+	tier   sdk.Tier
+	report Report
 }
 
 // try makes all checks, from the first process of the layer to what is left of them.

@@ -28,6 +28,12 @@ func Checks() []Check {
 			hold: coverage,
 		},
 		{
+			Says: "a filesystem layer answers for a host where nothing can be mounted",
+			Contract: "in tier B the places only ever add, and an answer is Landlock's rules alone, with " +
+				"no right that no place gives; a layer that cannot do without mounts is refused there",
+			hold: walled,
+		},
+		{
 			Says:     "diagnostics name settings and rules that exist",
 			Contract: "core finds the line of a diagnostic by the name of the setting, or by the rule",
 			hold:     diagnostics,

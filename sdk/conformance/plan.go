@@ -90,11 +90,16 @@ func coverage(t *trial) error {
 	if err != nil {
 		return err
 	}
+	return answersFor(l.is, req, resp)
+}
+
+// answersFor holds that an answer says of each rule of the layer's kind, once, how far it is held.
+func answersFor(is sdk.Description, req *sdk.PlanRequest, resp *sdk.PlanResponse) error {
 	seen := map[policy.RuleID]bool{}
 	for _, c := range resp.Coverage {
 		switch _, ok := req.Policy.Find(c.Rule); {
-		case c.Rule.Kind() != l.is.Kind:
-			return fmt.Errorf("a %s layer answers for %s", l.is.Kind, c.Rule)
+		case c.Rule.Kind() != is.Kind:
+			return fmt.Errorf("a %s layer answers for %s", is.Kind, c.Rule)
 		case !ok:
 			return fmt.Errorf("there is no rule %s", c.Rule)
 		case seen[c.Rule]:
@@ -105,7 +110,7 @@ func coverage(t *trial) error {
 		seen[c.Rule] = true
 	}
 	for _, r := range req.Policy.Rules() {
-		if r.ID.Kind() == l.is.Kind && !seen[r.ID] {
+		if r.ID.Kind() == is.Kind && !seen[r.ID] {
 			return fmt.Errorf("nothing is said of %s (%s)", r.ID, r.Says)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/layertest"
+	"github.com/nono-run/nono/sdk/places"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -51,7 +53,14 @@ func (l *layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 	for _, r := range req.Policy.Filesystem {
 		resp.Coverage = append(resp.Coverage, sdk.Coverage{Rule: r.ID, Held: sdk.Enforced})
 	}
+	if req.Places.Additive && l.breaks != "gives less" {
+		resp.Fragment.Steps = given(req.Places.Places)
+	}
 	switch l.breaks {
+	case "gives more":
+		resp.Fragment.Steps = append(resp.Fragment.Steps, fragment.Landlock{
+			Path: req.Host.Home, Rights: []fragment.Right{fragment.RightList},
+		})
 	case "empty":
 		resp.Diagnostics = []sdk.Diagnostic{{Severity: sdk.SeverityError, Summary: "there is nothing to do"}}
 	case "forgets":
@@ -96,6 +105,25 @@ func (l *layer) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanRespon
 		resp.Diagnostics = []sdk.Diagnostic{{Severity: sdk.SeverityError, Attribute: "port", Summary: "it is not a port"}}
 	}
 	return resp, nil
+}
+
+// given are places as Landlock's rules.
+func given(all []places.Place) []fragment.Step {
+	var steps []fragment.Step
+	for _, p := range all {
+		step := fragment.Landlock{For: p.Rule, Path: p.Path}
+		for right, has := range map[fragment.Right]bool{
+			fragment.RightList: p.List, fragment.RightRead: p.Rights.Read,
+			fragment.RightWrite: p.Rights.Write, fragment.RightExecute: p.Rights.Execute,
+		} {
+			if has {
+				step.Rights = append(step.Rights, right)
+			}
+		}
+		slices.Sort(step.Rights)
+		steps = append(steps, step)
+	}
+	return steps
 }
 
 // Start implements sdk.Starter.
@@ -145,6 +173,8 @@ func TestBrokenLayers(t *testing.T) {
 		"empty":        "an_empty_policy",
 		"coverage":     "coverage_answers_for",
 		"forgets":      "coverage_answers_for",
+		"gives more":   "a_filesystem_layer_answers_for_a_host",
+		"gives less":   "a_filesystem_layer_answers_for_a_host",
 		"says":         "diagnostics_name",
 		"secrets":      "no_secret_stands_in_clear",
 		"unused":       "no_secret_stands_in_clear",

@@ -82,17 +82,17 @@ func TestVerifyHonestLayers(t *testing.T) {
 		"binds": {
 			func(*user) string { return layers + "/nono-layer-binds" },
 			[]string{"test/binds", "filesystem", "ephemeral"},
-			[]string{"beats", "each listener", "Finish works in", "Finish works after", "Finish works for", "Forget drops"},
+			[]string{"a filesystem layer answers", "beats", "each listener", "Finish works in", "Finish works after", "Finish works for", "Forget drops"},
 		},
 		"echo": {
 			func(*user) string { return layers + "/nono-layer-echo" },
 			[]string{"test/echo", "custom", "resident"},
-			[]string{"a layer that says it is pure", "an ephemeral layer", "Forget drops"},
+			[]string{"a filesystem layer answers", "a layer that says it is pure", "an ephemeral layer", "Forget drops"},
 		},
 		"keeper": {
 			func(*user) string { return layers + "/nono-layer-keeper" },
 			[]string{"test/keeper", "custom", "bracket"},
-			[]string{"a layer that says it is pure", "an ephemeral layer", "each listener", "Forget drops"},
+			[]string{"a filesystem layer answers", "a layer that says it is pure", "an ephemeral layer", "each listener", "Forget drops"},
 		},
 		"installed": {
 			func(u *user) string {
@@ -104,7 +104,7 @@ func TestVerifyHonestLayers(t *testing.T) {
 				return "test/keeper"
 			},
 			[]string{"test/keeper", "custom", "bracket"},
-			[]string{"a layer that says it is pure", "an ephemeral layer", "each listener", "Forget drops"},
+			[]string{"a filesystem layer answers", "a layer that says it is pure", "an ephemeral layer", "each listener", "Forget drops"},
 		},
 		"a script, in the current directory, that prints": {
 			func(u *user) string {
@@ -116,7 +116,7 @@ func TestVerifyHonestLayers(t *testing.T) {
 				return "./layer"
 			},
 			[]string{"test/binds", "filesystem", "ephemeral"},
-			[]string{"beats", "each listener", "Finish works in", "Finish works after", "Finish works for", "Forget drops"},
+			[]string{"a filesystem layer answers", "beats", "each listener", "Finish works in", "Finish works after", "Finish works for", "Forget drops"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,6 +149,23 @@ func TestVerifyHonestLayers(t *testing.T) {
 				t.Errorf("it left something in the user's own home: before\n%q\nafter\n%q", before, after)
 			}
 		})
+	}
+}
+
+// TestVerifyTierB: where nothing can be mounted the runs are with policies that can be held there,
+// and a layer that asks for mounts is found.
+func TestVerifyTierB(t *testing.T) {
+	u := newUser(t)
+	u.tmp()
+	r := u.succeeds(u.nonoB("plugin", "verify", "landlock"))
+	for _, says := range []string{"a run with a protection", "a run with the home directory"} {
+		if !strings.Contains(r.Stdout, "ok         "+says) {
+			t.Errorf("it does not say that %q is ok\n%s", says, r)
+		}
+	}
+	r = u.nonoB("plugin", "verify", layers+"/nono-layer-binds")
+	if r.Code != 1 || !strings.Contains(r.Stdout, "without them nothing can be mounted") {
+		t.Errorf("a layer that mounts\n%s", r)
 	}
 }
 
