@@ -2,12 +2,14 @@ package cli
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/kinds"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // policyOptions are what run and plan are told: the command, and what it may do. A flag that is a
@@ -43,6 +45,13 @@ func (o *policyOptions) take(cmd *cobra.Command, args []string) {
 			}
 		}
 	}
+}
+
+// disables reports whether a flag says to run without the layer of a kind.
+func (o *policyOptions) disables(kind policy.Kind) bool {
+	return slices.ContainsFunc(o.Rules, func(f config.Flag) bool {
+		return f.Name == "disable" && f.Value == string(kind)
+	})
 }
 
 // flagRule is one flag that is a rule. Its other spellings are in spellings.go.

@@ -81,24 +81,32 @@ func (a *App) run(ctx context.Context, o runOptions) error {
 	if o.DryRun {
 		return a.plan(ctx, planOptions{policyOptions: o.policyOptions})
 	}
-	req, err := a.request("run", o.policyOptions)
+	return a.runPolicy(ctx, "run", o.policyOptions, &o.liveOptions)
+}
+
+// runPolicy reads the policy and runs the command, at the user's terminal if there is one, and ends
+// with its exit code. nono-init starts while the policy is read.
+func (a *App) runPolicy(
+	ctx context.Context, verb string, o policyOptions, live *liveOptions,
+) error {
+	at := terminal.Find(terminal.Streams{a.Stdin, a.Stdout, a.Stderr})
+	defer at.Close()
+	early := session.Begin(session.EarlyOptions{
+		UID: a.UID, Stdin: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr,
+		Terminal: at != nil, HostNetwork: o.disables(policy.KindNetwork),
+	})
+	// A policy that is refused ends it; a run has ended it by itself.
+	defer func() { _ = early.End() }()
+	req, err := a.request(verb, o)
 	if err != nil {
 		return err
 	}
-	return a.runRequest(ctx, req, &o.liveOptions)
-}
-
-// runRequest runs a command, at the user's terminal if there is one, and ends with its exit code.
-func (a *App) runRequest(
-	ctx context.Context, req *session.Request, live *liveOptions,
-) error {
+	req.Terminal, req.Early = at, early
 	over, err := live.apply(a, req)
 	if err != nil {
 		return err
 	}
 	defer over()
-	req.Terminal = terminal.Find(terminal.Streams{a.Stdin, a.Stdout, a.Stderr})
-	defer req.Terminal.Close()
 	code, err := session.Run(ctx, req)
 	a.tidy(ctx, req.Dirs, req.Config.Keep)
 	if err != nil {
@@ -149,7 +157,9 @@ func (a *App) request(verb string, o policyOptions) (*session.Request, error) {
 	if len(args) == 0 {
 		return nil, a.noCommand(verb, o.File, dir)
 	}
-	args = slices.Concat(args, cfg.Arguments)
+	if verb != "shell" { // what the file adds to its command is nothing for a shell
+		args = slices.Concat(args, cfg.Arguments)
+	}
 	return &session.Request{
 		Config:     cfg,
 		Secrets:    loaded.Secrets,

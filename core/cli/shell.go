@@ -46,12 +46,7 @@ func (a *App) shell(ctx context.Context, o shellOptions) error {
 		return err
 	}
 	o.Command = []string{name}
-	req, err := a.request("shell", o.policyOptions)
-	if err != nil {
-		return err
-	}
-	req.Args = o.Command // what the file adds to its command is nothing for a shell
-	return a.runRequest(ctx, req, &o.liveOptions)
+	return a.runPolicy(ctx, "shell", o.policyOptions, &o.liveOptions)
 }
 
 // userShell is the shell that the user works with.

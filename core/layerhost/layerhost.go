@@ -64,9 +64,6 @@ type Spec struct {
 	Deadlines Deadlines
 	// Build is core's own build id. A built-in layer must have the same one.
 	Build string
-	// Forked, if it is not nil, is called once the layer's process exists; what is done from then
-	// on does not delay it.
-	Forked func()
 	// Logger gets the layer's lines, and at trace level those of go-plugin. Its level is told to
 	// the layer.
 	Logger hclog.Logger
@@ -166,7 +163,6 @@ func (l *Layer) newRunner(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Run
 	if l.ending {
 		return nil, errors.Join(errors.New("it was ended before it was started"), os.Remove(dir))
 	}
-	p.forked = l.spec.Forked
 	l.process = p
 	return p, nil
 }

@@ -61,8 +61,7 @@ type process struct {
 	// ended is set when core begins to end the process; byItself says, after exited, that it had
 	// not.
 	ended, byItself bool
-	forked          func() // see Spec
-	clung           bool   // it outlived its lifeline, and was killed for that
+	clung           bool // it outlived its lifeline, and was killed for that
 }
 
 // newProcess prepares the process; cmd carries the environment that go-plugin wants it to have, and
@@ -94,9 +93,6 @@ func (p *process) Start(context.Context) error {
 		started := make(chan error)
 		go p.supervise(child, started)
 		err = <-started
-		if err == nil && p.forked != nil {
-			p.forked()
-		}
 	}
 	if err != nil {
 		p.abandon()

@@ -206,7 +206,7 @@ func (d *deadSession) finishLayer(
 		return nil, err
 	}
 	defer m.close()
-	layer, now, err := m.launch(ctx, d.run, nil)
+	layer, now, err := m.launch(ctx, d.run)
 	if err != nil {
 		return nil, err
 	}

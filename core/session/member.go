@@ -95,14 +95,13 @@ func findLayer(block config.Layer, cfg *config.Config, places layerhost.Places) 
 	return m, err
 }
 
-// start runs the layer, has it describe itself, and opens its session. forked is called when the
-// process exists.
-func (m *member) start(ctx context.Context, r *run, number int, forked func()) error {
+// start runs the layer, has it describe itself, and opens its session.
+func (m *member) start(ctx context.Context, r *run, number int) error {
 	m.number = number
 	if m.recall(r) {
 		return nil
 	}
-	layer, description, err := m.launch(ctx, r, forked)
+	layer, description, err := m.launch(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -129,11 +128,9 @@ func (m *member) makeDir(r *run) (err error) {
 
 // launch starts a process of the layer and checks who it is.
 func (m *member) launch(
-	ctx context.Context, r *run, forked func(),
+	ctx context.Context, r *run,
 ) (*layerhost.Layer, sdk.Description, error) {
-	spec := m.spec(r)
-	spec.Forked = forked
-	layer, err := layerhost.Start(ctx, spec)
+	layer, err := layerhost.Start(ctx, m.spec(r))
 	if err != nil {
 		return nil, sdk.Description{}, m.problem(err)
 	}
@@ -331,7 +328,7 @@ func (m *member) finish(
 func (m *member) finishAfresh(
 	ctx context.Context, r *run, req *sdk.FinishRequest,
 ) (*sdk.FinishResponse, error) {
-	fresh, _, err := m.launch(ctx, r, nil)
+	fresh, _, err := m.launch(ctx, r)
 	if err != nil {
 		return nil, err
 	}

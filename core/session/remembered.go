@@ -148,7 +148,7 @@ func (r *run) notAsked(err error) error {
 
 // startLate starts a layer of which only the description was known.
 func (m *member) startLate(ctx context.Context, r *run) error {
-	layer, d, err := m.launch(ctx, r, nil)
+	layer, d, err := m.launch(ctx, r)
 	if err != nil {
 		return err
 	}

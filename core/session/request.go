@@ -1,6 +1,7 @@
 // Package session is one run from policy to report.
 //
-//	config -> toolchain -> layers and nono-init started -> Describe -> Plan -> plan -> recipe
+//	nono-init started, beside config
+//	config -> toolchain -> layers started -> Describe -> Plan -> plan -> recipe
 //	       -> ready -> Start -> go -> end -> Finish
 //
 // Data goes one way down that list; [Plan] is literally its first half. The package owns the order
@@ -63,6 +64,9 @@ type Request struct {
 	// Events gets each line of the session's log as it is written; nil where nobody wants it. It must
 	// not wait for anybody.
 	Events io.Writer
+
+	// Early is what was begun before there was a policy; nil where nothing was. The run ends it.
+	Early *Early
 
 	// Began is when the command was given; zero means now. Only -v shows it.
 	Began time.Time

@@ -21,8 +21,6 @@ import (
 	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/launch/streams"
-	"github.com/nono-run/nono/core/layerhost"
-	"github.com/nono-run/nono/core/limits"
 	"github.com/nono-run/nono/core/namewatch"
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
@@ -48,6 +46,7 @@ type run struct {
 	dry  bool // nothing is asked, made or run: `nono plan`
 	// refuse calls the start off.
 	refuse  context.CancelCauseFunc
+	early   *Early
 	bin     string // where nono's own programs are
 	streams streams.Set
 	dir     *runDir
@@ -118,8 +117,8 @@ type run struct {
 	stops  chan error
 }
 
-// open settles what can be settled without a process, and then starts them all: the layers first,
-// for they take longest, and nono-init at once beside them.
+// open settles what can be settled without a process, beside the start of nono-init if that has not
+// begun yet, and then starts the layers.
 //
 // Before the gate is opened, a layer may call the start off, with refuse.
 func open(
@@ -137,53 +136,51 @@ func open(
 	if r.created.IsZero() {
 		r.created = time.Now()
 	}
-	if err := limits.Check(req.UID); err != nil {
-		return nil, err
+	if r.early = req.Early; r.early == nil {
+		r.early = Begin(r.earlyOptions())
 	}
-	var err error
-	if r.bin, err = layerhost.Locate(); err != nil {
-		return nil, err
-	}
-	if err := r.examineStreams(); err != nil {
-		return nil, err
-	}
-	if err := r.checkTerminals(); err != nil {
-		return nil, err
-	}
-	if err := r.resolveCommand(); err != nil {
-		return nil, err
-	}
-	if err := r.boundRules(); err != nil {
-		return nil, err
-	}
-	told, err := forbidCores() // before anything is started that inherits it
-	if err != nil {
-		return nil, err
-	}
-	r.problems = append(r.problems, told...)
-	if r.members, err = r.findLayers(); err != nil {
-		return nil, err
-	}
-	if err := r.checkStreams(); err != nil {
-		return nil, err
-	}
-	if r.dir, err = newRunDir(req.Dirs, req.UID); err != nil {
-		return nil, err
-	}
-	r.problems = append(r.problems, r.dir.Stuck...)
-	if !dry {
-		if err := r.finishDead(ctx); err != nil {
-			r.close()
-			return nil, err
-		}
+	err := r.groundwork()
+	if err == nil && !dry {
+		err = r.finishDead(ctx)
 	}
 	r.time.Lap("command")
-	if err := r.startProcesses(ctx); err != nil {
+	if err == nil {
+		err = r.startProcesses(ctx)
+	}
+	r.time.Lap("processes")
+	if err != nil {
 		r.close()
 		return nil, err
 	}
-	r.time.Lap("processes")
 	return r, nil
+}
+
+// groundwork is what comes before any process but nono-init.
+func (r *run) groundwork() (err error) {
+	if err := r.early.prepared; err != nil {
+		return err
+	}
+	r.bin, r.streams, r.problems = r.early.bin, r.early.streams, r.early.problems
+	if err := r.checkTerminals(); err != nil {
+		return err
+	}
+	if err := r.resolveCommand(); err != nil {
+		return err
+	}
+	if err := r.boundRules(); err != nil {
+		return err
+	}
+	if r.members, err = r.findLayers(); err != nil {
+		return err
+	}
+	if err := r.checkStreams(); err != nil {
+		return err
+	}
+	if r.dir, err = newRunDir(r.req.Dirs, r.req.UID); err != nil {
+		return err
+	}
+	r.problems = append(r.problems, r.dir.Stuck...)
+	return nil
 }
 
 // resolveCommand finds the program that the typed name stands for, and grants it what it needs to
@@ -232,25 +229,14 @@ func (r *run) findLayers() ([]*member, error) {
 	return members, nil
 }
 
-// startProcesses starts nono-init and all layers at the same time and returns when each has
-// connected. What needs neither is done meanwhile.
+// startProcesses starts all layers at the same time, and returns when each has connected and
+// nono-init has said how far this host goes. What needs neither is done meanwhile.
 func (r *run) startProcesses(ctx context.Context) error {
 	starts := make([]func() error, 0, len(r.members)+1)
-	// Forks wait for each other, and nono-init's takes long, for its namespaces; the layers are what
-	// everyone waits for. So theirs come first.
-	var forked sync.WaitGroup
 	for i, m := range r.members {
-		forked.Add(1)
-		done := sync.OnceFunc(forked.Done)
-		starts = append(starts, func() error {
-			defer done() // it may fail before there is a process
-			return m.start(ctx, r, i, done)
-		})
+		starts = append(starts, func() error { return m.start(ctx, r, i) })
 	}
-	starts = append(starts, func() error {
-		forked.Wait()
-		return r.startInit(ctx)
-	})
+	starts = append(starts, func() error { return r.takeInit(ctx) })
 	starts = append(starts, r.findTools, r.lookAround, r.openStored)
 	if err := atOnce(starts); err != nil {
 		return err
@@ -530,10 +516,7 @@ func (r *run) lost() error {
 
 // endInit ends nono-init, and with it everything inside. It may be called more than once.
 func (r *run) endInit() {
-	if r.init == nil {
-		return
-	}
-	if err := r.init.Close(); err != nil {
+	if err := r.early.End(); err != nil {
 		r.req.Log.Debug("ending nono-init", "error", err)
 	}
 }
@@ -560,6 +543,9 @@ func (r *run) close() {
 	r.steady.Close()
 	if r.stored != nil {
 		r.settle()
+	}
+	if r.dir == nil {
+		return
 	}
 	if err := r.dir.Remove(); err != nil {
 		r.req.Out.Problem(stuckProblem(r.dir.Path, err))

@@ -10,20 +10,14 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// examineStreams looks at what nono was started with, before anything is started for it. A plan is
-// made for no agent, and its streams are nono's.
-func (r *run) examineStreams() error {
-	stdin, stdout, stderr := r.req.Stdin, r.req.Stdout, r.req.Stderr
-	if r.dry {
-		stdin, stdout, stderr = nil, nil, nil
-	}
-	var err error
-	r.streams, err = streams.Examine(stdin, stdout, stderr)
+// examineStreams looks at what nono was started with, before anything is started for it.
+func examineStreams(o EarlyOptions) (streams.Set, error) {
+	set, err := streams.Examine(o.Stdin, o.Stdout, o.Stderr)
 	var refused *streams.RefusedError
 	if errors.As(err, &refused) {
-		return diag.Errorf("%s", refused.Error()).Try("%s", refused.Try)
+		return streams.Set{}, diag.Errorf("%s", refused.Error()).Try("%s", refused.Try)
 	}
-	return err
+	return set, err
 }
 
 // checkStreams holds the streams that are files against the policy: a redirection gives the command

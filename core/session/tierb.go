@@ -2,12 +2,8 @@ package session
 
 import (
 	"context"
-	"errors"
 
 	"github.com/nono-run/nono/core/diag"
-	"github.com/nono-run/nono/core/launch"
-	"github.com/nono-run/nono/core/launch/recipe"
-	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/scratch"
 	"github.com/nono-run/nono/sdk"
@@ -16,19 +12,19 @@ import (
 
 // This file is what a run does otherwise on a host without user namespaces: tier B.
 
-// startInit starts nono-init in namespaces of its own, or without any where this host does not give
-// them. To start it is how that is found out.
-func (r *run) startInit(ctx context.Context) error {
-	found, err := r.startIn(ctx, recipe.TierA)
-	var refused *launch.UnavailableError
-	if errors.As(err, &refused) && refused.Next == recipe.TierB {
-		r.fallback = &plan.Fallback{Reason: refused.Reason, Try: refused.Try}
-		found, err = r.startIn(ctx, recipe.TierB)
+// takeInit takes the nono-init that was started before the policy was read. The network is the
+// one thing about it that a policy may want otherwise.
+func (r *run) takeInit(ctx context.Context) error {
+	wanted := r.earlyOptions()
+	if r.early.options.HostNetwork != wanted.HostNetwork {
+		r.endInit()
+		r.early = Begin(wanted)
 	}
-	if err != nil {
-		return r.withoutTier(err)
+	if err := r.early.wait(ctx); err != nil {
+		return err
 	}
-	r.supervised = found.Notify
+	found := r.early.host
+	r.init, r.fallback, r.supervised = r.early.init, r.early.fallback, found.Notify
 	r.host = sdk.Host{
 		Tier:        sdk.Tier(found.Tier),
 		LandlockABI: found.LandlockABI,
@@ -40,42 +36,17 @@ func (r *run) startInit(ctx context.Context) error {
 	return nil
 }
 
-// startIn starts nono-init for a tier, and waits for how far it comes.
-func (r *run) startIn(ctx context.Context, tier recipe.Tier) (recipe.Host, error) {
-	init, err := launch.Start(ctx, launch.Options{
-		Terminal:    r.req.Terminal != nil,
-		Path:        r.bin + "/nono-init",
-		Tier:        tier,
-		HostNetwork: r.policy.IsDisabled(policy.KindNetwork),
-		Streams:     r.streams,
-	})
-	if err != nil {
-		return recipe.Host{}, err
+// earlyOptions are what nono-init is started with for this policy. A plan is made for no agent, and
+// its streams are nono's.
+func (r *run) earlyOptions() EarlyOptions {
+	o := EarlyOptions{
+		UID: r.req.UID, Terminal: r.req.Terminal != nil,
+		HostNetwork: r.req.Config.Policy.IsDisabled(policy.KindNetwork),
 	}
-	found, err := init.Tier(ctx)
-	if err != nil {
-		return recipe.Host{}, errors.Join(err, init.Close())
+	if !r.dry {
+		o.Stdin, o.Stdout, o.Stderr = r.req.Stdin, r.req.Stdout, r.req.Stderr
 	}
-	if found.Tier != tier {
-		return recipe.Host{}, errors.Join(
-			diag.Errorf("nono-init was started for tier %q, and has %q", tier, found.Tier), init.Close())
-	}
-	r.init = init
-	return found, nil
-}
-
-// withoutTier says why there is no sandbox at all. Where both tiers were refused, both reasons are
-// told: what helps against one of them is enough.
-func (r *run) withoutTier(err error) error {
-	var refused *launch.UnavailableError
-	if r.fallback == nil || !errors.As(err, &refused) {
-		return HostProblem(err)
-	}
-	if refused.Reason == r.fallback.Reason {
-		return HostProblem(err)
-	}
-	return diag.Errorf("this host cannot enforce the sandbox: %s; and without namespaces: %s",
-		r.fallback.Reason, refused.Reason).Try("%s\nor: %s", r.fallback.Try, refused.Try)
+	return o
 }
 
 // walled reports whether nothing can be mounted on this host.

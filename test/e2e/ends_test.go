@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/test/hosts"
 	"github.com/nono-run/nono/test/machine"
 )
 
@@ -197,10 +198,9 @@ func TestSignalDuringTheStart(t *testing.T) {
 		for moment := range 8 {
 			u := newUser(t)
 			u.useEcho("")
-			// The first at which nono, and not yet Go's runtime alone, has the signal: it has started
-			// something.
+			// The first at which nono, and not yet Go's runtime alone, has the signal: the policy was read.
 			g := u.guard(configured("sh", "-c", "exec sleep 60")...)
-			g.until("started anything", func() bool { return len(descendants(g.pid)) > 0 || len(u.runDirs()) > 0 })
+			g.until("made its directory", func() bool { return len(u.runDirs()) > 0 })
 			time.Sleep(time.Duration(moment) * 10 * time.Millisecond)
 			g.signal(s)
 			r := g.end()
@@ -219,6 +219,40 @@ func TestSignalDuringTheStart(t *testing.T) {
 			t.Errorf("want 130\n%s", r)
 		}
 	})
+}
+
+// TestNoRunAfterAll: nono-init is there before the policy is settled, and gone when it is refused,
+// or when nono is ended while it still asks its user.
+func TestNoRunAfterAll(t *testing.T) {
+	for name, host := range map[string]hosts.Host{"A": {}, "B": {NoNamespaces: true}} {
+		begin := func(t *testing.T) (*terminal, *guarded) {
+			u := newUser(t)
+			u.write("~/data/x", "")
+			u.write("agent.hcl", asking)
+			tty := newTerminal(t)
+			g := u.guarded("run", "-c", "agent.hcl")
+			hosts.On(t, g.Cmd, host)
+			tty.run(g)
+			g.wait(&g.out, "allow this")
+			g.until("started nono-init", func() bool { _, there := g.child("nono-init"); return there })
+			return tty, g
+		}
+		t.Run(name+", refused", func(t *testing.T) {
+			tty, g := begin(t)
+			tty.types(t, "n\n")
+			if r := g.end(); r.Code != 125 {
+				t.Errorf("want 125\n%s", r)
+			}
+		})
+		t.Run(name+", interrupted", func(t *testing.T) {
+			_, g := begin(t)
+			g.signal(syscall.SIGINT)
+			const within = 5 * time.Second
+			if r, report := g.over(); report.Gone < 0 || report.Gone > within {
+				t.Errorf("%v later there was still some of %q\n%s", report.Gone, report.Left, r)
+			}
+		})
+	}
 }
 
 func TestLeftBehind(t *testing.T) {
@@ -600,7 +634,10 @@ func (tty *terminal) runWith(g *guarded, stderr bool) {
 	if stderr {
 		g.Stderr = side
 	}
-	g.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if g.SysProcAttr == nil {
+		g.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	g.SysProcAttr.Setsid, g.SysProcAttr.Setctty = true, true
 	g.start()
 	side.Close()
 	go func() { _, _ = io.Copy(&g.out, tty) }() // to the end, which is an error here
