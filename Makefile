@@ -168,8 +168,8 @@ work: build ## a day's work, outside and inside; ONLY=git for some of it, PAGE=1
 agents: build ## claude and codex, fetched by npm, do a piece of work inside; what is installed starts; needs tmux; PAGE=1 writes docs/agents.md
 	@$(GO) run ./test/agents -nono bin/nono -in bin/agents -only '$(ONLY)' $(if $(PAGE),-page docs/agents.md)
 
-kernels: build ## the kernels that Debian's packages offer, each booted under qemu: the demo, the table of attacks and the launcher's tests; ONLY='^6\.1$$' for some, PAGE=1 writes docs/kernels.md
-	@$(GO) run ./test/kernels -nono bin -in bin/kernels $(if $(ONLY),-only '$(ONLY)') $(if $(PAGE),-page docs/kernels.md)
+kernels: build ## the kernels that Debian's packages offer, each booted under qemu: the demo, the table of attacks and the launcher's tests; ONLY='^6\.1$$' for some, TRY=', attack$$' for some of what is tried, PAGE=1 writes docs/kernels.md
+	@$(GO) run ./test/kernels -nono bin -in bin/kernels $(if $(ONLY),-only '$(ONLY)') $(if $(TRY),-try '$(TRY)') $(if $(PAGE),-page docs/kernels.md)
 
 clean: ## remove what make made
 	rm -rf bin tools/node_modules bench/node_modules examples/demo/.demo

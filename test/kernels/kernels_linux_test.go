@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -140,7 +141,12 @@ func TestOutcomes(t *testing.T) {
 		}, "1 passed, 0 skipped, **1 failed**", true},
 		{"tests that never ran", serial.Result{
 			Trial: "core/launch", Code: 2, Err: "panic: building: no go\n",
-		}, "0 passed, 0 skipped, exit code 2", true},
+		}, "0 passed, 0 skipped, **1 batches that broke**", true},
+		{"a test without an end", serial.Result{
+			Trial: "core/launch", Code: -1, TimedOut: true,
+			Out: "=== RUN   TestA\n--- PASS: TestA (0.1s)\n=== RUN   TestB\n",
+		}, "1 passed, 0 skipped, **1 without an end**", true},
+		{"nobody knows what", serial.Result{Trial: "another"}, "what is it?", true},
 	} {
 		o := outcomeOf(test.r)
 		if o.Short != test.short || o.Failed != test.fails {
@@ -151,6 +157,65 @@ func TestOutcomes(t *testing.T) {
 	want := []string{"not held: send a signal to another process"}
 	if got := reached(table + signal); !slices.Equal(got, want) {
 		t.Errorf("reached: %q", got)
+	}
+}
+
+// TestKeep: what is tried anew takes the place of what was found before, and the rest stays.
+func TestKeep(t *testing.T) {
+	result := func(situation, trial string, root bool, out string) serial.Result {
+		return serial.Result{Situation: situation, Trial: trial, Root: root, Out: out}
+	}
+	f := findings{Results: []serial.Result{
+		result(asShipped, "core/launch", false, "new 1"), result(asShipped, "core/launch", false, "new 2"),
+		result(without, attack, false, "new"),
+	}}
+	f.keep(findings{
+		Host: &serial.Host{Release: "6.1"}, Lacking: []serial.Lacking{{Situation: "a", Why: "b"}},
+		Results: []serial.Result{
+			result(asShipped, demo, false, "old"), result(asShipped, "core/launch", false, "old"),
+			result(without, attack, false, "old"), result(without, attack, true, "old"),
+		},
+	})
+	var got []string
+	for _, r := range f.Results {
+		got = append(got, called(r.Situation, r.Root, r.Trial)+": "+r.Out)
+	}
+	want := []string{
+		"as Debian ships it, core/launch: new 1", "as Debian ships it, core/launch: new 2",
+		"no user namespaces, attack: new", "as Debian ships it, demo: old",
+		"no user namespaces, as root, attack: old",
+	}
+	if !slices.Equal(got, want) || f.Host == nil || len(f.Lacking) != 1 {
+		t.Errorf("got %q, %+v, %+v", got, f.Host, f.Lacking)
+	}
+}
+
+// TestTask: all is tried but what was not asked for, the table of attacks as an ordinary user before
+// it is tried as root, and no situation is made for nothing.
+func TestTask(t *testing.T) {
+	own := []serial.Trial{{Name: "core/launch"}}
+	names := func(try string) (all []string) {
+		for _, s := range task(own, regexp.MustCompile(try)).Situations {
+			if len(s.Trials) == 0 {
+				t.Errorf("nothing is tried in %q", s.Name)
+			}
+			for _, tr := range s.Trials {
+				all = append(all, called(s.Name, tr.Root, tr.Name))
+			}
+		}
+		return all
+	}
+	want := []string{
+		"as Debian ships it, attack", "no user namespaces, attack",
+		"no user namespaces, Yama's scope 1, attack", "as Debian ships it, core/launch",
+		"as Debian ships it, as root, attack", "no user namespaces, as root, attack",
+	}
+	all := names("")
+	if got := all[len(all)-len(want):]; !slices.Equal(got, want) {
+		t.Errorf("last: got %q", got)
+	}
+	if got := names("^no user namespaces, attack$"); !slices.Equal(got, want[1:2]) {
+		t.Errorf("one: got %q", got)
 	}
 }
 

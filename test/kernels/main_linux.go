@@ -2,6 +2,7 @@
 //
 //	go run ./test/kernels -nono bin                        # the newest of each series
 //	go run ./test/kernels -nono bin -only '^6\.1$'         # those whose series matches
+//	go run ./test/kernels -nono bin -try ', attack$'        # one thing; what else was found stays
 //	go run ./test/kernels -nono bin -page docs/kernels.md
 //
 // Packages are fetched by apt and unpacked, never installed. A kernel runs in a machine of its own
@@ -25,9 +26,8 @@ import (
 )
 
 type options struct {
-	short          bool
 	nono, in, page string
-	only           *regexp.Regexp
+	only, try      *regexp.Regexp
 	accelerator    string
 	deadline       time.Duration
 }
@@ -39,11 +39,14 @@ func main() {
 	flag.StringVar(&o.page, "page", "", "also write the result to this file")
 	flag.StringVar(&o.accelerator, "accel", "tcg", "what the emulator runs the machine with")
 	flag.DurationVar(&o.deadline, "deadline", 20*time.Minute, "how long one kernel may take")
-	flag.BoolVar(&o.short, "short", false, "leave out the attacks and the tests, which take minutes")
 	only := flag.String("only", `^[0-9.]+$|^6\.12 `, "a regular expression: the series to boot")
+	try := flag.String("try", "",
+		"a regular expression: what is tried, as `SITUATION, [as root, ]TRIAL`")
 	flag.Parse()
-	var err error
-	if o.only, err = regexp.Compile(*only); err == nil {
+	var err, tryErr error
+	o.only, err = regexp.Compile(*only)
+	o.try, tryErr = regexp.Compile(*try)
+	if err = errors.Join(err, tryErr); err == nil {
 		err = run(o)
 	}
 	if err != nil {
@@ -83,7 +86,14 @@ func run(o options) error {
 	if err := buildTests(tests); err != nil {
 		return err
 	}
-	i := image{root: root, nono: o.nono, demo: "examples/demo", tests: tests, guest: guest}
+	own, err := ownTests(tests)
+	if err != nil {
+		return err
+	}
+	i := image{
+		root: root, nono: o.nono, demo: "examples/demo", tests: tests, guest: guest,
+		task: task(own, o.try),
+	}
 	var broken error
 	for _, k := range all {
 		if !o.only.MatchString(k.Series) {
@@ -118,20 +128,28 @@ const findingsFile = "findings.json"
 func known(in string, all []kernel) (map[string]findings, error) {
 	found := map[string]findings{}
 	for _, k := range all {
-		text, err := os.ReadFile(filepath.Join(in, k.directory(), findingsFile))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
+		f, err := recall(filepath.Join(in, k.directory()))
 		if err != nil {
-			return nil, err
-		}
-		var f findings
-		if err := json.Unmarshal(text, &f); err != nil {
 			return nil, fmt.Errorf("%s: %w", k.Series, err)
 		}
-		found[k.Series] = f
+		if f.Kernel.Package != "" {
+			found[k.Series] = f
+		}
 	}
 	return found, nil
+}
+
+// recall reads what was found of a kernel; of one that was not booted it is nothing.
+func recall(dir string) (findings, error) {
+	var f findings
+	text, err := os.ReadFile(filepath.Join(dir, findingsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return f, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &f)
+	}
+	return f, err
 }
 
 // try fetches one kernel, if it was not before, and boots it.
@@ -145,7 +163,6 @@ func try(o options, a *archive, k kernel, i image) (findings, error) {
 		return findings{}, err
 	}
 	i.kernel = files
-	i.task = task(o.short)
 	first := filepath.Join(dir, "image.cpio")
 	if err := i.write(first); err != nil {
 		return findings{}, err
@@ -154,6 +171,11 @@ func try(o options, a *archive, k kernel, i image) (findings, error) {
 	m := machine{kernel: vmlinuz, image: first, dir: dir, deadline: o.deadline}
 	f := m.boot(o.accelerator)
 	f.Kernel, f.Day = k, time.Now().UTC().Format(time.DateOnly)
+	if earlier, err := recall(dir); err != nil {
+		return f, err
+	} else if earlier.Kernel.Package == k.Package {
+		f.keep(earlier)
+	}
 	text, err := json.Marshal(f)
 	if err != nil {
 		return f, err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/test/kernels/serial"
@@ -34,6 +35,8 @@ func (o outcome) line(r serial.Result) string {
 // outcomeOf reads what a trial printed.
 func outcomeOf(r serial.Result) outcome {
 	switch {
+	case slices.Contains(tested, r.Trial):
+		return testsOutcome(r)
 	case r.TimedOut:
 		return outcome{Short: "no end", Failed: true, Detail: last(r.Out + r.Err)}
 	case r.Trial == demo:
@@ -43,7 +46,7 @@ func outcomeOf(r serial.Result) outcome {
 	case r.Trial == attack:
 		return attackOutcome(r)
 	}
-	return testsOutcome(r)
+	return outcome{Short: "what is it?", Detail: []string{r.Trial}, Failed: true}
 }
 
 var (
@@ -140,25 +143,53 @@ func attackOutcome(r serial.Result) outcome {
 	return o
 }
 
-var testLine = regexp.MustCompile(`(?m)^\s*--- (PASS|FAIL|SKIP): (\S+)`)
+var (
+	testLine  = regexp.MustCompile(`(?m)^\s*--- (PASS|FAIL|SKIP): (\S+)`)
+	testBegun = regexp.MustCompile(`(?m)^=== RUN +(\S+)`)
+)
 
-// testsOutcome counts how tests ended.
-func testsOutcome(r serial.Result) outcome {
+// What became of tests that did not say how they ended, and of a batch that ended with no test at
+// fault.
+const (
+	unended = "unended"
+	lost    = "lost"
+)
+
+// testsOutcome counts how the tests of one or several batches ended.
+func testsOutcome(batches ...serial.Result) outcome {
 	count := map[string]int{}
 	var o outcome
-	for _, m := range testLine.FindAllStringSubmatch(r.Out, -1) {
-		count[m[1]]++
-		if m[1] == "FAIL" {
-			o.Failed = true
-			o.Detail = append(o.Detail, m[2])
+	for _, r := range batches {
+		ended := map[string]bool{}
+		failed := false
+		for _, m := range testLine.FindAllStringSubmatch(r.Out, -1) {
+			count[m[1]]++
+			ended[m[2]] = true
+			if m[1] == "FAIL" {
+				failed = true
+				o.Detail = append(o.Detail, m[2])
+			}
 		}
+		for _, m := range testBegun.FindAllStringSubmatch(r.Out, -1) {
+			if !ended[m[1]] {
+				failed = true
+				count[unended]++
+				o.Detail = append(o.Detail, m[1]+" had no end")
+			}
+		}
+		if r.Code != 0 && !failed {
+			count[lost]++
+			o.Detail = append(o.Detail, last(r.Out+r.Err)...)
+		}
+		o.Failed = o.Failed || failed || r.Code != 0
 	}
 	o.Short = fmt.Sprintf("%d passed, %d skipped", count["PASS"], count["SKIP"])
-	if o.Failed {
-		o.Short += fmt.Sprintf(", **%d failed**", count["FAIL"])
-	} else if r.Code != 0 {
-		o.Failed, o.Detail = true, last(r.Out+r.Err)
-		o.Short += fmt.Sprintf(", exit code %d", r.Code)
+	for _, bad := range []struct{ what, says string }{
+		{"FAIL", "failed"}, {unended, "without an end"}, {lost, "batches that broke"},
+	} {
+		if n := count[bad.what]; n > 0 {
+			o.Short += fmt.Sprintf(", **%d %s**", n, bad.says)
+		}
 	}
 	return o
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/nono-run/nono/test/kernels/serial"
 )
 
 // page is docs/kernels.md as it grows.
@@ -80,7 +82,7 @@ func (p *page) overview(booted []findings) {
 			f.Kernel.Series, "`" + f.Kernel.Package + "`", abi,
 			f.short(asShipped, demo, false), f.short(asShipped, demo, true),
 			f.short(without, demo, false), f.short(without, demo, true),
-			f.short(asShipped, tested[0], false), f.Day,
+			f.tests(tested[0]), f.Day,
 		})
 	}
 	p.table([]string{
@@ -211,8 +213,8 @@ func (p *page) broken(booted []findings) {
 		for _, r := range f.Results {
 			o := outcomeOf(r)
 			if o.Failed {
-				lines = append(lines, fmt.Sprintf("- %s, %s%s, %s: %s", f.Kernel.Series, r.Situation,
-					whose(r.Root), r.Trial, strings.Join(o.Detail, "; ")))
+				lines = append(lines, fmt.Sprintf("- %s, %s: %s", f.Kernel.Series,
+					called(r.Situation, r.Root, r.Trial), strings.Join(o.Detail, "; ")))
 			}
 		}
 	}
@@ -251,6 +253,17 @@ func (p *page) missing(all []kernel, booted []findings) {
 		versions = "- Landlock's versions " + strings.Join(gaps, ", ") +
 			": no kernel that was booted has them."
 	}
+	var bare []string
+	for _, f := range booted {
+		if f.Host != nil && f.Host.Bare {
+			bare = append(bare, f.Kernel.Series)
+		}
+	}
+	if bare != nil {
+		versions += "\n- The modules of " + strings.Join(bare, ", ") +
+			", which the archives have no longer: what a program can only reach through one of them " +
+			"was not tried there."
+	}
 	var left []string
 	for _, k := range all {
 		of := func(f findings) bool { return f.Kernel.Series == k.Series }
@@ -266,6 +279,20 @@ func (p *page) missing(all []kernel, booted []findings) {
 		restriction = "is in some of Debian's, and was not tried"
 	}
 	p.printf(ending, versions, restriction)
+}
+
+// tests is how a package's tests ended on a kernel, all batches together.
+func (f findings) tests(pkg string) string {
+	var batches []serial.Result
+	for _, r := range f.Results {
+		if r.Trial == pkg {
+			batches = append(batches, r)
+		}
+	}
+	if batches == nil {
+		return "-"
+	}
+	return testsOutcome(batches...).Short
 }
 
 // short is a trial's outcome on a kernel; "-" where it was not made.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/test/kernels/serial"
@@ -87,21 +88,42 @@ func goTool(dir string, args ...string) error {
 // binary is the name of a package's compiled tests.
 func binary(pkg string) string { return filepath.Base(pkg) + ".test" }
 
-// late are tests of how fast something is ended, or of many tries in a row: an emulated processor
-// that others need too is too slow for them.
-const late = "^(TestForkOn|TestSwappedSource|TestDescendants)"
+// batch is how many tests are run by one command: one that does not end takes few with it.
+const batch = 8
 
-// tests runs them as an ordinary user.
-func tests() []serial.Trial {
+// ownTests runs them as an ordinary user.
+func ownTests(built string) ([]serial.Trial, error) {
 	var all []serial.Trial
 	for _, pkg := range tested {
-		all = append(all, serial.Trial{
-			Name: pkg, Dir: testsAt + pkg, Seconds: 400, Command: []string{
-				"/opt/tests/" + binary(pkg), "-test.v", "-test.timeout", "390s", "-test.skip", late,
-			},
-		})
+		names, err := listed(pkg, filepath.Join(built, binary(pkg)))
+		if err != nil {
+			return nil, err
+		}
+		for some := range slices.Chunk(names, batch) {
+			all = append(all, serial.Trial{
+				Name: pkg, Dir: testsAt + pkg, Seconds: 310, Command: []string{
+					"/opt/tests/" + binary(pkg), "-test.v", "-test.timeout", "300s",
+					"-test.run", "^(" + strings.Join(some, "|") + ")$",
+				},
+			})
+		}
 	}
-	return all
+	return all, nil
+}
+
+// listed are the names of a package's tests.
+func listed(pkg, program string) ([]string, error) {
+	program, err := filepath.Abs(program)
+	if err != nil {
+		return nil, err
+	}
+	c := exec.Command(program, "-test.list", "^Test")
+	c.Dir = pkg
+	out, err := c.Output()
+	if err != nil {
+		return nil, fmt.Errorf("asking for the tests of %s: %w", pkg, err)
+	}
+	return strings.Fields(string(out)), nil
 }
 
 // testsAt is where the directories lie that they run in.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"regexp"
 	"slices"
 
 	"github.com/nono-run/nono/test/kernels/serial"
@@ -52,34 +53,45 @@ var (
 )
 
 // task is what is tried on each kernel: in every situation what is short, and then what takes
-// minutes, if that is wanted: so a machine that is ended for its deadline has said the most.
-func task(brief bool) serial.Task {
+// minutes, first as an ordinary user. So a machine that is ended for its deadline has said the
+// most. Of all that only matches of a regular expression are tried, by what [called] says of each.
+func task(tests []serial.Trial, try *regexp.Regexp) serial.Task {
 	const user, root = false, true
-	var short, long []serial.Situation
-	for _, s := range situations {
-		first, then := trials(user), []serial.Trial(nil)
+	var t serial.Task
+	add := func(n int, trials ...serial.Trial) {
+		s := situations[n]
+		trials = slices.DeleteFunc(trials, func(tr serial.Trial) bool {
+			return !try.MatchString(called(s.name, tr.Root, tr.Name))
+		})
+		if len(trials) > 0 {
+			t.Situations = append(t.Situations, serial.Situation{
+				Name: s.name, Settings: s.settings, Before: s.before, After: s.after, Trials: trials,
+			})
+		}
+	}
+	for n, s := range situations {
+		add(n, trials(user)...)
 		if s.root {
-			first = slices.Concat(first, trials(root))
+			add(n, trials(root)...)
 		}
+	}
+	for n, s := range situations {
 		if s.attacks {
-			then = attacks(user)
+			add(n, attacks(user)...)
 		}
+	}
+	add(0, tests...)
+	for n, s := range situations {
 		if s.attacks && s.root {
-			then = slices.Concat(then, attacks(root))
-		}
-		made := serial.Situation{
-			Name: s.name, Settings: s.settings, Before: s.before, After: s.after, Trials: first,
-		}
-		short = append(short, made)
-		if made.Trials = then; s.attacks {
-			long = append(long, made)
+			add(n, attacks(root)...)
 		}
 	}
-	if brief {
-		return serial.Task{Situations: short}
-	}
-	last := serial.Situation{Name: asShipped, Trials: tests()}
-	return serial.Task{Situations: append(slices.Concat(short, long), last)}
+	return t
+}
+
+// called is what a trial is called in one situation.
+func called(situation string, root bool, trial string) string {
+	return situation + whose(root) + ", " + trial
 }
 
 // The trials, by name; those of nono's own tests have their package's.
@@ -111,7 +123,7 @@ func trials(root bool) []serial.Trial {
 // attacks is the whole table of attacks, with the control of each.
 func attacks(root bool) []serial.Trial {
 	return []serial.Trial{{
-		Name: attack, Root: root, Dir: "/tmp", Seconds: 400,
+		Name: attack, Root: root, Dir: "/tmp", Seconds: 900,
 		Command: []string{"/opt/nono/nono", "doctor", "--attack", "--json"},
 	}}
 }

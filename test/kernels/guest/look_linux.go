@@ -38,11 +38,13 @@ func look() (*serial.Host, error) {
 	if abi, err := ll.LandlockGetABIVersion(); err == nil {
 		h.Landlock = abi
 	}
-	modules, err := os.ReadFile("/sys/kernel/security/lsm")
+	security, err := os.ReadFile("/sys/kernel/security/lsm")
 	if err != nil {
 		return nil, err
 	}
-	h.Modules = string(modules)
+	h.Modules = string(security)
+	_, err = os.Stat(modules)
+	h.Bare = err != nil
 	for _, path := range settings {
 		if value, err := os.ReadFile(filepath.Join("/proc/sys", path)); err == nil {
 			h.Settings[path] = strings.TrimSpace(string(value))

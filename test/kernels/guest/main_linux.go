@@ -20,6 +20,9 @@ import (
 // system is where the host's own file system lies in the first one.
 const system = "/system"
 
+// modules is where those of the kernel lie.
+const modules = "/usr/lib/modules"
+
 func main() {
 	if os.Getpid() != 1 {
 		if err := work(); err != nil {
@@ -149,10 +152,12 @@ func do(say *json.Encoder) error {
 }
 
 // prepare does what a distribution does when it starts: modules are found by their names from here
-// on, and the loopback is up.
+// on, if there are any, and the loopback is up.
 func prepare() error {
-	if out, err := exec.Command("/sbin/depmod").CombinedOutput(); err != nil {
-		return fmt.Errorf("depmod: %w: %s", err, out)
+	if _, err := os.Stat(modules); err == nil {
+		if out, err := exec.Command("/sbin/depmod").CombinedOutput(); err != nil {
+			return fmt.Errorf("depmod: %w: %s", err, out)
+		}
 	}
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -57,6 +57,8 @@ type Host struct {
 	Landlock int
 	// Modules are the security modules that are on, as the kernel lists them.
 	Modules string
+	// Bare says that it came without modules that it could load.
+	Bare bool `json:",omitempty"`
 	// Settings are those that decide about sandboxes, as they were found; one that the kernel does not
 	// have is not there.
 	Settings map[string]string
