@@ -240,7 +240,9 @@ func variableName(s string) string {
 }
 
 // resolve follows the links of an absolute path. What is missing at its end is taken as written.
-func (h *host) resolve(name string) (hostfile.Route, error) { return hostfile.Follow(h.look, name) }
+func (h *host) resolve(name string) (hostfile.Route, error) {
+	return hostfile.FollowLinks(h.look, name)
+}
 
 // blocked is the directory that could not be searched, and whether it is this user's, who can
 // change that. One of somebody else's keeps the agent out as well.

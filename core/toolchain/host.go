@@ -45,7 +45,7 @@ func names(dir string) ([]string, error) {
 // follow resolves all links in an absolute path and lists those it went through. The path need not
 // exist.
 func (h *host) follow(p string) (resolved string, links []string, err error) {
-	route, err := hostfile.Follow(h.look, p)
+	route, err := hostfile.FollowLinks(h.look, p)
 	if err != nil {
 		return "", nil, err
 	}
@@ -57,7 +57,7 @@ func (h *host) follow(p string) (resolved string, links []string, err error) {
 
 // stat says what is at a path, through links.
 func (h *host) stat(p string) (hostfile.Entry, error) {
-	route, err := hostfile.Follow(h.look, p)
+	route, err := hostfile.FollowLinks(h.look, p)
 	if err == nil && route.Entry.Type == policy.Missing {
 		err = &fs.PathError{Op: "stat", Path: p, Err: unix.ENOENT}
 	}

@@ -26,9 +26,8 @@ type Path struct {
 // Has reports whether the agent finds a program in PATH.
 func (p *Path) Has(program string) bool {
 	return slices.ContainsFunc(p.inside, func(dir string) bool {
-		file := path.Join(dir, program)
-		resolved, _, err := p.looker.host.follow(file)
-		return err == nil && p.looker.isProgram(file) && p.looker.granted(resolved)
+		to, err := hostfile.FollowLinks(p.looker.host.look, path.Join(dir, program))
+		return err == nil && isProgram(to.Entry) && p.looker.granted(to.Path)
 	})
 }
 
@@ -94,7 +93,7 @@ func (p *pathLooker) directory(dir string) {
 		}
 	}
 	p.path.inside = append(p.path.inside, dir)
-	route, err := hostfile.Follow(p.host.look, dir)
+	route, err := hostfile.FollowLinks(p.host.look, dir)
 	if err != nil || route.Entry.Type != policy.Directory || isForeign(route.Path) {
 		return
 	}
@@ -169,7 +168,7 @@ func (p *pathLooker) programs(dir string) {
 	only := !policy.Within(p.Home, dir)
 	for _, name := range names {
 		file := path.Join(dir, name)
-		route, err := hostfile.Follow(p.host.look, file)
+		route, err := hostfile.FollowLinks(p.host.look, file)
 		if err != nil || route.Entry.Type == policy.Missing {
 			continue
 		}

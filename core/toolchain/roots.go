@@ -132,7 +132,7 @@ func (r *resolver) base(k *rootKind) (string, bool) {
 		return base, base != ""
 	}
 	base := ""
-	if route, err := hostfile.Follow(r.host.look, path.Join(r.dir(k.at), k.within)); err == nil &&
+	if route, err := hostfile.FollowLinks(r.host.look, path.Join(r.dir(k.at), k.within)); err == nil &&
 		!slices.ContainsFunc(route.Links(), replaceable) &&
 		(k.holds == singlePrograms || !policy.Within(r.Home, route.Path)) {
 		base = route.Path
@@ -175,8 +175,10 @@ func (r *resolver) root(p string) (installed, bool) {
 // isProgram reports a file that can be executed.
 func (r *resolver) isProgram(p string) bool {
 	e, err := r.host.stat(p)
-	return err == nil && e.Type == policy.Regular && e.Executable
+	return err == nil && isProgram(e)
 }
+
+func isProgram(e hostfile.Entry) bool { return e.Type == policy.Regular && e.Executable }
 
 // unit is how many of the names below a root lead to the installation that these names lie in.
 func (h holding) unit(below []string) (int, bool) {

@@ -74,7 +74,7 @@ func look(files fstest.MapFS) hostfile.Look {
 // content reads as hostfile.Read does.
 func content(files fstest.MapFS) func(string, int64) ([]byte, error) {
 	return func(name string, limit int64) ([]byte, error) {
-		route, err := hostfile.Follow(look(files), name)
+		route, err := hostfile.FollowLinks(look(files), name)
 		if err != nil {
 			return nil, err
 		}

@@ -55,6 +55,26 @@ const MaxHops = 4096
 // a file. It is an error where the host does not let us look, and ELOOP or ENAMETOOLONG where the
 // kernel would say so; ELOOP also beyond [MaxHops].
 func Follow(look Look, name string) (Route, error) {
+	hops := make([]Hop, 0, strings.Count(name, "/")+1)
+	r, err := follow(look, name, func(h Hop) { hops = append(hops, h) })
+	r.Hops = hops
+	return r, err
+}
+
+// FollowLinks is Follow that remembers the links alone: most names lead through none.
+func FollowLinks(look Look, name string) (Route, error) {
+	var links []Hop
+	r, err := follow(look, name, func(h Hop) {
+		if h.Entry.IsLink() {
+			links = append(links, h)
+		}
+	})
+	r.Hops = links
+	return r, err
+}
+
+// follow is Follow that tells of each hop.
+func follow(look Look, name string, tell func(Hop)) (Route, error) {
 	if len(name) > MaxPath {
 		return Route{}, &fs.PathError{Op: "following", Path: name[:64] + "...", Err: unix.ENAMETOOLONG}
 	}
@@ -62,11 +82,11 @@ func Follow(look Look, name string) (Route, error) {
 	if err != nil {
 		return Route{}, err
 	}
-	todo := strings.Split(name, "/")
-	r := Route{Path: "/", Entry: root, Hops: make([]Hop, 0, len(todo))} // as far as it was followed
-	for links := 0; len(todo) > 0; {
-		next := todo[0]
-		todo = todo[1:]
+	r := Route{Path: "/", Entry: root} // as far as it was followed
+	hops, links := 0, 0
+	for todo := name; todo != ""; {
+		var next string
+		next, todo, _ = strings.Cut(todo, "/")
 		switch next {
 		case "", ".":
 			continue
@@ -80,15 +100,12 @@ func Follow(look Look, name string) (Route, error) {
 			}
 			continue
 		}
-		at := r.Path + "/" + next // clean as it is
-		if r.Path == "/" {
-			at = "/" + next
-		}
+		at := below(r.Path, next, name)
 		e, err := look(at)
 		if err != nil {
 			return r, err
 		}
-		r.Hops = append(r.Hops, Hop{at, e, r.Entry.Fixed})
+		tell(Hop{at, e, r.Entry.Fixed})
 		if !e.IsLink() {
 			r.Path, r.Entry = at, e
 		} else {
@@ -99,13 +116,27 @@ func Follow(look Look, name string) (Route, error) {
 				r.Path, r.Entry = "/", root
 			}
 			// The target is not cleaned: "link/.." is the parent of where the link leads.
-			todo = append(strings.Split(e.Target, "/"), todo...)
+			todo = e.Target + "/" + todo
 		}
-		if len(r.Hops) > MaxHops {
+		if hops++; hops > MaxHops {
 			return r, &fs.PathError{Op: "following", Path: name, Err: unix.ELOOP}
 		}
 	}
 	return r, nil
+}
+
+// below is the path of a name in a directory. Where it is how a longer name begins it is a part of
+// that, and no copy: most names are followed from their beginning to their end.
+func below(dir, next, longer string) string {
+	if dir == "/" {
+		dir = ""
+	}
+	at := len(dir) + 1 + len(next)
+	if len(longer) >= at && longer[:len(dir)] == dir && longer[len(dir)] == '/' &&
+		longer[len(dir)+1:at] == next {
+		return longer[:at]
+	}
+	return dir + "/" + next
 }
 
 // Resolve is where the absolute name of a file that exists leads, free of links. It is an error

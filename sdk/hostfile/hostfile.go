@@ -13,6 +13,7 @@ package hostfile
 import (
 	"errors"
 	"io/fs"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -77,14 +78,27 @@ func Host(path string) (Entry, error) {
 			unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS) != nil
 		e.Rooted = e.Rooted && !OthersWrite(&st)
 	case unix.S_IFLNK:
-		buf := make([]byte, unix.PathMax)
-		n, err := unix.Readlink(path, buf)
-		if err != nil {
+		if e.Target, err = readLink(path, st.Size); err != nil {
 			return Entry{}, &fs.PathError{Op: "reading the link", Path: path, Err: err}
 		}
-		e.Target = string(buf[:n])
 	}
 	return e, nil
+}
+
+// readLink is where a link leads. Its size says how long that is, but for links that the kernel
+// makes up, and for one that was replaced meanwhile.
+func readLink(path string, size int64) (string, error) {
+	buf := make([]byte, min(max(size, 64)+1, unix.PathMax))
+	for {
+		n, err := unix.Readlink(path, buf)
+		if err != nil {
+			return "", err
+		}
+		if n < len(buf) || n == unix.PathMax {
+			return string(buf[:n]), nil
+		}
+		buf = make([]byte, unix.PathMax)
+	}
 }
 
 // OthersWrite reports whether a directory's mode lets somebody else than its owner change its
@@ -95,15 +109,25 @@ func OthersWrite(st *unix.Stat_t) bool {
 }
 
 // Once looks at each path one time only: the ways to most files have most of their names in common,
-// and an answer that changes between two questions helps nobody. It is for one goroutine.
+// and an answer that changes between two questions helps nobody. Beneath what is missing it looks
+// at nothing. It is for one goroutine.
 func Once(look Look) Look {
 	seen := map[string]*Entry{} // entries are large, and would be copied as it grows
+	missing := &Entry{Type: policy.Missing}
 	return func(path string) (Entry, error) {
 		if e, ok := seen[path]; ok {
 			return *e, nil
 		}
+		dir := path[:max(0, strings.LastIndexByte(path, '/'))]
+		if above, ok := seen[dir]; ok && above.Type == policy.Missing {
+			seen[path] = missing
+			return *missing, nil
+		}
 		e, err := look(path)
-		if err == nil {
+		switch {
+		case err == nil && e == *missing:
+			seen[path] = missing
+		case err == nil:
 			seen[path] = &e
 		}
 		return e, err

@@ -69,6 +69,13 @@ func TestFollow(t *testing.T) {
 			if diff := cmp.Diff(met, listed); diff != "" {
 				t.Errorf("its links (-want +got):\n%s", diff)
 			}
+			alone, err := hostfile.FollowLinks(host.look, tt.name)
+			if err != nil || alone.Path != r.Path || alone.Entry != r.Entry {
+				t.Errorf("with its links alone: %+v, %v", alone, err)
+			}
+			if diff := cmp.Diff(r.Links(), alone.Hops); diff != "" {
+				t.Errorf("its links alone (-all +alone):\n%s", diff)
+			}
 			want, _ := host.look(tt.path)
 			if diff := cmp.Diff(want, r.Entry); diff != "" {
 				t.Errorf("what is there (-want +got):\n%s", diff)
@@ -157,9 +164,11 @@ func TestHost(t *testing.T) {
 	if err := os.WriteFile(program, []byte("#!x"), 0o610); err != nil {
 		t.Fatal(err)
 	}
+	longest := strings.Repeat("x", hostfile.MaxPath)
 	for name, err := range map[string]error{
-		"link":   os.Symlink("file", filepath.Join(dir, "link")),
-		"linked": os.Link(file, filepath.Join(dir, "linked")),
+		"link":    os.Symlink("file", filepath.Join(dir, "link")),
+		"linked":  os.Link(file, filepath.Join(dir, "linked")),
+		"longest": os.Symlink(longest, filepath.Join(dir, "longest")),
 	} {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -170,6 +179,7 @@ func TestHost(t *testing.T) {
 		file:                           {Type: policy.Regular, Links: 2, Ours: true},
 		program:                        {Type: policy.Regular, Links: 1, Executable: true, Size: 3, Ours: true},
 		filepath.Join(dir, "link"):     {Type: policy.Special, Target: "file"},
+		filepath.Join(dir, "longest"):  {Type: policy.Special, Target: longest},
 		filepath.Join(dir, "no"):       {Type: policy.Missing},
 		filepath.Join(file, "no", "x"): {Type: policy.Missing},
 		os.DevNull:                     {Type: policy.Special},
@@ -271,6 +281,21 @@ func TestOnce(t *testing.T) {
 	}
 	if asked != 4 { // the root and three names
 		t.Errorf("the file system was asked %d times", asked)
+	}
+	beneath := links{}
+	asked = 0
+	look = hostfile.Once(func(name string) (hostfile.Entry, error) {
+		asked++
+		return beneath.look(name)
+	})
+	for _, name := range []string{"/a/new/b/c", "/a/new/b/d", "/a/newer/x"} {
+		r, err := hostfile.Follow(look, name)
+		if err != nil || r.Path != name || r.Entry.Type != policy.Missing {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+	if asked != 4 { // the root, /a, and what is missing in it
+		t.Errorf("the file system was asked %d times about what is missing", asked)
 	}
 }
 
