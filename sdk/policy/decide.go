@@ -46,7 +46,7 @@ type Decider struct {
 func NewDecider(p *Policy) *Decider {
 	d := &Decider{
 		paths:     make(map[string]*pathEntry, len(p.Filesystem)),
-		variables: map[string]*variableEntry{},
+		variables: make(map[string]*variableEntry, len(p.Environment)),
 		prefixes:  map[string]*variableEntry{},
 		hosts:     newHostRules(p),
 		keys:      keyVariables(p),
@@ -57,27 +57,29 @@ func NewDecider(p *Policy) *Decider {
 			break
 		}
 	}
+	paths := make([]pathEntry, len(p.Filesystem)) // all at once: a run makes a dozen deciders
 	for i := range p.Filesystem {
 		r := &p.Filesystem[i]
-		entryOf(d.paths, r.Path).add(r)
+		entryOf(d.paths, r.Path, &paths[i]).add(r)
 	}
+	variables := make([]variableEntry, len(p.Environment))
 	for i := range p.Environment {
 		r := &p.Environment[i]
 		if prefix, ok := r.pattern(); ok {
-			entryOf(d.prefixes, prefix).add(r)
+			entryOf(d.prefixes, prefix, &variables[i]).add(r)
 			d.longest = max(d.longest, len(prefix))
 		} else {
-			entryOf(d.variables, r.Name).add(r)
+			entryOf(d.variables, r.Name, &variables[i]).add(r)
 		}
 	}
 	return d
 }
 
-// entryOf is what entries hold under a key, made where it is not there yet.
-func entryOf[E any](entries map[string]*E, key string) *E {
+// entryOf is what entries hold under a key: the fresh one where there is none yet.
+func entryOf[E any](entries map[string]*E, key string, fresh *E) *E {
 	e, ok := entries[key]
 	if !ok {
-		e = new(E)
+		e = fresh
 		entries[key] = e
 	}
 	return e
@@ -87,8 +89,10 @@ func entryOf[E any](entries map[string]*E, key string) *E {
 type pathEntry struct {
 	denial, protection *PathRule   // the one to name
 	partial            []*PathRule // denials that do not speak of all that lies beneath
-	// grants holds one grant of each access and type, the one to name first.
+	// grants holds one grant of each access and type, the one to name first; one is place for what
+	// most have.
 	grants []*PathRule
+	one    [1]*PathRule
 }
 
 func (e *pathEntry) add(r *PathRule) {
@@ -102,6 +106,9 @@ func (e *pathEntry) add(r *PathRule) {
 				return
 			}
 			e.grants = slices.Delete(e.grants, i, i+1)
+		}
+		if len(e.grants) == 0 {
+			e.grants = e.one[:0]
 		}
 		at := slices.IndexFunc(e.grants, func(g *PathRule) bool { return sharper(g, r) == r })
 		if at < 0 {

@@ -16,25 +16,29 @@ import (
 // Mounts is the reach that a view of mounts gives.
 type Mounts struct {
 	view   view.View
-	source map[string][]fragment.Bind   // by the host's path
-	same   map[identity][]fragment.Bind // by the file that is shown, whatever its path
-	sorted []fragment.Bind              // by the host's path
+	source map[string][]*fragment.Bind   // by the host's path
+	same   map[identity][]*fragment.Bind // by the file that is shown, whatever its path
+	sorted []*fragment.Bind              // by the host's path
 }
 
 type identity struct{ device, inode uint64 }
 
 // Over is the reach of a view.
 func Over(v view.View) *Mounts {
-	m := &Mounts{view: v, source: map[string][]fragment.Bind{}, same: map[identity][]fragment.Bind{}}
+	n := len(v.Mounts())
+	m := &Mounts{
+		view: v, source: make(map[string][]*fragment.Bind, n),
+		same: make(map[identity][]*fragment.Bind, n), sorted: make([]*fragment.Bind, 0, n),
+	}
 	for _, s := range v.Mounts() {
 		if b, ok := shown(s.Mount); ok {
 			id := identity{b.Device, b.Inode}
-			m.source[b.Source()] = append(m.source[b.Source()], b)
-			m.same[id] = append(m.same[id], b)
-			m.sorted = append(m.sorted, b)
+			m.source[b.Source()] = append(m.source[b.Source()], &b)
+			m.same[id] = append(m.same[id], &b)
+			m.sorted = append(m.sorted, &b)
 		}
 	}
-	slices.SortStableFunc(m.sorted, func(a, b fragment.Bind) int {
+	slices.SortStableFunc(m.sorted, func(a, b *fragment.Bind) int {
 		return view.ComparePaths(a.Source(), b.Source())
 	})
 	return m
@@ -174,10 +178,10 @@ type Sight struct {
 // is that file or a directory above it, unless something else is mounted there.
 func (m *Mounts) Sights(route hostfile.Route, hop hostfile.Hop) []Sight {
 	var all []Sight
-	see := func(root string, b fragment.Bind) {
+	see := func(root string, b *fragment.Bind) {
 		inside := view.Moved(hop.Path, root, b.Path)
 		if m.view.Cover(inside).At() == b.Path {
-			all = append(all, Sight{inside, b, hop})
+			all = append(all, Sight{inside, *b, hop})
 		}
 	}
 	for dir := hop.Path; ; dir = path.Dir(dir) {
@@ -234,14 +238,14 @@ func (m *Mounts) Inner(route hostfile.Route) []fragment.Bind {
 	})
 	for ; i < len(m.sorted) && policy.Within(m.sorted[i].Source(), route.Path); i++ {
 		if inner(m.sorted[i].Source()) {
-			all = append(all, m.sorted[i])
+			all = append(all, *m.sorted[i])
 		}
 	}
 	for _, h := range route.Hops { // a way that turns back has been further in
 		if h.Entry.Type == policy.Directory && inner(h.Path) {
 			for _, b := range m.same[identity{h.Entry.Device, h.Entry.Inode}] {
 				if !inner(b.Source()) {
-					all = append(all, b)
+					all = append(all, *b)
 				}
 			}
 		}
