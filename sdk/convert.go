@@ -5,8 +5,7 @@ import (
 	"encoding/json"
 	"syscall"
 
-	"google.golang.org/protobuf/proto"
-
+	"github.com/nono-run/nono/sdk/codec"
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/policy"
 	"github.com/nono-run/nono/sdk/wire"
@@ -189,7 +188,7 @@ func decodeEnd(m *layerpb.End) (End, error) {
 // decodeSubcommandRequest reads the message that a command is started with.
 func decodeSubcommandRequest(raw []byte) (*SubcommandRequest, error) {
 	m := &layerpb.SubcommandRequest{}
-	if err := proto.Unmarshal(raw, m); err != nil {
+	if err := codec.Layer.Decode(raw, m); err != nil {
 		return nil, err
 	}
 	req := &SubcommandRequest{

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/nono-run/nono/sdk/codec"
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/lifeline"
 	"github.com/nono-run/nono/sdk/peer"
@@ -28,23 +29,12 @@ func NewServer(l Layer, end *lifeline.Layer, check peer.Check) *grpc.Server {
 		grpc.Creds(peer.Credentials(check)),
 		grpc.MaxRecvMsgSize(wire.MaxMessage),
 		grpc.MaxSendMsgSize(wire.MaxMessage),
-		grpc.UnaryInterceptor(escapeText),
+		grpc.ForceServerCodecV2(codec.Layer),
 	)
 	layerpb.RegisterLayerServer(s, &server{
 		layer: l, descriptors: end, session: newSession(end),
 	})
 	return s
-}
-
-// escapeText lets an answer show a path that is not UTF-8.
-func escapeText(
-	ctx context.Context, req any, _ *grpc.UnaryServerInfo, call grpc.UnaryHandler,
-) (any, error) {
-	resp, err := call(ctx, req)
-	if m, ok := resp.(proto.Message); ok && err == nil {
-		wire.EscapeText(m)
-	}
-	return resp, err
 }
 
 // server translates calls. It recovers no panic, and neither does gRPC: a layer in an unknown state

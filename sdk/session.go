@@ -12,7 +12,6 @@ import (
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/lifeline"
 	"github.com/nono-run/nono/sdk/policy"
-	"github.com/nono-run/nono/sdk/wire"
 )
 
 // givenUp is how long a socket is waited for that nobody wants any more.
@@ -181,7 +180,6 @@ func (s *Session) send(m *layerpb.SessionResponse) error {
 		return ErrSessionOver
 	case <-s.opened:
 	}
-	wire.EscapeText(m)
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if err := s.stream.Send(m); err != nil {

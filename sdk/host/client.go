@@ -23,9 +23,9 @@ import (
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/codec"
 	"github.com/nono-run/nono/sdk/fact"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/layerpb"
@@ -49,7 +49,7 @@ type Client struct {
 // NewClient speaks to the layer at the other end of conn, and passes it descriptors over the
 // lifeline.
 func NewClient(conn grpc.ClientConnInterface, line *lifeline.Host) *Client {
-	return &Client{rpc: layerpb.NewLayerClient(conn), lifeline: line}
+	return &Client{rpc: layerpb.NewLayerClient(strict{conn}), lifeline: line}
 }
 
 // DialOptions are what a connection to a layer must be made with: who may be at the other end, and
@@ -93,13 +93,13 @@ func (c *Client) Describe(ctx context.Context) (sdk.Description, error) {
 }
 
 // Said is what the layer answered to Describe, for [Recall].
-func (c *Client) Said() ([]byte, error) { return proto.Marshal(c.said) }
+func (c *Client) Said() ([]byte, error) { return codec.Core.Encode(c.said) }
 
 // Recall reads what a layer answered to Describe another time, and believes no more of it than if
 // it were answered now.
 func Recall(said []byte) (sdk.Description, error) {
 	m := &layerpb.DescribeResponse{}
-	if err := proto.Unmarshal(said, m); err != nil {
+	if err := codec.Core.Decode(said, m); err != nil {
 		return sdk.Description{}, &BadAnswer{err}
 	}
 	return badAnswer(decodeDescription(m))
@@ -115,9 +115,6 @@ func Describes(said []byte, d sdk.Description) bool {
 // open by then; req.Session and req.Core are not used.
 func (c *Client) Plan(ctx context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
 	m, err := encodePlanRequest(req)
-	if err == nil {
-		err = fits(m)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("writing the request: %w", err)
 	}
@@ -135,14 +132,14 @@ func (c *Client) Planned() ([]byte, error) {
 	if len(c.planned.GetSecrets()) > 0 {
 		return nil, errors.New("there are secrets in it")
 	}
-	return proto.Marshal(c.planned)
+	return codec.Core.Encode(c.planned)
 }
 
 // RecallPlan reads what the layer of this description answered to Plan another time, and believes
 // no more of it than if it were answered now.
 func RecallPlan(d sdk.Description, said []byte) (*sdk.PlanResponse, error) {
 	m := &layerpb.PlanResponse{}
-	if err := proto.Unmarshal(said, m); err != nil {
+	if err := codec.Core.Decode(said, m); err != nil {
 		return nil, &BadAnswer{err}
 	}
 	return badAnswer(takePlan(d, m))
@@ -157,7 +154,7 @@ func Same(req *sdk.PlanRequest) ([sha256.Size]byte, error) {
 	if err != nil {
 		return [sha256.Size]byte{}, fmt.Errorf("writing the request: %w", err)
 	}
-	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	text, err := codec.Core.Encode(m)
 	return sha256.Sum256(text), err
 }
 
@@ -205,15 +202,6 @@ func takeFacts(d sdk.Description, resp *sdk.PlanResponse) error {
 		if !own {
 			return fmt.Errorf("fact %d: the layer has no listener %q", i, listener)
 		}
-	}
-	return nil
-}
-
-// fits reports a request that is too large. It has the whole policy in it.
-func fits(m proto.Message) error {
-	if n := proto.Size(m); n > wire.MaxMessage {
-		return fmt.Errorf("it has %d bytes, and at most %d can be sent: "+
-			"the policy names too many files, or too long ones", n, wire.MaxMessage)
 	}
 	return nil
 }
@@ -269,7 +257,7 @@ func (c *Client) Forget(ctx context.Context, req *sdk.ForgetRequest) (*sdk.Forge
 	if err != nil {
 		return nil, err
 	}
-	return badAnswer(&sdk.ForgetResponse{Freed: answer.GetFreed()}, wire.Strict(answer))
+	return &sdk.ForgetResponse{Freed: answer.GetFreed()}, nil
 }
 
 // Finish lets the layer release what it took.
@@ -300,7 +288,7 @@ func Store(run *sdk.Run) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("storing the run: %w", err)
 	}
-	return proto.Marshal(m)
+	return codec.Core.Encode(m)
 }
 
 // FinishStored calls Finish for a session whose core is dead, from what [Store] made of its run and
@@ -311,7 +299,7 @@ func (c *Client) FinishStored(
 	m := &layerpb.FinishRequest{
 		Run: &layerpb.Run{}, Stored: true, HasState: state != nil, State: state,
 	}
-	if err := proto.Unmarshal(run, m.Run); err != nil {
+	if err := codec.Core.Decode(run, m.Run); err != nil {
 		return nil, fmt.Errorf("reading the stored run: %w", err)
 	}
 	m.Run.Core = core() // who asks now

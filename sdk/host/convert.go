@@ -8,9 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/codec"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/lazyregexp"
@@ -35,7 +34,6 @@ func decodeDescription(m *layerpb.DescribeResponse) (sdk.Description, error) {
 		NeedsNono: m.GetNeedsNono(), Forgets: m.GetForgets(),
 	}
 	err := wire.First(
-		wire.Strict(m),
 		wire.At(wire.LayerName(d.Name), "name"),
 		wire.At(wire.Name(d.Version), "version"),
 		wire.At(wire.Name(d.Build), "build"),
@@ -147,7 +145,7 @@ func (s *StoredSession) encode() (*layerpb.StoredSession, error) {
 	m := &layerpb.StoredSession{
 		Run: &layerpb.Run{}, HasState: s.State != nil, State: s.State, Sharing: s.Sharing,
 	}
-	if err := proto.Unmarshal(s.Run, m.Run); err != nil {
+	if err := codec.Core.Decode(s.Run, m.Run); err != nil {
 		return nil, fmt.Errorf("reading the stored run: %w", err)
 	}
 	m.Run.Core, m.Run.Dir = core(), []byte(s.Dir)
@@ -190,7 +188,7 @@ func EncodeSubcommand(r *sdk.SubcommandRequest, about *StoredSession) ([]byte, e
 			return nil, err
 		}
 	}
-	return proto.Marshal(m)
+	return codec.Core.Encode(m)
 }
 
 // deepest is how many levels of settings there are.
@@ -325,7 +323,6 @@ func encodePlanRequest(r *sdk.PlanRequest) (*layerpb.PlanRequest, error) {
 
 func decodePlanResponse(m *layerpb.PlanResponse) (*sdk.PlanResponse, error) {
 	err := wire.First(
-		wire.Strict(m),
 		wire.Count("coverage entries", len(m.GetCoverage()), wire.MaxCoverage),
 		wire.Count("diagnostics", len(m.GetDiagnostics()), wire.MaxDiagnostics),
 		wire.Count("secrets", len(m.GetSecrets()), wire.MaxSecrets),
@@ -394,9 +391,6 @@ func decodeDiagnostics(in []*layerpb.Diagnostic) ([]sdk.Diagnostic, error) {
 }
 
 func decodeStartResponse(m *layerpb.StartResponse) (*sdk.StartResponse, error) {
-	if err := wire.Strict(m); err != nil {
-		return nil, err
-	}
 	state, err := wire.State(m.GetHasState(), m.GetState())
 	return &sdk.StartResponse{State: state, Lingers: m.GetLingers()}, err
 }
@@ -434,7 +428,7 @@ func encodeFinishRequest(r *sdk.FinishRequest) (*layerpb.FinishRequest, error) {
 }
 
 func decodeFinishResponse(m *layerpb.FinishResponse) (*sdk.FinishResponse, error) {
-	err := wire.First(wire.Strict(m), wire.Count("lines", len(m.GetLines()), wire.MaxLines))
+	err := wire.Count("lines", len(m.GetLines()), wire.MaxLines)
 	if err != nil {
 		return nil, err
 	}

@@ -169,9 +169,6 @@ func ending(ctx context.Context, err error) error {
 }
 
 func (s *Stream) take(ctx context.Context, m *layerpb.SessionResponse) error {
-	if err := wire.Strict(m); err != nil {
-		return &BadAnswer{err}
-	}
 	switch m := m.GetMessage().(type) {
 	case *layerpb.SessionResponse_Beat:
 		s.answered(m.Beat.GetNumber())

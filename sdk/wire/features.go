@@ -2,13 +2,9 @@ package wire
 
 import (
 	"fmt"
-	"slices"
-	"sync"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-
-	"github.com/nono-run/nono/sdk/layerpb"
 )
 
 // Revision is the version of the contract within its major one, which is the proto package. It
@@ -20,38 +16,9 @@ const Revision = 1
 // core would refuse.
 //
 //	"Bind.no_exec", "Right.RIGHT_READ"
-var Features = sync.OnceValue(func() []string {
-	var all []string
-	seen := map[protoreflect.FullName]bool{}
-	var message func(m protoreflect.MessageDescriptor)
-	message = func(m protoreflect.MessageDescriptor) {
-		if seen[m.FullName()] || m.IsMapEntry() {
-			return
-		}
-		seen[m.FullName()] = true
-		for i := range m.Fields().Len() {
-			f := m.Fields().Get(i)
-			all = append(all, fieldFeature(f))
-			if f.Message() != nil {
-				message(f.Message())
-			}
-			if e := f.Enum(); e != nil && !seen[e.FullName()] {
-				seen[e.FullName()] = true
-				for j := range e.Values().Len() {
-					all = append(all, valueFeature(e.Values().Get(j)))
-				}
-			}
-		}
-	}
-	for _, m := range []proto.Message{
-		&layerpb.DescribeResponse{}, &layerpb.PlanResponse{}, &layerpb.StartResponse{},
-		&layerpb.FinishResponse{}, &layerpb.ForgetResponse{}, &layerpb.SessionResponse{},
-	} {
-		message(m.ProtoReflect().Descriptor())
-	}
-	slices.Sort(all)
-	return all
-})
+//
+// They are generated, for whoever looks at a message's description makes all of it.
+func Features() []string { return features }
 
 func fieldFeature(f protoreflect.FieldDescriptor) string {
 	return string(f.ContainingMessage().Name()) + "." + string(f.Name())

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/nono-run/nono/sdk/codec"
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/wire"
 )
@@ -17,7 +18,7 @@ func FuzzSteps(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		data, err := proto.Marshal(&layerpb.PlanResponse{Steps: encoded})
+		data, err := codec.Core.Encode(&layerpb.PlanResponse{Steps: encoded})
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -25,7 +26,7 @@ func FuzzSteps(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var m layerpb.PlanResponse
-		if proto.Unmarshal(data, &m) != nil || wire.Strict(&m) != nil {
+		if codec.Core.Decode(data, &m) != nil {
 			return
 		}
 		steps, err := wire.DecodeSteps(m.GetSteps())

@@ -4,10 +4,10 @@
 //
 // Encoding is a plain translation. Decoding what a layer sent is where core stops trusting: an
 // enum's zero or a value that nobody knows, a name with a control character, too much of anything,
-// and a step that [fragment.Check] refuses are errors that name the field. [Strict] adds the fields
-// that this version does not know. A step that only core may have has no message at all.
+// and a step that [fragment.Check] refuses are errors that name the field. Package codec, which
+// reads the messages themselves, refuses the fields that this version does not know. A step that
+// only core may have has no message at all.
 //
-//	err := wire.Strict(resp)                        // "steps[3].bind has the unknown field 9"
 //	steps, err := wire.DecodeSteps(resp.GetSteps()) // "step 3 (bind): path: \"etc\" is not ..."
 //
 // # Adding a step

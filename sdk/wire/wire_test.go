@@ -7,11 +7,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"pgregory.net/rapid"
 
+	"github.com/nono-run/nono/sdk/codec"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/layerpb"
 	"github.com/nono-run/nono/sdk/policy"
@@ -73,15 +73,12 @@ func TestPoliciesSurvive(t *testing.T) {
 
 // over takes a message over the wire.
 func over[M proto.Message](t *rapid.T, m M) M {
-	raw, err := proto.Marshal(m)
+	raw, err := codec.Core.Encode(m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := m.ProtoReflect().New().Interface()
-	if err := proto.Unmarshal(raw, out); err != nil {
-		t.Fatal(err)
-	}
-	if err := wire.Strict(out); err != nil {
+	if err := codec.Core.Decode(raw, out); err != nil {
 		t.Fatal(err)
 	}
 	return out.(M)
@@ -178,40 +175,6 @@ func envRule(n int32) error {
 	return err
 }
 
-// TestStrict finds a field that nobody knows, wherever it is.
-func TestStrict(t *testing.T) {
-	unknown := protowire.AppendVarint(protowire.AppendTag(nil, 999, protowire.VarintType), 1)
-	spoil := func(m proto.Message) { m.ProtoReflect().SetUnknown(unknown) }
-	whole := func() *layerpb.PlanResponse {
-		return &layerpb.PlanResponse{
-			Steps: []*layerpb.Step{{}, {Step: &layerpb.Step_Seccomp{Seccomp: &layerpb.Seccomp{
-				When: []*layerpb.Condition{{Comparisons: []*layerpb.Comparison{{}}}},
-			}}}},
-			Secrets: map[string][]byte{"a": nil},
-		}
-	}
-	if err := wire.Strict(whole()); err != nil {
-		t.Fatal(err)
-	}
-	for where, at := range map[string]func(*layerpb.PlanResponse){
-		"PlanResponse": func(m *layerpb.PlanResponse) { spoil(m) },
-		"steps[1]":     func(m *layerpb.PlanResponse) { spoil(m.GetSteps()[1]) },
-		"steps[1].seccomp": func(m *layerpb.PlanResponse) {
-			spoil(m.GetSteps()[1].GetSeccomp())
-		},
-		"steps[1].seccomp.when[0].comparisons[0]": func(m *layerpb.PlanResponse) {
-			spoil(m.GetSteps()[1].GetSeccomp().GetWhen()[0].GetComparisons()[0])
-		},
-	} {
-		m := whole()
-		at(m)
-		want := where + " has the unknown field 999"
-		if err := wire.Strict(m); err == nil || err.Error() != want {
-			t.Errorf("got %v, want %s", err, want)
-		}
-	}
-}
-
 // TestRefused lists what a layer may not send. Each is a good step with one thing wrong.
 func TestRefused(t *testing.T) {
 	bind := func(change func(*fragment.Bind)) fragment.Step {
@@ -290,44 +253,6 @@ func TestRefused(t *testing.T) {
 		_, err = wire.DecodeSteps(encoded)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: got %v, want %q", c.step, err, c.want)
-		}
-	}
-}
-
-// TestEscapeText: a message can be sent whatever a layer put into its text; bytes stay what they
-// were.
-func TestEscapeText(t *testing.T) {
-	const bad, good = "caf\xe9 \ufffd é", `caf\xe9 ` + "\ufffd é"
-	m := &layerpb.SessionResponse{Message: &layerpb.SessionResponse_Event{
-		Event: &layerpb.Event{Name: bad, Fields: map[string]string{bad: bad, "plain": "plain"}},
-	}}
-	want := &layerpb.SessionResponse{Message: &layerpb.SessionResponse_Event{
-		Event: &layerpb.Event{Name: good, Fields: map[string]string{good: good, "plain": "plain"}},
-	}}
-	wire.EscapeText(m)
-	if !proto.Equal(m, want) {
-		t.Errorf("got %v", m)
-	}
-	lists := &layerpb.PlanResponse{
-		Diagnostics: []*layerpb.Diagnostic{{Summary: bad}},
-		Steps: []*layerpb.Step{
-			{Step: &layerpb.Step_Mask{Mask: &layerpb.Mask{Path: []byte(bad)}}},
-			{Step: &layerpb.Step_Seccomp{Seccomp: &layerpb.Seccomp{Syscalls: []string{"a", bad}}}},
-		},
-		Secrets: map[string][]byte{bad: []byte(bad)},
-	}
-	wire.EscapeText(lists)
-	if _, err := proto.Marshal(lists); err != nil {
-		t.Error(err)
-	}
-	for what, pair := range map[string][2]string{
-		"text":              {lists.GetDiagnostics()[0].GetSummary(), good},
-		"text in a list":    {lists.GetSteps()[1].GetSeccomp().GetSyscalls()[1], good},
-		"a path":            {string(lists.GetSteps()[0].GetMask().GetPath()), bad},
-		"what a name means": {string(lists.GetSecrets()[good]), bad},
-	} {
-		if got, want := pair[0], pair[1]; got != want {
-			t.Errorf("%s: got %q, want %q", what, got, want)
 		}
 	}
 }
