@@ -35,12 +35,12 @@ func mountProc(l *launcher) error {
 // layers are on. What covers it comes into the view with it.
 func guardProc(l *launcher) error {
 	for _, name := range procReadOnly {
-		if err := l.cover(name, l.proc, name); err != nil {
+		if err := l.coverIfThere(name, l.proc, name); err != nil {
 			return err
 		}
 	}
 	for _, name := range procMasked {
-		if err := l.cover(name, l.view.stage, stageNone); err != nil {
+		if err := l.coverIfThere(name, l.view.stage, stageNone); err != nil {
 			return err
 		}
 	}
@@ -88,7 +88,21 @@ func (l *launcher) coverRoots() error {
 	return nil
 }
 
-// cover puts something over a name in /proc, if this kernel has it.
+// coverIfThere covers what this kernel may lack. It looks before there is a copy that would have to
+// be given up: taking a mount away waits until every processor has let go of it.
+func (l *launcher) coverIfThere(name string, dir int, shown string) error {
+	var st unix.Stat_t
+	err := unix.Fstatat(l.proc, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return fail("covering /proc/"+name, err)
+	}
+	return l.cover(name, dir, shown)
+}
+
+// cover puts something over a name in /proc. What has gone since it was seen needs no cover.
 func (l *launcher) cover(name string, dir int, shown string) error {
 	tree, err := clone(dir, shown, readOnly)
 	if err == nil {

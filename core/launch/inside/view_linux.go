@@ -601,16 +601,18 @@ func enterView(l *launcher) error {
 	if err := unix.Fchdir(l.view.root); err != nil {
 		return fail("entering the view", err)
 	}
+	// Off the host's root, to where it goes with that: what lies on top would have to be taken away
+	// first, and each taking away waits until every processor has let go of it.
+	if err := attachIn(l.view.yard, unix.AT_FDCWD, "/proc"); err != nil {
+		return fail("leaving the yard", err)
+	}
 	// With the same directory twice the old root ends up on top of the new one, where it can be taken
 	// off without having needed a place inside.
 	if err := unix.PivotRoot(".", "."); err != nil {
 		return fail("making the view the root", err)
 	}
-	// And the yard on top of that.
-	for _, leaving := range []string{"the yard", "the host's root"} {
-		if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
-			return fail("leaving "+leaving, err)
-		}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return fail("leaving the host's root", err)
 	}
 	return fail("entering the view", unix.Chdir("/"))
 }
