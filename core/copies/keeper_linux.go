@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/launch/coding"
 	"github.com/nono-run/nono/core/launch/recipe"
 )
 
@@ -24,17 +25,29 @@ type Keeper struct {
 // handover is what the keeper is told. With it come descriptors: one that says when all inside is
 // over, and then the two directories of each file.
 type handover struct {
-	Where Where    `json:"where"`
-	Home  string   `json:"home"`
-	Paths []string `json:"paths"`
+	Where Where
+	Home  string
+	Paths []string
 	// Digests are of the contents at the start.
-	Digests [][]byte `json:"digests"`
+	Digests [][]byte
+}
+
+// Walk implements [coding.Coded].
+func (h *handover) Walk(c *coding.Coder) {
+	coding.Text(c, &h.Where.Session)
+	coding.Text(c, &h.Where.Runtime)
+	coding.Text(c, &h.Home)
+	coding.List(c, &h.Paths, coding.Text[string])
+	coding.List(c, &h.Digests, (*coding.Coder).Bytes)
 }
 
 // done is what core says when it has brought the files back itself.
 type done struct {
-	Done bool `json:"done"`
+	Done bool
 }
+
+// Walk implements [coding.Coded].
+func (d *done) Walk(c *coding.Coder) { c.Flag(&d.Done) }
 
 // Keep starts the keeper, as a program that calls [Main], and returns when it has taken over. ended
 // is a descriptor of the process that all inside ends with.
@@ -70,7 +83,7 @@ func Keep(program, home string, s *Set, ended *os.File) (*Keeper, error) {
 		told.Digests = append(told.Digests, f.digest[:])
 		descriptors = append(descriptors, f.inside, f.host)
 	}
-	err = recipe.Send(k.socket, told, descriptors...)
+	err = recipe.Send(k.socket, &told, descriptors...)
 	if err == nil {
 		// An answer, so that nothing is changed before somebody is there to keep it.
 		var ready done
@@ -89,7 +102,7 @@ func (k *Keeper) PID() int { return k.process.Pid }
 // Release lets the keeper go: core has brought the files back, or there is nothing to bring.
 func (k *Keeper) Release() {
 	// Where it is gone already there is nobody to tell.
-	_ = recipe.Send(k.socket, done{true})
+	_ = recipe.Send(k.socket, &done{true})
 	_ = unix.Close(k.socket)
 	_, _ = k.process.Wait()
 }
@@ -148,7 +161,7 @@ func take() (s *Set, home string, ended int, err error) {
 		}
 		s.files = append(s.files, file{path, fds[1+2*i], fds[2+2*i], digest(told.Digests[i])})
 	}
-	return s, told.Home, fds[0], recipe.Send(socket, done{})
+	return s, told.Home, fds[0], recipe.Send(socket, &done{})
 }
 
 // await waits for a process to end, by its descriptor.

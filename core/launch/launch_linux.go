@@ -630,7 +630,7 @@ func (i *Init) ask(r recipe.Request, fds ...int) error {
 	if i.closed {
 		return os.ErrClosed
 	}
-	return await.Write(i.lifeline, func(fd int) error { return recipe.Send(fd, r, fds...) })
+	return await.Write(i.lifeline, func(fd int) error { return recipe.Send(fd, &r, fds...) })
 }
 
 // answer waits for the next reply. A step that failed is its error.

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/launch/coding"
 	"github.com/nono-run/nono/core/launch/filter"
 	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/core/launch/supervise"
@@ -72,18 +73,26 @@ func be(calls, args []string, acts Acts) error {
 	return unix.Exec(path, args, os.Environ())
 }
 
+// word is a message of one word.
+type word string
+
+func say(w word) *word { return &w }
+
+// Walk implements [coding.Coded].
+func (w *word) Walk(c *coding.Coder) { coding.Text(c, w) }
+
 // handOver puts the filter on all threads, hands over the listener, and waits until it is served.
 func handOver(calls []string) error {
 	listener, err := listen(calls)
 	if err != nil {
 		return err
 	}
-	if err := recipe.Send(channel, "listener", listener); err != nil {
+	if err := recipe.Send(channel, say("listener"), listener); err != nil {
 		return fmt.Errorf("handing over the listener: %w", err)
 	}
 	_ = unix.Close(listener)
-	var word string
-	if _, err := recipe.Receive(channel, &word); err != nil {
+	var heard word
+	if _, err := recipe.Receive(channel, &heard); err != nil {
 		return fmt.Errorf("waiting to be served: %w", err)
 	}
 	return nil
@@ -208,8 +217,8 @@ func StartHeld(
 		return c
 	}
 	theirs.Close()
-	var word string
-	fds, err := recipe.Receive(pair[0], &word)
+	var heard word
+	fds, err := recipe.Receive(pair[0], &heard)
 	if err != nil || len(fds) != 1 {
 		t.Fatalf("no listener came: %v", err)
 	}
@@ -217,7 +226,7 @@ func StartHeld(
 		defer close(served)
 		served <- supervise.Serve(ctx, os.NewFile(uintptr(fds[0]), "listener"), handlers)
 	}()
-	if err := recipe.Send(pair[0], "served"); err != nil {
+	if err := recipe.Send(pair[0], say("served")); err != nil {
 		t.Fatal(err)
 	}
 	return c

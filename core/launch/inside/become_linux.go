@@ -28,11 +28,6 @@ var arrivalB = []step{
 	{"dumpable", hideMemory},
 }
 
-// meanwhileB is what needs no recipe.
-var meanwhileB = []step{
-	{"rehearsal", func(*launcher) error { return fail("decoding a sample", recipe.Rehearse()) }},
-}
-
 // preparationB turns this process into one that only lacks the agent's program. Capabilities,
 // no-new-privs and the limit on cores it has from the guard.
 var preparationB = []step{
@@ -53,7 +48,7 @@ var preparationB = []step{
 
 // become is the life of the process that will be the agent. It returns only if it will not.
 func (l *launcher) become() error {
-	start, err := l.reachGate(arrivalB, meanwhileB, preparationB)
+	start, err := l.reachGate(arrivalB, nil, preparationB)
 	if err != nil {
 		return err
 	}
@@ -81,7 +76,7 @@ func (l *launcher) exec(start recipe.Go) error {
 	}
 	err := syscall.Exec(r.Executable, r.Args, r.Env)
 	failed := send(recipe.Reply{Started: startFailure(r.Executable, err)})
-	return errors.Join(failed, recipe.Send(toGuard, said{Failed: true}))
+	return errors.Join(failed, recipe.Send(toGuard, &said{Failed: true}))
 }
 
 // tellGuard tells the guard something that it answers.
@@ -91,7 +86,7 @@ func tellGuard(s said) error {
 }
 
 func askOf(s said) ([]int, error) {
-	if err := recipe.Send(toGuard, s); err != nil {
+	if err := recipe.Send(toGuard, &s); err != nil {
 		return nil, fail("talking to the guard", err)
 	}
 	var a answered

@@ -6,7 +6,7 @@
 //	func main() { os.Exit(inside.Main()) }
 //
 // What it does is three lists of steps and a loop. The lists are arrival, meanwhile and preparation
-// (in tier B arrivalB, meanwhileB and preparationB); they are applied in order, and each step says
+// (in tier B guarding, arrivalB and preparationB); they are applied in order, and each step says
 // why it stands where it does. A step that fails ends nono-init, and with it all that was built:
 // there is no agent yet, and the answer names the rule that the step was there for.
 //
@@ -27,7 +27,7 @@
 // way into this process. That needs syscall.AllThreadsSyscall, which does not exist under cgo:
 // hence the build constraint of cmd/nono-init.
 //
-// It imports the standard library, x/sys, go-landlock, and nono's fragment, policy and recipe. Its
-// memory holds the secrets of the agent's environment and of nobody else's; it writes nothing
-// anywhere but to the lifeline.
+// It imports the standard library, x/sys, go-landlock, and nono's fragment, policy, recipe and
+// coding. Its memory holds the secrets of the agent's environment and of nobody else's; it writes
+// nothing anywhere but to the lifeline.
 package inside

@@ -13,6 +13,7 @@ import (
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/launch/coding"
 	"github.com/nono-run/nono/core/launch/descendants"
 	"github.com/nono-run/nono/core/launch/recipe"
 )
@@ -36,22 +37,35 @@ const toGuard = recipe.Lifeline + 1
 // said is what the nascent process tells the guard. Exactly one field is set.
 type said struct {
 	// Prepare is the first thing said: from here on the guard need do nothing but guard.
-	Prepare *prepare `json:"prepare,omitempty"`
+	Prepare *prepare
 	// Exec is said before the exec that makes it the agent. It is answered.
-	Exec *recipe.Go `json:"exec,omitempty"`
+	Exec *recipe.Go
 	// Failed is said after an exec that failed, of which core has been told.
-	Failed bool `json:"failed,omitempty"`
+	Failed bool
 }
 
 type prepare struct {
 	// Terminal asks for the session's terminal: both ends come with the answer.
-	Terminal bool `json:"terminal,omitempty"`
+	Terminal bool
 }
 
 // answered is what the guard answers.
 type answered struct {
-	Failed *recipe.Failed `json:"failed,omitempty"`
+	Failed *recipe.Failed
 }
+
+// Walk implements [coding.Coded].
+func (s *said) Walk(c *coding.Coder) {
+	coding.Optional(c, &s.Prepare)
+	coding.Optional(c, &s.Exec)
+	c.Flag(&s.Failed)
+}
+
+// Walk implements [coding.Coded].
+func (p *prepare) Walk(c *coding.Coder) { c.Flag(&p.Terminal) }
+
+// Walk implements [coding.Coded].
+func (a *answered) Walk(c *coding.Coder) { coding.Optional(c, &a.Failed) }
 
 // guarding is done by the guard before it starts the nascent process, which has most of it from
 // here.
@@ -171,7 +185,7 @@ func (l *launcher) attend(talk int) (*recipe.Go, error) {
 			}
 		case s.Exec != nil:
 			start = s.Exec
-			if err := recipe.Send(talk, answered{}); err != nil {
+			if err := recipe.Send(talk, &answered{}); err != nil {
 				return nil, err
 			}
 		}
@@ -197,12 +211,12 @@ func (l *launcher) prepareFor(talk int, p prepare) error {
 		err := fail("opening the session's terminal", errors.New("core did not say that there is one"))
 		var f *failure
 		errors.As(err, &f)
-		return recipe.Send(talk, answered{Failed: f.message()})
+		return recipe.Send(talk, &answered{Failed: f.message()})
 	}
 	if !p.Terminal {
-		return recipe.Send(talk, answered{})
+		return recipe.Send(talk, &answered{})
 	}
-	err := recipe.Send(talk, answered{}, l.terminal.master, l.terminal.slave)
+	err := recipe.Send(talk, &answered{}, l.terminal.master, l.terminal.slave)
 	closeFD(l.terminal.master)
 	return err
 }

@@ -118,8 +118,8 @@ func TestDependencies(t *testing.T) {
 	const own, goLandlock = "github.com/nono-run/nono/", "github.com/landlock-lsm/go-landlock/landlock"
 	allowed := []string{
 		own + "cmd/nono-init", own + "core/launch/inside", own + "core/launch/recipe",
+		own + "core/launch/coding",
 		own + "core/launch/descendants", own + "core/copies", own + "core/terminal/keeper",
-		own + "sdk/bytejson",
 		own + "sdk/fragment", own + "sdk/policy", own + "sdk/hostname",
 		goLandlock, goLandlock + "/internal", goLandlock + "/syscall",
 		"golang.org/x/sys/unix", "kernel.org/pub/linux/libs/security/libcap/psx",

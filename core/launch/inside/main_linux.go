@@ -77,7 +77,6 @@ var meanwhile = []step{
 	// Nothing here executes anything before the agent is.
 	{"no-new-privs", forbidPrivileges},
 	{"cores", forbidCores},
-	{"rehearsal", func(*launcher) error { return fail("decoding a sample", recipe.Rehearse()) }},
 }
 
 // preparation turns the recipe into a sandbox that only lacks the agent.
@@ -271,7 +270,7 @@ func awaitGo() (recipe.Go, error) {
 	return *req.Go, nil
 }
 
-func send(r recipe.Reply, fds ...int) error { return recipe.Send(recipe.Lifeline, r, fds...) }
+func send(r recipe.Reply, fds ...int) error { return recipe.Send(recipe.Lifeline, &r, fds...) }
 
 // closeInherited keeps every descriptor but the three standard ones from the agent, whoever opened
 // them and forgot to say so. Closing them outright would pull Go's own from under it.

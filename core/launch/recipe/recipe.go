@@ -12,40 +12,40 @@ import "github.com/nono-run/nono/sdk/fragment"
 // holds secrets (in Env), so it is never stored or printed; it travels in a sealed memfd.
 type Recipe struct {
 	// Mounts are sorted by path, parents first; the first one is the root. In tier B there are none.
-	Mounts    fragment.List       `json:"mounts"`
-	Listeners []fragment.Listener `json:"listeners,omitempty"`
+	Mounts    fragment.List
+	Listeners []fragment.Listener
 	// Dial lists the ports of the loopback inside that a layer may be connected to.
-	Dial []uint16 `json:"dial,omitempty"`
+	Dial []uint16
 	// Landlock is empty when no layer uses Landlock: then there is no ruleset.
-	Landlock    []fragment.Landlock `json:"landlock,omitempty"`
-	LandlockABI int                 `json:"landlock_abi,omitempty"`
+	Landlock    []fragment.Landlock
+	LandlockABI int
 	// BindTCP are the ports of the host that the agent may listen on, in tier B. Landlock knows it
 	// from version 4 on; before that, it is the filter that allows sockets or does not.
-	BindTCP []uint16 `json:"bind_tcp,omitempty"`
+	BindTCP []uint16
 	// Terminal asks for a terminal of the session's own, which the agent finds as /dev/tty. Its other
 	// end is handed to core.
-	Terminal bool `json:"terminal,omitempty"`
+	Terminal bool
 	// Seccomp is the assembled filter: classic BPF instructions, 8 bytes each, in the machine's byte
 	// order.
-	Seccomp []byte `json:"seccomp"`
+	Seccomp []byte
 	// Notify is one more assembled filter, of the agent alone: the system calls that wait until
 	// whoever holds its listener has answered for them. The listener is handed to core. Empty: there
 	// is none.
-	Notify []byte `json:"notify,omitempty"`
+	Notify []byte
 	// Executable is a path inside.
-	Executable string   `json:"executable"`
-	Args       []string `json:"args"`
-	Env        []string `json:"env"`
+	Executable string
+	Args       []string
+	Env        []string
 	// Dir is a path inside.
-	Dir string `json:"dir"`
+	Dir string
 	// Umask is the agent's.
-	Umask int `json:"umask"`
+	Umask int
 	// OpenFiles is how many files the agent may have open, and nono-init with it; zero is what they
 	// may anyway.
-	OpenFiles uint64 `json:"open_files,omitempty"`
+	OpenFiles uint64
 	// Processes is how many processes and threads there may be inside beside nono-init's; zero is as
 	// many as there may be anyway. Real root has no such limit, whatever stands here.
-	Processes uint64 `json:"processes,omitempty"`
+	Processes uint64
 	// Streams are standard input, output and error.
-	Streams [3]Stream `json:"streams"`
+	Streams [3]Stream
 }

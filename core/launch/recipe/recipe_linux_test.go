@@ -1,8 +1,9 @@
 package recipe
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"reflect"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/launch/coding"
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
@@ -90,51 +92,80 @@ func TestEncode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	behind := bytes.HasSuffix(data, append([]byte("}"), r.Seccomp...))
-	if !behind || bytes.Count(data, []byte("AAAA")) > 0 {
-		t.Errorf("the filter does not follow behind the text, and only there: %q", data)
-	}
 	got, err := decode(data)
 	if err != nil || !reflect.DeepEqual(got, r) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, r)
 	}
-	for n := range 8 {
+	for n := range data {
 		if _, err := decode(data[:n]); err == nil {
 			t.Errorf("the first %d bytes were taken for a recipe", n)
 		}
 	}
+	if _, err := decode(append(data, 0)); err == nil {
+		t.Error("a byte too many was taken for a part of a recipe")
+	}
 }
 
-// What is rehearsed is what comes later: a mount of each kind, and one of each list.
-func TestRehearse(t *testing.T) {
-	if err := Rehearse(); err != nil {
-		t.Error(err)
-	}
-	r, err := parse([]byte(rehearsed))
+// TestOtherBuild: what another build wrote is told by its first byte, whatever follows.
+func TestOtherBuild(t *testing.T) {
+	data, err := sample().encode()
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := map[string]bool{}
-	for _, m := range r.Mounts {
-		kinds[fragment.Kind(m)] = true
+	data[0]++
+	if _, err := decode(data); err == nil || !strings.Contains(err.Error(), "another build of nono") {
+		t.Errorf("got %v", err)
 	}
-	every := fragment.List{
-		fragment.Tmpfs{},
+}
+
+// TestNoMount: what is no mount, or a pointer to one, does not become a recipe.
+func TestNoMount(t *testing.T) {
+	for _, s := range []fragment.Step{nil, fragment.Env{Name: "X"}, &fragment.Bind{Path: "/usr"}} {
+		r := sample()
+		r.Mounts = append(r.Mounts, s)
+		if _, err := r.encode(); err == nil {
+			t.Errorf("%#v was written", s)
+		}
+	}
+}
+
+// TestFormat: whoever changes what is written changes the number that says so.
+func TestFormat(t *testing.T) {
+	all := []any{
+		Recipe{},
+		Request{},
+		Reply{},
 		fragment.Bind{},
 		fragment.Copy{},
 		fragment.File{},
+		fragment.Hold{},
 		fragment.Link{},
 		fragment.Mask{},
-		fragment.Hold{},
 		fragment.Pseudo{},
+		fragment.Tmpfs{},
 	}
-	for _, m := range every {
-		if !kinds[fragment.Kind(m)] {
-			t.Errorf("no mount of the kind %s", fragment.Kind(m))
+	var text strings.Builder
+	for _, v := range all {
+		describe(&text, reflect.TypeOf(v))
+	}
+	got := fmt.Sprintf("%d %x", format, sha256.Sum256([]byte(text.String())))
+	const want = "1 90902ba4fa918b7530595eea7142f4d44150a150f4a1f0cd2f107b7b4d5ff50a"
+	if got != want {
+		t.Errorf("fields have changed. Change the format as well, and then this test to %q", got)
+	}
+}
+
+// describe writes a type with all that it is made of.
+func describe(to *strings.Builder, t reflect.Type) {
+	fmt.Fprintf(to, "%s %s;", t, t.Kind())
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		describe(to, t.Elem())
+	case reflect.Struct:
+		for n := range t.NumField() {
+			fmt.Fprintf(to, "%s:", t.Field(n).Name)
+			describe(to, t.Field(n).Type)
 		}
-	}
-	if len(r.Listeners) == 0 || len(r.Landlock) == 0 || len(r.Landlock[0].Rights) == 0 {
-		t.Errorf("something is missing: %+v", r)
 	}
 }
 
@@ -146,7 +177,7 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(data)
-	f.Add([]byte{2, 0, 0, 0, '{', '}'})
+	f.Add([]byte{format, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		first, err := decode(data)
 		if err != nil {
@@ -271,7 +302,7 @@ func TestLifeline(t *testing.T) {
 	defer r.Close()
 
 	sent := Reply{Ready: &Ready{Descriptors: []Descriptor{{ListenerDescriptor, "x"}}}}
-	if err := Send(pair[0], sent, int(w.Fd())); err != nil {
+	if err := Send(pair[0], &sent, int(w.Fd())); err != nil {
 		t.Fatal(err)
 	}
 	w.Close()
@@ -290,17 +321,21 @@ func TestLifeline(t *testing.T) {
 	}
 
 	// The largest frame passes, one more byte does not.
-	long := strings.Repeat("x", MaxFrame-len(`{"failed":{"step":"","text":""}}`))
-	if err := Send(pair[0], Reply{Failed: &Failed{Text: long}}); err != nil {
+	around, err := coding.Append(nil, framed{&Reply{Failed: &Failed{Text: strings.Repeat("x", 1<<14)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", MaxFrame-len(around)+1<<14) // of both lengths the number is three bytes
+	if err := Send(pair[0], &Reply{Failed: &Failed{Text: long}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Receive(pair[1], &reply); err != nil || reply.Failed.Text != long {
 		t.Errorf("the largest frame: %v", err)
 	}
-	if err := Send(pair[0], Reply{Failed: &Failed{Text: long + "x"}}); err == nil {
+	if err := Send(pair[0], &Reply{Failed: &Failed{Text: long + "x"}}); err == nil {
 		t.Error("more than a frame was sent")
 	}
-	if err := Send(pair[0], Reply{}, make([]int, MaxDescriptors+1)...); err == nil {
+	if err := Send(pair[0], &Reply{}, make([]int, MaxDescriptors+1)...); err == nil {
 		t.Error("more descriptors than a message carries were sent")
 	}
 
@@ -308,7 +343,7 @@ func TestLifeline(t *testing.T) {
 	if _, err := Receive(pair[1], &reply); err != io.EOF {
 		t.Errorf("after the other side is gone: %v", err)
 	}
-	if err := Send(pair[1], Reply{}); !errors.Is(err, unix.EPIPE) {
+	if err := Send(pair[1], &Reply{}); !errors.Is(err, unix.EPIPE) {
 		t.Errorf("to nobody: %v", err)
 	}
 }

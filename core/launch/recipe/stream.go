@@ -8,16 +8,16 @@ import (
 // Stream is one of the agent's three standard streams, as nono-init is to hand it on. The three
 // have the numbers 0, 1 and 2 in nono-init as well.
 type Stream struct {
-	Kind StreamKind `json:"kind"`
+	Kind StreamKind
 	// Read and Write are the directions in which it was opened, and the only ones in which the agent
 	// gets it.
-	Read  bool `json:"read,omitempty"`
-	Write bool `json:"write,omitempty"`
+	Read  bool
+	Write bool
 	// Path is, of a device, where it is inside. Of a file that is only read it is where the file is
 	// outside, with the device and inode that must be found there: nono-init makes a view of it.
-	Path   string `json:"path,omitempty"`
-	Device uint64 `json:"device,omitempty"`
-	Inode  uint64 `json:"inode,omitempty"`
+	Path   string
+	Device uint64
+	Inode  uint64
 }
 
 // Viewed reports whether nono-init is to make a read-only view of the file that the stream is, and

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nono-run/nono/sdk/bytejson"
+	"github.com/nono-run/nono/core/launch/coding"
 )
 
 // Lifeline is the descriptor on which nono-init finds its end of the socket that it shares with
@@ -35,8 +35,8 @@ const (
 
 // Send writes one message, and descriptors with it. The caller keeps the descriptors and closes
 // them. Send may be called from several goroutines: a frame is written whole or not at all.
-func Send(fd int, message any, descriptors ...int) error {
-	frame, err := bytejson.Marshal(message)
+func Send(fd int, message coding.Coded, descriptors ...int) error {
+	frame, err := coding.Append(nil, framed{message})
 	if err != nil {
 		return err
 	}
@@ -65,9 +65,9 @@ var frames = sync.Pool{New: func() any { return new([MaxFrame + 1]byte) }}
 // Receive reads one message into a value, and returns the descriptors that came with it, which the
 // caller owns. io.EOF means that the other side is gone. On a non-blocking socket the error may be
 // EAGAIN.
-func Receive(fd int, message any) ([]int, error) {
+func Receive(fd int, message coding.Coded) ([]int, error) {
 	room := frames.Get().(*[MaxFrame + 1]byte)
-	defer frames.Put(room) // nothing of it is in the message: JSON copies
+	defer frames.Put(room) // nothing of it is in the message
 	frame := room[:]
 	rights := make([]byte, unix.CmsgSpace(4*MaxDescriptors))
 	var n, nrights, flags int
@@ -94,7 +94,7 @@ func Receive(fd int, message any) ([]int, error) {
 	case n == 0:
 		err = io.EOF
 	default:
-		err = bytejson.Unmarshal(frame[:n], message)
+		err = coding.Read(frame[:n], framed{message})
 	}
 	if err != nil {
 		CloseAll(descriptors)
