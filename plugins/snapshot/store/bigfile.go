@@ -167,8 +167,8 @@ func (p *Pack) shareAt(
 ) (own file, at int64, due []extent, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.err != nil {
-		return nil, 0, nil, p.err
+	if err := p.open(); err != nil {
+		return nil, 0, nil, err
 	}
 	at = wholeBlocks(p.tail.end() + recordSize)
 	// With the lock: a part that ends within a block can be cloned to the end of a file alone.

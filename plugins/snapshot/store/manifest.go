@@ -35,12 +35,13 @@ const (
 type Manifest struct {
 	store *Store
 	id    string
-	file  file
+	file  file // nil until there is more than a block, and when it is over
 	sum   hash.Hash
 	space *space
 	block []byte // not written yet
 	size  int64  // of what was given
 	end   int64  // of the file
+	over  bool
 	err   error
 }
 
@@ -49,14 +50,7 @@ func (s *Store) NewManifest() (*Manifest, error) {
 	if s.shared.Load() == 0 {
 		return nil, fmt.Errorf("beginning a manifest: %w", ErrNotShared)
 	}
-	id := newID()
-	f, err := s.disk.create(manifests + "/" + id + being)
-	if err != nil {
-		return nil, fmt.Errorf("beginning a manifest: %w", err)
-	}
-	m := &Manifest{store: s, id: id, file: f, sum: sha256.New(), space: get(1)}
-	m.append([]byte(manifestMagic))
-	return m, nil
+	return &Manifest{store: s, id: newID(), sum: sha256.New(), space: get(1)}, nil
 }
 
 // Write implements io.Writer.
@@ -65,6 +59,8 @@ func (m *Manifest) Write(b []byte) (int, error) {
 	for len(b) > 0 && m.err == nil {
 		n := min(len(b), manifestBlock-len(m.block))
 		m.block = append(m.block, b[:n]...)
+		m.sum.Write(b[:n])
+		m.size += int64(n)
 		if b = b[n:]; len(m.block) == manifestBlock {
 			m.flush()
 		}
@@ -80,16 +76,26 @@ func (m *Manifest) flush() {
 	if len(m.block) == 0 {
 		return
 	}
-	m.sum.Write(m.block)
-	m.size += int64(len(m.block))
 	c, stored := compress(m.block, m.space.compressRoom(len(m.block)))
 	m.append(appendBlock(nil, c, len(m.block), stored))
 	m.append(stored)
 	m.block = m.block[:0]
 }
 
+// begin makes the file. A manifest that the store has already, of no more than a block, needs none.
+func (m *Manifest) begin() {
+	if m.file, m.err = m.store.disk.create(manifests + "/" + m.id + being); m.err != nil {
+		m.err = fmt.Errorf("beginning a manifest: %w", m.err)
+		return
+	}
+	m.append([]byte(manifestMagic))
+}
+
 // append appends to the file.
 func (m *Manifest) append(b []byte) {
+	if m.err == nil && m.file == nil {
+		m.begin()
+	}
 	if m.err != nil {
 		return
 	}
@@ -112,7 +118,7 @@ func appendBlock(b []byte, c codec, length int, stored []byte) []byte {
 // refers to what exists. With sync it is safe from a loss of power, and so are they; else
 // Store.Sync makes them so.
 func (m *Manifest) Seal(ctx context.Context, sync bool) (ManifestID, error) {
-	if m.file == nil {
+	if m.over {
 		return ManifestID{}, errors.New("sealing a manifest that is sealed or given up")
 	}
 	id, err := m.seal(ctx, sync)
@@ -135,16 +141,16 @@ func (m *Manifest) seal(ctx context.Context, sync bool) (ManifestID, error) {
 	if err != nil {
 		return ManifestID{}, err
 	}
-	m.flush()
 	t := trailer{boot: m.store.boot, packs: unsafe, size: m.size, digest: Digest(m.sum.Sum(nil))}
+	id := ManifestID{t.digest}
+	path := manifests + "/" + id.String()
+	if m.err == nil && m.store.exists(path) {
+		return id, m.Discard()
+	}
+	m.flush()
 	m.append(appendTrailer(appendBlock(nil, codecRaw, 0, nil), t))
 	if m.err != nil {
 		return ManifestID{}, m.err
-	}
-	id := ManifestID{t.digest}
-	path := manifests + "/" + id.String()
-	if m.store.exists(path) {
-		return id, m.Discard()
 	}
 	ending := sealed
 	if sync {
@@ -165,17 +171,23 @@ func (m *Manifest) seal(ctx context.Context, sync bool) (ManifestID, error) {
 
 // Discard gives the manifest up. After Seal it does nothing.
 func (m *Manifest) Discard() error {
-	if m.file == nil {
+	if m.over {
 		return nil
 	}
+	made := m.file != nil
 	m.release()
+	if !made {
+		return nil
+	}
 	return m.store.disk.remove(manifests + "/" + m.id + being)
 }
 
 func (m *Manifest) release() {
-	m.file.close()
+	if m.file != nil {
+		m.file.close()
+	}
 	m.space.put()
-	m.file, m.block = nil, nil
+	m.file, m.over, m.block = nil, true, nil
 	m.err = errSealed
 }
 

@@ -37,27 +37,24 @@ type Pack struct {
 	zeros      func() (Digest, error) // puts a piece of zeros, once
 
 	mu    sync.Mutex
-	file  file
+	file  file // nil until there is something to put, and when it is over
+	over  bool
 	err   error
 	busy  int    // how many are putting something
 	index *index // an entry without an offset is being put
 	tail  tail
 }
 
-// NewPack begins a pack. The store has to be held.
+// NewPack begins a pack. The store has to be held. There is a file of it from the first object on
+// that the store does not have.
 func (s *Store) NewPack() (*Pack, error) {
 	if s.shared.Load() == 0 {
 		return nil, fmt.Errorf("beginning a pack: %w", ErrNotShared)
 	}
-	id := newID()
-	f, err := s.disk.create(packs + "/" + id + being)
-	if err != nil {
-		return nil, fmt.Errorf("beginning a pack: %w", err)
-	}
 	s.writing.Add(1)
 	atOnce := min(max(2, runtime.GOMAXPROCS(0)), mostPieces)
 	p := &Pack{
-		store: s, id: id, file: f, index: newIndex(), pieces: make(chan struct{}, atOnce),
+		store: s, id: newID(), index: newIndex(), pieces: make(chan struct{}, atOnce),
 		tail: newTail(appendHeader(nil, s.boot)),
 	}
 	p.zeros = sync.OnceValues(p.putZeros)
@@ -119,14 +116,26 @@ func (p *Pack) has(d Digest) bool { return !p.anew && p.store.Has(d) }
 func (p *Pack) begin(e entry) (mine bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.err != nil {
-		return false, p.err
+	if err := p.open(); err != nil {
+		return false, err
 	}
 	if !p.index.add(e) {
 		return false, nil
 	}
 	p.busy++
 	return true, nil
+}
+
+// open makes the file, where there is none yet.
+func (p *Pack) open() error {
+	if p.err == nil && p.file == nil {
+		f, err := p.store.disk.create(packs + "/" + p.id + being)
+		if err != nil {
+			return p.fail(err)
+		}
+		p.file = f
+	}
+	return p.err
 }
 
 // finish writes an object, which begin was called for.
@@ -241,17 +250,23 @@ func (p *Pack) Discard() error {
 }
 
 func (p *Pack) discard() error {
-	if p.file == nil {
+	if p.over {
 		return nil
 	}
+	made := p.file != nil
 	p.release()
+	if !made {
+		return nil
+	}
 	return p.store.disk.remove(packs + "/" + p.id + being)
 }
 
 // release lets go of what a pack that ends has.
 func (p *Pack) release() {
-	p.file.close()
-	p.file, p.tail.buffer, p.index = nil, nil, newIndex()
+	if p.file != nil {
+		p.file.close()
+	}
+	p.file, p.over, p.tail.buffer, p.index = nil, true, nil, newIndex()
 	p.store.writing.Add(-1)
 	if p.err == nil {
 		p.err = errSealed

@@ -260,6 +260,55 @@ func TestAManifestWaitsForThePacks(t *testing.T) {
 	}
 }
 
+// What the store has already leaves its directories as they are, so that nothing has to be synced.
+func TestNothingNewTouchesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	s := held(t, dir)
+	add := func(content, listed string) (touched bool) {
+		t.Helper()
+		then := time.Unix(1, 0)
+		for _, sub := range []string{packs, manifests} {
+			if err := os.Chtimes(filepath.Join(dir, sub), then, then); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := begin(t, s)
+		m, err := s.NewManifest()
+		if err == nil {
+			_, err = p.Put([]byte(content))
+		}
+		if err == nil {
+			_, err = m.Write([]byte(listed))
+		}
+		if err == nil {
+			err = p.Seal(false)
+		}
+		if err == nil {
+			_, err = m.Seal(t.Context(), true)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sub := range []string{packs, manifests} {
+			info, err := os.Lstat(filepath.Join(dir, sub))
+			if err != nil {
+				t.Fatal(err)
+			}
+			touched = touched || !info.ModTime().Equal(then)
+		}
+		return touched
+	}
+	if !add("content", "manifest") {
+		t.Error("what was new touched nothing, so this shows nothing")
+	}
+	if add("content", "manifest") {
+		t.Error("what was there already touched a directory")
+	}
+	if !add("content", "another manifest") || !add("another content", "manifest") {
+		t.Error("what was new in part touched nothing")
+	}
+}
+
 func TestAddingNeedsTheStoreHeld(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	s := openStore(t, dir)
@@ -285,6 +334,9 @@ func TestRubbishIsRemoved(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	s := held(t, dir)
 	p := begin(t, s)
+	if _, err := p.Put([]byte("content")); err != nil {
+		t.Fatal(err)
+	}
 	left := filepath.Join(dir, packs, newID()+being)
 	other := filepath.Join(dir, packs, "somebody.else")
 	mark := filepath.Join(dir, packs, newID()+suspect) // of a pack that is gone
