@@ -86,6 +86,7 @@ type run struct {
 	over                  *store.End
 	ending                map[string]string // the same, for the log
 	recorded              bool              // the session exists, and is to be finished
+	signing               *signing          // of its log; nil where that is not signed
 	asker                 *asker
 
 	problems diag.Problems // warnings, to be shown with the plan's

@@ -60,6 +60,7 @@ func Run(ctx context.Context, req *Request) (int, error) {
 	// Before Finish, however the run went: a start that is called off while the gate opens may have an
 	// agent all the same.
 	r.endInit()
+	r.beginSigning()
 	r.takeTerminalBack()
 	r.bringBack()
 	if !r.began.IsZero() {

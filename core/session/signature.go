@@ -38,27 +38,78 @@ func trustLayer() string {
 	return k.BuiltIn(runtime.GOOS)
 }
 
-// sign has the log of this run signed, where there is a key that may open without anybody being
-// asked. What comes of it changes nothing of how the run ended.
-func (r *run) sign(rec store.Record) {
+// signing is a process that is going to sign the log of a run. It takes longer to start than to
+// sign, so it is started when the agent is gone, and waits while layers finish.
+type signing struct {
+	head   *io.PipeWriter // for the log's, when that is over
+	end    context.CancelCauseFunc
+	signed chan loghead.Signed
+}
+
+// beginSigning starts it where there is a key that may open without anybody being asked.
+func (r *run) beginSigning() {
 	layer := trustLayer()
-	if layer == "" || rec.Events == nil || r.policy.IsDisabled(policy.KindTrust) ||
+	if layer == "" || !r.recorded || r.policy.IsDisabled(policy.KindTrust) ||
 		!loghead.MaySign(r.req.Dirs.LayerConfig(layer)) {
 		return
 	}
-	head := loghead.Head{
-		Session: rec.ID, Events: rec.Events.Count, Last: rec.Events.Head.String(), Plan: r.heldTo,
-	}
-	var signed loghead.Signed
-	ctx, cancel := context.WithTimeoutCause(context.Background(), signPatience,
-		fmt.Errorf("it took more than %s", signPatience))
-	defer cancel()
 	commands := &Commands{
 		Dirs: r.req.Dirs, UID: r.req.UID, Lookup: r.req.Lookup, Dir: r.req.Dir, Log: r.req.Log,
 	}
-	if err := commands.quietly(ctx, layer, loghead.Sign, head, &signed); err != nil {
-		signed = loghead.Signed{Why: err.Error(), Slow: true}
+	r.signing = newSigning(func(ctx context.Context, head io.Reader, signed *loghead.Signed) error {
+		return commands.quietly(ctx, layer, loghead.Sign, head, signed)
+	})
+}
+
+// newSigning begins to run a process, which reads the head and answers.
+func newSigning(
+	run func(ctx context.Context, head io.Reader, signed *loghead.Signed) error,
+) *signing {
+	ctx, end := context.WithCancelCause(context.Background())
+	read, head := io.Pipe()
+	s := &signing{head: head, end: end, signed: make(chan loghead.Signed, 1)}
+	go func() {
+		var signed loghead.Signed
+		if err := run(ctx, read, &signed); err != nil {
+			signed = loghead.Signed{Why: err.Error(), Slow: true}
+		}
+		_ = read.CloseWithError(errors.New("nobody signs any more"))
+		s.signed <- signed
+	}()
+	return s
+}
+
+// sign has it sign, and waits for that.
+func (s *signing) sign(head loghead.Head) loghead.Signed {
+	defer s.end(nil)
+	overdue := time.AfterFunc(signPatience, func() {
+		s.end(fmt.Errorf("it took more than %s", signPatience))
+	})
+	defer overdue.Stop()
+	// A process that is gone says why itself.
+	_ = s.head.CloseWithError(json.NewEncoder(s.head).Encode(head))
+	return <-s.signed
+}
+
+// drop ends it unused, and returns when it is gone.
+func (s *signing) drop() {
+	if s != nil {
+		s.end(errors.New("there is nothing to sign"))
+		_ = s.head.CloseWithError(io.ErrUnexpectedEOF)
+		<-s.signed
 	}
+}
+
+// sign has the log of this run signed, if that was begun. What comes of it changes nothing of how
+// the run ended.
+func (r *run) sign(rec store.Record) {
+	if r.signing == nil || rec.Events == nil {
+		r.signing.drop()
+		return
+	}
+	signed := r.signing.sign(loghead.Head{
+		Session: rec.ID, Events: rec.Events.Count, Last: rec.Events.Head.String(), Plan: r.heldTo,
+	})
 	stored := store.In(r.req.Dirs)
 	var err error
 	switch {
@@ -90,7 +141,12 @@ func (c *Commands) VerifyLogs(
 		fmt.Errorf("it took more than %s", verifyPatience))
 	defer cancel()
 	var verdicts []loghead.Verdict
-	if err := c.quietly(ctx, layer, loghead.Verify, claims, &verdicts); err != nil {
+	text, err := json.Marshal(claims)
+	if err != nil {
+		return nil, err
+	}
+	err = c.quietly(ctx, layer, loghead.Verify, bytes.NewReader(text), &verdicts)
+	if err != nil {
 		return nil, err
 	}
 	if len(verdicts) != len(claims) {
@@ -103,12 +159,8 @@ func (c *Commands) VerifyLogs(
 // quietly runs a command of a layer's that is about no terminal: it reads a question and writes an
 // answer, as JSON.
 func (c *Commands) quietly(
-	ctx context.Context, layer, path string, question, answer any,
+	ctx context.Context, layer, path string, question io.Reader, answer any,
 ) error {
-	text, err := json.Marshal(question)
-	if err != nil {
-		return err
-	}
 	binary, req, err := c.prepare(ctx, layer, sdk.Subcommand{Path: path}, About{})
 	if err != nil {
 		return err
@@ -118,7 +170,7 @@ func (c *Commands) quietly(
 	var out, complaints limited
 	code, err := (&layerhost.Command{
 		Binary: binary, Request: req, Grace: quietGrace,
-		Stdin: bytes.NewReader(text), Stdout: &out, Stderr: &complaints,
+		Stdin: question, Stdout: &out, Stderr: &complaints,
 	}).Run(ctx)
 	if err != nil {
 		return err

@@ -226,6 +226,8 @@ func (r *run) settle() {
 	}
 	if finished && logged == nil {
 		r.sign(r.stored.Record())
+	} else {
+		r.signing.drop()
 	}
 }
 

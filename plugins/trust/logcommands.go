@@ -25,17 +25,18 @@ var logCommands = []command{
 // from opening is told.
 const unasked = 1400 * time.Millisecond
 
-// signLog signs the head of a log with the default key, if that opens unasked.
+// signLog signs the head of a log with the default key, if that opens unasked. It is started before
+// the log is over, and opens the key when it is.
 func signLog(ctx context.Context, req *sdk.SubcommandRequest) error {
-	var head loghead.Head
-	if err := loghead.Read(os.Stdin, &head); err != nil {
-		return err
-	}
 	hide()
 	options := ringOptions(req)
 	options.Ask = nil
 	ring, err := keys.Open(req.ConfigDir, options)
 	if err != nil {
+		return err
+	}
+	var head loghead.Head
+	if err := loghead.Read(os.Stdin, &head); err != nil {
 		return err
 	}
 	within, cancel := context.WithTimeout(ctx, unasked)
