@@ -57,6 +57,8 @@ type Hold struct {
 	Not string
 	// Since is the first version of Landlock's interface with what By says. Before it, Not is true.
 	Since int
+	// Unless says why this machine lacks what By says; nil or empty where it does not.
+	Unless func() string
 }
 
 // A Finding is how one row ended on this machine.

@@ -14,7 +14,7 @@ func fileRows() []Row {
 	moved := by(theRules, "EACCES", "EXDEV")
 	seen := open("that a file is there, its size and its times can be seen: Landlock does not hold that")
 	watched := open("what happens to a file that is not granted can be watched: Landlock does not hold that")
-	kept := by("nono, which changes modes, owners, times and attributes for the agent where it may write", "EACCES", "EPERM")
+	kept := made("nono, which changes modes, owners, times and attributes for the agent where it may write", "EACCES", "EPERM")
 	memory := open("an agent runs the code it has: what may not be executed are the files of a grant")
 	rows := []Row{
 		{Threat: "E27", Tried: "read what is not granted", Arrange: at("read", "~/notes.txt"), A: absent, B: rules()},

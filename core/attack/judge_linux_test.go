@@ -75,6 +75,19 @@ func TestSince(t *testing.T) {
 	}
 }
 
+// TestUnless: what a machine lacks for it is not held there, and says why.
+func TestUnless(t *testing.T) {
+	why := ""
+	h := Hold{By: "a look", Answers: []string{"EPERM"}, Unless: func() string { return why }}
+	if held := h.in(7); held.By != "a look" || held.Not != "" {
+		t.Errorf("where nothing is in the way: %+v", held)
+	}
+	why = "nobody may look"
+	if not := h.in(7); not.By != "" || not.Not != why {
+		t.Errorf("where something is: %+v", not)
+	}
+}
+
 // TestTableIsWhole: no row is there twice, and each says what becomes of it in both tiers.
 func TestTableIsWhole(t *testing.T) {
 	seen := map[string]bool{}

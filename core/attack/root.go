@@ -13,7 +13,7 @@ import (
 // rootRows are what root's files would let it do, without a single capability.
 func rootRows() []Row {
 	fixed, absent := by(readOnly, "EROFS"), by(theView, "ENOENT")
-	kept := by("nono, which changes modes, owners, times and attributes for the agent where it may write", "EACCES", "EPERM")
+	kept := made("nono, which changes modes, owners, times and attributes for the agent where it may write", "EACCES", "EPERM")
 	rows := []Row{
 		{Threat: "E15", Tried: "core_pattern, which the host executes", Arrange: just("open-w=/proc/sys/kernel/core_pattern"), A: fixed, B: rules(), NoLayer: true},
 		{

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/nono-run/nono/core/attack/arena"
+	"github.com/nono-run/nono/core/limits"
 )
 
 // A Row is one way out that a sandbox has to close, and how to see whether it does.
@@ -69,6 +70,11 @@ func (h Hold) Holds(e Ending) bool {
 
 // in is what is true with this version of Landlock's interface.
 func (h Hold) in(landlock int) Hold {
+	if h.Unless != nil {
+		if why := h.Unless(); why != "" {
+			return open(why)
+		}
+	}
 	switch {
 	case h.Since == 0:
 		return h
@@ -98,6 +104,11 @@ func open(why string) Hold { return Hold{Not: why} }
 func since(landlock int, h Hold, before string) Hold {
 	h.Since, h.Not = landlock, before
 	return h
+}
+
+// made is what core holds by making the agent's calls, which takes a look into the agent's memory.
+func made(what string, answers ...string) Hold {
+	return Hold{By: what, Answers: answers, Unless: limits.NoTracing}
 }
 
 // What holds most of the rows.

@@ -254,6 +254,33 @@ func TestJudgeARefusal(t *testing.T) {
 	}
 }
 
+// TestNotes: what nobody may trace takes from a run is more where core would look into the agent.
+func TestNotes(t *testing.T) {
+	const calls = "nor can nono make calls for the agent"
+	for _, c := range []struct {
+		scope string
+		tier  sdk.Tier
+		want  []string
+		not   string
+	}{
+		{"1", sdk.TierB, nil, "ptrace_scope"},
+		{"2", sdk.TierA, []string{"ptrace_scope is 2", "debuggers do not work"}, calls},
+		{"2", sdk.TierB, []string{"ptrace_scope is 2", "debuggers do not work", calls}, "until the machine"},
+		{"3", sdk.TierB, []string{"ptrace_scope is 3, until the machine starts again", calls}, "is 2"},
+	} {
+		h := doctor.Host{Settings: map[string]string{doctor.SettingYama: c.scope}, Delegated: true}
+		notes := strings.Join(doctor.Notes(h, c.tier), "\n")
+		for _, want := range c.want {
+			if !strings.Contains(notes, want) {
+				t.Errorf("%s, %s: %q is not in %q", c.scope, c.tier, want, notes)
+			}
+		}
+		if strings.Contains(notes, c.not) {
+			t.Errorf("%s, %s: %q is in %q", c.scope, c.tier, c.not, notes)
+		}
+	}
+}
+
 // TestWithout: where nothing can be reached, all that is about it is said not to be held.
 func TestWithout(t *testing.T) {
 	s := doctor.Sandbox{Tier: sdk.TierB, Restrictions: []doctor.Restriction{{ID: "filesystem.deny.0", Held: sdk.Enforced}}}

@@ -169,20 +169,23 @@ func withoutLandlock(h Host, l Landlock, add func(string, ...string)) {
 	}
 }
 
-// Notes are settings that weaken a run in whatever tier, or take something from it.
-func Notes(h Host) []string {
+// Notes are settings that weaken a run in this tier, or take something from it.
+func Notes(h Host, tier sdk.Tier) []string {
 	var notes []string
+	untraced := "debuggers do not work inside, and `processes` in a limits block is refused"
+	if tier == sdk.TierB {
+		untraced += "; nor can nono make calls for the agent: there are no sockets, a policy that " +
+			"reaches anything is refused, and modes and times of your other files are not held"
+	}
 	if strings.HasPrefix(h.Settings[SettingCore], "@") {
 		notes = append(notes, "a crash inside is handed to this machine's handler, by a socket "+
 			"that no limit keeps it from: "+SettingCore+" = "+h.Settings[SettingCore])
 	}
 	switch h.Settings[SettingYama] {
 	case "2":
-		notes = append(notes, SettingYama+" is 2: debuggers do not work inside, "+
-			"and `processes` in a limits block is refused")
+		notes = append(notes, SettingYama+" is 2: "+untraced)
 	case "3":
-		notes = append(notes, SettingYama+" is 3: nobody can trace until the machine starts again, "+
-			"so debuggers do not work, and `processes` in a limits block is refused")
+		notes = append(notes, SettingYama+" is 3, until the machine starts again: "+untraced)
 	}
 	if h.Group != "" && !h.Delegated {
 		notes = append(notes, "no control group is yours to divide: limits of memory and processor time "+
@@ -195,7 +198,7 @@ func Notes(h Host) []string {
 // that an agent.hcl lies in the current directory.
 func (r *Report) Conclude(agent bool) {
 	r.Version = version
-	r.Notes = Notes(r.Host)
+	r.Notes = Notes(r.Host, r.Sandbox.Tier)
 	r.Remedies = Remedies(r.Host, r.Sandbox, r.Landlock)
 	r.Next = r.next(agent)
 }

@@ -23,7 +23,7 @@ func TestNoProcessLimit(t *testing.T) {
 		{"6.1.0", false, "3", "ptrace_scope is 3"},
 		{"", false, "", "nobody knows"},
 	} {
-		got := noProcessLimit(tt.kernel, tt.root, tt.scope)
+		got := noProcessLimit(tt.kernel, tt.root, noTracing(tt.scope))
 		if !strings.Contains(got, tt.want) || (tt.want == "") != (got == "") {
 			t.Errorf("%+v: got %q", tt, got)
 		}

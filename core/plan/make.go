@@ -136,6 +136,7 @@ func newMaker(in Input) (*maker, error) {
 		Known: in.Known, Hosts: in.Hosts,
 		Lent: in.Lent, Links: in.Links, Limits: in.Limits, Look: in.Look,
 		Directories: in.Directories, Supervised: in.Supervised,
+		Unsupervised: in.Unsupervised,
 	}
 	own.Resolver, own.Port53 = m.resolver()
 	m.closed = own.Closed()

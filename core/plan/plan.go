@@ -203,8 +203,10 @@ type Input struct {
 	Fallback    *Fallback
 	Directories base.Directories
 	Command     sdk.Command
-	// Supervised says that core can make system calls in the agent's place, in tier B.
-	Supervised bool
+	// Supervised says that core can make system calls in the agent's place, in tier B; Unsupervised
+	// why it cannot.
+	Supervised   bool
+	Unsupervised base.Obstacle
 	// DirName is the name by which the user came to the command's directory.
 	DirName string
 	Policy  policy.Policy

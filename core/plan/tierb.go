@@ -187,17 +187,35 @@ func (m *maker) checkSockets() {
 		}
 	}
 	if len(m.through()) > 0 || m.in.Policy.Uses() {
-		m.unconnected(policy.Source{})
+		m.unconnected(m.wantsSockets())
 	}
+}
+
+// wantsSockets is the line that the agent is to be connected for: what it may reach or serve, else
+// the block of the first layer that carries traffic.
+func (m *maker) wantsSockets() policy.Source {
+	for i := range m.in.Policy.Network.Hosts {
+		if h := &m.in.Policy.Network.Hosts[i]; h.Action == policy.HostAllow {
+			return h.Source
+		}
+	}
+	for _, p := range m.in.Policy.Network.Ports {
+		return p.Source
+	}
+	for i := range m.in.Policy.Credentials {
+		return m.in.Policy.Credentials[i].Source
+	}
+	for _, name := range m.through() {
+		return m.share(name).Source
+	}
+	return policy.Source{}
 }
 
 // unconnected says that nobody makes the agent's connections.
 func (m *maker) unconnected(at policy.Source) {
 	m.problem(diag.Errorf("the agent cannot be connected to anything here: this host has no user "+
-		"namespaces, and a filter that nono was started under has the one listener of system calls "+
-		"that there can be").
-		Try("start nono outside of what has put that filter there, or without hosts, sockets and "+
-			"credentials"), at)
+		"namespaces, and nono cannot make the connections: %s", m.in.Unsupervised.Why).
+		Try("%s; or run without hosts, sockets and credentials", m.in.Unsupervised.Try), at)
 }
 
 // unmountable is why a layer's step cannot be carried out on a host where nothing can be mounted,

@@ -201,6 +201,44 @@ func TestWalledProof(t *testing.T) {
 	}
 }
 
+// Where nobody can be connected to anything, the line that asked for it is named: what may be
+// reached rather than what may not, and else the block of the layer that carries traffic.
+func TestUnconnectedNamesItsLine(t *testing.T) {
+	reach := func(line int, action policy.HostAction) policy.HostRule {
+		return policy.HostRule{
+			ID: policy.RuleID("network." + string(action) + ".0"), Source: plantest.At(line), Action: action, Host: "a.example",
+		}
+	}
+	for name, change := range map[string]func(*plan.Input){
+		"a host": func(in *plan.Input) {
+			in.Policy.Network.Hosts = []policy.HostRule{reach(6, policy.HostDeny), reach(7, policy.HostAllow)}
+		},
+		"a port": func(in *plan.Input) {
+			in.Policy.Network.Hosts = []policy.HostRule{reach(6, policy.HostDeny)}
+			in.Policy.Network.Ports = []policy.PortRule{{ID: "network.loopback.0", Source: plantest.At(7), Action: policy.PortLoopback, Port: 80}}
+		},
+		"a credential": func(in *plan.Input) {
+			in.Policy.Credentials = []policy.Credential{{ID: "credentials.a", Source: plantest.At(7), Service: "a"}}
+		},
+		"a layer": func(*plan.Input) {},
+	} {
+		in := plantest.Walled(plantest.Machine())
+		in.Unsupervised = base.Obstacle{Why: "nobody may look", Try: "let nono look"}
+		change(&in)
+		layer := plantest.Network(nil, fragment.Listener{Name: "n", Network: fragment.TCP})
+		layer.Source = plantest.At(7)
+		in.Layers = append(in.Layers, layer)
+		got := plantest.Refused(t, in)
+		_, at, _ := strings.Cut(got, "cannot be connected to anything here")
+		if at, _, _ = strings.Cut(at, "error:"); !strings.Contains(at, "agent.hcl:7:3") {
+			t.Errorf("%s: the line is not named:\n%s", name, got)
+		}
+		if !strings.Contains(at, ": nobody may look") || !strings.Contains(at, "let nono look; or run without") {
+			t.Errorf("%s: it says neither why nor what to do:\n%s", name, got)
+		}
+	}
+}
+
 // What is lent in nono's own directory is the agent's, and nothing beside it or above.
 func TestWalledLent(t *testing.T) {
 	host := plantest.Machine()
@@ -305,8 +343,11 @@ func TestChangeable(t *testing.T) {
 		i := slices.IndexFunc(p.Rules, func(r plan.Rule) bool { return r.ID == id })
 		return p.Rules[i].Held
 	}
-	in.Supervised = false
+	in.Supervised, in.Unsupervised.Why = false, "nobody may look"
 	without := plantest.Make(t, in)
+	if i := slices.IndexFunc(without.Rules, func(r plan.Rule) bool { return r.ID == base.RuleAttributes }); !strings.Contains(without.Rules[i].Why, "core cannot make it: nobody may look") {
+		t.Errorf("it says %q", without.Rules[i].Why)
+	}
 	if held(p, base.RuleAttributes) != sdk.Enforced || held(without, base.RuleAttributes) != sdk.Partial {
 		t.Errorf("with a listener %s, without %s", held(p, base.RuleAttributes), held(without, base.RuleAttributes))
 	}

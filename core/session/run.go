@@ -68,8 +68,8 @@ type run struct {
 	fallback    *plan.Fallback
 	scratch     *scratch.Directory
 	directories scratch.Places
-	// There too core makes some of the agent's calls, where it can: supervised says so.
-	supervised     bool
+	// There too core makes some of the agent's calls, where it can: unsupervised says why it cannot.
+	unsupervised   *base.Obstacle
 	sockets        *sockets.Sockets
 	endSupervision context.CancelFunc
 	members        []*member
@@ -374,7 +374,9 @@ func (r *run) planInput(look hostfile.Look) plan.Input {
 	if r.walled() {
 		in.Directories = r.planDirectories()
 	}
-	in.Supervised = r.supervised
+	if in.Supervised = r.walled() && r.unsupervised == nil; r.unsupervised != nil {
+		in.Unsupervised = *r.unsupervised
+	}
 	in.Limits = r.limitRules()
 	if r.policy.Network.Reaches() {
 		in.Hosts, _ = readConfiguration("/etc/hosts") // without it the session has names of its own alone

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/core/limits"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/scratch"
 	"github.com/nono-run/nono/sdk"
@@ -24,7 +26,10 @@ func (r *run) takeInit(ctx context.Context) error {
 		return err
 	}
 	found := r.early.host
-	r.init, r.fallback, r.supervised = r.early.init, r.early.fallback, found.Notify
+	r.init, r.fallback = r.early.init, r.early.fallback
+	if found.Tier == recipe.TierB {
+		r.unsupervised = unsupervised(found.Notify)
+	}
 	r.host = sdk.Host{
 		Tier:        sdk.Tier(found.Tier),
 		LandlockABI: found.LandlockABI,
@@ -32,6 +37,22 @@ func (r *run) takeInit(ctx context.Context) error {
 		UID:         r.req.UID,
 		GID:         r.req.GID,
 		Home:        r.req.Dirs.Home,
+	}
+	return nil
+}
+
+// unsupervised is why core cannot make calls in the agent's place; nil where it can. For that it is
+// told of them by a listener, and looks into the agent's memory.
+func unsupervised(listener bool) *base.Obstacle {
+	if !listener {
+		return &base.Obstacle{
+			Why: "a filter that nono was started under has the one listener of system calls " +
+				"that there can be",
+			Try: "start nono outside of what has put that filter there",
+		}
+	}
+	if why := limits.NoTracing(); why != "" {
+		return &base.Obstacle{Why: why, Try: "sudo sysctl -w kernel.yama.ptrace_scope=1"}
 	}
 	return nil
 }

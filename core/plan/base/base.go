@@ -69,6 +69,9 @@ type Share struct {
 	Written []fragment.File
 }
 
+// Obstacle is why something cannot be done on this host, and what takes that away.
+type Obstacle struct{ Why, Try string }
+
 // Input is what the base fragment depends on.
 type Input struct {
 	Host   sdk.Host
@@ -94,8 +97,10 @@ type Input struct {
 	Limits []Limit
 	// Links are symbolic links that are held in their places.
 	Links []string
-	// Supervised says that core can make system calls in the agent's place, in tier B.
-	Supervised bool
+	// Supervised says that core can make system calls in the agent's place, in tier B; Unsupervised
+	// why it cannot.
+	Supervised   bool
+	Unsupervised Obstacle
 	// Directories are the session's own in tier B.
 	Directories Directories
 	Look        hostfile.Look

@@ -83,8 +83,7 @@ func (w *walled) rules() {
 		w.hold(RuleAttributes, policy.KindFilesystem, attributes, "core makes the changes")
 	} else {
 		w.partly(RuleAttributes, policy.KindFilesystem, attributes, "",
-			"Landlock does not see such a change, and core cannot make it, "+
-				"for nono runs beneath a filter that is asked already")
+			"Landlock does not see such a change, and core cannot make it: "+w.in.Unsupervised.Why)
 	}
 	w.processes()
 	w.partly(RuleProc, "", "/proc shows the session only", "Landlock, for reading alone",
