@@ -419,6 +419,50 @@ func TestDescendants(t *testing.T) {
 	}
 }
 
+// TestOver: when a run is said to be over, nothing is left inside but nono-init, which goes.
+func TestOver(t *testing.T) {
+	b := newBox(t, "leave=20", "stop-on", "exit=3")
+	lines := b.pipe(t)
+	init, _, err := b.prepare(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := init.Go(deadline(t), false); err != nil {
+		t.Fatal(err)
+	}
+	for line := range lines {
+		if line == "waiting" {
+			break
+		}
+	}
+	space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", init.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	besides := func() (n int) {
+		all, _ := filepath.Glob("/proc/[0-9]*/ns/pid")
+		for _, name := range all {
+			link, err := os.Readlink(name)
+			if err == nil && link == space && name != fmt.Sprintf("/proc/%d/ns/pid", init.PID()) {
+				n++
+			}
+		}
+		return n
+	}
+	if n := besides(); n != 21 {
+		t.Fatalf("control: there are %d", n)
+	}
+	if err := init.Signal(unix.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	if exit, err := init.Wait(); err != nil || exit.Code != 3 || exit.Left != 20 {
+		t.Errorf("got %+v, %v", exit, err)
+	}
+	if n := besides(); n > 0 {
+		t.Errorf("%d are left", n)
+	}
+}
+
 // TestForkOn: processes that go on forking do not keep a run once the main process has ended, and
 // none of them outlives it. They are children of pid 1, which is hardly ever without one that has
 // just ended: waiting for that moment took up to a minute.

@@ -46,7 +46,8 @@
 //
 // # Concurrency
 //
-// After Go has returned, Signal, Job, Dial, Wait, Kill and Close may be called from any goroutine.
+// After Go has returned, Signal, Job, Dial, Wait, End, Kill and Close may be called from any
+// goroutine.
 package launch
 
 import (

@@ -83,7 +83,9 @@ type Init struct {
 	done chan recipe.Job
 	// silent is closed when nono-init can say nothing more.
 	silent chan struct{}
-	// exited is what it said last; it is read after ended.
+	// over is closed when nono-init has said that nothing but itself is left inside. exited is what
+	// it said; it is read after over, or after ended.
+	over   chan struct{}
 	exited *recipe.Exited
 	// ended is closed when nono-init, and so everything inside, is gone. state is then how.
 	ended chan struct{}
@@ -143,6 +145,7 @@ func Start(ctx context.Context, o Options) (*Init, error) {
 		stopped:  make(chan recipe.Stopped, 1),
 		done:     make(chan recipe.Job, 1),
 		silent:   make(chan struct{}),
+		over:     make(chan struct{}),
 		ended:    make(chan struct{}),
 		ports:    map[uint16]bool{},
 		dials:    map[uint64]chan answer{},
@@ -304,8 +307,9 @@ func (i *Init) listen() {
 			return
 		}
 		switch {
-		case a.Exited != nil:
+		case a.Exited != nil && i.exited == nil:
 			i.exited = a.Exited
+			close(i.over)
 		case a.Dialed != nil:
 			i.deliver(a)
 		case a.Stopped != nil:
@@ -563,11 +567,11 @@ func (i *Init) Dial(ctx context.Context, port uint16) (*os.File, error) {
 	}
 }
 
-// Wait waits until everything inside is gone and what it wrote has arrived, and says how the
-// agent's main process ended. An error means that nono-init was lost first; then nobody knows how
-// the agent did.
+// Wait waits until everything inside has ended and what it wrote has arrived, and says how the
+// agent's main process ended. nono-init may take a moment longer to go. An error means that it was
+// lost first; then nobody knows how the agent did.
 func (i *Init) Wait() (Exit, error) {
-	<-i.ended
+	i.awaitOver()
 	i.pipes.drain()
 	i.pipes.giveBack()
 	if i.exited == nil {
@@ -575,6 +579,14 @@ func (i *Init) Wait() (Exit, error) {
 			"the sandbox ended without a word about the agent: nono-init: %v", i.state)
 	}
 	return Exit{Code: i.exited.Code, Signal: syscall.Signal(i.exited.Signal), Left: i.exited.Left}, nil
+}
+
+// awaitOver waits until nothing runs inside.
+func (i *Init) awaitOver() {
+	select {
+	case <-i.over:
+	case <-i.ended:
+	}
 }
 
 // PID is nono-init's number, as this process knows it.
@@ -596,14 +608,20 @@ func (i *Init) Process() (*os.File, error) {
 	}
 }
 
+// End ends everything inside, if anything still runs there, and waits for that.
+func (i *Init) End() {
+	i.Kill()
+	i.awaitOver()
+}
+
 // Kill ends everything inside, at once.
 func (i *Init) Kill() {
 	i.pipes.hasten()
 	_ = i.process.Kill()
 }
 
-// Close ends everything inside, waits for that, and lets go of the lifeline. It may be called
-// twice.
+// Close ends everything inside, waits until nono-init and its namespaces are gone as well, and lets
+// go of the lifeline. It may be called twice.
 func (i *Init) Close() error {
 	i.Kill()
 	<-i.ended

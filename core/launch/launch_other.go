@@ -52,6 +52,9 @@ func (*Init) PID() int { return 0 }
 // Process fails.
 func (*Init) Process() (*os.File, error) { return nil, errLinux }
 
+// End does nothing.
+func (*Init) End() {}
+
 // Kill does nothing.
 func (*Init) Kill() {}
 

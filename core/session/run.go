@@ -517,7 +517,14 @@ func (r *run) lost() error {
 	}
 }
 
-// endInit ends nono-init, and with it everything inside. It may be called more than once.
+// endInside ends everything inside. It may be called more than once.
+func (r *run) endInside() {
+	if r.init != nil {
+		r.init.End()
+	}
+}
+
+// endInit waits for the end of nono-init, and so of its namespaces, as well.
 func (r *run) endInit() {
 	if err := r.early.End(); err != nil {
 		r.req.Log.Debug("ending nono-init", "error", err)
@@ -527,12 +534,16 @@ func (r *run) endInit() {
 // close ends what is left. It may be called at any point after open has begun.
 func (r *run) close() {
 	r.asker.Yield("the run is over")
-	r.endInit()
-	var wg sync.WaitGroup
+	r.endInside()
+	// The kernel takes a millisecond to take the namespaces apart.
+	var init sync.WaitGroup
+	defer init.Wait()
+	init.Go(r.endInit)
+	var members sync.WaitGroup
 	for _, m := range slices.Concat(r.members, r.idle) {
-		wg.Go(m.close)
+		members.Go(m.close)
 	}
-	wg.Wait()
+	members.Wait()
 	r.letCopiesGo()
 	r.letSocketsGo()
 	r.removeScratch()

@@ -59,7 +59,7 @@ func Run(ctx context.Context, req *Request) (int, error) {
 	go r.steady.Close()
 	// Before Finish, however the run went: a start that is called off while the gate opens may have an
 	// agent all the same.
-	r.endInit()
+	r.endInside()
 	r.beginSigning()
 	r.takeTerminalBack()
 	r.bringBack()
