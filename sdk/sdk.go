@@ -89,7 +89,8 @@ type Lifetime string
 const (
 	// Ephemeral layers are gone once the plan is made.
 	Ephemeral Lifetime = "ephemeral"
-	// Bracket layers run for Plan and Start, and again, in a fresh process, for Finish.
+	// Bracket layers run for Plan and Start, and again, in a fresh process, for Finish. One that has a
+	// Rest stays for a moment after it, and Finish of a run that is over by then comes to it.
 	Bracket Lifetime = "bracket"
 	// Resident layers stay as long as the agent does. If one is lost, the agent is ended.
 	Resident Lifetime = "resident"
@@ -327,7 +328,7 @@ type StartResponse struct {
 	// State is handed to Finish. It holds no secret: core keeps it on disk.
 	State []byte
 	// Rest is what is left to do, while the agent runs already and nobody waits for it; nil if nothing
-	// is. When it returns, the process is ended; it is ended before that where Rest takes very long,
+	// is. A moment after it returns, the process is ended; before that where Rest takes very long,
 	// or the run is over first. Only a [Bracket] layer may have it.
 	Rest func(ctx context.Context)
 	// Lingers says that there is a Rest. It is for core, and filled in by the SDK.

@@ -100,13 +100,15 @@ type Layer struct {
 	stream  *host.Stream
 	tail    tail
 
-	mu      sync.Mutex
-	clock   *clock // of the call in progress; nil when there is none
-	asking  int    // how many questions of its are open
-	ending  bool   // core wants it to end
-	failure *Failure
-	lost    chan struct{}
-	ended   sync.Once
+	mu     sync.Mutex
+	clock  *clock // of the call in progress; nil when there is none
+	asking int    // how many questions of its are open
+	ending bool   // core wants it to end
+	// idle says that it lingers and has nothing left to do, and resumed that it was called again.
+	idle, resumed bool
+	failure       *Failure
+	lost          chan struct{}
+	ended         sync.Once
 }
 
 // Start runs a layer and connects to it.
@@ -387,9 +389,9 @@ func (l *Layer) Release() {
 	go l.Close()
 }
 
-// Linger lets the layer do what it has left to do, nobody waiting for it, and ends it when it says
-// that it has, or after most. Its loss means nothing any more.
-func (l *Layer) Linger(most time.Duration) {
+// Linger lets the layer do what it has left to do, nobody waiting for it, and ends it a moment after
+// it says that it has, or after most. Its loss means nothing any more.
+func (l *Layer) Linger(most, moment time.Duration) {
 	l.mu.Lock()
 	l.ending = true
 	stream := l.stream
@@ -397,12 +399,35 @@ func (l *Layer) Linger(most time.Duration) {
 	go func() {
 		select {
 		case <-stream.Rested():
+			l.mu.Lock()
+			l.idle = true
+			l.mu.Unlock()
+			select {
+			case <-stream.Done():
+			case <-l.process.exited:
+			case <-time.After(moment):
+			}
 		case <-stream.Done():
 		case <-l.process.exited:
 		case <-time.After(most):
 		}
-		l.Close()
+		l.mu.Lock()
+		resumed := l.resumed
+		l.idle = false
+		l.mu.Unlock()
+		if !resumed {
+			l.Close()
+		}
 	}()
+}
+
+// Resume reports whether the layer lingers and has nothing left to do. Then it can be called again,
+// and is ended by Close alone.
+func (l *Layer) Resume() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.resumed = l.resumed || l.idle
+	return l.resumed
 }
 
 // Close ends the layer and returns when nothing of it is left. It may be called more than once.

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -538,7 +539,7 @@ func TestLinger(t *testing.T) {
 		if err != nil || !resp.Lingers {
 			t.Fatalf("%+v, %v", resp, err)
 		}
-		l.Linger(c.most)
+		l.Linger(c.most, 0)
 		if c.close {
 			if !alive(l.PID()) {
 				t.Error("it is gone before it was ended") // the control
@@ -552,6 +553,45 @@ func TestLinger(t *testing.T) {
 		default:
 		}
 	}
+}
+
+// TestLingeringLayerIsCalledAgain: one that has done what it had left to do can be called for a
+// moment, and is ended only by Close then; one that has not cannot.
+func TestLingeringLayerIsCalledAgain(t *testing.T) {
+	start := func(mode string) *Layer {
+		t.Helper()
+		l := begin(t, builtin(t, mode))
+		if _, err := planned(t, l, &recorder{}); err != nil {
+			t.Fatal(err)
+		}
+		req := &sdk.StartRequest{Run: layertest.Request(nil).Run}
+		if _, err := l.Start(t.Context(), req, nil); err != nil {
+			t.Fatal(err)
+		}
+		l.Linger(time.Hour, time.Hour)
+		return l
+	}
+	if l := start("linger-on"); l.Resume() {
+		t.Error("it is busy, and could be called")
+	}
+	l := start("linger")
+	<-l.stream.Rested()
+	for deadline := time.Now().Add(10 * time.Second); !l.Resume(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("it cannot be called")
+		}
+	}
+	req := &sdk.FinishRequest{
+		Run: layertest.Request(nil).Run, End: sdk.End{Reason: sdk.EndExited},
+	}
+	if _, err := l.Finish(t.Context(), req); err != nil {
+		t.Error(err)
+	}
+	if !alive(l.PID()) {
+		t.Error("it was ended")
+	}
+	l.Close()
+	gone(t, l.PID())
 }
 
 // TestDeafLayer does not look at its lifeline.

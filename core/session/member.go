@@ -267,9 +267,13 @@ func (m *member) why(cfg *config.Config) string {
 	return "always"
 }
 
-// mostLingering bounds what a bracket layer does when Start has returned: what takes longer, it
-// does in Finish.
-const mostLingering = 5 * time.Minute
+const (
+	// mostLingering bounds what a bracket layer does when Start has returned: what takes longer, it
+	// does in Finish.
+	mostLingering = 5 * time.Minute
+	// moment is how long its process is kept after that. A run that is over by then needs no other.
+	moment = time.Second
+)
 
 // arm calls Start. From then on the loss of a resident layer ends the run.
 func (m *member) arm(ctx context.Context, r *run) error {
@@ -286,7 +290,7 @@ func (m *member) arm(ctx context.Context, r *run) error {
 	}
 	switch {
 	case answer.Lingers:
-		m.layer.Linger(mostLingering)
+		m.layer.Linger(mostLingering, moment)
 		return nil
 	case m.description.Lifetime == sdk.Bracket:
 		m.layer.Release()
@@ -299,12 +303,14 @@ func (m *member) arm(ctx context.Context, r *run) error {
 	return nil
 }
 
-// finish calls Finish: in the process that was armed if it lives, in a fresh one otherwise.
+// finish calls Finish: in the process that was armed if it is still there, in a fresh one
+// otherwise.
 func (m *member) finish(
 	ctx context.Context, r *run, end sdk.End,
 ) (*sdk.FinishResponse, error) {
 	req := &sdk.FinishRequest{Run: m.known, End: end, Secrets: m.share.Secrets, State: m.state}
-	if m.description.Lifetime != sdk.Resident || m.isLost() {
+	resident := m.description.Lifetime == sdk.Resident
+	if m.isLost() || !resident && !m.layer.Resume() {
 		return m.finishAfresh(ctx, r, req)
 	}
 	answer, err := m.layer.Finish(ctx, req)
@@ -316,6 +322,9 @@ func (m *member) finish(
 		r.req.Log.Debug("the layer failed before, in the process that was armed",
 			"layer", m.binary.Name, "error", err)
 		return nil, freshErr
+	}
+	if !resident {
+		return answer, nil
 	}
 	// All was released, but a layer that died in the last moment may have left the agent without
 	// it.

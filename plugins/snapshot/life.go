@@ -76,8 +76,9 @@ func (*layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 	synced := make(chan error, 1)
 	rest := context.WithoutCancel(ctx)
 	go func() {
-		synced <- s.store.Sync(rest)
-		s.close()
+		err := s.store.Sync(rest)
+		s.close() // before anybody hears of it: Finish may have the store to itself
+		synced <- err
 	}()
 	answer := &sdk.StartResponse{State: state}
 	if !safe {

@@ -7583,7 +7583,8 @@ func (*SessionResponse_Stop) isSessionResponse_Message() {}
 
 func (*SessionResponse_Rested) isSessionResponse_Message() {}
 
-// Rested says that what was left to do after Start is done. The process is ended.
+// Rested says that what was left to do after Start is done. The process is ended in a moment, or
+// called for Finish if the run is over by then.
 type Rested struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
