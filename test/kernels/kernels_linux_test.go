@@ -228,6 +228,13 @@ func TestPage(t *testing.T) {
 			Lacking: []serial.Lacking{{Situation: "Yama's scope 1", Why: "there is no Yama"}},
 			Results: []serial.Result{{
 				Situation: asShipped, Trial: demo, Err: "nono: rw ~/demo; network closed; tier A",
+			}, {
+				Situation: asShipped, Trial: attack, Out: `{"tier": "A", "findings": [
+				{"threat": "E2", "tried": "b", "result": "open"}, {"threat": "E1", "result": "held"}]}`,
+			}, {
+				Situation: without, Trial: attack, Out: `{"tier": "B", "findings": [
+				{"threat": "E1", "tried": "a", "result": "open"},
+				{"threat": "E2", "tried": "b", "result": "open"}]}`,
 			}},
 		},
 		"6.12": {Kernel: all[1], Broken: "it was not done within 1s"},
@@ -236,7 +243,7 @@ func TestPage(t *testing.T) {
 		"| 6.1 | `linux-image-6.1.0-56-amd64` | 2 | A | - | - | - | - |",
 		"| 6.12 | `linux-image-6.12.118+deb13-amd64` | ? | - |",
 		"| Yama's scope 1 | `kernel.yama.ptrace_scope=1` | cannot be had | - |",
-		"| `a.b` | 1 | - |", "- 6.12: it was not done within 1s", "Landlock's versions 1:",
+		"| `a.b` | 1 | - |", "| open | 6.1 |\n| --- | --- |\n| E1 a | B |\n| E2 b | A, B |\n", "- 6.12: it was not done within 1s", "Landlock's versions 1:",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)

@@ -108,12 +108,18 @@ func doctorOutcome(r serial.Result) outcome {
 	return outcome{Short: "said", Detail: []string{r.Out}}
 }
 
+// attackReport is what of the table of attacks is read.
+type attackReport struct {
+	Tier     string
+	Findings []struct{ Threat, Tried, Result, Why, Outside, Inside string }
+}
+
+// isOpen is the result of an attack that works and is told of: no failure.
+const isOpen = "open"
+
 // attackOutcome counts how the attacks ended.
 func attackOutcome(r serial.Result) outcome {
-	var report struct {
-		Tier     string
-		Findings []struct{ Threat, Tried, Result, Why, Outside, Inside string }
-	}
+	var report attackReport
 	if o, ok := refused(r); ok {
 		return o
 	}
@@ -125,9 +131,7 @@ func attackOutcome(r serial.Result) outcome {
 	for _, f := range report.Findings {
 		count[f.Result]++
 		switch f.Result {
-		case "held", "not applicable":
-		case "open":
-			o.Detail = append(o.Detail, fmt.Sprintf("open: %s %s: %s", f.Threat, f.Tried, f.Why))
+		case "held", "not applicable", isOpen:
 		default:
 			o.Failed = true
 			o.Detail = append(o.Detail, fmt.Sprintf("%s: %s %s: outside %q, inside %q: %s",
@@ -135,9 +139,9 @@ func attackOutcome(r serial.Result) outcome {
 		}
 	}
 	o.Short = fmt.Sprintf("%d held, %d open, %d not applicable",
-		count["held"], count["open"], count["not applicable"])
+		count["held"], count[isOpen], count["not applicable"])
 	if o.Failed {
-		other := len(report.Findings) - count["held"] - count["open"] - count["not applicable"]
+		other := len(report.Findings) - count["held"] - count[isOpen] - count["not applicable"]
 		o.Short += fmt.Sprintf(", **%d not held**", other)
 	}
 	return o

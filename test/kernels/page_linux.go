@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,6 +33,8 @@ fetches the newest kernel of each series that Debian's packages offer and boots 
 a small Debian in memory, no disk and no network. In each machine, as an ordinary user and as root,
 it tries README's demo (which does each thing without nono too), ` + "`nono doctor`" + `, the table
 of attacks (` + "`nono doctor --attack`" + `, each with its control), and the launcher's own tests.
+A machine's clock counts its instructions, so no deadline passes for what else is done outside.
+Where it says "-", that was not tried on that kernel.
 [hosts.md](hosts.md) says what each version of Landlock adds, and what to do about a host.
 
 `
@@ -61,6 +66,7 @@ func markdown(all []kernel, found map[string]findings) string {
 	p.situations(booted)
 	p.settings(booted)
 	p.attacks(booted)
+	p.open(booted)
 	p.broken(booted)
 	p.missing(all, booted)
 	return p.String()
@@ -200,6 +206,59 @@ func (p *page) attacks(booted []findings) {
 		}
 	}
 	p.table(slices.Concat([]string{"host"}, series(booted)), rows)
+}
+
+// open is what the table of attacks found open to an ordinary user's agent, and in which tier.
+func (p *page) open(booted []findings) {
+	type row struct{ threat, tried string }
+	tiers := map[row]map[string][]string{}
+	var tried []findings
+	for _, f := range booted {
+		some := false
+		for _, r := range f.Results {
+			var report attackReport
+			if r.Trial != attack || r.Root || json.Unmarshal([]byte(r.Out), &report) != nil {
+				continue
+			}
+			some = true
+			for _, one := range report.Findings {
+				if one.Result != isOpen {
+					continue
+				}
+				at := row{one.Threat, one.Tried}
+				if tiers[at] == nil {
+					tiers[at] = map[string][]string{}
+				}
+				of := tiers[at][f.Kernel.Series]
+				if !slices.Contains(of, report.Tier) {
+					tiers[at][f.Kernel.Series] = append(of, report.Tier)
+				}
+			}
+		}
+		if some {
+			tried = append(tried, f)
+		}
+	}
+	if tried == nil {
+		return
+	}
+	p.printf("What it found open to an ordinary user's agent, by the tier; " +
+		"[threats.md](threats.md) says of\neach why.\n\n")
+	sorted := slices.SortedFunc(maps.Keys(tiers), func(a, b row) int {
+		return cmp.Or(
+			cmp.Compare(len(a.threat), len(b.threat)), // E2 before E10
+			cmp.Compare(a.threat, b.threat), cmp.Compare(a.tried, b.tried),
+		)
+	})
+	var rows [][]string
+	for _, at := range sorted {
+		r := []string{at.threat + " " + at.tried}
+		for _, f := range tried {
+			r = append(r, strings.Join(tiers[at][f.Kernel.Series], ", "))
+		}
+		rows = append(rows, r)
+	}
+	p.table(slices.Concat([]string{"open"}, series(tried)), rows)
 }
 
 // broken are the details of whatever is not as it should be.
