@@ -3,6 +3,7 @@ package landlock
 import (
 	"context"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -32,8 +33,8 @@ func TestRulesAreThePolicysDecision(t *testing.T) {
 			t.Errorf("mounts: %v", given.mounts)
 		}
 		decide := policy.NewDecider(unprotected(p))
-		for _, path := range slices.Sorted(maps.Keys(tree)) {
-			checkAdditive(t, tree, decide, given, path)
+		for _, name := range slices.Sorted(maps.Keys(tree)) {
+			checkAdditive(t, tree, decide, given, name)
 		}
 		checkOpened(t, p, view, response)
 	})
@@ -54,11 +55,15 @@ func planOn(t failer, tree hosttest.Tree, p *policy.Policy) (places.View, *sdk.P
 	return view, response
 }
 
-// unprotected is the policy without the protections that are kept aside.
+// unprotected is the policy without the protections that are kept aside: those in a grant for
+// writing.
 func unprotected(p *policy.Policy) *policy.Policy {
 	held := *p
 	held.Filesystem = slices.DeleteFunc(slices.Clone(p.Filesystem), func(r policy.PathRule) bool {
-		return r.Access == policy.Protect && r.Source.BuiltIn()
+		return r.Access == policy.Protect && r.Source.BuiltIn() &&
+			slices.ContainsFunc(p.Filesystem, func(g policy.PathRule) bool {
+				return g.Access.Writable() && policy.Within(path.Dir(r.Path), g.Path)
+			})
 	})
 	return &held
 }

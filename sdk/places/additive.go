@@ -44,12 +44,24 @@ func (c *computer) additive() (View, []Problem) {
 	return View{Additive: true, Places: c.places(), Rules: o.rules()}, c.problems
 }
 
-// unprotected is a policy without the protections that nono brings itself: an additive form cannot
-// hold one in a grant for writing without taking away that files are made there.
+// unprotected is a policy without the protections of nono's own that lie in a directory which is
+// granted for writing: an additive form cannot hold one there without taking away that files are
+// made beside it.
 func unprotected(p *policy.Policy) *policy.Policy {
+	writable := map[string]bool{}
+	for i := range p.Filesystem {
+		if r := &p.Filesystem[i]; r.Access.Writable() {
+			writable[r.Path] = true
+		}
+	}
+	made := func(dir string) bool { // files can be made in it
+		for ; dir != "/" && !writable[dir]; dir = path.Dir(dir) {
+		}
+		return writable[dir]
+	}
 	held := *p
 	held.Filesystem = slices.DeleteFunc(slices.Clone(p.Filesystem), func(r policy.PathRule) bool {
-		return r.Access == policy.Protect && r.Source.BuiltIn()
+		return r.Access == policy.Protect && r.Source.BuiltIn() && made(path.Dir(r.Path))
 	})
 	return &held
 }

@@ -35,7 +35,7 @@
 //
 // In a directory that was opened up nothing can be made, renamed or removed, and what comes to lie
 // in it later is not given. A grant for writing that would have to be is a problem, at its line.
-// The protections that nono brings itself are not held inside such a grant ([Aside]).
+// The protections that nono brings itself are not held inside a grant for writing ([Aside]).
 //
 // A filesystem layer looks at no file of the host. What it answers follows from its request
 // alone; it says so in its description (sdk.Description.Pure), and the test kit holds it to that.

@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -67,8 +68,14 @@ func (c *propertyCase) tryTierB() bool {
 func (c *propertyCase) planTierB() (*policy.Decider, bool) {
 	c.t.Helper()
 	p, ok := c.planned()
-	p.Filesystem = slices.DeleteFunc(p.Filesystem, func(r policy.PathRule) bool {
-		return r.Access == policy.Protect && r.Source.BuiltIn()
+	writable := func(dir string) bool {
+		return slices.ContainsFunc(p.Filesystem, func(g policy.PathRule) bool {
+			return g.Access.Writable() && policy.Within(dir, g.Path)
+		})
+	}
+	held := slices.Clone(p.Filesystem)
+	p.Filesystem = slices.DeleteFunc(held, func(r policy.PathRule) bool {
+		return r.Access == policy.Protect && r.Source.BuiltIn() && writable(filepath.Dir(r.Path))
 	})
 	return policy.NewDecider(&p), ok
 }
