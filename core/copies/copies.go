@@ -14,6 +14,9 @@
 // of the copy is kept in another place, and that is told. That also holds where core is killed: a
 // keeper, a process of its own, then does what core would have done.
 //
+// A copy can also outlive sessions, in a directory that nono keeps: then it and the host's file are
+// made the same again where a session begins and ends ([Pair]).
+//
 // What stands at the copy's name in the end is the agent's work. It is opened without following a
 // link, it is brought back only if it is a regular file no larger than its file system, and of the
 // host's file the owner and the mode stay.
@@ -35,6 +38,17 @@ type File struct {
 	Device, Inode uint64
 	// Dir is the directory of the session that the copy was put in.
 	Dir *os.File
+}
+
+// MostKept is how large a file may be that is copied for longer than a session.
+const MostKept = 16 << 20
+
+// Pair is a file of the host's and a copy of it that outlives sessions.
+type Pair struct {
+	// Path is the host's file.
+	Path string
+	// Host is the directory that it is in, Inside the one that the copy is in, by the same name.
+	Host, Inside *os.File
 }
 
 // Where is what bringing back needs to know of the session.

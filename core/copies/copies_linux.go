@@ -25,8 +25,10 @@ type file struct {
 	inside int    // the directory of the session
 	host   int    // the directory on the host
 	digest digest // of the content at the start
+	most   int64  // what is larger is not brought back; 0 for what its file system can hold
 }
 
+// digest is that of a content; the zero that of none: there was no file.
 type digest [sha256.Size]byte
 
 // Look looks at the copies and at the files that they are of. It takes over their directories. The
@@ -104,7 +106,7 @@ func (s *Set) bringBack(f file) Outcome {
 		return Outcome{Result: Left, Why: "inside " + why(err)}
 	}
 	defer copied.Close()
-	if err := bounded(copied); err != nil {
+	if err := bounded(copied, f.most); err != nil {
 		return Outcome{Result: Left, Why: "inside " + why(err)}
 	}
 	now, err := digestOf(copied)
@@ -151,9 +153,13 @@ func (s *Set) replace(f file, copied *os.File) error {
 	if err := write(f.host, name, copied); err != nil {
 		return err
 	}
-	// The last look, right before: what has been changed up to now stays.
-	err = f.likeHosts(name)
-	if err == nil {
+	if f.digest == (digest{}) {
+		err = unix.Renameat2(f.host, name, f.host, f.name(), unix.RENAME_NOREPLACE)
+		if errors.Is(err, unix.EEXIST) {
+			err = errChanged
+		}
+	} else if err = f.likeHosts(name); err == nil {
+		// The last look was right before: what has been changed up to now stays.
 		err = unix.Renameat(f.host, name, f.host, f.name())
 	}
 	if err != nil {
@@ -287,14 +293,18 @@ var (
 	errGone  = errors.New("it was removed")
 	errOther = errors.New("something else than a regular file stands in its place")
 	errLarge = errors.New("it is larger than the directory that it is in can hold")
+	errMost  = fmt.Errorf("it is larger than %d MiB", MostKept>>20)
 )
 
-// bounded refuses a file that says to be larger than its file system: the holes of such a file
-// would become bytes.
-func bounded(f *os.File) error {
+// bounded refuses a file that is larger than a bound, or says to be larger than its file system:
+// the holes of such a file would become bytes.
+func bounded(f *os.File, most int64) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
+	}
+	if most > 0 && info.Size() > most {
+		return errMost
 	}
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
@@ -319,6 +329,11 @@ func digestOf(f *os.File) (digest, error) {
 
 // write makes a new file with a content, and makes it last. Where that fails, there is none.
 func write(dir int, name string, content *os.File) error {
+	return put(dir, name, content, (*os.File).Sync)
+}
+
+// put makes a new file with a content, with something to do to it at the end.
+func put(dir int, name string, content *os.File, last func(*os.File) error) error {
 	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	fd, err := unix.Openat(dir, name, flags, 0o600)
 	if err != nil {
@@ -330,7 +345,7 @@ func write(dir int, name string, content *os.File) error {
 		_, err = io.Copy(to, content)
 	}
 	if err == nil {
-		err = to.Sync()
+		err = last(to)
 	}
 	if err = errors.Join(err, to.Close()); err != nil {
 		return errors.Join(err, unix.Unlinkat(dir, name, 0))

@@ -21,6 +21,9 @@ func (*Set) Return() []Outcome { return nil }
 // Close does nothing.
 func (*Set) Close() {}
 
+// Sync does nothing.
+func (Pair) Sync(Where, string) (Outcome, string) { return Outcome{}, "" }
+
 // Keeper is a process that brings the files back.
 type Keeper struct{}
 

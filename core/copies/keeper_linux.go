@@ -159,7 +159,9 @@ func take() (s *Set, home string, ended int, err error) {
 		if len(told.Digests[i]) != len(digest{}) {
 			return nil, "", 0, errors.New("keeping files: core sent something else")
 		}
-		s.files = append(s.files, file{path, fds[1+2*i], fds[2+2*i], digest(told.Digests[i])})
+		s.files = append(s.files, file{
+			path: path, inside: fds[1+2*i], host: fds[2+2*i], digest: digest(told.Digests[i]),
+		})
 	}
 	return s, told.Home, fds[0], recipe.Send(socket, &done{})
 }
