@@ -37,6 +37,9 @@ filesystem {
     "~/.claude.json",
   ]
 
+  # Where the login cannot be hidden in it, the agent has another directory in its place.
+  movable = { CLAUDE_CONFIG_DIR = "~/.claude" }
+
   # It changes in every session. But it also says which MCP servers are started, so the end of a run tells of it.
   report = ["~/.claude.json"]
 

@@ -39,6 +39,9 @@ filesystem {
   # What it keeps from one session to the next.
   write = ["~/.codex"]
 
+  # Where the login cannot be hidden in it, the agent has another directory in its place.
+  movable = { CODEX_HOME = "~/.codex" }
+
   # Codex writes down there which directories you trust, and would not start in a new one. But it also says which programs Codex runs:
   # the end of a run tells when it was changed.
   report = ["~/.codex/config.toml"]

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/nono-run/nono/core/agentdir"
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk/policy"
@@ -106,6 +107,7 @@ type draft struct {
 	arguments     []string
 	bestEffort    *language.Value
 	noBuildCaches bool
+	movable       []agentdir.Movable
 	keep          Keep
 	limited       Limits
 }

@@ -44,6 +44,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/nono-run/nono/core/agentdir"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/sdk"
@@ -149,6 +150,9 @@ type Config struct {
 
 	// NoBuildCaches says that nothing which tools build is kept for the next run.
 	NoBuildCaches bool
+
+	// Movable are directories that an agent can have others in the place of.
+	Movable []agentdir.Movable
 
 	// trusts is why signatures are looked at; the zero Source where they are not.
 	trusts    policy.Source
@@ -387,6 +391,7 @@ func (r *reader) config(sources []*source, asks []Ask, protector *protector) *Co
 			cfg.Files = append(cfg.Files, s.named)
 		}
 	}
+	cfg.Movable = r.movable
 	cfg.NoBuildCaches, cfg.Keep, cfg.Limits = r.noBuildCaches, r.keep, r.limited
 	if v := r.bestEffort; v != nil {
 		cfg.BestEffort, cfg.BestEffortSource = v.Yes, v.Source

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/agentdir"
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -48,6 +49,11 @@ var filesystem = block{
 				Shape: language.StringList, Of: "path",
 				Help: "takes back a default denial; still needs a grant",
 			},
+			"movable": {
+				Shape: language.Variables, Of: "path",
+				Help: "directories that are granted and found by a variable: where a part of one is denied " +
+					"and cannot be hidden, the agent has another",
+			},
 			"unix": {
 				Shape: language.StringList, Of: "path", Help: "sockets that may be connected to",
 			},
@@ -63,6 +69,7 @@ filesystem {
   lift         = ["~/.kube/config"]
   unix         = ["~/run/database.sock"]
   report       = ["tools/release.sh"]
+  movable      = { CODEX_HOME = "~/.codex" }
   build_caches = true
 }
 `,
@@ -110,6 +117,9 @@ func (r *reader) filesystem(s *source, t *language.Tree) {
 	}
 	if v, ok := t.Attributes["build_caches"]; ok && !v.Yes {
 		r.noBuildCaches = true
+	}
+	for _, it := range t.List("movable") {
+		r.movableDirectory(it)
 	}
 	for _, it := range t.List("lift") {
 		if path, bad := r.expand(it.Text); bad != nil {
@@ -160,6 +170,29 @@ func (r *reader) reportedName(it language.Item) {
 		return
 	}
 	r.reported = append(r.reported, it.Text)
+}
+
+// movableDirectory is a directory, and the variable by which the agent finds it.
+func (r *reader) movableDirectory(it language.Item) {
+	path, bad := r.expand(it.Text)
+	switch {
+	case bad != nil:
+		r.add(bad.at(it.Source, it.Text))
+		return
+	case !filepath.IsAbs(path):
+		r.add(problem(it.Source, "%s is relative, and a variable is read in any directory",
+			quote(it.Text)).Try("write it from the home directory on: ~/.agent"))
+		return
+	case !r.isVariableRule(policy.EnvRule{
+		Action: policy.EnvSet, Name: it.Key, Value: path, Source: it.Source,
+	}):
+		return
+	}
+	if to, err := r.resolve(path); err == nil && to.Entry.Type == policy.Directory {
+		r.movable = append(r.movable, agentdir.Movable{
+			Variable: it.Key, Path: to.Path, Source: it.Source,
+		})
+	}
 }
 
 // pathFlag is --allow, --read, --write or --deny.

@@ -56,6 +56,7 @@ func Make(in Input) (*Plan, error) {
 		Snapshot:    in.Policy.Snapshot,
 		Trust:       in.Policy.Trust,
 		Verified:    in.Verified,
+		Homes:       in.Homes,
 		Through:     m.through(),
 	}
 	sight := m.files(p)
@@ -134,7 +135,7 @@ func newMaker(in Input) (*maker, error) {
 	own := base.Input{
 		Host: in.Host, Policy: &in.Policy, Through: m.through(), GitIdentity: in.GitIdentity,
 		Known: in.Known, Hosts: in.Hosts,
-		Lent: in.Lent, Links: in.Links, Limits: in.Limits, Look: in.Look,
+		Lent: in.Lent, Homes: in.Homes, Links: in.Links, Limits: in.Limits, Look: in.Look,
 		Directories: in.Directories, Supervised: in.Supervised,
 		Unsupervised: in.Unsupervised,
 	}
@@ -366,7 +367,7 @@ func (m *maker) environment(sight view.Sight, listeners []Listener) []Variable {
 		},
 		Closed: m.closed, Doors: m.doors(listeners), Bundle: m.in.Bundle,
 		Visible:     func(file string) bool { return m.visible(sight, file) },
-		Directories: m.in.Directories, Lent: m.in.Lent, Reaches: m.layersReach(),
+		Directories: m.in.Directories, Lent: m.in.Lent, Homes: m.in.Homes, Reaches: m.layersReach(),
 	}.Variables()
 	for _, p := range problems {
 		m.report(p)

@@ -75,7 +75,9 @@ type Plan struct {
 	Session string   `json:"session"`
 	Host    sdk.Host `json:"host"`
 	// Fallback is why the host is one of tier B; nil in tier A.
-	Fallback *Fallback         `json:"fallback,omitempty"`
+	Fallback *Fallback `json:"fallback,omitempty"`
+	// Homes are directories of nono's own that agents have in the place of theirs, in tier B.
+	Homes    []base.Home       `json:"homes,omitempty"`
 	Command  sdk.Command       `json:"command"`
 	Layers   []Layer           `json:"layers"`
 	Disabled []policy.Disabled `json:"disabled,omitempty"`
@@ -233,6 +235,8 @@ type Input struct {
 	Known []byte
 	// Lent are directories of nono's own that the session has for writing: build caches.
 	Lent []base.Lent
+	// Homes are directories of nono's own that agents have in the place of theirs.
+	Homes []base.Home
 	// Limits are the user's rules about what a run may use, which core holds.
 	Limits []base.Limit
 	// Verified are files of which the agent is to see one content alone.

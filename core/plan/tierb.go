@@ -91,6 +91,9 @@ func (m *maker) walledFiles(p *Plan) view.Sight {
 	for _, l := range m.in.Lent {
 		p.Make = m.missing(p.Make, l.Dir)
 	}
+	for _, h := range m.in.Homes {
+		p.Make = m.missing(p.Make, h.Dir)
+	}
 	slices.SortFunc(p.Make, view.ComparePaths)
 	p.Make = slices.Compact(p.Make)
 	if n := len(p.Landlock); n > MaxMounts {

@@ -39,10 +39,11 @@ func (r *run) keepCopies(dirs map[string]*os.File) error {
 
 // bringBack writes what became of those files to the host. All inside is over.
 func (r *run) bringBack() {
+	r.letDirectoriesGo()
 	if r.keeper == nil {
 		return
 	}
-	r.returned = r.copies.Return()
+	r.returned = append(r.returned, r.copies.Return()...)
 	r.letCopiesGo()
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/agentdir"
 	"github.com/nono-run/nono/core/aside"
 	"github.com/nono-run/nono/core/buildcache"
 	"github.com/nono-run/nono/core/config"
@@ -58,9 +59,11 @@ type run struct {
 	tool     *toolchain.Toolchain
 	path     *toolchain.Path
 	caches   buildcache.Store
-	inUse    *os.File      // the caches, while they are not to be pruned
-	notKept  error         // why there are none
-	policy   policy.Policy // the configuration's, with what the command and PATH need
+	agents   []*agentdir.Open // directories that agents have in the place of their own
+	homes    []base.Home      // the same as the plan knows them
+	inUse    *os.File         // the caches, while they are not to be pruned
+	notKept  error            // why there are none
+	policy   policy.Policy    // the configuration's, with what the command and PATH need
 	init     *launch.Init
 	host     sdk.Host
 	// fallback is why the host is one of tier B, where it is; scratch and directories are the
@@ -277,7 +280,7 @@ func (r *run) makePlan(ctx context.Context) error {
 	var facts []fact.Fact
 	for _, row := range kinds.PlanOrder() {
 		if slices.Contains(row, policy.KindFilesystem) { // the layers before may have added rules
-			if err := r.findPlaces(look); err != nil {
+			if err := errors.Join(r.moveDirectories(look), r.findPlaces(look)); err != nil {
 				return err
 			}
 		}
@@ -367,6 +370,10 @@ func (r *run) planInput(look hostfile.Look) plan.Input {
 	for _, c := range r.caches.Caches {
 		in.Lent = append(in.Lent, base.Lent{Dir: c.Dir, Inside: c.Inside, Variable: c.Variable})
 		in.Own.Lent = append(in.Own.Lent, c.Dir)
+	}
+	in.Homes = r.homes
+	for _, h := range r.homes {
+		in.Own.Lent = append(in.Own.Lent, h.Dir)
 	}
 	for _, n := range r.tool.Notices {
 		in.Notices = append(in.Notices, diag.Warningf("%s", n))
@@ -545,6 +552,7 @@ func (r *run) close() {
 	}
 	members.Wait()
 	r.letCopiesGo()
+	r.letDirectoriesGo()
 	r.letSocketsGo()
 	r.removeScratch()
 	for _, p := range r.private {

@@ -33,6 +33,24 @@ func (p Policy) With(paths []PathRule, variables []EnvRule) Policy {
 	return p
 }
 
+// Narrowed returns the policy with narrower rules in the place of one about a path. Their ids begin
+// with that rule's.
+func (p Policy) Narrowed(id RuleID, to []PathRule) Policy {
+	var rules []PathRule
+	for _, r := range p.Filesystem {
+		if r.ID != id {
+			rules = append(rules, r)
+			continue
+		}
+		for i, narrow := range to {
+			narrow.ID = RuleID(fmt.Sprintf("%s.%d", id, i))
+			rules = append(rules, narrow)
+		}
+	}
+	p.Filesystem = rules
+	return p
+}
+
 // prefix is what the ids of rules of one access begin with.
 func (r *PathRule) prefix() RuleID { return RuleID("filesystem." + string(r.Access)) }
 

@@ -37,9 +37,10 @@ type agent struct {
 	// settings are files of one that was used before: no agent asks what it asks at its first start.
 	settings map[string]string
 	// alone is the command without a terminal, and at the one at a terminal; prompt stands for what
-	// is asked. ready is on its screen when it takes a prompt, and leave makes it go.
-	alone, at    []string
-	ready, leave string
+	// is asked. ready is on its screen when it takes a prompt, and leave makes it go. again is the
+	// command that goes on with the last session, without a terminal.
+	alone, at, again []string
+	ready, leave     string
 }
 
 // prompt is what is asked. What is done about it the script says.
@@ -61,6 +62,7 @@ var agents = []agent{
 			"claude", "--permission-mode", "acceptEdits", "--allowedTools", "Bash", "-p", prompt,
 		},
 		at:    []string{"claude", "--permission-mode", "acceptEdits", "--allowedTools", "Bash"},
+		again: []string{"claude", "--continue", "-p", prompt},
 		ready: "accept edits on", leave: "/exit",
 	},
 	{
@@ -68,6 +70,7 @@ var agents = []agent{
 		login: ".codex/auth.json",
 		alone: []string{"codex", "exec", "--skip-git-repo-check", prompt},
 		at:    []string{"codex"},
+		again: []string{"codex", "exec", "--skip-git-repo-check", "resume", "--last", prompt},
 		ready: "Ask Codex to do anything", leave: "/quit",
 	},
 }

@@ -14,7 +14,8 @@ profile and a stand-in for its provider ([nono-testllm](credentials.md#without-a
 lets in the real key alone: it answered a prompt, made a file, changed a line of another, and ran a
 command that looked for keys in its environment, in the agents' logins and in every process that it
 saw. It found the token of the session, which opens nothing outside of it. The real key was in
-nono's environment, and a login lay in the agent's home.
+nono's environment, and a login lay in the agent's home, where it stayed as it was. Then another run
+went on with the session.
 
 | agent | version | how | tier | it took | requests |
 | --- | --- | --- | --- | --- | --- |
@@ -26,12 +27,16 @@ const inTierB = `
 
 In [tier B](hosts.md#the-two-tiers) they do the same work, with two differences.
 
-- **With a login in the home their profiles are refused.** ` +
+- **With a login in the home they work in another directory.** ` +
 	"`~/.codex` and `~/.claude`" + ` are granted for
-  writing, but for the login in them, which nothing can hold without user namespaces. The refusal
-  names both. Move the login away, and give a key; ` +
-	"`best_effort = true`" + ` runs with it, and then the
-  agent can read it. So in tier B the agents were tried with a key, and without a login.
+  writing, and there nothing can hide the login in them. So nono keeps a directory in their place,
+  which the agent finds by ` + "`CODEX_HOME` or `CLAUDE_CONFIG_DIR`" + `: links in it lead to the
+  directories of the real one, such as its sessions, and to what is protected. The settings,
+  ` + "`config.toml` and `~/.claude.json`" + `, are copied in and brought back at the end. All other
+  files (databases, the history of prompts) it has of its own, for all runs in tier B. A directory
+  that is new in it is moved to the real one when the run is over. The login is in none of this, can
+  be read by nothing inside and replaced by nothing; what is protected cannot be changed. What the
+  agent was told by a variable of yours (` + "`--env CODEX_HOME`" + `) stays: then the profile is refused.
 - **What a profile grants has to be there.** Where an agent was never started its directory is not
   made inside, for the home is the real one: ` +
 	"`mkdir -p ~/.codex`" + ` (` + "`~/.claude`" + `) first. codex says that

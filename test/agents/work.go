@@ -66,8 +66,11 @@ func (r result) String() string {
 // limit is how long one piece of work, or one screen, may take: some unpack themselves first.
 const limit = 4 * time.Minute
 
-// done is what the stand-in says last.
-const done = "All of it is done."
+// done is what the stand-in says last, and over what it says after that.
+const (
+	done = "All of it is done."
+	over = "That is all."
+)
 
 // loginToken stands in the agent's own login, which is denied to it while there is a key.
 const loginToken = "a-real-login-of-the-user"
@@ -145,7 +148,23 @@ func (p place) work(r *result) (err error) {
 	if r.asked, err = p.seen(); err != nil {
 		return err
 	}
-	return p.left()
+	if err := p.left(); err != nil {
+		return err
+	}
+	// Whoever knows the session knows that its script is over.
+	if err := p.runs(p.again, over); err != nil {
+		return fmt.Errorf("going on with the session: %w", err)
+	}
+	return p.loginStays()
+}
+
+// loginStays holds that the login is what it was, where the user has it.
+func (p place) loginStays() error {
+	text, err := os.ReadFile(filepath.Join(p.home, p.login))
+	if err == nil && string(text) != loginToken+"\n" {
+		err = fmt.Errorf("the login is %q", text)
+	}
+	return err
 }
 
 // furnish makes what a user has who has used the agent before, and a login.
@@ -158,12 +177,6 @@ func (p place) furnish() error {
 		"ca.pem":     string(p.llm.Authority.PEM()),
 		// The provider is at another place; all else is as the profile says.
 		".config/nono/config.hcl": p.llm.Policy("env://OPENAI_API_KEY", "env://ANTHROPIC_API_KEY"),
-	}
-	if p.on.NoNamespaces {
-		// With a login in it the directory that the profile grants is refused, and without one it has to
-		// be there: see the page.
-		delete(files, p.login)
-		files[filepath.Join(filepath.Dir(p.login), ".keep")] = ""
 	}
 	for name, content := range p.settings {
 		files[name] = strings.ReplaceAll(content, "@", p.project)
@@ -195,10 +208,13 @@ func (p place) command(args []string) []string {
 	return append([]string{p.nono, "run", "--profile", p.profile, "--allow-cwd", "--"}, args...)
 }
 
-func (p place) alone() error {
+func (p place) alone() error { return p.runs(p.agent.alone, done) }
+
+// runs runs the agent without a terminal until it has said something.
+func (p place) runs(args []string, says string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	command := p.command(p.agent.alone)
+	command := p.command(args)
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir, cmd.Env = p.project, p.env()
 	if p.on != (hosts.Host{}) {
@@ -207,8 +223,8 @@ func (p place) alone() error {
 		}
 	}
 	out, err := cmd.CombinedOutput()
-	if err == nil && !bytes.Contains(out, []byte(done)) {
-		err = errors.New("it ended without the last answer")
+	if err == nil && !bytes.Contains(out, []byte(says)) {
+		err = fmt.Errorf("it ended without having said %q", says)
 	}
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)

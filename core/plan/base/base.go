@@ -93,6 +93,8 @@ type Input struct {
 	Known []byte
 	// Lent are directories of nono's own in which tools keep what they built.
 	Lent []Lent
+	// Homes are directories of nono's own that agents have in the place of theirs, in tier B.
+	Homes []Home
 	// Limits are rules of the user's about what a run may use, and by what core holds them.
 	Limits []Limit
 	// Links are symbolic links that are held in their places.
@@ -111,6 +113,14 @@ type Input struct {
 type Limit struct {
 	policy.Rule
 	By, Why string
+}
+
+// Home is a directory of nono's own that an agent has for writing in the place of its own, and the
+// variable by which it is found. What lies in it is the agent's: nono believes nothing of it.
+type Home struct {
+	Dir      string `json:"dir"`
+	Own      string `json:"own"`
+	Variable string `json:"variable"`
 }
 
 // Lent is a directory of nono's own that this session has for writing, and where it is seen. What

@@ -40,6 +40,7 @@ type Environment struct {
 	// and Reaches reports whether something is granted at a path or beneath it.
 	Directories Directories
 	Lent        []Lent
+	Homes       []Home
 	Reaches     func(path string) bool
 }
 

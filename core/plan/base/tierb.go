@@ -22,6 +22,7 @@ const (
 	RuleAttributes policy.RuleID = "base.attributes"
 	RuleEnds       policy.RuleID = "base.ends"
 	RuleDocuments  policy.RuleID = "base.documents"
+	RuleHomes      policy.RuleID = "base.homes"
 )
 
 // Directories are the session's own on a host where nothing can be mounted. Both lie in one that
@@ -180,6 +181,12 @@ func (w *walled) rights() error {
 		grant(RuleCaches, l.Dir, fragment.RightRead, fragment.RightExecute, fragment.RightWrite)
 	}
 	w.holdCaches(tools)
+	for _, h := range w.in.Homes {
+		w.hold(RuleHomes, "", fmt.Sprintf("in the place of %s the agent has a directory by %s, "+
+			"kept for its next run", diag.Homely(h.Own, w.in.Host.Home), h.Variable),
+			"a directory of nono's own")
+		grant(RuleHomes, h.Dir, fragment.RightRead, fragment.RightExecute, fragment.RightWrite)
+	}
 	return nil
 }
 

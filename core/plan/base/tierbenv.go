@@ -49,6 +49,9 @@ func (e Environment) walled(host map[string]string) map[string]string {
 	for _, l := range e.Lent {
 		vars[l.Variable] = l.Dir
 	}
+	for _, h := range e.Homes {
+		vars[h.Variable] = h.Dir
+	}
 	if !e.Visible(path.Join(e.Home, ".gitconfig")) {
 		vars["GIT_CONFIG_GLOBAL"] = e.Directories.gitConfig()
 	}

@@ -628,7 +628,11 @@ func (p *page) grantsText() []string {
 		case writable && r.Unwritable == "":
 			word = "rw "
 		}
-		part := word + policy.Printable(p.short(r.Path))
+		shown := r.Path
+		if own, moved := p.movedFrom(r.Path); moved {
+			shown, partly = own, true
+		}
+		part := word + policy.Printable(p.short(shown))
 		if partly {
 			part += " in part"
 		}

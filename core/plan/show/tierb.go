@@ -101,6 +101,17 @@ func (p *page) given(r plan.Rule) (given, writable, partly bool) {
 	return given, writable, partly
 }
 
+// movedFrom is the directory of an agent's own of which a path is a part, where the agent has
+// another in its place.
+func (p *page) movedFrom(name string) (own string, moved bool) {
+	for _, h := range p.Homes {
+		if policy.Within(name, h.Own) {
+			return h.Own, true
+		}
+	}
+	return "", false
+}
+
 // reaches reports whether anything is given of a directory.
 func (p *page) reaches(dir string) bool {
 	shown, _ := p.sight.Shows(dir)
