@@ -74,10 +74,15 @@ func decodeCore(m *layerpb.Core) Core {
 }
 
 // decodeRun is what each request begins with.
+// heardPolicy is the same in nearly all calls, and package codec reads it once.
+var heardPolicy wire.Last[*layerpb.Policy, policy.Policy]
+
+func identical(a, b *layerpb.Policy) bool { return a == b }
+
 func decodeRun(m *layerpb.Run) (Run, error) {
 	host := m.GetHost()
 	tier, tierErr := wire.DecodeEnum[Tier](wire.Tiers, host.GetTier())
-	p, policyErr := wire.DecodePolicy(m.GetPolicy())
+	p, policyErr := heardPolicy.Of(m.GetPolicy(), identical, wire.DecodePolicy)
 	facts, factsErr := wire.DecodeFacts(m.GetFacts())
 	return Run{
 		Core:      decodeCore(m.GetCore()),

@@ -222,7 +222,8 @@ type Run struct {
 	SessionID string
 	Host      Host
 	Command   Command
-	Policy    policy.Policy
+	// Policy is shared by the calls of a run: it is read, and not changed.
+	Policy policy.Policy
 	// Settings is the layer's block, already checked against the settings it declared.
 	Settings Settings
 	// Facts are what layers planned before this one have found out.

@@ -253,6 +253,49 @@ func TestUnknownFields(t *testing.T) {
 	}
 }
 
+// TestPolicyIsReadOnce: a policy that is told again is not read again, and another one is.
+func TestPolicyIsReadOnce(t *testing.T) {
+	rule := func(id string) *layerpb.Policy {
+		return &layerpb.Policy{Ports: []*layerpb.PortRule{{Id: id, Port: 1}}}
+	}
+	tell := func(p *layerpb.Policy) []byte {
+		data, err := codec.Core.Encode(&layerpb.Run{Policy: p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	hear := func(data []byte) *layerpb.Policy {
+		var run layerpb.Run
+		if err := codec.Layer.Decode(data, &run); err != nil {
+			t.Fatal(err)
+		}
+		return run.GetPolicy()
+	}
+	one, other := rule("one"), rule("other")
+	if !bytes.Equal(tell(one), tell(one)) || bytes.Equal(tell(one), tell(other)) {
+		t.Error("what is written is not what was given")
+	}
+	first, again := hear(tell(one)), hear(tell(one))
+	if first != again {
+		t.Error("it is read twice")
+	}
+	if got := hear(tell(other)); !proto.Equal(got, other) {
+		t.Errorf("another one is read as %v", got)
+	}
+	if got := hear(nil); got != nil {
+		t.Errorf("none is read as %v", got)
+	}
+	hear(tell(one))
+	both := hear(append(tell(one), tell(other)...))
+	if len(both.GetPorts()) != 2 {
+		t.Errorf("two that belong together are read as %v", both)
+	}
+	if got := hear(tell(one)); !proto.Equal(got, one) {
+		t.Errorf("after that the one is read as %v", got)
+	}
+}
+
 // TestText: it is UTF-8, and a layer's is made so.
 func TestText(t *testing.T) {
 	m := &layerpb.PlanResponse{

@@ -536,7 +536,7 @@ func writeSubcommandRequest(w *writer, m *layerpb.SubcommandRequest) {
 	w.bytes(6, m.GetStateDir())
 	many(w, 7, m.GetHostVariables(), writeVariable)
 	one(w, 8, m.GetSession(), writeStoredSession)
-	one(w, 9, m.GetPolicy(), writePolicy)
+	w.policy(9, m.GetPolicy())
 	w.bytes(10, m.GetUpstreamAuth())
 	w.bytes(11, m.GetConfigDir())
 }
@@ -561,7 +561,7 @@ func readSubcommandRequest(r *reader, m *layerpb.SubcommandRequest) {
 		case blob(8):
 			m.Session = into(r, "session", m.GetSession(), readStoredSession)
 		case blob(9):
-			m.Policy = into(r, "policy", m.GetPolicy(), readPolicy)
+			m.Policy = r.policy("policy", m.GetPolicy())
 		case blob(10):
 			m.UpstreamAuth = r.bytes()
 		case blob(11):
@@ -1415,7 +1415,7 @@ func writeRun(w *writer, m *layerpb.Run) {
 	w.text(1, m.GetSessionId())
 	one(w, 2, m.GetHost(), writeHost)
 	one(w, 3, m.GetCommand(), writeCommand)
-	one(w, 4, m.GetPolicy(), writePolicy)
+	w.policy(4, m.GetPolicy())
 	w.bytes(5, m.GetSettings())
 	many(w, 6, m.GetFacts(), writeFact)
 	many(w, 7, m.GetHostVariables(), writeVariable)
@@ -1435,7 +1435,7 @@ func readRun(r *reader, m *layerpb.Run) {
 		case blob(3):
 			m.Command = into(r, "command", m.GetCommand(), readCommand)
 		case blob(4):
-			m.Policy = into(r, "policy", m.GetPolicy(), readPolicy)
+			m.Policy = r.policy("policy", m.GetPolicy())
 		case blob(5):
 			m.Settings = r.bytes()
 		case blob(6):

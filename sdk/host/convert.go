@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -272,9 +273,15 @@ func core() *layerpb.Core {
 }
 
 // encodeRun is what each request begins with.
+// toldPolicy is the same in nearly all calls.
+var toldPolicy wire.Last[policy.Policy, *layerpb.Policy]
+
+// equal looks no further where two policies share their rules.
+func equal(a, b policy.Policy) bool { return reflect.DeepEqual(&a, &b) }
+
 func encodeRun(r *sdk.Run) (*layerpb.Run, error) {
 	tier, tierErr := wire.EncodeEnum(wire.Tiers, r.Host.Tier)
-	p, policyErr := wire.EncodePolicy(r.Policy)
+	p, policyErr := toldPolicy.Of(r.Policy, equal, wire.EncodePolicy)
 	facts, factsErr := wire.EncodeFacts(r.Facts)
 	abi, abiErr := wire.Unsigned(r.Host.LandlockABI)
 	uid, uidErr := wire.Unsigned(r.Host.UID)

@@ -127,6 +127,8 @@ func (p *page) writes(f protoreflect.FieldDescriptor, through string) error {
 		p.line("many(w, %d, %s, write%s)", n, get, f.Message().Name())
 	case f.Kind() == protoreflect.MessageKind && optional:
 		p.line("always(w, %d, %s, write%s)", n, get, f.Message().Name())
+	case isPolicy(f):
+		p.line("w.policy(%d, %s)", n, get)
 	case f.Kind() == protoreflect.MessageKind:
 		p.line("one(w, %d, %s, write%s)", n, get, f.Message().Name())
 	case f.Kind() == protoreflect.StringKind || f.Kind() == protoreflect.BytesKind:
@@ -153,6 +155,11 @@ func (p *page) writes(f protoreflect.FieldDescriptor, through string) error {
 	}
 	_, err := numberOf(f)
 	return err
+}
+
+// isPolicy is about a field that policy.go has its own way with.
+func isPolicy(f protoreflect.FieldDescriptor) bool {
+	return f.Message() != nil && f.Message().Name() == "Policy"
 }
 
 // single is what writes a string or bytes that are there, even if they are empty.
@@ -197,6 +204,9 @@ func (p *page) reads(f protoreflect.FieldDescriptor) error {
 	case f.Kind() == protoreflect.MessageKind && f.IsList():
 		form = "blob"
 		value = fmt.Sprintf("item(r, %q, %s, read%s)", f.Name(), to, f.Message().Name())
+	case isPolicy(f):
+		form = "blob"
+		value = fmt.Sprintf("r.policy(%q, m.Get%s())", f.Name(), name)
 	case f.Kind() == protoreflect.MessageKind:
 		form = "blob"
 		value = fmt.Sprintf("into(r, %q, m.Get%s(), read%s)", f.Name(), name, f.Message().Name())
