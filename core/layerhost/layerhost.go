@@ -41,7 +41,9 @@ import (
 	"github.com/hashicorp/go-plugin/runner"
 	"github.com/hashicorp/go-version"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/status"
 
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/host"
@@ -140,7 +142,8 @@ func Start(ctx context.Context, spec Spec) (*Layer, error) {
 		SyncStdout:       lineLogger(l.logger, "stdout"),
 		SyncStderr:       lineLogger(l.logger, "stderr"),
 		Logger:           quiet{Logger: spec.Logger, layer: filepath.Base(spec.Name), lines: l.logger},
-		GRPCDialOptions:  host.DialOptions(l.creds),
+		GRPCDialOptions: append(
+			host.DialOptions(l.creds), grpc.WithStreamInterceptor(l.withoutUnused)),
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: spec.Dir},
 	})
 	conn, err := call(ctx, l, "start", spec.Deadlines.Start, l.connect)
@@ -178,19 +181,19 @@ func (l *Layer) connect(ctx context.Context) (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The socket has served its purpose. Without a name nobody else finds it, and a lost connection
-	// cannot be replaced by another's.
-	if err := os.RemoveAll(l.process.dir); err != nil {
-		return nil, fmt.Errorf("removing its socket: %w", err)
-	}
 	client, ok := protocol.(*plugin.GRPCClient)
 	if !ok {
 		return nil, fmt.Errorf("go-plugin made a %T", protocol)
 	}
-	// gRPC lets the first calls of go-plugin through a moment before it says that it is connected.
+	// gRPC connects beside: it has begun by now.
 	state := client.Conn.GetState()
 	for state == connectivity.Connecting && client.Conn.WaitForStateChange(ctx, state) {
 		state = client.Conn.GetState()
+	}
+	// The socket has served its purpose. Without a name nobody else finds it, and a lost connection
+	// cannot be replaced by another's.
+	if err := os.RemoveAll(l.process.dir); err != nil {
+		return nil, fmt.Errorf("removing its socket: %w", err)
 	}
 	if state != connectivity.Ready {
 		if refused := l.creds.Refused(); refused != nil {
@@ -199,6 +202,25 @@ func (l *Layer) connect(ctx context.Context) (*grpc.ClientConn, error) {
 		return nil, fmt.Errorf("connecting to it failed (%s)", state)
 	}
 	return client.Conn, nil
+}
+
+// The streams that go-plugin opens on each connection.
+const (
+	brokerStream = "/plugin.GRPCBroker/StartStream"
+	stdioStream  = "/plugin.GRPCStdio/StreamStdio"
+)
+
+// withoutUnused leaves streams of go-plugin's closed that nobody uses. The contract has no use for
+// the broker. What is printed comes through the other one, but not of a built-in layer, where the
+// SDK sees to that. To go-plugin it is as if the layer did not have them.
+func (l *Layer) withoutUnused(
+	ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string,
+	open grpc.Streamer, options ...grpc.CallOption,
+) (grpc.ClientStream, error) {
+	if method == brokerStream || method == stdioStream && l.spec.Binary.Builtin {
+		return nil, status.Error(codes.Unimplemented, "nobody uses it")
+	}
+	return open(ctx, desc, conn, method, options...)
 }
 
 // Describe asks the layer what it is, and checks that it is the one that was meant.
