@@ -94,6 +94,9 @@ func tryAll(nono string, in tier, match *regexp.Regexp) ([]result, error) {
 				continue
 			}
 			x, err := t.try(g.name, r)
+			if err == nil && x.outside.late { // the machine had something else to do
+				x, err = t.try(g.name, r)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s/%s: %w", g.name, r.name, err)
 			}

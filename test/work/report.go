@@ -109,7 +109,8 @@ const intro = "# A day's work, inside as outside\n\n" +
 	"Written by `make work PAGE=1`, from the table in `test/work`. Each command ran twice, each time\n" +
 	"in a new project: outside, and with `nono run --allow-cwd` and the grants that its row has. The\n" +
 	"exit code, what was printed and the files that were left were compared. All of that was done\n" +
-	"once in each of the [two tiers](hosts.md#the-two-tiers).\n\n" +
+	"in each of the [two tiers](hosts.md#the-two-tiers), and once more where the machine was too busy\n" +
+	"for the command to end outside.\n\n" +
 	"| kind of work | tier | the same | differ as they should | wrong | not compared |\n" +
 	"| --- | --- | --- | --- | --- | --- |\n"
 

@@ -67,6 +67,7 @@ type outcome struct {
 	code   int
 	output string // both streams, as they came
 	files  string // a line for each file of the project: type, permissions, name
+	late   bool   // it had to be ended
 }
 
 // try runs a row outside and inside.
@@ -94,6 +95,10 @@ func (t *trial) try(group string, r row) (result, error) {
 		}
 		if *side.to, err = t.do(r, side.on, side.command); err != nil {
 			return x, err
+		}
+		if x.outside.late {
+			x.lacks = fmt.Sprintf("the time: outside it has not ended after %v", limit)
+			return x, nil
 		}
 	}
 	return x, nil
@@ -152,7 +157,8 @@ func (t *trial) do(r row, on hosts.Host, command []string) (outcome, error) {
 	}
 	late := time.AfterFunc(limit, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 	err := cmd.Wait()
-	if !late.Stop() {
+	ended := !late.Stop()
+	if ended {
 		fmt.Fprintf(&output, "(ended after %v)\n", limit)
 	}
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) &&
@@ -164,7 +170,7 @@ func (t *trial) do(r row, on hosts.Host, command []string) (outcome, error) {
 	if code < 0 { // as a shell counts it
 		code = 128 + int(cmd.ProcessState.Sys().(syscall.WaitStatus).Signal())
 	}
-	return outcome{code: code, output: output.String(), files: files}, err
+	return outcome{code: code, output: output.String(), files: files, late: ended}, err
 }
 
 // environment is that of whoever tries the rows, with the row's home, and nothing that leads from a
