@@ -28,6 +28,10 @@ const (
 	MostEntries = 8192
 	MostBytes   = 32 << 20
 	mostFile    = 8 << 20
+	// mostText bounds the paths and what links lead to, all of them together, and mostDeep how deep
+	// directories lie in each other.
+	mostText = 1 << 20
+	mostDeep = 64
 )
 
 // Want is a path to keep, with all beneath it if it is a directory.
@@ -61,11 +65,22 @@ type State struct {
 	Stamp string `json:"stamp,omitempty"`
 	// Target is where a link leads.
 	Target string `json:"target,omitempty"`
+	// Unseen says of a directory that it was not looked through: too much lies in it, or nobody may.
+	Unseen bool `json:"unseen,omitempty"`
 }
 
 // restorable reports whether what stood there is known well enough to make it again.
 func (s State) restorable() bool {
-	return s.Kind != Other && (s.Kind != File || s.SHA256 != "")
+	switch s.Kind {
+	case File:
+		return s.SHA256 != ""
+	case Link:
+		return s.Target != ""
+	case Missing, Directory:
+		return true
+	case Other:
+	}
+	return false
 }
 
 // Change is a path at which something else stands than did.
@@ -84,6 +99,8 @@ func (c Change) How() string {
 		return "gone"
 	case c.Was.Kind != c.Is.Kind:
 		return fmt.Sprintf("a %s, and was a %s", c.Is.Kind, c.Was.Kind)
+	case c.Is.Unseen && !c.Was.Unseen:
+		return "so full that not all of it was looked at"
 	case c.Is.Kind == Directory, c.Was.SHA256 != "" && c.Was.SHA256 == c.Is.SHA256:
 		return "its mode"
 	}

@@ -338,3 +338,75 @@ func TestDamagedCopy(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
+
+// Who fills a directory does not hide what was changed in it: what was known is looked at by its
+// name, and the directory is told as one that nobody looked through. The rest can be put back.
+func TestAFullDirectoryHidesNothing(t *testing.T) {
+	root, wants := project(t)
+	k := keep(t, wants)
+	hooks := root + "/git/hooks"
+	write(t, hooks+"/pre-commit", "evil")
+	must(t, os.Remove(hooks+"/link"))
+	for i := range MostEntries {
+		must(t, os.WriteFile(filepath.Join(hooks, fmt.Sprint(i)), nil, 0o600))
+	}
+	k = ended(t, k)
+	want := []string{
+		"git/hooks (so full that not all of it was looked at)", "git/hooks/link (gone)", "git/hooks/pre-commit (changed)",
+	}
+	if d := cmp.Diff(want, texts(k, root)); d != "" {
+		t.Errorf("changes (-want +got):\n%s", d)
+	}
+	want = []string{
+		"git/hooks left: more lies in it than was looked at", "git/hooks/link restored", "git/hooks/pre-commit restored",
+	}
+	for _, try := range []bool{true, false} {
+		if d := cmp.Diff(want, results(k.Restore(try), root)); d != "" {
+			t.Errorf("tried %v (-want +got):\n%s", try, d)
+		}
+	}
+	if got, _ := os.ReadFile(hooks + "/pre-commit"); string(got) != "hook" {
+		t.Errorf("the hook is %q", got)
+	}
+}
+
+// What is written down can be read again, however long the agent's names are and however deep they
+// lie.
+func TestLongNames(t *testing.T) {
+	for name, fill := range map[string]func(*testing.T, int){
+		"deep": func(t *testing.T, dir int) {
+			name := strings.Repeat("d", unix.NAME_MAX)
+			for range 2 * mostDeep {
+				must(t, unix.Mkdirat(dir, name, 0o700))
+				inner, err := unix.Openat(dir, name, unix.O_PATH|unix.O_CLOEXEC, 0)
+				must(t, err)
+				defer func() { _ = unix.Close(inner) }()
+				dir = inner
+			}
+		},
+		"wide": func(t *testing.T, dir int) {
+			for i := range MostEntries / 4 {
+				must(t, unix.Symlinkat(strings.Repeat("\x01", unix.PathMax-1), dir, fmt.Sprintf("%0200d", i)))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root, wants := project(t)
+			k := keep(t, wants)
+			write(t, root+"/git/config", "evil")
+			dir, err := unix.Open(root+"/git/hooks", unix.O_PATH|unix.O_CLOEXEC, 0)
+			must(t, err)
+			defer func() { _ = unix.Close(dir) }()
+			fill(t, dir)
+			k = ended(t, k)
+			info, err := os.Stat(filepath.Join(k.dir, index))
+			must(t, err)
+			if got := texts(k, root); !slices.Contains(got, "git/config (changed)") || info.Size() > mostIndex/2 {
+				t.Errorf("of %d changes in %d bytes none is of git/config", len(got), info.Size())
+			}
+			if got := results(k.Restore(true), root); !slices.Contains(got, "git/config restored") {
+				t.Errorf("it would not be restored, of %d", len(got))
+			}
+		})
+	}
+}

@@ -153,8 +153,12 @@ func (k *Kept) compare() []Change {
 		}
 	}
 	for p, was := range before {
-		if !l.skipped(p) {
-			changes = append(changes, Change{Path: p, Was: was, Is: State{Kind: Missing}})
+		is := State{Kind: Missing}
+		if l.skipped(p) {
+			is = l.alone(p, was) // too much lies beside it now, and it is known by its name
+		}
+		if was != is {
+			changes = append(changes, Change{Path: p, Was: was, Is: is})
 		}
 	}
 	slices.SortFunc(changes, func(a, b Change) int { return cmp.Compare(a.Path, b.Path) })

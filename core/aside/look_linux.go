@@ -20,6 +20,9 @@ type looker struct {
 
 	entries []entry
 	unseen  []string // directories that were not looked through
+	names   int      // what was found in directories so far, whether it was looked at yet or not
+	text    int      // how long its paths are
+	depth   int
 }
 
 var errTooLarge = errors.New("it is too large")
@@ -45,33 +48,65 @@ func (l *looker) within(dir int, p string) {
 	if err != nil {
 		is = State{Kind: Other, Stamp: err.Error()}
 	}
-	if is.Kind == File {
+	switch is.Kind {
+	case File:
 		l.read(p, &is, func() ([]byte, error) { return contentAt(dir, name, is) })
+	case Link:
+		if l.text += len(is.Target); l.text > mostText {
+			is = State{Kind: Link, Stamp: digest([]byte(is.Target))}
+		}
+	case Missing, Directory, Other:
 	}
+	at := len(l.entries)
 	l.add(p, is)
-	if is.Kind == Directory {
-		l.inside(dir, p)
+	if is.Kind == Directory && !l.inside(dir, p) {
+		l.entries[at].Unseen = true
+		l.unseen = append(l.unseen, p)
 	}
+}
+
+// alone looks at a path and at nothing beneath it. Of a directory nobody knows then whether more
+// lies in it than before.
+func (l *looker) alone(p string, was State) State {
+	dir, err := openDir(unix.AT_FDCWD, path.Dir(p))
+	if err != nil {
+		return State{Kind: Missing}
+	}
+	defer func() { _ = unix.Close(dir) }()
+	is, err := stateAt(dir, path.Base(p))
+	switch {
+	case err != nil:
+		return State{Kind: Other, Stamp: err.Error()}
+	case is.Kind == File:
+		l.read(p, &is, func() ([]byte, error) { return contentAt(dir, path.Base(p), is) })
+	case is.Kind == Directory && was.Kind == Directory:
+		is.Unseen = was.Unseen
+	}
+	return is
 }
 
 func (l *looker) add(p string, is State) { l.entries = append(l.entries, entry{p, is}) }
 
-// inside looks at what lies in a directory.
-func (l *looker) inside(dir int, p string) {
-	names, err := namesIn(dir, path.Base(p), MostEntries-len(l.entries))
+// inside looks at what lies in a directory, and reports whether it did.
+func (l *looker) inside(dir int, p string) bool {
+	if l.depth == mostDeep {
+		return false
+	}
+	names, err := l.namesIn(dir, p)
 	if err != nil {
-		l.unseen = append(l.unseen, p)
-		return
+		return false
 	}
 	inner, err := openDir(dir, path.Base(p))
 	if err != nil {
-		l.unseen = append(l.unseen, p)
-		return
+		return false
 	}
 	defer func() { _ = unix.Close(inner) }()
+	l.depth++
 	for _, name := range names {
 		l.within(inner, path.Join(p, name))
 	}
+	l.depth--
+	return true
 }
 
 // skipped reports whether a path lies in a directory that was not looked through.
@@ -86,25 +121,36 @@ func openDir(at int, p string) (int, error) {
 	})
 }
 
-// namesIn lists a directory of at most so many names.
-func namesIn(dir int, name string, most int) ([]string, error) {
-	fd, err := unix.Openat2(dir, name, &unix.OpenHow{
+// namesIn lists a directory, unless that would be more than is looked at in all. What it lists is
+// counted at once, for the directories in it are looked through before the rest of it.
+func (l *looker) namesIn(dir int, p string) ([]string, error) {
+	fd, err := unix.Openat2(dir, path.Base(p), &unix.OpenHow{
 		Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: noLinks,
 	})
 	if err != nil {
 		return nil, err
 	}
-	f := os.NewFile(uintptr(fd), name)
+	f := os.NewFile(uintptr(fd), p)
 	defer func() { _ = f.Close() }()
-	names, err := f.Readdirnames(max(most, 0) + 1)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+	var all []string
+	text := 0
+	for {
+		names, err := f.Readdirnames(256)
+		for _, name := range names {
+			text += len(p) + len("/") + len(name)
+		}
+		all = append(all, names...)
+		switch {
+		case l.names+len(all) > MostEntries || l.text+text > mostText:
+			return nil, errTooLarge
+		case errors.Is(err, io.EOF):
+			l.names, l.text = l.names+len(all), l.text+text
+			slices.Sort(all)
+			return all, nil
+		case err != nil:
+			return nil, err
+		}
 	}
-	if len(names) > most {
-		return nil, errTooLarge
-	}
-	slices.Sort(names)
-	return names, nil
 }
 
 // stateAt is what stands at a name in a directory, of a file without its content.

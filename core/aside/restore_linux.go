@@ -52,6 +52,7 @@ func inTurn(a, b Change) int {
 var (
 	errUnkept = errors.New("it was too much to be kept")
 	errLater  = errors.New("it was changed after the session")
+	errFull   = errors.New("more lies in it than was looked at")
 )
 
 func (k *Kept) restore(c Change, try bool) Outcome {
@@ -68,6 +69,8 @@ func (k *Kept) restore(c Change, try bool) Outcome {
 	defer func() { _ = unix.Close(dir) }()
 	name := path.Base(c.Path)
 	switch {
+	case c.Is.Unseen && !c.Was.Unseen && is(dir, name, c.Is):
+		return left(errFull)
 	case is(dir, name, c.Was):
 		return Outcome{Result: Already}
 	case !is(dir, name, c.Is):
@@ -122,6 +125,7 @@ func is(dir int, name string, s State) bool {
 	if err == nil && s.SHA256 != "" && now.Kind == File && now.Size == s.Size {
 		read(&now, func() ([]byte, error) { return contentAt(dir, name, now) })
 	}
+	now.Unseen = s.Unseen // which nobody asks again
 	return err == nil && now == s
 }
 
@@ -185,7 +189,7 @@ func isMoved(dir int, name string, s State) bool {
 	if s.SHA256 != "" && now.Kind == File && now.Size == s.Size {
 		read(&now, func() ([]byte, error) { return contentAt(dir, name, now) })
 	}
-	now.Stamp, s.Stamp = cut(now.Stamp), cut(s.Stamp)
+	now.Stamp, s.Stamp, now.Unseen = cut(now.Stamp), cut(s.Stamp), s.Unseen
 	return now == s
 }
 
