@@ -92,6 +92,8 @@ type box struct {
 	stdin, stdout, stderr *os.File
 	// project is a directory of the host that is writable inside, under the same name.
 	project string
+	// early hands the mounts over before the rest.
+	early bool
 }
 
 // newBox makes a sandbox around the prober: it sees itself, /proc, /dev and the project, and
@@ -172,6 +174,9 @@ func (b *box) prepare(t *testing.T) (*launch.Init, *launch.Ready, error) {
 			t.Skip("this kernel has no Landlock")
 		}
 		b.recipe.LandlockABI = host.LandlockABI
+	}
+	if b.early {
+		init.Begin(b.recipe.Mounts)
 	}
 	ready, err := init.Prepare(deadline(t), b.recipe)
 	if err == nil {

@@ -1,11 +1,13 @@
 package launch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -90,6 +92,10 @@ type Init struct {
 	// ended is closed when nono-init, and so everything inside, is gone. state is then how.
 	ended chan struct{}
 	state *os.ProcessState
+
+	// begun are the mounts that Begin has handed over, and beginning is what went wrong with that.
+	begun     fragment.List
+	beginning error
 
 	mu     sync.Mutex
 	ports  map[uint16]bool
@@ -366,23 +372,50 @@ func (i *Init) Tier(ctx context.Context) (recipe.Host, error) {
 	return *a.Host, nil
 }
 
+// Begin hands over the mounts of a recipe whose rest is not known yet, and does not wait: nono-init
+// builds the view of them meanwhile. What goes wrong is the error of Prepare, whose recipe must
+// have the same mounts. Only a sandbox of tier A has any.
+func (i *Init) Begin(mounts fragment.List) {
+	i.begun = mounts
+	i.beginning = i.hand(&recipe.Recipe{Mounts: mounts}, recipe.Request{Begin: true})
+}
+
+// hand sends a recipe, or what begins one. Where nono-init has gone, the error is what it said
+// last.
+func (i *Init) hand(r *recipe.Recipe, as recipe.Request) error {
+	memfd, err := r.Seal()
+	if errors.Is(err, unix.ENOSYS) {
+		return withoutCall("memfd_create", host)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(memfd) }()
+	if i.ask(as, memfd) != nil {
+		return i.lost("preparing the sandbox")
+	}
+	return nil
+}
+
 // Prepare hands over the recipe and waits until everything but the agent stands. A step that fails
 // is a [StepError], with its rule. What the streams are is said by [Options], and not by the
 // caller.
 func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
 	whole := *r
 	whole.Streams = i.pipes.told
-	memfd, err := whole.Seal()
-	if errors.Is(err, unix.ENOSYS) {
-		return nil, withoutCall("memfd_create", host)
+	if i.begun != nil {
+		if i.beginning != nil {
+			return nil, i.beginning
+		}
+		if !slices.EqualFunc(i.begun, r.Mounts, sameMount) {
+			return nil, errors.New(
+				"preparing the sandbox: its mounts have changed since it was begun, which is a flaw of nono",
+			)
+		}
+		whole.Mounts = nil // nono-init has them
 	}
-	if err != nil {
+	if err := i.hand(&whole, recipe.Request{Prepare: true}); err != nil {
 		return nil, err
-	}
-	err = i.ask(recipe.Request{Prepare: true}, memfd)
-	_ = unix.Close(memfd)
-	if err != nil {
-		return nil, i.lost("preparing the sandbox")
 	}
 	for _, port := range r.Dial {
 		i.ports[port] = true
@@ -425,6 +458,17 @@ func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
 		)
 	}
 	return ready, nil
+}
+
+// sameMount compares two mounts, of which a file has content.
+func sameMount(a, b fragment.Step) bool {
+	f, isFile := a.(fragment.File)
+	if !isFile {
+		return a == b
+	}
+	g, isFile := b.(fragment.File)
+	return isFile && f.For == g.For && f.Path == g.Path && f.Mode == g.Mode &&
+		bytes.Equal(f.Content, g.Content)
 }
 
 // add takes what came with an answer to Prepare.

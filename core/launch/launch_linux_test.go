@@ -3,10 +3,12 @@ package launch_test
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -238,21 +240,69 @@ func TestRefusals(t *testing.T) {
 			"n", "listener", 0, `network: there is no "tpc"`,
 		},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			b := newBox(t, "pid")
-			test.change(b)
-			_, _, err := b.prepare(t)
-			var s *launch.StepError
-			if !errors.As(err, &s) {
-				t.Fatalf("got %v, want a StepError", err)
-			}
-			if string(s.Rule) != test.rule || s.Step != test.step || s.Errno != test.errno || !strings.Contains(s.Text, test.text) {
-				t.Errorf("got rule %q, step %q, errno %v: %s", s.Rule, s.Step, s.Errno, s.Text)
-			}
-		})
+		for _, early := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, early %v", test.name, early), func(t *testing.T) {
+				b := newBox(t, "pid")
+				b.early = early
+				test.change(b)
+				_, _, err := b.prepare(t)
+				var s *launch.StepError
+				if !errors.As(err, &s) {
+					t.Fatalf("got %v, want a StepError", err)
+				}
+				if string(s.Rule) != test.rule || s.Step != test.step || s.Errno != test.errno || !strings.Contains(s.Text, test.text) {
+					t.Errorf("got rule %q, step %q, errno %v: %s", s.Rule, s.Step, s.Errno, s.Text)
+				}
+			})
+		}
 	}
 	if names, err := os.ReadDir(host); err != nil || len(names) != 2 {
 		t.Errorf("something was made on the host: %v, %v", names, err)
+	}
+}
+
+// TestBegin: a view that was begun early is the one that the recipe means, and no other is taken for
+// it.
+func TestBegin(t *testing.T) {
+	text := fragment.File{For: "f", Path: "/text", Mode: 0o444, Content: []byte("one")}
+	begun := func() *box {
+		b := newBox(t, "list=/", "write=new", "open-w=/dev/null", "read=/text", "read=/proc/self/comm")
+		b.mount(text)
+		b.early = true
+		return b
+	}
+	late := begun()
+	late.early = false
+	begun().want(t, map[string]string{
+		"list=/": late.run(t).of("list=/"), "write=new": "ok", "open-w=/dev/null": "ok", "read=/text": "one",
+		"read=/proc/self/comm": "prober",
+	})
+
+	other := text
+	other.Content = []byte("two")
+	for name, change := range map[string]func(*recipe.Recipe){
+		"another file":   func(r *recipe.Recipe) { r.Mounts[len(r.Mounts)-1] = other },
+		"another kind":   func(r *recipe.Recipe) { r.Mounts[len(r.Mounts)-1] = fragment.Link{Path: "/text", Target: "x"} },
+		"one mount less": func(r *recipe.Recipe) { r.Mounts = r.Mounts[:len(r.Mounts)-1] },
+		"none":           func(r *recipe.Recipe) { r.Mounts = nil },
+	} {
+		b := begun()
+		init, err := launch.Start(deadline(t), b.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := init.Tier(deadline(t)); err != nil {
+			t.Fatal(err)
+		}
+		init.Begin(slices.Clone(b.recipe.Mounts))
+		change(b.recipe)
+		if _, err := init.Prepare(deadline(t), b.recipe); err == nil || !strings.Contains(err.Error(), "changed since it was begun") {
+			t.Errorf("%s: got %v", name, err)
+		}
+		// Nor is anybody left waiting, whatever nono-init is doing.
+		if err := init.Close(); err != nil {
+			t.Errorf("%s: closing: %v", name, err)
+		}
 	}
 }
 

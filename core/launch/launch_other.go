@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/sdk/fragment"
 )
 
 var errLinux = errors.New("starting nono-init: it exists on Linux only")
@@ -24,6 +25,9 @@ func Start(context.Context, Options) (*Init, error) { return nil, errLinux }
 
 // Tier fails.
 func (*Init) Tier(context.Context) (recipe.Host, error) { return recipe.Host{}, errLinux }
+
+// Begin does nothing.
+func (*Init) Begin(fragment.List) {}
 
 // Prepare fails.
 func (*Init) Prepare(context.Context, *recipe.Recipe) (*Ready, error) { return nil, errLinux }

@@ -63,6 +63,9 @@ func Make(in Input) (*Plan, error) {
 	if m.problems.Failed() {
 		return nil, m.problems // what follows asks what is in the view
 	}
+	if in.Settled != nil && len(p.Mounts) > 0 && len(p.Make) == 0 {
+		in.Settled(mountsOf(p))
+	}
 	v := p.View()
 	p.Listeners = m.listeners()
 	p.Dialers = merge.Dialers(m.steps.Dialers)

@@ -248,6 +248,9 @@ type Input struct {
 	// Links are symbolic links that the agent must not replace: denied or protected names lead
 	// through them.
 	Links []string
+	// Settled is told the mounts of the plan before the rest is decided and proved, if they are whole
+	// by then and anybody asks. They may be built, but nothing may run on them.
+	Settled func(fragment.List)
 	// Look looks at a file of the host; [hostfile.Host] unless a test stands in.
 	Look hostfile.Look
 	// Reach says what the host lets this user do with a file; [hostfile.ReachOf] unless a test stands

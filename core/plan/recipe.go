@@ -82,6 +82,15 @@ func (p *Plan) Recipe(
 	return r, nil
 }
 
+// mountsOf are the plan's mounts without their layers.
+func mountsOf(p *Plan) fragment.List {
+	mounts := make(fragment.List, len(p.Mounts))
+	for i, s := range p.Mounts {
+		mounts[i] = s.Mount
+	}
+	return mounts
+}
+
 // Served are the ports that the agent may serve: those that a layer dials.
 func (p *Plan) Served() []uint16 {
 	var ports []uint16
@@ -114,9 +123,8 @@ func (p *Plan) filters() []fragment.Seccomp {
 // made. They must be directories: in the meantime the agent of another session may have put a link
 // there.
 func (p *Plan) identified(look hostfile.Look) (fragment.List, error) {
-	mounts := make(fragment.List, len(p.Mounts))
+	mounts := mountsOf(p)
 	for i, s := range p.Mounts {
-		mounts[i] = s.Mount
 		b, ok := s.Mount.(fragment.Bind)
 		if !ok || b.Inode != 0 {
 			continue

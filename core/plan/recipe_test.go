@@ -70,6 +70,33 @@ func TestRecipe(t *testing.T) {
 	}
 }
 
+// TestSettled: who builds the mounts early is told those of the recipe; and nothing as long as one of
+// them is still to be made.
+func TestSettled(t *testing.T) {
+	var told []fragment.List
+	in := plantest.Input(plantest.Machine())
+	in.Environ = []string{"PATH=/usr/bin"}
+	in.Settled = func(mounts fragment.List) { told = append(told, mounts) }
+	p := plantest.Make(t, in)
+	r, err := p.Recipe(nil, unset, in.Look)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 1 {
+		t.Fatalf("told %d times", len(told))
+	}
+	if diff := cmp.Diff(r.Mounts, told[0]); diff != "" {
+		t.Errorf("mounts (-recipe +told):\n%s", diff)
+	}
+
+	told = nil
+	in = lending(plantest.Machine(), "", "")
+	in.Settled = func(mounts fragment.List) { told = append(told, mounts) }
+	if p := plantest.Make(t, in); len(p.Make) == 0 || len(told) > 0 {
+		t.Errorf("%v are still to be made, and told was %v", p.Make, told)
+	}
+}
+
 // What cannot be filled in ends the start; the message has the name and never the value.
 func TestRecipeRefuses(t *testing.T) {
 	tests := []struct {

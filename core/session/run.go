@@ -317,6 +317,9 @@ func (r *run) makePlan(ctx context.Context) error {
 	if in.Controls, err = controls(); err != nil {
 		return err
 	}
+	if !r.dry {
+		in.Settled = r.init.Begin // it builds them while the rest is decided
+	}
 	made, err := plan.Make(in)
 	r.time.Lap("plan")
 	if err != nil {

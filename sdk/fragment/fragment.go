@@ -15,12 +15,12 @@
 //
 // # Adding a step
 //
-// A step joins the contract with the first layer that uses it. Five places know it: this package
+// A step joins the contract with the first layer that uses it. Six places know it: this package
 // (its type, its line in the table of kinds, its case in Check); its message in
 // sdk/proto/nono/layer/v1/layer.proto; a case each way in sdk/wire; core/plan, whose merge.Gather
-// says what becomes of it; and core/launch/inside, which carries it out. The linter gochecksumtype
-// lists every switch that lacks it, and at run time a step that Check or Gather does not know is
-// refused.
+// says what becomes of it; core/launch/recipe, which writes its fields; and core/launch/inside,
+// which carries it out. The linter gochecksumtype lists every switch that lacks it, and at run time
+// a step that Check or Gather does not know is refused.
 package fragment
 
 import (

@@ -48,7 +48,7 @@ var preparationB = []step{
 
 // become is the life of the process that will be the agent. It returns only if it will not.
 func (l *launcher) become() error {
-	start, err := l.reachGate(arrivalB, nil, preparationB)
+	start, err := l.reachGate(stages{arrival: arrivalB, preparation: preparationB})
 	if err != nil {
 		return err
 	}

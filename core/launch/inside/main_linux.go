@@ -79,11 +79,15 @@ var meanwhile = []step{
 	{"cores", forbidCores},
 }
 
-// preparation turns the recipe into a sandbox that only lacks the agent.
-var preparation = []step{
-	// Before the view, while a path of the host's leads where the user meant it, /proc and all.
-	{"files", viewFiles},
+// building makes what the recipe's mounts say. They come before the rest, if core knows them early.
+var building = []step{
 	{"view", buildView},
+}
+
+// preparation turns the recipe and the view into a sandbox that only lacks the agent.
+var preparation = []step{
+	// While a path of the host's leads where the user meant it, /proc and all.
+	{"files", viewFiles},
 	// Before listeners and rules: from here on, paths mean what they will mean to the agent.
 	{"pivot", enterView},
 	{"directory", changeDirectory},
@@ -149,28 +153,31 @@ func Main() int {
 
 // run is the life of nono-init in tier A up to the agent's start; from there serve has it.
 func (l *launcher) run() error {
-	start, err := l.reachGate(arrival, meanwhile, preparation)
+	start, err := l.reachGate(stages{arrival, meanwhile, building, preparation})
 	if err != nil {
 		return err
 	}
 	return l.runAgent(start)
 }
 
-// reachGate does a tier's three lists of steps and returns when core opens the gate.
-func (l *launcher) reachGate(arrival, meanwhile, preparation []step) (recipe.Go, error) {
-	if err := l.apply(arrival); err != nil {
+// stages are a tier's lists of steps.
+type stages struct{ arrival, meanwhile, building, preparation []step }
+
+// reachGate does a tier's lists of steps and returns when core opens the gate.
+func (l *launcher) reachGate(todo stages) (recipe.Go, error) {
+	if err := l.apply(todo.arrival); err != nil {
 		return recipe.Go{}, err
 	}
 	if err := send(recipe.Reply{Host: l.host()}); err != nil {
 		return recipe.Go{}, err
 	}
-	if err := l.apply(meanwhile); err != nil {
+	if err := l.apply(todo.meanwhile); err != nil {
 		return recipe.Go{}, err
 	}
-	if err := l.receiveRecipe(); err != nil {
+	if err := l.takeRecipe(todo.building); err != nil {
 		return recipe.Go{}, err
 	}
-	if err := l.apply(preparation); err != nil {
+	if err := l.apply(todo.preparation); err != nil {
 		return recipe.Go{}, err
 	}
 	if err := l.handOver(); err != nil {
@@ -208,20 +215,51 @@ func (l *launcher) host() *recipe.Host {
 	return &recipe.Host{Tier: l.tier, LandlockABI: abi, Notify: l.notify}
 }
 
-func (l *launcher) receiveRecipe() error {
+// takeRecipe takes the recipe and builds its view. What begins a recipe is enough for that, and the
+// rest comes when the view stands.
+func (l *launcher) takeRecipe(building []step) error {
+	var whole bool
+	var err error
+	if l.recipe, whole, err = receiveRecipe(); err != nil {
+		return err
+	}
+	if whole {
+		if err := recipeFailure(l.recipe.Check(l.tier)); err != nil {
+			return err
+		}
+		return l.apply(building)
+	}
+	if err := recipeFailure(l.recipe.CheckMounts()); err != nil {
+		return err
+	}
+	if err := l.apply(building); err != nil {
+		return err
+	}
+	rest, whole, err := receiveRecipe()
+	if err != nil {
+		return err
+	}
+	if !whole || len(rest.Mounts) > 0 {
+		return fail("waiting for the rest of the recipe", errors.New("core sent something else"))
+	}
+	rest.Mounts = l.recipe.Mounts
+	l.recipe = rest
+	return recipeFailure(l.recipe.Check(l.tier))
+}
+
+// receiveRecipe receives a recipe, and says whether it is a whole one or only begins one.
+func receiveRecipe() (r *recipe.Recipe, whole bool, err error) {
 	var req recipe.Request
 	fds, err := recipe.Receive(recipe.Lifeline, &req)
 	if err != nil {
-		return fail("waiting for the recipe", err)
+		return nil, false, fail("waiting for the recipe", err)
 	}
 	defer recipe.CloseAll(fds)
-	if !req.Prepare || len(fds) != 1 {
-		return fail("waiting for the recipe", errors.New("core sent something else"))
+	if req.Prepare == req.Begin || len(fds) != 1 {
+		return nil, false, fail("waiting for the recipe", errors.New("core sent something else"))
 	}
-	if l.recipe, err = recipe.Open(fds[0]); err != nil {
-		return fail("taking the recipe", err)
-	}
-	return recipeFailure(l.recipe.Check(l.tier))
+	r, err = recipe.Open(fds[0])
+	return r, req.Prepare, fail("taking the recipe", err)
 }
 
 func recipeFailure(err error) error {

@@ -53,8 +53,8 @@ func (r *Recipe) Check(tier Tier) error {
 func (r *Recipe) checkTier(tier Tier) error {
 	switch tier {
 	case TierA:
-		if len(r.Mounts) == 0 {
-			return errors.New("the recipe has no root")
+		if err := r.CheckMounts(); err != nil {
+			return err
 		}
 		if len(r.BindTCP) > 0 {
 			return errors.New("the recipe names ports of the host's, and the agent has a network of its own")
@@ -78,7 +78,11 @@ func (r *Recipe) checkTier(tier Tier) error {
 	return nil
 }
 
-func (r *Recipe) checkSteps() error {
+// CheckMounts refuses a recipe, of which the rest may still be missing, for its mounts.
+func (r *Recipe) CheckMounts() error {
+	if len(r.Mounts) == 0 {
+		return errors.New("the recipe has no root")
+	}
 	for i, s := range r.Mounts {
 		if err := checkStep(s); err != nil {
 			return err
@@ -91,6 +95,10 @@ func (r *Recipe) checkSteps() error {
 			return errors.New("the recipe's first mount, and only that, must be the root")
 		}
 	}
+	return nil
+}
+
+func (r *Recipe) checkSteps() error {
 	for _, s := range r.Landlock {
 		if err := checkStep(s); err != nil {
 			return err

@@ -11,7 +11,7 @@ import (
 // format is the number of what is written between core and nono-init. It stands before each message
 // and each recipe, so that a nono-init of another build, whose fields may be others, is noticed at
 // its first word. Whoever changes a field changes it; a test says so.
-const format = 1
+const format = 2
 
 // framed is a message behind the number of the format.
 type framed struct{ coding.Coded }

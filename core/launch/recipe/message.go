@@ -19,8 +19,11 @@ const NoNamespaces = "no-namespaces"
 const WithTerminal = "terminal"
 
 // Request is what core asks nono-init. Exactly one field is set. In a run they come in this order:
-// Prepare, Go, then any number of Signal, Job and Dial.
+// Begin, which may be left out, Prepare, Go, then any number of Signal, Job and Dial.
 type Request struct {
+	// Begin comes with one descriptor: a recipe of which only the mounts are there, in a sealed memfd.
+	// The view is built of them, and the recipe that comes with Prepare has none.
+	Begin bool
 	// Prepare comes with one descriptor: the recipe, in a sealed memfd.
 	Prepare bool
 	// Go opens the gate: the agent is forked and executed.
@@ -181,6 +184,7 @@ type Exited struct {
 
 // Walk implements [coding.Coded].
 func (r *Request) Walk(c *coding.Coder) {
+	c.Flag(&r.Begin)
 	c.Flag(&r.Prepare)
 	coding.Optional(c, &r.Go)
 	coding.Number(c, &r.Signal)

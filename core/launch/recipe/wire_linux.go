@@ -72,16 +72,23 @@ func Receive(fd int, message coding.Coded) ([]int, error) {
 	rights := make([]byte, unix.CmsgSpace(4*MaxDescriptors))
 	var n, nrights, flags int
 	var err error
+	reset := false
 	for {
 		// CMSG_CLOEXEC: a descriptor must not reach a process that is forked between here and the next
 		// call.
 		n, nrights, flags, _, err = unix.Recvmsg(fd, frame, rights, unix.MSG_CMSG_CLOEXEC)
+		// The other side died with messages of ours unread. It is said once, and before what that side
+		// had still to say.
+		if err == unix.ECONNRESET && !reset {
+			reset = true
+			continue
+		}
 		if err != unix.EINTR {
 			break
 		}
 	}
 	if err == unix.ECONNRESET {
-		return nil, io.EOF // the other side died with messages of ours unread
+		return nil, io.EOF
 	}
 	if err != nil {
 		return nil, err
