@@ -84,7 +84,7 @@ func (v *variables) add(rule policy.EnvRule, secret []byte) {
 
 // rules are those that hold.
 func (v *variables) rules() []policy.EnvRule {
-	var rules []policy.EnvRule
+	rules := make([]policy.EnvRule, 0, len(v.stated))
 	for _, s := range v.stated {
 		if !s.replaced {
 			rules = append(rules, s.EnvRule)
@@ -114,7 +114,9 @@ func (v *variables) secrets() map[string][]byte {
 }
 
 func (r *reader) environment(_ *source, t *language.Tree) {
-	for _, rule := range r.environmentRules(t) {
+	rules := r.environmentRules(t)
+	r.variables.stated = slices.Grow(r.variables.stated, len(rules))
+	for _, rule := range rules {
 		r.variable(rule, nil)
 	}
 	for _, it := range t.List("secret") {
@@ -124,7 +126,8 @@ func (r *reader) environment(_ *source, t *language.Tree) {
 
 // environmentRules are the rules that a block says, but for secrets.
 func (r *reader) environmentRules(t *language.Tree) []policy.EnvRule {
-	var rules []policy.EnvRule
+	rules := make([]policy.EnvRule, 0,
+		len(t.List("pass"))+len(t.List("deny"))+len(t.List("set")))
 	for _, it := range t.List("pass") {
 		rules = append(rules, policy.EnvRule{
 			Action: policy.EnvPass, Name: it.Text, Source: it.Source,

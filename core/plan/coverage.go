@@ -15,8 +15,8 @@ import (
 // block: that kind's layer answers for it, or core where none runs.
 func (m *maker) coverage(v view.View) []Rule {
 	answers := m.answers()
-	var rules []Rule
-	for _, r := range m.in.Policy.Rules() {
+	rules := make([]Rule, 0, len(m.listed)+len(m.base.Rules))
+	for _, r := range m.listed {
 		rule := Rule{ID: r.ID, Says: r.Says, Source: r.Source, Layer: Core, Required: m.required(r.ID)}
 		if p, ok := m.paths[r.ID]; ok {
 			rule.Access, rule.Path, rule.Name, rule.Type = p.Access, p.Path, p.Name, p.Type

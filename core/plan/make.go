@@ -98,6 +98,7 @@ func Make(in Input) (*Plan, error) {
 type maker struct {
 	in     Input
 	layers []Share
+	listed []policy.Rule // all rules of the policy
 	rules  map[policy.RuleID]policy.Rule
 	paths  map[policy.RuleID]policy.PathRule
 	decide *policy.Decider
@@ -118,8 +119,7 @@ func newMaker(in Input) (*maker, error) {
 	m := &maker{
 		in:     in,
 		layers: slices.Clone(in.Layers),
-		rules:  map[policy.RuleID]policy.Rule{},
-		paths:  map[policy.RuleID]policy.PathRule{},
+		paths:  make(map[policy.RuleID]policy.PathRule, len(in.Policy.Filesystem)),
 		decide: policy.NewDecider(&in.Policy),
 		grants: map[string]bool{},
 
@@ -148,8 +148,12 @@ func newMaker(in Input) (*maker, error) {
 	if err != nil {
 		return nil, asProblems(err)
 	}
-	for _, r := range slices.Concat(in.Policy.Rules(), m.base.Rules) {
-		m.rules[r.ID] = r
+	m.listed = in.Policy.Rules()
+	m.rules = make(map[policy.RuleID]policy.Rule, len(m.listed)+len(m.base.Rules))
+	for _, of := range [][]policy.Rule{m.listed, m.base.Rules} {
+		for _, r := range of {
+			m.rules[r.ID] = r
+		}
 	}
 	for _, r := range in.Policy.Filesystem {
 		m.paths[r.ID] = r

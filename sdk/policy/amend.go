@@ -10,26 +10,10 @@ import (
 // does any part of it: a policy is a value, and what is found out after it was read (what the
 // command needs, for one) makes another policy.
 func (p Policy) With(paths []PathRule, variables []EnvRule) Policy {
-	next := map[RuleID]int{}
-	for _, r := range p.Filesystem {
-		next[r.prefix()]++
-	}
-	for _, r := range p.Environment {
-		next[r.prefix()]++
-	}
-	number := func(prefix RuleID) RuleID {
-		id := fmt.Sprintf("%s.%d", prefix, next[prefix])
-		next[prefix]++
-		return RuleID(id)
-	}
-	p.Filesystem = slices.Concat(p.Filesystem, paths)
-	for i := len(p.Filesystem) - len(paths); i < len(p.Filesystem); i++ {
-		p.Filesystem[i].ID = number(p.Filesystem[i].prefix())
-	}
-	p.Environment = slices.Concat(p.Environment, variables)
-	for i := len(p.Environment) - len(variables); i < len(p.Environment); i++ {
-		p.Environment[i].ID = number(p.Environment[i].prefix())
-	}
+	p.Filesystem = added(p.Filesystem, paths,
+		func(r *PathRule) (RuleID, *RuleID) { return r.prefix(), &r.ID })
+	p.Environment = added(p.Environment, variables,
+		func(r *EnvRule) (RuleID, *RuleID) { return r.prefix(), &r.ID })
 	return p
 }
 
@@ -49,6 +33,26 @@ func (p Policy) Narrowed(id RuleID, to []PathRule) Policy {
 	}
 	p.Filesystem = rules
 	return p
+}
+
+// added is a list with more rules, which get their ids: of is what the id of a rule begins with,
+// and where it stands.
+func added[R any](rules, more []R, of func(*R) (RuleID, *RuleID)) []R {
+	if len(more) == 0 {
+		return slices.Clip(rules)
+	}
+	next := map[RuleID]int{}
+	for i := range rules {
+		prefix, _ := of(&rules[i])
+		next[prefix]++
+	}
+	all := slices.Concat(rules, more)
+	for i := len(rules); i < len(all); i++ {
+		prefix, id := of(&all[i])
+		*id = RuleID(fmt.Sprintf("%s.%d", prefix, next[prefix]))
+		next[prefix]++
+	}
+	return all
 }
 
 // prefix is what the ids of rules of one access begin with.

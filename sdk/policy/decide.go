@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Op is what somebody wants to do with a path.
@@ -33,10 +34,9 @@ type Decision struct {
 type Decider struct {
 	free string // why no path is restricted, where none is
 
-	paths     map[string]*pathEntry
-	variables map[string]*variableEntry // by name
-	prefixes  map[string]*variableEntry // by what stands before the "*" of a pattern
-	longest   int                       // of the prefixes
+	paths map[string]*pathEntry
+	// variables are the rules about variables, which most deciders are never asked about.
+	variables func() *variableRules
 
 	hosts hostRules
 	keys  map[string]string // variables that a real key may be in, and the service that it is for
@@ -44,10 +44,10 @@ type Decider struct {
 
 // NewDecider returns the decisions that p makes. They point into p, which must not change any more.
 func NewDecider(p *Policy) *Decider {
+	environment := p.Environment
 	d := &Decider{
 		paths:     make(map[string]*pathEntry, len(p.Filesystem)),
-		variables: make(map[string]*variableEntry, len(p.Environment)),
-		prefixes:  map[string]*variableEntry{},
+		variables: sync.OnceValue(func() *variableRules { return newVariableRules(environment) }),
 		hosts:     newHostRules(p),
 		keys:      keyVariables(p),
 	}
@@ -61,16 +61,6 @@ func NewDecider(p *Policy) *Decider {
 	for i := range p.Filesystem {
 		r := &p.Filesystem[i]
 		entryOf(d.paths, r.Path, &paths[i]).add(r)
-	}
-	variables := make([]variableEntry, len(p.Environment))
-	for i := range p.Environment {
-		r := &p.Environment[i]
-		if prefix, ok := r.pattern(); ok {
-			entryOf(d.prefixes, prefix, &variables[i]).add(r)
-			d.longest = max(d.longest, len(prefix))
-		} else {
-			entryOf(d.variables, r.Name, &variables[i]).add(r)
-		}
 	}
 	return d
 }
@@ -276,6 +266,31 @@ type VariableDecision struct {
 	Why  string
 }
 
+// variableRules are the rules about variables.
+type variableRules struct {
+	names    map[string]*variableEntry
+	prefixes map[string]*variableEntry // by what stands before the "*" of a pattern
+	longest  int                       // of the prefixes
+}
+
+func newVariableRules(rules []EnvRule) *variableRules {
+	v := &variableRules{
+		names:    make(map[string]*variableEntry, len(rules)),
+		prefixes: map[string]*variableEntry{},
+	}
+	entries := make([]variableEntry, len(rules))
+	for i := range rules {
+		r := &rules[i]
+		if prefix, ok := r.pattern(); ok {
+			entryOf(v.prefixes, prefix, &entries[i]).add(r)
+			v.longest = max(v.longest, len(prefix))
+		} else {
+			entryOf(v.names, r.Name, &entries[i]).add(r)
+		}
+	}
+	return v
+}
+
 // variableEntry is what the rules that have one name, or one pattern, say. Each is the one to name.
 type variableEntry struct {
 	set, passed, asked *EnvRule // asked is what the user himself passes
@@ -319,7 +334,7 @@ func (e *variableEntry) unite(o *variableEntry) {
 //
 // With layers that set a variable too, core/plan finds the conflict; a layer is not in a policy.
 func (d *Decider) Variable(name string) VariableDecision {
-	if e, ok := d.variables[name]; ok && e.set != nil && name != "" {
+	if e, ok := d.variables().names[name]; ok && e.set != nil && name != "" {
 		return VariableDecision{Allowed: true, Rule: e.set, Why: "set"}
 	}
 	return d.Inherited(name)
@@ -334,13 +349,14 @@ func (d *Decider) Inherited(name string) VariableDecision {
 	if service, ok := d.keys[name]; ok {
 		return VariableDecision{Why: "your key of " + service + " may be in it, which stays outside"}
 	}
+	rules := d.variables()
 	var all variableEntry
-	if e, ok := d.variables[name]; ok {
+	if e, ok := rules.names[name]; ok {
 		all = *e
 	}
 	exact := all.asked
-	for n := 0; n <= min(len(name), d.longest); n++ {
-		if e, ok := d.prefixes[name[:n]]; ok {
+	for n := 0; n <= min(len(name), rules.longest); n++ {
+		if e, ok := rules.prefixes[name[:n]]; ok {
 			all.unite(e)
 		}
 	}

@@ -268,7 +268,8 @@ type Rule struct {
 
 // Rules lists every rule of the policy in a stable order.
 func (p *Policy) Rules() []Rule {
-	rules := make([]Rule, 0, len(p.Filesystem)+len(p.Environment))
+	const others = 16 // more of the rest has a policy seldom
+	rules := make([]Rule, 0, len(p.Filesystem)+len(p.Environment)+others)
 	for _, r := range p.Filesystem {
 		rules = append(rules, Rule{r.ID, r.Source, r.says()})
 	}
