@@ -27,13 +27,15 @@ help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 LDFLAGS = -s -w -X github.com/nono-run/nono/sdk.Build=$(BUILD_ID)
+# Of gRPC nobody looks at traces by a browser: without them no program has a web server for that.
+BUILDFLAGS = -trimpath -tags grpcnotrace
 # nono begins with instructions of its own, before Go's runtime: see cmd/nono/entry.go.
 ENTRY := $(if $(filter Linux-x86_64 Linux-aarch64,$(shell uname -s)-$(shell uname -m)),-E main.entry)
 
 build: ## static programs into bin/
 	@mkdir -p bin
-	@$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ $$($(GO) list ./cmd/... | grep -v '/cmd/nono$$')
-	@$(GO) build -trimpath -ldflags "$(LDFLAGS) $(ENTRY)" -o bin/ ./cmd/nono
+	@$(GO) build $(BUILDFLAGS) -ldflags "$(LDFLAGS)" -o bin/ $$($(GO) list ./cmd/... | grep -v '/cmd/nono$$')
+	@$(GO) build $(BUILDFLAGS) -ldflags "$(LDFLAGS) $(ENTRY)" -o bin/ ./cmd/nono
 
 BINDIR ?= $(HOME)/.local/bin
 install: build ## all of nono's programs side by side into BINDIR (~/.local/bin)
@@ -149,7 +151,7 @@ bench: build ## start-up beside bubblewrap, firejail and the Codex sandbox, and 
 	@{ command -v npm >/dev/null && npm ci --prefix bench --ignore-scripts; } || \
 		echo "bench: the Codex sandbox is left out: npm is missing, or could not install it" >&2
 	@mkdir -p bin/bench
-	@$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/bench/nono-layer-idle ./bench/idle
+	@$(GO) build $(BUILDFLAGS) -ldflags "$(LDFLAGS)" -o bin/bench/nono-layer-idle ./bench/idle
 	$(GO) run ./bench/startup -nono bin/nono -codex bench/node_modules -n 60 $(BENCHFLAGS) $(if $(PAGE),-markdown bench/RESULTS.md)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
