@@ -2,18 +2,18 @@ package config
 
 import (
 	"maps"
-	"regexp"
 	"strings"
 
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/profile"
+	"github.com/nono-run/nono/sdk/lazyregexp"
 	"github.com/nono-run/nono/sdk/policy"
 	"github.com/nono-run/nono/sdk/schema"
 )
 
 // serviceName is what a service may be called: it becomes a part of rule ids, and the name of a
 // listener.
-var serviceName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
+var serviceName = lazyregexp.New(`^[a-z0-9][a-z0-9_-]{0,39}$`)
 
 func serviceOf(name string) listName { return listName{"service", name} }
 

@@ -10,11 +10,11 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/lazyregexp"
 )
 
 // nothing is why a manager has no hosts to tell, which stays so until a setting changes.
@@ -145,7 +145,7 @@ func (l *Learner) cargoHome() string {
 }
 
 // registryLine is a registry in cargo's settings.
-var registryLine = regexp.MustCompile(
+var registryLine = lazyregexp.New(
 	`\b(?:index|registry|dl)"?\s*[:=]\s*"((?:sparse\+)?https?://[^"]+)"`)
 
 // cargo is not asked, for it has no word for it: what it has fetched from lies in its directory,

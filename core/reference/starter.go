@@ -2,11 +2,11 @@ package reference
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/config/language"
+	"github.com/nono-run/nono/sdk/lazyregexp"
 )
 
 // Starter is what somebody wants in a first file of policy.
@@ -70,7 +70,7 @@ func simple(s config.Section) bool {
 }
 
 // assignment is a line of an example that says something.
-var assignment = regexp.MustCompile(`(?m)^ *([a-z_]+) *= (.+)$`)
+var assignment = lazyregexp.New(`(?m)^ *([a-z_]+) *= (.+)$`)
 
 // writeStart writes what is chosen of a block, as "block.attribute", and the rest as comments.
 func writeStart(b *strings.Builder, s config.Section, chosen map[string]string) {

@@ -17,7 +17,11 @@ func (r *resolver) needPython(program, resolved string) *Error {
 	if isEnv && !env.userSite {
 		return nil // such an environment does not look at the user's packages
 	}
-	if m := pythonName.FindStringSubmatch(path.Base(resolved)); m != nil {
+	name := path.Base(resolved)
+	if !strings.HasPrefix(name, "python") { // as most: the expression is not even compiled
+		return nil
+	}
+	if m := pythonName.FindStringSubmatch(name); m != nil {
 		return r.userPackages(path.Join(r.Home, ".local/lib/python"+m[1]+"/site-packages"))
 	}
 	return nil

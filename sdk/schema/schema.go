@@ -29,7 +29,6 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"github.com/nono-run/nono/sdk"
-	"github.com/nono-run/nono/sdk/lazyregexp"
 )
 
 // Reserved are the attributes of a layer block that are core's. No layer can declare them.
@@ -44,7 +43,16 @@ var types = map[sdk.SettingType]cty.Type{
 	sdk.SettingStringMap:  cty.Map(cty.String),
 }
 
-var settingName = lazyregexp.New(`^[a-z][a-z0-9_]*$`)
+// isSettingName reports lower-case letters, digits and underscores, after a letter.
+func isSettingName(name string) bool {
+	for i, c := range name {
+		isLetter := c >= 'a' && c <= 'z'
+		if !isLetter && (i == 0 || c != '_' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return name != ""
+}
 
 // Check reports what is wrong with a declaration itself: a mistake of the layer's author, not of
 // the user.
@@ -62,7 +70,7 @@ func check(settings []sdk.Setting, objects bool) error {
 	for _, s := range settings {
 		object := s.Type == sdk.SettingObject
 		switch {
-		case !settingName.MatchString(s.Name):
+		case !isSettingName(s.Name):
 			return fmt.Errorf("setting %q: a name is lower-case letters, digits and underscores, "+
 				"and starts with a letter", s.Name)
 		case seen[s.Name]:

@@ -2,12 +2,12 @@ package jsonprofile
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
+	"github.com/nono-run/nono/sdk/lazyregexp"
 )
 
 const credential = "credential"
@@ -148,7 +148,7 @@ func (r *reader) define(m member) {
 }
 
 // account is a key's name in the keyring.
-var account = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+var account = lazyregexp.New(`^[A-Za-z0-9_]+$`)
 
 // managers are programs that print keys, by what names a key of theirs.
 var managers = map[string]string{ //nolint:gosec // they name no key
