@@ -284,9 +284,10 @@ func (m *member) arm(ctx context.Context, r *run) error {
 	if err != nil {
 		return m.problem(err)
 	}
-	m.state = answer.State
-	if err := m.keep(r.stored); err != nil {
-		return storeProblem(err)
+	if m.state = answer.State; m.state != nil { // all else is kept already
+		if err := m.keep(r.stored); err != nil {
+			return storeProblem(err)
+		}
 	}
 	switch {
 	case answer.Lingers:

@@ -1,11 +1,12 @@
 package confine
 
 import (
-	"os"
+	"bytes"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/sdk/hostfile"
 	"github.com/nono-run/nono/sdk/policy"
@@ -66,18 +67,7 @@ func certificates(places, dirs []string) []string {
 	}
 	known := all
 	for _, dir := range dirs {
-		files, err := hostfile.List(dir, mostCertificates)
-		if err != nil {
-			continue // it is not there, or a link to another of the places
-		}
-		for _, f := range files {
-			to, err := os.Readlink(filepath.Join(dir, f.Name()))
-			if err != nil {
-				continue // it is no link
-			}
-			if !filepath.IsAbs(to) {
-				to = filepath.Join(dir, to)
-			}
+		for _, to := range linked(dir) {
 			if slices.ContainsFunc(known, func(at string) bool { return policy.Within(to, at) }) {
 				continue
 			}
@@ -86,6 +76,34 @@ func certificates(places, dirs []string) []string {
 				all = append(all, route.Path)
 			}
 		}
+	}
+	return all
+}
+
+// linked are the directory's links to what lies elsewhere. There are hundreds of links in one with
+// certificates, and most lead to another file in it.
+func linked(dir string) []string {
+	names, err := hostfile.Names(dir, mostCertificates)
+	if err != nil {
+		return nil // it is not there, or a link to another of the places
+	}
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = unix.Close(fd) }()
+	var all []string
+	buf := make([]byte, unix.PathMax)
+	for _, name := range names {
+		n, err := unix.Readlinkat(fd, name, buf)
+		if err != nil || bytes.IndexByte(buf[:n], '/') < 0 {
+			continue // it is no link, or one to a file beside it
+		}
+		to := string(buf[:n])
+		if !path.IsAbs(to) {
+			to = path.Join(dir, to)
+		}
+		all = append(all, to)
 	}
 	return all
 }
