@@ -411,8 +411,8 @@ func (l *Layer) Release() {
 	go l.Close()
 }
 
-// Linger lets the layer do what it has left to do, nobody waiting for it, and ends it a moment after
-// it says that it has, or after most. Its loss means nothing any more.
+// Linger lets the layer do what it has left to do, nobody waiting for it, and ends it a moment
+// after it says that it has, or after most. Its loss means nothing any more.
 func (l *Layer) Linger(most, moment time.Duration) {
 	l.mu.Lock()
 	l.ending = true
