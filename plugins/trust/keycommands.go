@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/nono-run/nono/plugins/trust/scope"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/lazyregexp"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -459,7 +459,7 @@ func begin(ctx context.Context, req *sdk.SubcommandRequest) error {
 const mostShown = 10
 
 // plain is a word that a shell takes as it is.
-var plain = regexp.MustCompile(`^[A-Za-z0-9_./@%+=:,-]+$`)
+var plain = lazyregexp.New(`^[A-Za-z0-9_./@%+=:,-]+$`)
 
 // instructions are the files here that the user's policy takes for instructions, as they are typed.
 func instructions(ctx context.Context, req *sdk.SubcommandRequest) ([]string, error) {

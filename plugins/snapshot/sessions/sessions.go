@@ -10,13 +10,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nono-run/nono/plugins/snapshot/beneath"
 	"github.com/nono-run/nono/plugins/snapshot/store"
 	"github.com/nono-run/nono/sdk/bytejson"
 	"github.com/nono-run/nono/sdk/hostfile"
-	"github.com/nono-run/nono/sdk/lazyregexp"
 )
 
 // version is that of the files that this nono writes.
@@ -89,11 +89,16 @@ func Open(dir string) (*Sessions, error) {
 	return &Sessions{dir}, nil
 }
 
-var ids = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+// isID reports whether core could have called a session so. The name is that of a directory.
+func isID(id string) bool {
+	const most, plain = 64, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	return id != "" && len(id) <= most && strings.Trim(id[:1], plain) == "" &&
+		strings.Trim(id, plain+"_-") == ""
+}
 
 // path is the directory of a session.
 func (s *Sessions) path(id string) (string, error) {
-	if !ids.MatchString(id) {
+	if !isID(id) {
 		return "", fmt.Errorf("%q is no session", id)
 	}
 	return filepath.Join(s.dir, id), nil

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,5 +114,24 @@ func TestRollbacks(t *testing.T) {
 	of, err := sessions.JournalsOf(all[1])
 	if err != nil || len(of) != 2 || of[0] != filepath.Join(all[1], "0") {
 		t.Errorf("%v, %v", of, err)
+	}
+}
+
+func TestWhatIsNoSession(t *testing.T) {
+	s, err := sessions.Open(filepath.Join(t.TempDir(), "sessions"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{
+		"", ".", "..", "../up", "a/b", "a.b", "-a", "_a", "a\x00", "ä", strings.Repeat("a", 65),
+	} {
+		if err := s.Put(&sessions.Session{ID: id}); err == nil {
+			t.Errorf("%q was kept", id)
+		}
+	}
+	for _, id := range []string{"a", "Z9_-", strings.Repeat("a", 64)} {
+		if err := s.Put(&sessions.Session{ID: id}); err != nil {
+			t.Errorf("%q: %v", id, err)
+		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/nono-run/nono/sdk/lazyregexp"
 	"github.com/nono-run/nono/sdk/loghead"
 )
 
@@ -35,12 +34,12 @@ type Public struct {
 var ErrName = errors.New("a key has a name of up to 63 lowercase letters, digits and . _ - @ +, " +
 	"which begins with a letter or a digit")
 
-var names = lazyregexp.New(`^[a-z0-9][a-z0-9._@+-]{0,62}$`)
-
 // CheckName refuses what a key cannot be called: the name is that of files, also where a file
 // system takes capital and small letters for the same, and must not look like an ID.
 func CheckName(name string) error {
-	if !names.MatchString(name) {
+	const most, plain = 63, "abcdefghijklmnopqrstuvwxyz0123456789"
+	if name == "" || len(name) > most || strings.Trim(name[:1], plain) != "" ||
+		strings.Trim(name, plain+"._@+-") != "" {
 		return fmt.Errorf("%w: %.80q is none", ErrName, name)
 	}
 	return nil
