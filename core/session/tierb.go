@@ -5,6 +5,7 @@ import (
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/core/launch/supervise"
 	"github.com/nono-run/nono/core/limits"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/scratch"
@@ -53,6 +54,12 @@ func unsupervised(listener bool) *base.Obstacle {
 	}
 	if why := limits.NoTracing(); why != "" {
 		return &base.Obstacle{Why: why, Try: "sudo sysctl -w kernel.yama.ptrace_scope=1"}
+	}
+	if err := supervise.Able(); err != nil {
+		return &base.Obstacle{
+			Why: "no program's memory can be read here (process_vm_readv: " + err.Error() + ")",
+			Try: "let the filter that nono is started under pass process_vm_readv",
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package supervise_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -342,5 +343,34 @@ func BenchmarkCall(b *testing.B) {
 			c.Say("go")
 			c.Wants("done")
 		})
+	}
+}
+
+// TestAble: the one call that all handlers need works here, and where a filter refuses it that is
+// found out. The filter is of one thread, which ends with its goroutine.
+func TestAble(t *testing.T) {
+	if err := supervise.Able(); err != nil {
+		t.Errorf("without a filter: %v", err)
+	}
+	found := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		instructions := []unix.SockFilter{
+			{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // the number of the call
+			{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: unix.SYS_PROCESS_VM_READV},
+			{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+			{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+		}
+		program := unix.SockFprog{Len: uint16(len(instructions)), Filter: &instructions[0]}
+		err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+		_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&program)))
+		if err != nil || errno != 0 {
+			found <- fmt.Errorf("loading a filter: %w, %w", err, errno)
+			return
+		}
+		found <- supervise.Able()
+	}()
+	if err := <-found; !errors.Is(err, unix.EPERM) {
+		t.Errorf("beneath a filter that refuses it: %v", err)
 	}
 }

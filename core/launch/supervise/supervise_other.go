@@ -11,7 +11,10 @@ import (
 // Call is a system call that waits for its answer. There is none on this system.
 type Call struct{}
 
+var errLinux = errors.New("answering system calls: it can be done on Linux only")
+
 // Serve fails.
-func Serve(context.Context, *os.File, Handlers) error {
-	return errors.New("answering system calls: it can be done on Linux only")
-}
+func Serve(context.Context, *os.File, Handlers) error { return errLinux }
+
+// Able is why no call can be looked into.
+func Able() error { return errLinux }
