@@ -4,6 +4,7 @@
 //	go run ./test/kernels -nono bin -only '^6\.1$'         # those whose series matches
 //	go run ./test/kernels -nono bin -try ', attack$'        # one thing; what else was found stays
 //	go run ./test/kernels -nono bin -page docs/kernels.md
+//	go run ./test/kernels -only '^$' -page docs/kernels.md # only writes what was found before
 //
 // Packages are fetched by apt and unpacked, never installed. A kernel runs in a machine of its own
 // under an emulator, with a small Debian in memory and without disk or network; test/kernels/guest
@@ -21,6 +22,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -74,6 +76,25 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
+	chosen := slices.DeleteFunc(slices.Clone(all), func(k kernel) bool {
+		return !o.only.MatchString(k.Series)
+	})
+	err = nil
+	if len(chosen) > 0 {
+		err = tryEach(o, a, chosen)
+	}
+	if o.page == "" {
+		return err
+	}
+	found, knownErr := known(o.in, all)
+	if knownErr != nil {
+		return errors.Join(err, knownErr)
+	}
+	return errors.Join(err, os.WriteFile(o.page, []byte(markdown(all, found)), 0o644))
+}
+
+// tryEach boots each of some kernels, whatever became of the one before, and prints what is found.
+func tryEach(o options, a *archive, chosen []kernel) error {
 	root := filepath.Join(o.in, "root")
 	if err := makeRoot(a, root); err != nil {
 		return fmt.Errorf("making the host's system: %w", err)
@@ -95,10 +116,7 @@ func run(o options) error {
 		task: task(own, o.try),
 	}
 	var broken error
-	for _, k := range all {
-		if !o.only.MatchString(k.Series) {
-			continue
-		}
+	for _, k := range chosen {
 		fmt.Printf("%s (%s)\n", k.Series, k.Package)
 		f, err := try(o, a, k, i)
 		if err != nil {
@@ -111,14 +129,7 @@ func run(o options) error {
 			fmt.Print(outcomeOf(r).line(r))
 		}
 	}
-	if o.page == "" {
-		return broken
-	}
-	found, err := known(o.in, all)
-	if err != nil {
-		return errors.Join(broken, err)
-	}
-	return errors.Join(broken, os.WriteFile(o.page, []byte(markdown(all, found)), 0o644))
+	return broken
 }
 
 // findingsFile is where what was found of a kernel is kept, in its directory.
