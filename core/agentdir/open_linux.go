@@ -52,6 +52,10 @@ func (o *Open) open() error {
 			return err
 		}
 	}
+	// The agent may have taken rights away, from the user as well.
+	if err := o.all.Chmod(home, 0o700); err != nil {
+		return err
+	}
 	if o.used, err = o.all.Open("."); err != nil {
 		return err
 	}

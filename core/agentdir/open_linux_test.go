@@ -260,6 +260,25 @@ func TestTwoAtOnce(t *testing.T) {
 	same(t, "inside, when both are over", tree(t, two.Home), []string{"sessions -> .codex/sessions"})
 }
 
+// An agent that has closed its directory, and what it had copied, keeps nobody from the next run.
+func TestClosed(t *testing.T) {
+	a := newAccount(t, ".codex/config.toml", ".codex/sessions/1.jsonl")
+	o, _ := a.begin("one")
+	for _, name := range []string{"config.toml", "."} {
+		if err := os.Chmod(filepath.Join(o.Home, name), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := o.Close(); (err == nil) != (os.Getuid() == 0) {
+		t.Errorf("closing: %v", err)
+	}
+	two, _ := a.begin("two")
+	a.end(two)
+	if got, _ := os.ReadFile(a.own + "/config.toml"); string(got) != "the user's .codex/config.toml" {
+		t.Errorf("outside it is %q", got)
+	}
+}
+
 // What is left in the state that a killed run leaves it in, the next one takes over.
 func TestKilled(t *testing.T) {
 	a := newAccount(t, ".codex/config.toml")

@@ -1,7 +1,8 @@
 // Package dirs says where nono keeps its own files, by the XDG base directory specification.
 //
 // None of these is ever writable from inside a sandbox, but for the build caches that a run is lent
-// (core/buildcache): core/plan proves it about every plan before it is applied.
+// (core/buildcache) and, in tier B, what an agent has in the place of its own directory
+// (core/agentdir): core/plan proves it about every plan before it is applied.
 package dirs
 
 import (
@@ -25,7 +26,7 @@ type Dirs struct {
 	// UserConfig is where other programs' settings are; it is not nono's own.
 	UserConfig string
 	Config     string // config.hcl, profiles/, trust/, plugins.lock.hcl
-	State      string // sessions/, store/
+	State      string // sessions/, store/, agents/
 	Data       string // plugins/
 	Cache      string // build/, the caches of sandboxed tools
 	Runtime    string // what a run needs while it lives

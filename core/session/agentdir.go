@@ -1,6 +1,8 @@
 package session
 
 import (
+	"path"
+
 	"github.com/nono-run/nono/core/agentdir"
 	"github.com/nono-run/nono/core/copies"
 	"github.com/nono-run/nono/core/diag"
@@ -33,7 +35,8 @@ func (r *run) moveDirectory(d agentdir.Directory, look hostfile.Look) error {
 		var err error
 		open, err = d.Open(copies.Where{Session: r.dir.ID, Runtime: r.req.Dirs.Runtime})
 		if err != nil {
-			return problemOf(err, d.Source)
+			return problemOf(err, d.Source).Try("to begin anew remove %s, in which the agent has nothing "+
+				"of yours but histories", path.Dir(d.Home))
 		}
 		r.agents = append(r.agents, open)
 		names = open.Names
@@ -56,16 +59,18 @@ func (r *run) moveDirectory(d agentdir.Directory, look hostfile.Look) error {
 	return open.Link(&r.policy)
 }
 
-// letDirectoriesGo brings back what became of the files that were copied into them. It may be
-// called more than once.
-func (r *run) letDirectoriesGo() {
+// letDirectoriesGo brings back what became of the files that were copied into them, and says what
+// that is. It may be called more than once.
+func (r *run) letDirectoriesGo() []copies.Outcome {
+	var all []copies.Outcome
 	for _, d := range r.agents {
 		outcomes, err := d.Close()
 		if err != nil {
 			r.req.Out.Problem(diag.Warningf("what the agent has in the place of %s: %v",
 				diag.Homely(d.Own, r.host.Home), err))
 		}
-		r.returned = append(r.returned, outcomes...)
+		all = append(all, outcomes...)
 	}
 	r.agents = nil
+	return all
 }

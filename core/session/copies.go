@@ -39,7 +39,7 @@ func (r *run) keepCopies(dirs map[string]*os.File) error {
 
 // bringBack writes what became of those files to the host. All inside is over.
 func (r *run) bringBack() {
-	r.letDirectoriesGo()
+	r.returned = r.letDirectoriesGo()
 	if r.keeper == nil {
 		return
 	}

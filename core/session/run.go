@@ -280,7 +280,10 @@ func (r *run) makePlan(ctx context.Context) error {
 	var facts []fact.Fact
 	for _, row := range kinds.PlanOrder() {
 		if slices.Contains(row, policy.KindFilesystem) { // the layers before may have added rules
-			if err := errors.Join(r.moveDirectories(look), r.findPlaces(look)); err != nil {
+			if err := r.moveDirectories(look); err != nil {
+				return err
+			}
+			if err := r.findPlaces(look); err != nil {
 				return err
 			}
 		}
@@ -555,7 +558,11 @@ func (r *run) close() {
 	}
 	members.Wait()
 	r.letCopiesGo()
-	r.letDirectoriesGo()
+	for _, o := range r.letDirectoriesGo() { // of a run that did not come to its end
+		if says, try := o.Text(r.req.Dirs.Home); says != "" {
+			r.req.Out.Problem(diag.Warningf("%s", says).Try("%s", try))
+		}
+	}
 	r.letSocketsGo()
 	r.removeScratch()
 	for _, p := range r.private {

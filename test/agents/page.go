@@ -36,7 +36,9 @@ In [tier B](hosts.md#the-two-tiers) they do the same work, with two differences.
   files (databases, the history of prompts) it has of its own, for all runs in tier B. A directory
   that is new in it is moved to the real one when the run is over. The login is in none of this, can
   be read by nothing inside and replaced by nothing; what is protected cannot be changed. What the
-  agent was told by a variable of yours (` + "`--env CODEX_HOME`" + `) stays: then the profile is refused.
+  agent was told by a variable of yours (` + "`--env CODEX_HOME`" + `) stays: then the profile is
+  refused. The directory is in ` + "`~/.local/state/nono/agents`" + `, and can be removed when
+  nothing runs.
 - **What a profile grants has to be there.** Where an agent was never started its directory is not
   made inside, for the home is the real one: ` +
 	"`mkdir -p ~/.codex`" + ` (` + "`~/.claude`" + `) first. codex says that

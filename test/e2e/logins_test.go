@@ -18,11 +18,11 @@ var agentsWithLogins = []struct {
 	profile, variable, own string
 	// key is where the user has one, so that the login is not wanted inside.
 	key string
-	// beneath their own directory, or beside it
-	login, settings, held, sessions string
+	// beneath their own directory, or beside it: held and fresh are protected, where they are there
+	login, settings, held, fresh, sessions string
 }{
-	{"codex", "CODEX_HOME", "~/.codex", "OPENAI_API_KEY", "auth.json", "config.toml", "hooks.json", "sessions"},
-	{"claude-code", "CLAUDE_CONFIG_DIR", "~/.claude", "ANTHROPIC_API_KEY", ".credentials.json", "../.claude.json", "settings.json", "projects"},
+	{"codex", "CODEX_HOME", "~/.codex", "OPENAI_API_KEY", "auth.json", "config.toml", "hooks.json", "prompts", "sessions"},
+	{"claude-code", "CLAUDE_CONFIG_DIR", "~/.claude", "ANTHROPIC_API_KEY", ".credentials.json", "../.claude.json", "settings.json", "commands", "projects"},
 }
 
 // takeLogin tries to read a login, to change it, and to put another in its place, by every name
@@ -82,9 +82,10 @@ grep -q "the user's settings" "$settings"
 grep -q "{}" "$own/%[4]s"
 ! echo x 2>/dev/null >>"$own/%[4]s"
 mkdir -p "$own/%[5]s"; echo first >"$own/%[5]s/1"
+test -z "$%[1]s" || mkdir "$own/%[6]s"
 echo database >"$own/state.sqlite"; touch "$own/state.sqlite-wal"; rm "$own/state.sqlite-wal"
 echo "the agent's settings" >"$settings.new"; mv "$settings.new" "$settings" || cat "$settings.new" >"$settings"
-`, agent.variable, u.path(agent.own), agent.settings, agent.held, agent.sessions)
+`, agent.variable, u.path(agent.own), agent.settings, agent.held, agent.sessions, agent.fresh)
 				second := fmt.Sprintf(`set -e
 own=${%s:-%s}
 grep -q first "$own/%s/1"; echo second >"$own/%[3]s/2"
@@ -94,6 +95,9 @@ grep -q database "$own/state.sqlite"
 				run("bash", "-c", first)
 				if got := u.read(agent.own + "/" + agent.settings); got != "the agent's settings\n" {
 					t.Errorf("outside the settings are %q", got)
+				}
+				if u.exists(agent.own + "/" + agent.fresh) {
+					t.Error("what programs outside act on was made there")
 				}
 				u.write(agent.own+"/"+agent.sessions+"/3", "outside\n")
 				run("bash", "-c", second)

@@ -293,8 +293,12 @@ func (pr *printer) private() [][]string {
 	return [][]string{{"private", strings.Join(dirs, " "), "in memory, gone after the run"}}
 }
 
-// kept are the build caches.
+// kept are the build caches, and the directories that agents have in the place of their own.
 func (pr *printer) kept() [][]string {
+	var rows [][]string
+	for _, h := range pr.plan.Homes {
+		rows = append(rows, []string{"kept", pr.short(h.Dir), "in the place of " + pr.short(h.Own)})
+	}
 	dirs := pr.plan.granted(base.RuleCaches)
 	for _, s := range pr.plan.Mounts {
 		if s.Rule() == base.RuleCaches {
@@ -302,9 +306,10 @@ func (pr *printer) kept() [][]string {
 		}
 	}
 	if len(dirs) == 0 {
-		return nil
+		return rows
 	}
-	return [][]string{{"kept", strings.Join(dirs, " "), "what tools build, for this project alone"}}
+	return append(rows,
+		[]string{"kept", strings.Join(dirs, " "), "what tools build, for this project alone"})
 }
 
 // own is what keeps nono's own files from the agent, where a grant would have reached them.
