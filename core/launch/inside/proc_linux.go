@@ -34,20 +34,33 @@ func mountProc(l *launcher) error {
 // guardProc takes the machine's part of the fresh /proc out of reach, for every user and whatever
 // layers are on. What covers it comes into the view with it.
 func guardProc(l *launcher) error {
+	const doing = "guarding /proc"
+	// Covers are named from here: no link can stand in the yard, nor in the root of /proc under a name
+	// that is covered.
+	if err := unix.Fchdir(l.view.yard); err != nil {
+		return fail(doing, err)
+	}
 	for _, name := range procReadOnly {
-		if err := l.coverIfThere(name, l.proc, name); err != nil {
+		if err := cover(name, yardProc+"/"+name); err != nil {
 			return err
 		}
 	}
 	for _, name := range procMasked {
-		if err := l.coverIfThere(name, l.view.stage, stageNone); err != nil {
+		if err := cover(name, yardStage+"/"+stageNone); err != nil {
 			return err
 		}
 	}
-	if os.Getuid() != 0 {
-		return nil // the rest is root's, and modes hold
+	if os.Getuid() == 0 { // else the rest is root's, and modes hold
+		if err := l.coverRoots(); err != nil {
+			return err
+		}
 	}
-	return l.coverRoots()
+	// All covers at once, with /proc itself, which is then opened again: what belongs to processes may
+	// be written.
+	if err := seal(l.proc, readOnly, unix.AT_RECURSIVE); err != nil {
+		return fail(doing, err)
+	}
+	return fail(doing, setAttributes(l.proc, &unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY}, 0))
 }
 
 // coverRoots covers everything in /proc that belongs to no process. It is for an agent of root's,
@@ -77,9 +90,9 @@ func (l *launcher) coverRoots() error {
 		case notANumber == nil, kind == unix.S_IFLNK: // a process, or a link to one's own
 		case slices.Contains(procReadOnly, name), slices.Contains(procMasked, name):
 		case kind == unix.S_IFREG && st.Mode&0o004 == 0:
-			err = l.cover(name, l.view.stage, stageNone)
+			err = cover(name, yardStage+"/"+stageNone)
 		default:
-			err = l.cover(name, l.proc, name)
+			err = cover(name, yardProc+"/"+name)
 		}
 		if err != nil {
 			return err
@@ -88,27 +101,10 @@ func (l *launcher) coverRoots() error {
 	return nil
 }
 
-// coverIfThere covers what this kernel may lack. It looks before there is a copy that would have to
-// be given up: taking a mount away waits until every processor has let go of it.
-func (l *launcher) coverIfThere(name string, dir int, shown string) error {
-	var st unix.Stat_t
-	err := unix.Fstatat(l.proc, name, &st, unix.AT_SYMLINK_NOFOLLOW)
-	if errors.Is(err, unix.ENOENT) {
-		return nil
-	}
-	if err != nil {
-		return fail("covering /proc/"+name, err)
-	}
-	return l.cover(name, dir, shown)
-}
-
-// cover puts something over a name in /proc. What has gone since it was seen needs no cover.
-func (l *launcher) cover(name string, dir int, shown string) error {
-	tree, err := clone(dir, shown, readOnly)
-	if err == nil {
-		err = attachIn(tree, l.proc, name)
-		closeFD(tree)
-	}
+// cover puts something over a name in /proc, both in the yard. What this kernel lacks, or what has
+// gone since it was seen, needs no cover.
+func cover(name, with string) error {
+	err := unix.Mount(with, yardProc+"/"+name, "", unix.MS_BIND, "")
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
