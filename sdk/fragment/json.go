@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 )
 
 // List is a list of steps that can be written as JSON and read back: each step is an object with
@@ -39,19 +40,19 @@ type entry struct {
 	field int
 }
 
-// kinds finds the field of a step's type.
-var kinds = func() map[reflect.Type]entry {
+// kinds finds the field of a step's type. Most processes that know steps never ask.
+var kinds = sync.OnceValue(func() map[reflect.Type]entry {
 	all := map[reflect.Type]entry{}
 	for i, f := range reflect.VisibleFields(reflect.TypeFor[Form]()) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		all[f.Type.Elem()] = entry{name, i}
 	}
 	return all
-}()
+})
 
 // Kind is what the step is called in plans, JSON and messages: "bind", "env" ...
 func Kind(s Step) string {
-	if k, ok := kinds[reflect.TypeOf(s)]; ok {
+	if k, ok := kinds()[reflect.TypeOf(s)]; ok {
 		return k.name
 	}
 	return fmt.Sprintf("%T", s) // a pointer to a step has the step's methods and passes for one
@@ -60,7 +61,7 @@ func Kind(s Step) string {
 // FormOf is the form of a step.
 func FormOf(s Step) (Form, error) {
 	var f Form
-	k, ok := kinds[reflect.TypeOf(s)]
+	k, ok := kinds()[reflect.TypeOf(s)]
 	if !ok {
 		return f, fmt.Errorf("a %T is no step", s)
 	}
