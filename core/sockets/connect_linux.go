@@ -194,10 +194,13 @@ func (s *Sockets) connectTCP(socket *socket, dialled netip.AddrPort) error {
 	return connected
 }
 
-// again asks how far a connection has come that was begun before.
-func (s *socket) again() error {
-	return s.connectTo(netip.AddrPortFrom(loopback, 1)) // which the kernel does not look at
-}
+// nobody is an address that TCP cannot be connected to, whoever listens: that of a broadcast.
+var nobody = netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), 1)
+
+// again asks how far a connection has come that was begun before. The kernel does not look at the
+// address then; but the agent can call the connection off in the last moment, by shutdown, and the
+// socket would be connected to what is named here.
+func (s *socket) again() error { return s.connectTo(nobody) }
 
 // connectTo connects, for no longer than is reasonable.
 func (s *socket) connectTo(to netip.AddrPort) error {

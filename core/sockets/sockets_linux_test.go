@@ -1,6 +1,7 @@
 package sockets_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -470,5 +471,35 @@ func TestInstead(t *testing.T) {
 	w.start("", ":swap", proxy, host.Addr().String(), "200").says("done")
 	if n := host.came.Load(); n != 0 {
 		t.Errorf("the host's service was reached %d times", n)
+	}
+}
+
+// TestAgainReachesNobody: the question how far a connection has come makes none, for a socket that
+// has none any more: neither of IPv4 nor of IPv6. The control: of one that is connected it says so.
+func TestAgainReachesNobody(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sockets.Again(fd); !errors.Is(err, unix.ENETUNREACH) {
+			t.Errorf("family %d, unconnected: %v", family, err)
+		}
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := l.Addr().(*net.TCPAddr)
+	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: at.Port, Addr: [4]byte(at.IP.To4())}); err != nil {
+		t.Fatal(err)
+	}
+	if err := sockets.Again(fd); !errors.Is(err, unix.EISCONN) {
+		t.Errorf("control: connected: %v", err)
 	}
 }
