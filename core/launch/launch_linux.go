@@ -269,11 +269,15 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 func namespaced(o Options) *syscall.SysProcAttr {
 	namespaces := uintptr(unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID |
 		unix.CLONE_NEWIPC | unix.CLONE_NEWUTS)
+	// The network takes the kernel longer than all others. The child makes its own before it is
+	// nono-init: then no thread of core waits in a clone for it, with core's memory being copied.
+	var network uintptr
 	if !o.HostNetwork {
-		namespaces |= unix.CLONE_NEWNET
+		network = unix.CLONE_NEWNET
 	}
 	return &syscall.SysProcAttr{
-		Cloneflags: namespaces,
+		Cloneflags:   namespaces,
+		Unshareflags: network,
 		// The user keeps his own number inside, and there is no other.
 		UidMappings:                itself(os.Getuid()),
 		GidMappings:                itself(os.Getgid()),
