@@ -108,13 +108,23 @@ func joined(a, b error) error {
 func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit, error) {
 	// nono-init has the most to do, so what is to be kept is written beside it.
 	prepare := func() error { return r.prepare(ctx) }
-	if err := atOnce([]func() error{prepare, r.keep, r.keepAside}); err != nil {
+	var taken error
+	write := func() error {
+		err := r.store()
+		if err == nil {
+			taken = r.meetOthers()
+		}
+		return err
+	}
+	if err := atOnce([]func() error{prepare, write, r.keepAside}); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
-	if err := r.record(); err != nil {
-		return sdk.EndStartFailed, launch.Exit{}, err
+	// From here on the session exists, and somebody finishes it.
+	r.recorded = true
+	if taken != nil {
+		return sdk.EndStartFailed, launch.Exit{}, taken
 	}
-	if err := r.meetOthers(); err != nil {
+	if err := r.recordKeeper(); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
 	r.time.Lap("sandbox")

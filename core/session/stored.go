@@ -44,6 +44,14 @@ func (r *run) awaitPlace() error {
 	return nil
 }
 
+// store writes what is to be known of the session.
+func (r *run) store() error {
+	if err := r.keep(); err != nil {
+		return err
+	}
+	return r.record()
+}
+
 // keep stores the plan, and what each layer that will be armed was told.
 func (r *run) keep() error {
 	writes := []func() error{func() (err error) {
@@ -63,8 +71,7 @@ func (r *run) keep() error {
 	return nil
 }
 
-// record says who takes part, and to whom Finish is going to be owed. From here on the session
-// exists, and somebody finishes it.
+// record says who takes part, and to whom Finish is going to be owed.
 func (r *run) record() error {
 	var files []store.File
 	for _, d := range r.req.Config.Documents {
@@ -96,7 +103,21 @@ func (r *run) record() error {
 			}
 		})
 	}
-	r.recorded = err == nil
+	return storeProblem(err)
+}
+
+// recordKeeper adds the process that brings files back, which is started when all stands.
+func (r *run) recordKeeper() error {
+	if r.keeper == nil {
+		return nil
+	}
+	p, err := store.ProcessOf("the keeper of files", r.keeper.PID())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // it is gone, which somebody else is about to notice
+	}
+	if err == nil {
+		err = r.stored.Update(func(rec *store.Record) { rec.Processes = append(rec.Processes, p) })
+	}
 	return storeProblem(err)
 }
 
@@ -116,9 +137,6 @@ func (r *run) processes() ([]store.Process, error) {
 	}
 	add("nono", os.Getpid())
 	add("nono-init", r.init.PID())
-	if r.keeper != nil {
-		add("the keeper of files", r.keeper.PID())
-	}
 	for _, m := range r.members {
 		if m.description.Lifetime != sdk.Ephemeral {
 			add("layer "+m.description.Name, m.layer.PID())
@@ -202,8 +220,7 @@ func (r *run) conclude(reason sdk.EndReason, exit launch.Exit, code int, err err
 func (r *run) settle() {
 	if !r.recorded {
 		_ = r.log.close(new(store.Record), eventFinished, r.ending) // it goes with the session
-		// It never came to be, and is removed.
-		if err := r.stored.Close(); err != nil {
+		if err := r.stored.Discard(); err != nil {
 			r.req.Out.Problem(unsettled(err))
 		}
 		return

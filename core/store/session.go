@@ -234,6 +234,13 @@ func (s *Session) Close() error {
 	return errors.Join(s.base.RemoveAll(s.record.ID), s.let())
 }
 
+// Discard removes a session that never came to be, whatever it has said.
+func (s *Session) Discard() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return errors.Join(s.base.RemoveAll(s.record.ID), s.let())
+}
+
 func (s *Session) let() error {
 	if s.lease == nil {
 		return nil

@@ -147,6 +147,21 @@ func TestNeverBegun(t *testing.T) {
 	}
 }
 
+// A session that was stored while something else of its start failed.
+func TestDiscard(t *testing.T) {
+	s := newStore(t)
+	session := began(t, s, time.Unix(100, 0).UTC())
+	if list, err := s.List(); len(list) != 1 || err != nil {
+		t.Fatalf("control: there are %v, %v", list, err)
+	}
+	if err := session.Discard(); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := s.List(); len(list) != 0 || err != nil {
+		t.Errorf("it is still there: %v, %v", list, err)
+	}
+}
+
 func TestADeadSessionIsGivenUp(t *testing.T) {
 	s := newStore(t)
 	session := began(t, s, time.Now())
