@@ -536,3 +536,29 @@ func TestBuildCaches(t *testing.T) {
 		}
 	}
 }
+
+// A directory that an agent finds by a variable is known by where it really is. One that is not
+// there is passed over, and what can be no such thing is refused at its line.
+func TestMovable(t *testing.T) {
+	for value, want := range map[string]string{
+		`{ AGENT_HOME = "~/.agent" }`: "", `{ AGENT_HOME = "~/.none" }`: "-",
+		`{ AGENT_HOME = "agent" }`: "agent.hcl:2:15: \"agent\" is relative", `{ "A-B" = "~/.agent" }`: "\"A-B\" is not the name of a variable",
+	} {
+		w := newWorld(t)
+		w.file("home/real/x", "")
+		w.links("home/.agent -> real")
+		w.file("proj/agent.hcl", "filesystem {\n  movable = "+value+"\n}\n")
+		w.flags("-c agent.hcl")
+		loaded, err := config.Load(w.options)
+		switch {
+		case want == "" || want == "-":
+			if err != nil || (want == "") != (len(loaded.Config.Movable) == 1) {
+				t.Errorf("%s: %+v, %v", value, loaded.Config, err)
+			} else if want == "" && loaded.Config.Movable[0].Path != w.options.Home+"/real" {
+				t.Errorf("%s: %+v", value, loaded.Config.Movable)
+			}
+		case err == nil || !strings.Contains(err.Error(), want):
+			t.Errorf("%s: %v, want %q", value, err, want)
+		}
+	}
+}
