@@ -256,7 +256,7 @@ func dropHeld(*launcher) error {
 // confineGuard leaves the guard nothing of the file system but a look at the processes. It needs no
 // more, and should the agent find a way into it, that has gained nothing.
 func confineGuard(l *launcher) error {
-	handled := handledRights(l.host().LandlockABI)
+	handled := handledRights(recipe.TierB, l.host().LandlockABI)
 	config, err := landlock.NewConfig(handled)
 	if err != nil {
 		return fail("making the guard's Landlock ruleset", err)

@@ -11,6 +11,7 @@ import (
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
@@ -51,7 +52,7 @@ func TestAccessRights(t *testing.T) {
 	// All rights on a directory are all there are, but for device files and the sockets of others.
 	all, err := accessRights([]fragment.Right{r, w, x, d}, true)
 	const never = ll.AccessFSMakeChar | ll.AccessFSMakeBlock | ll.AccessFSResolveUnix
-	if want := handledRights(11) &^ never; err != nil || all != want {
+	if want := handledRights(recipe.TierB, 11) &^ never; err != nil || all != want {
 		t.Errorf("all: got %v, want %v", all, want)
 	}
 	if _, err := accessRights([]fragment.Right{""}, true); err == nil {
@@ -59,13 +60,19 @@ func TestAccessRights(t *testing.T) {
 	}
 }
 
+// TestHandledRights: all that a version knows, but for sockets in tier A: those of a grant are
+// connected to there on every kernel.
 func TestHandledRights(t *testing.T) {
 	for abi, want := range map[int]landlock.AccessFSSet{
 		1: landlock.V1.HandledAccessFS, 2: landlock.V2.HandledAccessFS, 7: landlock.V7.HandledAccessFS,
 		9: landlock.V9.HandledAccessFS, 1000: landlock.V11.HandledAccessFS,
 	} {
-		if got := handledRights(abi); got != want {
+		if got := handledRights(recipe.TierB, abi); got != want {
 			t.Errorf("version %d: got %v, want %v", abi, got, want)
+		}
+		want &^= ll.AccessFSResolveUnix
+		if got := handledRights(recipe.TierA, abi); got != want {
+			t.Errorf("version %d in tier A: got %v, want %v", abi, got, want)
 		}
 	}
 }

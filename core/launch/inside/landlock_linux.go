@@ -8,6 +8,7 @@ import (
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
@@ -44,7 +45,7 @@ type ruleset struct {
 
 // fileRules makes the ruleset of the recipe's rules. The attributes say what else it is about.
 func (l *launcher) fileRules(attributes ll.RulesetAttr) (ruleset, error) {
-	r := ruleset{handled: handledRights(l.recipe.LandlockABI)}
+	r := ruleset{handled: handledRights(l.tier, l.recipe.LandlockABI)}
 	attributes.HandledAccessFS = uint64(r.handled)
 	var err error
 	if r.fd, err = ll.LandlockCreateRuleset(&attributes, 0); err != nil {
@@ -164,8 +165,14 @@ var versions = []landlock.Config{
 }
 
 // handledRights is what the ruleset refuses where no rule grants it: all that the version knows.
+//
 // From version 9 on that takes in connecting to a Unix socket of the host's by its path, which no
-// right of a step grants.
-func handledRights(abi int) landlock.AccessFSSet {
-	return versions[min(max(abi, 1), len(versions))-1].HandledAccessFS
+// right of a step grants. In tier A it is left to the view, which has those that a grant has and no
+// others; in tier B core makes such connections.
+func handledRights(tier recipe.Tier, abi int) landlock.AccessFSSet {
+	rights := versions[min(max(abi, 1), len(versions))-1].HandledAccessFS
+	if tier == recipe.TierA {
+		rights &^= ll.AccessFSResolveUnix
+	}
+	return rights
 }
