@@ -124,7 +124,9 @@ type Description struct {
 	Forgets bool
 	// Pure says that Plan looks at nothing but its request: at no file, no clock, no network. So it
 	// gives one answer to one request. Every filesystem layer is so. Core may then take an earlier
-	// answer to the very same request and not start the layer, if it is ephemeral.
+	// answer to the very same request. A layer that is ephemeral is not even started then; Start of
+	// another is called in a process that was not asked to Plan. Core does not where the request has
+	// a secret in it.
 	Pure bool
 }
 

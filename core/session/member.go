@@ -30,9 +30,10 @@ type member struct {
 	plugin      config.Plugin // only a name where no block names it
 	binary      *layerhost.Binary
 	digest      string
-	layer       *layerhost.Layer
-	number      int    // among the layers of the run
-	dir         string // its own, for this session
+	layer       *layerhost.Layer // once it is here
+	beside      *beside          // how that comes, where its answer is known
+	number      int              // among the layers of the run
+	dir         string           // its own, for this session
 	description sdk.Description
 	settings    []byte
 	known       sdk.Run                       // what every call of the run is told
@@ -99,6 +100,9 @@ func findLayer(block config.Layer, cfg *config.Config, places layerhost.Places) 
 func (m *member) start(ctx context.Context, r *run, number int) error {
 	m.number = number
 	if m.recall(r) {
+		if m.description.Lifetime != sdk.Ephemeral && !r.dry {
+			m.startBeside(ctx, r)
+		}
 		return nil
 	}
 	layer, description, err := m.launch(ctx, r)
@@ -194,7 +198,7 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error
 	if m.block.Kind == policy.KindFilesystem {
 		req.Places = r.places
 	}
-	if m.block.Kind == policy.KindNetwork || m.block.Kind == policy.KindCredentials {
+	if hearsOfUpstream(m.block.Kind) {
 		req.UpstreamAuth = r.req.Config.UpstreamAuth
 	}
 	if m.block.Kind == policy.KindCredentials {
@@ -214,8 +218,23 @@ func (m *member) makeShare(ctx context.Context, r *run, facts []fact.Fact) error
 	return nil
 }
 
+// hearsOfUpstream reports whether a layer of the kind is told how to log in at the upstream proxy.
+func hearsOfUpstream(k policy.Kind) bool {
+	return k == policy.KindNetwork || k == policy.KindCredentials
+}
+
 // release ends the process of a layer that is not needed any more, and does not wait for it.
 func (m *member) release() {
+	if m.beside != nil {
+		m.beside.cancel()
+		go func() {
+			<-m.beside.done
+			if m.layer != nil {
+				m.layer.Release()
+			}
+		}()
+		return
+	}
 	if m.layer != nil {
 		m.layer.Release()
 	}
@@ -372,6 +391,10 @@ func (m *member) closeListeners() {
 
 func (m *member) close() {
 	m.closeListeners()
+	if m.beside != nil {
+		m.beside.cancel()
+		<-m.beside.done
+	}
 	if m.layer != nil {
 		m.layer.Close()
 	}

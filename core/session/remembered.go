@@ -31,12 +31,12 @@ type memory struct {
 	described, planned []byte
 }
 
-// recall looks for an answer of the layer's that may do. Then the layer is not started yet, and
-// perhaps never.
+// recall looks for an answer of the layer's that may do. Then the plan does not wait for the layer,
+// and one that is ephemeral is perhaps never started.
 func (m *member) recall(r *run) bool {
 	known := remembered.In(r.req.Dirs)
 	m.memory.at = remembered.Place{Layer: m.binary.Name, Situation: r.situation(m)}
-	if r.req.Fresh || !known.Has(m.memory.at) {
+	if r.req.Fresh || r.tellsSecret(m) || !known.Has(m.memory.at) {
 		return false
 	}
 	if err := m.binary.Permitted(); err != nil {
@@ -72,8 +72,12 @@ func (m *member) program() (remembered.Program, error) {
 // that: nothing secret among it.
 func repeats(d sdk.Description) bool {
 	secret := slices.ContainsFunc(d.Settings, isSensitive)
-	return d.Pure && d.Lifetime == sdk.Ephemeral && !secret &&
-		!d.StateDir && !d.ConfigDir && len(d.HostVariables) == 0
+	return d.Pure && !secret && !d.StateDir && !d.ConfigDir && len(d.HostVariables) == 0
+}
+
+// tellsSecret reports whether the layer's request has a secret in it.
+func (r *run) tellsSecret(m *member) bool {
+	return hearsOfUpstream(m.block.Kind) && len(r.req.Config.UpstreamAuth.Reveal()) > 0
 }
 
 func isSensitive(s sdk.Setting) bool {
@@ -102,7 +106,7 @@ func (r *run) situation(m *member) remembered.Digest {
 func (m *member) answer(
 	ctx context.Context, r *run, req *sdk.PlanRequest,
 ) (*sdk.PlanResponse, error) {
-	again := repeats(m.description)
+	again := repeats(m.description) && !r.tellsSecret(m)
 	if again {
 		var err error
 		if m.memory.request, err = host.Same(req); err != nil {
@@ -116,7 +120,7 @@ func (m *member) answer(
 			return share, nil
 		}
 		r.req.Log.Debug("not known from before", "layer", m.binary.Name, "reason", err)
-		if err := m.startLate(ctx, r); err != nil {
+		if err := m.here(ctx, r); err != nil {
 			return nil, err
 		}
 	}
@@ -146,6 +150,47 @@ func (r *run) notAsked(err error) error {
 	return problems
 }
 
+// beside is a layer on its way: it is started while the plan is made from what it answered before,
+// and waited for where it is needed.
+type beside struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error // after done
+}
+
+// startBeside starts a layer that nobody waits for yet.
+func (m *member) startBeside(ctx context.Context, r *run) {
+	ctx, cancel := context.WithCancel(ctx)
+	b := &beside{cancel: cancel, done: make(chan struct{})}
+	m.beside = b
+	go func() {
+		defer close(b.done)
+		b.err = m.startLate(ctx, r)
+	}()
+}
+
+// here returns when the layer's process is there, which is started for it if it was not yet.
+func (m *member) here(ctx context.Context, r *run) error {
+	if m.beside == nil {
+		return m.startLate(ctx, r)
+	}
+	<-m.beside.done
+	return m.beside.err
+}
+
+// layersHere returns when all layers are there that were started beside.
+func (r *run) layersHere(ctx context.Context) error {
+	for _, m := range r.members {
+		if m.beside == nil {
+			continue
+		}
+		if err := m.here(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // startLate starts a layer of which only the description was known.
 func (m *member) startLate(ctx context.Context, r *run) error {
 	layer, d, err := m.launch(ctx, r)
@@ -158,7 +203,10 @@ func (m *member) startLate(ctx context.Context, r *run) error {
 			m.binary.Name, d.Version).
 			Try("a layer says the same each time; run with --fresh, and tell whoever makes it")
 	}
-	return nil
+	if err := r.awaitPlace(); err != nil {
+		return err
+	}
+	return m.openSession(ctx, r, layer)
 }
 
 // note takes down what the layer has said, to be remembered. An answer that names the session would

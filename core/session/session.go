@@ -110,7 +110,7 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 	prepare := func() error { return r.prepare(ctx) }
 	var taken error
 	write := func() error {
-		err := r.store()
+		err := r.store(ctx)
 		if err == nil {
 			taken = r.meetOthers()
 		}

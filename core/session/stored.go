@@ -44,9 +44,12 @@ func (r *run) awaitPlace() error {
 	return nil
 }
 
-// store writes what is to be known of the session.
-func (r *run) store() error {
+// store writes what is to be known of the session. The layers' processes are part of that.
+func (r *run) store(ctx context.Context) error {
 	if err := r.keep(); err != nil {
+		return err
+	}
+	if err := r.layersHere(ctx); err != nil {
 		return err
 	}
 	return r.record()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -117,6 +118,83 @@ func TestARememberedAnswer(t *testing.T) {
 	// And one that nobody has permitted is not believed either.
 	u.write(countedBinds, u.read(countedBinds)+"# once more\n")
 	u.refused(u.nono("run", "--allow-cwd", "--", "cat", "file"), "test/binds")
+}
+
+// A layer that stays is started where its answer is remembered, beside all that does not need it:
+// it is there before the agent runs, or the run is refused.
+func TestARememberedAnswerOfALayerThatStays(t *testing.T) {
+	const gate = "~/.local/share/nono/plugins/test/gate/nono-layer-gate"
+	u := newUser(t)
+	u.write(gate, fmt.Sprintf("#!/bin/sh\n[ -e %s ] && exit 3\necho >> %s\nexec %s/nono-layer-gate\n",
+		u.path("~/broken"), u.path("~/starts"), layers))
+	if err := os.Chmod(u.path(gate), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	u.locks(map[string]string{"test/gate": gate})
+	u.write("~/.config/nono/config.hcl", "layer \"network\" { plugin = \"test/gate\" }\n")
+
+	flags := []string{"--allow-cwd", "--allow-domain", "a.example"}
+	command := []string{"--", "sh", "-c", "echo it ran"}
+	remembered := func(more ...string) bool {
+		t.Helper()
+		args := slices.Concat([]string{"plan", "--json"}, flags, more, command)
+		plan := u.succeeds(u.nono(args...))
+		var said struct {
+			Layers []struct {
+				Name       string `json:"name"`
+				Remembered bool   `json:"remembered"`
+			} `json:"layers"`
+		}
+		if err := json.Unmarshal([]byte(plan.Stdout), &said); err != nil {
+			t.Fatalf("%v\n%s", err, plan)
+		}
+		for _, l := range said.Layers {
+			if l.Name == "test/gate" {
+				return l.Remembered
+			}
+		}
+		t.Fatalf("the layer is not there\n%s", plan)
+		return false
+	}
+	run := func(more ...string) result {
+		t.Helper()
+		return u.nono(slices.Concat([]string{"run", "-v"}, flags, more, command)...)
+	}
+	for range 2 { // nono's own directories are there from the second time on
+		u.succeeds(run())
+	}
+	started := u.starts()
+	if !remembered() {
+		t.Error("the layer's answer is not remembered")
+	}
+	if n := u.starts(); n != started {
+		t.Errorf("a plan that needs nobody started the layer %d times", n-started)
+	}
+	r := u.succeeds(run())
+	if n := u.starts(); n != started+1 {
+		t.Errorf("a run started it %d times, and not once", n-started)
+	}
+	if !strings.Contains(r.Stderr, "[test/gate] gate.closed") {
+		t.Errorf("it was not armed:\n%s", r)
+	}
+
+	// The request with a secret in it is asked each time.
+	secret := []string{"--upstream-proxy", "http://user:word@127.0.0.1:9"}
+	for range 2 {
+		u.succeeds(run(secret...))
+	}
+	if remembered(secret...) {
+		t.Error("an answer to a secret is remembered")
+	}
+
+	u.write("~/broken", "")
+	if !remembered() {
+		t.Error("the answer was forgotten")
+	}
+	r = u.refused(run(), "test/gate")
+	if strings.Contains(r.Stdout, "it ran") {
+		t.Errorf("the agent ran without its layer:\n%s", r)
+	}
 }
 
 // Whatever stands in the memory, it is held against the policy as what a layer says now: so who

@@ -41,6 +41,7 @@ type layer struct {
 func (*layer) Describe() sdk.Description {
 	return sdk.Description{
 		Name: "test/gate", Version: "1.0.0", Kind: policy.KindNetwork, Lifetime: sdk.Resident,
+		Pure: true,
 		Settings: []sdk.Setting{
 			{Name: "resolver", Type: sdk.SettingBool, Help: "answer for names"},
 		},
@@ -67,6 +68,10 @@ func (*layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, 
 	for _, r := range req.Policy.Network.Hosts {
 		resp.Coverage = append(resp.Coverage,
 			sdk.Coverage{Rule: r.ID, Held: sdk.Enforced, By: "a gate that is closed"})
+	}
+	if way := req.Policy.Network.Upstream; way != nil {
+		resp.Coverage = append(resp.Coverage,
+			sdk.Coverage{Rule: way.ID, Held: sdk.Enforced, By: "a gate that is closed"})
 	}
 	return resp, nil
 }
