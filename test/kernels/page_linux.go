@@ -44,8 +44,8 @@ const ending = `## What was not to be had
 %s
 - Ubuntu's kernels and others with patches of their own: the restriction of user namespaces by
   AppArmor (` + "`kernel.apparmor_restrict_unprivileged_userns`" + `) %s. A profile that
-  denied nono ` + "`userns`" + ` was once loaded by hand on 6.12 and 7.3 and kept nothing from it, so the
-  restriction itself is not shown here; that nono's own profile loads is.
+  denied nono ` + "`userns`" + ` was once loaded by hand on 6.12 and 7.3 and kept nothing from it,
+  so the restriction itself is not shown here; that nono's own profile loads is.
 - Other processors than x86-64, and Docker.
 - A processor's flaws, and what is done against them: an emulator has none, and the machines run
   with ` + "`mitigations=off`" + `. It changes how long things take and nothing else.
