@@ -23,6 +23,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nono-run/nono/core/lease"
 	"github.com/nono-run/nono/test/machine"
 )
 
@@ -399,12 +400,16 @@ func (u *user) in(t *testing.T) *user {
 	return &same
 }
 
-// runDirs are the directories of runs that live or were killed.
+// runDirs are the directories of runs that live or were killed. One that its nono was killed while
+// making is not among them: for a minute it could still be that of a process that was stopped, and
+// the first start after that removes it, as a test of core/lease shows.
 func (u *user) runDirs() []string {
 	entries, _ := os.ReadDir(filepath.Join(u.runtime, "nono"))
 	var names []string
 	for _, e := range entries {
-		names = append(names, e.Name())
+		if !strings.HasPrefix(e.Name(), lease.BeingMade) {
+			names = append(names, e.Name())
+		}
 	}
 	return names
 }
