@@ -387,13 +387,16 @@ const costs = `
 The budget is 0.40 of the Codex sandbox's time with one layer and 0.75 with five, and the same of
 its CPU time. Where a ratio above is higher, this is where the rest goes:
 
-- **Two more programs than a sandbox needs that decides and enforces in one.** Policy is decided by
-  core and a layer, which speak gRPC, and enforced by nono-init, which does not. Starting a Go
-  program that links gRPC, protobuf and go-plugin is page faults and package initialisation before
-  main, once in core and once in the layer: that is most of "processes", and most of the rest.
-- **The kernel.** About half of the CPU time is the kernel's: page faults, clone into six
-  namespaces, mounts, their end.
-- **The layer's answer** initialises protobuf's tables on both sides at first use.
+- **A program that can speak to layers.** nono links go-plugin, gRPC and protobuf, because that is
+  what layers of other vendors know; their packages are initialised in each run, also in one in
+  which no layer has to be asked.
+- **A second program.** Who enforces, nono-init, is not who decides: it has its own exec, runtime
+  and threads, and is killed with all that runs inside.
+- **A process for each layer that stays**, with the same libraries on its end: an exec, the
+  initialisation of its packages, a connection and four or five calls. Another vendor's program is
+  copied into sealed memory and its digest compared with the lock before that.
+- **The kernel.** More than half of the CPU time is the kernel's: page faults above all, then clone
+  into six namespaces, mounts, Landlock, and the end of all that.
 - Not in it: digests of our own programs, anything synced to disk, a layer that has nothing to do.
 `
 
