@@ -219,7 +219,7 @@ func (v *verifier) tryWithout(ctx context.Context) error {
 	req := v.request(loaded, "true")
 	req.Out = diag.NewPrinter(io.Discard, true, false, false)
 	p, err := session.Plan(ctx, req)
-	if err != nil {
+	if err := errors.Join(err, session.ShowMemory()); err != nil {
 		return err
 	}
 	v.tier = p.Host.Tier
