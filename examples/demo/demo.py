@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 STATE = HERE / ".demo"
@@ -87,6 +88,13 @@ def run(command, **options):
     return subprocess.run(command, cwd=HERE, env=environment, check=False, **options).returncode
 
 
+def eventually(happens):
+    for _ in range(1000):
+        if happens():
+            return
+        time.sleep(0.01)
+
+
 def kernel():
     """The version of Linux, such as (6, 12)."""
     return tuple(int(number) for number in os.uname().release.split("-")[0].split(".")[:2])
@@ -119,6 +127,8 @@ def main():
             if run([sys.executable, "my_agent.py", "without.json"]) != 0:
                 print("demo: the agent failed without nono", file=sys.stderr)
                 return 2
+            # The servers and the process are told by now, and may not have got round to it.
+            eventually(lambda: servers.visits == 3 and other.poll() is not None)
         without = json.loads((STATE / "without.json").read_text())
         impossible = [n for n, (could, _) in without.items() if not could and n not in CONTROLS_THAT_MAY_FAIL]
         if impossible or servers.visits != 3 or other.returncode != -signal.SIGUSR1:
