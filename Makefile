@@ -143,7 +143,7 @@ fmt: npm-for-buf $(TOOLS) $(BUF) ## format Go and proto
 	bin/tools/golangci-lint fmt ./...
 	$(BUF) format -w
 
-generate: npm-for-buf $(TOOLS) $(BUF) ## sdk/layerpb from sdk/proto, the default profile as data, docs/policy.md and docs/threats.md
+generate: npm-for-buf $(TOOLS) $(BUF) ## sdk/layerpb and sdk/codec from sdk/proto, the default profile as data, docs/policy.md and docs/threats.md
 	$(BUF) generate
 	$(GO) generate ./...
 
