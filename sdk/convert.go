@@ -73,12 +73,13 @@ func decodeCore(m *layerpb.Core) Core {
 	}
 }
 
-// decodeRun is what each request begins with.
-// heardPolicy is the same in nearly all calls, and package codec reads it once.
+// heardPolicy is the policy that was heard last. It is the same in nearly all calls, and package
+// codec reads it once.
 var heardPolicy wire.Last[*layerpb.Policy, policy.Policy]
 
 func identical(a, b *layerpb.Policy) bool { return a == b }
 
+// decodeRun is what each request begins with.
 func decodeRun(m *layerpb.Run) (Run, error) {
 	host := m.GetHost()
 	tier, tierErr := wire.DecodeEnum[Tier](wire.Tiers, host.GetTier())

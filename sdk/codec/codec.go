@@ -26,7 +26,7 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// Codec is one end's way to write and to read.
+// Codec is one end's way to write and to read. Any number of goroutines may use it.
 type Codec struct{ layer bool }
 
 // The two ends.
@@ -35,7 +35,8 @@ var (
 	Layer = Codec{layer: true}
 )
 
-// Encode writes a message of package layerpb.
+// Encode writes a message of package layerpb; any other is an error, and so is text of core's that
+// is not UTF-8. The policy in it must not change any more: one that comes again is not looked at.
 func (c Codec) Encode(m any) ([]byte, error) {
 	b, known, err := c.encode(m)
 	if !known {
@@ -44,7 +45,9 @@ func (c Codec) Encode(m any) ([]byte, error) {
 	return b, err
 }
 
-// Decode reads a message of package layerpb into one that is empty.
+// Decode reads a message of package layerpb into one that is empty. An error says where in it
+// something is wrong. The policy in what a layer reads may be that of another message too, and is
+// not to be changed.
 func (c Codec) Decode(b []byte, m any) error {
 	known, err := c.decode(b, m)
 	if !known {

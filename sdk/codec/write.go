@@ -97,11 +97,11 @@ func numbers[N ~int32 | ~uint32 | ~uint64](w *writer, field protowire.Number, li
 	if len(list) == 0 {
 		return
 	}
-	end := w.begin(field)
+	begin := w.begin(field)
 	for _, n := range list {
 		w.b = protowire.AppendVarint(w.b, uint64(n))
 	}
-	w.end(end)
+	w.end(begin)
 }
 
 // one writes a message that is there.

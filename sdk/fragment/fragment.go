@@ -11,7 +11,7 @@
 // names both lines.
 //
 // What a step means is said once, here: [Check] says what is a step that makes sense, [List] how it
-// is written in plans and recipes.
+// is written in plans.
 //
 // # Adding a step
 //

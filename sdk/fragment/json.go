@@ -10,14 +10,14 @@ import (
 )
 
 // List is a list of steps that can be written as JSON and read back: each step is an object with
-// one key, its kind. Plans and recipes have the same.
+// one key, its kind. Plans have the same.
 //
 //	[{"bind": {"rule": "filesystem.read.0", "path": "/usr", ...}}, {"env": {...}}]
 type List []Step
 
 // Form is a step as JSON has it: exactly one field is set. It is the one table of the kinds and
 // what they are called. A list is read into it in one go: reading each step twice, for its kind and
-// for its content, takes nono-init four times as long.
+// for its content, takes four times as long.
 type Form struct {
 	Env      *Env      `json:"env,omitempty"`
 	Bind     *Bind     `json:"bind,omitempty"`

@@ -272,13 +272,13 @@ func core() *layerpb.Core {
 	}
 }
 
-// encodeRun is what each request begins with.
-// toldPolicy is the same in nearly all calls.
+// toldPolicy is the policy that was told last. It is the same in nearly all calls.
 var toldPolicy wire.Last[policy.Policy, *layerpb.Policy]
 
 // equal looks no further where two policies share their rules.
 func equal(a, b policy.Policy) bool { return reflect.DeepEqual(&a, &b) }
 
+// encodeRun is what each request begins with.
 func encodeRun(r *sdk.Run) (*layerpb.Run, error) {
 	tier, tierErr := wire.EncodeEnum(wire.Tiers, r.Host.Tier)
 	p, policyErr := toldPolicy.Of(r.Policy, equal, wire.EncodePolicy)

@@ -17,8 +17,8 @@ func (p Policy) With(paths []PathRule, variables []EnvRule) Policy {
 	return p
 }
 
-// Narrowed returns the policy with narrower rules in the place of one about a path. Their ids begin
-// with that rule's.
+// Narrowed returns the policy with narrower rules in the place of one about a path, of which there
+// may be none. Their ids begin with that rule's; where no rule has that id nothing is different.
 func (p Policy) Narrowed(id RuleID, to []PathRule) Policy {
 	var rules []PathRule
 	for _, r := range p.Filesystem {

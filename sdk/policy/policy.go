@@ -268,7 +268,7 @@ type Rule struct {
 
 // Rules lists every rule of the policy in a stable order.
 func (p *Policy) Rules() []Rule {
-	const others = 16 // more of the rest has a policy seldom
+	const others = 16 // rules of the other kinds, of which few policies have more
 	rules := make([]Rule, 0, len(p.Filesystem)+len(p.Environment)+others)
 	for _, r := range p.Filesystem {
 		rules = append(rules, Rule{r.ID, r.Source, r.says()})

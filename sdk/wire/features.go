@@ -17,7 +17,8 @@ const Revision = 1
 //
 //	"Bind.no_exec", "Right.RIGHT_READ"
 //
-// They are generated, for whoever looks at a message's description makes all of it.
+// They are generated: to list them from the messages' descriptions, a process would have to make
+// all of these. The list is everybody's, and not to be changed.
 func Features() []string { return features }
 
 func fieldFeature(f protoreflect.FieldDescriptor) string {
