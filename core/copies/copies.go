@@ -40,7 +40,7 @@ type File struct {
 	Dir *os.File
 }
 
-// MostKept is how large a file may be that is copied for longer than a session.
+// MostKept is how many bytes a file may have that is copied for longer than a session.
 const MostKept = 16 << 20
 
 // Pair is a file of the host's and a copy of it that outlives sessions.

@@ -20,8 +20,8 @@ func (p Pair) Sync(where Where, was string) (o Outcome, now string) {
 	f := file{
 		path: p.Path, inside: int(p.Inside.Fd()), host: int(p.Host.Fd()), most: MostKept,
 	}
-	if n, err := hex.Decode(f.digest[:], []byte(was)); err != nil || n != len(f.digest) {
-		f.digest = digest{}
+	if sum, err := hex.DecodeString(was); err == nil && len(sum) == len(f.digest) {
+		f.digest = digest(sum)
 	}
 	o = Outcome{Path: p.Path, Result: Unchanged}
 	host, err := f.hosts()

@@ -123,3 +123,19 @@ func TestSync(t *testing.T) {
 		})
 	}
 }
+
+// Where what both had the last time is damaged, nobody knows who has changed the file since: the
+// host's stays, and what the copy was is kept beside it.
+func TestSyncAfterADamage(t *testing.T) {
+	for _, was := range []string{"no digest", strings.Repeat("00", 1000), "00"} {
+		w := newWorld(t, "settings.toml")
+		w.write(w.inside, "new\n")
+		if o, _ := w.sync("one", was); o.Result != Kept {
+			t.Errorf("%.20q: %+v", was, o)
+		}
+		kept, err := os.ReadFile(filepath.Join(w.host, w.name) + ".nono-one")
+		if err != nil || string(kept) != "new\n" {
+			t.Errorf("%.20q: the copy was kept as %q, %v", was, kept, err)
+		}
+	}
+}
