@@ -15,7 +15,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nono-run/nono/core/launch/coding"
 	"github.com/nono-run/nono/core/launch/filter"
 	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/core/launch/supervise"
@@ -60,14 +59,6 @@ func free(t testing.TB, dir string, args ...string) []string {
 	return strings.Split(strings.TrimSpace(string(out)), "\n")
 }
 
-// word is a message of one word.
-type word string
-
-func say(w word) *word { return &w }
-
-// Walk implements [coding.Coded].
-func (w *word) Walk(c *coding.Coder) { coding.Text(c, w) }
-
 // beHeld gives up what no agent has, puts the filter on, hands its listener over, waits until it is
 // served, and does what it was started for.
 func beHeld(act string, args []string) error {
@@ -79,11 +70,11 @@ func beHeld(act string, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := recipe.Send(channel, say("listener"), listener); err != nil {
+	if err := recipe.Send(channel, held.Say("listener"), listener); err != nil {
 		return err
 	}
 	_ = unix.Close(listener)
-	var heard word
+	var heard held.Word
 	if _, err := recipe.Receive(channel, &heard); err != nil {
 		return err
 	}
@@ -174,7 +165,7 @@ func start(t testing.TB, handlers supervise.Handlers, dir string, args ...string
 		_ = a.cmd.Process.Kill()
 		_ = a.cmd.Wait()
 	})
-	var heard word
+	var heard held.Word
 	fds, err := recipe.Receive(pair[0], &heard)
 	if err != nil || len(fds) != 1 {
 		t.Fatalf("no listener came: %v", err)
@@ -185,7 +176,7 @@ func start(t testing.TB, handlers supervise.Handlers, dir string, args ...string
 			t.Error("serving ended: ", err)
 		}
 	}()
-	if err := recipe.Send(pair[0], say("go")); err != nil {
+	if err := recipe.Send(pair[0], held.Say("go")); err != nil {
 		t.Fatal(err)
 	}
 	return a

@@ -73,13 +73,14 @@ func be(calls, args []string, acts Acts) error {
 	return unix.Exec(path, args, os.Environ())
 }
 
-// word is a message of one word.
-type word string
+// Word is a message of one word, between a test and a process that it started.
+type Word string
 
-func say(w word) *word { return &w }
+// Say is a word to be sent.
+func Say(w Word) *Word { return &w }
 
 // Walk implements [coding.Coded].
-func (w *word) Walk(c *coding.Coder) { coding.Text(c, w) }
+func (w *Word) Walk(c *coding.Coder) { coding.Text(c, w) }
 
 // handOver puts the filter on all threads, hands over the listener, and waits until it is served.
 func handOver(calls []string) error {
@@ -87,11 +88,11 @@ func handOver(calls []string) error {
 	if err != nil {
 		return err
 	}
-	if err := recipe.Send(channel, say("listener"), listener); err != nil {
+	if err := recipe.Send(channel, Say("listener"), listener); err != nil {
 		return fmt.Errorf("handing over the listener: %w", err)
 	}
 	_ = unix.Close(listener)
-	var heard word
+	var heard Word
 	if _, err := recipe.Receive(channel, &heard); err != nil {
 		return fmt.Errorf("waiting to be served: %w", err)
 	}
@@ -217,7 +218,7 @@ func StartHeld(
 		return c
 	}
 	theirs.Close()
-	var heard word
+	var heard Word
 	fds, err := recipe.Receive(pair[0], &heard)
 	if err != nil || len(fds) != 1 {
 		t.Fatalf("no listener came: %v", err)
@@ -226,7 +227,7 @@ func StartHeld(
 		defer close(served)
 		served <- supervise.Serve(ctx, os.NewFile(uintptr(fds[0]), "listener"), handlers)
 	}()
-	if err := recipe.Send(pair[0], say("served")); err != nil {
+	if err := recipe.Send(pair[0], Say("served")); err != nil {
 		t.Fatal(err)
 	}
 	return c
