@@ -7,7 +7,7 @@
 //	})
 //	defer init.Close()
 //	host, err := init.Tier(ctx)             // how far this host goes: tier, Landlock version
-//	init.Begin(mounts) // if they are known before the rest
+//	init.Begin(mounts)                      // if they are known before the rest
 //	ready, err := init.Prepare(ctx, recipe) // all stands but the agent, also the layers' sockets
 //	err = init.Go(ctx, true)                // the agent runs, in the foreground of its terminal
 //	exit, err := init.Wait()

@@ -96,7 +96,8 @@ func findLayer(block config.Layer, cfg *config.Config, places layerhost.Places) 
 	return m, err
 }
 
-// start runs the layer, has it describe itself, and opens its session.
+// start runs the layer, has it describe itself, and opens its session. Where what it says is
+// remembered, that is done beside, or for an ephemeral layer not at all.
 func (m *member) start(ctx context.Context, r *run, number int) error {
 	m.number = number
 	if m.recall(r) {

@@ -133,7 +133,7 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 	if err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}
-	// Rule 9: no instruction of the agent before every resident layer is armed.
+	// No instruction of the agent before every resident layer is armed.
 	if err := r.lost(); err != nil {
 		return sdk.EndStartFailed, launch.Exit{}, err
 	}

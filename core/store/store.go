@@ -350,8 +350,8 @@ func readKept(dir, layer string) (Kept, error) {
 	return k, read(filepath.Join(dir, keptFile(layer)), &k)
 }
 
-// read reads a file of this version or of one before it. A start that prunes reads a thousand, so
-// that a text is only looked at twice where it says something unknown.
+// read reads a file of this version or of one before it. Where sessions are pruned it reads a
+// thousand: so the text is read a second time, for its version alone, only if the first one failed.
 func read(file string, content interface{ version() int }) error {
 	text, err := hostfile.Read(file, maxFile)
 	if err != nil {

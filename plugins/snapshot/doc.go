@@ -1,10 +1,11 @@
 // Package snapshot is nono's snapshot layer: what stood in the user's directories before the agent
 // ran, so that what it changed can be seen, kept in part, and undone.
 //
-// It is a bracket. Start records the directories while the agent is held; when the run is over, a
-// fresh process records them again. What the two differ in is what happened meanwhile, and what
-// `nono session diff` shows and `nono session rollback` takes back. Who did it nobody recorded:
-// what the user or another program changed in that time is in it as well.
+// It is a bracket. Start records the directories while the agent is held; when the run is over, the
+// same process, or a fresh one where that is gone, records them again. What the two differ in is
+// what happened meanwhile, and what `nono session diff` shows and `nono session rollback` takes
+// back. Who did it nobody recorded: what the user or another program changed in that time is in it
+// as well.
 //
 // Its packages are its parts:
 //

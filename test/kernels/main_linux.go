@@ -2,7 +2,7 @@
 //
 //	go run ./test/kernels -nono bin                        # the newest of each series
 //	go run ./test/kernels -nono bin -only '^6\.1$'         # those whose series matches
-//	go run ./test/kernels -nono bin -try ', attack$'        # one thing; what else was found stays
+//	go run ./test/kernels -nono bin -try ', attack$'       # one thing; what else was found stays
 //	go run ./test/kernels -nono bin -page docs/kernels.md
 //	go run ./test/kernels -only '^$' -page docs/kernels.md # only writes what was found before
 //

@@ -6,9 +6,9 @@
 //	func main() { os.Exit(inside.Main()) }
 //
 // What it does is lists of steps and a loop. The lists are arrival, meanwhile, building and
-// preparation (in tier B guarding, arrivalB and preparationB); they are applied in order, and each
-// step says why it stands where it does. A step that fails ends nono-init, and with it all that was
-// built: there is no agent yet, and the answer names the rule that the step was there for.
+// preparation (in tier B guarding, guarded, arrivalB and preparationB); they are applied in order,
+// and each step says why it stands where it does. A step that fails ends nono-init, and with it all
+// that was built: there is no agent yet, and the answer names the rule that the step was there for.
 //
 // # Tier B
 //

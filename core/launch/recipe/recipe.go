@@ -1,6 +1,6 @@
 // Package recipe is what core tells nono-init to do, and what nono-init answers: the messages that
-// cross the lifeline between them. Both ends are built from this package, and nono-init imports
-// nothing else of core's.
+// cross the lifeline between them. Both ends are built from this package; how it is written down is
+// package coding's.
 //
 // A recipe for tier B has the same form and holds less: no mounts, for there is no view to build;
 // no listeners and no dialers, which core opens on the host; and Landlock rules always.
