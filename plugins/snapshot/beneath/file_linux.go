@@ -101,14 +101,6 @@ func (f *File) Prefetch(size int64) {
 	_ = unix.Fadvise(f.fd, 0, size, unix.FADV_WILLNEED)
 }
 
-// Rewind has the next Read begin at the start.
-func (f *File) Rewind() error {
-	if _, err := unix.Seek(f.fd, 0, io.SeekStart); err != nil {
-		return problem("reading", f.path, err)
-	}
-	return nil
-}
-
 // OS is the same open file as the standard library's, with a place of its own to be closed. They
 // share the offset.
 func (f *File) OS() (*os.File, error) {
