@@ -3,11 +3,12 @@
 // own directory with its login in it.
 //
 //	for _, d := range agentdir.Find(request) { // ~/.codex, for ~/.codex/auth.json in it
-//		open, err := d.Open()                    // ~/.local/state/nono/agents/3f.../home
-//		policy = d.Narrow(policy, names)         // ~/.codex/sessions, ~/.codex/rules, ...
-//		open.Link(policy)
+//		open, err := d.Open(where)               // ~/.local/state/nono/agents/3f.../home
+//		names, err := open.Names()
+//		policy = d.Narrow(policy, names, look)   // ~/.codex/sessions, ~/.codex/rules, ...
+//		err = open.Link(&policy)
 //		...                                      // the run, with CODEX_HOME
-//		outcomes := open.Close()
+//		outcomes, err := open.Close()
 //	}
 //
 // Who writes a profile says by which variable the agent finds its directory ([Movable]). What the
