@@ -321,6 +321,9 @@ func (r *run) makePlan(ctx context.Context) error {
 		return err
 	}
 	if !r.dry {
+		if err := r.watchVerified(); err != nil {
+			return err
+		}
 		in.Settled = r.init.Begin // it builds them while the rest is decided
 	}
 	made, err := plan.Make(in)
@@ -460,9 +463,6 @@ func (r *run) prepare(ctx context.Context) error {
 		todo.Processes = r.req.Config.Limits.Processes
 	}
 	todo.Terminal = r.req.Terminal != nil
-	if err := r.watchVerified(); err != nil {
-		return err
-	}
 	ready, err := r.init.Prepare(ctx, todo)
 	if err != nil {
 		return r.stepProblem(err)

@@ -112,7 +112,8 @@ func (r *run) nameVerified(path string) {
 }
 
 // watchVerified notices from here on when somebody outside puts another file in the place of a
-// verified one. It begins before nono-init holds the files to what was verified.
+// verified one. It begins before nono-init holds the files to what was verified, which it does as
+// soon as it has the mounts.
 func (r *run) watchVerified() (err error) {
 	r.steady, err = namewatch.Begin(r.leading)
 	return err
