@@ -75,7 +75,7 @@ func (s *Set) add(f File, inside int) error {
 		return err
 	}
 	defer copied.Close()
-	to.digest, err = digestOf(copied)
+	to.digest, err = to.digestOf(copied)
 	return err
 }
 
@@ -101,15 +101,12 @@ func (s *Set) Return() []Outcome {
 }
 
 func (s *Set) bringBack(f file) Outcome {
-	copied, err := open(f.inside, f.name())
+	copied, err := f.openInside()
 	if err != nil {
 		return Outcome{Result: Left, Why: "inside " + why(err)}
 	}
 	defer copied.Close()
-	if err := bounded(copied, f.most); err != nil {
-		return Outcome{Result: Left, Why: "inside " + why(err)}
-	}
-	now, err := digestOf(copied)
+	now, err := f.digestOf(copied)
 	if err != nil {
 		return Outcome{Result: Left, Why: "inside " + why(err)}
 	}
@@ -134,7 +131,7 @@ func (f file) hostHas(content digest) bool {
 		return false
 	}
 	defer host.Close()
-	now, err := digestOf(host)
+	now, err := f.digestOf(host)
 	return err == nil && now == content
 }
 
@@ -150,7 +147,7 @@ func (s *Set) replace(f file, copied *os.File) error {
 	}
 	defer unlock()
 	name := ".nono-" + strings.ToLower(rand.Text())
-	if err := write(f.host, name, copied); err != nil {
+	if err := f.write(f.host, name, copied); err != nil {
 		return err
 	}
 	if f.digest == (digest{}) {
@@ -177,7 +174,7 @@ func (f file) likeHosts(name string) error {
 		return errChanged
 	}
 	defer old.Close()
-	if now, err := digestOf(old); err != nil || now != f.digest {
+	if now, err := f.digestOf(old); err != nil || now != f.digest {
 		return errChanged
 	}
 	fresh, err := open(f.host, name)
@@ -217,7 +214,7 @@ func attributes(from, to int) {
 // nono's own directory.
 func (s *Set) keep(f file, copied *os.File) (at string, err error) {
 	name := s.where.besides(f.path)
-	err = write(f.host, name, copied)
+	err = f.write(f.host, name, copied)
 	if err == nil {
 		return filepath.Join(filepath.Dir(f.path), name), nil
 	}
@@ -226,7 +223,7 @@ func (s *Set) keep(f file, copied *os.File) (at string, err error) {
 		return "", errors.Join(err, openErr)
 	}
 	defer own.Close()
-	if ownErr := write(int(own.Fd()), name, copied); ownErr != nil {
+	if ownErr := f.write(int(own.Fd()), name, copied); ownErr != nil {
 		return "", errors.Join(err, ownErr)
 	}
 	return filepath.Join(s.where.Runtime, name), nil
@@ -316,34 +313,72 @@ func bounded(f *os.File, most int64) error {
 	return nil
 }
 
-func digestOf(f *os.File) (digest, error) {
-	h := sha256.New()
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return digest{}, err
+// openInside opens the session's copy. Where there is a bound somebody inside may still be writing
+// to it, and could make it grow for as long as it is read: what it has now is copied.
+func (f file) openInside() (*os.File, error) {
+	copied, err := open(f.inside, f.name())
+	if err != nil {
+		return nil, err
 	}
-	if _, err := io.Copy(h, f); err != nil {
+	if err := bounded(copied, f.most); err != nil {
+		return nil, errors.Join(err, copied.Close())
+	}
+	if f.most == 0 {
+		return copied, nil
+	}
+	defer copied.Close()
+	fd, err := unix.MemfdCreate(f.name(), unix.MFD_CLOEXEC|unix.MFD_NOEXEC_SEAL)
+	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
+		fd, err = unix.MemfdCreate(f.name(), unix.MFD_CLOEXEC)
+	}
+	if err != nil {
+		return nil, err
+	}
+	still := os.NewFile(uintptr(fd), f.name())
+	if err := f.copy(still, copied); err != nil {
+		return nil, errors.Join(err, still.Close())
+	}
+	return still, nil
+}
+
+// copy copies a content from its beginning, and fails where that is more than the bound.
+func (f file) copy(to io.Writer, from *os.File) error {
+	if _, err := from.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if f.most == 0 {
+		_, err := io.Copy(to, from)
+		return err
+	}
+	n, err := io.Copy(to, io.LimitReader(from, f.most+1))
+	if err == nil && n > f.most {
+		err = errMost
+	}
+	return err
+}
+
+func (f file) digestOf(content *os.File) (digest, error) {
+	h := sha256.New()
+	if err := f.copy(h, content); err != nil {
 		return digest{}, err
 	}
 	return digest(h.Sum(nil)), nil
 }
 
 // write makes a new file with a content, and makes it last. Where that fails, there is none.
-func write(dir int, name string, content *os.File) error {
-	return put(dir, name, content, (*os.File).Sync)
+func (f file) write(dir int, name string, content *os.File) error {
+	return f.put(dir, name, content, (*os.File).Sync)
 }
 
 // put makes a new file with a content, with something to do to it at the end.
-func put(dir int, name string, content *os.File, last func(*os.File) error) error {
+func (f file) put(dir int, name string, content *os.File, last func(*os.File) error) error {
 	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	fd, err := unix.Openat(dir, name, flags, 0o600)
 	if err != nil {
 		return err
 	}
 	to := os.NewFile(uintptr(fd), name)
-	_, err = content.Seek(0, io.SeekStart)
-	if err == nil {
-		_, err = io.Copy(to, content)
-	}
+	err = f.copy(to, content)
 	if err == nil {
 		err = last(to)
 	}

@@ -62,13 +62,13 @@ func (f file) renew(was string) (string, error) {
 		return "", err
 	}
 	defer host.Close()
-	content, err := digestOf(host)
+	content, err := f.digestOf(host)
 	if err != nil {
 		return "", err
 	}
 	now := hex.EncodeToString(content[:])
 	if copied, err := open(f.inside, f.name()); err == nil {
-		has, err := digestOf(copied)
+		has, err := f.digestOf(copied)
 		_ = copied.Close()
 		if err == nil && has == content {
 			return now, nil
@@ -76,7 +76,7 @@ func (f file) renew(was string) (string, error) {
 	}
 	name := ".nono-" + strings.ToLower(rand.Text())
 	// A run waits for it, and it can be made again: it need not last.
-	if err := put(f.inside, name, host, func(*os.File) error { return nil }); err != nil {
+	if err := f.put(f.inside, name, host, func(*os.File) error { return nil }); err != nil {
 		return "", err
 	}
 	if err := unix.Renameat(f.inside, name, f.inside, f.name()); err != nil {

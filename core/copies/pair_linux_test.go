@@ -1,6 +1,7 @@
 package copies
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -137,5 +138,28 @@ func TestSyncAfterADamage(t *testing.T) {
 		if err != nil || string(kept) != "new\n" {
 			t.Errorf("%.20q: the copy was kept as %q, %v", was, kept, err)
 		}
+	}
+}
+
+// A copy that somebody inside still writes to is read no further than the bound, whatever it said
+// of its size before.
+func TestReadNoFurther(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "grows"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString("0123456789"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (file{most: 10}).digestOf(f); err != nil {
+		t.Errorf("control: %v", err)
+	}
+	if _, err := (file{most: 9}).digestOf(f); !errors.Is(err, errMost) {
+		t.Errorf("the digest is made of more: %v", err)
+	}
+	var read strings.Builder
+	if err := (file{most: 9}).copy(&read, f); !errors.Is(err, errMost) || read.Len() > 10 {
+		t.Errorf("%d bytes are copied: %v", read.Len(), err)
 	}
 }
