@@ -186,3 +186,7 @@ const (
 
 // mostNames is how many names are looked at in a directory.
 const mostNames = 4096
+
+// mostHandedOver is how many names an agent's own directory may come to have by what the agent
+// makes: with too many of them no run would start.
+const mostHandedOver = mostNames / 4

@@ -133,13 +133,22 @@ func (o *Open) copy() error {
 }
 
 // handOver makes directories that the agent has made such of its own directory's, where that has
-// none of the name. Nobody uses either of them. What lies on another file system stays.
+// none of the name. Nobody uses either of them. What lies on another file system stays, and what
+// would make it more names than a run looks at.
 func (o *Open) handOver() error {
 	names, err := list(o.home)
 	if err != nil {
 		return err
 	}
+	outside, err := list(o.own)
+	if err != nil {
+		return err
+	}
+	room := mostHandedOver - len(outside)
 	for _, name := range names {
+		if room <= 0 {
+			return nil
+		}
 		var st unix.Stat_t
 		err := unix.Fstatat(int(o.home.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
 		if err != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR || slices.Contains(o.protected, name) ||
@@ -150,6 +159,7 @@ func (o *Open) handOver() error {
 		if unix.Renameat2(from, name, to, name, unix.RENAME_NOREPLACE) != nil {
 			continue
 		}
+		room--
 		if err := unix.Symlinkat(path.Join(o.Own, name), from, name); err != nil {
 			return fmt.Errorf("linking %s: %w", name, err)
 		}

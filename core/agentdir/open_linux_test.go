@@ -1,6 +1,7 @@
 package agentdir
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -328,5 +329,21 @@ func TestFind(t *testing.T) {
 			}
 			same(t, "copied", copied, c.want)
 		})
+	}
+}
+
+// What the agent makes does not fill its own directory, or no run would start any more.
+func TestHandsOverNoMore(t *testing.T) {
+	a := newAccount(t)
+	o, _ := a.begin("one")
+	for i := range mostHandedOver + 10 {
+		if err := os.Mkdir(fmt.Sprintf("%s/%04d", o.Home, i), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.end(o)
+	names, err := os.ReadDir(a.own)
+	if err != nil || len(names) != mostHandedOver {
+		t.Errorf("%d names, %v", len(names), err)
 	}
 }

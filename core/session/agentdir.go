@@ -18,14 +18,36 @@ func (r *run) moveDirectories(look hostfile.Look) error {
 		return nil
 	}
 	for _, d := range agentdir.Find(agentdir.Request{
-		Policy: &r.policy, Movable: r.req.Config.Movable, Reported: r.around.Reported,
-		Protected: r.around.Names, Dir: r.req.Dir, State: r.req.Dirs.State,
+		Policy: &r.policy, Movable: r.req.Config.Movable, Reported: straight(r.around.Reported),
+		Protected: straight(r.around.Names), Dir: r.req.Dir, State: r.req.Dirs.State,
 	}) {
 		if err := r.moveDirectory(d, look); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// straight are names of which the directories are without links, as they are in the policy. Where
+// there is no such directory, the name stays as it is.
+func straight(names []string) []string {
+	dirs := map[string]string{}
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = name
+		if !path.IsAbs(name) {
+			continue
+		}
+		dir := path.Dir(name)
+		if _, known := dirs[dir]; !known {
+			dirs[dir] = dir
+			if to, err := hostfile.Resolve(dir); err == nil {
+				dirs[dir] = to
+			}
+		}
+		all[i] = path.Join(dirs[dir], path.Base(name))
+	}
+	return all
 }
 
 func (r *run) moveDirectory(d agentdir.Directory, look hostfile.Look) error {
