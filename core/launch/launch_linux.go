@@ -221,7 +221,13 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 			<-ended
 			return
 		}
-		defer adopt()()
+		stop := adopt()
+		defer func() {
+			stop() // before anybody hears of the end, who may start another one
+			close(i.ended)
+		}()
+	} else {
+		defer close(i.ended)
 	}
 	args := []string{"nono-init"}
 	if o.HostNetwork {
@@ -261,7 +267,6 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	if o.Tier == recipe.TierB && i.exited == nil {
 		endRemains(fenced)
 	}
-	close(i.ended)
 }
 
 // namespaced is how nono-init is made in tier A: in namespaces of its own, in which it may do what
