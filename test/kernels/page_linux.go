@@ -253,7 +253,7 @@ func (p *page) open(booted []findings) {
 	for _, at := range sorted {
 		r := []string{at.threat + " " + at.tried}
 		for _, f := range tried {
-			r = append(r, strings.Join(tiers[at][f.Kernel.Series], ", "))
+			r = append(r, strings.Join(slices.Sorted(slices.Values(tiers[at][f.Kernel.Series])), ", "))
 		}
 		rows = append(rows, r)
 	}
