@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // SecretName is a variable of the user's, with something secret in it.
@@ -51,6 +52,7 @@ type Arena struct {
 	Secret string
 
 	canary *exec.Cmd
+	ports  sync.Map // those of its own services, as text
 	undo   []func()
 	err    error
 }
