@@ -23,6 +23,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -256,12 +257,10 @@ func (p place) installed(nono string) (string, error) {
 		return "", err
 	}
 	for _, program := range programs {
-		content, err := os.ReadFile(program)
+		// Not through this program's memory, which what it starts is taken to have had.
+		out, err := exec.Command("cp", program, filepath.Join(to, filepath.Base(program))).CombinedOutput()
 		if err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(filepath.Join(to, filepath.Base(program)), content, 0o700); err != nil {
-			return "", err
+			return "", fmt.Errorf("copying %s: %w: %s", program, err, firstLine(out))
 		}
 	}
 	return filepath.Join(to, filepath.Base(nono)), nil
