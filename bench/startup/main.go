@@ -258,7 +258,7 @@ func (p place) installed(nono string) (string, error) {
 	}
 	for _, program := range programs {
 		// Not through this program's memory, which what it starts is taken to have had.
-		out, err := exec.Command("cp", program, filepath.Join(to, filepath.Base(program))).CombinedOutput()
+		out, err := exec.Command("cp", "--", program, to).CombinedOutput()
 		if err != nil {
 			return "", fmt.Errorf("copying %s: %w: %s", program, err, firstLine(out))
 		}

@@ -288,8 +288,8 @@ func (r report) markdown() string {
 	markdownTable(&b, r.rows())
 	b.WriteString("\n" +
 		"CPU is user and system time of every process that the run waited for; peak memory is that\n" +
-		"of its largest process, and a reading that is no more than that of no sandbox is the measuring\n" +
-		"program's, from which it was started.\n\n")
+		"of its largest process, and a reading that is no more than that of no sandbox is the\n" +
+		"measuring program's, from which it was started.\n\n")
 	for _, x := range r.Results {
 		fmt.Fprintf(&b, "- %s: `%s`\n", x.Name, x.Shown)
 	}
