@@ -422,19 +422,7 @@ func TestDescendants(t *testing.T) {
 // TestOver: when a run is said to be over, nothing is left inside but nono-init, which goes.
 func TestOver(t *testing.T) {
 	b := newBox(t, "leave=20", "stop-on", "exit=3")
-	lines := b.pipe(t)
-	init, _, err := b.prepare(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := init.Go(deadline(t), false); err != nil {
-		t.Fatal(err)
-	}
-	for line := range lines {
-		if line == "waiting" {
-			break
-		}
-	}
+	init, _ := b.until(t, "waiting")
 	space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", init.PID()))
 	if err != nil {
 		t.Fatal(err)
@@ -571,19 +559,7 @@ func killCore(t *testing.T, kind string) {
 // everything inside.
 func TestLifeline(t *testing.T) {
 	b := newBox(t, "leave=3", "say=started", "sleep=1h")
-	lines := b.pipe(t)
-	init, _, err := b.prepare(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := init.Go(deadline(t), false); err != nil {
-		t.Fatal(err)
-	}
-	for line := range lines {
-		if line == "started" {
-			break
-		}
-	}
+	init, lines := b.until(t, "started")
 	if err := init.CutLifeline(); err != nil {
 		t.Fatal(err)
 	}

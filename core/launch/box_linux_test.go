@@ -153,6 +153,26 @@ func deadline(t *testing.T) context.Context {
 	return ctx
 }
 
+// until starts the agent, and returns when that has said a line, with those that follow.
+func (b *box) until(t *testing.T, line string) (*launch.Init, <-chan string) {
+	t.Helper()
+	lines := b.pipe(t)
+	init, _, err := b.prepare(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := init.Go(deadline(t), false); err != nil {
+		t.Fatal(err)
+	}
+	for said := range lines {
+		if said == line {
+			return init, lines
+		}
+	}
+	t.Fatalf("the agent did not say %q", line)
+	return nil, nil
+}
+
 // prepare brings the sandbox to the gate.
 func (b *box) prepare(t *testing.T) (*launch.Init, *launch.Ready, error) {
 	t.Helper()

@@ -150,19 +150,7 @@ func TestInitKilledB(t *testing.T) {
 // TestLifelineB: the end of the lifeline alone is the end of everything inside.
 func TestLifelineB(t *testing.T) {
 	b := newPlainBox(t, "leave=3", "say=started", "sleep=1h")
-	lines := b.pipe(t)
-	init, _, err := b.prepare(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := init.Go(deadline(t), false); err != nil {
-		t.Fatal(err)
-	}
-	for line := range lines {
-		if line == "started" {
-			break
-		}
-	}
+	init, _ := b.until(t, "started")
 	if err := init.CutLifeline(); err != nil {
 		t.Fatal(err)
 	}

@@ -129,19 +129,7 @@ func TestTerminalB(t *testing.T) {
 func TestFreezeB(t *testing.T) {
 	lives := stranger(t)
 	b := newPlainBox(t, "leave=5", "say=started", "sleep=1h")
-	lines := b.pipe(t)
-	init, _, err := b.prepare(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := init.Go(deadline(t), false); err != nil {
-		t.Fatal(err)
-	}
-	for line := range lines {
-		if line == "started" {
-			break
-		}
-	}
+	init, _ := b.until(t, "started")
 	if err := init.Job(recipe.JobFreeze); err != nil {
 		t.Fatal(err)
 	}
