@@ -152,6 +152,7 @@ bench: build ## start-up beside bubblewrap, firejail and the Codex sandbox, and 
 		echo "bench: the Codex sandbox is left out: npm is missing, or could not install it" >&2
 	@mkdir -p bin/bench
 	@$(GO) build $(BUILDFLAGS) -ldflags "$(LDFLAGS)" -o bin/bench/nono-layer-idle ./bench/idle
+	@$(GO) build $(BUILDFLAGS) -ldflags "-s -w" -o bin/bench/goplugin ./bench/goplugin
 	$(GO) run ./bench/startup -nono bin/nono -codex bench/node_modules -n 60 $(BENCHFLAGS) $(if $(PAGE),-markdown bench/RESULTS.md)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 

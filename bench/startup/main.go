@@ -45,6 +45,7 @@ func main() {
 		"runs of nono that are watched for the CPU time of each process")
 	flag.IntVar(&o.signed, "signed", 5, "runs of nono for each number of signed files")
 	flag.StringVar(&o.idle, "idle", "bin/bench/nono-layer-idle", "the layer that does nothing")
+	flag.StringVar(&o.plugins, "goplugin", "bin/bench/goplugin", "the host of plugins that do nothing")
 	flag.IntVar(&o.worked, "worked", 15, "rounds of work inside and outside")
 	flag.BoolVar(&o.rules, "rules", false, "measure nono against the size of what it is given")
 	flag.BoolVar(&o.realTime, "rt", false, "run everything in a real-time class")
@@ -73,7 +74,7 @@ func main() {
 
 // options are the flags.
 type options struct {
-	nono, codex, idle                            string
+	nono, codex, idle, plugins                   string
 	runs, warmup, watched, grown, signed, worked int
 	rules, realTime                              bool
 }

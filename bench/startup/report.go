@@ -283,7 +283,9 @@ func (r report) markdown() string {
 		"anew (`--fresh`).\n"+
 		"With all five layers `CLAUDE.md` is signed, by a key in a file of age's that opens unasked,\n"+
 		"and so is the log of each session, but where that is said; the project was recorded before,\n"+
-		"but where that is said. The idle layer is another vendor's, and does nothing.\n\n",
+		"but where that is said. The idle layer is another vendor's, and does nothing.\n"+
+		"\"go-plugin alone\" is no sandbox: a small program with plugins of that library's that do\n"+
+		"nothing, which is the least that processes for layers cost.\n\n",
 		r.Runs, r.Warmup, r.Machine)
 	markdownTable(&b, r.rows())
 	b.WriteString("\n" +
@@ -393,7 +395,9 @@ its CPU time. Where a ratio above is higher, this is where the rest goes:
 - **A second program.** Who enforces, nono-init, is not who decides: it has its own exec, runtime
   and threads, and is killed with all that runs inside.
 - **A process for each layer that stays**, with the same libraries on its end: an exec, the
-  initialisation of its packages, a connection and four or five calls. Another vendor's program is
+  initialisation of its packages, a connection and four or five calls. What of that is the
+  library's alone, the rows of go-plugin's say: what four plugins cost there is not to be had
+  for less. Another vendor's program is
   copied into sealed memory and its digest compared with the lock before that.
 - **The kernel.** More than half of the CPU time is the kernel's: page faults above all, then clone
   into six namespaces, mounts, Landlock, and the end of all that.

@@ -40,6 +40,7 @@ const (
 	nonoSnapName = "nono, with a snapshot"
 	bwrapName    = "bubblewrap"
 	codexName    = "Codex sandbox"
+	pluginsName  = "go-plugin alone"
 
 	terminalSuffix = ", at a terminal"
 )
@@ -74,6 +75,17 @@ func find(o options, at place) (found []sandbox, missing []string) {
 		found = append(found, five...)
 	} else {
 		missing = append(missing, "nono: no program at "+o.nono+": make build")
+	}
+
+	if program, err := filepath.Abs(o.plugins); err == nil && exists(program) {
+		for _, n := range []string{"1", "4"} {
+			found = append(found, sandbox{
+				Name: pluginsName + ", plugins: " + n, Shown: "goplugin " + n + " true",
+				args: []string{program, n},
+			})
+		}
+	} else {
+		missing = append(missing, pluginsName+": no program at "+o.plugins+": make bench builds it")
 	}
 
 	if path, err := exec.LookPath("bwrap"); err == nil {
