@@ -58,7 +58,7 @@ func (s *soak) kill(u *user, takes time.Duration, r *rand.Rand) {
 			victim = others[r.IntN(len(others))]
 		}
 		run.name = "killed at some time: " + nameOf(victim)
-		_ = syscall.Kill(victim, syscall.SIGKILL)
+		run.send(victim, syscall.SIGKILL)
 	}
 	run.end()
 	s.judge(run, true)

@@ -121,7 +121,7 @@ type soak struct {
 	mu      sync.Mutex
 	counts  map[string]int // of runs, by what was done to them and how they ended
 	wrong   []string
-	longest time.Duration
+	longest *running
 }
 
 func (s *soak) soak() error {
@@ -367,5 +367,6 @@ func (s *soak) report(took time.Duration) {
 		fmt.Printf("%6d  %s\n", s.counts[name], name)
 	}
 	fmt.Printf("soak: %d runs in %s; the longest took %s\n", total,
-		took.Round(time.Second), s.longest.Round(time.Millisecond))
+		took.Round(time.Second), s.longest.took.Round(time.Millisecond))
+	fmt.Printf("soak: that was %s", s.longest)
 }

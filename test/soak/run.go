@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -24,7 +25,8 @@ type trial struct {
 	agent, policy string
 	// shell is what the shell that starts nono does to itself first.
 	shell string
-	// victim is the name of the process that gets a signal, so long after it was seen.
+	// victim is the process that gets a signal, so long after one was seen: nono, the agent, or what
+	// the process is called.
 	victim string
 	signal syscall.Signal
 	after  time.Duration
@@ -40,6 +42,9 @@ const (
 	endless = "(sleep 1000; :) & for i in $(seq 4000); do sleep 0.05; done"
 )
 
+// resident is the process of the layer that stays until the end, as long as a policy names it.
+const resident = "nono-layer-echo"
+
 // draw chooses what the run with this number is.
 func draw(n int, r *rand.Rand) trial {
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
@@ -49,7 +54,10 @@ func draw(n int, r *rand.Rand) trial {
 		t.name, t.agent, t.clean = "ordinary", pick(quick, leaving), true
 	case 2:
 		t.agent, t.signal = endless, syscall.SIGKILL
-		t.victim = pick("nono", "nono-init", "layer", "agent")
+		t.victim = pick("nono", "nono-init", resident, "agent")
+		if t.victim == resident {
+			t.policy = oneLayer
+		}
 		t.name = "killed: " + t.victim
 	case 3:
 		t.agent, t.victim = endless, "nono"
@@ -87,6 +95,8 @@ type running struct {
 	took     time.Duration
 	code     int
 	hung     bool
+	held     bool     // its streams were held open by somebody who outlived it
+	deeds    []string // what was done to it, and when
 }
 
 // one makes one run and judges it.
@@ -125,7 +135,8 @@ func (s *soak) start(u *user, t trial) *running {
 		return run
 	}
 	go func() {
-		_ = run.cmd.Wait() // how it ended is in its state
+		// How it ended is in its state, but not that others hold its streams all the while after.
+		run.held = errors.Is(run.cmd.Wait(), exec.ErrWaitDelay)
 		close(run.done)
 	}()
 	return run
@@ -133,27 +144,34 @@ func (s *soak) start(u *user, t trial) *running {
 
 // strike waits for the victim, then for the moment, and sends the signal. A run may end before.
 func (r *running) strike() {
+	if r.await() == 0 {
+		return
+	}
+	time.Sleep(r.after)
+	if pid := r.await(); pid != 0 {
+		r.send(pid, r.signal)
+	}
+}
+
+// await is the victim's number as soon as there is one, or 0 when the run has ended.
+func (r *running) await() int {
 	for {
 		select {
 		case <-r.done:
-			return
+			return 0
 		case <-time.After(time.Millisecond):
 		}
 		if pid := r.find(); pid != 0 {
-			time.Sleep(r.after)
-			_ = syscall.Kill(pid, r.signal)
-			break
-		}
-		if time.Since(r.began) > time.Minute { // there is none, as of a run without a layer that stays
-			r.victim = "nono"
+			return pid
 		}
 	}
-	// An agent that outlived its signal, or nono's obedience to it, is ended.
-	select {
-	case <-r.done:
-	case <-time.After(30 * time.Second):
-		_ = syscall.Kill(r.cmd.Process.Pid, syscall.SIGTERM)
-	}
+}
+
+// send sends one of the run's processes a signal.
+func (r *running) send(pid int, signal syscall.Signal) {
+	r.deeds = append(r.deeds, fmt.Sprintf("%s was sent %q after %s", nameOf(pid), signal,
+		time.Since(r.began).Round(time.Millisecond)))
+	_ = syscall.Kill(pid, signal)
 }
 
 // find is the victim's number, or 0.
@@ -164,7 +182,7 @@ func (r *running) find() int {
 	}
 	for _, child := range machine.Children(core) {
 		switch name := nameOf(child); {
-		case name == r.victim, r.victim == "layer" && strings.HasPrefix(name, "nono-layer"):
+		case name == r.victim:
 			return child
 		case r.victim == "agent" && name == "nono-init":
 			if inside := machine.Children(child); len(inside) > 0 {
@@ -200,16 +218,25 @@ func (s *soak) judge(r *running, ok bool) {
 	for _, dump := range []string{"goroutine ", "fatal error:", "panic:"} {
 		ok = ok && !strings.Contains(said, dump)
 	}
-	ok = ok && !r.hung && !(r.clean && warned(said))
+	ok = ok && !r.hung && !r.held && !(r.clean && warned(said))
 	// A clean run says what it is in: figures of the other tier would be taken for this one's.
 	ok = ok && !(r.clean && strings.Contains(said, "tier B") != (s.tier == "B"))
 	if !ok {
-		s.fail("%s (%s), after %s with %d:\n%s%s", r.name, r.agent, r.took, r.code, r.out.String(), said)
+		s.fail("%s", r)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts[fmt.Sprintf("%-28s ended with %d", r.name, r.code)]++
-	s.longest = max(s.longest, r.took)
+	if s.longest == nil || r.took > s.longest.took {
+		s.longest = r
+	}
+}
+
+// String is what was run, what was done to it, and how it ended.
+func (r *running) String() string {
+	return fmt.Sprintf("%s (policy %q, agent %q; %s), after %s with %d:\n%s%s", r.name, r.policy,
+		r.agent, strings.Join(r.deeds, "; "), r.took.Round(time.Millisecond), r.code,
+		r.out.String(), r.err.String())
 }
 
 // warned reports a warning, which would be of what a former run left in the way: all but that other
