@@ -96,14 +96,11 @@ func findLayer(block config.Layer, cfg *config.Config, places layerhost.Places) 
 	return m, err
 }
 
-// start runs the layer, has it describe itself, and opens its session. Where what it says is
-// remembered, that is done beside, or for an ephemeral layer not at all.
+// start runs the layer, has it describe itself, and opens its session, unless what it would say is
+// remembered.
 func (m *member) start(ctx context.Context, r *run, number int) error {
 	m.number = number
 	if m.recall(r) {
-		if m.description.Lifetime != sdk.Ephemeral && !r.dry {
-			m.startBeside(ctx, r)
-		}
 		return nil
 	}
 	layer, description, err := m.launch(ctx, r)

@@ -245,6 +245,12 @@ func (r *run) startProcesses(ctx context.Context) error {
 	if err := atOnce(starts); err != nil {
 		return err
 	}
+	// Only now: until the layers that are to be asked are here, they need the processors.
+	for _, m := range r.members {
+		if m.memory.answer != nil && m.description.Lifetime != sdk.Ephemeral && !r.dry {
+			m.startBeside(ctx, r)
+		}
+	}
 	r.takeTools()
 	r.policy = r.policy.With(r.around.Rules, nil)
 	if err := r.matchPatterns(); err != nil {
