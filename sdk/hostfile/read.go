@@ -57,14 +57,26 @@ func Names(dir string, most int) ([]string, error) {
 }
 
 func listed[E any](dir string, read func(*os.File) ([]E, error)) ([]E, error) {
-	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	fd, err := openDirectory(dir)
 	if err != nil {
-		return nil, err
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
+	f := os.NewFile(uintptr(fd), dir)
 	defer func() { _ = f.Close() }()
 	entries, err := read(f)
 	if errors.Is(err, io.EOF) {
 		err = nil // it is empty
 	}
 	return entries, err
+}
+
+// openDirectory does as os.OpenFile, which besides asks the poller for each directory: for two
+// hundred of them, in which repositories are looked for, that took a run 2 ms.
+func openDirectory(dir string) (int, error) {
+	for {
+		fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return fd, err
+		}
+	}
 }
