@@ -84,7 +84,7 @@ func (s *soak) nextStart(u *user) {
 	r.end()
 	s.judge(r, r.code == 7)
 	for _, wrong := range u.unfinished() {
-		s.fail("after the next start: %s\n%s", wrong, r.err.String())
+		s.fail("after the next start: %s\n%s", wrong, r.said)
 	}
 }
 

@@ -88,15 +88,15 @@ func draw(n int, r *rand.Rand) trial {
 // running is a run.
 type running struct {
 	trial
-	cmd      *exec.Cmd
-	out, err bytes.Buffer
-	began    time.Time
-	done     chan struct{}
-	took     time.Duration
-	code     int
-	hung     bool
-	held     bool     // its streams were held open by somebody who outlived it
-	deeds    []string // what was done to it, and when
+	cmd   *exec.Cmd
+	said  string
+	began time.Time
+	done  chan struct{}
+	took  time.Duration
+	code  int
+	hung  bool
+	held  error    // somebody outlived it, with its output open
+	deeds []string // what was done to it, and when
 }
 
 // one makes one run and judges it.
@@ -127,19 +127,43 @@ func (s *soak) start(u *user, t trial) *running {
 	}
 	run.cmd = exec.Command("/bin/bash", append(args, "--", "/bin/sh", "-c", t.agent)...)
 	run.cmd.Dir, run.cmd.Env = u.project(), u.environ()
-	run.cmd.Stdout, run.cmd.Stderr = &run.out, &run.err
-	run.cmd.WaitDelay = 5 * time.Second
-	if err := run.cmd.Start(); err != nil {
-		fmt.Fprintln(&run.err, "soak:", err)
+	wait, err := begin(run.cmd)
+	if err != nil {
+		run.said = err.Error()
 		close(run.done)
 		return run
 	}
 	go func() {
-		// How it ended is in its state, but not that others hold its streams all the while after.
-		run.held = errors.Is(run.cmd.Wait(), exec.ErrWaitDelay)
+		run.said, run.held = wait()
 		close(run.done)
 	}()
 	return run
+}
+
+// begin starts a command. Its result waits for the end, and has what was said; the error is of
+// somebody who outlives the command for long, with its output open. How it ended is in its state.
+func begin(cmd *exec.Cmd) (wait func() (string, error), err error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdout, cmd.Stderr = w, w
+	err = errors.Join(cmd.Start(), w.Close())
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	var said bytes.Buffer
+	read := make(chan error)
+	go func() {
+		_, err := said.ReadFrom(r)
+		read <- err
+	}()
+	return func() (string, error) {
+		_ = cmd.Wait()
+		_ = r.SetReadDeadline(time.Now().Add(10 * time.Second))
+		err := <-read
+		return said.String(), errors.Join(err, r.Close())
+	}, nil
 }
 
 // strike waits for the victim, then for the moment, and sends the signal. A run may end before.
@@ -214,13 +238,12 @@ func (r *running) end() {
 
 // judge counts a run, and notes what is wrong with it.
 func (s *soak) judge(r *running, ok bool) {
-	said := r.err.String()
 	for _, dump := range []string{"goroutine ", "fatal error:", "panic:"} {
-		ok = ok && !strings.Contains(said, dump)
+		ok = ok && !strings.Contains(r.said, dump)
 	}
-	ok = ok && !r.hung && !r.held && !(r.clean && warned(said))
+	ok = ok && !r.hung && r.held == nil && !(r.clean && warned(r.said))
 	// A clean run says what it is in: figures of the other tier would be taken for this one's.
-	ok = ok && !(r.clean && strings.Contains(said, "tier B") != (s.tier == "B"))
+	ok = ok && !(r.clean && strings.Contains(r.said, "tier B") != (s.tier == "B"))
 	if !ok {
 		s.fail("%s", r)
 	}
@@ -234,9 +257,12 @@ func (s *soak) judge(r *running, ok bool) {
 
 // String is what was run, what was done to it, and how it ended.
 func (r *running) String() string {
-	return fmt.Sprintf("%s (policy %q, agent %q; %s), after %s with %d:\n%s%s", r.name, r.policy,
-		r.agent, strings.Join(r.deeds, "; "), r.took.Round(time.Millisecond), r.code,
-		r.out.String(), r.err.String())
+	text := fmt.Sprintf("%s (policy %q, agent %q; %s), after %s with %d:\n%s", r.name, r.policy,
+		r.agent, strings.Join(r.deeds, "; "), r.took.Round(time.Millisecond), r.code, r.said)
+	if r.held != nil {
+		text += fmt.Sprintf("somebody outlived it: %v\n", r.held)
+	}
+	return text
 }
 
 // warned reports a warning, which would be of what a former run left in the way: all but that other

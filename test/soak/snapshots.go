@@ -36,6 +36,8 @@ type snapshots struct {
 	// takes is how long a run and a rollback take that nobody kills.
 	runs, rollbacks time.Duration
 	counts          map[string]int
+	longest         time.Duration // that one took, which is
+	slowest         string
 }
 
 func soakSnapshots(nono string, kills int, seed uint64) (err error) {
@@ -65,6 +67,7 @@ func soakSnapshots(nono string, kills int, seed uint64) (err error) {
 	for name, n := range s.counts {
 		fmt.Printf("  %4d %s\n", n, name)
 	}
+	fmt.Printf("soak: the longest took %s: %s\n", s.longest.Round(time.Millisecond), s.slowest)
 	return nil
 }
 
@@ -131,7 +134,10 @@ func (s *snapshots) round(kills bool) error {
 	if kills {
 		within = s.runs
 	}
-	took, _ := s.killed(within, "run", "--allow-cwd", "--snapshot", "--", "sh", "-c", breaker)
+	took, out, err := s.killed(within, "run", "--allow-cwd", "--snapshot", "--", "sh", "-c", breaker)
+	if err != nil {
+		return fmt.Errorf("a run: %w\n%s", err, out)
+	}
 	if !kills {
 		s.runs = took
 	}
@@ -149,7 +155,10 @@ func (s *snapshots) round(kills bool) error {
 	if kills {
 		within = s.rollbacks
 	}
-	took, out := s.killed(within, "session", "rollback", "--yes", id)
+	took, out, err = s.killed(within, "session", "rollback", "--yes", id)
+	if err != nil {
+		return fmt.Errorf("a rollback: %w\n%s", err, out)
+	}
 	if !kills {
 		s.rollbacks = took
 	}
@@ -169,25 +178,25 @@ func (s *snapshots) round(kills bool) error {
 }
 
 // killed runs nono, and kills it or one of its layers at a random moment within a time; zero lets
-// it come to its end.
-func (s *snapshots) killed(within time.Duration, args ...string) (time.Duration, string) {
-	var out strings.Builder
+// it come to its end. The error is of somebody who outlived it.
+func (s *snapshots) killed(within time.Duration, args ...string) (time.Duration, string, error) {
 	cmd := s.command(args...)
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.WaitDelay = 10 * time.Second // what a killed one leaves ends by itself
 	began := time.Now()
-	if err := cmd.Start(); err != nil {
-		return 0, err.Error()
+	wait, err := begin(cmd)
+	if err != nil {
+		return 0, "", err
 	}
+	var out string
 	done := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // how it ended is what the tree says
+		out, err = wait() // how it ended is what the tree says
 		close(done)
 	}()
+	what := args[0] + ": not killed"
 	if within > 0 {
 		select {
 		case <-done:
-			s.counts[args[0]+": over before it was killed"]++
+			what = args[0] + ": over before it was killed"
 		case <-time.After(s.moment(within)):
 			victim, name := cmd.Process.Pid, "nono"
 			for _, child := range machine.Children(victim) {
@@ -196,11 +205,16 @@ func (s *snapshots) killed(within time.Duration, args ...string) (time.Duration,
 				}
 			}
 			_ = syscall.Kill(victim, syscall.SIGKILL)
-			s.counts[args[0]+": killed was "+name]++
+			what = args[0] + ": killed was " + name
 		}
+		s.counts[what]++
 	}
 	<-done
-	return time.Since(began), out.String()
+	took := time.Since(began)
+	if took > s.longest {
+		s.longest, s.slowest = took, what
+	}
+	return took, out, err
 }
 
 // moment is at random, and early more often than late: most that is killed has less to do than what
