@@ -106,11 +106,11 @@ type Layer struct {
 	clock  *clock // of the call in progress; nil when there is none
 	asking int    // how many questions of its are open
 	ending bool   // core wants it to end
-	// idle says that it lingers and has nothing left to do, and resumed that it was called again.
-	idle, resumed bool
-	failure       *Failure
-	lost          chan struct{}
-	ended         sync.Once
+	// lingers says that it may be called again, lingered that this is over, and resumed that it was.
+	lingers, lingered, resumed bool
+	failure                    *Failure
+	lost                       chan struct{}
+	ended                      sync.Once
 }
 
 // Start runs a layer and connects to it.
@@ -415,15 +415,12 @@ func (l *Layer) Release() {
 // after it says that it has, or after most. Its loss means nothing any more.
 func (l *Layer) Linger(most, moment time.Duration) {
 	l.mu.Lock()
-	l.ending = true
+	l.ending, l.lingers = true, true
 	stream := l.stream
 	l.mu.Unlock()
 	go func() {
 		select {
 		case <-stream.Rested():
-			l.mu.Lock()
-			l.idle = true
-			l.mu.Unlock()
 			select {
 			case <-stream.Done():
 			case <-l.process.exited:
@@ -434,8 +431,8 @@ func (l *Layer) Linger(most, moment time.Duration) {
 		case <-time.After(most):
 		}
 		l.mu.Lock()
+		l.lingered = true
 		resumed := l.resumed
-		l.idle = false
 		l.mu.Unlock()
 		if !resumed {
 			l.Close()
@@ -443,12 +440,25 @@ func (l *Layer) Linger(most, moment time.Duration) {
 	}()
 }
 
-// Resume reports whether the layer lingers and has nothing left to do. Then it can be called again,
-// and is ended by Close alone.
-func (l *Layer) Resume() bool {
+// Resume reports whether the layer lingers and has nothing left to do, for which it waits until
+// patience is over. Then it can be called again, and is ended by Close alone.
+func (l *Layer) Resume(patience time.Duration) bool {
+	l.mu.Lock()
+	lingers, stream := l.lingers, l.stream
+	l.mu.Unlock()
+	if !lingers {
+		return false
+	}
+	select {
+	case <-stream.Rested():
+	case <-stream.Done():
+		return false
+	case <-time.After(patience):
+		return false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.resumed = l.resumed || l.idle
+	l.resumed = l.resumed || !l.lingered
 	return l.resumed
 }
 

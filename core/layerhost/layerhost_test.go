@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -555,8 +554,8 @@ func TestLinger(t *testing.T) {
 	}
 }
 
-// TestLingeringLayerIsCalledAgain: one that has done what it had left to do can be called for a
-// moment, and is ended only by Close then; one that has not cannot.
+// TestLingeringLayerIsCalledAgain: one that has done what it had left to do, or does within the time
+// it is given, can be called for a moment, and is ended only by Close then; one that has not cannot.
 func TestLingeringLayerIsCalledAgain(t *testing.T) {
 	start := func(mode string) *Layer {
 		t.Helper()
@@ -571,15 +570,12 @@ func TestLingeringLayerIsCalledAgain(t *testing.T) {
 		l.Linger(time.Hour, time.Hour)
 		return l
 	}
-	if l := start("linger-on"); l.Resume() {
+	if l := start("linger-on"); l.Resume(10 * time.Millisecond) {
 		t.Error("it is busy, and could be called")
 	}
 	l := start("linger")
-	<-l.stream.Rested()
-	for deadline := time.Now().Add(10 * time.Second); !l.Resume(); runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatal("it cannot be called")
-		}
+	if !l.Resume(time.Minute) {
+		t.Fatal("it cannot be called")
 	}
 	req := &sdk.FinishRequest{
 		Run: layertest.Request(nil).Run, End: sdk.End{Reason: sdk.EndExited},

@@ -252,7 +252,7 @@ func (l *testLayer) Start(_ context.Context, req *sdk.StartRequest) (*sdk.StartR
 	resp := &sdk.StartResponse{State: []byte("state")}
 	switch l.mode {
 	case "linger":
-		resp.Rest = func(context.Context) {}
+		resp.Rest = func(context.Context) { time.Sleep(100 * time.Millisecond) }
 	case "linger-on":
 		resp.Rest = func(context.Context) { time.Sleep(time.Hour) }
 	}
