@@ -156,7 +156,7 @@ bench: build ## start-up beside bubblewrap, firejail and the Codex sandbox, and 
 	$(GO) run ./bench/startup -nono bin/nono -codex bench/node_modules -n 60 $(BENCHFLAGS) $(if $(PAGE),-markdown bench/RESULTS.md)
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-bench-rules: build ## start-up against the size of the policy, stored sessions and signed files; PAGE=1 writes bench/RULES.md
+bench-rules: build ## start-up against the size of the policy and the project, stored sessions and signed files; PAGE=1 writes bench/RULES.md
 	@$(GO) run ./bench/startup -rules -nono bin/nono $(BENCHFLAGS) $(if $(PAGE),-markdown bench/RULES.md)
 
 bench-net: build ## the network layer beside nginx, tinyproxy and squid, and the credential layer beside nginx, as an ordinary user; PAGE=1 writes bench/NETWORK.md

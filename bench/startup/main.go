@@ -10,8 +10,8 @@
 // machine. Before anything is measured each sandbox shows that it passes an exit code on and that
 // it closes the network. A sandbox that is not installed is left out, with a line that says so.
 //
-// With -rules it measures nono alone instead, against the size of what it is given: rules, stored
-// sessions, signed files. With -rt every sandbox runs in a real-time class, which keeps other work
+// With -rules it measures nono alone instead, against the size of what it is given: rules, the
+// project, stored sessions, signed files. With -rt every sandbox runs in a real-time class, which keeps other work
 // of the machine out: for a machine that is not quiet.
 //
 // CPU time is what the kernel counted for all processes of a run. How it divides between nono's
@@ -44,6 +44,7 @@ func main() {
 	flag.IntVar(&o.watched, "watched", 20,
 		"runs of nono that are watched for the CPU time of each process")
 	flag.IntVar(&o.signed, "signed", 5, "runs of nono for each number of signed files")
+	flag.IntVar(&o.projects, "projects", 15, "runs of nono in each size of project")
 	flag.StringVar(&o.idle, "idle", "bin/bench/nono-layer-idle", "the layer that does nothing")
 	flag.StringVar(&o.plugins, "goplugin", "bin/bench/goplugin", "the host of plugins that do nothing")
 	flag.IntVar(&o.worked, "worked", 15, "rounds of work inside and outside")
@@ -74,13 +75,13 @@ func main() {
 
 // options are the flags.
 type options struct {
-	nono, codex, idle, plugins                   string
-	runs, warmup, watched, grown, signed, worked int
-	rules, realTime                              bool
+	nono, codex, idle, plugins                             string
+	runs, warmup, watched, grown, signed, projects, worked int
+	rules, realTime                                        bool
 }
 
 func run(o options, asJSON bool, markdown string) error {
-	if o.runs < 1 || min(o.warmup, o.watched, o.grown, o.signed, o.worked) < 0 {
+	if o.runs < 1 || min(o.warmup, o.watched, o.grown, o.signed, o.projects, o.worked) < 0 {
 		return fmt.Errorf("-n is at least 1, and no other number is negative")
 	}
 	if o.realTime {
@@ -210,6 +211,12 @@ func (r *report) measureRules(o options, where place) error {
 	}
 	if r.Stored, err = stored(nono, where, o.runs, o.warmup); err != nil {
 		return err
+	}
+	if o.projects > 0 {
+		r.InProjects = o.projects
+		if r.Projects, err = inProjects(nono, where, o.projects); err != nil {
+			return err
+		}
 	}
 	if o.signed > 0 {
 		r.Signed = o.signed

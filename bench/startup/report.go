@@ -21,6 +21,8 @@ type report struct {
 	Results     []result `json:"results"`
 	Watched     int      `json:"watched,omitempty"`
 	Inside      []inside `json:"inside,omitempty"`
+	InProjects  int      `json:"in_projects,omitempty"`
+	Projects    []result `json:"projects,omitempty"`
 	Signed      int      `json:"signed,omitempty"`
 	SignedFiles []result `json:"signed_files,omitempty"`
 	Grown       int      `json:"grown,omitempty"`
@@ -239,18 +241,22 @@ func (r report) text() string {
 
 func (r report) rulesText() string {
 	var b strings.Builder
-	if len(r.SignedFiles) > 0 {
-		fmt.Fprintf(&b, "\nstart-up against the number of signed files, %d runs each\n\n", r.Signed)
-		table(&b, countedRows(signedHeader, r.SignedFiles))
-	}
 	if len(r.Growth) > 0 {
 		fmt.Fprintf(&b, "\nstart-up against the size of the policy, medians of %d runs\n\n", r.Grown)
 		table(&b, r.growthRows())
 		fmt.Fprintf(&b, "\n9000 grants: %s\n", r.Refusal)
 	}
+	if len(r.Projects) > 0 {
+		fmt.Fprintf(&b, "\nstart-up against the size of the project, %d runs each\n\n", r.InProjects)
+		table(&b, countedRows(projectHeader, r.Projects))
+	}
 	if len(r.Stored) > 0 {
 		fmt.Fprintf(&b, "\nstart-up against the number of stored sessions, %d runs each\n\n", r.Runs)
-		table(&b, countedRows("stored", r.Stored))
+		table(&b, countedRows(storedHeader, r.Stored))
+	}
+	if len(r.SignedFiles) > 0 {
+		fmt.Fprintf(&b, "\nstart-up against the number of signed files, %d runs each\n\n", r.Signed)
+		table(&b, countedRows(signedHeader, r.SignedFiles))
 	}
 	return b.String()
 }
@@ -271,7 +277,7 @@ func (r report) markdown() string {
 		"belong to the machine. A ratio is the median of those of each round, and in brackets is\n" +
 		"between which bounds it lies, with 95 in 100.\n\n")
 	if r.RealTime {
-		b.WriteString("Everything ran in a real-time class: the machine had other work.\n\n")
+		b.WriteString(besideOtherWork + "\n")
 	}
 	fmt.Fprintf(&b, "`true`, %d runs of each sandbox in turn after %d to warm up, on %s.\n"+
 		"Each reads the system, may write one directory, and has a closed network. \"nono, no layer\"\n"+
@@ -355,32 +361,57 @@ func (r report) rulesMarkdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Start-up against the size of what nono is given\n\n"+
 		"Written by `make bench-rules`; every figure is from one run of it, on %s.\n"+
-		"Compare the figures with each other: the times belong to the machine.\n", r.Machine)
+		"Compare the figures with each other: the times belong to the machine. Each is of a whole run\n"+
+		"of `true`, to the end of all that belongs to it.\n", r.Machine)
+	if r.RealTime {
+		b.WriteString("\n" + besideOtherWork)
+	}
 	if len(r.Growth) > 0 {
 		fmt.Fprintf(&b, "\n## Against the size of the policy\n\n"+
-			"Medians of %d runs each. What there is many of lies in one directory: directories that\n"+
-			"are granted for writing, each a mount; files denied in a directory that is granted; and\n"+
-			"read rules beneath a grant, which change nothing.\n\n", r.Grown)
+			"Medians of %d runs each of `nono run -s -c agent.hcl -- true`. What there is many of lies in\n"+
+			"one directory: directories that are granted for writing, each a mount, and a project to look\n"+
+			"into; files denied in a directory that is granted; and read rules beneath a grant, which\n"+
+			"change nothing. What is refused would make nono look at more names than it does for any\n"+
+			"policy.\n\n", r.Grown)
 		markdownTable(&b, r.growthRows())
 		fmt.Fprintf(&b, "\nBeyond the limit, 9000 grants: `%s`\n", r.Refusal)
 	}
+	if len(r.Projects) > 0 {
+		fmt.Fprintf(&b, "\n## Against the size of the project\n\n"+
+			"%d runs each, in turn, of `%s`. Where git\n"+
+			"could enter a repository, what it would run there is protected: so nono looks for\n"+
+			"repositories in up to 1,000 directories, three levels deep, while its processes start. After\n"+
+			"the command it looks again for what was added, in up to 10,000, sixteen levels deep.\n\n",
+			r.InProjects, r.Projects[0].Shown)
+		markdownTable(&b, countedRows(projectHeader, r.Projects))
+	}
 	if len(r.Stored) > 0 {
 		fmt.Fprintf(&b, "\n## Against the number of stored sessions\n\n"+
-			"%d runs each, in turn. A start looks at the sessions that are not finished, and at no\n"+
-			"other.\n\n", r.Runs)
-		markdownTable(&b, countedRows("stored", r.Stored))
+			"%d runs each, in turn, of `%s`. A start\n"+
+			"looks at the sessions that are not finished, and at no other.\n\n",
+			r.Runs, r.Stored[0].Shown)
+		markdownTable(&b, countedRows(storedHeader, r.Stored))
 	}
 	if len(r.SignedFiles) > 0 {
 		fmt.Fprintf(&b, "\n## Against the number of signed files\n\n"+
-			"%d runs each, in turn, with the filesystem layer and the trust layer. Each file is signed\n"+
-			"by itself, but where that is said; all of them are verified, and the agent has them as they\n"+
-			"were verified. Where nothing was ever signed the trust layer is not started.\n\n", r.Signed)
+			"%d runs each, in turn, of `%s`, with the\n"+
+			"filesystem layer and the trust layer. Each file is signed by itself, but where that is said;\n"+
+			"all of them are verified, and the agent has them as they were verified. Where nothing was\n"+
+			"ever signed the trust layer is not started.\n\n", r.Signed, r.SignedFiles[0].Shown)
 		markdownTable(&b, countedRows(signedHeader, r.SignedFiles))
 	}
 	return b.String()
 }
 
-const signedHeader = "signed files"
+// The first columns of tables.
+const (
+	projectHeader = "in the project"
+	storedHeader  = "stored"
+	signedHeader  = "signed files"
+)
+
+// besideOtherWork is said where -rt was.
+const besideOtherWork = "Everything ran in a real-time class: the machine had other work.\n"
 
 // costs says what the figures above come from. It has no figures of its own.
 const costs = `

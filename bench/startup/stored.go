@@ -17,10 +17,9 @@ const storedSessions = 1000
 func stored(nono string, where place, n, warmup int) ([]result, error) {
 	none, many := filepath.Join(where.root, "none-stored"), filepath.Join(where.root, "many-stored")
 	with := func(name, state string) sandbox {
-		return sandbox{
-			Name: name, Sandboxed: true, args: []string{nono, "run", "-s", "--allow-cwd", "--"},
-			env: []string{"XDG_STATE_HOME=" + state},
-		}
+		s := nonoRun(nono, name, nil, "--allow-cwd")
+		s.env = []string{"XDG_STATE_HOME=" + state}
+		return s
 	}
 	sandboxes := []sandbox{with("none", none), with(fmt.Sprint(storedSessions), many)}
 	for _, s := range sandboxes { // the directories are made, and there is a session to copy
