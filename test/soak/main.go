@@ -35,6 +35,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -145,6 +146,7 @@ func (s *soak) soak() error {
 		defer os.RemoveAll(u.runtime)
 		s.users = append(s.users, u)
 	}
+	heed()
 	s.counts = map[string]int{}
 	before := surroundings()
 	fmt.Printf("soak: tier %s, %d runs, %d at once, seed %d\n", s.tier, s.runs, s.beside, s.seed)
@@ -161,6 +163,16 @@ func (s *soak) soak() error {
 		return fmt.Errorf("%d things are wrong:\n%s", len(s.wrong), strings.Join(s.wrong, "\n"))
 	}
 	return nil
+}
+
+// heed has the runs heed what this process was started to ignore, as every shell has it of what it
+// starts in the background: they would go on when a signal of these ends others.
+func heed() {
+	for _, s := range []os.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGTERM} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // user is somebody who runs nono.

@@ -4,7 +4,11 @@ package main
 
 import (
 	"math/rand/v2"
+	"os/exec"
+	"os/signal"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestDraw looks for a trial whose signal would be waited for in vain: its agent ends of nothing
@@ -25,5 +29,21 @@ func TestDraw(t *testing.T) {
 	}
 	if layers == 0 {
 		t.Error("no layer is ever killed")
+	}
+}
+
+// TestHeed starts a shell that a signal must end.
+func TestHeed(t *testing.T) {
+	signal.Ignore(unix.SIGHUP)
+	defer signal.Reset(unix.SIGHUP)
+	try := func() string {
+		out, _ := exec.Command("/bin/sh", "-c", "kill -HUP $$; echo ignored").Output()
+		return string(out)
+	}
+	if try() == "" {
+		t.Fatal("it is not ignored before")
+	}
+	if heed(); try() != "" {
+		t.Error("a run ignores what its parent was started to ignore")
 	}
 }
