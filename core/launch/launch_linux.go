@@ -234,7 +234,9 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 		args = append(args, recipe.HostNetwork)
 	}
 	attributes := namespaced(o)
-	if o.Tier == recipe.TierB {
+	if o.Tier == recipe.TierA {
+		args = append(args, recipe.User+strconv.Itoa(os.Getuid()), recipe.Group+strconv.Itoa(os.Getgid()))
+	} else {
 		args, attributes = append(args, recipe.NoNamespaces), plain()
 		if o.Terminal {
 			args = append(args, recipe.WithTerminal)
@@ -274,20 +276,15 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 func namespaced(o Options) *syscall.SysProcAttr {
 	namespaces := uintptr(unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID |
 		unix.CLONE_NEWIPC | unix.CLONE_NEWUTS)
-	// The network takes the kernel longer than all others. The child makes its own before it is
-	// nono-init: then no thread of core waits in a clone for it, with core's memory being copied.
-	var network uintptr
 	if !o.HostNetwork {
-		network = unix.CLONE_NEWNET
+		namespaces |= unix.CLONE_NEWNET
 	}
 	return &syscall.SysProcAttr{
-		Cloneflags:   namespaces,
-		Unshareflags: network,
-		// The user keeps his own number inside, and there is no other.
-		UidMappings:                itself(os.Getuid()),
-		GidMappings:                itself(os.Getgid()),
-		GidMappingsEnableSetgroups: false,
-		Pdeathsig:                  unix.SIGKILL,
+		// Core's memory is lent until the exec, as for any other child of Go's, and not copied: core would
+		// wait for each page that it writes to first. So core cannot write the user's number meanwhile,
+		// and nono-init does.
+		Cloneflags: namespaces | unix.CLONE_VM | unix.CLONE_VFORK,
+		Pdeathsig:  unix.SIGKILL,
 		// An exec by anyone but root drops all capabilities, in a new user namespace too, except the
 		// ambient ones: to drop what is left (SETPCAP), to set up the network, to mount, to set the
 		// limits on namespaces.
@@ -302,11 +299,6 @@ func namespaced(o Options) *syscall.SysProcAttr {
 // plain is how nono-init is made in tier B. No signal tells it of core's end: it must not go before
 // those that it started, and learns of that end from the lifeline.
 func plain() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
-
-// itself maps one number to itself, and no other.
-func itself(id int) []syscall.SysProcIDMap {
-	return []syscall.SysProcIDMap{{ContainerID: id, HostID: id, Size: 1}}
-}
 
 // listen reads what nono-init says until it is gone.
 func (i *Init) listen() {

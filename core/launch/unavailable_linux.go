@@ -101,6 +101,7 @@ func startError(path string, err error) error {
 // Steps at which a host says no. All but the first are nono-init's.
 const (
 	stepClone       = "clone"
+	stepUser        = "user"
 	stepPropagation = "propagation"
 	stepProc        = "proc"
 	stepDescriptors = "descriptors"
@@ -129,8 +130,8 @@ func explain(step, about string, errno syscall.Errno, on surroundings) *Unavaila
 			Try: "run nono outside the container, or start that with its /proc whole " +
 				"(docker: --security-opt systempaths=unconfined)",
 		}
-	case step == stepPropagation && refused,
-		step == stepClone && refused && on.setting(settingAppArmor) == "1":
+	case step == stepClone && refused && on.setting(settingAppArmor) == "1",
+		step == stepUser && refused && !on.bare(), step == stepPropagation && refused:
 		return withoutRights(on.setting)
 	case step == stepClone && refused && on.chrooted():
 		return &UnavailableError{
@@ -139,7 +140,7 @@ func explain(step, about string, errno syscall.Errno, on surroundings) *Unavaila
 			Try: "run it outside, or in a container or with pivot_root where chroot was used " +
 				"(systemd-nspawn, bwrap, unshare --root is a chroot too)",
 		}
-	case step == stepClone && refused && on.bare():
+	case step == stepUser && refused:
 		return &UnavailableError{
 			Next: recipe.TierB,
 			Reason: "root without capabilities may not give his own number to a user namespace, " +

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"syscall"
 
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
@@ -19,6 +20,7 @@ import (
 type launcher struct {
 	tier        recipe.Tier
 	hostNetwork bool
+	user, group string // the numbers to keep, in tier A
 	recipe      *recipe.Recipe
 
 	// proc is a fresh /proc that is mounted nowhere yet; sys is its sys directory, reached past what
@@ -57,6 +59,8 @@ var arrival = []step{
 	// First of all: what core had open by mistake must not be reachable by a mistake made below.
 	{"descriptors", closeInherited},
 	{"init", requireInit},
+	// Before anything is made, which would belong to nobody.
+	{"user", keepNumbers},
 	{"calls", requireCalls},
 	// Before the first mount, which would otherwise show up on the host.
 	{"propagation", leavePeers},
@@ -124,14 +128,20 @@ func Main() int {
 	}
 	life := l.run
 	for _, arg := range os.Args[1:] {
-		switch arg {
-		case recipe.HostNetwork:
+		user, isUser := strings.CutPrefix(arg, recipe.User)
+		group, isGroup := strings.CutPrefix(arg, recipe.Group)
+		switch {
+		case isUser:
+			l.user = user
+		case isGroup:
+			l.group = group
+		case arg == recipe.HostNetwork:
 			l.hostNetwork = true
-		case recipe.WithTerminal:
+		case arg == recipe.WithTerminal:
 			l.terminal.wanted = true
-		case recipe.NoNamespaces:
+		case arg == recipe.NoNamespaces:
 			l.tier, life = recipe.TierB, l.guard
-		case nascent:
+		case arg == nascent:
 			l.tier, life = recipe.TierB, l.become
 		default:
 			return 2

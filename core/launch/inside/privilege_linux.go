@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -12,6 +13,21 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// keepNumbers lets the user and the group keep their own numbers inside, where there is no other.
+// Who has no privilege outside has to give up setting groups for that.
+func keepNumbers(l *launcher) error {
+	for _, f := range []struct{ name, content string }{
+		{"uid_map", l.user + " " + l.user + " 1"},
+		{"setgroups", "deny"},
+		{"gid_map", l.group + " " + l.group + " 1"},
+	} {
+		if err := os.WriteFile("/proc/self/"+f.name, []byte(f.content), 0); err != nil {
+			return fail("keeping the user's number", err)
+		}
+	}
+	return nil
+}
 
 // forbidNamespaces lets nobody make another namespace in our user namespace. The filter refuses the
 // calls as well; this holds for the calls that the filter does not know.

@@ -9,6 +9,13 @@ import (
 // namespace.
 const HostNetwork = "host-network"
 
+// User and Group begin the arguments that tell nono-init which number each of the two is to keep in
+// its user namespace. There it can see neither before it has said so.
+const (
+	User  = "user="
+	Group = "group="
+)
+
 // NoNamespaces is the argument that tells nono-init that it was left in all of the host's
 // namespaces, which is tier B.
 const NoNamespaces = "no-namespaces"
