@@ -35,7 +35,7 @@ type memory struct {
 // and one that is ephemeral is perhaps never started.
 func (m *member) recall(r *run) bool {
 	known := remembered.In(r.req.Dirs)
-	m.memory.at = remembered.Place{Layer: m.binary.Name, Situation: r.situation(m)}
+	m.memory.at = remembered.Place{Layer: m.binary.Name, Situation: r.situation}
 	if r.req.Fresh || r.tellsSecret(m) || !known.Has(m.memory.at) {
 		return false
 	}
@@ -84,16 +84,16 @@ func isSensitive(s sdk.Setting) bool {
 	return s.Sensitive || slices.ContainsFunc(s.Settings, isSensitive)
 }
 
-// situation is a digest of what is known when the layers would be started. Two runs in one ask a
-// layer the same, unless the host's files have changed, or another layer says something else.
-func (r *run) situation(m *member) remembered.Digest {
+// situated is a digest of what is known when the layers would be started. Two runs in one situation
+// ask a layer the same, unless the host's files have changed, or another layer says something else.
+func (r *run) situated() remembered.Digest {
 	sum := sha256.New()
 	say := func(words ...string) {
 		for _, w := range words {
 			fmt.Fprintf(sum, "%d %s\n", len(w), w)
 		}
 	}
-	say(string(m.block.Kind), m.binary.Path, r.req.Dir, r.req.DirName, r.tool.Executable)
+	say(r.bin, r.req.Dir, r.req.DirName, r.tool.Executable)
 	say(r.req.Args...)
 	for _, rule := range r.policy.Rules() {
 		say(string(rule.ID), rule.Says)

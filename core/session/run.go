@@ -27,6 +27,7 @@ import (
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/plan/proof"
 	"github.com/nono-run/nono/core/remains"
+	"github.com/nono-run/nono/core/remembered"
 	"github.com/nono-run/nono/core/scratch"
 	"github.com/nono-run/nono/core/self"
 	"github.com/nono-run/nono/core/sockets"
@@ -64,8 +65,10 @@ type run struct {
 	inUse    *os.File         // the caches, while they are not to be pruned
 	notKept  error            // why there are none
 	policy   policy.Policy    // the configuration's, with what the command and PATH need
-	init     *launch.Init
-	host     sdk.Host
+	// situation is by what layers' answers are remembered.
+	situation remembered.Digest
+	init      *launch.Init
+	host      sdk.Host
 	// fallback is why the host is one of tier B, where it is; scratch and directories are the
 	// session's own there.
 	fallback    *plan.Fallback
@@ -236,6 +239,7 @@ func (r *run) findLayers() ([]*member, error) {
 // startProcesses starts all layers at the same time, and returns when each has connected and
 // nono-init has said how far this host goes. What needs neither is done meanwhile.
 func (r *run) startProcesses(ctx context.Context) error {
+	r.situation = r.situated()
 	starts := make([]func() error, 0, len(r.members)+1)
 	for i, m := range r.members {
 		starts = append(starts, func() error { return m.start(ctx, r, i) })
