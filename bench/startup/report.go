@@ -429,7 +429,7 @@ its CPU time. Where a ratio above is higher, this is where the rest goes:
   initialisation of its packages, a connection and four or five calls. What of that is the
   library's alone, the rows of go-plugin's say: what four plugins cost there is not to be had
   for less. Another vendor's program is
-  copied into sealed memory and its digest compared with the lock before that.
+  run from a copy that was kept when it was held against the lock, at its first run.
 - **The kernel.** More than half of the CPU time is the kernel's: page faults above all, then clone
   into six namespaces, mounts, Landlock, and the end of all that.
 - Not in it: digests of our own programs, anything synced to disk, a layer that has nothing to do.

@@ -26,7 +26,7 @@ type Dirs struct {
 	// UserConfig is where other programs' settings are; it is not nono's own.
 	UserConfig string
 	Config     string // config.hcl, profiles/, trust/, plugins.lock.hcl
-	State      string // sessions/, store/, agents/
+	State      string // sessions/, store/, agents/, programs/
 	Data       string // plugins/
 	Cache      string // build/, the caches of sandboxed tools
 	Runtime    string // what a run needs while it lives

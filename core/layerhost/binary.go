@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -27,8 +30,10 @@ type Binary struct {
 	// Script says that the program names an interpreter (#!), which the digest does not cover.
 	Script bool
 
-	// sealed is the copy that is run; nil for a built-in layer.
-	sealed *os.File
+	// copied is what is run; nil for a built-in layer.
+	copied *os.File
+	// stamp is what the program was when the copy was made; empty where one was kept.
+	stamp  string
 	digest func() (string, error)
 	permit Permit
 }
@@ -36,6 +41,10 @@ type Binary struct {
 // Permit is asked before anything of a foreign program is run, with the digest of the copy that
 // would be; its error is why not. One that is nil permits nothing.
 type Permit func(b *Binary, digest string) error
+
+// Kept is asked for the copy of a foreign program that was kept from an earlier run, by the layer's
+// name and by what its program is now ([Stamp]). With it comes its digest; there may be none.
+type Kept func(layer, stamp string) (*os.File, string)
 
 // Permitted is why nothing of the program may be run, or nil. The digest is waited for.
 func (b *Binary) Permitted() error {
@@ -61,21 +70,41 @@ func (b *Binary) Digest() (string, error) {
 	return b.digest()
 }
 
-// Close gives up the sealed copy. Processes that run from it are not touched.
+// Copied is the copy that was made of a foreign program for this run, and what that was then; nil
+// where there was one already. It is closed with the binary.
+func (b *Binary) Copied() (copied *os.File, stamp string) {
+	if b.stamp == "" {
+		return nil, ""
+	}
+	return b.copied, b.stamp
+}
+
+// Close gives up the copy. Processes that run from it are not touched.
 func (b *Binary) Close() error {
-	if b.sealed == nil {
+	if b.copied == nil {
 		return nil
 	}
-	return b.sealed.Close()
+	return b.copied.Close()
+}
+
+// Stamp is what a file is without a look into it: one that was changed or replaced has another.
+func Stamp(f *os.File) (string, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return "", &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	}
+	return fmt.Sprintf("device %d inode %d size %d modified %d changed %d",
+		st.Dev, st.Ino, st.Size, st.Mtim.Nano(), st.Ctim.Nano()), nil
 }
 
 // maxBinary bounds what is copied into memory.
 const maxBinary = 1 << 30
 
-// seal copies a foreign program into memory that nobody can change any more, and takes the digest
-// of the copy. What is permitted and run later is that copy: a file that is overwritten between the
-// check and the exec, even through the descriptor that was checked, changes nothing.
-func seal(name, path string, permit Permit) (*Binary, error) {
+// copyOf takes a foreign program as a copy that nobody can change any more: the one that was kept,
+// or one in memory, of which it takes the digest. What is permitted and run later is that copy: a
+// file that is overwritten between the check and the exec, even through the descriptor that was
+// checked, changes nothing.
+func copyOf(name, path string, in Places) (*Binary, error) {
 	resolved, err := hostfile.Resolve(path)
 	if err != nil {
 		return nil, fmt.Errorf("looking for layer %s: %w", name, err)
@@ -88,18 +117,34 @@ func seal(name, path string, permit Permit) (*Binary, error) {
 	if err := sealable(f); err != nil {
 		return nil, diag.Errorf("%s cannot be run as layer %s: %v", resolved, name, err)
 	}
-	sealed, err := sealedCopy(name, f)
-	if err != nil {
+	b := &Binary{Name: name, Asked: path, Path: resolved, permit: in.Permit}
+	if err := b.take(f, in.Kept); err != nil {
 		return nil, fmt.Errorf("copying layer %s from %s: %w", name, resolved, err)
 	}
-	b := &Binary{Name: name, Asked: path, Path: resolved, sealed: sealed, permit: permit}
-	if b.Script, err = isScript(sealed); err == nil {
-		b.digest, err = digestOf(sealed)
+	if b.Script, err = isScript(b.copied); err == nil && b.digest == nil {
+		b.digest, err = digestOf(b.copied)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("reading the copy of layer %s: %w", name, err), sealed.Close())
+		return nil, errors.Join(fmt.Errorf("reading the copy of layer %s: %w", name, err), b.Close())
 	}
 	return b, nil
+}
+
+// take takes the copy of a program that was kept, or else makes one.
+func (b *Binary) take(program *os.File, kept Kept) error {
+	stamp, err := Stamp(program)
+	if err != nil {
+		return err
+	}
+	if kept != nil {
+		if f, digest := kept(b.Name, stamp); f != nil {
+			b.copied, b.digest = f, func() (string, error) { return digest, nil }
+			return nil
+		}
+	}
+	b.copied, err = sealedCopy(b.Name, program)
+	b.stamp = stamp
+	return err
 }
 
 func isScript(f *os.File) (bool, error) {
@@ -153,8 +198,8 @@ func sealable(f *os.File) error {
 // start runs the program, if it is permitted: command makes the rest of what the process is started
 // with, once for each try. No process of a layer's is started but here.
 //
-// A sealed copy is "text file busy" for as long as a process that was being forked at the moment of
-// the copy has not yet executed its own program, which takes it milliseconds.
+// A copy is "text file busy" for as long as a process that was being forked when it was written has
+// not yet executed its own program, which takes it milliseconds.
 func (b *Binary) start(command func() *exec.Cmd) (*exec.Cmd, error) {
 	if err := b.Permitted(); err != nil {
 		return nil, err
@@ -173,11 +218,11 @@ func (b *Binary) start(command func() *exec.Cmd) (*exec.Cmd, error) {
 // execute makes this the program of a command.
 func (b *Binary) execute(cmd *exec.Cmd) {
 	cmd.Path, cmd.Args = b.Path, []string{layerPrefix + filepath.Base(b.Name)}
-	if b.sealed == nil {
+	if b.copied == nil {
 		return
 	}
 	// The copy stays open in the child, for a script's interpreter opens it by this name once more.
-	cmd.ExtraFiles = append(cmd.ExtraFiles, b.sealed)
+	cmd.ExtraFiles = append(cmd.ExtraFiles, b.copied)
 	const firstExtra = 3
 	cmd.Path = fmt.Sprintf("/proc/self/fd/%d", firstExtra+len(cmd.ExtraFiles)-1)
 }

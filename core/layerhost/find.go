@@ -58,8 +58,9 @@ type Places struct {
 	Builtin string
 	// Plugins is $XDG_DATA_HOME/nono/plugins.
 	Plugins string
-	// Permit decides about foreign programs.
+	// Permit decides about foreign programs, and Kept knows copies of them; nil knows none.
 	Permit Permit
+	Kept   Kept
 }
 
 // PathOf is where a layer's program lies, if it is there at all.
@@ -83,7 +84,7 @@ func Find(name string, in Places) (*Binary, error) {
 	if !strings.Contains(name, "/") {
 		return findBuiltin(name, in.Builtin, path)
 	}
-	b, err := seal(name, path, in.Permit)
+	b, err := copyOf(name, path, in)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.Errorf("there is no layer %s: %s does not exist", name, path).
 			Try("put the layer's program there, or name it in a block: plugin %q { path = \"/...\" }", name)
@@ -91,8 +92,9 @@ func Find(name string, in Places) (*Binary, error) {
 	return b, err
 }
 
-// FindAt takes a layer from a path that a plugin block gives.
-func FindAt(name, path string, permit Permit) (*Binary, error) {
+// FindAt takes a layer from a path that a plugin block gives, in place of where it would be looked
+// for.
+func FindAt(name, path string, in Places) (*Binary, error) {
 	if err := wire.LayerName(name); err != nil {
 		return nil, diag.Errorf("%v", err)
 	}
@@ -102,7 +104,7 @@ func FindAt(name, path string, permit Permit) (*Binary, error) {
 	if !filepath.IsAbs(path) {
 		return nil, diag.Errorf("the path of layer %s is not absolute: %s", name, path)
 	}
-	b, err := seal(name, path, permit)
+	b, err := copyOf(name, path, in)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.Errorf("there is no layer %s: %s does not exist", name, path)
 	}
@@ -113,7 +115,7 @@ func FindAt(name, path string, permit Permit) (*Binary, error) {
 // to have it run.
 func Open(path string) (*Binary, error) {
 	typed := func(*Binary, string) error { return nil }
-	b, err := seal(strings.TrimPrefix(filepath.Base(path), layerPrefix), path, typed)
+	b, err := copyOf(strings.TrimPrefix(filepath.Base(path), layerPrefix), path, Places{Permit: typed})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.Errorf("%s does not exist", path)
 	}

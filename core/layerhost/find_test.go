@@ -161,7 +161,7 @@ func TestFind(t *testing.T) {
 		{"acme/egress", "plugins/acme/egress/nono-layer-egress"},                 // from the current directory
 		{"acme/egress", in.Plugins},                                              // a directory
 	} {
-		if b, err := FindAt(c.name, c.path, anything); err == nil {
+		if b, err := FindAt(c.name, c.path, Places{Permit: anything}); err == nil {
 			t.Errorf("%s at %s was found: %s", c.name, c.path, b.Path)
 		}
 	}
@@ -180,7 +180,7 @@ func TestSealedCopyIsRun(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "nono-layer-foreign")
 	program(t, path, string(honest))
-	b, err := FindAt("test/foreign", path, anything)
+	b, err := FindAt("test/foreign", path, Places{Permit: anything})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestSealedCopyIsRun(t *testing.T) {
 	}
 
 	// The control: what is there now would not have started.
-	overwritten, err := FindAt("test/foreign", path, anything)
+	overwritten, err := FindAt("test/foreign", path, Places{Permit: anything})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,12 +218,12 @@ func TestSealedCopyIsRun(t *testing.T) {
 func TestSealedCopyCannotBeChanged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "layer")
 	program(t, path, "#!/bin/true\n")
-	b, err := FindAt("test/foreign", path, anything)
+	b, err := FindAt("test/foreign", path, Places{Permit: anything})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = b.Close() }()
-	f, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", b.sealed.Fd()), os.O_WRONLY, 0)
+	f, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", b.copied.Fd()), os.O_WRONLY, 0)
 	if err == nil {
 		_, err = f.WriteString("x")
 		_ = f.Close()
@@ -240,7 +240,7 @@ func TestScriptLayer(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "nono-layer-script")
 	program(t, path, fmt.Sprintf("#!/bin/sh\nNONO_TEST_MODE=script exec %s\n", exe))
-	b, err := FindAt("test/script", path, anything)
+	b, err := FindAt("test/script", path, Places{Permit: anything})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestForeignBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := FindAt("test/foreign", exe, anything)
+	b, err := FindAt("test/foreign", exe, Places{Permit: anything})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func TestNotTrustedAsALayer(t *testing.T) {
 	if err := os.Chmod(path, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := FindAt("test/foreign", path, anything); err == nil || !strings.Contains(err.Error(), "everybody can write to it") {
+	if _, err := FindAt("test/foreign", path, Places{Permit: anything}); err == nil || !strings.Contains(err.Error(), "everybody can write to it") {
 		t.Errorf("got %v", err)
 	}
 }

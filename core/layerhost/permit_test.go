@@ -66,14 +66,14 @@ func TestSwappedProgramIsNotRun(t *testing.T) {
 				dir := t.TempDir()
 				path, mark := filepath.Join(dir, "vendor", "layer"), filepath.Join(dir, "mark")
 				program(t, path, good)
-				first, err := FindAt("test/foreign", path, permit.is)
+				first, err := FindAt("test/foreign", path, Places{Permit: permit.is})
 				ok(t, err)
 				defer func() { _ = first.Close() }()
 				if err := first.Permitted(); permit.is != nil && err != nil {
 					t.Fatalf("before: %v", err)
 				}
 				swap(t, path, marking(mark))
-				b, err := FindAt("test/foreign", path, permit.is)
+				b, err := FindAt("test/foreign", path, Places{Permit: permit.is})
 				ok(t, err)
 				defer func() { _ = b.Close() }()
 
@@ -106,7 +106,7 @@ func TestTheCopyIsWhatIsChecked(t *testing.T) {
 		runs bool
 	}{{only(good), false}, {anything, true}} {
 		program(t, path, marking(mark))
-		b, err := FindAt("test/foreign", path, permit.is)
+		b, err := FindAt("test/foreign", path, Places{Permit: permit.is})
 		ok(t, err)
 		program(t, path, good)
 		if there, err := os.ReadFile(path); err != nil || string(there) != good {
@@ -129,7 +129,7 @@ func TestPermittedProgramBehindALink(t *testing.T) {
 	path := filepath.Join(dir, "layer")
 	program(t, path, "#!/bin/true\n")
 	ok(t, os.Symlink("layer", filepath.Join(dir, "link")))
-	b, err := FindAt("test/foreign", filepath.Join(dir, "link"), only("#!/bin/true\n"))
+	b, err := FindAt("test/foreign", filepath.Join(dir, "link"), Places{Permit: only("#!/bin/true\n")})
 	ok(t, err)
 	defer func() { _ = b.Close() }()
 	if err := b.Permitted(); err != nil || b.Asked != filepath.Join(dir, "link") || b.Path != path {

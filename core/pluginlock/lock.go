@@ -24,13 +24,15 @@
 //	  sha256 = "5d41402abc4b2a76b9719d911017c592ae1f3c5a0c0f2f4e6f3c5a0c0f2f4e6f"
 //	}
 //
-// The path is where the program lay when it was locked; nothing is decided by it. Of a script
+// The path is where the program lay when it was locked; nothing is decided by it. What is run is a
+// copy of the program, and that is kept for later runs (copies.go). Of a script
 // (script = true) the digest is the script's own: its interpreter, and what that loads, is not
 // covered.
 package pluginlock
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -126,15 +128,23 @@ func (l *Lock) command(b *layerhost.Binary) string {
 	return typed
 }
 
-// Gate is [Lock.Permit] of the list as it is when it is first asked, which in a run without a
-// program of another vendor's is never.
-func Gate(own dirs.Dirs) layerhost.Permit {
+// Gate is [Lock.Permit] and [Lock.Kept] of the list as it is when it is first asked, which in a run
+// without a program of another vendor's is never.
+func Gate(own dirs.Dirs) (layerhost.Permit, layerhost.Kept) {
 	read := sync.OnceValues(func() (*Lock, error) { return Read(own) })
-	return func(b *layerhost.Binary, digest string) error {
+	permit := func(b *layerhost.Binary, digest string) error {
 		l, err := read()
 		if err != nil {
 			return err
 		}
 		return l.Permit(b, digest)
 	}
+	kept := func(layer, stamp string) (*os.File, string) {
+		l, err := read()
+		if err != nil {
+			return nil, "" // and nothing will be permitted
+		}
+		return l.Kept(layer, stamp)
+	}
+	return permit, kept
 }

@@ -166,7 +166,8 @@ func TestPermit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for how, permit := range map[string]layerhost.Permit{"the lock": l.Permit, "the gate": Gate(d)} {
+		gate, _ := Gate(d)
+		for how, permit := range map[string]layerhost.Permit{"the lock": l.Permit, "the gate": gate} {
 			err := permit(&tt.binary, tt.digest)
 			if (err == nil) != (tt.want == nil) {
 				t.Errorf("%s, %s: %v", tt.name, how, err)
@@ -227,7 +228,8 @@ func TestLockThatIsNotBelieved(t *testing.T) {
 				}
 			}
 			before, _ := os.ReadFile(file(d))
-			permitted := Gate(d)(&layerhost.Binary{Name: "acme/motd"}, digestOf("a"))
+			permit, _ := Gate(d)
+			permitted := permit(&layerhost.Binary{Name: "acme/motd"}, digestOf("a"))
 			changed := Change(d, func(*Lock) error { return nil })
 			for what, err := range map[string]error{"permit": permitted, "change": changed} {
 				switch {

@@ -187,13 +187,14 @@ func candidates(installed []string, blocks []config.Plugin) []config.Plugin {
 // placesOf are where layers are looked for, with the user's lock to decide about those that are not
 // nono's own.
 func placesOf(bin string, own dirs.Dirs) layerhost.Places {
-	return layerhost.Places{Builtin: bin, Plugins: own.Plugins(), Permit: pluginlock.Gate(own)}
+	permit, kept := pluginlock.Gate(own)
+	return layerhost.Places{Builtin: bin, Plugins: own.Plugins(), Permit: permit, Kept: kept}
 }
 
 // findBinary finds a layer's program where its block says, or else where layers are installed.
 func findBinary(plugin config.Plugin, places layerhost.Places) (*layerhost.Binary, error) {
 	if plugin.Path != "" {
-		return layerhost.FindAt(plugin.Name, plugin.Path, places.Permit)
+		return layerhost.FindAt(plugin.Name, plugin.Path, places)
 	}
 	return layerhost.Find(plugin.Name, places)
 }

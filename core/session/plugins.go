@@ -59,7 +59,7 @@ func findToLock(
 		}
 	}
 	if path != "" {
-		return layerhost.FindAt(name, path, nil)
+		return layerhost.FindAt(name, path, layerhost.Places{})
 	}
 	if !strings.Contains(name, "/") {
 		return nil, diag.Errorf("%s is no layer of another vendor's: those are called VENDOR/NAME",
@@ -72,7 +72,7 @@ func findToLock(
 	if _, err := os.Lstat(usual); errors.Is(err, fs.ErrNotExist) && before != "" {
 		usual = before
 	}
-	return layerhost.FindAt(name, usual, nil)
+	return layerhost.FindAt(name, usual, layerhost.Places{})
 }
 
 // UnlockPlugin takes a program out of the user's lock, so that it is not run any more.

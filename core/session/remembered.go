@@ -10,6 +10,7 @@ import (
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/core/pluginlock"
 	"github.com/nono-run/nono/core/remembered"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/host"
@@ -222,14 +223,17 @@ func (m *member) note(req *sdk.PlanRequest) {
 	m.memory.program, m.memory.described, m.memory.planned = program, said, planned
 }
 
-// remember writes down what layers said in this run, for the next one. It is done beside the agent:
-// nobody waits for it but the run's end.
+// remember writes down what layers said in this run, and keeps the copies of their programs, for
+// the next one. It is done beside the agent: nobody waits for it but the run's end.
 func (r *run) remember() func() {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		known := remembered.In(r.req.Dirs)
 		for _, m := range r.members {
+			if err := pluginlock.Keep(r.req.Dirs, m.binary); err != nil {
+				r.req.Log.Debug("keeping a copy of a layer", "layer", m.binary.Name, "error", err)
+			}
 			if m.memory.planned == nil {
 				continue
 			}

@@ -51,7 +51,8 @@ type Request struct {
 	Lookup  func(string) (string, bool)
 	Environ []string
 
-	// Fresh asks each layer anew, whatever is remembered of it.
+	// Fresh asks each layer anew, whatever is remembered of it, and holds each program of another
+	// vendor's against the lock, whatever copy is kept of it.
 	Fresh bool
 
 	// Deadlines bound each layer's calls; zero means layerhost's own.

@@ -210,9 +210,12 @@ func (r *run) resolveCommand() error {
 }
 
 // findLayers finds the program of each layer that has something to do. They are looked for at the
-// same time: one that is not nono's own is copied, and that takes long.
+// same time: one that is not nono's own is copied at its first run, and that takes long.
 func (r *run) findLayers() ([]*member, error) {
 	places := placesOf(r.bin, r.req.Dirs)
+	if r.req.Fresh {
+		places.Kept = nil
+	}
 	blocks := r.req.Config.Running()
 	if err := checkPrograms(blocks); err != nil {
 		return nil, err

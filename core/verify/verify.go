@@ -143,8 +143,9 @@ func findNamed(req Request, name string) (*layerhost.Binary, error) {
 	if err != nil {
 		return nil, err
 	}
+	permit, _ := pluginlock.Gate(req.Dirs)
 	return layerhost.Find(name, layerhost.Places{
-		Builtin: bin, Plugins: req.Dirs.Plugins(), Permit: pluginlock.Gate(req.Dirs),
+		Builtin: bin, Plugins: req.Dirs.Plugins(), Permit: permit,
 	})
 }
 

@@ -115,6 +115,32 @@ func TestPluginLock(t *testing.T) {
 	u.refused(u.nono("plugin", "lock", "test/echo", "./nowhere"), u.path("nowhere")+" does not exist")
 }
 
+// keptCopies is where nono keeps copies of programs that were run.
+const keptCopies = "~/.local/state/nono/programs"
+
+// TestLockedCopy: the copy of a program is kept at its first run, and one that has changed since is
+// not run.
+func TestLockedCopy(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.tmp()
+	honest, err := sha256Of(layers + "/nono-layer-echo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.useEcho("")
+	u.succeeds(u.nono(configured("true")...))
+	at := u.path(keptCopies + "/" + honest)
+	if err := os.Chmod(at, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	u.write(keptCopies+"/"+honest, "#!/bin/sh\ntouch "+u.path("~/intruded")+"\n")
+	u.succeeds(u.nono(configured("true")...))
+	if is, err := sha256Of(at); err != nil || is != honest || u.exists("~/intruded") {
+		t.Errorf("the copy is %s, %v; the other program ran: %t", is, err, u.exists("~/intruded"))
+	}
+}
+
 // TestLockOfALaterNono is refused by name and stays as it is; it says nothing about runs without
 // such a layer.
 func TestLockOfALaterNono(t *testing.T) {
@@ -143,7 +169,8 @@ func TestLockFromInside(t *testing.T) {
 	u.write("~/evil", evil)
 	r := u.tries([]string{"--allow", u.Home},
 		"yes: echo x > ~/control", "no: cat "+lockFile, "no: cp ~/evil "+lockFile, "no: mv ~/evil "+lockFile,
-		"no: ln -sf ~/evil "+lockFile, "no: mv ~/.config/nono ~/.config/old", "no: mv ~/.config ~/c", "no: rm -f "+lockFile+" && ls "+lockFile)
+		"no: ln -sf ~/evil "+lockFile, "no: mv ~/.config/nono ~/.config/old", "no: mv ~/.config ~/c", "no: rm -f "+lockFile+" && ls "+lockFile,
+		"no: mkdir -p "+keptCopies+" && cp ~/evil "+keptCopies)
 	if u.read(lockFile) != before {
 		t.Errorf("the lock is another one\n%s", r)
 	}
