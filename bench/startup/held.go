@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// holding is what one process has of memory while the command runs, in MiB: the medians over the
-// watched runs.
+// holding is what the processes of one program have of memory while the command runs, in MiB: the
+// medians over the watched runs.
 type holding struct {
 	Name string `json:"name"`
 	// Own is anonymous memory, which no other process has.
@@ -52,6 +52,44 @@ func hold(s sandbox, dir string, runs int) ([]holding, error) {
 		}
 	}
 	return all, nil
+}
+
+// holdAll looks at the memory of each sandbox while a command runs in it, but at a terminal, where
+// it is the same.
+func holdAll(results []result, dir string, runs int) error {
+	for i, r := range results {
+		if r.atTerminal {
+			continue
+		}
+		held, err := hold(r.sandbox, dir, runs)
+		if err != nil {
+			return fmt.Errorf("the memory of %s: %w", r.Name, err)
+		}
+		all := together(held)
+		results[i].Held = &all
+	}
+	return nil
+}
+
+// together is what several processes have.
+func together(held []holding) holding {
+	all := holding{Name: "all"}
+	for _, h := range held {
+		all.Own += h.Own
+		all.Files += h.Files
+	}
+	return all
+}
+
+// added adds a process to those of its program.
+func added(all []holding, h holding) []holding {
+	i := slices.IndexFunc(all, func(other holding) bool { return other.Name == h.Name })
+	if i < 0 {
+		return append(all, h)
+	}
+	all[i].Own += h.Own
+	all[i].Files += h.Files
+	return all
 }
 
 // holdOnce holds one run by its input. Once cat has echoed a line all layers have started.
@@ -131,7 +169,7 @@ func holdings(root int) ([]holding, error) {
 			}
 		}
 		if h.Own+h.Files > 0 { // one that has ended has no memory
-			all = append(all, h)
+			all = added(all, h)
 		}
 	}
 	return all, nil

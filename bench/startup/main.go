@@ -11,8 +11,8 @@
 // it closes the network. A sandbox that is not installed is left out, with a line that says so.
 //
 // With -rules it measures nono alone instead, against the size of what it is given: rules, the
-// project, stored sessions, signed files. With -rt every sandbox runs in a real-time class, which keeps other work
-// of the machine out: for a machine that is not quiet.
+// project, stored sessions, signed files. With -rt every sandbox runs in a real-time class, which
+// keeps other work of the machine out: for a machine that is not quiet.
 //
 // CPU time is what the kernel counted for all processes of a run. How it divides between nono's
 // processes is measured in runs of their own, for watching costs time; see watch.go.
@@ -171,6 +171,9 @@ func (r *report) measureStarts(o options, where place) error {
 	r.Missing = missing
 	var err error
 	if r.Results, err = measure(measured, where.work, o.runs, o.warmup); err != nil {
+		return err
+	}
+	if err := holdAll(r.Results, where.work, min(o.watched, 5)); err != nil {
 		return err
 	}
 	for _, s := range measured {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
-	"syscall"
 	"time"
 )
 
@@ -20,15 +19,16 @@ type result struct {
 	P90    float64 `json:"p90_ms"`
 	// CPU is the median of user and system time of all processes that the run waited for.
 	CPU float64 `json:"cpu_ms"`
-	// Peak is the largest resident set of any one process, in MiB, the median over the runs.
-	Peak float64 `json:"peak_mib"`
+	// Held is the memory of all processes together while a command runs; nil where it was not looked
+	// at.
+	Held *holding `json:"held,omitempty"`
 
 	// rounds are the runs, in the order of the rounds.
 	rounds []sample
 }
 
 // sample is one run.
-type sample struct{ wall, cpu, peak float64 }
+type sample struct{ wall, cpu float64 }
 
 func wallOf(s sample) float64 { return s.wall }
 func cpuOf(s sample) float64  { return s.cpu }
@@ -59,8 +59,7 @@ func measure(sandboxes []sandbox, dir string, n, warmup int) ([]result, error) {
 		results[i] = result{
 			sandbox: s,
 			Median:  quantile(wall, 0.5), P10: quantile(wall, 0.1), P90: quantile(wall, 0.9),
-			CPU:  quantile(pick(samples[i], cpuOf), 0.5),
-			Peak: quantile(pick(samples[i], func(s sample) float64 { return s.peak }), 0.5),
+			CPU: quantile(pick(samples[i], cpuOf), 0.5),
 
 			rounds: samples[i],
 		}
@@ -93,9 +92,8 @@ func timed(cmd *exec.Cmd) (sample, error) {
 		return sample{}, fmt.Errorf("%v: %w", cmd.Args, err)
 	}
 	wall := time.Since(begin)
-	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	return sample{milliseconds(wall), milliseconds(cpu), float64(usage.Maxrss) / 1024}, nil
+	return sample{milliseconds(wall), milliseconds(cpu)}, nil
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -21,6 +21,19 @@ func ratioOf(one, other []sample, of func(sample) float64) ratio {
 			all = append(all, of(one[i])/of(other[i]))
 		}
 	}
+	return bounded(all)
+}
+
+// differenceOf is ratioOf, but what one sandbox takes more than another.
+func differenceOf(one, other []sample, of func(sample) float64) ratio {
+	var all []float64
+	for i := range min(len(one), len(other)) {
+		all = append(all, of(one[i])-of(other[i]))
+	}
+	return bounded(all)
+}
+
+func bounded(all []float64) ratio {
 	if len(all) == 0 {
 		return ratio{}
 	}

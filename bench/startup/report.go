@@ -52,16 +52,31 @@ func thisMachine() string {
 		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), kernel, who)
 }
 
+// startHeader is that of a table of starts.
+var startHeader = []string{
+	"", "median", "p10 to p90", "of Codex's", "CPU", "of Codex's", "own memory", "of files",
+}
+
+func own(h holding) float64   { return h.Own }
+func files(h holding) float64 { return h.Files }
+
+func (x result) memory(of func(holding) float64) string {
+	if x.Held == nil || x.Held.Own+x.Held.Files == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f MiB", of(*x.Held))
+}
+
 // rows is the table of results, its header first.
 func (r report) rows() [][]string {
-	rows := [][]string{{"", "median", "p10 to p90", "of Codex's", "CPU", "of Codex's", "peak memory"}}
+	rows := [][]string{startHeader}
 	for _, x := range r.Results {
 		codex := r.codex(x.atTerminal).rounds
 		rows = append(rows, []string{
 			x.Name, fmt.Sprintf("%.1f ms", x.Median), fmt.Sprintf("%.1f to %.1f", x.P10, x.P90),
 			ratioOf(x.rounds, codex, wallOf).String(),
 			fmt.Sprintf("%.1f ms", x.CPU), ratioOf(x.rounds, codex, cpuOf).String(),
-			fmt.Sprintf("%.1f MiB", x.Peak),
+			x.memory(own), x.memory(files),
 		})
 	}
 	return rows
@@ -80,7 +95,7 @@ func (r report) codex(atTerminal bool) result {
 // walledRows is the table of results without user namespaces, its header first. They were no part
 // of the peer's rounds, so that there are no bounds.
 func (r report) walledRows() [][]string {
-	rows := [][]string{{"", "median", "p10 to p90", "of Codex's", "CPU", "of Codex's", "peak memory"}}
+	rows := [][]string{startHeader}
 	codex := r.codex(false)
 	of := func(x, peer float64) string {
 		if peer == 0 {
@@ -92,7 +107,7 @@ func (r report) walledRows() [][]string {
 		rows = append(rows, []string{
 			x.Name, fmt.Sprintf("%.1f ms", x.Median), fmt.Sprintf("%.1f to %.1f", x.P10, x.P90),
 			of(x.Median, codex.Median), fmt.Sprintf("%.1f ms", x.CPU), of(x.CPU, codex.CPU),
-			fmt.Sprintf("%.1f MiB", x.Peak),
+			x.memory(own), x.memory(files),
 		})
 	}
 	return rows
@@ -138,13 +153,10 @@ func (in inside) heldRows() [][]string {
 	row := func(h holding) []string {
 		return []string{h.Name, fmt.Sprintf("%.1f MiB", h.Own), fmt.Sprintf("%.1f MiB", h.Files)}
 	}
-	all := holding{Name: "all"}
 	for _, h := range in.Held {
 		rows = append(rows, row(h))
-		all.Own += h.Own
-		all.Files += h.Files
 	}
-	return append(rows, row(all))
+	return append(rows, row(together(in.Held)))
 }
 
 // phaseRows is the table of the phases of nono's start, its header first. What is left of the whole
@@ -285,21 +297,27 @@ func (r report) markdown() string {
 		"its process cost. Those with hosts, and with hosts and a key, are none either: they reach\n"+
 		"language models, and show what the network layer and the credential layer, processes that\n"+
 		"stay, cost. The one with a snapshot records that directory before and after, of few files.\n"+
-		"A layer that answered the very same request before is not started, but where nono was to ask\n"+
-		"anew (`--fresh`).\n"+
+		"A layer that answered the very same request before need not be started: every row of nono's\n"+
+		"is such a remembered run, but those that are called a first run, in which nono asks anew\n"+
+		"(`--fresh`).\n"+
 		"With all five layers `CLAUDE.md` is signed, by a key in a file of age's that opens unasked,\n"+
 		"and so is the log of each session, but where that is said; the project was recorded before,\n"+
-		"but where that is said. The idle layer is another vendor's, and does nothing.\n"+
+		"but in the first run. The idle layer is another vendor's, and does nothing.\n"+
 		"\"go-plugin alone\" is no sandbox: a small program with plugins of that library's that do\n"+
 		"nothing, which is the least that processes for layers cost.\n\n",
 		r.Runs, r.Warmup, r.Machine)
 	markdownTable(&b, r.rows())
 	b.WriteString("\n" +
-		"CPU is user and system time of every process that the run waited for; peak memory is that\n" +
-		"of its largest process, and a reading that is no more than that of no sandbox is the\n" +
-		"measuring program's, from which it was started.\n\n")
+		"CPU is user and system time of every process that the run waited for. Memory is that of all\n" +
+		"processes together while a command runs: their own, which is mapped of no file, and what is\n" +
+		"mapped of files, above all the programs, counted for each process, though there is one copy\n" +
+		"of each on the machine.\n\n")
 	for _, x := range r.Results {
-		fmt.Fprintf(&b, "- %s: `%s`\n", x.Name, x.Shown)
+		fmt.Fprintf(&b, "- %s: `%s`", x.Name, x.Shown)
+		if x.Note != "" {
+			b.WriteString("; " + x.Note)
+		}
+		b.WriteString("\n")
 	}
 	for _, m := range r.Missing {
 		fmt.Fprintf(&b, "- left out: %s\n", m)
@@ -331,7 +349,10 @@ func (r report) markdown() string {
 			in.Name, r.Watched, in.Shown)
 		markdownTable(&b, r.phaseRows(in))
 	}
-	if len(r.Inside) > 0 {
+	if rows := r.budgetRows(); len(rows) > 1 {
+		b.WriteString("\n## The budgets\n\n" +
+			"What nono set out to take at most. Missed is what is over it with both bounds.\n\n")
+		markdownTable(&b, rows)
 		b.WriteString(costs)
 	}
 	if len(r.Calls) > 0 {
@@ -341,12 +362,13 @@ func (r report) markdown() string {
 			"filter looks at an argument; to open is also a matter of Landlock's, and so of the layer.\n"+
 			"bubblewrap has no filter.\n\n", r.Watched)
 		markdownTable(&b, r.callRows())
+		b.WriteString(r.openCost())
 	}
 	if len(r.Work) > 0 {
 		fmt.Fprintf(&b, "\n## What work costs\n\n"+
 			"A piece of work, done in one run of each sandbox after its start: medians of %d rounds, and\n"+
-			"what that is of the time without a sandbox. Where much of it is to open files, Landlock's\n"+
-			"part shows.\n\n", r.Worked)
+			"what that is of the time without a sandbox. Where much of it is to open files, as in find\n"+
+			"and grep, Landlock's part shows. All have the same variables and caches.\n\n", r.Worked)
 		markdownTable(&b, r.workRows())
 		b.WriteString("\n")
 		for _, w := range pieces {
@@ -415,10 +437,7 @@ const besideOtherWork = "Everything ran in a real-time class: the machine had ot
 
 // costs says what the figures above come from. It has no figures of its own.
 const costs = `
-## Why
-
-The budget is 0.40 of the Codex sandbox's time with one layer and 0.75 with five, and the same of
-its CPU time. Where a ratio above is higher, this is where the rest goes:
+Where one is missed, this is where the rest goes:
 
 - **A program that can speak to layers.** nono links go-plugin, gRPC and protobuf, because that is
   what layers of other vendors know; their packages are initialised in each run, also in one in
@@ -432,6 +451,8 @@ its CPU time. Where a ratio above is higher, this is where the rest goes:
   run from a copy that was kept when it was held against the lock, at its first run.
 - **The kernel.** More than half of the CPU time is the kernel's: page faults above all, then clone
   into six namespaces, mounts, Landlock, and the end of all that.
+- **Landlock, in work inside.** The kernel asks it at each open of a file or directory, and no
+  sandbox that uses it is spared that. Work that does little else is over its budget.
 - Not in it: digests of our own programs, anything synced to disk, a layer that has nothing to do.
 `
 

@@ -16,7 +16,9 @@ import (
 type sandbox struct {
 	Name string `json:"name"`
 	// Shown is the command line for a reader, with DIR for the working directory.
-	Shown     string `json:"command"`
+	Shown string `json:"command"`
+	// Note is what a reader has to know beside the command line.
+	Note      string `json:"note,omitempty"`
 	Sandboxed bool   `json:"sandboxed"`
 
 	args []string
@@ -32,8 +34,8 @@ type sandbox struct {
 // The names that the report treats in a way of their own.
 const (
 	bareName     = "no sandbox"
-	nonoName     = "nono"
-	nonoNewName  = "nono, asked anew"
+	nonoName     = "nono, remembered run"
+	nonoNewName  = "nono, first run"
 	nonoBareName = "nono, no layer"
 	nonoNetName  = "nono, with hosts"
 	nonoKeyName  = "nono, with hosts and a key"
@@ -68,7 +70,7 @@ func find(o options, at place) (found []sandbox, missing []string) {
 		} else {
 			found = append(found, idle)
 		}
-		five, err := allFive(path, at)
+		five, err := allFive(path, o.idle, at)
 		if err != nil {
 			missing = append(missing, fiveName+": "+err.Error())
 		}

@@ -60,6 +60,18 @@ func TestHoldTellsProcessesApart(t *testing.T) {
 	}
 }
 
+// Processes of one program are added up.
+func TestHoldAddsUp(t *testing.T) {
+	const twice = `x=$(head -c 20000000 /dev/zero | tr '\0' x); (true; "$@"; exit $?); exit $?`
+	held, err := hold(sandbox{args: []string{"sh", "-c", twice, "sh"}}, t.TempDir(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(held) != 2 || held[0].Own < 38 {
+		t.Errorf("two shells of 19 MiB, and cat, have %v", held)
+	}
+}
+
 // A sandbox that runs nothing, or leaves the network open, is not measured.
 func TestCheckRefuses(t *testing.T) {
 	open := sandbox{Name: "open", Sandboxed: true, args: []string{"env"}}
@@ -93,6 +105,32 @@ func TestRatioPairsRounds(t *testing.T) {
 	}
 	if got := ratioOf(one, other, cpuOf).String(); got != "-" {
 		t.Errorf("without CPU time it is %q", got)
+	}
+}
+
+// A budget is missed where both bounds are above it, and is not told without figures.
+func TestBudgets(t *testing.T) {
+	rounds := func(wall, cpu float64) (all []sample) {
+		for range 40 {
+			all = append(all, sample{wall, cpu})
+		}
+		return all
+	}
+	of := func(name string, wall, cpu float64) result {
+		return result{sandbox: sandbox{Name: name}, rounds: rounds(wall, cpu)}
+	}
+	r := report{Results: []result{
+		of(nonoName, 20, 30), of(fiveName, 70, 40), of(fiveIdleName, 80, 50), of(codexName, 100, 50),
+	}}
+	var got []string
+	for _, row := range r.budgetRows()[1:] {
+		got = append(got, row[3])
+	}
+	if want := []string{"kept", "missed", "kept", "missed", "kept"}; !slices.Equal(got, want) {
+		t.Errorf("the budgets are %v, want %v: %v", got, want, r.budgetRows())
+	}
+	if rows := (report{}).budgetRows(); len(rows) != 1 {
+		t.Errorf("without figures they are %v", rows)
 	}
 }
 

@@ -72,6 +72,9 @@ func walledHere(o options) error {
 	if w.Results, err = measure(all, where.work, o.runs, o.warmup); err != nil {
 		return err
 	}
+	if err := holdAll(w.Results, where.work, min(o.watched, 5)); err != nil {
+		return err
+	}
 	for _, s := range all {
 		if (s.Name == nonoName || s.Name == fiveName) && o.watched > 0 {
 			in, err := lookInto(s, where.work, o.watched)

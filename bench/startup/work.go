@@ -145,12 +145,13 @@ func makeProject(dir string) error {
 	return nil
 }
 
-// inProject is a script with a home, an identity and caches that are the same outside and inside.
+// inProject is a script with a home, an identity, caches and variables that are the same outside
+// and inside: nono passes few of the user's on, and some of them cost a program its time.
 func inProject(dir, script string) *exec.Cmd {
 	cmd := exec.Command("sh", "-c", script)
 	home := filepath.Join(dir, "home")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(),
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"},
 		"HOME="+home, "GOCACHE="+filepath.Join(home, "go-build"), "GOPATH="+filepath.Join(home, "go"),
 		"GOTOOLCHAIN=local", "GOFLAGS=", "CGO_ENABLED=0", "npm_config_cache="+filepath.Join(home, "npm"),
 		"npm_config_update_notifier=false", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null",
