@@ -229,7 +229,7 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	} else {
 		defer close(i.ended)
 	}
-	args := []string{"nono-init"}
+	args := []string{"nono-init", recipe.TimerSlack + relaxTimers()}
 	if o.HostNetwork {
 		args = append(args, recipe.HostNetwork)
 	}
@@ -271,6 +271,20 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	}
 }
 
+// relaxTimers lets timers be late by a millisecond in all that this thread starts, and returns by
+// how much they might be before. The monitor of Go's runtime, which has the only ones in nono-init,
+// would look for something to do many times in each.
+func relaxTimers() string {
+	slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+	if err == nil {
+		err = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(time.Millisecond), 0, 0, 0)
+	}
+	if err != nil {
+		return "0" // then it is what it was
+	}
+	return strconv.Itoa(slack)
+}
+
 // namespaced is how nono-init is made in tier A: in namespaces of its own, in which it may do what
 // it takes to build the view.
 func namespaced(o Options) *syscall.SysProcAttr {
@@ -280,9 +294,9 @@ func namespaced(o Options) *syscall.SysProcAttr {
 		namespaces |= unix.CLONE_NEWNET
 	}
 	return &syscall.SysProcAttr{
-		// Core's memory is lent until the exec, as for any other child of Go's, and not copied: core would
-		// wait for each page that it writes to first. So core cannot write the user's number meanwhile,
-		// and nono-init does.
+		// Core's memory is lent until the exec, as for any other child of Go's, and not copied: core
+		// would wait for each page that it writes to first. So core cannot write the user's number
+		// meanwhile, and nono-init does.
 		Cloneflags: namespaces | unix.CLONE_VM | unix.CLONE_VFORK,
 		Pdeathsig:  unix.SIGKILL,
 		// An exec by anyone but root drops all capabilities, in a new user namespace too, except the

@@ -25,7 +25,7 @@ import (
 // TestAgent is what an agent finds: itself in a process group of its own, in nono-init's session,
 // the view, no privilege, nothing open.
 func TestAgent(t *testing.T) {
-	b := newBox(t, "session", "cwd", "env=HELLO", "list=/", "list=/dev", "descriptors", "umask", "threads",
+	b := newBox(t, "session", "cwd", "env=HELLO", "list=/", "list=/dev", "descriptors", "umask", "slack", "threads",
 		"status=CapInh,CapPrm,CapEff,CapBnd,CapAmb,NoNewPrivs,Seccomp", "write=new", "write=/new", "stat=/etc", "status=Pid,PPid",
 		"status=SigBlk,SigIgn")
 	b.recipe.Env = []string{"HELLO=a value"}
@@ -37,6 +37,7 @@ func TestAgent(t *testing.T) {
 		"list=/":    "dev prober proc tmp",
 		"list=/dev": "null ptmx pts tty",
 		"umask":     "027",
+		"slack":     timerSlack(t),
 		// Of the agent, and of every thread of pid 1.
 		"status=CapInh,CapPrm,CapEff,CapBnd,CapAmb,NoNewPrivs,Seccomp": strings.Repeat(none+" ", 5) + "1 2",
 		"threads":     strings.Repeat(none+" ", 4) + "1 2 1",
@@ -48,6 +49,15 @@ func TestAgent(t *testing.T) {
 	if got, err := os.ReadFile(filepath.Join(b.project, "new")); err != nil || string(got) != "written inside\n" {
 		t.Errorf("what was written inside the grant: %q, %v", got, err)
 	}
+}
+
+// timerSlack is by how many nanoseconds a timer of the user's programs may be late.
+func timerSlack(t *testing.T) string {
+	slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strconv.Itoa(slack)
 }
 
 // TestSystem runs a program of the host's, through the host's libraries.

@@ -61,7 +61,7 @@ func grant(path string, rights ...fragment.Right) fragment.Landlock {
 // TestAgentB is what an agent of tier B finds: itself in a process group of its own, in
 // nono-init's session, no privilege, nothing open, and of the host's files what was granted.
 func TestAgentB(t *testing.T) {
-	b := newPlainBox(t, "cwd", "env=HELLO", "descriptors", "umask",
+	b := newPlainBox(t, "cwd", "env=HELLO", "descriptors", "umask", "slack",
 		"status=CapInh,CapPrm,CapEff,CapAmb,NoNewPrivs,Seccomp", "status=SigBlk,SigIgn",
 		"write=new", "read=new", "list=/etc", "read=/etc/hostname", "list=/")
 	b.recipe.Env = []string{"HELLO=a value"}
@@ -71,6 +71,7 @@ func TestAgentB(t *testing.T) {
 		"env=HELLO":   "a value",
 		"descriptors": "",
 		"umask":       "027",
+		"slack":       timerSlack(t),
 		"status=CapInh,CapPrm,CapEff,CapAmb,NoNewPrivs,Seccomp": none + " " + none + " " + none + " " + none + " 1 2",
 		"write=new": "ok", "read=new": "written inside",
 		"list=/etc": "EACCES", "read=/etc/hostname": "EACCES", "list=/": "EACCES",

@@ -266,9 +266,7 @@ func (r *run) startProcesses(ctx context.Context) error {
 	if err := r.makeScratch(); err != nil {
 		return err
 	}
-	// After nono-init was started: the maps of its user namespace are written through its /proc entry,
-	// which belongs to root for as long as a process is the image of an undumpable one. Before any
-	// layer's Plan, which brings secrets.
+	// Before any layer's Plan, which brings secrets.
 	return hideMemory()
 }
 

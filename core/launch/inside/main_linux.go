@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -130,7 +131,12 @@ func Main() int {
 	for _, arg := range os.Args[1:] {
 		user, isUser := strings.CutPrefix(arg, recipe.User)
 		group, isGroup := strings.CutPrefix(arg, recipe.Group)
+		slack, isSlack := strings.CutPrefix(arg, recipe.TimerSlack)
 		switch {
+		case isSlack:
+			if keepTimers(slack) != nil {
+				return 2
+			}
 		case isUser:
 			l.user = user
 		case isGroup:
@@ -159,6 +165,16 @@ func Main() int {
 		return 1 // if core is gone, nobody is left to tell
 	}
 	return 0
+}
+
+// keepTimers gives this thread, and so the agent, timers that may be as late as the user's. Go's
+// other threads keep core's limit.
+func keepTimers(slack string) error {
+	n, err := strconv.ParseUint(slack, 10, 64)
+	if err != nil {
+		return err
+	}
+	return unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(n), 0, 0, 0)
 }
 
 // run is the life of nono-init in tier A up to the agent's start; from there serve has it.

@@ -16,6 +16,10 @@ const (
 	Group = "group="
 )
 
+// TimerSlack begins the argument that tells nono-init by how many nanoseconds a timer of the
+// agent's may be late, which is less than for its own.
+const TimerSlack = "timer-slack="
+
 // NoNamespaces is the argument that tells nono-init that it was left in all of the host's
 // namespaces, which is tier B.
 const NoNamespaces = "no-namespaces"

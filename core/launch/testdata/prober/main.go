@@ -69,6 +69,7 @@ var tries = map[string]func(value string) string{
 	"status":  status,
 	"threads": func(string) string { return threads("/proc/1/task") },
 	"cores":   func(string) string { return cores() },
+	"slack":   func(string) string { return timerSlack() },
 	"umask":   func(string) string { return fmt.Sprintf("%#o", unix.Umask(0)) },
 
 	// Ways out.
@@ -774,4 +775,9 @@ func kind(number string) string {
 		return "pipe"
 	}
 	return fmt.Sprintf("%#o", st.Mode&unix.S_IFMT)
+}
+
+func timerSlack() string {
+	slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+	return text(strconv.Itoa(slack), err)
 }
