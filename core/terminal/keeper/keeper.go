@@ -39,8 +39,8 @@ type Settings struct{ Saved, Raw unix.Termios }
 
 // Keeper is the running process. A nil one is none, and is told nothing.
 type Keeper struct {
-	pipe  *os.File
-	ended chan struct{}
+	pipe *os.File
+	pid  int
 }
 
 // Start starts a keeper of this terminal, as a program that calls [Main].
@@ -60,12 +60,7 @@ func Start(program string, tty int) (*Keeper, error) {
 		_ = ours.Close()
 		return nil, fmt.Errorf("starting the terminal's keeper: %w", err)
 	}
-	k := &Keeper{ours, make(chan struct{})}
-	go func() {
-		_, _ = syscall.Wait4(pid, nil, 0, nil)
-		close(k.ended)
-	}()
-	return k, nil
+	return &Keeper{ours, pid}, nil
 }
 
 // Tell says what is to be put back from now on. A message is written whole or not at all: it is
@@ -91,8 +86,14 @@ func (k *Keeper) Close() {
 		return
 	}
 	_ = k.pipe.Close() // it reads to the end what it was told
+	// Nobody waits any earlier: that holds one of Go's processors until the runtime's monitor looks.
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = syscall.Wait4(k.pid, nil, 0, nil)
+	}()
 	select {
-	case <-k.ended:
+	case <-ended:
 	case <-time.After(time.Second):
 	}
 }
