@@ -90,7 +90,7 @@ const (
 	// Ephemeral layers are gone once the plan is made.
 	Ephemeral Lifetime = "ephemeral"
 	// Bracket layers run for Plan and Start, and again, in a fresh process, for Finish. One that has a
-	// Rest stays for a moment after it, and Finish of a run that is over by then comes to it.
+	// Rest stays until a moment after it, and Finish of a run that is over by then comes to it.
 	Bracket Lifetime = "bracket"
 	// Resident layers stay as long as the agent does. If one is lost, the agent is ended.
 	Resident Lifetime = "resident"
@@ -332,7 +332,8 @@ type StartResponse struct {
 	State []byte
 	// Rest is what is left to do, while the agent runs already and nobody waits for it; nil if nothing
 	// is. A moment after it returns, the process is ended; before that where Rest takes very long,
-	// or the run is over first. Only a [Bracket] layer may have it.
+	// or the run is over first: Finish may be called while it has not returned. Only a [Bracket] layer
+	// may have it.
 	Rest func(ctx context.Context)
 	// Lingers says that there is a Rest. It is for core, and filled in by the SDK.
 	Lingers bool

@@ -106,11 +106,11 @@ type Layer struct {
 	clock  *clock // of the call in progress; nil when there is none
 	asking int    // how many questions of its are open
 	ending bool   // core wants it to end
-	// lingers says that it may be called again, lingered that this is over, and resumed that it was.
-	lingers, lingered, resumed bool
-	failure                    *Failure
-	lost                       chan struct{}
-	ended                      sync.Once
+	// lingers says that it is kept without being needed, and resumed that it is called again.
+	lingers, resumed bool
+	failure          *Failure
+	lost             chan struct{}
+	ended            sync.Once
 }
 
 // Start runs a layer and connects to it.
@@ -412,7 +412,7 @@ func (l *Layer) Release() {
 }
 
 // Linger lets the layer do what it has left to do, nobody waiting for it, and ends it a moment
-// after it says that it has, or after most. Its loss means nothing any more.
+// after it says that it has, or after most, unless it is resumed. Its loss means nothing any more.
 func (l *Layer) Linger(most, moment time.Duration) {
 	l.mu.Lock()
 	l.ending, l.lingers = true, true
@@ -431,8 +431,8 @@ func (l *Layer) Linger(most, moment time.Duration) {
 		case <-time.After(most):
 		}
 		l.mu.Lock()
-		l.lingered = true
 		resumed := l.resumed
+		l.lingers = false
 		l.mu.Unlock()
 		if !resumed {
 			l.Close()
@@ -440,25 +440,12 @@ func (l *Layer) Linger(most, moment time.Duration) {
 	}()
 }
 
-// Resume reports whether the layer lingers and has nothing left to do, for which it waits until
-// patience is over. Then it can be called again, and is ended by Close alone.
-func (l *Layer) Resume(patience time.Duration) bool {
-	l.mu.Lock()
-	lingers, stream := l.lingers, l.stream
-	l.mu.Unlock()
-	if !lingers {
-		return false
-	}
-	select {
-	case <-stream.Rested():
-	case <-stream.Done():
-		return false
-	case <-time.After(patience):
-		return false
-	}
+// Resume reports whether the layer lingers, with something left to do or not. Then it can be called
+// again, and is ended by Close alone.
+func (l *Layer) Resume() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.resumed = l.resumed || !l.lingered
+	l.resumed = l.resumed || l.lingers
 	return l.resumed
 }
 

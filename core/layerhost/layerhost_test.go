@@ -554,10 +554,10 @@ func TestLinger(t *testing.T) {
 	}
 }
 
-// TestLingeringLayerIsCalledAgain: one that has done what it had left to do, or does within the time
-// it is given, can be called for a moment, and is ended only by Close then; one that has not cannot.
+// TestLingeringLayerIsCalledAgain: one that lingers can be called, whether it has something left to
+// do or not, and is ended only by Close then. One whose moment is over cannot.
 func TestLingeringLayerIsCalledAgain(t *testing.T) {
-	start := func(mode string) *Layer {
+	start := func(mode string, moment time.Duration) *Layer {
 		t.Helper()
 		l := begin(t, builtin(t, mode))
 		if _, err := planned(t, l, &recorder{}); err != nil {
@@ -567,27 +567,34 @@ func TestLingeringLayerIsCalledAgain(t *testing.T) {
 		if _, err := l.Start(t.Context(), req, nil); err != nil {
 			t.Fatal(err)
 		}
-		l.Linger(time.Hour, time.Hour)
+		l.Linger(time.Hour, moment)
 		return l
 	}
-	if l := start("linger-on"); l.Resume(10 * time.Millisecond) {
-		t.Error("it is busy, and could be called")
+	for _, mode := range []string{"linger", "linger-on"} {
+		l := start(mode, time.Hour)
+		if mode == "linger" {
+			<-l.stream.Rested()
+		}
+		if !l.Resume() {
+			t.Fatalf("%s: it cannot be called", mode)
+		}
+		req := &sdk.FinishRequest{
+			Run: layertest.Request(nil).Run, End: sdk.End{Reason: sdk.EndExited},
+		}
+		if _, err := l.Finish(t.Context(), req); err != nil {
+			t.Errorf("%s: %v", mode, err)
+		}
+		if !alive(l.PID()) {
+			t.Errorf("%s: it was ended", mode)
+		}
+		l.Close()
+		gone(t, l.PID())
 	}
-	l := start("linger")
-	if !l.Resume(time.Minute) {
-		t.Fatal("it cannot be called")
-	}
-	req := &sdk.FinishRequest{
-		Run: layertest.Request(nil).Run, End: sdk.End{Reason: sdk.EndExited},
-	}
-	if _, err := l.Finish(t.Context(), req); err != nil {
-		t.Error(err)
-	}
-	if !alive(l.PID()) {
-		t.Error("it was ended")
-	}
-	l.Close()
+	l := start("linger", 0)
 	gone(t, l.PID())
+	if l.Resume() {
+		t.Error("it is gone, and could be called")
+	}
 }
 
 // TestDeafLayer does not look at its lifeline.

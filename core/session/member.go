@@ -290,9 +290,6 @@ const (
 	mostLingering = 5 * time.Minute
 	// moment is how long its process is kept after that. A run that is over by then needs no other.
 	moment = time.Second
-	// patience is how long a run that is over waits for a layer that has something left to do: about
-	// as long as a fresh process would take.
-	patience = 50 * time.Millisecond
 )
 
 // arm calls Start. From then on the loss of a resident layer ends the run.
@@ -331,7 +328,7 @@ func (m *member) finish(
 ) (*sdk.FinishResponse, error) {
 	req := &sdk.FinishRequest{Run: m.known, End: end, Secrets: m.share.Secrets, State: m.state}
 	resident := m.description.Lifetime == sdk.Resident
-	if m.isLost() || !resident && !m.layer.Resume(patience) {
+	if m.isLost() || !resident && !m.layer.Resume() {
 		return m.finishAfresh(ctx, r, req)
 	}
 	answer, err := m.layer.Finish(ctx, req)
