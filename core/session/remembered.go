@@ -96,6 +96,9 @@ func (r *run) situated() remembered.Digest {
 	}
 	say(r.bin, r.req.Dir, r.req.DirName, r.tool.Executable)
 	say(r.req.Args...)
+	for _, d := range r.req.Config.Documents {
+		say(d.Path, string(d.SHA256[:]))
+	}
 	for _, rule := range r.policy.Rules() {
 		say(string(rule.ID), rule.Says)
 	}

@@ -72,6 +72,10 @@ func TestARememberedAnswer(t *testing.T) {
 	run("with another rule", true, "--allow-cwd", "--deny", "secret")
 	run("that again", false, "--allow-cwd", "--deny", "secret")
 	run("without that rule", false, "--allow-cwd")
+	u.write("more.hcl", "# the same rules, but layers are told of this file\n")
+	run("with a file of policy", true, "--allow-cwd", "-c", "more.hcl")
+	run("without that file", false, "--allow-cwd")
+	run("and with it again", false, "--allow-cwd", "-c", "more.hcl")
 
 	u.write("secret", "something") // the rule is about a file by now
 	run("with a file that was not there", true, "--allow-cwd", "--deny", "secret")
