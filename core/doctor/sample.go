@@ -147,10 +147,3 @@ func refused(err error) Sandbox {
 	}
 	return Sandbox{Why: one.Summary, Try: one.Detail}
 }
-
-// Holes are the restrictions that are not held whole.
-func (s Sandbox) Holes() []Restriction {
-	return slices.DeleteFunc(slices.Clone(s.Restrictions), func(r Restriction) bool {
-		return r.Held == sdk.Enforced
-	})
-}

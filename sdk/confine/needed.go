@@ -34,7 +34,7 @@ var certificatePlaces = []string{
 
 // Resolver is what Go's resolver reads to find a host's address: its files, and the directories in
 // which they lie, so that a file that is replaced (when a computer joins another network, for one)
-// is still found. See [WithDirectory] for what is no such directory.
+// is still found. See withDirectory for what is no such directory.
 func Resolver() []string { return resolver(hostfile.Once(hostfile.Host)) }
 
 func resolver(look hostfile.Look) []string {
@@ -108,13 +108,11 @@ func linked(dir string) []string {
 	return all
 }
 
-// WithDirectory is a file, and the directory in which it lies when all links have been followed.
+// withDirectory is a file, and the directory in which it lies when all links have been followed.
 //
 // The directory is not among them where this user can change what is in it, as root can in all of
 // /etc: modes keep nothing in it from him, and private keys lie there. Nor is one that stands in
 // the root, /etc apart: beneath /run and /home is what belongs to users.
-func WithDirectory(file string) []string { return withDirectory(hostfile.Host, file) }
-
 func withDirectory(look hostfile.Look, file string) []string {
 	all := []string{file}
 	route, err := hostfile.Follow(look, file)

@@ -375,18 +375,6 @@ func (d *Decider) Inherited(name string) VariableDecision {
 	return VariableDecision{Why: "no rule passes it"}
 }
 
-// Matches reports whether the rule speaks of this variable. Only pass and deny know patterns; no
-// name is the empty string.
-func (r *EnvRule) Matches(name string) bool {
-	if name == "" {
-		return false
-	}
-	if prefix, ok := r.pattern(); ok {
-		return strings.HasPrefix(name, prefix)
-	}
-	return r.Name == name
-}
-
 // pattern is what stands before the "*" of a pattern.
 func (r *EnvRule) pattern() (prefix string, ok bool) {
 	prefix, ok = strings.CutSuffix(r.Name, "*")

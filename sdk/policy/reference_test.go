@@ -83,11 +83,23 @@ func onePassPath(p *Policy, name string, op Op) Decision {
 	return Decision{Why: "no rule grants it"}
 }
 
+// speaksOf reports whether a rule is about this variable. Only pass and deny know patterns; no name
+// is the empty string.
+func speaksOf(r *EnvRule, name string) bool {
+	if name == "" {
+		return false
+	}
+	if prefix, ok := r.pattern(); ok {
+		return strings.HasPrefix(name, prefix)
+	}
+	return r.Name == name
+}
+
 func onePassVariable(p *Policy, name string) VariableDecision {
 	var set, refused, never, exact, passed *EnvRule
 	for i := range p.Environment {
 		r := &p.Environment[i]
-		if !r.Matches(name) {
+		if !speaksOf(r, name) {
 			continue
 		}
 		switch r.Action {
