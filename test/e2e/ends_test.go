@@ -247,9 +247,8 @@ func TestNoRunAfterAll(t *testing.T) {
 		t.Run(name+", interrupted", func(t *testing.T) {
 			_, g := begin(t)
 			g.signal(syscall.SIGINT)
-			const within = 5 * time.Second
-			if r, report := g.over(); report.Gone < 0 || report.Gone > within {
-				t.Errorf("%v later there was still some of %q\n%s", report.Gone, report.Left, r)
+			if r, report := g.over(); report.Gone < 0 {
+				t.Errorf("some of %q did not go\n%s", report.Left, r)
 			}
 		})
 	}
