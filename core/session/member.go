@@ -332,6 +332,9 @@ func (m *member) finish(
 		return m.finishAfresh(ctx, r, req)
 	}
 	answer, err := m.layer.Finish(ctx, req)
+	if err == nil {
+		m.layer.Release() // it has nothing left to do
+	}
 	if err == nil || ctx.Err() != nil {
 		return answer, err
 	}

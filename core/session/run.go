@@ -559,15 +559,15 @@ func (r *run) endInit() {
 func (r *run) close() {
 	r.asker.Yield("the run is over")
 	r.endInside()
-	// The kernel takes a millisecond to take the namespaces apart.
-	var init sync.WaitGroup
-	defer init.Wait()
-	init.Go(r.endInit)
-	var members sync.WaitGroup
+	// The kernel takes a millisecond or two to take a process apart.
+	var processes sync.WaitGroup
+	processes.Go(r.endInit)
 	for _, m := range slices.Concat(r.members, r.idle) {
-		members.Go(m.close)
+		processes.Go(m.close)
 	}
-	members.Wait()
+	if !r.recorded {
+		processes.Wait() // of what is removed with the session nothing is in use then
+	}
 	r.letCopiesGo()
 	for _, o := range r.letDirectoriesGo() { // of a run that did not come to its end
 		if says, try := o.Text(r.req.Dirs.Home); says != "" {
@@ -587,6 +587,7 @@ func (r *run) close() {
 	if r.stored != nil {
 		r.settle()
 	}
+	processes.Wait()
 	if r.dir == nil {
 		return
 	}
