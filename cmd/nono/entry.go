@@ -2,14 +2,20 @@
 
 package main
 
+import "github.com/nono-run/nono/core/timers"
+
 // The first instructions of nono are its own: the kernel starts it at entry, in entry_linux_*.s,
 // and not in Go's runtime. Under a limit on memory, or on processes, that is too low for that
 // runtime to begin, it would answer with a dump of its state and the exit code 2. entry says in a
 // sentence which limit it is and ends with 125; else it goes on where the program would have begun.
 //
-// It runs before there is anything: no stack of Go's, no memory, no signals. So it makes three
-// kinds of system call (getuid, getrlimit, write) and touches nothing else. The linker is told of
-// it in the Makefile (-E main.entry); a nono that is built without that has Go's own beginning.
+// Then it lets timers be late, as core/timers does for what nono starts: Go's monitor begins before
+// anything that is written in Go.
+//
+// It runs before there is anything: no stack of Go's, no memory, no signals. So it makes four kinds
+// of system call (getuid, getrlimit, prctl, write) and writes to nothing but usersSlack. The linker
+// is told of it in the Makefile (-E main.entry); a nono that is built without that has Go's own
+// beginning.
 //
 // It does not count: where a limit on processes is large enough and the user's other processes have
 // used it up, Go's runtime answers as before.
@@ -29,3 +35,8 @@ var (
 	tooFewProcesses = "nono: error: the limit on processes and threads is below 48, " +
 		"which a run needs\n  raise it: ulimit -u\n"
 )
+
+// usersSlack is by how many nanoseconds timers might be late before; 0 if nono begins as Go does.
+var usersSlack int
+
+func init() { timers.Relaxed(usersSlack) }

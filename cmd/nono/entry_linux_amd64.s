@@ -3,11 +3,15 @@
 #define SYS_write      1
 #define SYS_getrlimit  97
 #define SYS_getuid     102
+#define SYS_prctl      157
 #define SYS_exit_group 231
 
 #define RLIMIT_DATA  2
 #define RLIMIT_NPROC 6
 #define RLIMIT_AS    9
+
+#define PR_SET_TIMERSLACK 29
+#define PR_GET_TIMERSLACK 30
 
 // CHECK goes to refuse with a message in SI, and its length in DX, if the soft limit on a resource
 // is below what is needed. The kernel writes the limit beneath the stack pointer.
@@ -32,6 +36,14 @@ TEXT ·entry(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	JEQ	begin // root's processes are not counted
 	CHECK(RLIMIT_NPROC, 48, ·tooFewProcesses)
 begin:
+	MOVL	$SYS_prctl, AX
+	MOVL	$PR_GET_TIMERSLACK, DI
+	SYSCALL
+	MOVQ	AX, ·usersSlack(SB)
+	MOVL	$SYS_prctl, AX
+	MOVL	$PR_SET_TIMERSLACK, DI
+	MOVL	$200000, SI
+	SYSCALL
 	JMP	_rt0_amd64_linux(SB)
 refuse:
 	MOVL	$SYS_write, AX

@@ -3,11 +3,15 @@
 #define SYS_write      64
 #define SYS_exit_group 94
 #define SYS_getrlimit  163
+#define SYS_prctl      167
 #define SYS_getuid     174
 
 #define RLIMIT_DATA  2
 #define RLIMIT_NPROC 6
 #define RLIMIT_AS    9
+
+#define PR_SET_TIMERSLACK 29
+#define PR_GET_TIMERSLACK 30
 
 // CHECK goes to refuse with a message in R1, and its length in R2, if the soft limit on a resource
 // is below what is needed. The kernel writes the limit beneath the stack pointer.
@@ -33,6 +37,14 @@ TEXT ·entry(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	CBZW	R0, begin // root's processes are not counted
 	CHECK(RLIMIT_NPROC, 48, ·tooFewProcesses)
 begin:
+	MOVD	$SYS_prctl, R8
+	MOVD	$PR_GET_TIMERSLACK, R0
+	SVC
+	MOVD	R0, ·usersSlack(SB)
+	MOVD	$SYS_prctl, R8
+	MOVD	$PR_SET_TIMERSLACK, R0
+	MOVD	$200000, R1
+	SVC
 	JMP	_rt0_arm64_linux(SB)
 refuse:
 	MOVD	$SYS_write, R8

@@ -17,6 +17,7 @@ import (
 
 	"github.com/nono-run/nono/core/await"
 	"github.com/nono-run/nono/core/launch/recipe"
+	"github.com/nono-run/nono/core/timers"
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
@@ -180,7 +181,8 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	} else {
 		defer close(i.ended)
 	}
-	args := []string{"nono-init", recipe.TimerSlack + relaxTimers()}
+	slack, _ := timers.Relax() // this thread starts nothing else
+	args := []string{"nono-init", recipe.TimerSlack + strconv.Itoa(slack)}
 	if o.HostNetwork {
 		args = append(args, recipe.HostNetwork)
 	}
@@ -220,20 +222,6 @@ func (i *Init) run(o Options, files []*os.File, started chan<- error) {
 	if o.Tier == recipe.TierB && i.exited == nil {
 		endRemains(fenced)
 	}
-}
-
-// relaxTimers lets timers be late by a millisecond in all that this thread starts, and returns by
-// how much they might be before. The monitor of Go's runtime, which has the only ones in nono-init,
-// would look for something to do many times in each.
-func relaxTimers() string {
-	slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
-	if err == nil {
-		err = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(time.Millisecond), 0, 0, 0)
-	}
-	if err != nil {
-		return "0" // then it is what it was
-	}
-	return strconv.Itoa(slack)
 }
 
 // namespaced is how nono-init is made in tier A: in namespaces of its own, in which it may do what

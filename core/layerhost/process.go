@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin/runner"
 
+	"github.com/nono-run/nono/core/timers"
 	"github.com/nono-run/nono/sdk/lifeline"
 	"github.com/nono-run/nono/sdk/wire"
 )
@@ -145,7 +146,9 @@ func (p *process) supervise(files *childFiles, started chan<- error) {
 	// must live as long as the child.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	_, unrelax := timers.Relax()
 	cmd, err := p.binary.start(func() *exec.Cmd { return p.command(files) })
+	unrelax()
 	if err != nil {
 		started <- err
 		return

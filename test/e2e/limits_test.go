@@ -194,3 +194,17 @@ func TestClosedTmp(t *testing.T) {
 		t.Errorf("it has no /tmp of its own\n%s", r)
 	}
 }
+
+// What nono does to its own timers is not done to the agent's.
+func TestTimersOfTheAgent(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	const own = "/proc/self/timerslack_ns"
+	outside, err := exec.Command("cat", own).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if inside := u.succeeds(u.nono("run", "-s", "--", "cat", own)).Stdout; inside != string(outside) {
+		t.Errorf("inside they may be %q ns late, outside %q", inside, outside)
+	}
+}
