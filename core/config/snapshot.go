@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nono-run/nono/core/config/language"
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk/hostfile"
@@ -290,9 +292,14 @@ func (r *reader) snapshotAsks(s *source, _ *language.Tree) []Ask {
 }
 
 // rootsHeld refuses a directory that an agent could lead elsewhere, for what lies there would be
-// recorded, and written back; and one that is denied, of which nothing is recorded.
+// recorded, and written back; one that is denied, of which nothing is recorded; and one that the
+// user may not read.
 func (r *reader) rootsHeld(all *policy.Decider) {
 	for _, root := range r.recording.roots {
+		if err := unix.Access(root.Path, unix.R_OK); err != nil {
+			r.add(problem(root.Source, "%s cannot be recorded: %v", r.homely(root.Path), err).
+				Try("name another directory, or run without a snapshot: --disable snapshot"))
+		}
 		by := all.Path(root.Path, policy.OpRead).Rule
 		if by != nil && by.Access == policy.Deny {
 			r.add(problem(root.Source, "%s is denied (%s), and nothing of what is denied is recorded",
@@ -322,6 +329,10 @@ func (r *reader) tellSnapshot(s policy.Snapshot) {
 		})
 		if !writes && !r.isOff(policy.KindFilesystem) {
 			r.notice(p.Source, "nothing in %s may be written, so there will be nothing to undo",
+				r.homely(p.Path))
+		}
+		if unix.Access(p.Path, unix.W_OK) != nil {
+			r.notice(p.Source, "%s may not be written by you either: nothing could be put back into it",
 				r.homely(p.Path))
 		}
 	}

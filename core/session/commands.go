@@ -264,12 +264,13 @@ func toldBy(about *store.Entry, layer string) ([]sdk.StoredEvent, error) {
 	return told, nil
 }
 
-// terminalVariables are those of the user's that say how to write to the terminal, and in what
-// language.
+// terminalVariables are those of the user's that say how to write to the terminal, in what language,
+// and with which pager.
 func terminalVariables(environ []string) []string {
 	exact := map[string]bool{
 		"TERM": true, "COLORTERM": true, "NO_COLOR": true, "COLUMNS": true, "LINES": true,
 		"LANG": true, "LANGUAGE": true, "TZ": true,
+		"PAGER": true, "LESS": true, "PATH": true,
 	}
 	var own []string
 	for _, v := range environ {

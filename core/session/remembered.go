@@ -70,10 +70,10 @@ func (m *member) program() (remembered.Program, error) {
 }
 
 // repeats reports whether a layer answers the same to the same request, and all that it reads is in
-// that: nothing secret among it.
+// that: nothing secret among it. A state directory it has for its other calls.
 func repeats(d sdk.Description) bool {
 	secret := slices.ContainsFunc(d.Settings, isSensitive)
-	return d.Pure && !secret && !d.StateDir && !d.ConfigDir && len(d.HostVariables) == 0
+	return d.Pure && !secret && !d.ConfigDir && len(d.HostVariables) == 0
 }
 
 // tellsSecret reports whether the layer's request has a secret in it.

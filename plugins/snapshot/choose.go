@@ -177,7 +177,7 @@ func (c *command) chooseHunks(ctx context.Context, it item) (string, bool, error
 	change := it.change.Change
 	p := &show.Printer{
 		To: os.Stdout, Open: c.open, Escape: true,
-		Colour: c.lookup("NO_COLOR") == "" && term.IsTerminal(int(os.Stdout.Fd())),
+		Colour: lookup("NO_COLOR") == "" && term.IsTerminal(int(os.Stdout.Fd())),
 	}
 	if it.isGit || change.From != "" || change.Kind() != compare.Changed ||
 		change.Before.Type != tree.File || change.After.Type != tree.File {

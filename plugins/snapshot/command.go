@@ -77,7 +77,7 @@ func (*layer) Run(ctx context.Context, req *sdk.SubcommandRequest) error {
 		return err
 	}
 	c := &command{SubcommandRequest: req, state: s, of: of}
-	if term.IsTerminal(int(os.Stderr.Fd())) && c.lookup("TERM") != "dumb" {
+	if term.IsTerminal(int(os.Stderr.Fd())) && lookup("TERM") != "dumb" {
 		c.bar = progress.On(os.Stderr)
 	}
 	defer c.bar.Done()
@@ -107,10 +107,7 @@ func (c *command) has(flag string) bool {
 }
 
 // lookup reads a variable that the user's terminal and pager go by.
-func (c *command) lookup(name string) string {
-	if value, ok := c.HostVariables[name]; ok {
-		return value
-	}
+func lookup(name string) string {
 	//nolint:forbidigo // a command's own process has those of the terminal, and no others
 	return os.Getenv(name)
 }
@@ -259,7 +256,7 @@ func (c *command) diff(ctx context.Context) (err error) {
 	if c.has("json") {
 		return c.diffJSON(changes)
 	}
-	screen := show.Page(ctx, os.Stdout, c.lookup)
+	screen := show.Page(ctx, os.Stdout, lookup)
 	defer func() {
 		closeErr := screen.Close()
 		if show.Enough(err) {
@@ -269,7 +266,7 @@ func (c *command) diff(ctx context.Context) (err error) {
 	}()
 	p := &show.Printer{
 		To: screen, Open: c.open, Escape: screen.Terminal,
-		Colour: screen.Terminal && c.lookup("NO_COLOR") == "",
+		Colour: screen.Terminal && lookup("NO_COLOR") == "",
 	}
 	shown, units := withoutGit(changes)
 	if c.has("name-only") {

@@ -4,12 +4,8 @@ package snapshot
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/nono-run/nono/plugins/snapshot/beneath"
 	"github.com/nono-run/nono/plugins/snapshot/exclude"
 	"github.com/nono-run/nono/plugins/snapshot/sessions"
 	"github.com/nono-run/nono/plugins/snapshot/statcache"
@@ -26,17 +22,18 @@ type layer struct{}
 // Describe implements sdk.Layer.
 func (*layer) Describe() sdk.Description {
 	return sdk.Description{
-		Name:          "snapshot",
-		Version:       "1.0.0",
-		Kind:          policy.KindSnapshot,
-		Lifetime:      sdk.Bracket,
-		StateDir:      true,
-		Subcommands:   subcommands,
-		HostVariables: []string{"PAGER", "LESS", "PATH"},
+		Name:        "snapshot",
+		Version:     "1.0.0",
+		Kind:        policy.KindSnapshot,
+		Lifetime:    sdk.Bracket,
+		StateDir:    true,
+		Pure:        true,
+		Subcommands: subcommands,
 	}
 }
 
-// Plan implements sdk.Layer. It looks whether each directory is there and can be read.
+// Plan implements sdk.Layer. Whether the directories are there, and can be read, core has looked;
+// where that has changed, Start fails.
 func (*layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, error) {
 	answer := &sdk.PlanResponse{}
 	s := &req.Policy.Snapshot
@@ -46,9 +43,6 @@ func (*layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, 
 			held.By = "recorded with " + policy.Printable(outer.Path)
 		}
 		answer.Coverage = append(answer.Coverage, held)
-		if d := look(p); d != nil {
-			answer.Diagnostics = append(answer.Diagnostics, *d)
-		}
 	}
 	for _, e := range s.Exclude {
 		answer.Coverage = append(answer.Coverage, sdk.Coverage{
@@ -66,27 +60,6 @@ func (*layer) Plan(_ context.Context, req *sdk.PlanRequest) (*sdk.PlanResponse, 
 		})
 	}
 	return answer, nil
-}
-
-// look says what is wrong with a directory that is to be recorded.
-func look(p policy.SnapshotPath) *sdk.Diagnostic {
-	dir, err := beneath.Open(p.Path)
-	if err != nil {
-		return &sdk.Diagnostic{
-			Severity: sdk.SeverityError, Rule: p.ID,
-			Summary: fmt.Sprintf("%s cannot be recorded: %v", policy.Printable(p.Path), err),
-			Detail:  "name another directory, or run without it: --disable snapshot",
-		}
-	}
-	defer func() { _ = dir.Close() }()
-	if unix.Access(p.Path, unix.W_OK) != nil {
-		return &sdk.Diagnostic{
-			Severity: sdk.SeverityWarning, Rule: p.ID,
-			Summary: policy.Printable(p.Path) +
-				" may not be written by you either: nothing could be put back into it",
-		}
-	}
-	return nil
 }
 
 // covering is the directory among those that are recorded in which another one lies.

@@ -641,14 +641,14 @@ func TestForgetGoesOnWithoutASnapshot(t *testing.T) {
 	}
 }
 
-// A directory that is not there, or that is no directory, refuses the run at its line.
-func TestPlanRefuses(t *testing.T) {
+// A directory that is not there any more ends the start.
+func TestStartRefuses(t *testing.T) {
 	p := newPlace(t)
 	p.run.Policy.Snapshot.Paths[0].Path = p.root + "/gone"
-	resp := layertest.New(t, snapshot.New()).Plan(&sdk.PlanRequest{Run: p.run})
-	if len(resp.Diagnostics) != 1 || resp.Diagnostics[0].Severity != sdk.SeverityError ||
-		resp.Diagnostics[0].Rule != "snapshot.path.0" {
-		t.Errorf("got %+v", resp.Diagnostics)
+	_, err := layertest.New(t, snapshot.New()).Host.Start(
+		t.Context(), &sdk.StartRequest{Run: p.run}, nil)
+	if err == nil || !strings.Contains(err.Error(), p.root+"/gone") {
+		t.Errorf("got %v", err)
 	}
 }
 

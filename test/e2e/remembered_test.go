@@ -124,6 +124,41 @@ func TestARememberedAnswer(t *testing.T) {
 	u.refused(u.nono("run", "--allow-cwd", "--", "cat", "file"), "test/binds")
 }
 
+// remembers reports whether a plan has the layer's answer from an earlier run.
+func (u *user) remembers(layer string, args ...string) bool {
+	u.t.Helper()
+	plan := u.succeeds(u.nono(append([]string{"plan", "--json"}, args...)...))
+	var said struct {
+		Layers []struct {
+			Name       string `json:"name"`
+			Remembered bool   `json:"remembered"`
+		} `json:"layers"`
+	}
+	if err := json.Unmarshal([]byte(plan.Stdout), &said); err != nil {
+		u.t.Fatalf("%v\n%s", err, plan)
+	}
+	for _, l := range said.Layers {
+		if l.Name == layer {
+			return l.Remembered
+		}
+	}
+	u.t.Fatalf("the layer is not there\n%s", plan)
+	return false
+}
+
+// What the snapshot layer answers follows from its request, though it has a directory of its own.
+func TestASnapshotIsPlannedFromMemory(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	command := []string{"--allow-cwd", "--snapshot", "--", "true"}
+	for range 2 { // nono's own directories are there from the second time on
+		u.succeeds(u.nono(append([]string{"run"}, command...)...))
+	}
+	if !u.remembers("snapshot", command...) {
+		t.Error("its answer is not remembered")
+	}
+}
+
 // A layer that stays is started where its answer is remembered, beside all that does not need it:
 // it is there before the agent runs, or the run is refused.
 func TestARememberedAnswerOfALayerThatStays(t *testing.T) {
@@ -141,24 +176,7 @@ func TestARememberedAnswerOfALayerThatStays(t *testing.T) {
 	command := []string{"--", "sh", "-c", "echo it ran"}
 	remembered := func(more ...string) bool {
 		t.Helper()
-		args := slices.Concat([]string{"plan", "--json"}, flags, more, command)
-		plan := u.succeeds(u.nono(args...))
-		var said struct {
-			Layers []struct {
-				Name       string `json:"name"`
-				Remembered bool   `json:"remembered"`
-			} `json:"layers"`
-		}
-		if err := json.Unmarshal([]byte(plan.Stdout), &said); err != nil {
-			t.Fatalf("%v\n%s", err, plan)
-		}
-		for _, l := range said.Layers {
-			if l.Name == "test/gate" {
-				return l.Remembered
-			}
-		}
-		t.Fatalf("the layer is not there\n%s", plan)
-		return false
+		return u.remembers("test/gate", slices.Concat(flags, more, command)...)
 	}
 	run := func(more ...string) result {
 		t.Helper()
