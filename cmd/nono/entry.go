@@ -2,8 +2,6 @@
 
 package main
 
-import "github.com/nono-run/nono/core/timers"
-
 // The first instructions of nono are its own: the kernel starts it at entry, in entry_linux_*.s,
 // and not in Go's runtime. Under a limit on memory, or on processes, that is too low for that
 // runtime to begin, it would answer with a dump of its state and the exit code 2. entry says in a
@@ -35,8 +33,3 @@ var (
 	tooFewProcesses = "nono: error: the limit on processes and threads is below 48, " +
 		"which a run needs\n  raise it: ulimit -u\n"
 )
-
-// usersSlack is by how many nanoseconds timers might be late before; 0 if nono begins as Go does.
-var usersSlack int
-
-func init() { timers.Relaxed(usersSlack) }

@@ -264,8 +264,8 @@ func toldBy(about *store.Entry, layer string) ([]sdk.StoredEvent, error) {
 	return told, nil
 }
 
-// terminalVariables are those of the user's that say how to write to the terminal, in what language,
-// and with which pager.
+// terminalVariables are those of the user's that say how to write to the terminal, in what
+// language, and with which pager.
 func terminalVariables(environ []string) []string {
 	exact := map[string]bool{
 		"TERM": true, "COLORTERM": true, "NO_COLOR": true, "COLUMNS": true, "LINES": true,

@@ -14,8 +14,8 @@ import (
 // spared, and data that comes to a layer waits for a thread of its now and then.
 const slack = 200 * time.Microsecond
 
-// users is by how many nanoseconds those of the user's programs may be, if that is known from nono's
-// beginning.
+// users is by how many nanoseconds those of the user's programs may be, if that is known from
+// nono's beginning.
 var users int
 
 // Relaxed says that all of this process has been relaxed since its beginning, and what it was
