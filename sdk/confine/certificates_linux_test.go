@@ -48,9 +48,9 @@ func TestCertificates(t *testing.T) {
 const trustOrders = "CONFINE_TEST_TRUST"
 
 func trust(orders string) {
-	read := Resolver()
+	var read []string // and not the resolver's places: for an ordinary user they have all of /etc
 	if orders == "certificates" {
-		read = append(read, Certificates()...)
+		read = Certificates()
 	}
 	if orders != "free" {
 		if _, err := Self(read...); errors.Is(err, ErrUnsupported) {
