@@ -130,6 +130,12 @@ func explain(step, about string, errno syscall.Errno, on surroundings) *Unavaila
 			Try: "run nono outside the container, or start that with its /proc whole " +
 				"(docker: --security-opt systempaths=unconfined)",
 		}
+	case step == stepUser && errno == syscall.EACCES && on.setting(settingAppArmor) != "1":
+		// The kernel shows nobody but root what is in /proc of a program that its user may not read.
+		return &UnavailableError{
+			Reason: "nono-init, beside nono, may be executed by you but not read",
+			Try:    "let everybody read it: chmod a+r nono-init",
+		}
 	case step == stepClone && refused && on.setting(settingAppArmor) == "1",
 		step == stepUser && refused && !on.bare(), step == stepPropagation && refused:
 		return withoutRights(on.setting)
