@@ -179,7 +179,8 @@ type verifiedLog struct {
 	// Signature is nil where the log is not what was written, or is not over.
 	Signature *signature `json:"signature,omitempty"`
 
-	plan string // the hash of what the agent was held to
+	plan  string // the hash of what the agent was held to
+	later bool   // it was not its own run that closed the log
 }
 
 // signature is what a log's signature says.
@@ -252,7 +253,7 @@ func (a *App) verifySignatures(
 		case len(bundle) > loghead.MaxBundle:
 			v.Signature.Why = fmt.Sprintf("it is longer than %d bytes", loghead.MaxBundle)
 		case bundle == nil:
-			*v.Signature = signature{State: unsigned, Why: whyUnsigned(e)}
+			*v.Signature = signature{State: unsigned, Why: whyUnsigned(e, v.later)}
 		default:
 			claims = append(claims, loghead.Claim{Head: loghead.Head{
 				Session: e.ID, Events: v.Count, Last: v.Head.String(), Plan: v.plan,
@@ -284,14 +285,16 @@ func (a *App) verifySignatures(
 }
 
 // whyUnsigned is why the log of a session that is over was not signed, as far as that is known.
-func whyUnsigned(e store.Entry) string {
-	if why := e.Unsigned(); why != "" {
+func whyUnsigned(e store.Entry, later bool) string {
+	why := e.Unsigned()
+	if why != "" || !later {
 		return why
 	}
+	why = "a layer could not clean up when it ended"
 	if end := e.Record.End; end != nil && end.Reason == sdk.EndCoreLost {
-		return "its nono was killed, and a later start closed the log"
+		why = "its nono was killed"
 	}
-	return ""
+	return why + ", and a later start closed the log"
 }
 
 // String is what is printed.
@@ -342,8 +345,12 @@ func verifyLog(e store.Entry) verifiedLog {
 	log, err := e.OpenEvents()
 	if err == nil {
 		v.Chain, err = events.Verify(log, e.ID, kept, func(r events.Record) {
-			if r.Layer == events.Core && r.Name == session.EventGate {
+			switch {
+			case r.Layer != events.Core:
+			case r.Name == session.EventGate:
 				v.plan = r.Fields["plan"]
+			case r.Name == session.EventFinished:
+				v.later = r.Fields["by"] != ""
 			}
 		})
 		_ = log.Close()

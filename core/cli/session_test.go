@@ -514,3 +514,30 @@ func TestSessionRestore(t *testing.T) {
 		t.Errorf("what was changed later is %q", got)
 	}
 }
+
+// A log that a later start has closed is not signed, and says why.
+func TestAuditVerifyOfALaterStart(t *testing.T) {
+	for reason, says := range map[sdk.EndReason]string{
+		sdk.EndExited:   "unsigned: a layer could not clean up when it ended, and a later start closed the log\n",
+		sdk.EndCoreLost: "unsigned: its nono was killed, and a later start closed the log\n",
+	} {
+		k := newKeeper(t, nil)
+		s, log := k.live("", "proj", noon)
+		chain, err := log.Close(events.Event{
+			Time: noon, Layer: events.Core, Name: session.EventFinished,
+			Fields: map[string]string{"by": "k3v9qapzw2"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		finished, err := s.End(func(r *store.Record) {
+			r.Events, r.End = &chain, &store.End{Reason: reason}
+		})
+		if !finished || err != nil {
+			t.Fatal(finished, err)
+		}
+		if out, _, code := k.run("audit", "verify"); !strings.HasSuffix(out, says) || code != 0 {
+			t.Errorf("%s: %s%d", reason, out, code)
+		}
+	}
+}

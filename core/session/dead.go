@@ -117,7 +117,7 @@ func (d *deadSession) finish(ctx context.Context) diag.Problems {
 	log, logged := resumeJournal(d.stored)
 	d.log = log
 	problems := d.finishLayers(ctx)
-	last := eventFinished
+	last := EventFinished
 	if len(problems) > 0 {
 		last = eventUnfinished
 	}

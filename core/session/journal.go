@@ -19,20 +19,23 @@ import (
 // This file is what a run writes into its log: what its layers report, and of its own the
 // beginning, the end, and what went wrong between them.
 
-// EventGate says that every layer is armed, and that the agent may run. It has the hash of the
-// plan.
-const EventGate = "gate.opened"
+const (
+	// EventGate says that every layer is armed, and that the agent may run. It has the hash of the
+	// plan.
+	EventGate = "gate.opened"
+	// EventFinished is the last. Where a later start has finished the session it says which one.
+	EventFinished = "session.finished"
+)
 
 // The other events of core's own.
 const (
-	eventBegan    = "session.began"    // the command was given
-	eventEnded    = "agent.ended"      // everything inside is gone
-	eventLost     = "layer.lost"       // a resident layer is gone, or hangs
-	eventStop     = "layer.stop"       // a layer asked for the end of the run, or refused its start
-	eventFailed   = "layer.failed"     // a layer could not clean up
-	eventName     = "name.refused"     // a name was asked for, and the network is closed
-	eventFinished = "session.finished" // nothing comes after this
-	// A start could not finish the session, and leaves it to the next one.
+	eventBegan  = "session.began" // the command was given
+	eventEnded  = "agent.ended"   // everything inside is gone
+	eventLost   = "layer.lost"    // a resident layer is gone, or hangs
+	eventStop   = "layer.stop"    // a layer asked for the end of the run, or refused its start
+	eventFailed = "layer.failed"  // a layer could not clean up
+	eventName   = "name.refused"  // a name was asked for, and the network is closed
+	// A run, or a start after it, could not finish the session, and leaves it to the next start.
 	eventUnfinished = "session.unfinished"
 )
 
@@ -60,7 +63,7 @@ func (r *run) openJournal() error {
 	return nil
 }
 
-// resumeJournal goes on with the log of a session whose core was killed.
+// resumeJournal goes on with the log of a session that its own run did not finish.
 func resumeJournal(s *store.Session) (journal, error) {
 	f, err := s.OpenEvents()
 	if err != nil {

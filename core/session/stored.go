@@ -222,7 +222,7 @@ func (r *run) conclude(reason sdk.EndReason, exit launch.Exit, code int, err err
 // settle stores how the session ended. Where a layer could not finish, the next start tries again.
 func (r *run) settle() {
 	if !r.recorded {
-		_ = r.log.close(new(store.Record), eventFinished, r.ending) // it goes with the session
+		_ = r.log.close(new(store.Record), EventFinished, r.ending) // it goes with the session
 		if err := r.stored.Discard(); err != nil {
 			r.req.Out.Problem(unsettled(err))
 		}
@@ -230,13 +230,17 @@ func (r *run) settle() {
 	}
 	var logged error
 	finished, err := r.stored.End(func(rec *store.Record) {
-		logged = r.log.close(rec, eventFinished, r.ending)
-		rec.End, rec.Started, rec.Ended = r.over, r.began.UTC(), r.ended.UTC()
+		last := EventFinished
 		for i := range rec.Layers {
 			rec.Layers[i].Owed = slices.ContainsFunc(r.members, func(m *member) bool {
 				return m.description.Name == rec.Layers[i].Name && m.armed && !m.finished
 			})
+			if rec.Layers[i].Owed {
+				last = eventUnfinished
+			}
 		}
+		logged = r.log.close(rec, last, r.ending)
+		rec.End, rec.Started, rec.Ended = r.over, r.began.UTC(), r.ended.UTC()
 	})
 	if err != nil {
 		r.req.Out.Problem(unsettled(err))

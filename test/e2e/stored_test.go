@@ -310,6 +310,10 @@ func TestFinishThatFailedIsTriedAgain(t *testing.T) {
 	if s.End == nil || s.End.Reason != "exited" || *s.End.ExitCode != 125 || !s.Layers[1].Owed {
 		t.Errorf("it has ended so: %+v", s)
 	}
+	if log := u.read(filepath.Join(s.Path, "events.jsonl")); strings.Contains(log, "session.finished") ||
+		!strings.Contains(log, "session.unfinished") {
+		t.Errorf("its log says\n%s", log)
+	}
 	r := u.succeeds(u.nono("run", "--allow-cwd", "--", "true"))
 	if !strings.Contains(r.Stderr, "which could not be cleaned up when it ended, is not finished") ||
 		!strings.Contains(r.Stderr, "told to refuse in finish") {
