@@ -331,9 +331,9 @@ type StartResponse struct {
 	// State is handed to Finish. It holds no secret: core keeps it on disk.
 	State []byte
 	// Rest is what is left to do, while the agent runs already and nobody waits for it; nil if nothing
-	// is. A moment after it returns, the process is ended; before that where Rest takes very long,
-	// or the run is over first: Finish may be called while it has not returned. Only a [Bracket] layer
-	// may have it.
+	// is. A moment after it returns, the process is ended; before that where Rest takes very long. If
+	// the run is over first, Finish is called in this process, perhaps while Rest has not returned,
+	// and the process is ended when Finish has answered. Only a [Bracket] layer may have it.
 	Rest func(ctx context.Context)
 	// Lingers says that there is a Rest. It is for core, and filled in by the SDK.
 	Lingers bool

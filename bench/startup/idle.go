@@ -11,8 +11,9 @@ import (
 // idleName is nono with a layer of another vendor's that stays and does nothing: bench/idle.
 const idleName = "nono, with an idle layer"
 
-// idleNote says what is in the policy file.
-const idleNote = "`agent.hcl` has a `plugin` and a `layer`, and nothing else"
+// idleNote says what is in the policy file, and what is not measured.
+const idleNote = "`agent.hcl` has a `plugin` and a `layer`, and nothing else; the first run, " +
+	"which copies the layer's program, is not among these"
 
 // withIdle is nono with that layer, which a user has locked and approved.
 func withIdle(nono, program string, at place) (sandbox, error) {

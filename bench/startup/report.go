@@ -57,8 +57,8 @@ var startHeader = []string{
 	"", "median", "p10 to p90", "of Codex's", "CPU", "of Codex's", "own memory", "of files",
 }
 
-func own(h holding) float64   { return h.Own }
-func files(h holding) float64 { return h.Files }
+func ownOf(h holding) float64   { return h.Own }
+func filesOf(h holding) float64 { return h.Files }
 
 func (x result) memory(of func(holding) float64) string {
 	if x.Held == nil || x.Held.Own+x.Held.Files == 0 {
@@ -76,7 +76,7 @@ func (r report) rows() [][]string {
 			x.Name, fmt.Sprintf("%.1f ms", x.Median), fmt.Sprintf("%.1f to %.1f", x.P10, x.P90),
 			ratioOf(x.rounds, codex, wallOf).String(),
 			fmt.Sprintf("%.1f ms", x.CPU), ratioOf(x.rounds, codex, cpuOf).String(),
-			x.memory(own), x.memory(files),
+			x.memory(ownOf), x.memory(filesOf),
 		})
 	}
 	return rows
@@ -107,7 +107,7 @@ func (r report) walledRows() [][]string {
 		rows = append(rows, []string{
 			x.Name, fmt.Sprintf("%.1f ms", x.Median), fmt.Sprintf("%.1f to %.1f", x.P10, x.P90),
 			of(x.Median, codex.Median), fmt.Sprintf("%.1f ms", x.CPU), of(x.CPU, codex.CPU),
-			x.memory(own), x.memory(files),
+			x.memory(ownOf), x.memory(filesOf),
 		})
 	}
 	return rows
@@ -186,7 +186,7 @@ func (r report) growthRows() [][]string {
 	for _, n := range numbers {
 		header = append(header, strconv.Itoa(n))
 	}
-	rows := [][]string{append(header, "one more, at the end")}
+	rows := [][]string{append(header, "each more")}
 	for _, g := range r.Growth {
 		row := []string{g.What}
 		last := 0
@@ -304,7 +304,7 @@ func (r report) markdown() string {
 		"and so is the log of each session, but where that is said; the project was recorded before,\n"+
 		"but in the first run. The idle layer is another vendor's, and does nothing.\n"+
 		"\"go-plugin alone\" is no sandbox: a small program with plugins of that library's that do\n"+
-		"nothing, which is the least that processes for layers cost.\n\n",
+		"nothing, which is the least that processes for layers cost with it.\n\n",
 		r.Runs, r.Warmup, r.Machine)
 	markdownTable(&b, r.rows())
 	b.WriteString("\n" +
@@ -351,7 +351,8 @@ func (r report) markdown() string {
 	}
 	if rows := r.budgetRows(); len(rows) > 1 {
 		b.WriteString("\n## The budgets\n\n" +
-			"What nono set out to take at most. Missed is what is over it with both bounds.\n\n")
+			"What nono set out to take at most, in remembered runs. Kept is what is under it with both\n" +
+			"bounds, missed what is over it with both.\n\n")
 		markdownTable(&b, rows)
 		b.WriteString(costs)
 	}
@@ -383,20 +384,21 @@ func (r report) rulesMarkdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Start-up against the size of what nono is given\n\n"+
 		"Written by `make bench-rules`; every figure is from one run of it, on %s.\n"+
-		"Compare the figures with each other: the times belong to the machine. Each is of a whole run\n"+
-		"of `true`, to the end of all that belongs to it.\n", r.Machine)
+		"Compare figures of one table: the times belong to the machine, and to that hour. Each is of\n"+
+		"a whole run of `true`, to the end of all that belongs to it.\n", r.Machine)
 	if r.RealTime {
 		b.WriteString("\n" + besideOtherWork)
 	}
 	if len(r.Growth) > 0 {
 		fmt.Fprintf(&b, "\n## Against the size of the policy\n\n"+
-			"Medians of %d runs each of `nono run -s -c agent.hcl -- true`. What there is many of lies in\n"+
-			"one directory: directories that are granted for writing, each a mount, and a project to look\n"+
-			"into; files denied in a directory that is granted; and read rules beneath a grant, which\n"+
-			"change nothing. What is refused would make nono look at more names than it does for any\n"+
-			"policy.\n\n", r.Grown)
+			"Medians of %d runs each of `nono run -s -c agent.hcl -- true`, with `--allow-cwd` but\n"+
+			"for the grants. What there is many of lies in one directory: read rules beneath a grant,\n"+
+			"which change nothing; directories that are granted for writing, each a mount, and a\n"+
+			"project to look into; and files denied in a directory that is granted. Where it says\n"+
+			"refused, nono would have to look at more names than it does for any policy. The last\n"+
+			"column is what each more costs, between the two largest that are taken.\n\n", r.Grown)
 		markdownTable(&b, r.growthRows())
-		fmt.Fprintf(&b, "\nBeyond the limit, 9000 grants: `%s`\n", r.Refusal)
+		fmt.Fprintf(&b, "\n9,000 grants, which only flags can be: `%s`\n", r.Refusal)
 	}
 	if len(r.Projects) > 0 {
 		fmt.Fprintf(&b, "\n## Against the size of the project\n\n"+
@@ -433,7 +435,8 @@ const (
 )
 
 // besideOtherWork is said where -rt was.
-const besideOtherWork = "Everything ran in a real-time class: the machine had other work.\n"
+const besideOtherWork = "Everything ran in a real-time class: the machine had other work. That " +
+	"class knows\nno late timers, which spare nono processor time elsewhere.\n"
 
 // costs says what the figures above come from. It has no figures of its own.
 const costs = `
@@ -445,15 +448,16 @@ Where one is missed, this is where the rest goes:
 - **A second program.** Who enforces, nono-init, is not who decides: it has its own exec, runtime
   and threads, and is killed with all that runs inside.
 - **A process for each layer that stays**, with the same libraries on its end: an exec, the
-  initialisation of its packages, a connection and four or five calls. What of that is the
-  library's alone, the rows of go-plugin's say: what four plugins cost there is not to be had
-  for less. Another vendor's program is
-  run from a copy that was kept when it was held against the lock, at its first run.
+  initialisation of its packages, a connection and four or five calls. The rows of go-plugin
+  alone say what of that is the library's, which no layer of its saves. Another vendor's program
+  is run from the copy that its first run kept; that run copies it and takes its digest, which is
+  in no row above.
 - **The kernel.** More than half of the CPU time is the kernel's: page faults above all, then clone
   into six namespaces, mounts, Landlock, and the end of all that.
 - **Landlock, in work inside.** The kernel asks it at each open of a file or directory, and no
-  sandbox that uses it is spared that. Work that does little else is over its budget.
-- Not in it: digests of our own programs, anything synced to disk, a layer that has nothing to do.
+  sandbox that uses it is spared that. It shows most in work that does little else.
+- Not in it: digests of our own programs, a layer that has nothing to do, and anything synced to
+  disk but a snapshot.
 `
 
 func markdownTable(b *strings.Builder, rows [][]string) {

@@ -2,6 +2,8 @@
 
 package main
 
+import "github.com/nono-run/nono/core/timers"
+
 // The first instructions of nono are its own: the kernel starts it at entry, in entry_linux_*.s,
 // and not in Go's runtime. Under a limit on memory, or on processes, that is too low for that
 // runtime to begin, it would answer with a dump of its state and the exit code 2. entry says in a
@@ -11,7 +13,7 @@ package main
 // anything that is written in Go.
 //
 // It runs before there is anything: no stack of Go's, no memory, no signals. So it makes four kinds
-// of system call (getuid, getrlimit, prctl, write) and writes to nothing but usersSlack. The linker
+// of system call, and a fifth to end, and of Go's memory it writes to usersSlack alone. The linker
 // is told of it in the Makefile (-E main.entry); a nono that is built without that has Go's own
 // beginning.
 //
@@ -33,3 +35,8 @@ var (
 	tooFewProcesses = "nono: error: the limit on processes and threads is below 48, " +
 		"which a run needs\n  raise it: ulimit -u\n"
 )
+
+// slack is by how many nanoseconds entry lets timers be late.
+//
+//nolint:unused // but by the instructions
+const slack = int(timers.Slack)

@@ -1,3 +1,4 @@
+#include "go_asm.h"
 #include "textflag.h"
 
 #define SYS_write      1
@@ -42,7 +43,7 @@ begin:
 	MOVQ	AX, ·usersSlack(SB)
 	MOVL	$SYS_prctl, AX
 	MOVL	$PR_SET_TIMERSLACK, DI
-	MOVL	$200000, SI
+	MOVL	$const_slack, SI
 	SYSCALL
 	JMP	_rt0_amd64_linux(SB)
 refuse:

@@ -1,3 +1,4 @@
+#include "go_asm.h"
 #include "textflag.h"
 
 #define SYS_write      64
@@ -43,7 +44,7 @@ begin:
 	MOVD	R0, ·usersSlack(SB)
 	MOVD	$SYS_prctl, R8
 	MOVD	$PR_SET_TIMERSLACK, R0
-	MOVD	$200000, R1
+	MOVD	$const_slack, R1
 	SVC
 	JMP	_rt0_arm64_linux(SB)
 refuse:

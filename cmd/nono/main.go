@@ -8,8 +8,8 @@ import (
 	"github.com/nono-run/nono/core/timers"
 )
 
-// usersSlack is by how many nanoseconds timers might be late before nono's first instructions
-// changed that; 0 where it begins as Go does. See entry.go.
+// usersSlack is by how many nanoseconds the user's timers may be late, as nono's first instructions
+// found it; 0 where it begins as Go does. See entry.go.
 var usersSlack int
 
 func main() {

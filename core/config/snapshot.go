@@ -332,7 +332,7 @@ func (r *reader) tellSnapshot(s policy.Snapshot) {
 				r.homely(p.Path))
 		}
 		if unix.Access(p.Path, unix.W_OK) != nil {
-			r.notice(p.Source, "%s may not be written by you either: nothing could be put back into it",
+			r.notice(p.Source, "you may not write to %s yourself: nothing could be put back into it",
 				r.homely(p.Path))
 		}
 	}

@@ -15,7 +15,7 @@ func TestRecordedRights(t *testing.T) {
 	}
 	for mode, says := range map[os.FileMode]string{
 		0o300: "proj/sub cannot be recorded: permission denied",
-		0o500: "proj/sub may not be written by you either",
+		0o500: "proj/sub yourself: nothing could be put back into it",
 		0o700: "",
 	} {
 		w := newWorld(t)
@@ -34,7 +34,7 @@ func TestRecordedRights(t *testing.T) {
 				said += n.Error() + "\n"
 			}
 		}
-		told := strings.Contains(said, "recorded: ") || strings.Contains(said, "written by you")
+		told := strings.Contains(said, "recorded: ") || strings.Contains(said, "you may not write to")
 		if !strings.Contains(said, says) || told != (says != "") {
 			t.Errorf("%o: %s", mode, said)
 		}

@@ -25,7 +25,7 @@ type Dirs struct {
 	Home string // the user's home, links resolved
 	// UserConfig is where other programs' settings are; it is not nono's own.
 	UserConfig string
-	Config     string // config.hcl, profiles/, trust/, plugins.lock.hcl
+	Config     string // config.hcl, profiles/, trust/, plugins.lock.hcl, programs/
 	State      string // sessions/, store/, agents/, programs/
 	Data       string // plugins/
 	Cache      string // build/, the caches of sandboxed tools

@@ -235,7 +235,7 @@ func namespaced(o Options) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{
 		// Core's memory is lent until the exec, as for any other child of Go's, and not copied: core
 		// would wait for each page that it writes to first. So core cannot write the user's number
-		// meanwhile, and nono-init does.
+		// meanwhile, and nono-init does. Until the exec one of Go's processors waits with this thread.
 		Cloneflags: namespaces | unix.CLONE_VM | unix.CLONE_VFORK,
 		Pdeathsig:  unix.SIGKILL,
 		// An exec by anyone but root drops all capabilities, in a new user namespace too, except the

@@ -32,7 +32,7 @@ type Binary struct {
 
 	// copied is what is run; nil for a built-in layer.
 	copied *os.File
-	// stamp is what the program was when the copy was made; empty where one was kept.
+	// stamp is what the program's file was when this run made the copy; empty where one was kept.
 	stamp  string
 	digest func() (string, error)
 	permit Permit
@@ -70,9 +70,9 @@ func (b *Binary) Digest() (string, error) {
 	return b.digest()
 }
 
-// Copied is the copy that was made of a foreign program for this run, and what that was then; nil
+// NewCopy is the copy that was made of a foreign program for this run, and what that was then; nil
 // where there was one already. It is closed with the binary.
-func (b *Binary) Copied() (copied *os.File, stamp string) {
+func (b *Binary) NewCopy() (copied *os.File, stamp string) {
 	if b.stamp == "" {
 		return nil, ""
 	}
@@ -100,11 +100,11 @@ func Stamp(f *os.File) (string, error) {
 // maxBinary bounds what is copied into memory.
 const maxBinary = 1 << 30
 
-// copyOf takes a foreign program as a copy that nobody can change any more: the one that was kept,
-// or one in memory, of which it takes the digest. What is permitted and run later is that copy: a
-// file that is overwritten between the check and the exec, even through the descriptor that was
-// checked, changes nothing.
-func copyOf(name, path string, in Places) (*Binary, error) {
+// findForeign finds the copy of a foreign program that is to be permitted and run: the one that was
+// kept, if there is one, or else a new one in memory, which nobody can change any more and of which
+// it takes the digest. So a program's file that is overwritten between the check and the exec, even
+// through the descriptor that was checked, changes nothing.
+func findForeign(name, path string, in Places) (*Binary, error) {
 	resolved, err := hostfile.Resolve(path)
 	if err != nil {
 		return nil, fmt.Errorf("looking for layer %s: %w", name, err)

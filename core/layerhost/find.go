@@ -84,7 +84,7 @@ func Find(name string, in Places) (*Binary, error) {
 	if !strings.Contains(name, "/") {
 		return findBuiltin(name, in.Builtin, path)
 	}
-	b, err := copyOf(name, path, in)
+	b, err := findForeign(name, path, in)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.Errorf("there is no layer %s: %s does not exist", name, path).
 			Try("put the layer's program there, or name it in a block: plugin %q { path = \"/...\" }", name)
@@ -104,7 +104,7 @@ func FindAt(name, path string, in Places) (*Binary, error) {
 	if !filepath.IsAbs(path) {
 		return nil, diag.Errorf("the path of layer %s is not absolute: %s", name, path)
 	}
-	b, err := copyOf(name, path, in)
+	b, err := findForeign(name, path, in)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.Errorf("there is no layer %s: %s does not exist", name, path)
 	}
@@ -115,7 +115,8 @@ func FindAt(name, path string, in Places) (*Binary, error) {
 // to have it run.
 func Open(path string) (*Binary, error) {
 	typed := func(*Binary, string) error { return nil }
-	b, err := copyOf(strings.TrimPrefix(filepath.Base(path), layerPrefix), path, Places{Permit: typed})
+	name := strings.TrimPrefix(filepath.Base(path), layerPrefix)
+	b, err := findForeign(name, path, Places{Permit: typed})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.Errorf("%s does not exist", path)
 	}

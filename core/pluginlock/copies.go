@@ -15,26 +15,25 @@ import (
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/lazyregexp"
 	"github.com/nono-run/nono/sdk/ownfile"
 )
 
 // This file is about the copies of programs that were run, which spare the next run to copy them
 // into memory and to take their digests.
 //
-// A copy is made of what a run has held against the list, and is named by its digest. It lies in
-// nono's state directory, which is as closed as that of the list: who could put another program
-// there could put another digest into the list.
+// A copy is made of what a run has held against the list, is named by its digest, and lies in
+// nono's state directory. Two stamps vouch for it, of the program's file and of the copy itself.
+// They lie beside the list: who could write them could put another digest into that. A state
+// directory may be elsewhere in another run, where that run's agent could write.
 //
-// Beside it lies what it was then, and what the file was that it is of. If that file is another one
-// now, it is held against the list again, so that an update is noticed. That it could be changed
-// without a trace does not matter, for it is not what is run. If the copy is another one, as after
-// an accident, it is not used.
+// If the file's stamp is another one now, the file is copied and held against the list again, so
+// that an update is noticed. That a file can be changed and keep its stamp does not matter, for it
+// is not what is run. If the copy's own is another one, the copy is not used.
 
-// copiesDir is where they lie.
+// copiesDir is where they lie, and stampsDir where the stamps do, by the same names.
 func copiesDir(own dirs.Dirs) string { return filepath.Join(own.State, "programs") }
-
-// stampsName is the name of what lies beside a copy, and stamps its content.
-func stampsName(digest string) string { return digest + ".stamps" }
+func stampsDir(own dirs.Dirs) string { return filepath.Join(own.Config, "programs") }
 
 func stamps(program, copied string) string {
 	return fmt.Sprintf("program: %s\ncopy: %s\n", program, copied)
@@ -55,27 +54,49 @@ func (l *Lock) Kept(layer, stamp string) (*os.File, string) {
 }
 
 func (l *Lock) kept(digest, program string) (*os.File, error) {
-	dir := copiesDir(l.own)
-	if err := checkDir(dir); err != nil {
-		return nil, err
+	copies, stamps := copiesDir(l.own), stampsDir(l.own)
+	for _, dir := range []string{copies, stamps} {
+		if _, err := checkDir(dir); err != nil {
+			return nil, err
+		}
 	}
-	f, err := hostfile.OpenDirect(filepath.Join(dir, digest))
+	f, err := hostfile.OpenDirect(filepath.Join(copies, digest))
 	if err != nil {
 		return nil, err
 	}
-	err = checkCopy(f, filepath.Join(dir, stampsName(digest)), program)
+	err = checkCopy(f, filepath.Join(stamps, digest), program)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
-func checkDir(dir string) error {
+func checkDir(dir string) (fs.FileInfo, error) {
 	info, err := os.Lstat(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return ownfile.CheckPrivate(dir, info, os.Geteuid(), "it is not used")
+	return info, ownfile.CheckPrivate(dir, info, os.Geteuid(), "it is not used")
+}
+
+// openPrivate opens a directory that is the user's alone, and is no link.
+func openPrivate(dir string) (*os.Root, error) {
+	checked, err := checkDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := root.Stat(".")
+	if err == nil && !os.SameFile(opened, checked) {
+		err = fmt.Errorf("%s was exchanged while it was opened", dir)
+	}
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return root, nil
 }
 
 // checkCopy checks that a copy is what was made of this program, and can be run where it lies.
@@ -99,7 +120,7 @@ func checkCopy(f *os.File, stampsFile, program string) error {
 
 // Keep keeps the copy that was made of a program for this run, if one was and the list has it.
 func Keep(own dirs.Dirs, b *layerhost.Binary) error {
-	made, program := b.Copied()
+	made, program := b.NewCopy()
 	if made == nil {
 		return nil
 	}
@@ -118,23 +139,28 @@ func Keep(own dirs.Dirs, b *layerhost.Binary) error {
 }
 
 func (l *Lock) keep(digest, program string, content io.Reader) error {
-	dir := copiesDir(l.own)
+	copies, err := makePrivate(copiesDir(l.own))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = copies.Close() }()
+	vouching, err := makePrivate(stampsDir(l.own))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = vouching.Close() }()
+	copied, err := writeCopy(copies, digest, content)
+	if err != nil {
+		return err
+	}
+	return ownfile.Replace(vouching, digest, []byte(stamps(program, copied)))
+}
+
+func makePrivate(dir string) (*os.Root, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+		return nil, err
 	}
-	if err := checkDir(dir); err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = root.Close() }()
-	copied, err := writeCopy(root, digest, content)
-	if err != nil {
-		return err
-	}
-	return ownfile.Replace(root, stampsName(digest), []byte(stamps(program, copied)))
+	return openPrivate(dir)
 }
 
 // writeCopy puts a copy in its place, and says what it is there. Whenever the machine fails, it is
@@ -153,14 +179,23 @@ func writeCopy(dir *os.Root, name string, content io.Reader) (stamp string, err 
 		err = dir.Rename(beside, name)
 	}
 	if err != nil {
-		return "", errors.Join(err, dir.RemoveAll(beside))
+		return "", errors.Join(err, dir.Remove(beside))
 	}
 	return layerhost.Stamp(f)
 }
 
-// prune removes the copies of what is not in the list, and what was left half-way.
+// prune removes the copies of what is not in the list, what vouches for them, and what was left
+// half-way. What has no name of nono's is somebody else's, and stays.
 func (l *Lock) prune() error {
-	root, err := os.OpenRoot(copiesDir(l.own))
+	locked := map[string]bool{}
+	for _, p := range l.Programs {
+		locked[p.SHA256] = true
+	}
+	return errors.Join(prune(copiesDir(l.own), locked), prune(stampsDir(l.own), locked))
+}
+
+func prune(dir string, locked map[string]bool) error {
+	root, err := openPrivate(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -168,15 +203,14 @@ func (l *Lock) prune() error {
 		return err
 	}
 	defer func() { _ = root.Close() }()
-	locked := map[string]bool{}
-	for _, p := range l.Programs {
-		locked[p.SHA256], locked[stampsName(p.SHA256)] = true, true
-	}
 	files, err := fs.ReadDir(root.FS(), ".")
 	for _, f := range files {
-		if !locked[f.Name()] {
-			err = errors.Join(err, root.RemoveAll(f.Name()))
+		if !locked[f.Name()] && ownName.MatchString(f.Name()) {
+			err = errors.Join(err, root.Remove(f.Name()))
 		}
 	}
 	return err
 }
+
+// ownName are the names of copies and stamps, and of what becomes one.
+var ownName = lazyregexp.New(`^([0-9a-f]{64}|\.[0-9a-f]{64}\.[A-Z0-9]+)$`)

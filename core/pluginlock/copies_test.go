@@ -46,7 +46,7 @@ func run(t *testing.T, d dirs.Dirs, path string) (how string) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	made, _ := b.Copied()
+	made, _ := b.NewCopy()
 	switch {
 	case b.Permitted() != nil:
 		how = "refused"
@@ -133,13 +133,13 @@ func TestKeptIsNotBelieved(t *testing.T) {
 			return os.Remove(filepath.Join(copiesDir(d), digest))
 		}, "copied"},
 		"nothing says what it was": {func(d dirs.Dirs, _, digest string) error {
-			return os.Remove(filepath.Join(copiesDir(d), stampsName(digest)))
+			return os.Remove(filepath.Join(stampsDir(d), digest))
 		}, "copied"},
 		"what it was is cut off": {func(d dirs.Dirs, _, digest string) error {
-			return os.Truncate(filepath.Join(copiesDir(d), stampsName(digest)), 100)
+			return os.Truncate(filepath.Join(stampsDir(d), digest), 100)
 		}, "copied"},
 		"more than what it was": {func(d dirs.Dirs, _, digest string) error {
-			f, err := os.OpenFile(filepath.Join(copiesDir(d), stampsName(digest)), os.O_APPEND|os.O_WRONLY, 0)
+			f, err := os.OpenFile(filepath.Join(stampsDir(d), digest), os.O_APPEND|os.O_WRONLY, 0)
 			if err != nil {
 				return err
 			}
@@ -147,7 +147,7 @@ func TestKeptIsNotBelieved(t *testing.T) {
 			return errors.Join(err, f.Close())
 		}, "copied"},
 		"others can write what it was": {func(d dirs.Dirs, _, digest string) error {
-			return os.Chmod(filepath.Join(copiesDir(d), stampsName(digest)), 0o602)
+			return os.Chmod(filepath.Join(stampsDir(d), digest), 0o602)
 		}, "copied"},
 		"it is not in the list": {func(d dirs.Dirs, _, _ string) error {
 			return Change(d, func(l *Lock) error { l.Remove("acme/motd"); return nil })
@@ -187,7 +187,7 @@ func TestKeptWhereOthersMayLook(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if made, _ := b.Copied(); made == nil {
+	if made, _ := b.NewCopy(); made == nil {
 		t.Error("the copy was believed")
 	}
 	if err := Keep(d, b); err == nil {
@@ -209,13 +209,92 @@ func TestCopiesOfWhatIsLocked(t *testing.T) {
 		t.Errorf("the update was %s", how)
 	}
 	files, err := os.ReadDir(copiesDir(d))
-	if err != nil || len(files) != 2 || files[0].Name() != second || files[1].Name() != stampsName(second) {
+	if err != nil || len(files) != 1 || files[0].Name() != second {
 		t.Errorf("there are %v, %v", files, err)
 	}
 	if err := Change(d, func(l *Lock) error { l.Remove("acme/motd"); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if files, err := os.ReadDir(copiesDir(d)); err != nil || len(files) != 0 {
-		t.Errorf("there are %v, %v", files, err)
+	for _, dir := range []string{copiesDir(d), stampsDir(d)} {
+		if files, err := os.ReadDir(dir); err != nil || len(files) != 0 {
+			t.Errorf("there are %v, %v", files, err)
+		}
+	}
+}
+
+// TestForgedCopy: who could write in the state directory alone, as the agent of a run for which it
+// was elsewhere, cannot have another program run.
+func TestForgedCopy(t *testing.T) {
+	d, path, digest := ran(t)
+	forged := filepath.Join(copiesDir(d), digest)
+	if err := os.Rename(forged, forged+".old"); err != nil {
+		t.Fatal(err)
+	}
+	install(t, forged, "#!/bin/evil\n")
+	var is [2]string
+	for i, name := range []string{path, forged} {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is[i], err = layerhost.Stamp(f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	vouching := []byte(stamps(is[0], is[1]))
+	for _, name := range []string{forged + ".stamps", filepath.Join(d.State, "stamps")} {
+		if err := os.WriteFile(name, vouching, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if how := run(t, d, path); how != "copied" {
+		t.Errorf("what was put there was %s", how)
+	}
+	// The control: beside the list it would have been believed, by who can write there.
+	install(t, forged+".new", "#!/bin/evil\n")
+	if err := os.Rename(forged+".new", forged); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(forged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	copied, err := layerhost.Stamp(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = os.WriteFile(filepath.Join(stampsDir(d), digest), []byte(stamps(is[0], copied)), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if how := run(t, d, path); how != "kept" {
+		t.Errorf("what was vouched for was %s", how)
+	}
+}
+
+// TestPruneTakesItsOwn: what somebody else has where the copies are to lie stays there.
+func TestPruneTakesItsOwn(t *testing.T) {
+	for name, lead := range map[string]func(dir, theirs string) error{
+		"a link":                  func(dir, theirs string) error { return os.Symlink(theirs, dir) },
+		"others may look into it": func(dir, theirs string) error { return os.Rename(theirs, dir) },
+		"names of theirs": func(dir, theirs string) error {
+			return errors.Join(os.Chmod(theirs, 0o700), os.Rename(theirs, dir))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := own(t)
+			theirs := filepath.Join(d.Home, "theirs")
+			err := errors.Join(os.MkdirAll(filepath.Join(theirs, "sub"), 0o755), os.MkdirAll(d.State, 0o700),
+				os.WriteFile(filepath.Join(theirs, "sub", "thesis"), nil, 0o600), lead(copiesDir(d), theirs))
+			if err != nil {
+				t.Fatal(err)
+			}
+			put(t, d, Program{Name: "acme/motd", SHA256: digestOf("a")})
+			if _, err := os.Stat(filepath.Join(copiesDir(d), "sub", "thesis")); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

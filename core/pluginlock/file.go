@@ -92,7 +92,7 @@ func Change(own dirs.Dirs, change func(*Lock) error) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", l.File, err)
 	}
-	_ = l.prune() // a copy that is left over is not run
+	_ = l.prune() // a copy that is left over does no harm: only one that the list has is run
 	return nil
 }
 

@@ -333,7 +333,7 @@ func (m *member) finish(
 	}
 	answer, err := m.layer.Finish(ctx, req)
 	if err == nil {
-		m.layer.Release() // it has nothing left to do
+		m.layer.Release() // its Rest, if that still goes on, is over with the run
 	}
 	if err == nil || ctx.Err() != nil {
 		return answer, err

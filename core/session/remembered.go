@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/layerhost"
@@ -226,17 +227,18 @@ func (m *member) note(req *sdk.PlanRequest) {
 	m.memory.program, m.memory.described, m.memory.planned = program, said, planned
 }
 
+// patience is how long the end of a run waits until the copy of a program lies on the disk. Where
+// it does not, a later run makes it.
+const patience = 2 * time.Second
+
 // remember writes down what layers said in this run, and keeps the copies of their programs, for
 // the next one. It is done beside the agent: nobody waits for it but the run's end.
 func (r *run) remember() func() {
-	done := make(chan struct{})
+	said, copied := make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(done)
+		defer close(said)
 		known := remembered.In(r.req.Dirs)
 		for _, m := range r.members {
-			if err := pluginlock.Keep(r.req.Dirs, m.binary); err != nil {
-				r.req.Log.Debug("keeping a copy of a layer", "layer", m.binary.Name, "error", err)
-			}
 			if m.memory.planned == nil {
 				continue
 			}
@@ -247,7 +249,21 @@ func (r *run) remember() func() {
 			}
 		}
 	}()
-	return func() { <-done }
+	go func() {
+		defer close(copied)
+		for _, m := range r.members {
+			if err := pluginlock.Keep(r.req.Dirs, m.binary); err != nil {
+				r.req.Log.Debug("keeping a copy of a layer", "layer", m.binary.Name, "error", err)
+			}
+		}
+	}()
+	return func() {
+		<-said
+		select {
+		case <-copied:
+		case <-time.After(patience):
+		}
+	}
 }
 
 // spec is how the layer is started.

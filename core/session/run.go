@@ -65,7 +65,7 @@ type run struct {
 	inUse    *os.File         // the caches, while they are not to be pruned
 	notKept  error            // why there are none
 	policy   policy.Policy    // the configuration's, with what the command and PATH need
-	// situation is by what layers' answers are remembered.
+	// situation is what the run's answers are remembered under; see situated.
 	situation remembered.Digest
 	init      *launch.Init
 	host      sdk.Host
@@ -239,8 +239,10 @@ func (r *run) findLayers() ([]*member, error) {
 	return members, nil
 }
 
-// startProcesses starts all layers at the same time, and returns when each has connected and
-// nono-init has said how far this host goes. What needs neither is done meanwhile.
+// startProcesses starts the layers that are to be asked, at the same time, and returns when each
+// has connected and nono-init has said how far this host goes. What needs neither is done
+// meanwhile.
+// Layers that stay and need not be asked it begins to start at its end.
 func (r *run) startProcesses(ctx context.Context) error {
 	r.situation = r.situated()
 	starts := make([]func() error, 0, len(r.members)+1)
@@ -252,7 +254,7 @@ func (r *run) startProcesses(ctx context.Context) error {
 	if err := atOnce(starts); err != nil {
 		return err
 	}
-	// Only now: until the layers that are to be asked are here, they need the processors.
+	// Not before: those that are to be asked, and that everybody waits for, have the processors first.
 	for _, m := range r.members {
 		if m.memory.answer != nil && m.description.Lifetime != sdk.Ephemeral && !r.dry {
 			m.startBeside(ctx, r)
@@ -566,7 +568,7 @@ func (r *run) close() {
 		processes.Go(m.close)
 	}
 	if !r.recorded {
-		processes.Wait() // of what is removed with the session nothing is in use then
+		processes.Wait() // they use what is removed with the session
 	}
 	r.letCopiesGo()
 	for _, o := range r.letDirectoriesGo() { // of a run that did not come to its end

@@ -10,30 +10,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// slack is by how much timers of nono's programs may be late. With a millisecond nothing more is
+// Slack is by how much timers of nono's programs may be late. With a millisecond nothing more is
 // spared, and data that comes to a layer waits for a thread of its now and then.
-const slack = 200 * time.Microsecond
+const Slack = 200 * time.Microsecond
 
-// users is by how many nanoseconds those of the user's programs may be, if that is known from
-// nono's beginning.
+// users is the slack that the user's programs have, in nanoseconds, where nono's first instructions
+// found it out; else 0.
 var users int
 
-// Relaxed says that all of this process has been relaxed since its beginning, and what it was
-// before; 0 says that it has not. It is called before anything else here.
+// Relaxed says that the whole process has had our slack since its beginning, and which one it had
+// before, in nanoseconds. 0 says that it has not. It is called before anything else here.
 func Relaxed(before int) { users = before }
 
-// Relax lets timers be late in every process that this thread starts, and returns by how many
-// nanoseconds they might be where the user started nono, and what puts the thread's own back. Who
-// calls it stays on its thread.
+// Relax gives our slack to every process that this thread starts. It returns the slack that the
+// user's programs have, in nanoseconds, and what gives the thread its own back. Who calls it stays
+// on its thread.
 func Relax() (before int, back func()) {
 	if users > 0 {
 		return users, func() {}
 	}
 	before, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
 	if err != nil {
-		return 0, func() {} // 0 is the one that a process had when it began
+		return 0, func() {} // to set 0 gives a thread back what its process began with
 	}
 	set := func(n int) { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(n), 0, 0, 0) }
-	set(int(slack))
+	set(int(Slack))
 	return before, func() { set(before) }
 }

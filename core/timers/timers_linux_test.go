@@ -28,7 +28,7 @@ func TestRelax(t *testing.T) {
 	if strconv.Itoa(before) != own {
 		t.Errorf("before it is said to be %d, and was %s", before, own)
 	}
-	if got := inherited(); got != strconv.Itoa(int(slack)) {
+	if got := inherited(); got != strconv.Itoa(int(Slack)) {
 		t.Errorf("a child has %s ns", got)
 	}
 	back()

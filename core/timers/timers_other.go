@@ -2,7 +2,7 @@
 
 package timers
 
-// Relaxed is called on Linux alone.
+// Relaxed does nothing here.
 func Relaxed(int) {}
 
 // Relax changes nothing here.

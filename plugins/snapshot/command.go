@@ -108,7 +108,7 @@ func (c *command) has(flag string) bool {
 
 // lookup reads a variable that the user's terminal and pager go by.
 func lookup(name string) string {
-	//nolint:forbidigo // a command's own process has those of the terminal, and no others
+	//nolint:forbidigo // a command's own process has those of the terminal and the pager alone
 	return os.Getenv(name)
 }
 

@@ -77,7 +77,7 @@ func (*layer) Start(ctx context.Context, req *sdk.StartRequest) (*sdk.StartRespo
 	rest := context.WithoutCancel(ctx)
 	go func() {
 		err := s.store.Sync(rest)
-		s.close() // before anybody hears of it: Finish may have the store to itself
+		s.close()
 		synced <- err
 	}()
 	answer := &sdk.StartResponse{State: state}

@@ -6932,7 +6932,7 @@ type StartResponse struct {
 	HasState bool   `protobuf:"varint,1,opt,name=has_state,json=hasState,proto3" json:"has_state,omitempty"`
 	State    []byte `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	// lingers: the layer has something left to do that nobody waits for, and sends rested when it is
-	// done. Only a bracket layer may. It is called for Finish if the run is over by then.
+	// done. Only a bracket layer may. If the run is over first, Finish comes to this process.
 	Lingers       bool `protobuf:"varint,3,opt,name=lingers,proto3" json:"lingers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

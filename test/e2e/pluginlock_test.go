@@ -131,6 +131,22 @@ func TestLockedCopy(t *testing.T) {
 	u.useEcho("")
 	u.succeeds(u.nono(configured("true")...))
 	at := u.path(keptCopies + "/" + honest)
+	replaced := func(flags ...string) bool {
+		t.Helper()
+		before, err := os.Stat(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.succeeds(u.nono(append(append([]string{"run"}, flags...), configured("true")[1:]...)...))
+		after, err := os.Stat(at)
+		return err != nil || !os.SameFile(before, after)
+	}
+	if replaced() {
+		t.Error("the next run made another copy")
+	}
+	if !replaced("--fresh") {
+		t.Error("--fresh made no other copy")
+	}
 	if err := os.Chmod(at, 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 type launcher struct {
 	tier        recipe.Tier
 	hostNetwork bool
-	user, group string // the numbers to keep, in tier A
+	user, group string // their numbers outside, which they keep inside; in tier A
 	recipe      *recipe.Recipe
 
 	// proc is a fresh /proc that is mounted nowhere yet; sys is its sys directory, reached past what
@@ -167,8 +167,8 @@ func Main() int {
 	return 0
 }
 
-// keepTimers gives this thread, and so the agent, timers that may be as late as the user's. Go's
-// other threads keep core's limit.
+// keepTimers gives this thread, and so the agent, the slack that the user's timers have. The other
+// threads keep nono's.
 func keepTimers(slack string) error {
 	n, err := strconv.ParseUint(slack, 10, 64)
 	if err != nil {

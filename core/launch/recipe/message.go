@@ -17,7 +17,7 @@ const (
 )
 
 // TimerSlack begins the argument that tells nono-init by how many nanoseconds a timer of the
-// agent's may be late, which is less than for its own.
+// agent's may be late: what the user's programs have, and not nono's own.
 const TimerSlack = "timer-slack="
 
 // NoNamespaces is the argument that tells nono-init that it was left in all of the host's
