@@ -168,8 +168,7 @@ func (o *policyOptions) add(cmd *cobra.Command, names completers) {
 	flags.BoolVar(&o.Approve, "approve", false,
 		"grant what files ask for beyond their own directory, for this run alone")
 	flags.BoolVar(&o.Fresh, "fresh", false,
-		"ask every layer, also one that has answered the same request before, "+
-			"and copy the programs of other vendors anew")
+		"ask every layer anew, whatever is remembered, and copy vendors' programs anew")
 	completeFlags(cmd, names)
 	addSpellings(flags)
 }
