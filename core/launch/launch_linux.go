@@ -232,18 +232,21 @@ func namespaced(o Options) *syscall.SysProcAttr {
 	if !o.HostNetwork {
 		namespaces |= unix.CLONE_NEWNET
 	}
+	// The exec drops all capabilities, in a new user namespace too, except the ambient ones: to drop
+	// what is left (SETPCAP), to set up the network, to mount, to set the limits on namespaces.
+	held := []uintptr{
+		unix.CAP_SETPCAP, unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_SYS_RESOURCE,
+	}
+	if os.Getuid() == 0 {
+		held = append(held, unix.CAP_DAC_OVERRIDE) // modes of his own files keep nothing from root
+	}
 	return &syscall.SysProcAttr{
 		// Core's memory is lent until the exec, as for any other child of Go's, and not copied: core
 		// would wait for each page that it writes to first. So core cannot write the user's number
 		// meanwhile, and nono-init does. Until the exec one of Go's processors waits with this thread.
-		Cloneflags: namespaces | unix.CLONE_VM | unix.CLONE_VFORK,
-		Pdeathsig:  unix.SIGKILL,
-		// An exec by anyone but root drops all capabilities, in a new user namespace too, except the
-		// ambient ones: to drop what is left (SETPCAP), to set up the network, to mount, to set the
-		// limits on namespaces.
-		AmbientCaps: []uintptr{
-			unix.CAP_SETPCAP, unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_SYS_RESOURCE,
-		},
+		Cloneflags:  namespaces | unix.CLONE_VM | unix.CLONE_VFORK,
+		Pdeathsig:   unix.SIGKILL,
+		AmbientCaps: held,
 		// The terminal's signals are core's to pass on.
 		Setsid: true,
 	}
