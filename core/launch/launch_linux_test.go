@@ -556,6 +556,12 @@ func TestListenersAndDialers(t *testing.T) {
 		t.Errorf("a port that nobody serves: %v", err)
 	}
 	var file *os.File
+	t.Cleanup(func() {
+		if t.Failed() {
+			said, _ := os.ReadFile(out.Name())
+			t.Logf("the last answer was %v, and the agent said %q", err, said)
+		}
+	})
 	eventually(t, "port 3000 inside answers", func() bool {
 		file, err = init.Dial(deadline(t), 3000)
 		return err == nil
