@@ -574,6 +574,7 @@ func TestListenersAndDialers(t *testing.T) {
 	if hello, err := io.ReadAll(conn); err != nil || string(hello) != "hello from inside" {
 		t.Errorf("the agent's server said %q, %v", hello, err)
 	}
+	conn.Close()
 	if exit, err := init.Wait(); err != nil || exit.Code != 0 {
 		t.Errorf("got %+v, %v", exit, err)
 	}

@@ -466,7 +466,11 @@ func serve(port string) string {
 		return outcome(err)
 	}
 	defer c.Close()
-	_, err = c.Write([]byte("hello from inside"))
+	if _, err = c.Write([]byte("hello from inside")); err == nil {
+		err = c.(*net.TCPConn).CloseWrite()
+	}
+	// With the end of this program nono-init's comes, which may not have handed the connection on.
+	_, _ = io.Copy(io.Discard, c)
 	return outcome(err)
 }
 
