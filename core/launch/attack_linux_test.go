@@ -582,14 +582,7 @@ func TestByHand(t *testing.T) {
 // TestInitKilled: the loss of nono-init is not the agent's end.
 func TestInitKilled(t *testing.T) {
 	b := newBox(t, "say=started", "sleep=1h")
-	lines := b.pipe(t)
-	init, _, err := b.prepare(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := init.Go(deadline(t), false); err != nil {
-		t.Fatal(err)
-	}
+	init, lines := b.begin(t)
 	<-lines
 	init.Kill()
 	if exit, err := init.Wait(); err == nil || !strings.Contains(err.Error(), "without a word") {

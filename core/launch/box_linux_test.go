@@ -153,8 +153,8 @@ func deadline(t *testing.T) context.Context {
 	return ctx
 }
 
-// until starts the agent, and returns when that has said a line, with those that follow.
-func (b *box) until(t *testing.T, line string) (*launch.Init, <-chan string) {
+// begin starts the agent, with the lines that it says.
+func (b *box) begin(t *testing.T) (*launch.Init, <-chan string) {
 	t.Helper()
 	lines := b.pipe(t)
 	init, _, err := b.prepare(t)
@@ -164,6 +164,13 @@ func (b *box) until(t *testing.T, line string) (*launch.Init, <-chan string) {
 	if err := init.Go(deadline(t), false); err != nil {
 		t.Fatal(err)
 	}
+	return init, lines
+}
+
+// until starts the agent, and returns when that has said a line, with those that follow.
+func (b *box) until(t *testing.T, line string) (*launch.Init, <-chan string) {
+	t.Helper()
+	init, lines := b.begin(t)
 	for said := range lines {
 		if said == line {
 			return init, lines

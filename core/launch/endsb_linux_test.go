@@ -118,14 +118,7 @@ func TestInitKilledB(t *testing.T) {
 			lives := stranger(t)
 			mark := fmt.Sprintf("say=left-%d-%d", os.Getpid(), n)
 			b := newPlainBox(t, mark, "fork-on=3", "leave=20", "say=started", "sleep=1h")
-			lines := b.pipe(t)
-			init, _, err := b.prepare(t)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := init.Go(deadline(t), false); err != nil {
-				t.Fatal(err)
-			}
+			init, lines := b.begin(t)
 			if n == 0 { // once when all runs, and then while it begins
 				for line := range lines {
 					if line == "started" {

@@ -425,14 +425,7 @@ func TestSignal(t *testing.T) {
 		for _, s := range []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1} {
 			t.Run(unix.SignalName(s), func(t *testing.T) {
 				b := box(t, "stop-on")
-				lines := b.pipe(t)
-				init, _, err := b.prepare(t)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := init.Go(deadline(t), false); err != nil {
-					t.Fatal(err)
-				}
+				init, lines := b.begin(t)
 				if got := <-lines; got != "waiting" {
 					t.Fatalf("the agent said %q", got)
 				}
