@@ -467,10 +467,13 @@ func TestHangUp(t *testing.T) {
 			shell := y.bash(u)
 			y.enter("nono -s run --allow-cwd -- bash agent\n")
 			becomes(t, "it is up", func() bool { return u.exists("log") })
+			nono := y.nono()
 			y.slave.Close()
 			y.Close()
 			becomes(t, "the agent is told", func() bool { return strings.Contains(u.read("log"), "told") })
 			_ = shell.Wait()
+			// The shell does not wait for nono, and its user's files are about to be removed.
+			becomes(t, "nono ends", func() bool { return gone(nono) })
 		})
 	}
 }

@@ -5,6 +5,7 @@ package e2e
 import (
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -83,10 +84,23 @@ func (y *tty) start(cmd *exec.Cmd) *exec.Cmd {
 	}
 	y.leader = cmd
 	y.t.Cleanup(func() {
+		beneath := descendants(cmd.Process.Pid)
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
+		// A shell waits for none of its jobs, and their user's files are about to be removed.
+		for _, p := range beneath {
+			if strings.HasPrefix(p.name(), "nono") {
+				becomes(y.t, p.name()+" ends with its terminal", func() bool { return gone(p.PID) })
+			}
+		}
 	})
 	return cmd
+}
+
+// gone says whether a process has ended, be it that nobody has waited for it yet.
+func gone(pid int) bool {
+	args, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+	return err != nil || len(args) == 0
 }
 
 // prompt is what the shells of these tests show.
