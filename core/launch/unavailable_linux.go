@@ -22,7 +22,7 @@ const (
 	settingRelease  = "kernel/osrelease"
 )
 
-// surroundings are what explains a refusal.
+// surroundings are what of a host explains a refusal.
 type surroundings struct {
 	setting  func(name string) string
 	chrooted func() bool
@@ -38,8 +38,8 @@ func (s surroundings) older(major, minor int) bool {
 	return err != nil || itsMajor < major || itsMajor == major && itsMinor < minor
 }
 
-// host are the real ones.
-var host = surroundings{setting: readSetting, chrooted: isChrooted, bare: isBare}
+// thisHost is the real one.
+var thisHost = surroundings{setting: readSetting, chrooted: isChrooted, bare: isBare}
 
 // isChrooted reports whether this process sees no mount at its root: one whose root is a directory
 // of a file system was put there by chroot.
@@ -91,7 +91,7 @@ func startError(path string, err error) error {
 	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
-		if u := explain(stepClone, "", errno, host); u != nil {
+		if u := explain(stepClone, "", errno, thisHost); u != nil {
 			return u
 		}
 	}

@@ -1,0 +1,154 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/core/await"
+	"github.com/nono-run/nono/core/launch/recipe"
+)
+
+// newLifeline makes the socket pair over which core and nono-init talk. By its end each of them
+// learns that the other one is gone. Core's does not block.
+func newLifeline() (ours, theirs *os.File, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := unix.SetNonblock(pair[0], true); err != nil {
+		recipe.CloseAll(pair[:])
+		return nil, nil, err
+	}
+	return os.NewFile(uintptr(pair[0]), "lifeline"), os.NewFile(uintptr(pair[1]), "lifeline"), nil
+}
+
+// answer is something that nono-init said, and the descriptors that came with it.
+type answer struct {
+	recipe.Reply
+	fds []int
+}
+
+// ask sends a request, unless the lifeline has been closed: its number may be someone else's by
+// then.
+func (i *Init) ask(r recipe.Request, fds ...int) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		return os.ErrClosed
+	}
+	return await.Write(i.lifeline, func(fd int) error { return recipe.Send(fd, &r, fds...) })
+}
+
+// answer waits for the next reply. A step that failed is its error.
+func (i *Init) answer(ctx context.Context, doing string) (answer, error) {
+	limit, cancel := context.WithTimeout(ctx, i.deadline)
+	defer cancel()
+	var a answer
+	select {
+	case a = <-i.answers:
+	case <-i.silent:
+		select {
+		case a = <-i.answers: // said before it went
+		default:
+			return a, i.lost(doing)
+		}
+	case <-limit.Done():
+		if ctx.Err() != nil {
+			return a, ctx.Err()
+		}
+		return a, fmt.Errorf("%s: nono-init did not answer within %v", doing, i.deadline)
+	}
+	if f := a.Failed; f != nil {
+		recipe.CloseAll(a.fds)
+		return a, stepError(f)
+	}
+	return a, nil
+}
+
+// listen reads what nono-init says until it is gone.
+func (i *Init) listen() {
+	defer close(i.silent)
+	for {
+		var a answer
+		err := await.Read(i.lifeline, func(fd int) (err error) {
+			a.fds, err = recipe.Receive(fd, &a.Reply)
+			return err
+		})
+		if err != nil {
+			i.Kill() // it is gone already, or says something that cannot be read: then it must go
+			return
+		}
+		switch {
+		case a.Exited != nil && i.exited == nil:
+			i.exited = a.Exited
+			close(i.over)
+		case a.Dialed != nil:
+			i.deliver(a)
+		case a.Stopped != nil:
+			select {
+			case <-i.stopped: // nobody has dealt with the one before
+			default:
+			}
+			i.stopped <- *a.Stopped // nobody else writes to it, so there is room
+		case a.Done != "":
+			select {
+			case i.done <- a.Done:
+			default: // nobody waits for so many
+			}
+		default:
+			select {
+			case i.answers <- a:
+			default: // nobody asked for a second one
+				recipe.CloseAll(a.fds)
+				i.Kill()
+				return
+			}
+		}
+	}
+}
+
+func (i *Init) deliver(a answer) {
+	i.mu.Lock()
+	waiting := i.dials[a.Dialed.ID]
+	delete(i.dials, a.Dialed.ID)
+	i.mu.Unlock()
+	if waiting == nil { // whoever asked has given up
+		recipe.CloseAll(a.fds)
+		return
+	}
+	waiting <- a
+}
+
+func stepError(f *recipe.Failed) *StepError {
+	return &StepError{
+		Rule: f.Rule, Step: f.Step, Path: f.Path, Errno: syscall.Errno(f.Errno), Text: f.Text,
+	}
+}
+
+// lost is the error of a nono-init that went away. If it said why first, that is the error.
+func (i *Init) lost(doing string) error {
+	<-i.ended
+	select {
+	case a := <-i.answers:
+		recipe.CloseAll(a.fds)
+		if f := a.Failed; f != nil {
+			return stepError(f)
+		}
+	default:
+	}
+	return fmt.Errorf("%s: nono-init ended: %v", doing, i.state)
+}
+
+// confused ends a nono-init that answers something else than what was asked, which only one of
+// another build would.
+func (i *Init) confused(a answer) error {
+	recipe.CloseAll(a.fds)
+	i.Kill()
+	return errors.New(
+		"nono-init gave an answer that was not asked for: is it of the same build as nono?")
+}
