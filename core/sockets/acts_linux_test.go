@@ -8,19 +8,23 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"testing"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/test/held"
 )
 
+func TestMain(m *testing.M) { os.Exit(held.Main(m, acts)) }
+
 // acts are what an agent does that is no program.
-var acts = map[string]func(args []string) error{
+var acts = held.Acts{
 	// each dials an address, by Go's net package, and says what it heard.
 	":dial": func(args []string) error {
 		for _, at := range args {
@@ -120,8 +124,7 @@ var acts = map[string]func(args []string) error{
 	},
 	// forked has a child of its own dial.
 	":forked": func(args []string) error {
-		cmd := exec.Command("/proc/self/exe", args...)
-		cmd.Env = append(os.Environ(), freeEnv+"=1")
+		cmd := held.Unheld(args...)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		return cmd.Run()
 	},

@@ -3,10 +3,10 @@ package sockets_test
 import (
 	"fmt"
 	"net"
-	"strings"
 	"testing"
 
 	"github.com/nono-run/nono/core/sockets"
+	"github.com/nono-run/nono/test/held"
 )
 
 // BenchmarkConnect is what a connection of TCP costs the agent until it stands, with its end: made by
@@ -39,7 +39,7 @@ func BenchmarkConnect(b *testing.B) {
 	}
 	b.Run("direct", func(b *testing.B) {
 		l := listen(b)
-		report(b, free(b, "", ":times", l.Addr().String(), fmt.Sprint(b.N))[0])
+		report(b, without(b, "", ":times", l.Addr().String(), fmt.Sprint(b.N)).Line())
 	})
 	b.Run("by core", func(b *testing.B) {
 		s, err := sockets.Open(sockets.Options{Listeners: listeners, Names: "net:dns-tcp"})
@@ -63,7 +63,6 @@ func BenchmarkConnect(b *testing.B) {
 				}
 			}()
 		}
-		a := start(b, s.Handlers(), "", ":times", proxy, fmt.Sprint(b.N))
-		report(b, strings.TrimSpace(a.line()))
+		report(b, held.Start(b, s.Handlers(), "", ":times", proxy, fmt.Sprint(b.N)).Line())
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/nono-run/nono/core/plan/merge"
 	"github.com/nono-run/nono/core/sockets"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/test/held"
 )
 
 // proxy is where the agent finds the first listener of the tests' plan.
@@ -69,8 +70,16 @@ func newWorld(t testing.TB, o sockets.Options) *world {
 	return &world{s, t}
 }
 
-func (w *world) start(dir string, args ...string) *agent {
-	return start(w.t, w.Handlers(), dir, args...)
+// start starts an agent in a directory, whose connects and listens core makes.
+func (w *world) start(dir string, args ...string) *held.Child {
+	w.t.Helper()
+	return held.Start(w.t, w.Handlers(), dir, args...)
+}
+
+// without is the same agent where nobody makes its calls: the control of what is refused.
+func without(t testing.TB, dir string, args ...string) *held.Child {
+	t.Helper()
+	return held.Start(t, nil, dir, args...)
 }
 
 // service is one of the host's own, that the agent is not to reach, and how often somebody came.
@@ -116,13 +125,13 @@ func TestReached(t *testing.T) {
 		"203.0.113.53:53":   "dns-tcp 203.0.113.53:53", // the host's name server, whichever that is
 		"[2001:db8::1]:53":  "dns-tcp [2001:db8::1]:53",
 	} {
-		w.start("", ":dial", at).says(want)
-		w.start("", ":blocking", at).says(want)
+		w.start("", ":dial", at).Wants(want)
+		w.start("", ":blocking", at).Wants(want)
 	}
-	w.start("", ":mapped", proxy, "0").says("proxy 127.0.0.1:61000")
-	w.start("", ":mapped", proxy, "1").says("proxy 127.0.0.1:61000")
-	w.start("", ":twice", proxy).says("proxy 127.0.0.1:61000")
-	w.start("", ":forked", ":dial", proxy).says("proxy 127.0.0.1:61000")
+	w.start("", ":mapped", proxy, "0").Wants("proxy 127.0.0.1:61000")
+	w.start("", ":mapped", proxy, "1").Wants("proxy 127.0.0.1:61000")
+	w.start("", ":twice", proxy).Wants("proxy 127.0.0.1:61000")
+	w.start("", ":forked", ":dial", proxy).Wants("proxy 127.0.0.1:61000")
 }
 
 // TestRefused: nothing else is: no other address of the loopback, no service of the host's, nobody
@@ -146,13 +155,13 @@ func TestRefused(t *testing.T) {
 		"[::ffff:127.0.0.1]:" + real: "ECONNREFUSED",
 		"198.18.0.9:" + real:         "ECONNREFUSED",
 	} {
-		w.start("", ":dial", at).says(want)
-		w.start("", ":blocking", at).says(want)
+		w.start("", ":dial", at).Wants(want)
+		w.start("", ":blocking", at).Wants(want)
 	}
 	if n := host.came.Load(); n != 0 {
 		t.Errorf("the host's service was reached %d times", n)
 	}
-	if got := free(t, "", ":dial", "127.0.0.1:"+real); got[0] != "the host" {
+	if got := without(t, "", ":dial", "127.0.0.1:"+real).Line(); got != "the host" {
 		t.Errorf("without nono the service says %q", got)
 	}
 	// Nor do the layers' sockets lead anywhere by what they really are.
@@ -161,7 +170,7 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer at.Close()
-	w.start("", ":dial", at.Addr().String()).says("ECONNREFUSED")
+	w.start("", ":dial", at.Addr().String()).Wants("ECONNREFUSED")
 }
 
 // TestOtherKinds: a socket that is not TCP is not connected, whatever stands for the address. The
@@ -172,12 +181,12 @@ func TestOtherKinds(t *testing.T) {
 		"UDP": {unix.SOCK_DGRAM, 0}, "MPTCP": {unix.SOCK_STREAM, unix.IPPROTO_MPTCP},
 	} {
 		args := []string{":kind", proxy, strconv.Itoa(kind[0]), strconv.Itoa(kind[1])}
-		if got := w.start("", args...).line(); got != "EACCES" && got != "EPROTONOSUPPORT" {
+		if got := w.start("", args...).Line(); got != "EACCES" && got != "EPROTONOSUPPORT" {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
 	host := serve(t, "tcp", "127.0.0.1:0")
-	if got := free(t, "", ":kind", host.Addr().String(), "1", "262"); got[0] != "the host" && got[0] != "ENOPROTOOPT" && got[0] != "EPROTONOSUPPORT" {
+	if got := without(t, "", ":kind", host.Addr().String(), "1", "262").Line(); got != "the host" && got != "ENOPROTOOPT" && got != "EPROTONOSUPPORT" {
 		t.Errorf("without nono MPTCP hears %q", got)
 	}
 }
@@ -189,11 +198,11 @@ func TestMalformed(t *testing.T) {
 	for _, want := range []string{
 		"EAFNOSUPPORT", "EAFNOSUPPORT", "EINVAL", "EINVAL", "EINVAL", "EBADF", "ENOTSOCK", "EFAULT",
 	} {
-		if got := a.line(); !strings.EqualFold(got, nameOf(want)) {
+		if got := a.Line(); !strings.EqualFold(got, nameOf(want)) {
 			t.Errorf("it says %q, and not %q", got, nameOf(want))
 		}
 	}
-	a.says("proxy 127.0.0.1:61000")
+	a.Wants("proxy 127.0.0.1:61000")
 }
 
 func nameOf(name string) string {
@@ -227,7 +236,7 @@ func TestSwapped(t *testing.T) {
 			}
 		}
 	}()
-	w.start("", ":swap", proxy, host.Addr().String(), "400").says("done")
+	w.start("", ":swap", proxy, host.Addr().String(), "400").Wants("done")
 	if n := host.came.Load(); n != 0 {
 		t.Errorf("the host's service was reached %d times", n)
 	}
@@ -236,7 +245,7 @@ func TestSwapped(t *testing.T) {
 		t.Error("a packet was sent to the host's service")
 	default:
 	}
-	free(t, "", ":swap", proxy, host.Addr().String(), "20000")
+	without(t, "", ":swap", proxy, host.Addr().String(), "20000").Wants("done")
 	if host.came.Load() == 0 {
 		t.Error("without nono nothing was reached: this shows nothing")
 	}
@@ -245,9 +254,9 @@ func TestSwapped(t *testing.T) {
 // TestUndumpable: what is closed to core is not connected.
 func TestUndumpable(t *testing.T) {
 	w := newWorld(t, sockets.Options{})
-	w.start("", ":undumpable", proxy).says("EPERM")
+	w.start("", ":undumpable", proxy).Wants("EPERM")
 	host := serve(t, "tcp", "127.0.0.1:0")
-	if got := free(t, "", ":undumpable", host.Addr().String()); got[0] != "the host" {
+	if got := without(t, "", ":undumpable", host.Addr().String()).Line(); got != "the host" {
 		t.Errorf("without nono it hears %q", got)
 	}
 }
@@ -256,12 +265,12 @@ func TestUndumpable(t *testing.T) {
 func TestEnd(t *testing.T) {
 	w := newWorld(t, sockets.Options{})
 	a := w.start("", ":lines")
-	a.say(proxy)
-	a.says("proxy 127.0.0.1:61000")
-	a.quit()
+	a.Say(proxy)
+	a.Wants("proxy 127.0.0.1:61000")
+	a.Stop()
 	for range 100 { // the listener is closed soon after
-		a.say(proxy)
-		if got := a.line(); got == "ENOSYS" {
+		a.Say(proxy)
+		if got := a.Line(); got == "ENOSYS" {
 			return
 		}
 	}
@@ -271,7 +280,7 @@ func TestEnd(t *testing.T) {
 // TestMany: a thousand at once, each by a connection of its own.
 func TestMany(t *testing.T) {
 	w := newWorld(t, sockets.Options{})
-	w.start("", ":many", proxy, "1000", "proxy 127.0.0.1:61000").says("1000")
+	w.start("", ":many", proxy, "1000", "proxy 127.0.0.1:61000").Wants("1000")
 }
 
 // TestServes: the agent serves at its ports, of the loopback alone, and reaches itself there. At
@@ -282,11 +291,10 @@ func TestServes(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "[::1]"} {
 		at := host + ":" + strconv.Itoa(int(port))
 		t.Run(host, func(t *testing.T) {
-			a := w.start("", ":serve", at)
-			a.t = t
-			a.says("serves")
-			a.say(at)
-			a.says("the agent")
+			a := held.Start(t, w.Handlers(), "", ":serve", at)
+			a.Wants("serves")
+			a.Say(at)
+			a.Wants("the agent")
 			c, err := net.Dial("tcp", at)
 			if got := hear(c, err); got != "the agent" {
 				t.Errorf("outside one hears %q", got)
@@ -300,19 +308,17 @@ func TestServes(t *testing.T) {
 			if got := hear(c, err); got != "the agent" {
 				t.Errorf("a layer hears %q", got)
 			}
-			_ = a.cmd.Process.Kill()
-			_ = a.cmd.Wait()
 		})
 	}
 	for _, at := range []string{
 		"127.0.0.1:0", fmt.Sprintf("127.0.0.1:%d", free4(t)),
 		fmt.Sprintf("0.0.0.0:%d", port), fmt.Sprintf("[::]:%d", port),
 	} {
-		w.start("", ":serve", at).says("EACCES")
+		w.start("", ":serve", at).Wants("EACCES")
 	}
-	w.start("", ":unbound").says("EACCES")
+	w.start("", ":unbound").Wants("EACCES")
 	host := serve(t, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	w.start("", ":dial", host.Addr().String()).says("ECONNREFUSED")
+	w.start("", ":dial", host.Addr().String()).Wants("ECONNREFUSED")
 	if _, err := w.Dial(t.Context(), port); err == nil {
 		t.Error("a layer reaches what the agent does not serve")
 	}
@@ -320,9 +326,9 @@ func TestServes(t *testing.T) {
 	if l, err := net.Listen("tcp", fmt.Sprintf("[::1]:%d", port)); err == nil {
 		l.Close()
 		a := w.start("", ":serve", fmt.Sprintf("[::1]:%d", port))
-		a.says("serves")
-		a.say(host.Addr().String())
-		a.says("ECONNREFUSED")
+		a.Wants("serves")
+		a.Say(host.Addr().String())
+		a.Wants("ECONNREFUSED")
 	}
 	if n := host.came.Load(); n != 0 {
 		t.Errorf("the host's service was reached %d times", n)
@@ -378,10 +384,10 @@ func TestUnix(t *testing.T) {
 		"@" + dir:                              "ECONNREFUSED",
 		"/proc/self/root" + denied + "/socket": "ELOOP",
 	} {
-		w.start(given, ":unix", at).says(want)
+		w.start(given, ":unix", at).Wants(want)
 	}
 	for _, at := range []string{denied + "/socket", given + "/link", "@" + dir} {
-		if got := free(t, given, ":unix", at); got[0] != "the host" {
+		if got := without(t, given, ":unix", at).Line(); got != "the host" {
 			t.Errorf("without nono %s says %q", at, got)
 		}
 	}
@@ -393,14 +399,14 @@ func TestUnix(t *testing.T) {
 	}
 	short := filepath.Join(dir, "grantd/socket")
 	w2 := newWorld(t, sockets.Options{Connects: func(at string) bool { return strings.HasPrefix(at, dir+"/grantd/") }})
-	w2.start("", ":unixswap", short, long).says("done")
+	w2.start("", ":unixswap", short, long).Wants("done")
 	if n := bad.came.Load(); n != before || abstract.came.Load() != 1 {
 		t.Errorf("what is denied was reached %d times", n-before)
 	}
 	if good.came.Load() == came {
 		t.Error("nothing was reached: this shows nothing")
 	}
-	free(t, "", ":unixswap", short, long)
+	without(t, "", ":unixswap", short, long).Wants("done")
 	if bad.came.Load() == before {
 		t.Error("without nono nothing was reached: this shows nothing")
 	}
@@ -410,9 +416,9 @@ func TestUnix(t *testing.T) {
 func TestUnixServed(t *testing.T) {
 	dir := t.TempDir()
 	w := newWorld(t, sockets.Options{})
-	w.start(dir, ":unixlisten", "mine").says("done")
-	w.start(dir, ":unixlisten", "@"+dir).says("EACCES")
-	if got := free(t, dir, ":unixlisten", "@free"+dir); got[0] != "done" {
+	w.start(dir, ":unixlisten", "mine").Wants("done")
+	w.start(dir, ":unixlisten", "@"+dir).Wants("EACCES")
+	if got := without(t, dir, ":unixlisten", "@free"+dir).Line(); got != "done" {
 		t.Errorf("without nono: %q", got)
 	}
 }
@@ -429,7 +435,7 @@ func TestDatagrams(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorld(t, sockets.Options{Connects: func(string) bool { return true }})
-	w.start(dir, ":datagram", "d").says("EACCES")
+	w.start(dir, ":datagram", "d").Wants("EACCES")
 }
 
 // TestInstead: where the agent's sockets cannot be taken, core puts one of its own in the place of
@@ -449,26 +455,26 @@ func TestInstead(t *testing.T) {
 		"[2001:db8::1]:53": "dns-tcp [2001:db8::1]:53", "203.0.113.1:443": "ENETUNREACH",
 		host.Addr().String(): "ECONNREFUSED",
 	} {
-		w.start("", ":dial", at).says(want)
-		w.start("", ":blocking", at).says(want)
+		w.start("", ":dial", at).Wants(want)
+		w.start("", ":blocking", at).Wants(want)
 	}
-	w.start("", ":mapped", proxy, "1").says("proxy 127.0.0.1:61000")
-	w.start("", ":twice", proxy).says("proxy 127.0.0.1:61000")
-	w.start("", ":many", proxy, "200", "proxy 127.0.0.1:61000").says("200")
-	w.start("", ":undumpable", proxy).says("EPERM")
-	w.start(dir, ":unix", "given").says("the host")
-	w.start(dir, ":unix", "denied").says("EACCES")
-	w.start(dir, ":unixlisten", "mine").says("EACCES")
+	w.start("", ":mapped", proxy, "1").Wants("proxy 127.0.0.1:61000")
+	w.start("", ":twice", proxy).Wants("proxy 127.0.0.1:61000")
+	w.start("", ":many", proxy, "200", "proxy 127.0.0.1:61000").Wants("200")
+	w.start("", ":undumpable", proxy).Wants("EPERM")
+	w.start(dir, ":unix", "given").Wants("the host")
+	w.start(dir, ":unix", "denied").Wants("EACCES")
+	w.start(dir, ":unixlisten", "mine").Wants("EACCES")
 	a := w.start("", ":malformed", proxy)
 	for _, want := range []string{
 		"EAFNOSUPPORT", "ECONNREFUSED", "EINVAL", "EINVAL", "EINVAL", "EBADF", "ENOTSOCK", "EFAULT",
 	} {
-		if got := a.line(); got != nameOf(want) {
+		if got := a.Line(); got != nameOf(want) {
 			t.Errorf("it says %q, and not %q", got, nameOf(want))
 		}
 	}
-	a.says("proxy 127.0.0.1:61000")
-	w.start("", ":swap", proxy, host.Addr().String(), "200").says("done")
+	a.Wants("proxy 127.0.0.1:61000")
+	w.start("", ":swap", proxy, host.Addr().String(), "200").Wants("done")
 	if n := host.came.Load(); n != 0 {
 		t.Errorf("the host's service was reached %d times", n)
 	}

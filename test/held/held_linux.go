@@ -51,7 +51,7 @@ func Main(m *testing.M, acts Acts) int {
 // be is the life of such a process.
 func be(calls, args []string, acts Acts) error {
 	runtime.LockOSThread()
-	if err := DropRoot(); err != nil {
+	if err := dropRoot(); err != nil {
 		return err
 	}
 	if len(calls) > 0 {
@@ -73,14 +73,14 @@ func be(calls, args []string, acts Acts) error {
 	return unix.Exec(path, args, os.Environ())
 }
 
-// Word is a message of one word, between a test and a process that it started.
-type Word string
+// word is a message of one word, between a test and a process that it started.
+type word string
 
-// Say is a word to be sent.
-func Say(w Word) *Word { return &w }
+// message is a word to be sent.
+func message(w word) *word { return &w }
 
 // Walk implements [coding.Coded].
-func (w *Word) Walk(c *coding.Coder) { coding.Text(c, w) }
+func (w *word) Walk(c *coding.Coder) { coding.Text(c, w) }
 
 // handOver puts the filter on all threads, hands over the listener, and waits until it is served.
 func handOver(calls []string) error {
@@ -88,20 +88,20 @@ func handOver(calls []string) error {
 	if err != nil {
 		return err
 	}
-	if err := recipe.Send(channel, Say("listener"), listener); err != nil {
+	if err := recipe.Send(channel, message("listener"), listener); err != nil {
 		return fmt.Errorf("handing over the listener: %w", err)
 	}
 	_ = unix.Close(listener)
-	var heard Word
+	var heard word
 	if _, err := recipe.Receive(channel, &heard); err != nil {
 		return fmt.Errorf("waiting to be served: %w", err)
 	}
 	return nil
 }
 
-// DropRoot begins again without any capability, if there is one: an agent has none, and a process
+// dropRoot begins again without any capability, if there is one: an agent has none, and a process
 // that has one is closed to whoever answers its calls.
-func DropRoot() error {
+func dropRoot() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var has, none [2]unix.CapUserData
 	if err := unix.Capget(&header, &has[0]); err != nil || has == none {
@@ -143,6 +143,15 @@ func listen(calls []string) (int, error) {
 	return int(fd), nil
 }
 
+// Unheld is a command that is an act, or a program, and whose calls are its own unless who starts it
+// is held.
+func Unheld(args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), env+"=")
+	cmd.ExtraFiles = []*os.File{os.Stdin} // in the place of the channel
+	return cmd
+}
+
 // Child is such a process.
 type Child struct {
 	// Process is it itself.
@@ -182,15 +191,10 @@ func StartHeld(
 	defer unix.Close(pair[0])
 	theirs := os.NewFile(uintptr(pair[1]), "channel")
 	defer theirs.Close()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self, args...)
-	cmd.Env = append(os.Environ(), env+"="+strings.Join(calls, " "))
-	cmd.Dir = dir
+	cmd := Unheld(args...)
+	cmd.Env = append(cmd.Env, env+"="+strings.Join(calls, " "))
+	cmd.Dir, cmd.Stderr = dir, os.Stderr
 	cmd.ExtraFiles = []*os.File{theirs}
-	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -212,22 +216,26 @@ func StartHeld(
 		_ = cmd.Process.Kill() // most have ended by then
 		_ = cmd.Wait()
 		stop()
+		if err := <-served; err != nil {
+			t.Error("the serving ended: ", err)
+		}
 	})
 	if len(calls) == 0 {
 		close(served)
 		return c
 	}
 	theirs.Close()
-	var heard Word
+	var heard word
 	fds, err := recipe.Receive(pair[0], &heard)
 	if err != nil || len(fds) != 1 {
+		close(served)
 		t.Fatalf("no listener came: %v", err)
 	}
 	go func() {
 		defer close(served)
 		served <- supervise.Serve(ctx, os.NewFile(uintptr(fds[0]), "listener"), handlers)
 	}()
-	if err := recipe.Send(pair[0], Say("served")); err != nil {
+	if err := recipe.Send(pair[0], message("served")); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -236,11 +244,25 @@ func StartHeld(
 // Line is what the process says next.
 func (c *Child) Line() string {
 	c.t.Helper()
-	line, err := c.out.ReadString('\n')
-	if err != nil {
-		c.t.Fatalf("the process said %q, and then: %v", line, err)
+	type read struct {
+		line string
+		err  error
 	}
-	return strings.TrimSpace(line)
+	said := make(chan read, 1)
+	go func() {
+		line, err := c.out.ReadString('\n')
+		said <- read{line, err}
+	}()
+	select {
+	case r := <-said:
+		if r.err != nil {
+			c.t.Fatalf("the process said %q, and then: %v", r.line, r.err)
+		}
+		return strings.TrimSpace(r.line)
+	case <-time.After(patience):
+		c.t.Fatal("the process says nothing")
+		return ""
+	}
 }
 
 // Wants fails the test unless the process says so next.
