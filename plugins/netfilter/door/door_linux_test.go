@@ -32,8 +32,9 @@ const patience = 20 * time.Second
 // All that is outside lies at outside, where names that are known lead. What stands for names
 // inside lies in stands. Both are of the loopback, on which every address answers.
 var (
-	outside = netip.MustParseAddr("127.0.0.2")
-	stands  = netip.MustParsePrefix("127.18.0.0/16")
+	outside       = netip.MustParseAddr("127.0.0.2")
+	firstLoopback = netip.MustParseAddr("127.0.0.1")
+	stands        = netip.MustParsePrefix("127.18.0.0/16")
 )
 
 // world is an outside with servers, and doors before it.
@@ -41,7 +42,8 @@ type world struct {
 	t     *testing.T
 	names *synthetic.Names
 
-	web, tls, greets, loopback uint16 // ports of servers: of plain HTTP, of TLS, of one that speaks first
+	web, tls, greets, loopback uint16       // ports of servers: of plain HTTP, of TLS, of one that speaks first
+	first                      net.Listener // at the port of TLS, and the first loopback address
 	roots                      *x509.CertPool
 
 	doors *door.Doors
@@ -63,7 +65,7 @@ func newWorld(t *testing.T, most int) *world {
 	plain.Listener = w.listen(outside)
 	plain.Start()
 	secure := httptest.NewUnstartedServer(handler)
-	secure.Listener = w.listen(outside)
+	secure.Listener, w.first = w.listenTwice(outside)
 	secure.StartTLS()
 	w.roots.AddCert(secure.Certificate())
 	greets := w.listen(outside)
@@ -106,6 +108,21 @@ func (w *world) listen(at netip.Addr) net.Listener {
 	}
 	w.t.Cleanup(func() { l.Close() })
 	return l
+}
+
+// listenTwice takes a port at an address and at the loopback's first one, where other tests, which
+// run beside this one, take ports too.
+func (w *world) listenTwice(at netip.Addr) (net.Listener, net.Listener) {
+	for range 100 {
+		l := w.listen(at)
+		first, err := net.Listen("tcp", netip.AddrPortFrom(firstLoopback, port(l)).String())
+		if err == nil {
+			w.t.Cleanup(func() { first.Close() })
+			return l, first
+		}
+	}
+	w.t.Fatal("no port is free at both addresses")
+	return nil, nil
 }
 
 func port(l net.Listener) uint16 { return l.Addr().(*net.TCPAddr).AddrPort().Port() }
@@ -210,12 +227,15 @@ type buffered struct {
 func (b buffered) Read(p []byte) (int, error) { return b.in.Read(p) }
 
 // arrive connects to an address inside, at which somebody listens as nono-init lets it.
-func (w *world) arrive(at netip.Addr, port uint16) *net.TCPConn {
-	l, err := net.Listen("tcp", netip.AddrPortFrom(at, port).String())
-	if err != nil {
-		w.t.Fatal(err)
+func (w *world) arrive(at netip.Addr, to uint16) *net.TCPConn {
+	l := w.first
+	if at != firstLoopback || to != port(l) {
+		var err error
+		if l, err = net.Listen("tcp", netip.AddrPortFrom(at, to).String()); err != nil {
+			w.t.Fatal(err)
+		}
+		w.t.Cleanup(func() { l.Close() })
 	}
-	w.t.Cleanup(func() { l.Close() })
 	go func() { _ = w.doors.Arrivals(w.t.Context(), l) }()
 	return w.dial(l.Addr().String())
 }
