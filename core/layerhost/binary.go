@@ -32,6 +32,8 @@ type Binary struct {
 
 	// copied is what is run; nil for a built-in layer.
 	copied *os.File
+	// kept says that it is a file that an earlier run has kept, and not sealed memory.
+	kept bool
 	// stamp is what the program's file was when this run made the copy; empty where one was kept.
 	stamp  string
 	digest func() (string, error)
@@ -138,7 +140,8 @@ func (b *Binary) take(program *os.File, kept Kept) error {
 	}
 	if kept != nil {
 		if f, digest := kept(b.Name, stamp); f != nil {
-			b.copied, b.digest = f, func() (string, error) { return digest, nil }
+			b.copied, b.kept = f, true
+			b.digest = func() (string, error) { return digest, nil }
 			return nil
 		}
 	}
@@ -198,12 +201,25 @@ func sealable(f *os.File) error {
 // start runs the program, if it is permitted: command makes the rest of what the process is started
 // with, once for each try. No process of a layer's is started but here.
 //
-// A copy is "text file busy" for as long as a process that was being forked when it was written has
-// not yet executed its own program, which takes it milliseconds.
+// Where the host lets nobody run what lies in the user's directories, a kept copy is refused. Then
+// it is sealed in memory, as a new one is.
 func (b *Binary) start(command func() *exec.Cmd) (*exec.Cmd, error) {
 	if err := b.Permitted(); err != nil {
 		return nil, err
 	}
+	cmd, err := b.tryStart(command)
+	if !b.kept || !errors.Is(err, fs.ErrPermission) {
+		return cmd, err
+	}
+	if err := b.seal(); err != nil {
+		return nil, fmt.Errorf("copying its kept copy, which may not be run: %w", err)
+	}
+	return b.tryStart(command)
+}
+
+// tryStart waits for a copy that is "text file busy": it is that for as long as a process that was
+// being forked when it was written has not yet executed its own program, which takes milliseconds.
+func (b *Binary) tryStart(command func() *exec.Cmd) (*exec.Cmd, error) {
 	for wait := time.Millisecond; ; wait *= 2 {
 		cmd := command()
 		b.execute(cmd)
@@ -213,6 +229,42 @@ func (b *Binary) start(command func() *exec.Cmd) (*exec.Cmd, error) {
 		}
 		<-time.After(wait)
 	}
+}
+
+// seal puts a sealed copy in the place of the kept one, whose digest it has to have.
+func (b *Binary) seal() error {
+	content, err := reopen(b.copied)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = content.Close() }()
+	sealed, err := sealedCopy(b.Name, content)
+	if err != nil {
+		return err
+	}
+	if err := b.check(sealed); err != nil {
+		return errors.Join(err, sealed.Close())
+	}
+	kept := b.copied
+	b.copied, b.kept = sealed, false
+	return kept.Close()
+}
+
+// check holds a copy against the digest that was permitted.
+func (b *Binary) check(sealed *os.File) error {
+	permitted, err := b.digest()
+	if err != nil {
+		return err
+	}
+	digest, err := digestOf(sealed)
+	if err != nil {
+		return err
+	}
+	is, err := digest()
+	if err == nil && is != permitted {
+		err = errors.New("it is not what was kept; run with --fresh")
+	}
+	return err
 }
 
 // execute makes this the program of a command.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/nono-run/nono/sdk"
@@ -19,13 +20,17 @@ var errNotIt = errors.New("it is another program")
 
 // only permits programs with this content.
 func only(content string) Permit {
-	sum := sha256.Sum256([]byte(content))
 	return func(_ *Binary, digest string) error {
-		if digest != hex.EncodeToString(sum[:]) {
+		if digest != digestOfText(content) {
 			return errNotIt
 		}
 		return nil
 	}
+}
+
+func digestOfText(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return hex.EncodeToString(sum[:])
 }
 
 // marking is a program that leaves a mark when anything of it runs, and is no layer.
@@ -134,6 +139,54 @@ func TestPermittedProgramBehindALink(t *testing.T) {
 	defer func() { _ = b.Close() }()
 	if err := b.Permitted(); err != nil || b.Asked != filepath.Join(dir, "link") || b.Path != path {
 		t.Errorf("%+v, %v", b, err)
+	}
+}
+
+// TestKeptCopyThatMayNotBeRun: a kept copy that the host refuses to execute is run from sealed
+// memory, each time, if it is what was permitted.
+func TestKeptCopyThatMayNotBeRun(t *testing.T) {
+	exe, err := os.Executable()
+	ok(t, err)
+	dir := t.TempDir()
+	path, mark := filepath.Join(dir, "layer"), filepath.Join(dir, "mark")
+	locked := fmt.Sprintf("#!/bin/sh\nNONO_TEST_MODE=script exec %s\n", exe)
+	program(t, path, locked)
+	for name, c := range map[string]struct {
+		content string
+		mode    os.FileMode
+		sealed  bool
+		says    string
+	}{
+		"control":         {content: locked, mode: 0o500},
+		"refused":         {content: locked, mode: 0o400, sealed: true},
+		"another program": {content: marking(mark), mode: 0o400, says: "it is not what was kept"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := filepath.Join(t.TempDir(), "kept")
+			ok(t, os.WriteFile(at, []byte(c.content), c.mode))
+			kept := func(string, string) (*os.File, string) {
+				f, err := os.Open(at)
+				ok(t, err)
+				return f, digestOfText(locked)
+			}
+			b, err := FindAt("test/script", path, Places{Permit: only(locked), Kept: kept})
+			ok(t, err)
+			defer func() { _ = b.Close() }()
+			if c.says != "" {
+				_, err := Start(t.Context(), foreign(t, b))
+				if err == nil || !strings.Contains(err.Error(), c.says) || exists(mark) {
+					t.Errorf("it ran: %t, %v", exists(mark), err)
+				}
+				return
+			}
+			for range 2 {
+				_, err := planned(t, begin(t, foreign(t, b)), &recorder{})
+				ok(t, err)
+			}
+			if made, _ := b.NewCopy(); made != nil || b.kept == c.sealed {
+				t.Errorf("it is to be kept anew: %t; it is in memory: %t", made != nil, !b.kept)
+			}
+		})
 	}
 }
 

@@ -115,6 +115,12 @@ func checkCopy(f *os.File, stampsFile, program string) error {
 	if string(is) != want {
 		return errors.New("the program or its copy is another one")
 	}
+	return runnable(f)
+}
+
+// runnable reports a file that cannot be run where it lies, as in a mount with noexec. What else a
+// host has against it shows when it is run.
+func runnable(f *os.File) error {
 	return unix.Access(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.X_OK)
 }
 
@@ -172,7 +178,10 @@ func writeCopy(dir *os.Root, name string, content io.Reader) (stamp string, err 
 		return "", err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err = io.Copy(f, content); err == nil {
+	if err = runnable(f); err == nil {
+		_, err = io.Copy(f, content)
+	}
+	if err == nil {
 		err = f.Sync()
 	}
 	if err == nil {

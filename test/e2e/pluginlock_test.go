@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/nono-run/nono/test/hosts"
 )
 
 // installed puts one of the tests' own layers where layers are installed, and returns its path.
@@ -154,6 +156,48 @@ func TestLockedCopy(t *testing.T) {
 	u.succeeds(u.nono(configured("true")...))
 	if is, err := sha256Of(at); err != nil || is != honest || u.exists("~/intruded") {
 		t.Errorf("the copy is %s, %v; the other program ran: %t", is, err, u.exists("~/intruded"))
+	}
+}
+
+// TestLockedCopyMayNotBeRun: a locked layer serves each run on a host that lets nothing be executed
+// where copies are kept. A mount that says so beforehand is not written to, and no copy is made twice.
+func TestLockedCopyMayNotBeRun(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		host func(dir string) hosts.Host
+		kept bool
+	}{
+		"noexec": {func(dir string) hosts.Host { return hosts.Host{NoExec: dir} }, false},
+		"a ban":  {func(dir string) hosts.Host { return hosts.Host{Banned: dir, NoNamespaces: true} }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t)
+			u.tmp()
+			u.useEcho("")
+			state := u.path("~/.local/state")
+			u.mkdir(state)
+			digest, err := sha256Of(layers + "/nono-layer-echo")
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := os.FileInfo(nil)
+			for run := range 3 {
+				cmd := u.command(configured("true")...)
+				hosts.On(t, cmd, c.host(state))
+				if r := u.succeeds(u.finish(u.begin(cmd, ""))); strings.Contains(r.Stderr, "warning") {
+					t.Errorf("run %d\n%s", run, r)
+				}
+				is, err := os.Stat(u.path(keptCopies + "/" + digest))
+				if (err == nil) != c.kept {
+					t.Errorf("run %d: %v", run, err)
+				}
+				if before != nil && !os.SameFile(is, before) {
+					t.Errorf("run %d made another copy", run)
+				}
+				before = is
+			}
+		})
 	}
 }
 

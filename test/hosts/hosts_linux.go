@@ -14,9 +14,9 @@
 // # What is real
 //
 // Each refusal is the kernel's own: the same call fails in the same way. Who refuses it is not
-// always the one that would elsewhere. A limit stands for an administrator's settings, and a user
-// namespace of the test's own for the container: in it the test may cover /proc, set limits and
-// take capabilities. So a process is on such a host by being in a user namespace, which shows in
+// always the one that would elsewhere. A limit stands for an administrator's settings, Landlock for
+// what SELinux and fapolicyd ban, and a user namespace of the test's own for the container: in it
+// the test may cover /proc, set limits and take capabilities. So a process is on such a host by being in a user namespace, which shows in
 // its own capabilities alone. The filter is what Docker's default says, as data; Docker itself,
 // AppArmor and Yama are on no machine that these tests run on.
 //
@@ -25,13 +25,16 @@ package hosts
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"testing"
 
+	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 )
 
@@ -53,6 +56,11 @@ type Host struct {
 	NoLandlock syscall.Errno
 	// Root: the user is root, and has no capability; nor can anything that he executes get one.
 	Root bool
+	// NoExec is a directory that is mounted with noexec.
+	NoExec string
+	// Banned is a directory in which the host lets nobody execute anything, and access(2) does not
+	// know. A process beneath such a ban mounts nothing.
+	Banned string
 }
 
 // variable has the host, in the environment of the process that makes it.
@@ -141,10 +149,12 @@ func (h Host) become(program string, argv []string) error {
 		{"forbidding namespaces", h.NoNamespaces, forbidNamespaces},
 		// After that: the setting is in what becomes read-only.
 		{"covering parts of /proc", h.CoveredProc, coverProc},
+		{"mounting with noexec", h.NoExec != "", func() error { return mountNoExec(h.NoExec) }},
 		{"forgoing the rights to do so", true, clearAmbient},
 		// While there are the rights for it: without them it would take no-new-privs, which a container
 		// does not set by itself.
 		{"filtering as Docker does", h.Docker, filterAsDocker},
+		{"banning programs", h.Banned != "", func() error { return banPrograms(h.Banned) }},
 		{"keeping Landlock away", h.NoLandlock != 0, func() error { return keepAway(h.NoLandlock) }},
 		{"listening for notifications", h.Listener, listen},
 		{"taking root's capabilities", h.Root, takeCapabilities},
@@ -247,13 +257,69 @@ func coverProc() error {
 		if _, err := os.Stat(name); os.IsNotExist(err) {
 			continue
 		}
-		if err := unix.Mount(name, name, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
-		if err := unix.MountSetattr(unix.AT_FDCWD, name, unix.AT_RECURSIVE, &attr); err != nil {
+		if err := mountAgain(name, unix.MOUNT_ATTR_RDONLY); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// mountAgain mounts a directory where it is, with an attribute.
+func mountAgain(dir string, attribute uint64) error {
+	if err := unix.Mount(dir, dir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	attr := unix.MountAttr{Attr_set: attribute}
+	return unix.MountSetattr(unix.AT_FDCWD, dir, unix.AT_RECURSIVE, &attr)
+}
+
+func mountNoExec(dir string) error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	return mountAgain(dir, unix.MOUNT_ATTR_NOEXEC)
+}
+
+// banPrograms has Landlock grant the execution of all that lies elsewhere now, and moves, which no
+// other host forbids.
+func banPrograms(dir string) error {
+	attr := ll.RulesetAttr{HandledAccessFS: execute | unix.LANDLOCK_ACCESS_FS_REFER}
+	rules, err := ll.LandlockCreateRuleset(&attr, 0)
+	if err == nil {
+		err = grant(rules, "/", unix.LANDLOCK_ACCESS_FS_REFER)
+	}
+	if err != nil {
+		return err
+	}
+	for at := filepath.Clean(dir); at != "/"; at = filepath.Dir(at) {
+		beside, err := os.ReadDir(filepath.Dir(at))
+		if err != nil {
+			return err
+		}
+		for _, f := range beside {
+			name := filepath.Join(filepath.Dir(at), f.Name())
+			if name == at {
+				continue
+			}
+			if err := grant(rules, name, execute); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	return ll.LandlockRestrictSelf(rules, 0)
+}
+
+const execute = unix.LANDLOCK_ACCESS_FS_EXECUTE
+
+func grant(rules int, name string, access uint64) error {
+	f, err := unix.Open(name, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return nil // a link to nothing, or gone since
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(f) }()
+	rule := ll.PathBeneathAttr{ParentFd: f, AllowedAccess: access}
+	return ll.LandlockAddPathBeneathRule(rules, &rule, 0)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -181,6 +182,41 @@ func TestHosts(t *testing.T) {
 				if string(out) != says {
 					t.Errorf("%s: %s, want %s", try, out, says)
 				}
+			}
+		})
+	}
+}
+
+// TestHostsWithoutPrograms: on each host nothing in a directory is executed, and what lies beside
+// it is. Whether access(2) knows is another matter on each.
+func TestHostsWithoutPrograms(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"banned/program", "beside/program"} {
+		at := filepath.Join(dir, name)
+		err := errors.Join(os.Mkdir(filepath.Dir(at), 0o700), os.WriteFile(at, []byte("#!/bin/true\n"), 0o500))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const script = `for f in banned beside; do test -x $f/program && echo $f; $f/program && echo ran; done`
+	for name, c := range map[string]struct {
+		host hosts.Host
+		want string
+	}{
+		"any":         {hosts.Host{}, "banned ran beside ran"},
+		"with noexec": {hosts.Host{NoExec: filepath.Join(dir, "banned")}, "beside ran"},
+		"with a ban":  {hosts.Host{Banned: filepath.Join(dir, "banned")}, "banned beside ran"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.Command("/bin/sh", "-c", script)
+			cmd.Dir = dir
+			hosts.On(t, cmd, c.host)
+			out, _ := cmd.Output()
+			if got := strings.Join(strings.Fields(string(out)), " "); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
 			}
 		})
 	}
