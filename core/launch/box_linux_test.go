@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv(hostEnv); spec != "" {
 		runHost(spec)
 	}
+	if says := os.Getenv(saysEnv); says != "" {
+		runSpeaker(says)
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "nono-launch-")
 		if err != nil {
@@ -341,6 +344,28 @@ func runHost(spec string) {
 	_, err = i.Wait()
 	must(err)
 	os.Exit(0)
+}
+
+// saysEnv makes this test binary a nono-init that says what it should not.
+const saysEnv = "NONO_LAUNCH_TEST_SAYS"
+
+// runSpeaker says one thing after another, and waits to be ended.
+func runSpeaker(says string) {
+	listener := recipe.Descriptor{Kind: recipe.ListenerDescriptor, Name: "one"}
+	for says := range strings.FieldsSeq(says) {
+		switch says {
+		case "host":
+			must(recipe.Send(recipe.Lifeline, &recipe.Reply{Host: &recipe.Host{Tier: recipe.TierA}}))
+		case "more":
+			more := &recipe.Ready{Descriptors: []recipe.Descriptor{listener}, More: true}
+			must(recipe.Send(recipe.Lifeline, &recipe.Reply{Ready: more}, 0))
+		case "unnamed":
+			must(recipe.Send(recipe.Lifeline, &recipe.Reply{Ready: &recipe.Ready{}}, 0))
+		case "nonsense":
+			must(unix.Send(recipe.Lifeline, []byte("nonsense"), 0))
+		}
+	}
+	_, _ = unix.Read(recipe.Lifeline, make([]byte, 1))
 }
 
 func must(err error) {

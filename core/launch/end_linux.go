@@ -19,8 +19,7 @@ func (i *Init) Wait() (Exit, error) {
 	i.pipes.drain()
 	i.pipes.giveBack()
 	if i.exited == nil {
-		return Exit{}, fmt.Errorf(
-			"the sandbox ended without a word about the agent: nono-init: %v", i.state)
+		return Exit{}, i.lost("the sandbox ended without a word about the agent")
 	}
 	return Exit{Code: i.exited.Code, Signal: syscall.Signal(i.exited.Signal), Left: i.exited.Left}, nil
 }

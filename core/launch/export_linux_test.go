@@ -12,6 +12,9 @@ func (i *Init) CutLifeline() error {
 	return await.Write(i.lifeline, func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RDWR) })
 }
 
+// Ended waits for the end of nono-init.
+func (i *Init) Ended() { <-i.ended }
+
 // WithoutFence is a kernel whose Landlock has no scopes, to core, for as long as a test takes.
 func WithoutFence(t interface{ Cleanup(func()) }) {
 	useFence = false

@@ -316,6 +316,58 @@ func TestBegin(t *testing.T) {
 	}
 }
 
+// TestFailedUnasked: what went wrong while nobody listened is told to who asks next.
+func TestFailedUnasked(t *testing.T) {
+	b := newBox(t, "pid")
+	b.mount(fragment.Bind{For: "a.rule", Path: "/absent", From: "/does/not/exist"})
+	init, err := launch.Start(deadline(t), b.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer init.Close()
+	init.Begin(b.recipe.Mounts)
+	init.Ended()
+	if _, err := init.Tier(deadline(t)); err != nil {
+		t.Errorf("what was said first: %v", err)
+	}
+	var s *launch.StepError
+	if _, err := init.Prepare(deadline(t), b.recipe); !errors.As(err, &s) || s.Rule != "a.rule" {
+		t.Errorf("got %v, want the step that failed", err)
+	}
+}
+
+// TestNotUnderstood: a nono-init that core ends is one that core says something about.
+func TestNotUnderstood(t *testing.T) {
+	for says, want := range map[string]string{
+		"host host":    "an answer that was not asked for",
+		"unnamed":      "an answer that was not asked for",
+		"more unnamed": "an answer that was not asked for",
+		"nonsense":     "listening to nono-init: ",
+	} {
+		t.Run(says, func(t *testing.T) {
+			script := filepath.Join(t.TempDir(), "says")
+			text := fmt.Sprintf("#!/bin/sh\n%s='%s' exec '%s'\n", saysEnv, says, os.Args[0])
+			if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			init, err := launch.Start(deadline(t), launch.Options{Tier: recipe.TierA, Path: script})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer init.Close()
+			init.Ended()
+			_, _ = init.Tier(deadline(t)) // it may have said that first
+			_, err = init.Prepare(deadline(t), newBox(t).recipe)
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("preparing: %v", err)
+			}
+			if _, err := init.Wait(); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("waiting: %v", err)
+			}
+		})
+	}
+}
+
 // TestLandlock: what no rule grants is refused, on top of what the view shows.
 func TestLandlock(t *testing.T) {
 	b := newBox(t, "read=granted/f", "write=granted/f", "mkdir=granted/d", "read=f", "write=new", "list=/", "read=/proc/self/comm",
@@ -584,10 +636,11 @@ func TestListenersAndDialers(t *testing.T) {
 	}
 }
 
-// TestManyDescriptors: more than one message carries.
+// TestManyDescriptors: more than one message carries, and more than core may have read of when the
+// next comes.
 func TestManyDescriptors(t *testing.T) {
 	b := newBox(t, "pid")
-	for n := range recipe.MaxDescriptors + 10 {
+	for n := range 4*recipe.MaxDescriptors + 10 {
 		name := "listener-" + strings.Repeat("x", min(n, 200)) + strconv.Itoa(n)
 		b.recipe.Listeners = append(b.recipe.Listeners, fragment.Listener{Name: name, Network: fragment.TCP, Port: uint16(2000 + n)})
 	}

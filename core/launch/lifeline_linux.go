@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -44,7 +46,7 @@ func (i *Init) ask(r recipe.Request, fds ...int) error {
 	return await.Write(i.lifeline, func(fd int) error { return recipe.Send(fd, &r, fds...) })
 }
 
-// answer waits for the next reply. A step that failed is its error.
+// answer waits for the next reply. A step that failed before it is the error.
 func (i *Init) answer(ctx context.Context, doing string) (answer, error) {
 	limit, cancel := context.WithTimeout(ctx, i.deadline)
 	defer cancel()
@@ -63,16 +65,22 @@ func (i *Init) answer(ctx context.Context, doing string) (answer, error) {
 		}
 		return a, fmt.Errorf("%s: nono-init did not answer within %v", doing, i.deadline)
 	}
-	if f := a.Failed; f != nil {
-		recipe.CloseAll(a.fds)
-		return a, stepError(f)
-	}
 	return a, nil
 }
 
 // listen reads what nono-init says until it is gone.
 func (i *Init) listen() {
 	defer close(i.silent)
+	if err := i.hear(); !errors.Is(err, io.EOF) {
+		i.flaw = err
+	}
+	i.Kill() // it is gone already, or says what it should not: then it must go
+}
+
+// hear passes on what nono-init says. Its error is the end of that, or what cannot be passed on.
+func (i *Init) hear() error {
+	var ready answer // as much of it as has come
+	defer func() { recipe.CloseAll(ready.fds) }()
 	for {
 		var a answer
 		err := await.Read(i.lifeline, func(fd int) (err error) {
@@ -80,13 +88,14 @@ func (i *Init) listen() {
 			return err
 		})
 		if err != nil {
-			i.Kill() // it is gone already, or says something that cannot be read: then it must go
-			return
+			return fmt.Errorf("listening to nono-init: %w", err)
 		}
 		switch {
 		case a.Exited != nil && i.exited == nil:
 			i.exited = a.Exited
 			close(i.over)
+		case a.Failed != nil && i.failed == nil:
+			i.failed = a.Failed
 		case a.Dialed != nil:
 			i.deliver(a)
 		case a.Stopped != nil:
@@ -100,16 +109,33 @@ func (i *Init) listen() {
 			case i.done <- a.Done:
 			default: // nobody waits for so many
 			}
+		case a.Ready != nil && len(a.fds) != len(a.Ready.Descriptors):
+			recipe.CloseAll(a.fds)
+			return errNotAsked
+		case a.Ready != nil && a.Ready.More:
+			ready = ready.joined(a)
 		default:
+			if a.Ready != nil {
+				a, ready = ready.joined(a), answer{}
+			}
 			select {
 			case i.answers <- a:
 			default: // nobody asked for a second one
 				recipe.CloseAll(a.fds)
-				i.Kill()
-				return
+				return errNotAsked
 			}
 		}
 	}
+}
+
+// joined is a Ready as it has come so far, and what the next message says of it.
+func (a answer) joined(next answer) answer {
+	if a.Ready != nil {
+		descriptors := slices.Concat(a.Ready.Descriptors, next.Ready.Descriptors)
+		next.Ready = &recipe.Ready{Descriptors: descriptors}
+		next.fds = slices.Concat(a.fds, next.fds)
+	}
+	return next
 }
 
 func (i *Init) deliver(a answer) {
@@ -130,16 +156,15 @@ func stepError(f *recipe.Failed) *StepError {
 	}
 }
 
-// lost is the error of a nono-init that went away. If it said why first, that is the error.
+// lost is the error of a nono-init that went away. If it said why first, that is the error, or what
+// it was ended for.
 func (i *Init) lost(doing string) error {
 	<-i.ended
-	select {
-	case a := <-i.answers:
-		recipe.CloseAll(a.fds)
-		if f := a.Failed; f != nil {
-			return stepError(f)
-		}
-	default:
+	switch {
+	case i.failed != nil:
+		return stepError(i.failed)
+	case i.flaw != nil:
+		return fmt.Errorf("%s: %w", doing, i.flaw)
 	}
 	return fmt.Errorf("%s: nono-init ended: %v", doing, i.state)
 }
@@ -149,6 +174,8 @@ func (i *Init) lost(doing string) error {
 func (i *Init) confused(a answer) error {
 	recipe.CloseAll(a.fds)
 	i.Kill()
-	return errors.New(
-		"nono-init gave an answer that was not asked for: is it of the same build as nono?")
+	return errNotAsked
 }
+
+var errNotAsked = errors.New(
+	"nono-init gave an answer that was not asked for: is it of the same build as nono?")

@@ -86,8 +86,14 @@ func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
 	ready := &Ready{
 		Listeners: map[string]*os.File{}, Reports: map[string]*os.File{}, Copies: map[string]*os.File{},
 	}
-	err := i.collect(ctx, ready)
-	if err == nil {
+	a, err := i.answer(ctx, preparing)
+	if err != nil {
+		return nil, err
+	}
+	if a.Ready == nil {
+		return nil, i.confused(a)
+	}
+	if err = i.add(ready, a); err == nil {
 		err = ready.complete(r)
 	}
 	if err != nil {
@@ -95,24 +101,6 @@ func (i *Init) Prepare(ctx context.Context, r *recipe.Recipe) (*Ready, error) {
 		return nil, err
 	}
 	return ready, nil
-}
-
-// collect takes the descriptors of all that stands, which may come in several answers.
-func (i *Init) collect(ctx context.Context, ready *Ready) error {
-	for more := true; more; {
-		a, err := i.answer(ctx, preparing)
-		if err != nil {
-			return err
-		}
-		if a.Ready == nil || len(a.fds) != len(a.Ready.Descriptors) {
-			return i.confused(a)
-		}
-		if err := i.add(ready, a); err != nil {
-			return err
-		}
-		more = a.Ready.More
-	}
-	return nil
 }
 
 // complete is an error where something is missing that the recipe asks for.

@@ -422,3 +422,41 @@ func TestLifeline(t *testing.T) {
 		t.Errorf("to nobody: %v", err)
 	}
 }
+
+// TestNoDescriptorLeft: what cannot be taken is said, and nothing of it is kept.
+func TestNoDescriptorLeft(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer CloseAll(pair[:])
+	if err := Send(pair[0], &Reply{Ready: &Ready{}}, 0, 1, 2); err != nil {
+		t.Fatal(err)
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	next, err := unix.Dup(pair[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	CloseAll([]int{next})
+	low := limit
+	low.Cur = uint64(next + 1) // room for one
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Receive(pair[1], &Reply{})
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if err == nil || !strings.Contains(err.Error(), "too many files open") {
+		t.Errorf("got %v", err)
+	}
+	if again, err := unix.Dup(pair[0]); err != nil || again != next {
+		t.Errorf("the next descriptor is %d, %v, and was %d", again, err, next)
+	} else {
+		CloseAll([]int{again})
+	}
+}

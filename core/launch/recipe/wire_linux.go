@@ -96,7 +96,9 @@ func Receive(fd int, message coding.Coded) ([]int, error) {
 	descriptors, err := parseRights(rights[:nrights])
 	switch {
 	case err != nil:
-	case flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0:
+	case flags&unix.MSG_CTRUNC != 0:
+		err = errors.New("descriptors of a message did not arrive: are too many files open?")
+	case flags&unix.MSG_TRUNC != 0:
 		err = errors.New("a message was cut short")
 	case n == 0:
 		err = io.EOF
