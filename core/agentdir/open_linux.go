@@ -15,22 +15,23 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// Open is a directory while a run has it.
-type Open struct {
+// InUse is a directory while a run has it.
+type InUse struct {
 	Directory
 	where copies.Where
-	// all is nono's directory around it, which is locked for as long as a run uses it; home is the
-	// agent's in it, and own the one in whose place it is.
-	all       *os.Root
-	used      *os.File
+	// root is nono's directory around it, and users the same one, which each run that uses it has
+	// locked along with others.
+	root  *os.Root
+	users *os.File
+	// home is the agent's directory in it, and own the one in whose place that is.
 	home, own *os.File
-	// Outcomes is what became of the copies so far.
-	Outcomes []copies.Outcome
+	// outcomes is what became of the copies so far.
+	outcomes []copies.Outcome
 }
 
 // Open makes what is missing, and takes over what an earlier run could not.
-func (d Directory) Open(where copies.Where) (*Open, error) {
-	o := &Open{Directory: d, where: where}
+func (d Directory) Open(where copies.Where) (*InUse, error) {
+	o := &InUse{Directory: d, where: where}
 	if err := o.open(); err != nil {
 		o.release()
 		return nil, fmt.Errorf("opening what the agent has in the place of %s: %w", d.Own, err)
@@ -38,25 +39,25 @@ func (d Directory) Open(where copies.Where) (*Open, error) {
 	return o, nil
 }
 
-func (o *Open) open() error {
+func (o *InUse) open() error {
 	around := path.Dir(o.Home)
 	if err := os.MkdirAll(around, 0o700); err != nil {
 		return err
 	}
 	var err error
-	if o.all, err = os.OpenRoot(around); err != nil {
+	if o.root, err = os.OpenRoot(around); err != nil {
 		return err
 	}
 	for _, name := range []string{home, both} {
-		if err := o.all.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := o.root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
 	// The agent may have taken rights away, from the user as well.
-	if err := o.all.Chmod(home, 0o700); err != nil {
+	if err := o.root.Chmod(home, 0o700); err != nil {
 		return err
 	}
-	if o.used, err = o.all.Open("."); err != nil {
+	if o.users, err = o.root.Open("."); err != nil {
 		return err
 	}
 	if o.home, err = openDir(o.Home); err != nil {
@@ -70,25 +71,25 @@ func (o *Open) open() error {
 
 // Close makes the copies the same again, when nothing inside runs any more, and says what became of
 // them.
-func (o *Open) Close() ([]copies.Outcome, error) {
+func (o *InUse) Close() ([]copies.Outcome, error) {
 	err := o.settle()
 	o.release()
-	return o.Outcomes, err
+	return o.outcomes, err
 }
 
-func (o *Open) release() {
-	for _, f := range []*os.File{o.used, o.home, o.own} {
+func (o *InUse) release() {
+	for _, f := range []*os.File{o.users, o.home, o.own} {
 		_ = f.Close() // also where there is none
 	}
-	if o.all != nil {
-		_ = o.all.Close()
+	if o.root != nil {
+		_ = o.root.Close()
 	}
 }
 
 // settle brings what is inside and what is outside together, one run after the other. In the end
 // this run is among those that use the directory.
-func (o *Open) settle() error {
-	f, err := o.all.OpenFile(lock, os.O_RDWR|os.O_CREATE, 0o600)
+func (o *InUse) settle() error {
+	f, err := o.root.OpenFile(lock, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
@@ -96,36 +97,36 @@ func (o *Open) settle() error {
 	if err := flock(f, unix.LOCK_EX); err != nil {
 		return err
 	}
-	err = o.copy()
-	if flock(o.used, unix.LOCK_EX|unix.LOCK_NB) == nil {
+	err = o.syncCopies()
+	if flock(o.users, unix.LOCK_EX|unix.LOCK_NB) == nil {
 		err = errors.Join(err, o.handOver())
 	}
-	return errors.Join(err, flock(o.used, unix.LOCK_SH))
+	return errors.Join(err, flock(o.users, unix.LOCK_SH))
 }
 
-// copy makes the copies and the host's files the same again.
-func (o *Open) copy() error {
+// syncCopies makes the copies and the host's files the same again.
+func (o *InUse) syncCopies() error {
 	for _, p := range o.copied {
 		host, err := openDir(path.Dir(p))
 		if err != nil {
 			return err
 		}
 		name := path.Join(both, path.Base(p))
-		was, err := o.all.ReadFile(name)
+		was, err := o.root.ReadFile(name)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return errors.Join(err, host.Close())
 		}
 		pair := copies.Pair{Path: p, Host: host, Inside: o.home}
 		outcome, now := pair.Sync(o.where, string(was))
 		_ = host.Close()
-		o.Outcomes = append(o.Outcomes, outcome)
+		o.outcomes = append(o.outcomes, outcome)
 		if now == string(was) {
 			continue
 		}
-		if err := o.all.WriteFile(name+".new", []byte(now), 0o600); err != nil {
+		if err := o.root.WriteFile(name+".new", []byte(now), 0o600); err != nil {
 			return err
 		}
-		if err := o.all.Rename(name+".new", name); err != nil {
+		if err := o.root.Rename(name+".new", name); err != nil {
 			return err
 		}
 	}
@@ -135,7 +136,7 @@ func (o *Open) copy() error {
 // handOver makes directories that the agent has made such of its own directory's, where that has
 // none of the name. Nobody uses either of them. What lies on another file system stays, and what
 // would make it more names than a run looks at.
-func (o *Open) handOver() error {
+func (o *InUse) handOver() error {
 	names, err := list(o.home)
 	if err != nil {
 		return err
@@ -168,12 +169,12 @@ func (o *Open) handOver() error {
 }
 
 // Names are those in the agent's own directory.
-func (o *Open) Names() ([]string, error) { return list(o.own) }
+func (o *InUse) Names() ([]string, error) { return list(o.own) }
 
 // Link makes links to what the policy gives of the agent's own directory, and removes those to what
 // is not given any more. What the agent has made under the name of something that is protected
 // gives way, and is kept beside it.
-func (o *Open) Link(p *policy.Policy) error {
+func (o *InUse) Link(p *policy.Policy) error {
 	decide := policy.NewDecider(p)
 	outside, err := list(o.own)
 	if err != nil {
@@ -189,14 +190,14 @@ func (o *Open) Link(p *policy.Policy) error {
 	}
 	at := int(o.home.Fd())
 	for _, name := range inside {
-		if o.leads(name) && !given(name) {
+		if o.isOurs(name) && !given(name) {
 			if err := unix.Unlinkat(at, name, 0); err != nil {
 				return fmt.Errorf("removing the link %s: %w", name, err)
 			}
 		}
 	}
 	for _, name := range outside {
-		if !given(name) || o.leads(name) {
+		if !given(name) || o.isOurs(name) {
 			continue
 		}
 		if slices.Contains(o.protected, name) && slices.Contains(inside, name) {
@@ -213,8 +214,8 @@ func (o *Open) Link(p *policy.Policy) error {
 	return nil
 }
 
-// leads reports whether a name is a link to what has the name in the agent's own directory.
-func (o *Open) leads(name string) bool {
+// isOurs reports whether a name is a link of ours to what has the name in the agent's own directory.
+func (o *InUse) isOurs(name string) bool {
 	target := make([]byte, unix.PathMax)
 	n, err := unix.Readlinkat(int(o.home.Fd()), name, target)
 	return err == nil && string(target[:n]) == path.Join(o.Own, name)

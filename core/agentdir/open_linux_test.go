@@ -87,7 +87,7 @@ func (a account) request(p *policy.Policy) Request {
 }
 
 // begin is a run of the agent until it starts; what it is given is returned too.
-func (a account) begin(session string) (*Open, policy.Policy) {
+func (a account) begin(session string) (*InUse, policy.Policy) {
 	a.t.Helper()
 	p := a.policy()
 	found := Find(a.request(&p))
@@ -110,7 +110,7 @@ func (a account) begin(session string) (*Open, policy.Policy) {
 	return o, p
 }
 
-func (a account) end(o *Open) {
+func (a account) end(o *InUse) {
 	a.t.Helper()
 	if _, err := o.Close(); err != nil {
 		a.t.Fatal(err)

@@ -9,19 +9,19 @@ import (
 	"github.com/nono-run/nono/sdk/policy"
 )
 
-// Open is a directory while a run has it. There are none on this system.
-type Open struct{ Directory }
+// InUse is a directory while a run has it. There are none on this system.
+type InUse struct{ Directory }
 
 // Open fails.
-func (d Directory) Open(copies.Where) (*Open, error) {
+func (d Directory) Open(copies.Where) (*InUse, error) {
 	return nil, errors.New("directories in the place of an agent's own: they exist on Linux only")
 }
 
 // Close does nothing.
-func (*Open) Close() ([]copies.Outcome, error) { return nil, nil }
+func (*InUse) Close() ([]copies.Outcome, error) { return nil, nil }
 
 // Names are none.
-func (*Open) Names() ([]string, error) { return nil, nil }
+func (*InUse) Names() ([]string, error) { return nil, nil }
 
 // Link does nothing.
-func (*Open) Link(*policy.Policy) error { return nil }
+func (*InUse) Link(*policy.Policy) error { return nil }

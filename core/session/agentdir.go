@@ -52,7 +52,7 @@ func straight(names []string) []string {
 
 func (r *run) moveDirectory(d agentdir.Directory, look hostfile.Look) error {
 	names := func() ([]string, error) { return hostfile.Names(d.Own, places.MostOpened) }
-	var open *agentdir.Open
+	var open *agentdir.InUse
 	if !r.dry {
 		var err error
 		open, err = d.Open(copies.Where{Session: r.dir.ID, Runtime: r.req.Dirs.Runtime})

@@ -60,11 +60,11 @@ type run struct {
 	tool     *toolchain.Toolchain
 	path     *toolchain.Path
 	caches   buildcache.Store
-	agents   []*agentdir.Open // directories that agents have in the place of their own
-	homes    []base.Home      // the same as the plan knows them
-	inUse    *os.File         // the caches, while they are not to be pruned
-	notKept  error            // why there are none
-	policy   policy.Policy    // the configuration's, with what the command and PATH need
+	agents   []*agentdir.InUse // directories that agents have in the place of their own
+	homes    []base.Home       // the same as the plan knows them
+	inUse    *os.File          // the caches, while they are not to be pruned
+	notKept  error             // why there are none
+	policy   policy.Policy     // the configuration's, with what the command and PATH need
 	// situation is what the run's answers are remembered under; see situated.
 	situation remembered.Digest
 	init      *launch.Init
