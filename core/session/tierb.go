@@ -55,7 +55,7 @@ func unsupervised(listener bool) *base.Obstacle {
 	if why := limits.NoTracing(); why != "" {
 		return &base.Obstacle{Why: why, Try: "sudo sysctl -w kernel.yama.ptrace_scope=1"}
 	}
-	if err := supervise.Able(); err != nil {
+	if err := supervise.CanRead(); err != nil {
 		return &base.Obstacle{
 			Why: "no program's memory can be read here (process_vm_readv: " + err.Error() + ")",
 			Try: "let the filter that nono is started under pass process_vm_readv",

@@ -65,10 +65,10 @@ func (c *Call) read(at uint64, to []byte) (int, error) {
 	return unix.ProcessVMReadv(c.Thread(), local, remote, 0)
 }
 
-// Able is why no call can be looked into on this host; nil where it can. It reads this process's
+// CanRead is nil where calls can be looked into on this host, or why not. It reads this process's
 // own memory in the way in which each handler reads its caller's: a filter that nono runs under may
 // refuse that, and a kernel be built without it. Whom Yama lets be read it does not say.
-func Able() error {
+func CanRead() error {
 	var from, to [1]byte
 	local := []unix.Iovec{{Base: &to[0], Len: 1}}
 	remote := []unix.RemoteIovec{{Base: uintptr(unsafe.Pointer(&from[0])), Len: 1}}

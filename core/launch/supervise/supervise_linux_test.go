@@ -346,10 +346,10 @@ func BenchmarkCall(b *testing.B) {
 	}
 }
 
-// TestAble: the one call that all handlers need works here, and where a filter refuses it that is
+// TestCanRead: the one call that all handlers need works here, and where a filter refuses it that is
 // found out. The filter is of one thread, which ends with its goroutine.
-func TestAble(t *testing.T) {
-	if err := supervise.Able(); err != nil {
+func TestCanRead(t *testing.T) {
+	if err := supervise.CanRead(); err != nil {
 		t.Errorf("without a filter: %v", err)
 	}
 	found := make(chan error)
@@ -368,7 +368,7 @@ func TestAble(t *testing.T) {
 			found <- fmt.Errorf("loading a filter: %w, %w", err, errno)
 			return
 		}
-		found <- supervise.Able()
+		found <- supervise.CanRead()
 	}()
 	if err := <-found; !errors.Is(err, unix.EPERM) {
 		t.Errorf("beneath a filter that refuses it: %v", err)

@@ -16,5 +16,5 @@ var errLinux = errors.New("answering system calls: it can be done on Linux only"
 // Serve fails.
 func Serve(context.Context, *os.File, Handlers) error { return errLinux }
 
-// Able is why no call can be looked into.
-func Able() error { return errLinux }
+// CanRead is why no call can be looked into here.
+func CanRead() error { return errLinux }
