@@ -213,7 +213,7 @@ func (o *opener) give(p string) {
 		Path: p, Shows: Host, Rule: o.reason(p), Rights: given,
 		Type: e.Type, Device: e.Device, Inode: e.Inode, Names: names(e),
 		Devices: e.Type == policy.Special && o.granted[p] ||
-			policy.Within(p, "/dev") && !policy.Within(p, sharedMemory),
+			policy.Within(p, "/dev") && !policy.Within(p, SharedMemory),
 	}
 	lists := limited && may.Read && !l.unlisted && e.Type == policy.Directory
 	at.List = (above.List || lists) && !given.Read

@@ -114,8 +114,10 @@ func (c *computer) denial(p string) *policy.PathRule {
 	return d.Rule
 }
 
-// sharedMemory is where the C library keeps what processes share by a name: memory and semaphores.
-const sharedMemory = "/dev/shm"
+// SharedMemory is where the C library keeps what processes share by a name: memory and semaphores.
+// In tier A each session has one of its own. In tier B it is the host's, and nobody has it who was
+// not granted it.
+const SharedMemory = "/dev/shm"
 
 // ofCore reports the parts of the view that core decides about for every session. Shared memory is
 // one of them where the session has its own; where nothing can be mounted it is a directory of the
@@ -129,7 +131,7 @@ func (c *computer) ofCore(p string) bool {
 			return true
 		}
 	}
-	return c.Additive == nil && policy.Within(p, sharedMemory)
+	return c.Additive == nil && policy.Within(p, SharedMemory)
 }
 
 // exists reports whether something was seen at a path.
@@ -233,7 +235,7 @@ func (c *computer) usable(r *policy.PathRule, e hostfile.Entry) bool {
 			switch {
 			case c.Additive != nil:
 				says = " is the host's own in tier B: a session has no more of it than nono gives each"
-			case policy.Within(r.Path, sharedMemory):
+			case policy.Within(r.Path, SharedMemory):
 				try = "programs inside share memory with each other by it, without a grant; " +
 					"where nono has no user namespaces they need this one"
 			}

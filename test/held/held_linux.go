@@ -143,8 +143,8 @@ func listen(calls []string) (int, error) {
 	return int(fd), nil
 }
 
-// Unheld is a command that is an act, or a program, and whose calls are its own unless who starts it
-// is held.
+// Unheld is a command that is an act, or a program. Its calls are its own, unless those of who
+// starts it are held.
 func Unheld(args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), env+"=")

@@ -17,6 +17,7 @@ import (
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
 	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/places"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -44,10 +45,6 @@ const (
 // SessionFile is where a session finds what it may know of its own rules. In /dev everything is
 // core's, whatever is granted.
 const SessionFile = "/dev/nono.json"
-
-// SharedMemory is where the C library keeps what processes share by a name, in every session of
-// tier A one of its own. In tier B it is the host's, and nobody has it who was not granted it.
-const SharedMemory = "/dev/shm"
 
 // Share is what core wants of a plan.
 type Share struct {
@@ -255,7 +252,7 @@ func (c *composer) mounts() error {
 		fragment.Tmpfs{For: RuleDevices, Path: "/dev", Size: devSize, Mode: 0o755},
 		fragment.Pseudo{For: RuleDevices, Path: "/dev/pts", Type: fragment.Devpts},
 		fragment.Tmpfs{
-			For: RuleDevices, Path: SharedMemory, Size: sharedSize, Mode: 0o777 | fs.ModeSticky,
+			For: RuleDevices, Path: places.SharedMemory, Size: sharedSize, Mode: 0o777 | fs.ModeSticky,
 		},
 		// The instance's own multiplexer: the host's /dev/ptmx would make terminals of the host.
 		fragment.Link{For: RuleDevices, Path: "/dev/ptmx", Target: "pts/ptmx"},

@@ -8,6 +8,7 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/places"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -90,7 +91,7 @@ func (w *walled) rules() {
 	w.partly(RuleProc, "", "/proc shows the session only", "Landlock, for reading alone",
 		"it is the host's: it tells of the machine and of other processes")
 	w.hold(RuleIPC, "", "no shared memory, semaphore or message queue of the host"+w.lent(),
-		"seccomp, Landlock; programs that share memory take --allow "+SharedMemory)
+		"seccomp, Landlock; programs that share memory take --allow "+places.SharedMemory)
 	network, by := "no network, and no socket but pairs of them", "seccomp"
 	if w.in.Supervised {
 		network, by = "no network, and no service by a Unix socket but what is granted",
@@ -126,8 +127,8 @@ func (w *walled) rules() {
 // lent names what of the host's shared memory the user granted.
 func (w *walled) lent() string {
 	for _, r := range w.in.Policy.Filesystem {
-		if r.Access.Grants() && r.Type != policy.Missing && policy.Within(r.Path, SharedMemory) {
-			return ", but what is granted in " + SharedMemory
+		if r.Access.Grants() && r.Type != policy.Missing && policy.Within(r.Path, places.SharedMemory) {
+			return ", but what is granted in " + places.SharedMemory
 		}
 	}
 	return ""

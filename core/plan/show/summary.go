@@ -9,6 +9,7 @@ import (
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/sdk"
 	"github.com/nono-run/nono/sdk/fragment"
+	"github.com/nono-run/nono/sdk/places"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -139,8 +140,8 @@ func (p *page) homeText() string {
 // sharedText says that there is no shared memory. Programs that need it do not say what they lack,
 // and in tier A they have it.
 func (p *page) sharedText() string {
-	if p.walled() && !p.disabled(policy.KindFilesystem) && !p.reaches(base.SharedMemory) {
-		return "no " + base.SharedMemory
+	if p.walled() && !p.disabled(policy.KindFilesystem) && !p.reaches(places.SharedMemory) {
+		return "no " + places.SharedMemory
 	}
 	return ""
 }
