@@ -233,7 +233,7 @@ func (d *deadSession) find(l store.Layer) (m *member, err error) {
 		block:  config.Layer{Kind: l.Kind, Name: string(l.Kind)},
 		plugin: config.Plugin{Name: l.Name, Path: l.Path},
 	}
-	m.binary, err = findBinary(m.plugin, placesOf(d.run.bin, d.run.req.Dirs))
+	m.binary, err = findBinary(m.plugin, d.run.layerPlaces())
 	return m, err
 }
 

@@ -1,10 +1,17 @@
 package session
 
 import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nono-run/nono/core/dirs"
+	"github.com/nono-run/nono/core/pluginlock"
 	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/sdk"
 )
@@ -33,6 +40,40 @@ func TestWhoUnderstandsADeadSession(t *testing.T) {
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%s: %v, and should say %q", name, err, c.want)
 		}
+	}
+}
+
+// TestDeadSessionWithFresh: a start with --fresh runs no kept copy, for a dead session neither.
+func TestDeadSessionWithFresh(t *testing.T) {
+	own := dirs.Dirs{Config: t.TempDir(), State: t.TempDir()}
+	program := filepath.Join(t.TempDir(), "nono-layer-keeper")
+	content := []byte("#!/bin/true\n")
+	lock := func(l *pluginlock.Lock) error {
+		l.Put(pluginlock.Program{Name: "test/keeper", SHA256: fmt.Sprintf("%x", sha256.Sum256(content))})
+		return nil
+	}
+	if err := errors.Join(os.WriteFile(program, content, 0o700), pluginlock.Change(own, lock)); err != nil {
+		t.Fatal(err)
+	}
+	copies := func(fresh bool) bool {
+		t.Helper()
+		d := deadSession{run: &run{req: &Request{Dirs: own, Fresh: fresh}}}
+		m, err := d.find(store.Layer{Name: "test/keeper", Path: program})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.close()
+		if err := pluginlock.Keep(own, m.binary); err != nil {
+			t.Fatal(err)
+		}
+		made, _ := m.binary.NewCopy()
+		return made != nil
+	}
+	if !copies(false) || copies(false) {
+		t.Fatal("control: no copy is kept")
+	}
+	if !copies(true) {
+		t.Error("the copy was kept from before")
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/nono-run/nono/core/kinds"
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/launch/streams"
+	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/core/namewatch"
 	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
@@ -209,13 +210,19 @@ func (r *run) resolveCommand() error {
 	return r.commandProblem(tool.Check(&r.policy))
 }
 
-// findLayers finds the program of each layer that has something to do. They are looked for at the
-// same time: one that is not nono's own is copied at its first run, and that takes long.
-func (r *run) findLayers() ([]*member, error) {
+// layerPlaces are where this run looks for layers; with --fresh, not among kept copies.
+func (r *run) layerPlaces() layerhost.Places {
 	places := placesOf(r.bin, r.req.Dirs)
 	if r.req.Fresh {
 		places.Kept = nil
 	}
+	return places
+}
+
+// findLayers finds the program of each layer that has something to do. They are looked for at the
+// same time: one that is not nono's own is copied at its first run, and that takes long.
+func (r *run) findLayers() ([]*member, error) {
+	places := r.layerPlaces()
 	blocks := r.req.Config.Running()
 	if err := checkPrograms(blocks); err != nil {
 		return nil, err
