@@ -16,9 +16,10 @@
 // Each refusal is the kernel's own: the same call fails in the same way. Who refuses it is not
 // always the one that would elsewhere. A limit stands for an administrator's settings, Landlock for
 // what SELinux and fapolicyd ban, and a user namespace of the test's own for the container: in it
-// the test may cover /proc, set limits and take capabilities. So a process is on such a host by being in a user namespace, which shows in
-// its own capabilities alone. The filter is what Docker's default says, as data; Docker itself,
-// AppArmor and Yama are on no machine that these tests run on.
+// the test may cover /proc, set limits and take capabilities. So a process is on such a host by
+// being in a user namespace, which shows in its own capabilities alone. The filter is what Docker's
+// default says, as data; Docker itself, AppArmor and Yama are on no machine that these tests run
+// on.
 //
 // It takes a machine on which the tests' user may make user namespaces.
 package hosts
