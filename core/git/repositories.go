@@ -2,7 +2,6 @@ package git
 
 import (
 	"cmp"
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -84,6 +83,7 @@ const (
 func (f *Finder) Repositories(root string, s Search) Found {
 	c := collector{
 		Finder: f, seen: map[seen]bool{}, entered: map[string]bool{}, listed: map[string]bool{},
+		counted: counted{},
 	}
 	c.enter(root)
 	c.walk(root, s)
@@ -103,6 +103,7 @@ type collector struct {
 	found   Found
 	// names and modules count what has a bound.
 	names, modules int
+	counted        counted
 }
 
 // seen is a working tree and a git directory.
@@ -244,12 +245,19 @@ func (c *collector) walk(root string, s Search) {
 		dir   string
 		depth int
 	}
-	var last []level
-	isLast := false
+	var todo, last []level
+	// One more than are looked into, which says that there are more.
+	add := func(to *[]level, is level) {
+		if len(*to) <= s.Directories {
+			*to = append(*to, is)
+		}
+	}
 	if root == "/" {
 		root = "" // of which the names in it are "/" and a name
 	}
-	for todo, looked := []level{{root, 0}}, 0; ; {
+	add(&todo, level{root, 0})
+	isLast := false
+	for looked := 0; ; {
 		if len(todo) == 0 {
 			todo, last, isLast = last, nil, true
 		}
@@ -262,24 +270,35 @@ func (c *collector) walk(root string, s Search) {
 			c.stopped(cmp.Or(at.dir, "/"), isLast)
 			return
 		}
-		entries, more := List(cmp.Or(at.dir, "/"))
-		if more {
-			c.stopped(cmp.Or(at.dir, "/"), isLast)
+		is, err := lookAt(cmp.Or(at.dir, "/"))
+		if err != nil || at.depth > 0 && is.closedInside() {
+			continue
 		}
-		if at.depth > 0 && slices.ContainsFunc(entries, ofGit) && c.inspect(at.dir) {
+		if at.depth > 0 && ofGit(at.dir) && c.inspect(at.dir) {
 			continue // nothing lies in a bare repository
+		}
+		if c.counted.leaf(is) {
+			continue
+		}
+		entries, more := List(is.path)
+		if more {
+			c.stopped(is.path, isLast)
 		}
 		for _, e := range entries {
 			name := e.Name()
-			switch dir := at.dir + "/" + name; {
-			case !e.IsDir() || name == ".git" || slices.Contains(s.Skip, name):
-			case slices.Contains(owned, dir) || closedInside(dir):
+			if !e.IsDir() || name == ".git" || slices.Contains(s.Skip, name) {
+				continue
+			}
+			switch below := (level{at.dir + "/" + name, at.depth + 1}); {
+			case slices.Contains(owned, below.dir):
 			case slices.Contains(s.Last, name):
-				last = append(last, level{dir, at.depth + 1})
-			case at.depth+1 < s.Depth:
-				todo = append(todo, level{dir, at.depth + 1})
-			case unix.Access(dir+"/.git", unix.F_OK) == nil: // the deepest, and the most
-				c.inspect(dir)
+				add(&last, below)
+			case below.depth < s.Depth:
+				add(&todo, below)
+			case unix.Access(below.dir+"/.git", unix.F_OK) == nil: // the deepest, and the most
+				if is, err := lookAt(below.dir); err == nil && !is.closedInside() {
+					c.inspect(below.dir)
+				}
 			}
 		}
 	}
@@ -287,25 +306,6 @@ func (c *collector) walk(root string, s Search) {
 
 // owned are directories of which the session has its own, or which hold nothing but the kernel's.
 var owned = []string{"/dev", "/proc", "/sys"}
-
-// closedInside reports a directory that root can enter outside and the agent cannot: it has root's
-// number, and no power over the files of others.
-func closedInside(dir string) bool {
-	if os.Geteuid() != 0 {
-		return false
-	}
-	var is unix.Stat_t
-	if unix.Stat(dir, &is) != nil || is.Uid == 0 || is.Mode&0o001 != 0 {
-		return false
-	}
-	groups, err := os.Getgroups()
-	mine := err != nil || is.Gid == 0 || slices.Contains(groups, int(is.Gid))
-	if mine && is.Mode&0o010 != 0 {
-		return false
-	}
-	_, err = unix.Getxattr(dir, "system.posix_acl_access", nil)
-	return errors.Is(err, unix.ENODATA) || errors.Is(err, unix.EOPNOTSUPP)
-}
 
 // stopped notes a directory that was not looked through.
 func (c *collector) stopped(dir string, isLast bool) {
@@ -322,9 +322,12 @@ func (c *collector) unseen(dir string) {
 	}
 }
 
-// ofGit reports a name that may make a repository of the directory that it is in. Some file systems
-// take .GIT for .git.
-func ofGit(e fs.DirEntry) bool { return e.Name() == "HEAD" || strings.EqualFold(e.Name(), ".git") }
+// ofGit reports whether a directory has a name in it that may make a repository of it. It asks for
+// them as git does: what a file system takes for .git, as some do .GIT, it finds.
+func ofGit(dir string) bool {
+	var is unix.Stat_t
+	return unix.Lstat(dir+"/.git", &is) == nil || unix.Lstat(dir+"/HEAD", &is) == nil
+}
 
 // inspect adds the repositories of a directory, and reports whether it is a bare one itself.
 func (c *collector) inspect(dir string) bool {

@@ -269,6 +269,52 @@ func TestUnseen(t *testing.T) {
 	}
 }
 
+// Whatever makes a repository of a directory is found, also where no other directory lies in it and
+// where nobody may list it: by a directory, a file or a link, and a bare one by links alone.
+func TestRepositoriesInEveryShape(t *testing.T) {
+	files := map[string]string{
+		"proj/file/.git":     "gitdir: ../../elsewhere\n",
+		"proj/nowhere/.git":  "gitdir: ../../missing\n",
+		"proj/bare/file":     "",
+		"proj/head/HEAD":     "ref: refs/heads/main\n",
+		"proj/deep/a/b/c/":   "",
+		"proj/link/d/":       "",
+		"proj/unlisted/one/": "",
+		"proj/.GIT/":         "",
+	}
+	gitDir(files, "elsewhere")
+	gitDir(files, "proj/dir/.git")
+	gitDir(files, "proj/with/.git")
+	gitDir(files, "proj/unlisted/.git")
+	gitDir(files, "proj/open")
+	files["proj/with/others/"] = ""
+	root := disk(t, files)
+	for name, to := range map[string]string{
+		"proj/link/.git": "../../elsewhere", "proj/deep/a/b/c/.git": root + "/elsewhere", "proj/bare/HEAD": "refs/heads/main",
+		"proj/bare/objects": "../../elsewhere/objects", "proj/gone/.git": "missing", "proj/gone/HEAD": "missing",
+	} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(to, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(root+"/proj/unlisted", 0o300); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(root+"/proj/unlisted", 0o700) })
+	var got []string
+	for _, r := range git.New(hostfile.Host, root, root).Repositories(root+"/proj", git.After).Repositories {
+		got = append(got, strings.TrimPrefix(r.Root, root+"/proj/"))
+	}
+	slices.Sort(got)
+	want := []string{"bare", "deep/a/b/c", "dir", "file", "link", "open", "unlisted", "with"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("found (-want +got):\n%s", diff)
+	}
+}
+
 // BenchmarkRepositories is what it costs to look around in a project of ten thousand files.
 func BenchmarkRepositories(b *testing.B) {
 	root := disk(b, nil)
