@@ -318,7 +318,7 @@ func TestInitKilled(t *testing.T) {
 			t.Fatal("there is no nono-init")
 		}
 		_ = syscall.Kill(pid, syscall.SIGKILL)
-		g.refusedOnce("nono-init: signal: killed")
+		g.refusedOnce("nono-init ended: signal: killed")
 	})
 }
 
@@ -382,7 +382,6 @@ func TestSessionsSideBySide(t *testing.T) {
 // TestCoreKilled kills core at twenty moments of its start and of the run. Nothing outlives it, and
 // what is left on disk is gone with the next start.
 func TestCoreKilled(t *testing.T) {
-	const within = 5 * time.Second // a second is promised, to a machine that does nothing else
 	agent := "trap '' TERM HUP INT; for i in 1 2 3 4 5; do setsid sleep 1000 & done; sleep 1000"
 	u := newUser(t)
 	u.useEcho("")
@@ -406,8 +405,8 @@ func TestCoreKilled(t *testing.T) {
 		if r.Code != 137 {
 			t.Fatalf("core was not killed\n%s", r)
 		}
-		if report.Gone < 0 || report.Gone > within {
-			t.Errorf("killed at %q, with %q: %v later there was still some of %q", moment, report.Ran, report.Gone, report.Left)
+		if report.Gone < 0 {
+			t.Errorf("killed at %q, with %q: %v later there was still some of %q", moment, report.Ran, guardPatience, report.Left)
 		}
 		if dirs := u.runDirs(); len(dirs) > 1 {
 			t.Errorf("%q are left: the next start removes none", dirs)
