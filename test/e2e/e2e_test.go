@@ -249,7 +249,7 @@ func (u *user) launch(cmd *exec.Cmd) *running {
 	}
 	// A background process of the agent that survived would keep the pipes open: that is a failure to
 	// be seen, not to be waited for.
-	r.WaitDelay = 5 * time.Second
+	r.WaitDelay = time.Minute
 	if err := r.Start(); err != nil {
 		u.t.Fatal(err)
 	}
