@@ -214,7 +214,8 @@ func (o *InUse) Link(p *policy.Policy) error {
 	return nil
 }
 
-// isOurs reports whether a name is a link of ours to what has the name in the agent's own directory.
+// isOurs reports whether a name is a link of ours, to what has the name in the agent's own
+// directory.
 func (o *InUse) isOurs(name string) bool {
 	target := make([]byte, unix.PathMax)
 	n, err := unix.Readlinkat(int(o.home.Fd()), name, target)
