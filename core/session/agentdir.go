@@ -11,6 +11,12 @@ import (
 	"github.com/nono-run/nono/sdk/places"
 )
 
+// moved are the directories that agents have in the place of their own.
+type moved struct {
+	agents []*agentdir.InUse
+	homes  []base.Home // the same as the plan knows them
+}
+
 // moveDirectories gives the agent other directories in the place of its own where those cannot be
 // granted: on this host nothing can be hidden inside what is granted for writing.
 func (r *run) moveDirectories(look hostfile.Look) error {

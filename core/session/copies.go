@@ -9,6 +9,13 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
+// copied are the files that were copied into the session.
+type copied struct {
+	copies   *copies.Set
+	keeper   *copies.Keeper // brings them back if core cannot
+	returned []copies.Outcome
+}
+
 // keepCopies looks at the files that were copied into the session, before the agent can change
 // them, and starts the keeper that brings them back if core is killed.
 func (r *run) keepCopies(dirs map[string]*os.File) error {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/launch/recipe"
@@ -12,6 +14,8 @@ import (
 	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/core/limits"
 	"github.com/nono-run/nono/core/plan"
+	"github.com/nono-run/nono/sdk"
+	"github.com/nono-run/nono/sdk/policy"
 )
 
 // An Early is nono-init on its way to where it needs a recipe, and what had to be looked at before
@@ -147,4 +151,52 @@ func (e *Early) End() error {
 		return nil
 	}
 	return e.init.Close()
+}
+
+func kernelRelease() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}
+
+// takeInit takes the nono-init that was started before the policy was read. The network is the one
+// thing about it that a policy may want otherwise.
+func (r *run) takeInit(ctx context.Context) error {
+	wanted := r.earlyOptions()
+	if r.early.options.HostNetwork != wanted.HostNetwork {
+		r.endInit()
+		r.early = Begin(wanted)
+	}
+	if err := r.early.wait(ctx); err != nil {
+		return err
+	}
+	found := r.early.host
+	r.init, r.fallback = r.early.init, r.early.fallback
+	if found.Tier == recipe.TierB {
+		r.unsupervised = unsupervised(found.Notify)
+	}
+	r.host = sdk.Host{
+		Tier:        sdk.Tier(found.Tier),
+		LandlockABI: found.LandlockABI,
+		Kernel:      kernelRelease(),
+		UID:         r.req.UID,
+		GID:         r.req.GID,
+		Home:        r.req.Dirs.Home,
+	}
+	return nil
+}
+
+// earlyOptions are what nono-init is started with for this policy. A plan is made for no agent, and
+// its streams are nono's.
+func (r *run) earlyOptions() EarlyOptions {
+	o := EarlyOptions{
+		UID: r.req.UID, Terminal: r.req.Terminal != nil,
+		HostNetwork: r.req.Config.Policy.IsDisabled(policy.KindNetwork),
+	}
+	if !r.dry {
+		o.Stdin, o.Stdout, o.Stderr = r.req.Stdin, r.req.Stdout, r.req.Stderr
+	}
+	return o
 }

@@ -28,20 +28,14 @@ func (r *run) finish(sig *signals, end sdk.End) error {
 	sig.Handle(r.impatience(callOff))
 	var problems diag.Problems
 	for _, row := range slices.Backward(kinds.PlanOrder()) {
-		problems = append(problems, r.finishRow(ctx, r.armed(row...), end)...)
+		problems = append(problems, r.finishRow(ctx, r.armed(row), end)...)
 	}
 	return problems.Err()
 }
 
-// armed are the layers of these kinds whose Start was called, so that Finish is owed.
-func (r *run) armed(of ...policy.Kind) []*member {
-	var list []*member
-	for _, m := range r.members {
-		if m.armed && slices.Contains(of, m.block.Kind) {
-			list = append(list, m)
-		}
-	}
-	return list
+// armed are the layers of some kinds whose Start was called, so that Finish is owed.
+func (r *run) armed(some []policy.Kind) []*member {
+	return slices.DeleteFunc(r.of(some), func(m *member) bool { return !m.armed })
 }
 
 // finishRow calls Finish of some layers at the same time, and takes their answers in order.

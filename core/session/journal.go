@@ -1,19 +1,15 @@
 package session
 
 import (
-	"fmt"
 	"os"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/events"
-	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/sdk"
-	"github.com/nono-run/nono/sdk/policy"
 )
 
 // This file is what a run writes into its log: what its layers report, and of its own the
@@ -117,74 +113,24 @@ func (h *handler) told(e sdk.Event) events.Event {
 }
 
 // tellEnd says how the agent ended, and of what if not of itself.
-func (r *run) tellEnd(reason sdk.EndReason, exit launch.Exit, err error) {
-	if reason == sdk.EndLayerLost {
-		r.log.tell(eventLost, map[string]string{"why": err.Error()})
+func (r *run) tellEnd(of end) {
+	if of.reason == sdk.EndLayerLost {
+		r.log.tell(eventLost, map[string]string{"why": of.err.Error()})
 	}
 	if r.began.IsZero() {
 		return
 	}
-	fields := map[string]string{"reason": string(reason)}
+	fields := map[string]string{"reason": string(of.reason)}
 	switch {
-	case exit.Signal != 0:
-		fields["signal"] = unix.SignalName(exit.Signal)
-	case reason == sdk.EndExited:
-		fields["code"] = strconv.Itoa(exit.Code)
+	case of.exit.Signal != 0:
+		fields["signal"] = unix.SignalName(of.exit.Signal)
+	case of.reason == sdk.EndExited:
+		fields["code"] = strconv.Itoa(of.exit.Code)
 	}
-	if exit.Left > 0 {
-		fields["left"] = strconv.Itoa(exit.Left)
+	if of.exit.Left > 0 {
+		fields["left"] = strconv.Itoa(of.exit.Left)
 	}
 	r.log.tell(eventEnded, fields)
-}
-
-// meetOthers looks at the other sessions that are live: two may write in one directory, which is
-// told, and none has this one's name. This one is stored by then, so of two that start at the same
-// time at least one meets the other.
-func (r *run) meetOthers() error {
-	list, err := store.In(r.req.Dirs).Unfinished()
-	if err != nil {
-		return err
-	}
-	for _, e := range list {
-		taken := e.ID != r.stored.ID() && e.State == store.Live && e.Record != nil &&
-			r.req.Name != "" && e.Record.Name == r.req.Name
-		if taken {
-			return diag.Errorf("a session that is called %s runs already, as %s", r.req.Name, e.ID).
-				Try("give this one another name; `nono ps` lists those that run")
-		}
-	}
-	others := store.Sharing(list, r.trees(), r.stored.ID())
-	if len(others) == 0 {
-		return nil
-	}
-	const most = 3
-	shown := make([]string, 0, most)
-	for _, e := range others[:min(most, len(others))] {
-		program := diag.Words(e.Record.Command[:min(1, len(e.Record.Command))])
-		shown = append(shown, fmt.Sprintf("%s (%s)", e.ID, program))
-	}
-	named := strings.Join(shown, ", ")
-	if more := len(others) - len(shown); more > 0 {
-		named += fmt.Sprintf(" and %d more", more)
-	}
-	apart := "what each changes there cannot be told apart"
-	if r.policy.Snapshot.IsOn() {
-		apart = "what each changes there cannot be told apart, by `nono session diff` either"
-	}
-	r.req.Out.Problem(diag.Warningf("others may write where this one may: session %s", named).
-		Try("%s; `nono ps` lists what runs, and a git worktree for each keeps them apart", apart))
-	return nil
-}
-
-// trees are the directories that the user lets the agent write in.
-func (r *run) trees() []string {
-	var trees []string
-	for _, g := range r.policy.Filesystem {
-		if g.Access.Writable() && g.Type == policy.Directory && g.Source.Asked() {
-			trees = append(trees, g.Path)
-		}
-	}
-	return trees
 }
 
 // logProblem is about a log that could not be written to its end.

@@ -1,10 +1,20 @@
 package session
 
 import (
+	"github.com/nono-run/nono/core/config"
 	"github.com/nono-run/nono/core/launch"
 	"github.com/nono-run/nono/core/remains"
 	"github.com/nono-run/nono/sdk/policy"
 )
+
+// surroundings are what lies around the grants and what remains there of a run.
+type surroundings struct {
+	around config.Around // what is protected beyond the roots of the grants
+	// before is what stood there when the run began; nil where nobody protects anything.
+	before  *remains.Before
+	private []*remains.Private // directories in memory
+	left    remains.Report     // what remains, when the run is over
+}
 
 // lookAround finds the other repositories that git would enter from what the agent may write, and
 // looks at what programs outside act on.

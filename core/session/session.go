@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/nono-run/nono/core/diag"
@@ -54,7 +53,7 @@ func Run(ctx context.Context, req *Request) (int, error) {
 		return 0, cause(ctx, err)
 	}
 	r.announce()
-	reason, exit, err := r.run(ctx, sig)
+	ended := r.run(ctx, sig)
 	// The kernel lets a watch go only after some ten milliseconds, beside what is done from here on.
 	go r.steady.Close()
 	// Before Finish, however the run went: a start that is called off while the gate opens may have an
@@ -66,14 +65,14 @@ func Run(ctx context.Context, req *Request) (int, error) {
 	if !r.began.IsZero() {
 		r.ended = time.Now()
 	}
-	r.tellEnd(reason, exit, err)
-	end := sdk.End{
-		Reason: reason, ExitCode: exit.Code, Signal: exit.Signal, Started: r.began, Ended: r.ended,
-	}
-	finishErr := joined(r.lostCopies(), r.finish(sig, end))
-	r.report(exit)
-	code, err := r.outcome(exit, cause(ctx, err), finishErr)
-	r.conclude(reason, exit, code, err)
+	r.tellEnd(ended)
+	finishErr := joined(r.lostCopies(), r.finish(sig, sdk.End{
+		Reason: ended.reason, ExitCode: ended.exit.Code, Signal: ended.exit.Signal,
+		Started: r.began, Ended: r.ended,
+	}))
+	r.report(ended.exit)
+	code, err := r.outcome(ended.exit, cause(ctx, ended.err), finishErr)
+	r.conclude(ended, code, err)
 	return code, err
 }
 
@@ -105,52 +104,71 @@ func joined(a, b error) error {
 }
 
 // run is the part of a run that has a process to lose: from the plan to the end of the agent.
-func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit, error) {
+func (r *run) run(ctx context.Context, sig *signals) end {
+	err := r.arm(ctx)
+	if err == nil {
+		err = r.openGate(ctx, sig)
+	}
+	if err != nil {
+		return end{reason: sdk.EndStartFailed, err: err}
+	}
+	if err := r.serveTerminal(sig); err != nil {
+		return end{reason: sdk.EndStopped, err: err}
+	}
+	defer r.remember()()
+	defer r.pruneCaches(ctx)()
+	return r.watch(ctx, sig)
+}
+
+// arm makes all stand but the agent: the sandbox, the record of the session, and each layer that
+// has something to arm. No instruction of the agent before every resident layer is armed.
+func (r *run) arm(ctx context.Context) error {
 	// nono-init has the most to do, so what is to be kept is written beside it.
 	prepare := func() error { return r.prepare(ctx) }
-	var taken error
+	var met error // of other sessions
 	write := func() error {
 		err := r.store(ctx)
 		if err == nil {
-			taken = r.meetOthers()
+			met = r.meetOthers()
 		}
 		return err
 	}
 	if err := atOnce([]func() error{prepare, write, r.keepAside}); err != nil {
-		return sdk.EndStartFailed, launch.Exit{}, err
+		return err
 	}
 	// From here on the session exists, and somebody finishes it.
 	r.recorded = true
-	if taken != nil {
-		return sdk.EndStartFailed, launch.Exit{}, taken
+	if met != nil {
+		return met
 	}
 	if err := r.recordKeeper(); err != nil {
-		return sdk.EndStartFailed, launch.Exit{}, err
+		return err
 	}
 	r.time.Lap("sandbox")
 	err := r.startLayers(ctx)
 	r.req.Progress.Done()
 	if err != nil {
-		return sdk.EndStartFailed, launch.Exit{}, err
+		return err
 	}
-	// No instruction of the agent before every resident layer is armed.
 	if err := r.lost(); err != nil {
-		return sdk.EndStartFailed, launch.Exit{}, err
+		return err
 	}
-	if err := errors.Join(r.replaced(), r.recheck()); err != nil {
-		return sdk.EndStartFailed, launch.Exit{}, err
-	}
+	return errors.Join(r.replaced(), r.recheck())
+}
+
+// openGate lets the agent run.
+func (r *run) openGate(ctx context.Context, sig *signals) error {
 	// From here on there may be an agent, long before we hear of it: the next signal is for it.
 	sig.Hold()
 	if err := context.Cause(ctx); err != nil {
-		return sdk.EndStartFailed, launch.Exit{}, err
+		return err
 	}
 	r.time.Lap("arming")
 	foreground := r.yieldTerminal()
 	r.heldTo = r.planHash.String()
 	r.log.tell(EventGate, map[string]string{"plan": r.heldTo})
 	if err := r.init.Go(ctx, foreground); err != nil {
-		return sdk.EndStartFailed, launch.Exit{}, execProblem(err)
+		return execProblem(err)
 	}
 	r.began = time.Now()
 	if err := r.streams.LetGo(); err != nil {
@@ -159,74 +177,7 @@ func (r *run) run(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit
 	close(r.opened)
 	r.time.Lap("exec")
 	r.req.Out.Detail("%s", r.time)
-	if err := r.serveTerminal(sig); err != nil {
-		return sdk.EndStopped, launch.Exit{}, err
-	}
-	defer r.remember()()
-	defer r.pruneCaches(ctx)()
-	return r.watch(ctx, sig)
-}
-
-// watch waits for the end: the agent's own, a signal's, or that of a layer that must not be lost.
-func (r *run) watch(ctx context.Context, sig *signals) (sdk.EndReason, launch.Exit, error) {
-	type end struct {
-		exit launch.Exit
-		err  error
-	}
-	ended := make(chan end, 1)
-	go func() {
-		exit, err := r.init.Wait()
-		ended <- end{exit, err}
-	}()
-	overdue := make(chan string, 1)
-	defer sig.Forward(r.init, r.grace(), overdue)()
-	timeUp, stop := r.timeUp()
-	defer stop()
-
-	var reason sdk.EndReason
-	var exit launch.Exit
-	var err error
-	select {
-	case e := <-ended:
-		// An agent that misses a lost layer may end of that. Then the layer's loss is the news.
-		if lost := r.lost(); lost != nil {
-			return sdk.EndLayerLost, launch.Exit{}, lost
-		}
-		if replaced := r.replaced(); replaced != nil {
-			return sdk.EndStopped, launch.Exit{}, replaced
-		}
-		return sdk.EndExited, e.exit, e.err
-	case err = <-r.losses:
-		reason = sdk.EndLayerLost
-	case err = <-r.stops:
-		reason = sdk.EndStopped
-	case <-r.steady.Done():
-		reason, err = sdk.EndStopped, r.replaced()
-	case <-timeUp:
-		reason, err = sdk.EndStopped, r.outOfTime()
-	case why := <-overdue:
-		// Before it is told: whoever reads that may have stopped.
-		r.init.Kill()
-		r.req.Out.Line("ended the command: %s", why)
-		reason, exit = sdk.EndSignalled, launch.Exit{Signal: syscall.SIGKILL}
-	case <-ctx.Done(): // by whoever called
-		reason, err = sdk.EndSignalled, context.Cause(ctx)
-		select {
-		case err = <-r.stops: // by a layer, in the moment in which the gate was opened
-			reason = sdk.EndStopped
-		default:
-		}
-	}
-	r.init.Kill()
-	<-ended
-	return reason, exit, err
-}
-
-func (r *run) grace() time.Duration {
-	if r.req.Grace == 0 {
-		return DefaultGrace
-	}
-	return r.req.Grace
+	return nil
 }
 
 // cause prefers the reason for which the run was called off to the errors that calling it off led

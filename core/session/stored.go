@@ -11,7 +11,7 @@ import (
 	"syscall"
 
 	"github.com/nono-run/nono/core/diag"
-	"github.com/nono-run/nono/core/launch"
+	"github.com/nono-run/nono/core/events"
 	"github.com/nono-run/nono/core/layerhost"
 	"github.com/nono-run/nono/core/store"
 	"github.com/nono-run/nono/sdk"
@@ -21,6 +21,19 @@ import (
 // This file is what a run writes of itself, so that the next start can finish it if its core is
 // killed. What each layer's Finish needs is on disk before the layer's Start is called, what Start
 // returned before the gate opens.
+
+// storing is what a run knows of that.
+type storing struct {
+	stored *store.Session // nil in a dry run
+	// placed is closed when the place of it, and of the log, is there or cannot be.
+	placed   chan struct{}
+	hasPlace bool
+	recorded bool        // the session exists, and is to be finished
+	planHash events.Hash // of the plan as it is stored
+	// over says how the run ended, once it is over, and ending the same for the log.
+	over   *store.End
+	ending map[string]string
+}
 
 // openStored makes the run's place among the stored sessions, and begins its log. Layers are
 // started beside that, and wait for it before they may report anything.
@@ -201,21 +214,21 @@ func withoutSensitive(settings []byte, declared []sdk.Setting) ([]byte, error) {
 const mostKept = 256 << 10
 
 // conclude says how the run ended, with nono's own exit code or error.
-func (r *run) conclude(reason sdk.EndReason, exit launch.Exit, code int, err error) {
+func (r *run) conclude(of end, code int, err error) {
 	if err != nil {
 		code = CodeOf(err)
 	}
 	left := r.left.Bounded(mostKept)
 	r.over = &store.End{
-		Reason: reason, ExitCode: &code, Report: r.lines, Remains: &left,
+		Reason: of.reason, ExitCode: &code, Report: r.lines, Remains: &left,
 		Credentials: r.totals.list(&r.policy),
 	}
-	r.ending = map[string]string{"reason": string(reason), "code": strconv.Itoa(code)}
+	r.ending = map[string]string{"reason": string(of.reason), "code": strconv.Itoa(code)}
 	if err != nil {
 		r.ending["why"] = err.Error()
 	}
-	if reason == sdk.EndExited || reason == sdk.EndSignalled {
-		r.over.Agent = &store.Exit{Code: exit.Code, Signal: int(exit.Signal)}
+	if of.reason == sdk.EndExited || of.reason == sdk.EndSignalled {
+		r.over.Agent = &store.Exit{Code: of.exit.Code, Signal: int(of.exit.Signal)}
 	}
 }
 

@@ -11,11 +11,16 @@ import (
 	"github.com/nono-run/nono/core/launch/supervise"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/sockets"
-	"github.com/nono-run/nono/sdk/host"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
 // This file is what core does in the agent's place in tier B.
+
+// supervision is what it does that with.
+type supervision struct {
+	sockets        *sockets.Sockets
+	endSupervision context.CancelFunc
+}
 
 // openSockets opens what the agent's connections lead to.
 func (r *run) openSockets() error {
@@ -76,13 +81,4 @@ func (r *run) letSocketsGo() {
 	if r.sockets != nil {
 		r.sockets.Close()
 	}
-}
-
-// ofInit are sockets that nono-init opened inside.
-func ofInit(files map[string]*os.File) map[string]host.Listener {
-	all := map[string]host.Listener{}
-	for name, f := range files {
-		all[name] = host.Listener{File: f}
-	}
-	return all
 }

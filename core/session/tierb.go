@@ -1,12 +1,10 @@
 package session
 
 import (
-	"context"
-
 	"github.com/nono-run/nono/core/diag"
-	"github.com/nono-run/nono/core/launch/recipe"
 	"github.com/nono-run/nono/core/launch/supervise"
 	"github.com/nono-run/nono/core/limits"
+	"github.com/nono-run/nono/core/plan"
 	"github.com/nono-run/nono/core/plan/base"
 	"github.com/nono-run/nono/core/scratch"
 	"github.com/nono-run/nono/sdk"
@@ -14,33 +12,6 @@ import (
 )
 
 // This file is what a run does otherwise on a host without user namespaces: tier B.
-
-// takeInit takes the nono-init that was started before the policy was read. The network is the
-// one thing about it that a policy may want otherwise.
-func (r *run) takeInit(ctx context.Context) error {
-	wanted := r.earlyOptions()
-	if r.early.options.HostNetwork != wanted.HostNetwork {
-		r.endInit()
-		r.early = Begin(wanted)
-	}
-	if err := r.early.wait(ctx); err != nil {
-		return err
-	}
-	found := r.early.host
-	r.init, r.fallback = r.early.init, r.early.fallback
-	if found.Tier == recipe.TierB {
-		r.unsupervised = unsupervised(found.Notify)
-	}
-	r.host = sdk.Host{
-		Tier:        sdk.Tier(found.Tier),
-		LandlockABI: found.LandlockABI,
-		Kernel:      kernelRelease(),
-		UID:         r.req.UID,
-		GID:         r.req.GID,
-		Home:        r.req.Dirs.Home,
-	}
-	return nil
-}
 
 // unsupervised is why core cannot make calls in the agent's place; nil where it can. For that it is
 // told of them by a listener, and looks into the agent's memory.
@@ -64,17 +35,15 @@ func unsupervised(listener bool) *base.Obstacle {
 	return nil
 }
 
-// earlyOptions are what nono-init is started with for this policy. A plan is made for no agent, and
-// its streams are nono's.
-func (r *run) earlyOptions() EarlyOptions {
-	o := EarlyOptions{
-		UID: r.req.UID, Terminal: r.req.Terminal != nil,
-		HostNetwork: r.req.Config.Policy.IsDisabled(policy.KindNetwork),
-	}
-	if !r.dry {
-		o.Stdin, o.Stdout, o.Stderr = r.req.Stdin, r.req.Stdout, r.req.Stderr
-	}
-	return o
+// withoutNamespaces is what a run has on such a host alone.
+type withoutNamespaces struct {
+	// fallback is why the host is one.
+	fallback *plan.Fallback
+	// scratch and directories are the session's own.
+	scratch     *scratch.Directory
+	directories scratch.Places
+	// unsupervised says why core cannot make calls in the agent's place, where it cannot.
+	unsupervised *base.Obstacle
 }
 
 // walled reports whether nothing can be mounted on this host.

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -12,6 +13,15 @@ import (
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/toolchain"
 )
+
+// tools are what the agent runs, and what of the user's it has for that.
+type tools struct {
+	tool    *toolchain.Toolchain
+	path    *toolchain.Path
+	caches  buildcache.Store
+	inUse   *os.File // the caches, while they are not to be pruned
+	notKept error    // why there are none
+}
 
 // findTools finds out what the agent has besides its own command: what of the user's PATH lies in
 // the roots of the toolchain, and the build caches of the tools that it finds there.
@@ -102,5 +112,12 @@ func (r *run) pruneCaches(ctx context.Context) (end func()) {
 	return func() {
 		cancel()
 		pruning.Wait()
+	}
+}
+
+// letCachesGo lets others prune them.
+func (r *run) letCachesGo() {
+	if r.inUse != nil {
+		_ = r.inUse.Close()
 	}
 }

@@ -21,6 +21,13 @@ var ofTrust = policy.Source{
 	Origin: policy.OriginCommand, Flag: "verified by the trust layer",
 }
 
+// verification is what the agent is to see as it was verified.
+type verification struct {
+	verified []plan.Verified
+	leading  []namewatch.Name // the names that lead to it
+	steady   *namewatch.Watch // notices when they lead elsewhere
+}
+
 // takeTrust ends the start where the layer that looks at signatures refuses it: nothing else counts
 // then, and no other layer is asked. What it verified stays what it is for as long as the session.
 func (r *run) takeTrust(facts []fact.Fact, look hostfile.Look) error {
