@@ -9,8 +9,8 @@ import "github.com/nono-run/nono/core/timers"
 // runtime to begin, it would answer with a dump of its state and the exit code 2. entry says in a
 // sentence which limit it is and ends with 125; else it goes on where the program would have begun.
 //
-// Then it lets timers be late, as core/timers does for what nono starts: Go's monitor begins before
-// anything that is written in Go.
+// Then it lets timers be late, if they may not be later already, as core/timers does for what nono
+// starts: Go's monitor begins before anything that is written in Go.
 //
 // It runs before there is anything: no stack of Go's, no memory, no signals. So it makes four kinds
 // of system call, and a fifth to end, and of Go's memory it writes to usersSlack alone. The linker

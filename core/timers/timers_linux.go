@@ -10,28 +10,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Slack is by how much timers of nono's programs may be late. With a millisecond nothing more is
-// spared, and data that comes to a layer waits for a thread of its now and then.
+// Slack is by how much timers of nono's programs may be late, if the user's may not be later
+// already. With a millisecond nothing more is spared, and data that comes to a layer waits for a
+// thread of its now and then.
 const Slack = 200 * time.Microsecond
 
 // users is the slack that the user's programs have, in nanoseconds, where nono's first instructions
 // found it out; else 0.
 var users int
 
-// Relaxed says that the whole process has had our slack since its beginning, and which one it had
-// before, in nanoseconds. 0 says that it has not. It is called before anything else here.
+// Relaxed says that the whole process has had at least our slack since its beginning, and which one
+// the user's programs have, in nanoseconds. 0 says that it has not. It is called before anything
+// else here.
 func Relaxed(before int) { users = before }
 
-// Relax gives our slack to every process that this thread starts. It returns the slack that the
-// user's programs have, in nanoseconds, and what gives the thread its own back. Who calls it stays
-// on its thread.
+// Relax gives at least our slack to every process that this thread starts. It returns the slack
+// that the user's programs have, in nanoseconds, and what gives the thread its own back. Who calls
+// it stays on its thread.
 func Relax() (before int, back func()) {
+	none := func() {}
 	if users > 0 {
-		return users, func() {}
+		return users, none
 	}
 	before, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
 	if err != nil {
-		return 0, func() {} // to set 0 gives a thread back what its process began with
+		return 0, none // to set 0 gives a thread back what its process began with
+	}
+	if before >= int(Slack) {
+		return before, none
 	}
 	set := func(n int) { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(n), 0, 0, 0) }
 	set(int(Slack))

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nono-run/nono/test/hosts"
 )
 
 // oneSentence fails the test unless nono ended with 125 and one cause, and not with a dump of Go's.
@@ -195,16 +198,43 @@ func TestClosedTmp(t *testing.T) {
 	}
 }
 
-// What nono does to its own timers is not done to the agent's.
-func TestTimersOfTheAgent(t *testing.T) {
+// TestTimers: nono's own timers may be late, and the agent's as late as the user's. Where those may
+// be later than nono's, it leaves its own as they are.
+func TestTimers(t *testing.T) {
 	t.Parallel()
-	u := newUser(t)
-	const own = "/proc/self/timerslack_ns"
-	outside, err := exec.Command("cat", own).Output()
-	if err != nil {
-		t.Fatal(err)
+	for users, nonos := range map[int]int{50_000: 200_000, 1_000_000: 1_000_000} {
+		t.Run(fmt.Sprint(users), func(t *testing.T) {
+			u := newUser(t)
+			u.Host = &hosts.Host{} // a user namespace of this process's, which may look into it
+			cmd := u.command("run", "-s", "--allow-cwd", "--", "sh", "-c",
+				"cat /proc/self/timerslack_ns; touch up; head -n 1")
+			in, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := u.launchLate(cmd, users)
+			u.await("up")
+			if got := readAll(t, fmt.Sprintf("/proc/%d/timerslack_ns", r.Process.Pid)); got != fmt.Sprintln(nonos) {
+				t.Errorf("nono's may be %q ns late, want %d", got, nonos)
+			}
+			if err := in.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if got := u.succeeds(u.finish(r)).Stdout; got != fmt.Sprintln(users) {
+				t.Errorf("the agent's may be %q ns late, want %d", got, users)
+			}
+		})
 	}
-	if inside := u.succeeds(u.nono("run", "-s", "--", "cat", own)).Stdout; inside != string(outside) {
-		t.Errorf("inside they may be %q ns late, outside %q", inside, outside)
+}
+
+// launchLate starts a command whose timers may be so many nanoseconds late.
+func (u *user) launchLate(cmd *exec.Cmd, slack int) *running {
+	u.t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack), 0, 0, 0); err != nil {
+		u.t.Fatal(err)
 	}
+	defer func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) }() // what the thread began with
+	return u.launch(cmd)
 }
