@@ -66,6 +66,7 @@ func (p *page) grantsText() []string {
 		return []string{"all files open"}
 	}
 	var parts []string
+	listed := map[string]bool{}
 	for _, r := range p.Rules {
 		// What is denied all the same, or is the session's own anyway, was asked for and is not
 		// given.
@@ -93,7 +94,8 @@ func (p *page) grantsText() []string {
 		if _, copied := p.view.Cover(r.Path).Mount.(fragment.Copy); copied {
 			part += " (brought back at the end)"
 		}
-		if !slices.Contains(parts, part) {
+		if !listed[part] {
+			listed[part] = true
 			parts = append(parts, part)
 		}
 	}
