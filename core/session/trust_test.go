@@ -23,8 +23,10 @@ func TestRecheck(t *testing.T) {
 	write("as it was signed")
 	sum := sha256.Sum256([]byte("as it was signed"))
 	r := &run{
-		host:         sdk.Host{Tier: sdk.TierB, Home: "/home/ada"},
-		verification: verification{verified: []plan.Verified{{Path: file, SHA256: hex.EncodeToString(sum[:])}}},
+		host: sdk.Host{Tier: sdk.TierB, Home: "/home/ada"},
+		verification: verification{
+			verified: []plan.Verified{{Path: file, SHA256: hex.EncodeToString(sum[:])}},
+		},
 	}
 	if err := r.recheck(); err != nil {
 		t.Errorf("untouched: %v", err)
