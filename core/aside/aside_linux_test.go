@@ -119,7 +119,7 @@ func TestNothingChanged(t *testing.T) {
 	k := keep(t, wants)
 	write(t, root+"/main", "another") // what nobody kept
 	k = ended(t, k)
-	if len(k.Changes()) > 0 || len(k.Restore(false)) > 0 || len(k.Beyond()) > 0 {
+	if len(k.Changes()) > 0 || len(k.Restore()) > 0 || len(k.Beyond()) > 0 {
 		t.Errorf("changes %v, beyond %v", k.Changes(), k.Beyond())
 	}
 }
@@ -151,18 +151,18 @@ func TestRestore(t *testing.T) {
 		t.Errorf("changes (-want +got):\n%s", d)
 	}
 	changed := treeOf(t, root)
-	tried := results(k.Restore(true), root)
+	tried := results(k.TryRestore(), root)
 	if d := cmp.Diff(changed, treeOf(t, root)); d != "" {
 		t.Errorf("trying changed something:\n%s", d)
 	}
-	done := results(k.Restore(false), root)
+	done := results(k.Restore(), root)
 	if d := cmp.Diff(tried, done); d != "" {
 		t.Errorf("it was said (-) and done (+):\n%s", d)
 	}
 	if d := cmp.Diff(before, treeOf(t, root)); d != "" {
 		t.Errorf("after restoring (-before +after):\n%s\n%s", d, strings.Join(done, "\n"))
 	}
-	for _, o := range k.Restore(false) {
+	for _, o := range k.Restore() {
 		if o.Result != Already {
 			t.Errorf("the second time: %+v", o)
 		}
@@ -184,7 +184,7 @@ func TestLaterChangesStay(t *testing.T) {
 		"git/hooks/made left: it was changed after the session", "git/hooks/dir/made removed",
 		"git/hooks/dir left: something else lies in it", "git/config left: it was changed after the session",
 	}
-	if d := cmp.Diff(want, results(k.Restore(false), root)); d != "" {
+	if d := cmp.Diff(want, results(k.Restore(), root)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	for _, name := range []string{"config", "hooks/made", "hooks/dir/user"} {
@@ -207,7 +207,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 	must(t, os.RemoveAll(root+"/git/hooks"))
 	must(t, os.Symlink(outside+"/hooks", root+"/git/hooks"))
 	k = ended(t, k)
-	k.Restore(false)
+	k.Restore()
 	for _, name := range []string{"victim", "hooks/pre-commit"} {
 		if got, _ := os.ReadFile(outside + "/" + name); string(got) != "the user's" {
 			t.Errorf("%s is %q: a link was followed", name, got)
@@ -225,7 +225,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 		must(t, os.Symlink(outside, root+"/git"))
 		return k
 	}())
-	for _, o := range k.Restore(false) {
+	for _, o := range k.Restore() {
 		if o.Result != Left {
 			t.Errorf("%+v: through a link", o)
 		}
@@ -277,7 +277,7 @@ func TestGivenContent(t *testing.T) {
 	if d := cmp.Diff([]string{"main (changed)"}, texts(k, root)); d != "" {
 		t.Errorf("changes (-want +got):\n%s", d)
 	}
-	k.Restore(false)
+	k.Restore()
 	if got, _ := os.ReadFile(root + "/main"); string(got) != "as it was loaded" {
 		t.Errorf("the file is %q", got)
 	}
@@ -304,7 +304,7 @@ func TestBounds(t *testing.T) {
 	if d := cmp.Diff([]string{"git/config (changed)", "git/hooks/big (changed)"}, texts(k, root)); d != "" {
 		t.Errorf("changes (-want +got):\n%s", d)
 	}
-	got := results(k.Restore(false), root)
+	got := results(k.Restore(), root)
 	if !slices.Contains(got, "git/hooks/big left: it was too much to be kept") || !slices.Contains(got, "git/config restored") {
 		t.Errorf("%v", got)
 	}
@@ -320,7 +320,7 @@ func TestPipesAreNotWaitedFor(t *testing.T) {
 	if d := cmp.Diff([]string{"git/config (a pipe, socket or device, and was a file)"}, texts(k, root)); d != "" {
 		t.Errorf("changes (-want +got):\n%s", d)
 	}
-	k.Restore(false)
+	k.Restore()
 	if got, _ := os.ReadFile(root + "/git/config"); string(got) != "settings" {
 		t.Errorf("the file is %q", got)
 	}
@@ -334,7 +334,7 @@ func TestDamagedCopy(t *testing.T) {
 	k = ended(t, k)
 	write(t, filepath.Join(k.dir, digest([]byte("settings"))), "settingz")
 	want := []string{"git/config left: the copy is damaged"}
-	if d := cmp.Diff(want, results(k.Restore(false), root)); d != "" {
+	if d := cmp.Diff(want, results(k.Restore(), root)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -360,10 +360,11 @@ func TestAFullDirectoryHidesNothing(t *testing.T) {
 	want = []string{
 		"git/hooks left: more lies in it than was looked at", "git/hooks/link restored", "git/hooks/pre-commit restored",
 	}
-	for _, try := range []bool{true, false} {
-		if d := cmp.Diff(want, results(k.Restore(try), root)); d != "" {
-			t.Errorf("tried %v (-want +got):\n%s", try, d)
-		}
+	if d := cmp.Diff(want, results(k.TryRestore(), root)); d != "" {
+		t.Errorf("tried (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff(want, results(k.Restore(), root)); d != "" {
+		t.Errorf("done (-want +got):\n%s", d)
 	}
 	if got, _ := os.ReadFile(hooks + "/pre-commit"); string(got) != "hook" {
 		t.Errorf("the hook is %q", got)
@@ -404,7 +405,7 @@ func TestLongNames(t *testing.T) {
 			if got := texts(k, root); !slices.Contains(got, "git/config (changed)") || info.Size() > mostIndex/2 {
 				t.Errorf("of %d changes in %d bytes none is of git/config", len(got), info.Size())
 			}
-			if got := results(k.Restore(true), root); !slices.Contains(got, "git/config restored") {
+			if got := results(k.TryRestore(), root); !slices.Contains(got, "git/config restored") {
 				t.Errorf("it would not be restored, of %d", len(got))
 			}
 		})

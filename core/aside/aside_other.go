@@ -28,4 +28,7 @@ func (*Kept) End() ([]Change, error) { return nil, errLinux }
 func (*Kept) Ended() bool { return false }
 
 // Restore puts back what changed in the session.
-func (*Kept) Restore(bool) []Outcome { return nil }
+func (*Kept) Restore() []Outcome { return nil }
+
+// TryRestore says what would become of that.
+func (*Kept) TryRestore() []Outcome { return nil }

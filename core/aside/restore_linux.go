@@ -13,9 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Restore puts back what changed in the session; where it is only to be tried, it says what would
-// become of it.
-func (k *Kept) Restore(try bool) []Outcome {
+// Restore puts back what changed in the session.
+func (k *Kept) Restore() []Outcome { return k.restoreAll(false) }
+
+// TryRestore says what would become of that, and changes nothing.
+func (k *Kept) TryRestore() []Outcome { return k.restoreAll(true) }
+
+func (k *Kept) restoreAll(try bool) []Outcome {
 	changes := slices.Clone(k.stored.Changes)
 	slices.SortStableFunc(changes, func(a, b Change) int {
 		return cmp.Or(cmp.Compare(turn(a), turn(b)), inTurn(a, b))
@@ -28,22 +32,28 @@ func (k *Kept) Restore(try bool) []Outcome {
 	return outcomes
 }
 
-// turn is when a change is put back: first what directories let be done in them, then what was made
-// goes, and then what was there comes back.
+// The turns in which changes are put back: first what directories let be done in them, then what
+// was made goes, and then what was there comes back.
+const (
+	turnModes = iota
+	turnGoes
+	turnReturns
+)
+
 func turn(c Change) int {
 	switch {
 	case c.Was.Kind == Directory && c.Is.Kind == Directory:
-		return 0
+		return turnModes
 	case c.Was.Kind == Missing:
-		return 1
+		return turnGoes
 	}
-	return 2
+	return turnReturns
 }
 
 // inTurn has what was made in a directory go before it, and a directory come back before what was
 // in it.
 func inTurn(a, b Change) int {
-	if turn(a) == 1 {
+	if turn(a) == turnGoes {
 		return cmp.Compare(b.Path, a.Path)
 	}
 	return cmp.Compare(a.Path, b.Path)
@@ -69,11 +79,11 @@ func (k *Kept) restore(c Change, try bool) Outcome {
 	defer func() { _ = unix.Close(dir) }()
 	name := path.Base(c.Path)
 	switch {
-	case c.Is.Unseen && !c.Was.Unseen && is(dir, name, c.Is):
+	case c.Is.Unseen && !c.Was.Unseen && stands(dir, name, c.Is):
 		return left(errFull)
-	case is(dir, name, c.Was):
+	case stands(dir, name, c.Was):
 		return Outcome{Result: Already}
-	case !is(dir, name, c.Is):
+	case !stands(dir, name, c.Is):
 		return left(errLater)
 	case !c.Was.restorable():
 		return left(errUnkept)
@@ -119,14 +129,29 @@ func left(err error) Outcome {
 	return Outcome{Result: Left, Why: err.Error()}
 }
 
-// is reports whether that stands at a name.
-func is(dir int, name string, s State) bool {
+// stands reports whether that stands at a name.
+func stands(dir int, name string, s State) bool {
+	now, err := nowAt(dir, name, s)
+	return err == nil && now == s
+}
+
+// standsRenamed is the same of what was renamed since: the time of its change is not compared.
+func standsRenamed(dir int, name string, s State) bool {
+	cut := func(stamp string) string { return stamp[:max(0, strings.LastIndexByte(stamp, ' '))] }
+	now, err := nowAt(dir, name, s)
+	now.Stamp, s.Stamp = cut(now.Stamp), cut(s.Stamp)
+	return err == nil && now == s
+}
+
+// nowAt is what stands at a name, to be compared with a state: a file is read if its content can be
+// the same, and whether all of a directory was seen nobody asks again.
+func nowAt(dir int, name string, with State) (State, error) {
 	now, err := stateAt(dir, name)
-	if err == nil && s.SHA256 != "" && now.Kind == File && now.Size == s.Size {
+	if err == nil && with.SHA256 != "" && now.Kind == File && now.Size == with.Size {
 		read(&now, func() ([]byte, error) { return contentAt(dir, name, now) })
 	}
-	now.Unseen = s.Unseen // which nobody asks again
-	return err == nil && now == s
+	now.Unseen = with.Unseen
+	return now, err
 }
 
 // put puts back what was there, or takes away what was not. It is exchanged in one step with what
@@ -159,7 +184,7 @@ func (k *Kept) put(dir int, name string, c Change) error {
 		}
 	}
 	// What came out has another time of its change now, for it was renamed.
-	if !isMoved(dir, beside, c.Is) {
+	if !standsRenamed(dir, beside, c.Is) {
 		return errors.Join(errLater, k.takeBack(dir, beside, name, c))
 	}
 	if err := remove(dir, beside); err != nil {
@@ -177,20 +202,6 @@ func (k *Kept) takeBack(dir int, beside, name string, c Change) error {
 		return err
 	}
 	return remove(dir, beside)
-}
-
-// isMoved is is for what was renamed since: the time of its change is not compared.
-func isMoved(dir int, name string, s State) bool {
-	cut := func(stamp string) string { return stamp[:max(0, strings.LastIndexByte(stamp, ' '))] }
-	now, err := stateAt(dir, name)
-	if err != nil {
-		return false
-	}
-	if s.SHA256 != "" && now.Kind == File && now.Size == s.Size {
-		read(&now, func() ([]byte, error) { return contentAt(dir, name, now) })
-	}
-	now.Stamp, s.Stamp, now.Unseen = cut(now.Stamp), cut(s.Stamp), s.Unseen
-	return now == s
 }
 
 // make makes what was there, under another name.

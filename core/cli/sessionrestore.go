@@ -64,7 +64,11 @@ func (a *App) restoreSession(_ context.Context, o restoreOptions) error {
 		return diag.Errorf("session %s runs, and may be changing the same files", show.Named(others[0])).
 			Try("wait for its end, or stop it: nono stop %s", others[0].ID)
 	}
-	outcomes := kept.Restore(o.DryRun)
+	restore := kept.Restore
+	if o.DryRun {
+		restore = kept.TryRestore
+	}
+	outcomes := restore()
 	if o.JSON {
 		err = a.printJSON(append([]aside.Outcome{}, outcomes...))
 	} else {
