@@ -11,7 +11,7 @@ import (
 type budget struct {
 	what string
 	most float64
-	got  ratio
+	got  comparison
 	unit string
 }
 
@@ -36,7 +36,7 @@ func (r report) budgets() []budget {
 			all = append(all, budget{w.Name + ", of the time outside", 1.05, of, ""})
 		}
 	}
-	return slices.DeleteFunc(all, func(b budget) bool { return b.got == ratio{} })
+	return slices.DeleteFunc(all, func(b budget) bool { return b.got == comparison{} })
 }
 
 func (r report) roundsOf(name string) []sample {
