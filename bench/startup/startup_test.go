@@ -108,26 +108,36 @@ func TestRatioPairsRounds(t *testing.T) {
 	}
 }
 
-// A budget is missed where both bounds are above it, and is not told without figures.
+// A budget is missed where both bounds are above it, is kept where neither is, and is not told
+// without figures.
 func TestBudgets(t *testing.T) {
-	rounds := func(wall, cpu float64) (all []sample) {
-		for range 40 {
-			all = append(all, sample{wall, cpu})
+	of := func(name string, cpu ...float64) result {
+		r := result{sandbox: sandbox{Name: name}}
+		for i := range 40 {
+			r.rounds = append(r.rounds, sample{wall: 20, cpu: cpu[i%len(cpu)]})
 		}
-		return all
+		return r
 	}
-	of := func(name string, wall, cpu float64) result {
-		return result{sandbox: sandbox{Name: name}, rounds: rounds(wall, cpu)}
-	}
-	r := report{Results: []result{
-		of(nonoName, 20, 30), of(fiveName, 70, 40), of(fiveIdleName, 80, 50), of(codexName, 100, 50),
-	}}
-	var got []string
-	for _, row := range r.budgetRows()[1:] {
-		got = append(got, row[3])
-	}
-	if want := []string{"kept", "missed", "kept", "missed", "kept"}; !slices.Equal(got, want) {
-		t.Errorf("the budgets are %v, want %v: %v", got, want, r.budgetRows())
+	for name, c := range map[string]struct {
+		one  []float64 // what nono takes, of 100
+		want string
+	}{
+		"below":            {[]float64{30}, "kept"},
+		"equal":            {[]float64{40}, "kept"},
+		"both bounds over": {[]float64{41, 50}, "missed"},
+		"high bound over":  {[]float64{30, 41}, "within the bounds of measuring"},
+		"low bound under":  {[]float64{39, 50, 50}, "within the bounds of measuring"},
+	} {
+		r := report{Results: []result{
+			of(nonoName, c.one...), of(fiveName, 70), of(fiveIdleName, 80), of(codexName, 100),
+		}}
+		var got []string
+		for _, row := range r.budgetRows()[1:] {
+			got = append(got, row[3])
+		}
+		if want := []string{"missed", c.want, "missed", "kept", "kept"}; !slices.Equal(got, want) {
+			t.Errorf("%s: the budgets are %v, want %v: %v", name, got, want, r.budgetRows())
+		}
 	}
 	if rows := (report{}).budgetRows(); len(rows) != 1 {
 		t.Errorf("without figures they are %v", rows)
