@@ -8,25 +8,36 @@ import (
 	"path/filepath"
 )
 
-// idleName is nono with a layer of another vendor's that stays and does nothing: bench/idle.
-const idleName = "nono, with an idle layer"
+// The names of the rows with a layer of another vendor's that stays and does nothing: bench/idle.
+const (
+	idleName    = "nono, with an idle layer"
+	idleNewName = "nono, with an idle layer, first run"
+)
 
-// idleNote says what is in the policy file, and what is not measured.
-const idleNote = "`agent.hcl` has a `plugin` and a `layer`, and nothing else; the first run, " +
-	"which copies the layer's program, is not among these"
+// idleNote says what is in the policy file.
+const idleNote = "`agent.hcl` has a `plugin` and a `layer`, and nothing else"
 
-// withIdle is nono with that layer, which a user has locked and approved.
-func withIdle(nono, program string, at place) (sandbox, error) {
-	u, err := newUser(nono, at, "idle")
-	if err != nil {
-		return sandbox{}, err
+// withIdle are nono with that layer, which a user has locked and approved.
+func withIdle(nono, program string, at place) ([]sandbox, error) {
+	var all []sandbox
+	for _, name := range []string{idleName, idleNewName} {
+		u, err := newUser(nono, at, fmt.Sprintf("idle-%d", len(all)))
+		if err != nil {
+			return nil, err
+		}
+		if err := u.locksIdle(program); err != nil {
+			return nil, err
+		}
+		flags, note := []string{"-c", "agent.hcl", "--approve", "--allow-cwd"}, idleNote
+		if name == idleNewName {
+			flags = append([]string{"--fresh"}, flags...)
+			note += "; the layer's program is copied, and the copy is kept"
+		}
+		s := nonoRun(nono, name, nil, flags...)
+		s.dir, s.env, s.Note = u.project, u.environ(), note
+		all = append(all, s)
 	}
-	if err := u.locksIdle(program); err != nil {
-		return sandbox{}, err
-	}
-	s := nonoRun(nono, idleName, nil, "-c", "agent.hcl", "--approve", "--allow-cwd")
-	s.dir, s.env, s.Note = u.project, u.environ(), idleNote
-	return s, nil
+	return all, nil
 }
 
 // locksIdle makes a policy with that layer, whose program the user has locked.

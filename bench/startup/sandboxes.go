@@ -67,9 +67,8 @@ func find(o options, at place) (found []sandbox, missing []string) {
 		idle, err := withIdle(path, o.idle, at)
 		if err != nil {
 			missing = append(missing, idleName+": "+err.Error())
-		} else {
-			found = append(found, idle)
 		}
+		found = append(found, idle...)
 		five, err := allFive(path, o.idle, at)
 		if err != nil {
 			missing = append(missing, fiveName+": "+err.Error())
