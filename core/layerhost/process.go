@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -291,60 +290,6 @@ func (p *process) PluginToHost(network, address string) (string, string, error) 
 // HostToPlugin implements runner.Runner. Core serves nothing to a layer.
 func (p *process) HostToPlugin(string, string) (string, string, error) {
 	return "", "", errors.New("a layer cannot call core")
-}
-
-// pipe is one output of a child, read until all writers have closed it or until a bounded time
-// after the child's end.
-type pipe struct {
-	r    *os.File
-	over chan struct{} // closed when it was read to its end
-	once sync.Once
-}
-
-func newPipe() (*pipe, *os.File, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	return &pipe{r: r, over: make(chan struct{})}, w, nil
-}
-
-// Read implements io.Reader.
-func (p *pipe) Read(b []byte) (int, error) {
-	n, err := p.r.Read(b)
-	if err != nil {
-		p.once.Do(func() { close(p.over) })
-		return n, io.EOF // a deadline is the end as well
-	}
-	return n, nil
-}
-
-// Close implements io.Closer.
-func (p *pipe) Close() error { return p.r.Close() }
-
-// finish gives the reader that long to come to the end, and then makes it the end.
-func (p *pipe) finish(within time.Duration) {
-	_ = p.r.SetReadDeadline(time.Now().Add(within))
-	select {
-	case <-p.over:
-	case <-time.After(within + drain): // nobody reads it at all
-	}
-	_ = p.r.Close()
-}
-
-// isHandshake reports whether a line is what go-plugin waits for:
-// CORE|APP|NETWORK|ADDRESS|PROTOCOL|...
-func isHandshake(line string) bool {
-	parts := strings.Split(line, "|")
-	if len(parts) < 5 {
-		return false
-	}
-	for _, number := range parts[:2] {
-		if _, err := strconv.Atoi(number); err != nil {
-			return false
-		}
-	}
-	return true
 }
 
 // Interface guard.
