@@ -245,19 +245,14 @@ func (c *collector) walk(root string, s Search) {
 		dir   string
 		depth int
 	}
-	var todo, last []level
-	// One more than are looked into, which says that there are more.
-	add := func(to *[]level, is level) {
-		if len(*to) <= s.Directories {
-			*to = append(*to, is)
-		}
-	}
+	left := s.Directories
+	// One too many says that there are more; what comes after it would not be looked into.
+	full := func(list []level) bool { return len(list) > left }
 	if root == "/" {
 		root = "" // of which the names in it are "/" and a name
 	}
-	add(&todo, level{root, 0})
-	isLast := false
-	for looked := 0; ; {
+	todo, last, isLast := []level{{root, 0}}, []level(nil), false
+	for {
 		if len(todo) == 0 {
 			todo, last, isLast = last, nil, true
 		}
@@ -266,10 +261,11 @@ func (c *collector) walk(root string, s Search) {
 		}
 		at := todo[0]
 		todo = todo[1:]
-		if looked++; looked > s.Directories {
+		if left == 0 {
 			c.stopped(cmp.Or(at.dir, "/"), isLast)
 			return
 		}
+		left--
 		is, err := lookAt(cmp.Or(at.dir, "/"))
 		if err != nil || at.depth > 0 && is.closedInside() {
 			continue
@@ -277,7 +273,7 @@ func (c *collector) walk(root string, s Search) {
 		if at.depth > 0 && ofGit(at.dir) && c.inspect(at.dir) {
 			continue // nothing lies in a bare repository
 		}
-		if c.counted.leaf(is) {
+		if c.counted.leaf(is) || full(todo) && at.depth+1 < s.Depth {
 			continue
 		}
 		entries, more := List(is.path)
@@ -292,9 +288,13 @@ func (c *collector) walk(root string, s Search) {
 			switch below := (level{at.dir + "/" + name, at.depth + 1}); {
 			case slices.Contains(owned, below.dir):
 			case slices.Contains(s.Last, name):
-				add(&last, below)
+				if !full(last) {
+					last = append(last, below)
+				}
 			case below.depth < s.Depth:
-				add(&todo, below)
+				if !full(todo) {
+					todo = append(todo, below)
+				}
 			case unix.Access(below.dir+"/.git", unix.F_OK) == nil: // the deepest, and the most
 				if is, err := lookAt(below.dir); err == nil && !is.closedInside() {
 					c.inspect(below.dir)

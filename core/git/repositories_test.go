@@ -2,6 +2,7 @@ package git_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -266,6 +267,44 @@ func TestUnseen(t *testing.T) {
 	}
 	if f := find(20, "node_modules"); f.Unseen != "" || f.UnseenLast == "" || len(f.Repositories) != 1 {
 		t.Errorf("without what tools installed: %+v", f)
+	}
+}
+
+// As many directories are looked into as may be, none more and none less, and what was left is said.
+func TestAsManyDirectoriesAsMayBe(t *testing.T) {
+	files := map[string]string{}
+	gitDir(files, "elsewhere")
+	for _, top := range []string{"a", "b", "node_modules", "c/node_modules", "c/d/e"} {
+		for i := range 4 {
+			for _, dir := range []string{"x", "y/z"} {
+				files[fmt.Sprintf("proj/%s/%d/%s/", top, i, dir)] = ""
+			}
+		}
+	}
+	root := disk(t, files)
+	var dirs []string
+	err := filepath.WalkDir(root+"/proj", func(path string, _ os.DirEntry, err error) error {
+		dirs = append(dirs, path)
+		return err
+	})
+	all, installed := len(dirs), 0
+	for _, dir := range dirs[1:] {
+		err = errors.Join(err, write(dir+"/.git", "gitdir: "+root+"/elsewhere\n"))
+		if strings.Contains(dir, "node_modules") {
+			installed++
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n <= all+1; n++ {
+		s := git.Search{Depth: 16, Directories: n, Last: []string{"node_modules"}}
+		f := git.New(hostfile.Once(hostfile.Host), root, root).Repositories(root+"/proj", s)
+		unseen, unseenLast := n < all-installed, n >= all-installed && n < all
+		if len(f.Repositories) != min(n, all)-1 || (f.Unseen != "") != unseen || (f.UnseenLast != "") != unseenLast {
+			t.Errorf("of %d directories, %d of them installed, %d: %d repositories, unseen %q, %q",
+				all, installed, n, len(f.Repositories), f.Unseen, f.UnseenLast)
+		}
 	}
 }
 
