@@ -30,11 +30,15 @@ import (
 // If the file's stamp is another one now, the file is copied and held against the list again, so
 // that an update is noticed. That a file can be changed and keep its stamp does not matter, for it
 // is not what is run. If the copy's own is another one, the copy is not used.
+//
+// Nothing is kept in a mount with noexec. Of a copy that the host refuses to execute all the same,
+// layerhost makes one in memory.
 
 // copiesDir is where they lie, and stampsDir where the stamps do, by the same names.
 func copiesDir(own dirs.Dirs) string { return filepath.Join(own.State, "programs") }
 func stampsDir(own dirs.Dirs) string { return filepath.Join(own.Config, "programs") }
 
+// stamps are what vouches for a copy, as a file.
 func stamps(program, copied string) string {
 	return fmt.Sprintf("program: %s\ncopy: %s\n", program, copied)
 }
@@ -54,8 +58,8 @@ func (l *Lock) Kept(layer, stamp string) (*os.File, string) {
 }
 
 func (l *Lock) kept(digest, program string) (*os.File, error) {
-	copies, stamps := copiesDir(l.own), stampsDir(l.own)
-	for _, dir := range []string{copies, stamps} {
+	copies, vouching := copiesDir(l.own), stampsDir(l.own)
+	for _, dir := range []string{copies, vouching} {
 		if _, err := checkDir(dir); err != nil {
 			return nil, err
 		}
@@ -64,8 +68,7 @@ func (l *Lock) kept(digest, program string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = checkCopy(f, filepath.Join(stamps, digest), program)
-	if err != nil {
+	if err := checkCopy(f, filepath.Join(vouching, digest), program); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
@@ -118,8 +121,7 @@ func checkCopy(f *os.File, stampsFile, program string) error {
 	return runnable(f)
 }
 
-// runnable reports a file that cannot be run where it lies, as in a mount with noexec. What else a
-// host has against it shows when it is run.
+// runnable reports a file that cannot be run where it lies, as far as the kernel says beforehand.
 func runnable(f *os.File) error {
 	return unix.Access(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.X_OK)
 }
@@ -169,8 +171,8 @@ func makePrivate(dir string) (*os.Root, error) {
 	return openPrivate(dir)
 }
 
-// writeCopy puts a copy in its place, and says what it is there. Whenever the machine fails, it is
-// whole or not there.
+// writeCopy puts a copy in its place, if it can be run there, and returns its stamp. Whenever the
+// machine fails, it is whole or not there.
 func writeCopy(dir *os.Root, name string, content io.Reader) (stamp string, err error) {
 	beside := "." + name + "." + rand.Text()
 	f, err := dir.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o500)

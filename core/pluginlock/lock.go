@@ -25,9 +25,8 @@
 //	}
 //
 // The path is where the program lay when it was locked; nothing is decided by it. What is run is a
-// copy of the program, and that is kept for later runs (copies.go). Of a script
-// (script = true) the digest is the script's own: its interpreter, and what that loads, is not
-// covered.
+// copy of the program, and that is kept for later runs (copies.go). Of a script (script = true) the
+// digest is the script's own: its interpreter, and what that loads, is not covered.
 package pluginlock
 
 import (
