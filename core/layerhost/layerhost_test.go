@@ -163,7 +163,9 @@ func TestLost(t *testing.T) {
 // TestQuietLayerIsNotLost is the control of TestLost: a layer that has nothing to say answers its
 // beats, for longer than the silence that would end it.
 func TestQuietLayerIsNotLost(t *testing.T) {
-	l := begin(t, builtin(t, "honest"))
+	s := builtin(t, "honest")
+	s.Deadlines = short()
+	l := begin(t, s)
 	if err := upTo(t, l, "start"); err != nil {
 		t.Fatal(err)
 	}
