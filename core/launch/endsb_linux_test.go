@@ -97,15 +97,7 @@ func TestForkOnB(t *testing.T) {
 
 // TestTracedB: the end of the main process is the end of the run, also where its tracer says
 // nothing.
-func TestTracedB(t *testing.T) {
-	if yama() {
-		t.Skip("Yama lets no process trace its parent here")
-	}
-	r := newPlainBox(t, "held").run(t)
-	if r.of("held") != "ok" || r.err != nil || r.Code != 7 || r.of("the tracer") == "outlived it" {
-		t.Errorf("got %+v", r)
-	}
-}
+func TestTracedB(t *testing.T) { endTraced(t, newPlainBox(t, "held")) }
 
 // TestCoreKilledB: after core is gone by SIGKILL there is nothing left, however far it had come.
 func TestCoreKilledB(t *testing.T) { killCore(t, "plain") }
