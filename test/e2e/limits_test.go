@@ -64,6 +64,16 @@ func TestTinyLimits(t *testing.T) {
 			cmd := u.command("run", "--allow-cwd", "--", "sh", "-c", ran)
 			cmd.Args = append([]string{"bash", "-c", "ulimit " + c.limit + ` && exec "$@"`, "bash", cmd.Path}, cmd.Args[1:]...)
 			cmd.Path = "/bin/bash"
+			if c.user {
+				// Of processes the kernel counts those of a user namespace by themselves, so that Go's
+				// runtime begins whatever else this user runs.
+				id := func(n int) []syscall.SysProcIDMap {
+					return []syscall.SysProcIDMap{{ContainerID: n, HostID: n, Size: 1}}
+				}
+				cmd.SysProcAttr = &syscall.SysProcAttr{
+					Cloneflags: unix.CLONE_NEWUSER, UidMappings: id(os.Getuid()), GidMappings: id(os.Getgid()),
+				}
+			}
 			r := u.finish(u.begin(cmd, ""))
 			u.oneSentence(r, c.says)
 			u.neverRan(r)

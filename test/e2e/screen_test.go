@@ -5,6 +5,7 @@ package e2e
 import (
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,10 @@ func newPane(t *testing.T, u *user) *pane {
 		if t.Failed() {
 			t.Logf("the screen:\n%s", p.screen())
 		}
+		server, _ := strconv.Atoi(strings.TrimSpace(p.tmux("display-message", "-p", "#{pid}")))
+		beneath := descendants(server)
 		_ = exec.Command("tmux", "-S", p.socket, "kill-server").Run()
+		endsWithTerminal(t, beneath)
 	})
 	p.shows(prompt)
 	return p
@@ -94,11 +98,18 @@ func (p *pane) shows(text string) {
 	p.until("the screen shows "+text, func(screen string) bool { return strings.Contains(screen, text) })
 }
 
-// ends waits for the shell's prompt, and a clear screen.
-func (p *pane) ends() {
+// back waits for a shell's prompt after all else.
+func (p *pane) back(prompt string) {
 	p.t.Helper()
 	own := strings.TrimSpace(prompt)
 	p.until("the shell is back", func(screen string) bool { return strings.HasSuffix(strings.TrimSpace(screen), own) })
+}
+
+// ends waits for the shell's prompt, and a clear screen.
+func (p *pane) ends() {
+	p.t.Helper()
+	p.back(prompt)
+	own := strings.TrimSpace(prompt)
 	p.enter("clear")
 	p.until("the screen is clear", func(screen string) bool { return strings.TrimSpace(screen) == own })
 }
@@ -209,8 +220,9 @@ func TestPrograms(t *testing.T) {
 			p.shows("once more\ngot once more")
 			p.keys("C-c")
 			p.shows("KeyboardInterrupt")
+			p.back("inside$ ")
 			p.enter("suspend")
-			p.shows(prompt)
+			p.back(prompt)
 			p.enter("fg")
 			p.enter("echo $((40+2))")
 			p.shows("\n42")

@@ -87,14 +87,20 @@ func (y *tty) start(cmd *exec.Cmd) *exec.Cmd {
 		beneath := descendants(cmd.Process.Pid)
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		// A shell waits for none of its jobs, and their user's files are about to be removed.
-		for _, p := range beneath {
-			if strings.HasPrefix(p.name(), "nono") {
-				becomes(y.t, p.name()+" ends with its terminal", func() bool { return gone(p.PID) })
-			}
-		}
+		endsWithTerminal(y.t, beneath)
 	})
 	return cmd
+}
+
+// endsWithTerminal waits for each nono of some processes. A shell waits for none of its jobs, and
+// their user's files are about to be removed.
+func endsWithTerminal(t *testing.T, beneath []proc) {
+	t.Helper()
+	for _, p := range beneath {
+		if strings.HasPrefix(p.name(), "nono") {
+			becomes(t, p.name()+" ends with its terminal", func() bool { return gone(p.PID) })
+		}
+	}
 }
 
 // gone says whether a process has ended, be it that nobody has waited for it yet.
