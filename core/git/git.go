@@ -32,6 +32,8 @@ type Finder struct {
 	files map[string]File       // of settings
 	spent int                   // what they take in memory, about
 
+	counted counted // of file systems
+
 	tooMuch bool // a file of settings was left out for its size
 }
 
@@ -40,7 +42,7 @@ func New(look hostfile.Look, home, configHome string) *Finder {
 	return &Finder{
 		look: look, home: home,
 		user:  []string{filepath.Join(configHome, "git", "config"), filepath.Join(home, ".gitconfig")},
-		known: map[string][][]string{}, files: map[string]File{},
+		known: map[string][][]string{}, files: map[string]File{}, counted: counted{},
 	}
 }
 

@@ -83,7 +83,6 @@ const (
 func (f *Finder) Repositories(root string, s Search) Found {
 	c := collector{
 		Finder: f, seen: map[seen]bool{}, entered: map[string]bool{}, listed: map[string]bool{},
-		counted: counted{},
 	}
 	c.enter(root)
 	c.walk(root, s)
@@ -103,7 +102,6 @@ type collector struct {
 	found   Found
 	// names and modules count what has a bound.
 	names, modules int
-	counted        counted
 }
 
 // seen is a working tree and a git directory.
