@@ -26,6 +26,10 @@ func Advice(err error) string {
 		{syscall.ENOSPC, "free some space on that disk"},
 		{syscall.EDQUOT, "free some of your space on that disk, or have your quota raised"},
 		{syscall.ENOMEM, "free some memory, or raise the limit on it (ulimit -v)"},
+		{
+			syscall.EAGAIN, "no more processes may run: end some, or raise that limit " +
+				"(ulimit -u; in a container or a service, pids.max)",
+		},
 	} {
 		if errors.Is(err, a.errno) {
 			return a.try
