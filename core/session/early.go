@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -142,11 +143,19 @@ func (e *Early) wait(ctx context.Context) error {
 	}
 }
 
+// endLimit is how long the end of a nono-init is waited for that has not come to its first
+// instruction: what its program lies on may not answer. It goes with this process.
+const endLimit = 2 * time.Second
+
 // End ends nono-init, and waits for that. It may be called more than once, and by the one who began
 // it as well as by the run that has taken it.
 func (e *Early) End() error {
 	e.stop()
-	<-e.done
+	select {
+	case <-e.done:
+	case <-time.After(endLimit):
+		return errors.New("it has not begun yet")
+	}
 	if e.init == nil {
 		return nil
 	}

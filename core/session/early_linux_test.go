@@ -5,8 +5,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/test/machine"
 )
@@ -77,5 +80,45 @@ func TestEarlyThatFails(t *testing.T) {
 			t.Fatalf("%s: the wait hangs", what)
 		}
 		ends(t, e)
+	}
+}
+
+// A nono-init whose program does not come, as from a file system that is away, keeps nobody waiting
+// for long. Here somebody holds a lease on the program, and its exec waits for that.
+func TestEarlyThatCannotBegin(t *testing.T) {
+	bin := t.TempDir()
+	program := filepath.Join(bin, "nono-init")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\nexec sleep 1000\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	holder, err := os.OpenFile(program, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.FcntlInt(holder.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		t.Skip("this file system has no leases: ", err)
+	}
+	// The thread that waits for the exec holds one of Go's processors, which a collector would wait for.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	e := &Early{bin: bin, done: make(chan struct{})}
+	e.start()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := e.wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("control: it did begin: %v", err)
+	}
+	began := time.Now()
+	if err := e.End(); err == nil {
+		t.Error("it is said to have ended")
+	}
+	if took := time.Since(began); took > 20*time.Second { // the kernel breaks a lease after 45
+		t.Errorf("the end took %v", took)
+	}
+	if err := holder.Close(); err != nil { // and it may begin
+		t.Fatal(err)
+	}
+	ends(t, e)
+	if left := machine.Children(os.Getpid()); len(left) > 0 {
+		t.Errorf("there still are %v", left)
 	}
 }
