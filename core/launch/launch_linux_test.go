@@ -754,6 +754,15 @@ func TestNoInit(t *testing.T) {
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing nono-init: %v", err)
 	}
+	closed := filepath.Join(t.TempDir(), "nono-init")
+	if err := os.WriteFile(closed, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = launch.Start(deadline(t), launch.Options{Tier: recipe.TierA, Path: closed})
+	var refused *launch.UnavailableError
+	if !errors.Is(err, os.ErrPermission) || errors.As(err, &refused) {
+		t.Errorf("one that may not be executed: %v", err)
+	}
 	init, err := launch.Start(deadline(t), launch.Options{Tier: recipe.TierA, Path: "/bin/true"})
 	if err != nil {
 		t.Fatal(err)

@@ -84,10 +84,11 @@ func readSetting(name string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// startError explains why nono-init could not be cloned.
+// startError explains why nono-init could not be cloned, or executed: the one is the host's, and
+// the other its file's, which may lie where nothing is executed (noexec).
 func startError(path string, err error) error {
-	if _, statErr := os.Stat(path); statErr != nil {
-		return fmt.Errorf("starting nono-init: %w", statErr)
+	if bad := unix.Access(path, unix.X_OK); bad != nil {
+		return fmt.Errorf("starting nono-init: %w", &os.PathError{Op: "executing", Path: path, Err: bad})
 	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
@@ -129,6 +130,13 @@ func explain(step, about string, errno syscall.Errno, on surroundings) *Unavaila
 				"part of the host's own is covered, as in most containers",
 			Try: "run nono outside the container, or start that with its /proc whole " +
 				"(docker: --security-opt systempaths=unconfined)",
+		}
+	case step == stepUser && errno == syscall.EROFS:
+		return &UnavailableError{
+			Next: recipe.TierB,
+			Reason: "/proc is read-only here, " +
+				"so nobody can give a user namespace his own number, as in some sandboxes",
+			Try: "run nono outside, or mount a /proc there that can be written to (bwrap: --proc /proc)",
 		}
 	case step == stepUser && errno == syscall.EACCES && on.setting(settingAppArmor) != "1":
 		// The kernel shows nobody but root what is in /proc of a program that its user may not read.

@@ -39,6 +39,10 @@ var fallbacks = []fallback{
 		name: "a covered proc", host: hosts.Host{CoveredProc: true}, tier: "B",
 		says: []string{"a fresh /proc cannot be mounted here"}, remedy: "systempaths=unconfined",
 	},
+	{
+		name: "a read-only proc", host: hosts.Host{ReadOnlyProc: true}, tier: "B",
+		says: []string{"/proc is read-only here"}, // what put it there is not known to doctor
+	},
 	{name: "beneath a listener", host: hosts.Host{Listener: true}, tier: "A"},
 	{
 		name: "no namespaces, beneath a listener", host: hosts.Host{NoNamespaces: true, Listener: true}, tier: "B",

@@ -46,6 +46,9 @@ type Host struct {
 	// CoveredProc: parts of /proc are covered and others read-only, as container runtimes have it, so
 	// that nobody may mount a fresh one.
 	CoveredProc bool
+	// ReadOnlyProc: nothing in /proc can be written to, as where a sandbox shows all of the host
+	// read-only.
+	ReadOnlyProc bool
 	// Listener: all runs beneath a filter of system calls whose notifications somebody listens for.
 	// There can be one such filter above a process.
 	Listener bool
@@ -142,15 +145,22 @@ func Arrange() {
 
 // become makes the host and runs the program on it. It returns only if that fails.
 func (h Host) become(program string, argv []string) error {
+	mounts := h.CoveredProc || h.ReadOnlyProc || h.NoExec != ""
 	steps := []struct {
 		name   string
 		wanted bool
 		do     func() error
 	}{
 		{"forbidding namespaces", h.NoNamespaces, forbidNamespaces},
-		// After that: the setting is in what becomes read-only.
+		{"keeping mounts from the machine", mounts, ownMounts},
+		// After the setting, which is in what becomes read-only.
 		{"covering parts of /proc", h.CoveredProc, coverProc},
-		{"mounting with noexec", h.NoExec != "", func() error { return mountNoExec(h.NoExec) }},
+		{"making /proc read-only", h.ReadOnlyProc, func() error {
+			return mountAgain("/proc", unix.MOUNT_ATTR_RDONLY)
+		}},
+		{"mounting with noexec", h.NoExec != "", func() error {
+			return mountAgain(h.NoExec, unix.MOUNT_ATTR_NOEXEC)
+		}},
 		{"forgoing the rights to do so", true, clearAmbient},
 		// While there are the rights for it: without them it would take no-new-privs, which a container
 		// does not set by itself.
@@ -233,11 +243,10 @@ var (
 	}
 )
 
+// ownMounts has nothing that is mounted here show on the machine.
+func ownMounts() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") }
+
 func coverProc() error {
-	// Nothing of it is to show on the machine.
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return err
-	}
 	for _, name := range masked {
 		info, err := os.Stat(name)
 		switch {
@@ -272,13 +281,6 @@ func mountAgain(dir string, attribute uint64) error {
 	}
 	attr := unix.MountAttr{Attr_set: attribute}
 	return unix.MountSetattr(unix.AT_FDCWD, dir, unix.AT_RECURSIVE, &attr)
-}
-
-func mountNoExec(dir string) error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return err
-	}
-	return mountAgain(dir, unix.MOUNT_ATTR_NOEXEC)
 }
 
 // banPrograms has Landlock grant the execution of all that lies elsewhere now, and moves, which no

@@ -139,6 +139,7 @@ func TestHosts(t *testing.T) {
 		{"any", hosts.Host{}, nil},
 		{"without namespaces", hosts.Host{NoNamespaces: true}, map[string]string{"namespaces": "ENOSPC", "proc": "ENOSPC"}},
 		{"with a covered /proc", hosts.Host{CoveredProc: true}, map[string]string{"proc": "EPERM"}},
+		{"with a read-only /proc", hosts.Host{ReadOnlyProc: true}, map[string]string{"namespaces": "EROFS", "proc": "EROFS"}},
 		{"beneath a listener", hosts.Host{Listener: true}, map[string]string{"listener": "EBUSY"}},
 		{"beneath Docker's filter", hosts.Host{Docker: true}, map[string]string{
 			"namespaces": "EPERM", "proc": "EPERM", "pidfd_getfd": "EPERM", "clone3": "ENOSYS", "newer": "ENOSYS",
