@@ -2,6 +2,7 @@ package pluginlock
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -60,7 +61,8 @@ func Read(own dirs.Dirs) (*Lock, error) {
 }
 
 // Change reads the list, lets it be changed, and replaces the file with what has become of it:
-// after a crash it is the old one or the new one. Two changes at one time come one after the other.
+// after a crash it is the old one or the new one. Two changes at one time come one after the other;
+// one that comes to no end is not waited for.
 func Change(own dirs.Dirs, change func(*Lock) error) error {
 	if err := os.MkdirAll(own.Config, 0o700); err != nil {
 		return fmt.Errorf("making nono's configuration directory: %w", err)
@@ -75,8 +77,8 @@ func Change(own dirs.Dirs, change func(*Lock) error) error {
 		return fmt.Errorf("opening %s: %w", own.Config, err)
 	}
 	defer func() { _ = held.Close() }()
-	if err := unix.Flock(int(held.Fd()), unix.LOCK_EX); err != nil {
-		return fmt.Errorf("locking %s: %w", own.Config, err)
+	if err := ownfile.Lock(context.Background(), held); err != nil {
+		return fmt.Errorf("changing %s: %w", shown(own), err)
 	}
 	l := &Lock{File: shown(own), own: own}
 	if err := l.read(dir); err != nil {

@@ -8,13 +8,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/diag"
 	"github.com/nono-run/nono/core/dirs"
 	"github.com/nono-run/nono/core/layerhost"
+	"github.com/nono-run/nono/sdk/ownfile"
 )
 
 func own(t *testing.T) dirs.Dirs {
@@ -122,7 +125,7 @@ func TestChangeThatFails(t *testing.T) {
 // TestChangesAtOneTime: none of them is lost.
 func TestChangesAtOneTime(t *testing.T) {
 	d := own(t)
-	const many = 20
+	const many = 8
 	var all sync.WaitGroup
 	for i := range many {
 		all.Go(func() {
@@ -133,6 +136,27 @@ func TestChangesAtOneTime(t *testing.T) {
 	if l, err := Read(d); err != nil || len(l.Programs) != many {
 		t.Errorf("%d, %v", len(l.Programs), err)
 	}
+}
+
+// TestChangeBehindAnother: a change that comes to no end, as in a process that was stopped, is not
+// waited for.
+func TestChangeBehindAnother(t *testing.T) {
+	d := own(t)
+	put(t, d, Program{Name: "acme/motd", SHA256: digestOf("a")})
+	other, err := os.Open(d.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := unix.Flock(int(other.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		err := Change(d, func(*Lock) error { t.Error("it was changed"); return nil })
+		if !errors.Is(err, ownfile.ErrBusy) {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 func TestPermit(t *testing.T) {
