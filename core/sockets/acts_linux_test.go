@@ -383,6 +383,7 @@ func unixSwap(good, bad string, times int) error {
 	words := [2]string{good, bad}
 	link := good + ".link"
 	var over atomic.Bool
+	var swaps atomic.Int64
 	var all sync.WaitGroup
 	all.Go(func() {
 		runtime.LockOSThread()
@@ -390,9 +391,14 @@ func unixSwap(good, bad string, times int) error {
 			copy(memory[2:], words[n%2])
 			_ = os.Symlink(words[n%2], link+".new")
 			_ = os.Rename(link+".new", link)
+			swaps.Add(1)
 		}
 	})
-	for n := range times {
+	// On a busy machine all tries may be over before the other thread has made any change.
+	for n, changes, last := 0, 0, int64(0); n < times || changes < 20; n++ {
+		if now := swaps.Load(); now != last {
+			changes, last = changes+1, now
+		}
 		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 		if err != nil {
 			return err
