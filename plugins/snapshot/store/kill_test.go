@@ -21,6 +21,9 @@ var kills = flag.Int("kills", 200, "how often a process that uses the store is k
 // victim tells the test binary, started again, that it is to use a store until it is killed.
 var victim = flag.String("victim", "", "a store to use until the process is killed")
 
+// begun is what the process that is killed says first.
+const begun = "begun"
+
 // TestVictim is the process that is killed. It says which manifest it has sealed when it has, and
 // prunes all but the last ones now and then.
 func TestVictim(t *testing.T) {
@@ -28,6 +31,7 @@ func TestVictim(t *testing.T) {
 	if dir == "" {
 		return // it is nothing by itself
 	}
+	fmt.Println(begun)
 	seed := uint64(time.Now().UnixNano())
 	var last []ManifestID
 	for i := uint64(0); ; i++ {
@@ -114,10 +118,14 @@ func killed(t *testing.T, dir string, after time.Duration) []ManifestID {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() || lines.Text() != begun { // which may take longer than all else
+		t.Fatalf("it began with %q", lines.Text())
+	}
 	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	var last []ManifestID
-	for lines := bufio.NewScanner(out); lines.Scan(); {
+	for lines.Scan() {
 		id, err := ParseManifestID(lines.Text())
 		if err != nil {
 			t.Errorf("it failed: %s", lines.Text())
