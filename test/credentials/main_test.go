@@ -11,7 +11,6 @@ package credentials
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/nono-run/nono/test/account"
+	"github.com/nono-run/nono/test/gobuild"
 	"github.com/nono-run/nono/test/hosts"
 	"github.com/nono-run/nono/test/internet"
 	"github.com/nono-run/nono/test/machine"
@@ -43,17 +43,13 @@ func prepare() (env []string, clean func(), err error) {
 		return nil, nil, err
 	}
 	remove := func() { _ = machine.RemoveAll(dir) }
-	for _, args := range [][]string{
-		{dir + "/bin/", "./cmd/...", "./test/credentials/client"},
-		{dir + "/bin/nono", "-ldflags=-E main.entry", "./cmd/nono"}, // as `make build` does
-	} {
-		cmd := exec.Command("go", append([]string{"build", "-buildvcs=false", "-o"}, args...)...)
-		cmd.Dir = "../.."
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			remove()
-			return nil, nil, fmt.Errorf("building %v: %w\n%s", args, err, out)
-		}
+	err = gobuild.Nono("../..", dir+"/bin")
+	if err == nil {
+		err = gobuild.Build("../..", dir+"/bin/client", "./test/credentials/client")
+	}
+	if err != nil {
+		remove()
+		return nil, nil, err
 	}
 	return []string{baseVariable + "=" + dir}, remove, nil
 }

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nono-run/nono/test/gobuild"
 	"github.com/nono-run/nono/test/hosts"
 	"github.com/nono-run/nono/test/machine"
 )
@@ -66,9 +67,12 @@ func buildAndRun(m *testing.M) int {
 	defer os.RemoveAll(base)
 	programs, layers = filepath.Join(base, "bin"), filepath.Join(base, "layers")
 	attacker = filepath.Join(programs, "nono-attack")
-	for _, b := range [][]string{
-		{programs + "/", "./cmd/..."},
-		{programs + "/nono", "./cmd/nono", "-ldflags=-E main.entry"}, // as `make build` does
+	const root = "../.."
+	if err := gobuild.Nono(root, programs); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	for _, b := range [][2]string{
 		{programs + "/nono-short", "./test/nono"},
 		{layers + "/nono-layer-echo", "./test/layers/echo"},
 		{layers + "/nono-layer-binds", "./test/layers/binds"},
@@ -77,26 +81,12 @@ func buildAndRun(m *testing.M) int {
 		{layers + "/nono-layer-keeper", "./test/layers/keeper"},
 		{layers + "/nono-layer-gate", "./test/layers/gate"},
 	} {
-		if err := build(b[0], b[1], b[2:]...); err != nil {
+		if err := gobuild.Build(root, b[0], b[1]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 	}
 	return m.Run()
-}
-
-func build(to, pkg string, flags ...string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	args := append([]string{"build", "-buildvcs=false", "-o", to}, flags...)
-	cmd := exec.Command("go", append(args, pkg)...)
-	cmd.Dir = "../.."
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
-	}
-	return nil
 }
 
 // A user is somebody who types nono's commands.

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/nono-run/nono/test/account"
+	"github.com/nono-run/nono/test/gobuild"
 	"github.com/nono-run/nono/test/hosts"
 	"github.com/nono-run/nono/test/internet"
 	"github.com/nono-run/nono/test/machine"
@@ -49,13 +50,14 @@ func prepare() (env []string, clean func(), err error) {
 	}
 	python := make(chan error, 1)
 	go func() { python <- makeEnvironment(dir + "/venv") }()
-	for _, b := range [][]string{
-		{"../..", dir + "/bin/", "./cmd/..."},
-		{"../..", dir + "/bin/nono", "./cmd/nono", "-ldflags=-E main.entry"}, // as `make build` does
+	if err := gobuild.Nono("../..", dir+"/bin"); err != nil {
+		return nil, nil, err
+	}
+	for _, b := range [][3]string{
 		{"../..", dir + "/bin/agent", "./test/network/agent"},
 		{"../../examples/gateway", dir + "/bin/nono-layer-gateway", "."},
 	} {
-		if err := build(b[0], b[1], b[2], b[3:]...); err != nil {
+		if err := gobuild.Build(b[0], b[1], b[2]); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -69,17 +71,6 @@ func prepare() (env []string, clean func(), err error) {
 		err = os.WriteFile(dir+"/no-venv", []byte(lacks.Error()), 0o600)
 	}
 	return []string{baseVariable + "=" + dir}, remove, err
-}
-
-func build(in, to, pkg string, flags ...string) error {
-	args := append([]string{"build", "-buildvcs=false", "-o", to}, flags...)
-	cmd := exec.Command("go", append(args, pkg)...)
-	cmd.Dir = in
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s in %s: %w\n%s", pkg, in, err, out)
-	}
-	return nil
 }
 
 // makeEnvironment installs Python's two HTTP libraries that people use.
