@@ -98,7 +98,7 @@ func TestEarlyThatCannotBegin(t *testing.T) {
 	if _, err := unix.FcntlInt(holder.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
 		t.Skip("this file system has no leases: ", err)
 	}
-	// The thread that waits for the exec holds one of Go's processors, which a collector would wait for.
+	// Who waits for the exec holds one of Go's processors, for which a collector would wait.
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	e := &Early{bin: bin, done: make(chan struct{})}
 	e.start()
