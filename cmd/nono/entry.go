@@ -5,8 +5,8 @@ package main
 import "github.com/nono-run/nono/core/timers"
 
 // The first instructions of nono are its own: the kernel starts it at entry, in entry_linux_*.s,
-// and not in Go's runtime. Under a limit on memory, or on processes, that is too low for that
-// runtime to begin, it would answer with a dump of its state and the exit code 2. entry says in a
+// and not in Go's runtime. Under a limit on memory, on processes or on open files that is too low for
+// that runtime to begin, it would answer with a dump of its state and the exit code 2. entry says in a
 // sentence which limit it is and ends with 125; else it goes on where the program would have begun.
 //
 // Then it lets timers be late, if they may not be later already, as core/timers does for what nono
@@ -32,6 +32,8 @@ var (
 		"most of which a run only reserves\n  raise it: ulimit -v\n"
 	tooLittleData = "nono: error: the limit on data is below 128 MiB, which a run needs\n" +
 		"  raise it: ulimit -d\n"
+	tooFewFiles = "nono: error: the limit on open files is below 16, and a run needs 64\n" +
+		"  raise it: ulimit -n\n"
 	tooFewProcesses = "nono: error: the limit on processes and threads is below 48, " +
 		"which a run needs\n  raise it: ulimit -u\n"
 )

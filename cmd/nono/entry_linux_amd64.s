@@ -7,9 +7,10 @@
 #define SYS_prctl      157
 #define SYS_exit_group 231
 
-#define RLIMIT_DATA  2
-#define RLIMIT_NPROC 6
-#define RLIMIT_AS    9
+#define RLIMIT_DATA   2
+#define RLIMIT_NPROC  6
+#define RLIMIT_NOFILE 7
+#define RLIMIT_AS     9
 
 #define PR_SET_TIMERSLACK 29
 #define PR_GET_TIMERSLACK 30
@@ -31,6 +32,7 @@
 TEXT ·entry(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	CHECK(RLIMIT_AS, 0x40000000, ·tooLittleMemory)
 	CHECK(RLIMIT_DATA, 0x8000000, ·tooLittleData)
+	CHECK(RLIMIT_NOFILE, 16, ·tooFewFiles)
 	MOVL	$SYS_getuid, AX
 	SYSCALL
 	TESTL	AX, AX

@@ -7,9 +7,10 @@
 #define SYS_prctl      167
 #define SYS_getuid     174
 
-#define RLIMIT_DATA  2
-#define RLIMIT_NPROC 6
-#define RLIMIT_AS    9
+#define RLIMIT_DATA   2
+#define RLIMIT_NPROC  6
+#define RLIMIT_NOFILE 7
+#define RLIMIT_AS     9
 
 #define PR_SET_TIMERSLACK 29
 #define PR_GET_TIMERSLACK 30
@@ -33,6 +34,7 @@
 TEXT ·entry(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	CHECK(RLIMIT_AS, 0x40000000, ·tooLittleMemory)
 	CHECK(RLIMIT_DATA, 0x8000000, ·tooLittleData)
+	CHECK(RLIMIT_NOFILE, 16, ·tooFewFiles)
 	MOVD	$SYS_getuid, R8
 	SVC
 	CBZW	R0, begin // root's processes are not counted
