@@ -5,9 +5,10 @@ package main
 import "github.com/nono-run/nono/core/timers"
 
 // The first instructions of nono are its own: the kernel starts it at entry, in entry_linux_*.s,
-// and not in Go's runtime. Under a limit on memory, on processes or on open files that is too low for
-// that runtime to begin, it would answer with a dump of its state and the exit code 2. entry says in a
-// sentence which limit it is and ends with 125; else it goes on where the program would have begun.
+// and not in Go's runtime. Under a limit on memory, on processes or on open files that is too low
+// for that runtime to begin, it would answer with a dump of its state and the exit code 2. entry
+// says in a sentence which limit it is and ends with 125; else it goes on where the program would
+// have begun.
 //
 // Then it lets timers be late, if they may not be later already, as core/timers does for what nono
 // starts: Go's monitor begins before anything that is written in Go.
