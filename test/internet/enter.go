@@ -103,7 +103,11 @@ func becomeInside(socket int) error {
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return err
 	}
-	if err := unix.Dup3(socket, outsideSocket, 0); err != nil {
+	if socket != outsideSocket {
+		if err := unix.Dup3(socket, outsideSocket, 0); err != nil {
+			return err
+		}
+	} else if _, err := unix.FcntlInt(outsideSocket, unix.F_SETFD, 0); err != nil {
 		return err
 	}
 	var env []string
