@@ -83,6 +83,7 @@ const (
 func (f *Finder) Repositories(root string, s Search) Found {
 	c := collector{
 		Finder: f, seen: map[seen]bool{}, entered: map[string]bool{}, listed: map[string]bool{},
+		inner: map[string]bool{},
 	}
 	c.enter(root)
 	c.walk(root, s)
@@ -99,6 +100,7 @@ type collector struct {
 	seen    map[seen]bool
 	entered map[string]bool // git directories that were found from a working tree
 	listed  map[string]bool // git directories whose modules and worktrees were looked at
+	inner   map[string]bool // git directories that are another's modules and worktrees
 	found   Found
 	// names and modules count what has a bound.
 	names, modules int
@@ -114,7 +116,11 @@ func (c *collector) enter(root string) {
 	for todo := []string{root}; len(todo) > 0; todo = todo[1:] {
 		root := todo[0]
 		for _, dirs := range c.dirs(root) {
-			for _, link := range c.add(Repository{Root: root, Dirs: dirs, Bare: dirs[0] == root}) {
+			bare := dirs[0] == root
+			if bare && c.inner[root] { // it has been added as what it is
+				continue
+			}
+			for _, link := range c.add(Repository{Root: root, Dirs: dirs, Bare: bare}) {
 				at := filepath.Join(root, link)
 				if c.names += len(at) * strings.Count(at, "/"); c.names > maxNames {
 					c.found.More = true
@@ -174,6 +180,7 @@ func (c *collector) beneath(dir string, depth int) {
 		switch {
 		case !e.IsDir():
 		case c.IsDir(at):
+			c.inner[at] = true
 			c.add(Repository{Root: c.tree(at), Dirs: c.withCommon(at)})
 		case depth > 1:
 			c.beneath(at, depth-1)
@@ -237,7 +244,8 @@ func withFile(name string, do func(f *os.File, size int64) error) error {
 }
 
 // walk looks into the directories beneath root, those that lie less deep first. The deepest are not
-// listed, and a bare repository there is not found.
+// listed, and a bare repository there is not found. What lies in a bare one is looked into as well:
+// two names in a directory make it one, and others would be hidden behind them.
 func (c *collector) walk(root string, s Search) {
 	type level struct {
 		dir   string
@@ -268,8 +276,8 @@ func (c *collector) walk(root string, s Search) {
 		if err != nil || at.depth > 0 && is.closedInside() {
 			continue
 		}
-		if at.depth > 0 && ofGit(at.dir) && c.inspect(at.dir) {
-			continue // nothing lies in a bare repository
+		if at.depth > 0 && ofGit(at.dir) {
+			c.enter(at.dir)
 		}
 		if c.counted.leaf(is) || full(todo) && at.depth+1 < s.Depth {
 			continue
@@ -295,7 +303,7 @@ func (c *collector) walk(root string, s Search) {
 				}
 			case unix.Access(below.dir+"/.git", unix.F_OK) == nil: // the deepest, and the most
 				if is, err := lookAt(below.dir); err == nil && !is.closedInside() {
-					c.inspect(below.dir)
+					c.enter(below.dir)
 				}
 			}
 		}
@@ -325,12 +333,6 @@ func (c *collector) unseen(dir string) {
 func ofGit(dir string) bool {
 	var is unix.Stat_t
 	return unix.Lstat(dir+"/.git", &is) == nil || unix.Lstat(dir+"/HEAD", &is) == nil
-}
-
-// inspect adds the repositories of a directory, and reports whether it is a bare one itself.
-func (c *collector) inspect(dir string) bool {
-	c.enter(dir)
-	return c.IsDir(dir)
 }
 
 // mostNames is how many names of a directory are looked at.

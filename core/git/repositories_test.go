@@ -354,6 +354,49 @@ func TestRepositoriesInEveryShape(t *testing.T) {
 	}
 }
 
+// What an agent has made a bare repository of hides no other one in it, and what git keeps in a true
+// one is not taken for bare ones.
+func TestRepositoriesInABareOne(t *testing.T) {
+	files := map[string]string{
+		"proj/fake/modules/file/.git":              "gitdir: ../../../../elsewhere\n",
+		"proj/true.git/worktrees/tree/HEAD":        "ref: refs/heads/tree\n",
+		"proj/true.git/worktrees/tree/commondir":   "../..\n",
+		"proj/true.git/objects/00/object":          "",
+		"proj/true.git/objects/pack/a.pack":        "",
+		"proj/fake/worktrees/both/HEAD":            "ref: refs/heads/both\n",
+		"proj/fake/worktrees/both/commondir":       "../..\n",
+		"proj/fake/worktrees/both/.git":            "gitdir: ../../../../elsewhere\n",
+		"proj/true.git/worktrees/tree/logs/":       "",
+		"proj/true.git/refs/heads/":                "",
+		"proj/fake/deep/er/.git/objects/info/more": "",
+	}
+	for _, dir := range []string{
+		"elsewhere", "proj/true.git", "proj/fake", "proj/fake/sub/.git", "proj/fake/objects/ab/.git", "proj/fake/deep/er/.git",
+	} {
+		gitDir(files, dir)
+	}
+	root := disk(t, files)
+	if err := write(root+"/proj/true.git/worktrees/tree/gitdir", root+"/tree/.git\n"); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range git.New(hostfile.Host, root, root).Repositories(root+"/proj", git.After).Repositories {
+		kind := ""
+		if r.Bare {
+			kind = " (bare)"
+		}
+		got = append(got, strings.TrimPrefix(r.Root, root+"/")+kind)
+	}
+	slices.Sort(got)
+	want := []string{
+		"", "proj/fake (bare)", "proj/fake/deep/er", "proj/fake/modules/file", "proj/fake/objects/ab", "proj/fake/sub",
+		"proj/fake/worktrees/both", "proj/true.git (bare)", "tree",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("found (-want +got):\n%s", diff)
+	}
+}
+
 // BenchmarkRepositories is what it costs to look around in a project of ten thousand files.
 func BenchmarkRepositories(b *testing.B) {
 	root := disk(b, nil)
