@@ -129,7 +129,7 @@ func (e *Early) withoutTier(err error) error {
 	if e.fallback == nil || !errors.As(err, &refused) || refused.Reason == e.fallback.Reason {
 		return HostProblem(err)
 	}
-	return diag.Errorf("this host cannot enforce the sandbox: %s; and without namespaces: %s",
+	return diag.Errorf(hostRefuses+"%s; and without namespaces: %s",
 		e.fallback.Reason, refused.Reason).Try("%s\nor: %s", e.fallback.Try, refused.Try)
 }
 

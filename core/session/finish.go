@@ -35,7 +35,7 @@ func (r *run) finish(sig *signals, end sdk.End) error {
 
 // armed are the layers of some kinds whose Start was called, so that Finish is owed.
 func (r *run) armed(some []policy.Kind) []*member {
-	return slices.DeleteFunc(r.of(some), func(m *member) bool { return !m.armed })
+	return slices.DeleteFunc(r.membersOf(some), func(m *member) bool { return !m.armed })
 }
 
 // finishRow calls Finish of some layers at the same time, and takes their answers in order.

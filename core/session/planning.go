@@ -67,7 +67,7 @@ func (r *run) askLayers(ctx context.Context, look hostfile.Look) error {
 				return err
 			}
 		}
-		asked := r.of(row)
+		asked := r.membersOf(row)
 		calls := make([]func() error, len(asked))
 		for i, m := range asked {
 			calls[i] = func() error { return m.makeShare(ctx, r, facts) }
@@ -90,8 +90,8 @@ func (r *run) askLayers(ctx context.Context, look hostfile.Look) error {
 	return nil
 }
 
-// of are the layers of some kinds.
-func (r *run) of(some []policy.Kind) []*member {
+// membersOf are the layers of some kinds.
+func (r *run) membersOf(some []policy.Kind) []*member {
 	var list []*member
 	for _, m := range r.members {
 		if slices.Contains(some, m.block.Kind) {

@@ -4,9 +4,12 @@
 //	config -> toolchain -> layers started -> Describe -> Plan -> plan -> recipe
 //	       -> ready -> Start -> go -> end -> Finish
 //
-// Data goes one way down that list; [Plan] is literally its first half. The package owns the order
-// and nothing else: what a rule means is config's, what a process is layerhost's and launch's, what
-// may be applied is plan's.
+// Data goes one way down that list; [Plan] is literally its first half. Both begin in session.go,
+// and each part of the way has a file: early.go and start.go, planning.go, sandbox.go, watch.go,
+// finish.go. What is done beside that, or on some hosts alone, has files of its own.
+//
+// The package owns the order and nothing else: what a rule means is config's, what a process is
+// layerhost's and launch's, what may be applied is plan's.
 package session
 
 import (

@@ -121,7 +121,7 @@ func (r *run) run(ctx context.Context, sig *signals) end {
 }
 
 // arm makes all stand but the agent: the sandbox, the record of the session, and each layer that
-// has something to arm. No instruction of the agent before every resident layer is armed.
+// has something to arm. The agent runs no instruction before every resident layer is armed.
 func (r *run) arm(ctx context.Context) error {
 	// nono-init has the most to do, so what is to be kept is written beside it.
 	prepare := func() error { return r.prepare(ctx) }

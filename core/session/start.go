@@ -91,10 +91,9 @@ func (r *run) findLayers() ([]*member, error) {
 	return members, nil
 }
 
-// startProcesses starts the layers that are to be asked, at the same time, and returns when each
-// has connected and nono-init has said how far this host goes. What needs neither is done
-// meanwhile.
-// Layers that stay and need not be asked it begins to start at its end.
+// startProcesses starts the layers that are to be asked, at the same time, and waits until each has
+// connected and nono-init has said how far this host goes. What needs neither is done meanwhile.
+// Layers that stay and need not be asked are started last, and not waited for.
 func (r *run) startProcesses(ctx context.Context) error {
 	r.situation = r.situated()
 	starts := make([]func() error, 0, len(r.members)+1)
