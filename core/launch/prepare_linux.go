@@ -14,8 +14,9 @@ import (
 	"github.com/nono-run/nono/sdk/fragment"
 )
 
-// Tier waits for nono-init to have come as far as this host lets it. An [UnavailableError] means
-// that the host does not let it; there is no weaker sandbox to fall back to.
+// Tier waits for nono-init to have come as far as this host lets it, and returns what that is. An
+// [UnavailableError] means that the host has no such sandbox; its Next says whether the other tier
+// does without what is missing.
 func (i *Init) Tier(ctx context.Context) (recipe.Host, error) {
 	a, err := i.answer(ctx, "finding out what this host can enforce")
 	var failed *StepError

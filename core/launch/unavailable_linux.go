@@ -167,7 +167,7 @@ func explain(step, about string, errno syscall.Errno, on surroundings) *Unavaila
 	return nil
 }
 
-// needed is the first kernel that has every call that a sandbox is made with.
+// The first kernel that has every call that a sandbox is made with.
 const neededMajor, neededMinor = 5, 13
 
 // shared are the calls that every tier is made with. Without one of the others there is no view,
