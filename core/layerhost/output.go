@@ -52,6 +52,21 @@ func (h *handshakeReader) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// isHandshake reports whether a line is what go-plugin waits for:
+// CORE|APP|NETWORK|ADDRESS|PROTOCOL|...
+func isHandshake(line string) bool {
+	parts := strings.Split(line, "|")
+	if len(parts) < 5 {
+		return false
+	}
+	for _, number := range parts[:2] {
+		if _, err := strconv.Atoi(number); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
 const (
 	tailLines = 12
 	tailWidth = 400
@@ -234,19 +249,4 @@ func (p *pipe) finish(within time.Duration) {
 	case <-time.After(within + drain): // nobody reads it at all
 	}
 	_ = p.r.Close()
-}
-
-// isHandshake reports whether a line is what go-plugin waits for:
-// CORE|APP|NETWORK|ADDRESS|PROTOCOL|...
-func isHandshake(line string) bool {
-	parts := strings.Split(line, "|")
-	if len(parts) < 5 {
-		return false
-	}
-	for _, number := range parts[:2] {
-		if _, err := strconv.Atoi(number); err != nil {
-			return false
-		}
-	}
-	return true
 }
