@@ -19,8 +19,8 @@ import (
 type InUse struct {
 	Directory
 	where copies.Where
-	// root is nono's directory around it, and users the same one, which each run that uses it has
-	// locked along with others.
+	// root is nono's directory around it. users is the same one, opened to be locked: each run that
+	// uses it holds a shared lock.
 	root  *os.Root
 	users *os.File
 	// home is the agent's directory in it, and own the one in whose place that is.

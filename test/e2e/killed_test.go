@@ -251,8 +251,8 @@ func pageOut(t *testing.T, pid int) {
 		if err1 != nil || err2 != nil || !strings.HasPrefix(fields[1], "rw") {
 			continue
 		}
-		// What is locked is refused, which is what this is about.
-		// It is memory of another process, so these are numbers and no pointers here.
+		// What is locked is refused, which is what this is about. It is memory of another process, so
+		// these are numbers and no pointers here.
 		memory := [2]uintptr{uintptr(begin), uintptr(end - begin)}
 		_, _, _ = unix.Syscall6(unix.SYS_PROCESS_MADVISE, uintptr(fd), uintptr(unsafe.Pointer(&memory)), 1, unix.MADV_PAGEOUT, 0, 0)
 	}

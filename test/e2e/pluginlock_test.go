@@ -181,7 +181,7 @@ func TestLockedCopyMayNotBeRun(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			before := os.FileInfo(nil)
+			var before os.FileInfo
 			for run := range 3 {
 				cmd := u.command(configured("true")...)
 				hosts.On(t, cmd, c.host(state))

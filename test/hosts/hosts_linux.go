@@ -283,8 +283,9 @@ func mountAgain(dir string, attribute uint64) error {
 	return unix.MountSetattr(unix.AT_FDCWD, dir, unix.AT_RECURSIVE, &attr)
 }
 
-// banPrograms has Landlock grant the execution of all that lies elsewhere now, and moves, which no
-// other host forbids.
+// banPrograms lets nothing in a directory be executed. Landlock takes grants alone, so execution is
+// granted for all that lies elsewhere now; and moves are granted everywhere, which Landlock forbids
+// unless told otherwise.
 func banPrograms(dir string) error {
 	attr := ll.RulesetAttr{HandledAccessFS: execute | unix.LANDLOCK_ACCESS_FS_REFER}
 	rules, err := ll.LandlockCreateRuleset(&attr, 0)

@@ -286,7 +286,6 @@ func TestATreeThatDidNotChangeIsNotRead(t *testing.T) {
 	}
 }
 
-// The cache may know of what the store has lost.
 // Some of a job's files are in memory, and the others are not.
 func TestFilesThatAreNotInMemory(t *testing.T) {
 	p := newPlace(t)
@@ -318,6 +317,7 @@ func TestFilesThatAreNotInMemory(t *testing.T) {
 	}
 }
 
+// The cache may know of what the store has lost.
 func TestWhatTheStoreHasLostIsReadAgain(t *testing.T) {
 	p := newPlace(t)
 	p.file("a", "text")

@@ -36,9 +36,8 @@
 // bytes. A bigger file is cut into pieces of that size, each a blob, and a list of their digests.
 // The name of a list is a digest by another function, SHA-512/256: so no file can be made whose
 // content is taken for the list of another's pieces. Blobs are compressed where that gains a tenth,
-// big ones where it gains four.
-// Pieces of a file on the same filesystem are cloned where that can, and then share its space until
-// one of the two changes.
+// big ones where it gains four. Pieces of a file on the same filesystem are cloned where that can,
+// and then share its space until one of the two changes.
 //
 // # What is believed
 //

@@ -28,8 +28,7 @@ func leave(v string) string {
 }
 
 // forkOn starts N chains of processes of which each makes the next and ends, without end. They are
-// children of pid 1 from the beginning.
-// If they are apart, each is in a session of its own.
+// children of pid 1 from the beginning. If they are apart, each is in a session of its own.
 //
 // Those that ended and were not reaped yet keep their numbers, of which the machine has 32,768 for
 // all: the chains wait for room where there are storm more than at first.
