@@ -31,8 +31,8 @@ import (
 // that an update is noticed. That a file can be changed and keep its stamp does not matter, for it
 // is not what is run. If the copy's own is another one, the copy is not used.
 //
-// Nothing is kept in a mount with noexec. Of a copy that the host refuses to execute all the same,
-// layerhost makes one in memory.
+// Nothing is kept in a mount with noexec. Where the host refuses to execute a copy all the same,
+// layerhost seals its content in memory and runs that.
 
 // copiesDir is where they lie, and stampsDir where the stamps do, by the same names.
 func copiesDir(own dirs.Dirs) string { return filepath.Join(own.State, "programs") }
