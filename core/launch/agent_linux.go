@@ -17,7 +17,7 @@ import (
 func (i *Init) Go(ctx context.Context, foreground bool) error {
 	const doing = "starting the agent"
 	if err := i.ask(recipe.Request{Go: &recipe.Go{Foreground: foreground}}); err != nil {
-		return i.lost(doing)
+		return i.unheard(doing, err)
 	}
 	a, err := i.answer(ctx, doing)
 	if err != nil {

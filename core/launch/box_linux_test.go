@@ -364,6 +364,8 @@ func runSpeaker(says string) {
 			must(recipe.Send(recipe.Lifeline, &recipe.Reply{Ready: more}, 0))
 		case "unnamed":
 			must(recipe.Send(recipe.Lifeline, &recipe.Reply{Ready: &recipe.Ready{}}, 0))
+		case "laden":
+			must(recipe.Send(recipe.Lifeline, &recipe.Reply{Stopped: &recipe.Stopped{Signal: 19}}, 0))
 		case "nonsense":
 			must(unix.Send(recipe.Lifeline, []byte("nonsense"), 0))
 		}

@@ -12,6 +12,9 @@ func (i *Init) CutLifeline() error {
 	return await.Write(i.lifeline, func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RDWR) })
 }
 
+// NotSent is what is said of a request that the kernel has answered so.
+func (i *Init) NotSent(err error) error { return i.unheard(preparing, err) }
+
 // Ended waits for the end of nono-init.
 func (i *Init) Ended() { <-i.ended }
 

@@ -342,6 +342,7 @@ func TestNotUnderstood(t *testing.T) {
 		"host host":    "an answer that was not asked for",
 		"unnamed":      "an answer that was not asked for",
 		"more unnamed": "an answer that was not asked for",
+		"laden":        "an answer that was not asked for",
 		"nonsense":     "listening to nono-init: ",
 	} {
 		t.Run(says, func(t *testing.T) {
@@ -365,6 +366,26 @@ func TestNotUnderstood(t *testing.T) {
 				t.Errorf("waiting: %v", err)
 			}
 		})
+	}
+}
+
+// TestNotSent: a request that the kernel does not take is an error, and the end of nono-init, which
+// has not gone, is not waited for.
+func TestNotSent(t *testing.T) {
+	init, err := launch.Start(deadline(t), newBox(t).options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer init.Close()
+	told := make(chan error, 1)
+	go func() { told <- init.NotSent(unix.ETOOMANYREFS) }()
+	select {
+	case err := <-told:
+		if !errors.Is(err, unix.ETOOMANYREFS) {
+			t.Errorf("got %v", err)
+		}
+	case <-deadline(t).Done():
+		t.Error("nono-init was waited for")
 	}
 }
 

@@ -91,6 +91,9 @@ func (i *Init) hear() error {
 			return fmt.Errorf("listening to nono-init: %w", err)
 		}
 		switch {
+		case len(a.fds) > 0 && a.Ready == nil && a.Dialed == nil:
+			recipe.CloseAll(a.fds)
+			return errNotAsked
 		case a.Exited != nil && i.exited == nil:
 			i.exited = a.Exited
 			close(i.over)
@@ -167,6 +170,17 @@ func (i *Init) lost(doing string) error {
 		return fmt.Errorf("%s: %w", doing, i.flaw)
 	}
 	return fmt.Errorf("%s: nono-init ended: %v", doing, i.state)
+}
+
+// unheard is the error of a request that could not be sent: why nono-init is gone, or else what the
+// kernel answered, which does not end nono-init.
+func (i *Init) unheard(doing string, err error) error {
+	for _, gone := range []error{os.ErrClosed, unix.EPIPE, unix.ECONNRESET} {
+		if errors.Is(err, gone) {
+			return i.lost(doing)
+		}
+	}
+	return fmt.Errorf("%s: asking nono-init: %w", doing, err)
 }
 
 // confused ends a nono-init that answers something else than what was asked, which only one of

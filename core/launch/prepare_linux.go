@@ -53,8 +53,8 @@ func (i *Init) hand(r *recipe.Recipe, as recipe.Request) error {
 		return err
 	}
 	defer func() { _ = unix.Close(memfd) }()
-	if i.ask(as, memfd) != nil {
-		return i.lost(preparing)
+	if err := i.ask(as, memfd); err != nil {
+		return i.unheard(preparing, err)
 	}
 	return nil
 }

@@ -30,6 +30,10 @@ func Advice(err error) string {
 			syscall.EAGAIN, "no more processes may run: end some, or raise that limit " +
 				"(ulimit -u; in a container or a service, pids.max)",
 		},
+		{
+			syscall.ETOOMANYREFS, "programs of yours have sent each other more open files than " +
+				"were taken: end those, or raise the limit on open files (ulimit -n)",
+		},
 	} {
 		if errors.Is(err, a.errno) {
 			return a.try

@@ -14,7 +14,8 @@ import (
 func TestAdvice(t *testing.T) {
 	for errno, want := range map[syscall.Errno]string{
 		syscall.EAGAIN: "ulimit -u", syscall.ENOMEM: "ulimit -v", syscall.EMFILE: "ulimit -n",
-		syscall.ENOENT: "", syscall.EACCES: "",
+		syscall.ETOOMANYREFS: "were taken",
+		syscall.ENOENT:       "", syscall.EACCES: "",
 	} {
 		got := limits.Advice(fmt.Errorf("starting nono-init: %w", errno))
 		if !strings.Contains(got, want) || want == "" && got != "" {
