@@ -1,4 +1,0 @@
-package git
-
-// countsNames is not known of any file system of macOS.
-func countsNames(string, uint64) bool { return false }
