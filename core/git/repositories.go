@@ -50,7 +50,7 @@ var installed = []string{
 }
 
 // Around is what is searched before a run: what git would enter from here, and what lies three
-// levels deep. In what tools install and build there are none that people work in.
+// levels deep, bare ones two. In what tools install and build there are none that people work in.
 var Around = Search{Depth: 3, Directories: 1000, Skip: installed}
 
 // After is what is searched after a run, when nobody waits for a start.
