@@ -453,6 +453,19 @@ func (tty *terminal) full(t *testing.T) bool {
 	return true
 }
 
+// TestLateStop: a shell that asked too early whether it has the terminal, and was given it before it
+// stopped itself for that, is not taken for one that was stopped.
+func TestLateStop(t *testing.T) {
+	u, y := newUser(t), newTTY(t)
+	u.write("agent", `import os, signal, time
+while os.tcgetpgrp(0) != os.getpgrp(): time.sleep(0.001)
+os.kill(0, signal.SIGTTIN)
+print("it has the termi" + "nal")
+`)
+	y.bash(u)
+	y.run("nono -s run --allow-cwd -- python3 agent", "it has the terminal")
+}
+
 // TestHangUp: when the terminal is gone the agent is told, and one that does not listen is at the end
 // of what it reads.
 func TestHangUp(t *testing.T) {

@@ -172,6 +172,16 @@ func (t *terminal) toBack() {
 	_ = t.setForeground(own)
 }
 
+// hasAgent reports whether the agent has the foreground.
+func (t *terminal) hasAgent() bool {
+	if t.slave < 0 {
+		return false
+	}
+	group, err := unix.Getpgid(t.agent)
+	now, e := t.foreground()
+	return err == nil && e == nil && now == group
+}
+
 func (t *terminal) foreground() (int, error) { return unix.IoctlGetInt(t.slave, unix.TIOCGPGRP) }
 
 func (t *terminal) setForeground(group int) error {
@@ -227,6 +237,12 @@ func (t *terminal) stopped(by unix.Signal) {
 		return
 	}
 	if p, err := descendants.Look(t.agent); err != nil || !p.Stopped() {
+		return
+	}
+	// A shell asks who has the terminal before it has it itself, and stops itself for the answer, maybe
+	// only when it has got it.
+	if (by == unix.SIGTTIN || by == unix.SIGTTOU) && t.hasAgent() {
+		_ = unix.Kill(-t.agent, unix.SIGCONT)
 		return
 	}
 	_ = send(recipe.Reply{Stopped: &recipe.Stopped{Signal: int(by), Behind: !t.front}})
