@@ -223,6 +223,46 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
+// hasty is a keyring that has not taken note of its caller at so many calls.
+type hasty struct{ calls, times int }
+
+// SearchItems is the method of the service's, of a keyring that has nothing.
+func (h *hasty) SearchItems(map[string]string) (unlocked, locked []dbus.ObjectPath, _ *dbus.Error) {
+	h.calls++
+	if h.calls <= h.times {
+		return nil, nil, dbus.NewError("org.freedesktop.DBus.Error.UnknownMethod", nil)
+	}
+	return nil, nil, nil
+}
+
+// TestAskedAgain: a keyring that says once of a method that it is not there is asked again, as
+// gnome-keyring sometimes does, and one that has no such method is not asked for ever.
+func TestAskedAgain(t *testing.T) {
+	for times, want := range map[int]string{0: "it is not in the keyring", 1: "it is not in the keyring", 9: "the keyring does not answer"} {
+		r := bus(t, "")
+		conn, err := dbus.Connect(r.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		served := &hasty{times: times}
+		if err := conn.Export(served, "/org/freedesktop/secrets", "org.freedesktop.Secret.Service"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.RequestName("org.freedesktop.secrets", 0); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		if _, err := r.Get(ctx, "openai"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("after %d refusals: %v, want %q", times, err, want)
+		}
+		if served.calls > 2 {
+			t.Errorf("after %d refusals it was asked %d times", times, served.calls)
+		}
+	}
+}
+
 // A keyring that the bus could start is not started. That the bus would do it shows go-keyring.
 func TestNothingIsStarted(t *testing.T) {
 	started := filepath.Join(t.TempDir(), "started")

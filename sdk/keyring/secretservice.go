@@ -229,9 +229,19 @@ func (r Ring) address() (string, error) {
 	return "", &Unavailable{"there is no session bus"}
 }
 
-// call calls a method, and nobody is started for it.
+// unknownMethod is the name of an error.
+const unknownMethod = "org.freedesktop.DBus.Error.UnknownMethod"
+
+// call calls a method, and nobody is started for it. gnome-keyring now and then says that there is
+// no such method to a caller of whom it has not taken note yet, and does it when asked again.
 func (c *client) call(at dbus.ObjectPath, method string, args ...any) *dbus.Call {
-	return c.conn.Object(busName, at).CallWithContext(c.ctx, method, dbus.FlagNoAutoStart, args...)
+	object := c.conn.Object(busName, at)
+	call := object.CallWithContext(c.ctx, method, dbus.FlagNoAutoStart, args...)
+	var refused dbus.Error
+	if errors.As(call.Err, &refused) && refused.Name == unknownMethod {
+		call = object.CallWithContext(c.ctx, method, dbus.FlagNoAutoStart, args...)
+	}
+	return call
 }
 
 // store takes the answer to a call.
