@@ -1,6 +1,7 @@
 package agentdir
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/copies"
+	"github.com/nono-run/nono/sdk/ownfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -94,7 +96,7 @@ func (o *InUse) settle() error {
 		return err
 	}
 	defer f.Close()
-	if err := flock(f, unix.LOCK_EX); err != nil {
+	if err := ownfile.Lock(context.Background(), f); err != nil {
 		return err
 	}
 	err = o.syncCopies()

@@ -1,17 +1,21 @@
 package agentdir
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/nono-run/nono/core/copies"
 	"github.com/nono-run/nono/sdk/hostfile"
+	"github.com/nono-run/nono/sdk/ownfile"
 	"github.com/nono-run/nono/sdk/policy"
 )
 
@@ -257,6 +261,26 @@ func TestTwoAtOnce(t *testing.T) {
 	same(t, "inside", tree(t, two.Home), []string{"sessions/"})
 	a.end(two)
 	same(t, "inside, when both are over", tree(t, two.Home), []string{"sessions -> .codex/sessions"})
+}
+
+// A run that comes to no end with the directory, as one that was stopped, keeps no other from it for
+// ever.
+func TestStoppedRun(t *testing.T) {
+	a := newAccount(t)
+	o, _ := a.begin("one")
+	other, err := o.root.OpenFile(lock, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := unix.Flock(int(other.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		if _, err := o.Close(); !errors.Is(err, ownfile.ErrBusy) {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 // An agent that has closed its directory, and what it had copied, keeps nobody from the next run.
