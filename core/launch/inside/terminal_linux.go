@@ -239,8 +239,8 @@ func (t *terminal) stopped(by unix.Signal) {
 	if p, err := descendants.Look(t.agent); err != nil || !p.Stopped() {
 		return
 	}
-	// A shell may ask who has the terminal before it has it itself, and stop itself for the answer when
-	// it has.
+	// A shell may ask who has the terminal before it has it, and stop itself for the answer when it
+	// has.
 	if (by == unix.SIGTTIN || by == unix.SIGTTOU) && t.hasAgent() {
 		_ = unix.Kill(-t.agent, unix.SIGCONT)
 		return
