@@ -450,8 +450,8 @@ Where one is missed, this is where the rest goes:
 - **A process for each layer that stays**, with the same libraries on its end: an exec, the
   initialisation of its packages, a connection and four or five calls. The rows of go-plugin
   alone say what of that is the library's, which no layer of its saves. Another vendor's program
-  is run from the copy that its first run kept; that run copies it and takes its digest, which is
-  in no row above.
+  is run from the copy that its first run kept; that run copies it and takes its digest, and has a
+  row of its own.
 - **The kernel.** More than half of the CPU time is the kernel's: page faults above all, then clone
   into six namespaces, mounts, Landlock, and the end of all that.
 - **Landlock, in work inside.** The kernel asks it at each open of a file or directory, and no
