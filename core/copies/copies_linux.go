@@ -1,7 +1,6 @@
 package copies
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -13,8 +12,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/nono-run/nono/sdk/ownfile"
 )
 
 // Set is the files of a session, as they were before its agent started.
@@ -239,7 +236,13 @@ func (s *Set) lock() (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := ownfile.Lock(context.Background(), f); err != nil {
+	for {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return func() { _ = f.Close() }, nil

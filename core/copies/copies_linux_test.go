@@ -8,12 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/nono-run/nono/sdk/ownfile"
 )
 
 func TestMain(m *testing.M) {
@@ -310,23 +307,6 @@ func TestTwoSessions(t *testing.T) {
 	if o := two.Return()[0]; o.Result != Kept || read(t, o.At) != "two's\n" || read(t, filepath.Join(w.host, "f")) != "one's\n" {
 		t.Errorf("%+v", o)
 	}
-}
-
-// A session that comes to no end with what it brings back, as one that was stopped, keeps no other
-// from its end.
-func TestStoppedSession(t *testing.T) {
-	w := newWorld(t, "f")
-	s := w.look("s1")
-	w.write(w.inside, "new\n")
-	stopped, err := w.look("s2").lock()
-	do(t, err)
-	defer stopped()
-	synctest.Test(t, func(t *testing.T) {
-		o := s.Return()[0]
-		if o.Result != Kept || !strings.Contains(o.Why, ownfile.ErrBusy.Error()) || read(t, o.At) != "new\n" {
-			t.Errorf("%+v", o)
-		}
-	})
 }
 
 // A file that was replaced between the plan and the look is not what was copied.
