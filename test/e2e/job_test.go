@@ -456,14 +456,29 @@ func (tty *terminal) full(t *testing.T) bool {
 // TestLateStop: a shell that asked too early whether it has the terminal, and was given it before it
 // stopped itself for that, is not taken for one that was stopped.
 func TestLateStop(t *testing.T) {
-	u, y := newUser(t), newTTY(t)
-	u.write("agent", `import os, signal, time
+	const stops = `
 while os.tcgetpgrp(0) != os.getpgrp(): time.sleep(0.001)
 os.kill(0, signal.SIGTTIN)
-print("it has the termi" + "nal")
-`)
-	y.bash(u)
-	y.run("nono -s run --allow-cwd -- python3 agent", "it has the terminal")
+print("it has the termi" + "nal", flush=True)
+`
+	for name, begins := range map[string]string{
+		"in the group that it was given": "",
+		"in another one": `
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+other = os.fork()
+if other == 0: time.sleep(1000)
+os.setpgid(other, other)
+os.setpgid(0, other)
+os.tcsetpgrp(0, other)
+`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			u, y := newUser(t), newTTY(t)
+			u.write("agent", "import os, signal, time\n"+begins+stops)
+			y.bash(u)
+			y.run("nono -s run --allow-cwd -- python3 agent", "it has the terminal")
+		})
+	}
 }
 
 // TestHangUp: when the terminal is gone the agent is told, and one that does not listen is at the end

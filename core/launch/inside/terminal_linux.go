@@ -172,14 +172,14 @@ func (t *terminal) toBack() {
 	_ = t.setForeground(own)
 }
 
-// hasAgent reports whether the agent has the foreground.
-func (t *terminal) hasAgent() bool {
+// agentInFront is the agent's group, and whether that has the foreground.
+func (t *terminal) agentInFront() (group int, front bool) {
 	if t.slave < 0 {
-		return false
+		return 0, false
 	}
 	group, err := unix.Getpgid(t.agent)
 	now, e := t.foreground()
-	return err == nil && e == nil && now == group
+	return group, err == nil && e == nil && now == group
 }
 
 func (t *terminal) foreground() (int, error) { return unix.IoctlGetInt(t.slave, unix.TIOCGPGRP) }
@@ -241,9 +241,11 @@ func (t *terminal) stopped(by unix.Signal) {
 	}
 	// A shell may ask who has the terminal before it has it, and stop itself for the answer when it
 	// has.
-	if (by == unix.SIGTTIN || by == unix.SIGTTOU) && t.hasAgent() {
-		_ = unix.Kill(-t.agent, unix.SIGCONT)
-		return
+	if by == unix.SIGTTIN || by == unix.SIGTTOU {
+		if group, front := t.agentInFront(); front {
+			_ = unix.Kill(-group, unix.SIGCONT)
+			return
+		}
 	}
 	_ = send(recipe.Reply{Stopped: &recipe.Stopped{Signal: int(by), Behind: !t.front}})
 }
