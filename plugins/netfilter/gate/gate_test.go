@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/nono-run/nono/plugins/netfilter/gate"
@@ -32,8 +33,10 @@ var rules = policy.Policy{Network: policy.Network{
 type opened struct {
 	*gate.Gate
 	told  []sdk.Event
-	asked []string
 	leads map[string]string
+
+	mu    sync.Mutex // both families of addresses are asked for at once
+	asked []string
 }
 
 func open(p *policy.Policy) *opened {
@@ -45,7 +48,9 @@ func open(p *policy.Policy) *opened {
 
 // LookupNetIP implements egress.Resolver.
 func (o *opened) LookupNetIP(_ context.Context, network, host string) ([]netip.Addr, error) {
+	o.mu.Lock()
 	o.asked = append(o.asked, host)
+	o.mu.Unlock()
 	at, ok := o.leads[strings.TrimSuffix(host, ".")]
 	if !ok || network != "ip4" {
 		return nil, errors.New("no such name")
