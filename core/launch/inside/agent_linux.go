@@ -18,20 +18,31 @@ func (l *launcher) runAgent(start recipe.Go) error {
 	if err := limitFiles(r.OpenFiles); err != nil {
 		return fail("limiting open files", err)
 	}
-	agent, err := syscall.ForkExec(r.Executable, r.Args, &syscall.ProcAttr{
-		Env:   r.Env,
-		Files: l.agentFiles(),
-		// A group of its own, in nono-init's session: see terminal. One that is traced stops at its exec.
-		Sys: &syscall.SysProcAttr{Setpgid: true, Ptrace: r.Processes > 0},
-	})
+	foreground := r.Terminal && start.Foreground
+	agent, held, err := l.forkAgent(foreground)
 	if err != nil {
 		return send(recipe.Reply{Started: startFailure(r.Executable, err)})
+	}
+	if held {
+		status, err := awaitExec(agent)
+		if err != nil {
+			return fail("waiting for the agent's exec", err)
+		}
+		if !status.Stopped() { // the kernel ended it there, as one whose program is damaged
+			_ = send(recipe.Reply{Started: &recipe.Started{}})
+			tellEnd(status, endOthers())
+		}
 	}
 	if err := limitProcesses(agent, r.Processes); err != nil {
 		return fail("limiting processes", err)
 	}
-	if err := l.terminal.adopt(agent, start.Foreground); err != nil {
+	if err := l.terminal.adopt(agent, foreground); err != nil {
 		return err
+	}
+	if held {
+		if err := unix.PtraceDetach(agent); err != nil && err != unix.ESRCH { // it was just ended
+			return fail("letting go of the agent", err)
+		}
 	}
 	if err := send(recipe.Reply{Started: &recipe.Started{}}); err != nil {
 		return err // core is gone; the end of this process ends the agent
@@ -43,6 +54,27 @@ func (l *launcher) runAgent(start recipe.Go) error {
 	// so it does not matter to the kernel which of them signals the agent.
 	go waitForAgent(agent, l.terminal.stopped)
 	return l.serve(agent, ports)
+}
+
+// forkAgent forks the agent. Where something must be done before its first instruction, it is held
+// at its exec: this thread traces it.
+func (l *launcher) forkAgent(foreground bool) (agent int, held bool, err error) {
+	held = l.recipe.Processes > 0 || foreground
+	fork := func() (int, error) {
+		return syscall.ForkExec(l.recipe.Executable, l.recipe.Args, &syscall.ProcAttr{
+			Env:   l.recipe.Env,
+			Files: l.agentFiles(),
+			// A group of its own, in nono-init's session: see terminal.
+			Sys: &syscall.SysProcAttr{Setpgid: true, Ptrace: held},
+		})
+	}
+	agent, err = fork()
+	if held && l.recipe.Processes == 0 && errors.Is(err, unix.EPERM) {
+		// Yama may let nobody be traced. Then it is given its terminal while it begins already.
+		held = false
+		agent, err = fork()
+	}
+	return agent, held, err
 }
 
 func startFailure(executable string, err error) *recipe.Started {

@@ -111,14 +111,10 @@ func (l *launcher) guard() error {
 	if err != nil {
 		return &failure{step: "nascent", doing: "starting the process that will be the agent", err: err}
 	}
-	start, err := l.attend(talk)
+	started, err := l.attend(child, talk)
 	closeFD(talk)
-	if start == nil {
+	if !started {
 		return err // core has been told by whoever failed; the child dies with us
-	}
-	l.terminal.inside = offspring{}
-	if err := l.terminal.adopt(child, start.Foreground); err != nil {
-		return err
 	}
 	if err := send(recipe.Reply{Started: &recipe.Started{}}); err != nil {
 		endDescendants()
@@ -161,32 +157,35 @@ func startNascent(hostNetwork bool) (child, talk int, err error) {
 	return child, pair[0], nil
 }
 
-// attend answers the nascent process until that has become the agent. It returns nil for one that
-// never will.
-func (l *launcher) attend(talk int) (*recipe.Go, error) {
-	var start *recipe.Go
+// attend answers the nascent process until that has become the agent, and reports whether it has.
+func (l *launcher) attend(child, talk int) (started bool, err error) {
 	for {
 		var s said
 		fds, err := recipe.Receive(talk, &s)
 		recipe.CloseAll(fds)
 		switch {
 		case errors.Is(err, io.EOF):
-			return start, nil
+			return started, nil
 		case err != nil:
-			return nil, err
+			return false, err
 		case s.Failed:
-			return nil, nil
+			return false, nil
 		case s.Prepare != nil:
 			if err := l.prepareFor(talk, *s.Prepare); err != nil {
-				return nil, err
+				return false, err
 			}
 			if err := l.apply(guarded); err != nil {
-				return nil, err
+				return false, err
 			}
 		case s.Exec != nil:
-			start = s.Exec
+			started = true
+			// Before the exec, or the agent might ask for its terminal too early.
+			l.terminal.inside = offspring{}
+			if err := l.terminal.adopt(child, s.Exec.Foreground); err != nil {
+				return false, err
+			}
 			if err := recipe.Send(talk, &answered{}); err != nil {
-				return nil, err
+				return false, err
 			}
 		}
 	}
@@ -303,12 +302,7 @@ func (l *launcher) watchOver(agent int) {
 		end()
 		os.Exit(1) // core sees a nono-init that ended without a word, and says so
 	}
-	e := &recipe.Exited{Code: status.ExitStatus(), Left: end()}
-	if status.Signaled() {
-		e.Code, e.Signal = 0, int(status.Signal())
-	}
-	_ = send(recipe.Reply{Exited: e})
-	os.Exit(0)
+	tellEnd(status, end())
 }
 
 // endingLimit bounds the ending of what is left inside. Only processes of real root's that go on

@@ -1,7 +1,6 @@
 package inside
 
 import (
-	"errors"
 	"runtime"
 	"syscall"
 
@@ -20,8 +19,7 @@ func limitFiles(most uint64) error {
 }
 
 // limitProcesses limits how many processes and threads there are inside beside nono-init's. The
-// agent was forked by this thread, to be traced: it stands at its exec, before its first
-// instruction, and goes on from here with the limit.
+// agent is held at its exec meanwhile.
 //
 // The kernel counts all that is in the user namespace, and holds the count against the limit of
 // whoever forks. So the limit is the agent's and its descendants' alone: nono-init goes on under
@@ -31,9 +29,6 @@ func limitProcesses(agent int, most uint64) error {
 	if most == 0 {
 		return nil
 	}
-	if err := awaitExec(agent); err != nil {
-		return err
-	}
 	var now unix.Rlimit
 	if err := unix.Prlimit(agent, unix.RLIMIT_NPROC, nil, &now); err != nil {
 		return err
@@ -41,27 +36,5 @@ func limitProcesses(agent int, most uint64) error {
 	threads, _ := runtime.ThreadCreateProfile(nil)
 	most += uint64(threads)
 	lower := unix.Rlimit{Cur: min(most, now.Cur), Max: min(most, now.Max)}
-	if err := unix.Prlimit(agent, unix.RLIMIT_NPROC, &lower, nil); err != nil {
-		return err
-	}
-	return unix.PtraceDetach(agent)
-}
-
-// awaitExec waits for the stop at the exec of a process that this thread traces. A signal that
-// comes first is passed on.
-func awaitExec(pid int) error {
-	for {
-		_, status, err := reap(pid, 0)
-		switch {
-		case err != nil:
-			return err
-		case !status.Stopped():
-			return errors.New("the agent was ended before it began")
-		case status.StopSignal() == unix.SIGTRAP:
-			return nil
-		}
-		if err := unix.PtraceCont(pid, int(status.StopSignal())); err != nil {
-			return err
-		}
-	}
+	return unix.Prlimit(agent, unix.RLIMIT_NPROC, &lower, nil)
 }

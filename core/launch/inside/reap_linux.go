@@ -21,12 +21,32 @@ func waitForAgent(agent int, stopped func(unix.Signal)) {
 	if err != nil {
 		os.Exit(1) // core sees a nono-init that ended without a word, and says so
 	}
-	e := &recipe.Exited{Code: status.ExitStatus(), Left: endOthers()}
+	tellEnd(status, endOthers())
+}
+
+// tellEnd tells core how the agent ended, and how many others were left, and ends this process.
+func tellEnd(status unix.WaitStatus, left int) {
+	e := &recipe.Exited{Code: status.ExitStatus(), Left: left}
 	if status.Signaled() {
 		e.Code, e.Signal = 0, int(status.Signal())
 	}
 	_ = send(recipe.Reply{Exited: e})
 	os.Exit(0)
+}
+
+// awaitExec waits until a child that this thread traces stands at its exec, or has ended on its way
+// there. A signal that comes first is passed on.
+func awaitExec(child int) (unix.WaitStatus, error) {
+	for {
+		_, status, err := reap(child, 0)
+		if err != nil || !status.Stopped() || status.StopSignal() == unix.SIGTRAP {
+			return status, err
+		}
+		err = unix.PtraceCont(child, int(status.StopSignal()))
+		if err != nil && err != unix.ESRCH { // ended meanwhile, of which the next look tells
+			return status, err
+		}
+	}
 }
 
 // reapUntil waits for the main process and for all orphans that end before it.
