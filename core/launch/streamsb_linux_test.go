@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -122,6 +123,48 @@ func TestTerminalB(t *testing.T) {
 	if exit, err := init.Wait(); err != nil || exit.Signal != unix.SIGTERM {
 		t.Errorf("got %+v, %v", exit, err)
 	}
+}
+
+// TestForegroundAtOnce: an agent that asks at its first instructions is in the foreground. Given that
+// after its exec, one in five of these heard otherwise.
+func TestForegroundAtOnce(t *testing.T) {
+	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
+		t.Skip("there is no such agent for this machine")
+	}
+	early := build(t.TempDir(), "early", "./testdata/early", "-ldflags=-E main.entry")
+	inBothTiers(t, func(t *testing.T, box maker) {
+		theirs, users := pty(t)
+		defer theirs.Close()
+		const times = 40
+		asked := 0
+		for range times {
+			b := box(t)
+			if b.options.Tier == recipe.TierA {
+				b.mount(bind(t, early, "/early", false))
+				b.recipe.Executable = "/early"
+			} else {
+				b.recipe.Landlock = append(b.recipe.Landlock, grant(early, fragment.RightRead, fragment.RightExecute))
+				b.recipe.Executable = early
+			}
+			b.stdin, b.stdout, b.stderr = users, users, users
+			b.recipe.Terminal, b.options.Terminal = true, true
+			init, _, err := b.prepare(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := init.Go(deadline(t), true); err != nil {
+				t.Fatal(err)
+			}
+			exit, err := init.Wait()
+			if err != nil || exit.Signal != 0 {
+				t.Fatalf("got %+v, %v", exit, err)
+			}
+			asked += exit.Code
+		}
+		if asked > 0 {
+			t.Errorf("%d of %d were in the background", asked, times)
+		}
+	})
 }
 
 // TestFreezeB: all that is inside stands still, and nothing else does; then all goes on that had not
