@@ -125,8 +125,8 @@ func TestTerminalB(t *testing.T) {
 	}
 }
 
-// TestForegroundAtOnce: an agent that asks at its first instructions is in the foreground. Given that
-// after its exec, one in five of these heard otherwise.
+// TestForegroundAtOnce: an agent that asks at its first instructions is in the foreground. Given
+// that after its exec, more than half of these heard otherwise.
 func TestForegroundAtOnce(t *testing.T) {
 	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
 		t.Skip("there is no such agent for this machine")
