@@ -101,10 +101,10 @@ func control(slave int) error {
 	)
 }
 
-// adopt is told of the agent before its first instruction, where that can be held until then, by the
-// thread that will be asked for steps of job control. The kernel stops a background process that
-// sets the foreground, unless it has the signal blocked; and what is blocked is inherited, so it is
-// blocked here and not before the fork.
+// adopt is told of the agent before its first instruction, where that can be held until then. This
+// is the thread that will be asked for steps of job control. The kernel stops a background process
+// that sets the foreground, unless it has the signal blocked; and what is blocked is inherited, so
+// it is blocked here and not before the fork.
 func (t *terminal) adopt(agent int, foreground bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
