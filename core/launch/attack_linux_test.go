@@ -1,6 +1,9 @@
 package launch_test
 
 import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"net"
@@ -507,6 +510,41 @@ func TestProcessLimit(t *testing.T) {
 		}
 	} else if n > limit || n < limit-16 || how != "EAGAIN" {
 		t.Errorf("the limit is %d, and there are %d, %s", limit, n, how)
+	}
+}
+
+// TestEndedInItsExec: a program that the kernel ends in the middle of its exec, where the agent is
+// held for its limit, ends the run as any signal does. Its one segment is at no address of a process's.
+func TestEndedInItsExec(t *testing.T) {
+	machine, ok := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[runtime.GOARCH]
+	if !ok {
+		t.Skip("there is no such program for this machine")
+	}
+	const headers, segment = 64, 56 // their sizes
+	var program bytes.Buffer
+	for _, part := range []any{
+		elf.Header64{
+			Ident: [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)},
+			Type:  uint16(elf.ET_EXEC), Machine: uint16(machine), Version: uint32(elf.EV_CURRENT),
+			Phoff: headers, Ehsize: headers, Phentsize: segment, Phnum: 1,
+		},
+		elf.Prog64{
+			Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X),
+			Vaddr: 0xffff800000000000, Filesz: headers, Memsz: headers, Align: 4096,
+		},
+	} {
+		if err := binary.Write(&program, binary.LittleEndian, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := newBox(t)
+	damaged := filepath.Join(b.project, "damaged")
+	if err := os.WriteFile(damaged, program.Bytes(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b.recipe.Executable, b.recipe.Processes = damaged, 60
+	if r := b.run(t); r.err != nil || r.Signal != unix.SIGSEGV {
+		t.Errorf("got %+v", r)
 	}
 }
 
